@@ -1,0 +1,54 @@
+"""What to do about one service: a decision is a value that carries its reason.
+
+Deciding is pure, so a plan, a test and the worker all ask the same question and
+only the worker acts on the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.readiness import Container
+from app.domain.words import Action, Power, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """At most one compose call for one service, and why."""
+
+    action: Action
+    why: str
+    keep_running: bool = False
+    """Some of its containers run already and must stay exactly as they are."""
+
+
+def on(role: Role, containers: Sequence[Container], power: Power, replicas: int, tried: int) -> Decision:
+    """What bringing a wanted service up takes; `tried` counts this window's calls for it."""
+    if role is not Role.ALLOWED:
+        return Decision(Action.NONE, f"a service that is {role} is never started")
+    if tried:
+        return Decision(Action.NONE, "it was tried for this window already")
+    alive = [container for container in containers if container.alive]
+    if len(alive) >= replicas:
+        return Decision(Action.NONE, "it is running already")
+    if power is Power.DONE:
+        return Decision(Action.NONE, "it has done its work already")
+    return Decision(Action.UP, "a live window holds it and it is not running", keep_running=bool(alive))
+
+
+def off(role: Role, containers: Sequence[Container], *, owed: bool, unsure: bool) -> Decision:
+    """What turning an unwanted service off takes.
+
+    `owed`: a window held it since it was last confirmed off. `unsure`: an `up` was
+    started since a `stop` last returned 0, so it may yet come up by itself.
+    """
+    if role is Role.CORE:
+        return Decision(Action.NONE, "core is never stopped")
+    if not owed:
+        return Decision(Action.NONE, "no window held it since it was last off")
+    if any(container.alive for container in containers):
+        return Decision(Action.STOP, "no live window holds it and it is running")
+    if unsure:
+        return Decision(Action.STOP, "no live window holds it and its last start has not been undone")
+    return Decision(Action.NONE, "it is off")

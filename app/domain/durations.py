@@ -1,0 +1,32 @@
+"""Durations as people write them: `90`, `90s`, `30m`, `1h30m`, `2d`."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_SHAPE = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?", re.ASCII)
+
+
+def parse(text: str) -> float:
+    """Seconds in a duration such as `1h30m`; a bare number is seconds.
+
+    Raises ValueError, saying what would be right, for anything else and for zero.
+    """
+    match = _SHAPE.fullmatch(text.strip().lower())
+    if not match or not any(match.groupdict().values()):
+        raise ValueError(f"{text!r} is not a duration; write 90, 90s, 30m or 1h30m")
+    seconds = sum(float(amount) * _UNITS[unit] for unit, amount in match.groupdict().items() if amount)
+    if not 0 < seconds < 10**9:
+        raise ValueError(f"{text!r} must be more than nothing and less than thirty years")
+    return seconds
+
+
+def show(seconds: float) -> str:
+    """A duration at a glance: the two largest units, `29m 53s`."""
+    left, parts = max(0, round(seconds)), []
+    for unit, size in _UNITS.items():
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount}{unit}")
+    return " ".join(parts[:2]) or "0s"

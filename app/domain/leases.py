@@ -1,0 +1,36 @@
+"""Who holds what: the one rule from which desired power follows.
+
+A lease is one window's hold on one service. It is dead on the stroke of its
+window's deadline, whether or not anything runs to notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.windows import LIVE
+from app.domain.words import State
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One window's hold on one service, with what decides whether it lives."""
+
+    window: str
+    service: str
+    state: State
+    deadline: datetime
+
+    def live(self, now: datetime) -> bool:
+        return self.state in LIVE and self.deadline > now
+
+
+def holders(leases: Iterable[Lease], service: str, now: datetime) -> list[Lease]:
+    return [lease for lease in leases if lease.service == service and lease.live(now)]
+
+
+def wanted(leases: Iterable[Lease], service: str, now: datetime) -> bool:
+    """Is the service wanted on? While any live lease holds it, and not a moment longer."""
+    return bool(holders(leases, service, now))

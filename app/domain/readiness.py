@@ -1,0 +1,147 @@
+"""Is a service ready? Judged from what the engine tells, and from nothing else.
+
+With a healthcheck its word counts. Without one, running without a restart for
+`stable_for` counts. A one-shot counts when it has exited 0. Two restarts within
+`ready_timeout`, never getting healthy, or having exited is `failing`, and the
+verdict says why. Ages are measured on the engine's host, so the clock passed in is
+that host's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.plans import ServiceSpec
+from app.domain.words import Power
+
+RECOVERED_AFTER = timedelta(seconds=10)
+"""A service that was restarting is on again after this long without a restart."""
+
+_ALIVE = frozenset({"running", "paused", "restarting", "removing"})
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as the engine describes it.
+
+    `state` is the engine's word (`running`, `exited`, …), `health` its healthcheck's
+    (`healthy`, `unhealthy`, `starting`) or empty where there is none.
+    """
+
+    id: str
+    service: str
+    state: str
+    health: str = ""
+    exit_code: int = 0
+    restarts: int = 0
+    oom_killed: bool = False
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str = ""
+    image: str = ""
+    config_hash: str = ""
+    number: int = 1
+    restarted: tuple[datetime, ...] = ()
+    """When the restarts that were seen happened, oldest first."""
+
+    @property
+    def alive(self) -> bool:
+        return self.state in _ALIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a service is doing, and when that may change without an event."""
+
+    power: Power
+    detail: str = ""
+    look_again: datetime | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.power in {Power.ON, Power.DONE}
+
+
+def judge(spec: ServiceSpec, containers: Sequence[Container], *, wanted: bool, now: datetime) -> Verdict:
+    """The power of one service, worst container first."""
+    if not wanted and not any(container.alive for container in containers):
+        return Verdict(Power.OFF)
+    if not containers:
+        return Verdict(Power.OFF)
+    verdicts = [_container(spec, container, now) for container in containers]
+    verdict = min(verdicts, key=lambda one: _WORST.index(one.power))
+    running = sum(one.ready for one in verdicts)
+    if verdict.ready and running < spec.replicas:
+        return Verdict(Power.STARTING, f"{running} of {spec.replicas} replicas are ready", verdict.look_again)
+    return verdict
+
+
+_WORST = (Power.FAILING, Power.UNKNOWN, Power.STOPPING, Power.OFF, Power.STARTING, Power.ON, Power.DONE)
+
+
+def _container(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
+    if container.state == "created":
+        return Verdict(Power.FAILING, container.error) if container.error else Verdict(Power.OFF)
+    if not container.alive:
+        return _exited(spec, container)
+    if container.state == "paused":
+        return Verdict(Power.FAILING, "paused by hand; `docker compose unpause` lets it run on")
+    return _restarting(spec, container, now) or _running(spec, container, now)
+
+
+def _exited(spec: ServiceSpec, container: Container) -> Verdict:
+    if container.exit_code == 0 and spec.oneshot:
+        return Verdict(Power.DONE)
+    how = "was killed for using too much memory" if container.oom_killed else "exited"
+    detail = f"{how} with code {container.exit_code}"
+    if container.restarts:
+        detail += f" after {container.restarts} restarts"
+    return Verdict(Power.FAILING, f"{detail}: {container.error}" if container.error else detail)
+
+
+def _restarting(spec: ServiceSpec, container: Container, now: datetime) -> Verdict | None:
+    """A crash loop, or None where it is not in one (or is over it)."""
+    last = container.restarted[-1] if container.restarted else container.started_at
+    calm_at = (last or now) + RECOVERED_AFTER
+    if container.state != "restarting" and now >= calm_at:
+        return None
+    if _crash_loop(spec, container):
+        killed = ", out of memory" if container.oom_killed else ""
+        return Verdict(
+            Power.FAILING,
+            f"keeps restarting: {container.restarts} restarts, last exit code {container.exit_code}{killed}",
+            look_again=calm_at,
+        )
+    if container.state == "restarting":
+        return Verdict(Power.STARTING, f"restarting after exit code {container.exit_code}", calm_at)
+    return None
+
+
+def _crash_loop(spec: ServiceSpec, container: Container) -> bool:
+    if container.restarts < 2:
+        return False
+    if len(container.restarted) < 2:
+        return True
+    return container.restarted[-1] - container.restarted[-2] <= timedelta(seconds=spec.ready_timeout)
+
+
+def _running(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
+    started = container.started_at or now
+    if spec.oneshot:
+        return Verdict(Power.STARTING, "running; ready when it has exited with 0")
+    if not container.health:
+        stable_at = started + timedelta(seconds=spec.stable_for)
+        if now >= stable_at:
+            return Verdict(Power.ON)
+        return Verdict(Power.STARTING, f"running for less than {spec.stable_for:g} s", stable_at)
+    if container.health == "healthy":
+        return Verdict(Power.ON)
+    if container.health == "unhealthy":
+        return Verdict(Power.FAILING, "its healthcheck says unhealthy")
+    late_at = started + timedelta(seconds=spec.ready_timeout)
+    if now >= late_at:
+        return Verdict(Power.FAILING, f"running but not healthy for more than {spec.ready_timeout:g} s")
+    return Verdict(Power.STARTING, "waiting for its healthcheck", late_at)

@@ -1,0 +1,72 @@
+"""How a window may move.
+
+A window is a promise that some services stay powered until a moment in time. It
+only ever moves forward, so every window ends:
+
+    waiting ---> opening ---> open ---> closing ---> closed
+       \\            \\__________________^             ^
+        \\___________________________________________/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.domain.words import Power, State, Status
+
+_NEXT = {
+    State.WAITING: {State.OPENING, State.CLOSED},
+    State.OPENING: {State.OPEN, State.CLOSING},
+    State.OPEN: {State.CLOSING},
+    State.CLOSING: {State.CLOSED},
+    State.CLOSED: set[State](),
+}
+LIVE = frozenset({State.OPENING, State.OPEN})
+ENDED = frozenset({State.CLOSING, State.CLOSED})
+
+
+class Backwards(Exception):
+    """A window was asked to move in a way it cannot; a fault of ours, never of a user."""
+
+
+def may_move(now: State, to: State) -> bool:
+    return to in _NEXT[now]
+
+
+def move(now: State, to: State) -> State:
+    """The new state; raises Backwards where there is no such way."""
+    if not may_move(now, to):
+        raise Backwards(f"a window cannot go from {now} to {to}")
+    return to
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What one leased service of a window is doing, and what it waits for if it has not begun."""
+
+    service: str
+    power: Power
+    ready: bool
+    detail: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Is the opening of this service over, one way or the other?"""
+        return self.ready or self.power is Power.FAILING
+
+
+def status(asked: Iterable[Health]) -> Status | None:
+    """How an opening went, judged by the services that were asked for; None while one may still come."""
+    healths = list(asked)
+    if not all(health.settled for health in healths):
+        return None
+    ready = sum(health.ready for health in healths)
+    if ready == len(healths):
+        return Status.OK
+    return Status.PARTIAL if ready else Status.FAIL
+
+
+def standing(asked: Iterable[Health]) -> Status:
+    """How an open window stands now: `fail` is never said of it, since it was open once."""
+    return Status.OK if all(health.ready for health in asked) else Status.PARTIAL

@@ -1,0 +1,106 @@
+"""The closed words of the house, each spelled once.
+
+Code, REST, trail and docs use exactly these; a word that is not here is not said.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a window is on its way; see `app.domain.windows` for how it may move."""
+
+    WAITING = "waiting"
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Status(StrEnum):
+    """How a window's opening went, once it is known."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    FAIL = "fail"
+
+
+class Power(StrEnum):
+    """What a service is really doing, as far as the engine tells."""
+
+    OFF = "off"
+    STARTING = "starting"
+    ON = "on"
+    DONE = "done"
+    FAILING = "failing"
+    STOPPING = "stopping"
+    UNKNOWN = "unknown"
+
+
+class Role(StrEnum):
+    """What may be done with a service: nothing (`core`), power it (`allowed`), or nothing at all (`none`)."""
+
+    CORE = "core"
+    ALLOWED = "allowed"
+    NONE = "none"
+
+
+class Mode(StrEnum):
+    """What a stack is up to, the first that is true."""
+
+    DRIFT = "DRIFT"
+    CLOSING = "CLOSING"
+    OPEN = "OPEN"
+    SOLO_CORE = "SOLO_CORE"
+
+
+class Condition(StrEnum):
+    """What a dependant waits for, in Compose's own words."""
+
+    STARTED = "service_started"
+    HEALTHY = "service_healthy"
+    COMPLETED = "service_completed_successfully"
+
+
+class Action(StrEnum):
+    """What one compose call is for; `none` where the service already was as it should be."""
+
+    UP = "up"
+    STOP = "stop"
+    KILL = "kill"
+    SHARE = "share"
+    NONE = "none"
+
+
+class CallStatus(StrEnum):
+    """How one compose call ended; `running` until it has."""
+
+    RUNNING = "running"
+    OK = "ok"
+    FAIL = "fail"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+
+
+class Event(StrEnum):
+    """Everything the audit trail can say."""
+
+    WINDOW_OPENING = "window.opening"
+    WINDOW_OPEN = "window.open"
+    WINDOW_EXTENDED = "window.extended"
+    WINDOW_CLOSING = "window.closing"
+    WINDOW_CLOSED = "window.closed"
+    WINDOW_STUCK = "window.stuck"
+    CALL_STARTED = "call.started"
+    CALL_FINISHED = "call.finished"
+    CALL_LOST = "call.lost"
+    SERVICE_READY = "service.ready"
+    SERVICE_FAILING = "service.failing"
+    DRIFT_FOUND = "drift.found"
+    DRIFT_STOPPED = "drift.stopped"
+    TOKEN_CREATED = "token.created"
+    TOKEN_REVOKED = "token.revoked"
+    REFUSED = "refused"
+    STACK_LOADED = "stack.loaded"
+    STACK_REJECTED = "stack.rejected"
