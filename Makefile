@@ -1,0 +1,40 @@
+# Power Windows. `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PORT ?= 8420
+
+.PHONY: help install demo run test check bench venv
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: install ## Watch the main job: real containers, a window, a deadline (under a minute)
+	@.venv/bin/python -m examples.vx11.demo
+
+run: install ## Run the service on 127.0.0.1:8420 with the example stack, until Ctrl-C
+	@.venv/bin/python examples/vx11/image.py >/dev/null
+	@.venv/bin/docker-compose -p vx11 -f examples/vx11/docker-compose.yml up -d madre tentaculo_link redis
+	@exec .venv/bin/power standalone --config examples/vx11/power.toml --port $(PORT)
+
+test: install ## Run every test; without a Docker engine they fail, they do not skip
+	@bin/packages mmdebstrap=mmdebstrap
+	@.venv/bin/python -m pytest $(TESTS)
+
+check: venv ## Format, lint, types, import rules, migrations in step with the models; edits nothing
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/mypy -p examples
+	.venv/bin/lint-imports
+	.venv/bin/python -m migrations.check
+
+bench: install ## Measure against the engine's own speed; the table is also in bench/out/latest.json
+	@.venv/bin/python -m bench
+
+install: venv ## Set up what the others share: .venv, and a Docker engine that answers
+	@bin/engine
+
+venv:
+	@PYTHON=$(PYTHON) bin/venv
