@@ -1,1 +1,91 @@
-"""The `power` command: a client of the REST API, plus the standalone and its doctor."""
+"""The `power` command: a client of the REST API, plus the standalone and its doctor.
+
+A command's module is imported when it is asked for, so that `power --help` and
+the completion of a command's name load neither HTTP nor anything else.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+# Name, module, and the line that `power --help` shows; in the order in which they are met.
+_COMMANDS = {
+    "standalone": ("app.cli.standalone", "Run the whole service on this machine."),
+    "doctor": ("app.cli.doctor", "Check what the service needs, and say how to mend it."),
+    "stacks": ("app.cli.stacks", "List the stacks and what they are up to."),
+    "ps": ("app.cli.stacks", "Show services: power, readiness, who holds them, time left."),
+    "open": ("app.cli.opening", "Power services until a deadline."),
+    "extend": ("app.cli.extending", "Move a window's deadline."),
+    "close": ("app.cli.closing", "Close windows before their time."),
+    "windows": ("app.cli.windows", "List windows, newest first."),
+    "show": ("app.cli.windows", "Show one window: services, calls, time left."),
+    "audit": ("app.cli.audit", "Read the audit trail, or verify it."),
+    "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command = getattr(import_module(module), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(f"{error.message}{_guess(args[0])}", ctx) from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(name, help=line)
+            for name, (_, line) in _COMMANDS.items()
+            if name.startswith(incomplete) and not incomplete.startswith("-")
+        ] or click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _guess(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, _COMMANDS, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.command(cls=_Lazy, context_settings=_SETTINGS)
+@click.version_option(package_name="power-windows", prog_name="power")
+def main() -> None:
+    """Timed windows on Docker Compose services: off until needed, off again afterwards.
+
+    \b
+    Examples:
+      power ps
+      power open switch hermes --ttl 30m --reason "translate batch 7"
+      power close 3f2a
+
+    Beside a standalone the service is found by itself. POWER_URL and POWER_TOKEN point elsewhere,
+    POWER_DATA_DIR at one of several standalones.
+
+    Exit codes: 0 done, 1 tried and not fully achieved, 2 wrong usage, 3 service out of reach,
+    4 refused.
+    """
+    from app.cli import screen
+
+    screen.forgiving()

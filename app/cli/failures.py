@@ -29,3 +29,7 @@ class Unreachable(Failure):
 
 class Refused(Failure):
     exit_code = 4
+
+
+class Missing(Refused):
+    """There is no such thing."""

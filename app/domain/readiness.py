@@ -130,18 +130,25 @@ def _crash_loop(spec: ServiceSpec, container: Container) -> bool:
 
 def _running(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
     started = container.started_at or now
-    if spec.oneshot:
-        return Verdict(Power.STARTING, "running; ready when it has exited with 0")
-    if not container.health:
-        stable_at = started + timedelta(seconds=spec.stable_for)
-        if now >= stable_at:
-            return Verdict(Power.ON)
-        return Verdict(Power.STARTING, f"running for less than {spec.stable_for:g} s", stable_at)
-    if container.health == "healthy":
+    if not spec.oneshot and not container.health:
+        return _stable(spec, started, now)
+    if container.health == "healthy" and not spec.oneshot:
         return Verdict(Power.ON)
-    if container.health == "unhealthy":
+    if container.health == "unhealthy" and not spec.oneshot:
         return Verdict(Power.FAILING, "its healthcheck says unhealthy")
+    return _not_yet(spec, started, now)
+
+
+def _stable(spec: ServiceSpec, started: datetime, now: datetime) -> Verdict:
+    stable_at = started + timedelta(seconds=spec.stable_for)
+    if now >= stable_at:
+        return Verdict(Power.ON)
+    return Verdict(Power.STARTING, f"running for less than {spec.stable_for:g} s", stable_at)
+
+
+def _not_yet(spec: ServiceSpec, started: datetime, now: datetime) -> Verdict:
+    awaited = "to exit with 0" if spec.oneshot else "for its healthcheck"
     late_at = started + timedelta(seconds=spec.ready_timeout)
     if now >= late_at:
-        return Verdict(Power.FAILING, f"running but not healthy for more than {spec.ready_timeout:g} s")
-    return Verdict(Power.STARTING, "waiting for its healthcheck", late_at)
+        return Verdict(Power.FAILING, f"running, but waited in vain {awaited} for {spec.ready_timeout:g} s")
+    return Verdict(Power.STARTING, f"waiting {awaited}", late_at)

@@ -138,11 +138,19 @@ class WouldShorten(Conflict):
 
     def __init__(self, window: str, owner: str, remaining: float) -> None:
         super().__init__(
-            f"window {window} belongs to {owner!r} and has {remaining:.0f} s left; only its owner may shorten it",
+            f"window {window} has {remaining:.0f} s left, and only its owner, {owner!r}, may shorten it",
             window=window,
             owner=owner,
             allowed=remaining,
         )
+
+
+class StackRejected(Conflict):
+    field = "stack"
+
+    def __init__(self, stack: str, faults: Iterable[str]) -> None:
+        faults = list(faults)
+        super().__init__(f"stack {stack!r} was rejected by its worker: {'; '.join(faults)}", faults=faults)
 
 
 class WhichWindow(Conflict):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.domain.words import Power, State, Status
 
@@ -70,3 +71,8 @@ def status(asked: Iterable[Health]) -> Status | None:
 def standing(asked: Iterable[Health]) -> Status:
     """How an open window stands now: `fail` is never said of it, since it was open once."""
     return Status.OK if all(health.ready for health in asked) else Status.PARTIAL
+
+
+def extendable(state: State, deadline: datetime, now: datetime) -> bool:
+    """Past its deadline a window is over, whether or not anybody has noticed."""
+    return state in LIVE and deadline > now

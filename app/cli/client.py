@@ -1,0 +1,244 @@
+"""The REST API as the commands use it: requests out, typed replies or failures back.
+
+Nothing is decided here. Every way in which a request can go wrong becomes a
+Failure with its exit code, so that commands need no error handling of their own.
+"""
+
+import ipaddress
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self, cast
+from urllib.parse import quote
+
+import httpx
+
+from app.cli import discovery, problems
+from app.cli.discovery import Target
+from app.cli.failures import Failure, Unreachable, WrongUsage
+from app.cli.replies import Entry, Stack, Verdict, Window
+
+ROOT = "/api/v1"
+TIMEOUT = httpx.Timeout(30, connect=5)
+# The service says something at least every quarter of a minute on an open stream; silence means it is gone.
+STREAM_TIMEOUT = httpx.Timeout(45, connect=5)
+PAGE = 100
+# Long enough together for a standalone to start its front again.
+_PAUSES = (0.3, 1.0, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One server-sent event."""
+
+    id: str | None
+    entry: Entry
+
+
+class Client:
+    """One service, reached with one token."""
+
+    def __init__(self, target: Target) -> None:
+        self.url = target.url
+        self._http = httpx.Client(
+            base_url=_address(target.url) + ROOT,
+            headers=_authorization(target.token),
+            timeout=TIMEOUT,
+            verify=target.url.startswith("https:"),
+            # A proxy that the environment names for the world would swallow requests to this machine.
+            trust_env=not _loopback(target.url),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self._json(self._send("GET", path, params=_given(params)))
+
+    def pages(self, path: str, *, limit: int | None = None, **params: Any) -> Iterator[Any]:
+        """The items of a list, page after page, `limit` of them at most."""
+        cursor, left = None, limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = self.get(path, **params, limit=size, cursor=cursor)
+            if not isinstance(page, dict) or "items" not in page:
+                raise Unreachable(f"{self.url} did not answer with a list; is POWER_URL right?")
+            items = page["items"][:left]
+            yield from items
+            cursor, left = page["next"], None if left is None else left - len(items)
+            if cursor is None:
+                return
+
+    def stacks(self) -> list[Stack]:
+        return list(self.pages("/stacks"))
+
+    def stack(self, name: str) -> Stack:
+        reply = self._send("GET", f"/stacks/{quote(name, safe='')}", asked=[name])
+        return cast(Stack, self._json(reply))
+
+    def window(self, identifier: str) -> Window:
+        return cast(Window, self.get(_window(identifier)))
+
+    def windows(self, limit: int | None = None, **filters: str | None) -> Iterator[Window]:
+        return self.pages("/windows", limit=limit, **filters)
+
+    def plan(self, body: Mapping[str, Any]) -> Any:
+        return self._json(self._send("POST", "/windows", params={"plan": "1"}, json=body, asked=_names(body)))
+
+    def open(self, body: Mapping[str, Any]) -> Window:
+        """Ask for a window; asked again under the same key when an answer is lost, so it opens once."""
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        try:
+            return self._open(body, headers)
+        except Unreachable as error:
+            if not _interrupted(error):
+                raise
+        return self._again(body, headers)
+
+    def _again(self, body: Mapping[str, Any], headers: dict[str, str]) -> Window:
+        for pause in _PAUSES[:-1]:
+            time.sleep(pause)
+            with suppress(Unreachable):
+                return self._open(body, headers)
+        time.sleep(_PAUSES[-1])
+        return self._open(body, headers)
+
+    def _open(self, body: Mapping[str, Any], headers: dict[str, str]) -> Window:
+        reply = self._send("POST", "/windows", json=body, headers=headers, asked=_names(body))
+        return cast(Window, self._json(reply))
+
+    def extend(self, identifier: str, ttl_sec: float) -> Window:
+        return cast(Window, self._json(self._send("PATCH", _window(identifier), json={"ttl_sec": ttl_sec})))
+
+    def close(self, identifier: str, *, force: bool, reason: str | None = None) -> Window:
+        body = _given({"force": force or None, "reason": reason})
+        return cast(Window, self._json(self._send("POST", f"{_window(identifier)}/close", json=body)))
+
+    def verify(self) -> Verdict:
+        # Every entry is hashed again, which takes its time on a long trail.
+        return cast(Verdict, self._json(self._send("GET", "/audit/verify", timeout=600)))
+
+    def audit(self, **params: Any) -> Iterator[Entry]:
+        """The trail, oldest first, as it is read."""
+        headers = {"Accept": "application/x-ndjson"}
+        with self._stream("/audit", headers=headers, params=_given(params), timeout=TIMEOUT) as reply:
+            for line in reply.iter_lines():
+                if line.strip():
+                    yield json.loads(line)
+
+    @contextmanager
+    def listen(self, last: str | None = None) -> Iterator["Stream"]:
+        """The events from now on, or from after the event `last`."""
+        headers = _given({"Accept": "text/event-stream", "Last-Event-ID": last})
+        with self._stream("/events", headers=headers, timeout=STREAM_TIMEOUT) as reply:
+            yield Stream(reply)
+
+    def _send(self, method: str, path: str, asked: Iterable[str] = (), **rest: Any) -> httpx.Response:
+        with self._reached():
+            reply = self._http.request(method, path, **rest)
+        if not reply.is_success:
+            raise problems.failure(reply, asked)
+        return reply
+
+    @contextmanager
+    def _stream(self, path: str, **rest: Any) -> Iterator[httpx.Response]:
+        with self._reached(), self._http.stream("GET", path, **rest) as reply:
+            if not reply.is_success:
+                reply.read()
+                raise problems.failure(reply)
+            yield reply
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise WrongUsage(f"POWER_URL={self.url} is not an address: {error}") from error
+        except httpx.RequestError as error:
+            said = str(error) or type(error).__name__
+            raise Unreachable(f"{self.url} cannot be reached: {said}; is the service running?") from error
+
+    def _json(self, reply: httpx.Response) -> Any:
+        try:
+            return reply.json()
+        except ValueError as error:
+            raise Unreachable(f"{reply.request.url} did not answer in JSON; is POWER_URL right?") from error
+
+
+class Stream:
+    """An open stream of server-sent events; `hang_up` ends it from another thread."""
+
+    def __init__(self, reply: httpx.Response) -> None:
+        self._reply = reply
+
+    def __iter__(self) -> Iterator[Message]:
+        identifier, data = None, list[str]()
+        for line in self._reply.iter_lines():
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "id":
+                identifier = value
+            elif name == "data":
+                data.append(value)
+            elif not line and data:
+                yield Message(identifier, json.loads("\n".join(data)))
+                data = []
+
+    def hang_up(self) -> None:
+        raw = self._reply.extensions["network_stream"].get_extra_info("socket")
+        # The other side may have been faster.
+        with suppress(OSError):
+            raw.shutdown(socket.SHUT_RDWR)
+
+
+def here() -> Client:
+    """A client of the service that this environment means."""
+    return Client(discovery.find(os.environ))
+
+
+def _window(identifier: str) -> str:
+    return f"/windows/{quote(identifier, safe='')}"
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _names(body: Mapping[str, Any]) -> list[str]:
+    return [*body["services"], *filter(None, [body.get("stack")])]
+
+
+def _interrupted(error: Failure) -> bool:
+    """Was the service there when we began, so that it may have heard us?"""
+    cause = error.__cause__
+    return isinstance(cause, httpx.RequestError) and not isinstance(cause, httpx.ConnectError)
+
+
+def _address(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise WrongUsage(f"POWER_URL={url} is not an address; write it like http://127.0.0.1:8420")
+    return url.rstrip("/").removesuffix(ROOT)
+
+
+def _loopback(url: str) -> bool:
+    try:
+        host = httpx.URL(url).host
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+def _authorization(token: str | None) -> dict[str, str]:
+    if token is None:
+        return {}
+    if not (token.isascii() and token.isprintable()):
+        raise WrongUsage("POWER_TOKEN holds characters that no token has; was it copied whole?")
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,28 @@
+"""`power extend`: a new deadline for a window, counted from now."""
+
+import click
+
+from app.cli import client, screen
+from app.cli.arguments import Duration, resolve, unfinished_windows
+
+
+@click.command()
+@click.argument("window", shell_complete=unfinished_windows)
+@click.option("--ttl", type=Duration(), required=True, help="How long from now: 90, 90s, 30m, 1h30m.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def extend(window: str, ttl: float, as_json: bool) -> None:
+    """Move a window's deadline: from now on it has --ttl left.
+
+    WINDOW is an id or the beginning of one.
+
+    \b
+    Example:
+      power extend 3f2a --ttl 1h
+    """
+    with client.here() as api:
+        extended = api.extend(resolve(api, window)["id"], ttl)
+    if as_json:
+        screen.dump(extended)
+        return
+    left = screen.seconds(extended["ttl_remaining_sec"])
+    screen.say(f"window {extended['id']} until {screen.clock(extended['deadline'])} ({left} left)")

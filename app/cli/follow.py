@@ -1,0 +1,113 @@
+"""Windows as they change, until they are as they were wanted.
+
+The event stream only says that it is time to look; what is true is always read
+from the windows themselves, now and then also without a hint. So nothing is
+missed when the stream breaks, and a front that is being restarted is waited for.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Self
+
+import httpx
+
+from app.cli.client import Client, Stream
+from app.cli.failures import Failure, Unreachable
+from app.cli.replies import Entry, Window
+from app.domain.words import State
+
+# Seconds between looks: with a stream that would tell, and without one.
+TOLD, UNTOLD = 5.0, 1.0
+# A standalone restarts a front that died within a few seconds.
+PATIENCE = 30.0
+_BREATH = 0.05
+
+Over = Callable[[Window], bool]
+
+
+def known(window: Window) -> bool:
+    """Is it known how the opening went? When its time is up it never will be."""
+    return window["state"] not in {State.WAITING, State.OPENING} or window["ttl_remaining_sec"] == 0
+
+
+def ended(window: Window) -> bool:
+    return window["state"] == State.CLOSED or window["stuck"]
+
+
+def closed(window: Window) -> bool:
+    return window["state"] == State.CLOSED
+
+
+class Hints:
+    """Hears the event stream in the background and says when to look again."""
+
+    def __init__(self, api: Client, concerns: Callable[[Entry], bool] = lambda _: True) -> None:
+        self._api, self._concerns = api, concerns
+        self._hint, self._over = threading.Event(), threading.Event()
+        self._stream: Stream | None = None
+        self._thread = threading.Thread(target=self._hear, daemon=True, name="events")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        if stream := self._stream:
+            stream.hang_up()
+        self._thread.join(timeout=1)
+
+    def wait(self) -> None:
+        """Return when there may be something new to see."""
+        if self._hint.wait(TOLD if self._stream else UNTOLD):
+            # A change seldom comes alone; look once for those that come together.
+            time.sleep(_BREATH)
+        self._hint.clear()
+
+    def _hear(self) -> None:
+        while not self._over.is_set():
+            # A refused or broken stream is no loss: the windows are looked at without hints, and oftener.
+            with suppress(Failure, httpx.HTTPError, OSError):
+                self._listen()
+            self._stream = None
+            self._over.wait(UNTOLD)
+
+    def _listen(self) -> None:
+        with self._api.listen() as stream:
+            self._stream = stream
+            # Whatever happened before the stream was there is worth a look.
+            self._hint.set()
+            for message in stream:
+                if self._over.is_set():
+                    return
+                if self._concerns(message.entry):
+                    self._hint.set()
+
+
+def windows(api: Client, first: Sequence[Window], over: Over) -> Iterator[list[Window]]:
+    """These windows, as they are now and whenever they may have changed, until all are over."""
+    seen = {window["id"]: window for window in first}
+    stacks = {window["stack"] for window in first}
+    yield list(seen.values())
+    if all(over(window) for window in seen.values()):
+        return
+    with Hints(api, lambda entry: entry.get("stack") in stacks) as hints:
+        while not all(over(window) for window in seen.values()):
+            hints.wait()
+            fresh = [_look(api, window["id"]) for window in seen.values() if not over(window)]
+            seen |= {window["id"]: window for window in fresh}
+            yield list(seen.values())
+
+
+def _look(api: Client, identifier: str) -> Window:
+    """The window; a front that is away is given the time to come back."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return api.window(identifier)
+        except Unreachable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(UNTOLD)

@@ -1,0 +1,135 @@
+"""`power open`: ask for a window, watch its services come up, say how it went."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.text import Text
+
+from app.cli import client, follow, progress, screen, view
+from app.cli.arguments import Duration, service_names, stack_names
+from app.cli.client import Client
+from app.cli.replies import Window
+from app.domain.words import State, Status
+
+
+@click.command()
+@click.argument("services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names)
+@click.option(
+    "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Needed where there are several."
+)
+@click.option(
+    "--ttl", type=Duration(), help="How long: 90, 90s, 30m, 1h30m.  [default: the stack's default_ttl]"
+)
+@click.option("--reason", metavar="TEXT", help="What for; it goes on record.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the services are ready.")
+@click.option("--plan", is_flag=True, help="Change nothing; show what would start, in waves.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+@click.pass_context
+def open(
+    ctx: click.Context,
+    *,
+    services: Sequence[str],
+    stack: str | None,
+    ttl: float | None,
+    reason: str | None,
+    no_wait: bool,
+    plan: bool,
+    as_json: bool,
+) -> None:
+    """Power services until a deadline.
+
+    Waits until every service is ready or has failed. Interrupting the wait leaves the window as it is.
+
+    \b
+    Examples:
+      power open switch hermes --ttl 30m --reason "translate batch 7"
+      power open -s vx11 mcp --plan
+      id=$(power open switch --no-wait --json | jq -r .id)
+    """
+    wish = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
+    body = {name: value for name, value in wish.items() if value is not None}
+    with client.here() as api:
+        if plan:
+            _show_plan(api.plan(body), as_json)
+            return
+        window = api.open(body)
+        if not no_wait:
+            window = _await(api, window, as_json)
+    _report(window, as_json)
+    ctx.exit(0 if no_wait or _well(window) else 1)
+
+
+def _number(seconds: float | None) -> float | None:
+    """A whole number of seconds is sent as one."""
+    return int(seconds) if seconds is not None and seconds == int(seconds) else seconds
+
+
+def _await(api: Client, window: Window, silent: bool) -> Window:
+    try:
+        return progress.watch(api, [window], follow.known, silent=silent)[0]
+    except KeyboardInterrupt:
+        screen.note(
+            f"\nwindow {window['id']} goes on without you; look at it with `power show {window['id']}`, "
+            f"close it with `power close {window['id']}`"
+        )
+        raise click.exceptions.Exit(1) from None
+
+
+def _well(window: Window) -> bool:
+    return (
+        window["state"] == State.OPEN and window["status"] in {None, Status.OK} and not view.unready(window)
+    )
+
+
+def _report(window: Window, as_json: bool) -> None:
+    if as_json:
+        screen.dump(window)
+    else:
+        screen.say(*_summary(window))
+
+
+def _summary(window: Window) -> list[str | Text]:
+    if window["state"] in {State.WAITING, State.OPENING}:
+        return [Text.assemble("window ", window["id"], "  ", view.state(window)), _until(window)]
+    if _well(window):
+        return [
+            Text.assemble(("open", "green"), f": {_names(view.ready(window))} on {window['stack']}"),
+            _until(window),
+        ]
+    lines: list[str | Text] = [_verdict(window), *view.troubles(window)]
+    return [*lines, _until(window)] if window["state"] == State.OPEN else lines
+
+
+def _verdict(window: Window) -> Text:
+    if window["state"] == State.OPEN:
+        ready = _names(view.ready(window)) or "nothing"
+        return Text.assemble(
+            ("partial", "yellow"), f": ready: {ready}; not ready: {_names(view.unready(window))}"
+        )
+    if window["status"] == Status.FAIL:
+        return Text.assemble(
+            ("failed", "bold red"), f": nothing came up; window {window['id']} is {window['state']}"
+        )
+    why = f": {window['close_reason']}" if window["close_reason"] else ""
+    return Text.assemble(screen.word(window["state"]), f" before it was open{screen.harmless(why)}")
+
+
+def _until(window: Window) -> str:
+    when, left = screen.clock(window["deadline"]), screen.seconds(window["ttl_remaining_sec"])
+    return f"until {when} ({left} left); close it with: power close {window['id']}"
+
+
+def _names(names: list[str]) -> str:
+    return screen.harmless(", ".join(names))
+
+
+def _show_plan(plan: Any, as_json: bool) -> None:
+    if as_json:
+        screen.dump(plan)
+        return
+    table = screen.Table(("WAVE", "STARTS"), loose=frozenset({1}))
+    for number, wave in enumerate(plan["waves"], start=1):
+        table.add(str(number), ", ".join(wave))
+    table.show()
+    screen.note("this is the plan; nothing was changed")

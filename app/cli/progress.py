@@ -1,0 +1,131 @@
+"""Windows on their way, drawn while they change.
+
+On a terminal one picture is redrawn, with the time left ticking between looks; in
+a pipe each change is one line, so that a log reads like a log.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from app.cli import follow, screen, view
+from app.cli.client import Client
+from app.cli.follow import Over
+from app.cli.replies import Window
+from app.domain.words import State
+
+# Pictures a second: often enough for a countdown to look alive, seldom enough to cost nothing.
+RATE = 4
+
+
+class Show(Protocol):
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+    def update(self, windows: Sequence[Window], /) -> None: ...
+
+
+def watch(api: Client, first: Sequence[Window], over: Over, *, silent: bool = False) -> list[Window]:
+    """Show these windows until all are over; return them as they then are."""
+    now = list(first)
+    with _show(silent) as show:
+        for now in follow.windows(api, first, over):
+            show.update(now)
+    return now
+
+
+def _show(silent: bool) -> Show:
+    if silent:
+        return Silence()
+    return Picture() if screen.live() else Lines()
+
+
+class Silence:
+    """Nothing, where only the outcome is wanted."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def update(self, _: Sequence[Window], /) -> None:
+        return
+
+
+class Picture:
+    """One drawing on the terminal that is gone when it is over."""
+
+    def __init__(self) -> None:
+        self._windows: Sequence[Window] = []
+        self._read = time.monotonic()
+        self._live = Live(
+            console=Console(highlight=False, markup=False, emoji=False),
+            get_renderable=self._draw,
+            refresh_per_second=RATE,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def update(self, windows: Sequence[Window]) -> None:
+        self._windows, self._read = windows, time.monotonic()
+        self._live.refresh()
+
+    def _draw(self) -> Group:
+        return screen.group(self._lines(self._live.console.width))
+
+    def _lines(self, width: int) -> Iterable[Text]:
+        left = {one["id"]: self._left(one) for one in self._windows}
+        if len(self._windows) != 1:
+            return view.windows(self._windows, left).lines(width) if self._windows else []
+        window = self._windows[0]
+        return [view.headline(window, left[window["id"]]), *view.services(window).lines(width)]
+
+    def _left(self, window: Window) -> float | None:
+        """The time left now, carried on from when the window was read."""
+        left = window["ttl_remaining_sec"]
+        return None if left is None else max(0.0, left - (time.monotonic() - self._read))
+
+
+class Lines:
+    """A line for each change."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def update(self, windows: Sequence[Window]) -> None:
+        for window in windows:
+            self._tell(window, "window", f"{window['id']}  {view.state(window).plain}")
+            for name, one in view.health(window).items():
+                ready = "ready" if one["ready"] else "not-ready"
+                said = f"{name}  {one['power']}  {ready}  {view.first_line(one['detail'])}"
+                self._tell(window, name, said if len(windows) == 1 else f"{window['id']}  {said}")
+
+    def _tell(self, window: Window, subject: str, line: str) -> None:
+        if self._told.get((window["id"], subject)) != line:
+            self._told[window["id"], subject] = line
+            screen.say(("window  " if subject == "window" else "") + screen.harmless(line).rstrip())
+
+
+def left(windows: Iterable[Window]) -> dict[str, float | None]:
+    """Time left by id, of those that have not ended."""
+    over = {State.CLOSED, State.CLOSING}
+    return {one["id"]: None if one["state"] in over else one["ttl_remaining_sec"] for one in windows}

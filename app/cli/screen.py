@@ -1,0 +1,167 @@
+"""Text for people on a terminal, plain lines for programs in a pipe.
+
+On a terminal tables are cut to its width, coloured and headed; in a pipe nothing
+is cut or coloured and times stay as the API wrote them. What services and people
+wrote is made harmless first: a log line must not steer the reader's terminal.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.text import Text
+
+from app.domain import durations
+
+GAP = 2
+_STYLES = {
+    "on": "green", "ready": "green", "ok": "green", "open": "green", "OPEN": "green", "done": "green",
+    "starting": "yellow", "stopping": "yellow", "opening": "yellow", "closing": "yellow", "CLOSING": "yellow",
+    "waiting": "yellow", "partial": "yellow", "running": "yellow", "timeout": "red", "lost": "red",
+    "failing": "bold red", "fail": "bold red", "DRIFT": "bold red", "stuck": "bold red", "broken": "bold red",
+    "unknown": "magenta", "off": "dim", "closed": "dim", "-": "dim", "none": "dim",
+}  # fmt: skip
+
+
+def console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def live() -> bool:
+    """Is somebody looking, on a terminal that can be drawn on?"""
+    out = console()
+    return out.is_terminal and not out.is_dumb_terminal
+
+
+def say(*lines: str | Text) -> None:
+    """Lines on standard output, coloured on a terminal only."""
+    for line in lines:
+        if live():
+            console().print(line)
+        else:
+            click.echo(line.plain if isinstance(line, Text) else line, color=False)
+
+
+def note(line: str) -> None:
+    """Something for the person alone, out of the way of what is piped on."""
+    click.echo(line, err=True)
+
+
+def dump(reply: Any) -> None:
+    click.echo(json.dumps(reply, indent=2, ensure_ascii=False))
+
+
+def dump_line(reply: Any) -> None:
+    click.echo(json.dumps(reply, ensure_ascii=False))
+
+
+def harmless(text: object) -> str:
+    """Text without anything that a terminal would obey."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(text))
+
+
+def word(text: str) -> Text:
+    """A word of the house in its colour."""
+    return Text(harmless(text), style=_STYLES.get(text, ""))
+
+
+@dataclass
+class Table:
+    """Rows under headings; the `loose` columns give way first where the line is short."""
+
+    heads: Sequence[str]
+    loose: frozenset[int] = frozenset()
+    rows: list[list[Text]] = field(default_factory=list)
+
+    def add(self, *cells: str | Text) -> None:
+        self.rows.append([cell if isinstance(cell, Text) else Text(harmless(cell)) for cell in cells])
+
+    def lines(self, width: int | None) -> list[Text]:
+        """The table in lines of at most `width`, or as wide as it is."""
+        table = [[Text(head, style="bold") for head in self.heads], *self.rows]
+        widths = [max(cell_len(row[at].plain) for row in table) for at in range(len(self.heads))]
+        if width is not None:
+            widths = _fit(widths, self.loose, width - GAP * (len(widths) - 1))
+        return [_line(row, widths) for row in table]
+
+    def show(self) -> None:
+        say(*self.lines(console().width if live() else None))
+
+
+def _fit(widths: list[int], loose: frozenset[int], room: int) -> list[int]:
+    """Widths that fit: the widest loose column shrinks first, the others only when none can."""
+    widths = list(widths)
+    while sum(widths) > room:
+        givers = [at for at in loose if widths[at] > 8] or [at for at, size in enumerate(widths) if size > 3]
+        if not givers:
+            break
+        widths[max(givers, key=lambda at: widths[at])] -= 1
+    return widths
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text()
+    for cell, width in zip(cells, widths, strict=True):
+        fitted = cell.copy()
+        fitted.truncate(width, overflow="ellipsis", pad=True)
+        line.append_text(fitted).append(" " * GAP)
+    line.rstrip()
+    return line
+
+
+def group(lines: Iterable[Text]) -> Group:
+    """Lines as one thing to draw, each on a line of its own."""
+    return Group(*(_unwrapped(line) for line in lines))
+
+
+def _unwrapped(line: Text) -> Text:
+    drawn = line.copy()
+    drawn.no_wrap, drawn.overflow = True, "ellipsis"
+    return drawn
+
+
+def seconds(left: float | None) -> str:
+    """A time left: `29m 53s`, in a pipe without the space."""
+    if left is None:
+        return "-"
+    shown = durations.show(left)
+    return shown if live() else shown.replace(" ", "")
+
+
+def clock(moment: str | None) -> str:
+    """A moment as the wall clock here shows it, with its day unless that is today; in a pipe as it came."""
+    if moment is None:
+        return "-"
+    if not live():
+        return moment
+    local = datetime.fromisoformat(moment).astimezone()
+    today = local.date() == datetime.now(local.tzinfo).date()
+    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def command(argv: Iterable[str]) -> str:
+    return harmless(shlex.join(argv))
+
+
+def short(identifiers: Iterable[str]) -> dict[str, str]:
+    """Each id with the shortest beginning that tells it from the others; in a pipe whole."""
+    ids = set(identifiers)
+    if not live():
+        return {one: one for one in ids}
+    size = next(size for size in range(8, 65) if len({one[:size] for one in ids}) == len(ids))
+    return {one: one[:size] for one in ids}
+
+
+def forgiving() -> None:
+    """Let a terminal that lacks a letter show a question mark for it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

@@ -1,0 +1,169 @@
+"""`power stacks` and `power ps`: what is under control, and what it is doing now."""
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from app.cli import client, screen, view
+from app.cli.arguments import stack_names
+from app.cli.client import Client
+from app.cli.follow import Hints
+from app.cli.replies import Service, Stack
+from app.cli.screen import Table
+from app.domain.words import Power
+
+_RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def stacks(as_json: bool) -> None:
+    """List the stacks and what they are up to.
+
+    \b
+    Example:
+      power stacks
+    """
+    with client.here() as api:
+        found = api.stacks()
+    if as_json:
+        screen.dump({"items": found})
+    elif found:
+        _stacks(found).show()
+    else:
+        screen.note("no stacks; they are named in power.toml and read by their node's worker")
+
+
+def _stacks(found: Iterable[Stack]) -> Table:
+    table = Table(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose=frozenset({0, 2, 5}))
+    for stack in found:
+        services = stack["services"]
+        running = sum(service["power"] in _RUNNING for service in services)
+        holders = {holder for service in services for holder in service["holders"]}
+        failing = [service["name"] for service in services if service["power"] == Power.FAILING]
+        table.add(
+            stack["name"],
+            screen.word(stack["mode"]),
+            stack["node"],
+            f"{running}/{len(services)}",
+            str(len(holders)),
+            f"failing: {', '.join(failing)}" if failing else "",
+        )
+    return table
+
+
+@click.command()
+@click.argument("stack", required=False, shell_complete=stack_names)
+@click.option("-w", "--watch", "watching", is_flag=True, help="Stay, and show changes as they happen.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def ps(stack: str | None, watching: bool, as_json: bool) -> None:
+    """Show services: power, readiness, who holds them, time left.
+
+    \b
+    Examples:
+      power ps
+      power ps vx11 --watch
+    """
+    if watching and as_json:
+        raise click.UsageError("--watch is for the eye; `power audit --follow --json` is for programs")
+    with client.here() as api:
+        read = partial(_read, api, stack)
+        if watching:
+            _watch(api, read)
+            return
+        found = read()
+    if as_json:
+        screen.dump(found[0] if stack else {"items": found})
+    else:
+        screen.say(*_services(found, screen.console().width if screen.live() else None, 0.0))
+
+
+def _services(found: list[Stack], width: int | None, since: float) -> list[Text]:
+    """All services; on a terminal stack by stack, in a pipe as one table."""
+    holders = {holder for stack in found for service in stack["services"] for holder in service["holders"]}
+    names = screen.short(holders)
+    if width is None:
+        return _together(found, names).lines(None)
+    return [line for stack in found for line in _one(stack, names, width, since)]
+
+
+def _read(api: Client, name: str | None) -> list[Stack]:
+    return [api.stack(name)] if name else api.stacks()
+
+
+_HEADS = ("SERVICE", "ROLE", "POWER", "READY", "LEFT", "HELD BY", "DETAIL")
+
+
+def _together(found: list[Stack], names: dict[str, str]) -> Table:
+    table = Table(("STACK", *_HEADS))
+    for stack in found:
+        for service in stack["services"]:
+            table.add(stack["name"], *_cells(service, names, 0.0))
+    return table
+
+
+def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[Text]:
+    table = Table(_HEADS, loose=frozenset({0, 5, 6}))
+    for service in stack["services"]:
+        table.add(*_cells(service, names, since))
+    head = Text.assemble(
+        (screen.harmless(stack["name"]), "bold"), "  ", screen.word(stack["mode"]),
+        (f"  on {screen.harmless(stack['node'])}", "dim"),
+    )  # fmt: skip
+    return [head, *table.lines(width), Text()]
+
+
+def _cells(service: Service, names: dict[str, str], since: float) -> list[str | Text]:
+    """One service's row; `since` are the seconds that passed since it was read."""
+    left = service["time_left_sec"]
+    return [
+        service["name"],
+        screen.word(service["role"]) if service["role"] == "none" else service["role"],
+        screen.word(service["power"]),
+        view.readiness(service["power"], service["ready"]),
+        screen.seconds(None if left is None else max(0.0, left - since)),
+        (", " if screen.live() else ",").join(names[holder] for holder in service["holders"]) or "-",
+        view.first_line(service["detail"]),
+    ]
+
+
+def _watch(api: Client, read: Callable[[], list[Stack]]) -> None:
+    try:
+        if screen.live():
+            _draw(api, read)
+        else:
+            _print(api, read)
+    except KeyboardInterrupt:
+        # Looking away is how this ends.
+        raise click.exceptions.Exit(0) from None
+
+
+def _draw(api: Client, read: Callable[[], list[Stack]]) -> None:
+    terminal = Console(highlight=False, markup=False, emoji=False)
+    found, at = read(), time.monotonic()
+
+    def picture() -> Group:
+        return screen.group(_services(found, terminal.width, time.monotonic() - at))
+
+    with Live(console=terminal, get_renderable=picture, refresh_per_second=2), Hints(api) as hints:
+        while True:
+            hints.wait()
+            found, at = read(), time.monotonic()
+
+
+def _print(api: Client, read: Callable[[], list[Stack]]) -> None:
+    """The table again whenever more than the time left has changed."""
+    before: object = None
+    with Hints(api) as hints:
+        while True:
+            found = read()
+            now = [[{**service, "time_left_sec": None} for service in stack["services"]] for stack in found]
+            if now != before:
+                screen.say(*_services(found, None, 0.0), "")
+            before = now
+            hints.wait()

@@ -1,0 +1,161 @@
+"""The processes of a standalone, as data: command line, environment, patience, log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import app
+from app.cli.standalone import broker as brokers
+from app.cli.standalone import logs
+from app.cli.standalone.broker import Broker
+
+# What every child is marked with, so that a successor knows the tree of a killed supervisor by it.
+MARK = "POWER_STANDALONE"
+
+# Settings of a shell or a service manager that would reach into our children.
+_FOREIGN = ("GUNICORN_CMD_ARGS", "GUNICORN_FD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+
+# Streams and waits hold a thread each; threads come into being only when they are needed.
+WEB_THREADS = 640
+
+
+def _nothing(_: int) -> None:
+    """Most children need no preparation."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """One process to keep alive.
+
+    `patience` is the time between TERM and KILL in seconds. Children leave in waves,
+    the lowest first. `before` runs before each start and is told how often in a row
+    the child has failed at once.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    log: Path
+    patience: float = 5.0
+    wave: int = 0
+    inherits: tuple[int, ...] = ()
+    before: Callable[[int], None] = field(default=_nothing)
+
+    def open_log(self) -> IO[bytes]:
+        logs.rotate(self.log)
+        return self.log.open("ab")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the children of one standalone have in common."""
+
+    data_dir: Path
+    node: str
+    environ: Mapping[str, str]
+    started_at: str
+
+    def log(self, name: str) -> Path:
+        return self.data_dir / "logs" / f"{name}.log"
+
+
+def environment(own: Mapping[str, str], data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """A child's environment: ours, less what is not meant for it, plus its settings."""
+    kept = {name: value for name, value in own.items() if name not in _FOREIGN}
+    # Hundreds of threads would otherwise each be given a heap of their own.
+    return {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"} | kept | dict(settings) | {MARK: str(data_dir)}
+
+
+def root() -> Path:
+    """Where our packages are. Children start there, so that nothing of the user's directory is imported."""
+    return Path(app.__file__).parent.parent
+
+
+def broker(plan: Plan, server: Path, own: Broker) -> Child:
+    def mend(failures: int) -> None:
+        if failures >= 3:
+            brokers.set_aside(own)
+
+    return Child(
+        "broker",
+        (str(server), str(own.config_file)),
+        plan.environ,
+        plan.log("broker"),
+        patience=10.0,
+        wave=2,
+        before=mend,
+    )
+
+
+def web(plan: Plan, listener: int) -> Child:
+    """`listener` is the descriptor of a bound socket: while the web is away, clients wait in its queue."""
+    argv = (
+        *_python("gunicorn"),
+        "app.api:create_app()",
+        *("--bind", f"fd://{listener}"),
+        *("--worker-class", "gthread"),
+        *("--workers", "1"),
+        *("--threads", str(WEB_THREADS)),
+        *("--worker-connections", "2000"),
+        *("--keep-alive", "75"),
+        *("--timeout", "60"),
+        # Streams have no end of their own; this is how long a stop waits for them.
+        *("--graceful-timeout", "2"),
+        "--no-control-socket",
+    )
+    awaited = {"POWER_AWAIT_NODE": plan.node, "POWER_STARTED_AT": plan.started_at}
+    return Child(
+        "web", argv, {**plan.environ, **awaited}, plan.log("web"), patience=5.0, inherits=(listener,)
+    )
+
+
+def worker(plan: Plan) -> Child:
+    argv = (
+        *_celery("worker"),
+        *("-P", "threads"),
+        *("-Q", f"power,power.{plan.node}"),
+        "--without-mingle",
+        "--without-gossip",
+        *("-n", f"power@{plan.node}"),
+        *("--loglevel", "INFO"),
+    )
+    # It may be in the middle of a compose call.
+    return Child("worker", argv, plan.environ, plan.log("worker"), patience=45.0, wave=1)
+
+
+def beat(plan: Plan) -> Child:
+    directory = plan.data_dir / "beat"
+    pidfile = directory / "beat.pid"
+
+    def tidy(_: int) -> None:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        # We know that ours is dead, whoever has its number now.
+        pidfile.unlink(missing_ok=True)
+
+    argv = (
+        *_celery("beat"),
+        *("--schedule", str(directory / "schedule")),
+        *("--pidfile", str(pidfile)),
+        *("--loglevel", "INFO"),
+    )
+    return Child("beat", argv, plan.environ, plan.log("beat"), before=tidy)
+
+
+def flower(plan: Plan, port: int, password: str) -> Child:
+    """Loopback only, and behind a password: it can stop workers."""
+    argv = (*_celery("flower"), "--address=127.0.0.1", f"--port={port}")
+    # In the environment, since everybody may read a command line.
+    environ = {**plan.environ, "FLOWER_BASIC_AUTH": f"power:{password}"}
+    return Child("flower", argv, environ, plan.log("flower"))
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module)
+
+
+def _celery(command: str) -> tuple[str, ...]:
+    return (*_python("celery"), "-A", "workers", command)

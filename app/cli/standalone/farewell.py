@@ -1,0 +1,63 @@
+"""The windows on the way out: closed if that was asked for, and else named, since they stay on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from app.cli.standalone.front import Front, NoAnswer
+from app.cli.standalone.signals import Signals
+from app.cli.standalone.supervisor import Supervisor
+from app.cli.standalone.terminal import Voice
+from app.domain import durations
+
+
+def close_all(front: Front, supervisor: Supervisor, signals: Signals, voice: Voice, seconds: float) -> None:
+    """Close every window and see them closed, for at most so long or until asked to stop again."""
+    asked, told = signals.asked, set[str]()
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and signals.asked == asked:
+        try:
+            if not (living := front.live_windows()):
+                return
+            _close(front, voice, [window for window in living if window["id"] not in told])
+        except NoAnswer:
+            # The web is being started again; the children are kept alive while we wait.
+            living = []
+        told |= {window["id"] for window in living}
+        supervisor.wait(0.2)
+
+
+def _close(front: Front, voice: Voice, windows: list[dict[str, Any]]) -> None:
+    for window in windows:
+        voice.event(f"closing {_line(window)}")
+        front.close(window["id"])
+
+
+def name_the_living(front: Front, voice: Voice) -> None:
+    """Say which windows we leave on."""
+    try:
+        living = front.live_windows()
+    except NoAnswer as error:
+        voice.bad(f"which windows are still open cannot be told: {error}")
+        return
+    if not living:
+        return
+    some = "1 window stays" if len(living) == 1 else f"{len(living)} windows stay"
+    voice.bad(f"{some} on without us:")
+    for window in living:
+        voice.line(f"         {_line(window)}")
+    voice.line("         nothing ends them until Power Windows runs again; then their deadline does, or")
+    voice.line("         `power close ID`. With --close-on-exit they are closed before we leave.")
+
+
+def _line(window: Mapping[str, Any]) -> str:
+    return f"{window['id']}  {window['stack']}  {', '.join(window['services'])}  ({_until(window)})"
+
+
+def _until(window: Mapping[str, Any]) -> str:
+    left, deadline = window.get("ttl_remaining_sec"), window.get("deadline")
+    if deadline is None or left is None:
+        return str(window["state"])
+    return f"{window['state']}, until {deadline}, {durations.show(left)} left"

@@ -1,0 +1,86 @@
+"""What the supervisor asks of its own web: whether it is ready, what it serves, which windows live.
+
+The plainest of clients, since it is loaded for as long as the standalone runs.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+LIVE = ("waiting", "opening", "open", "closing")
+
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+
+
+class NoAnswer(Exception):
+    """The web did not answer, or not sensibly."""
+
+
+@dataclass(frozen=True)
+class Front:
+    host: str
+    port: int
+    token: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://{f'[{self._near}]' if ':' in self._near else self._near}:{self.port}"
+
+    @property
+    def _near(self) -> str:
+        """An address that reaches it from here."""
+        return _ANYWHERE.get(self.host, self.host)
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether it is ready, and what it says about it."""
+        try:
+            status, body = self._ask("GET", "/readyz")
+        except NoAnswer as error:
+            return False, str(error)
+        return status == 200, json.dumps(body)
+
+    def stacks(self) -> list[dict[str, Any]]:
+        return list(self._items("/api/v1/stacks", {}))
+
+    def live_windows(self) -> list[dict[str, Any]]:
+        """Every window that has not ended yet, the oldest first."""
+        found = [window for state in LIVE for window in self._items("/api/v1/windows", {"state": state})]
+        return sorted(found, key=lambda window: str(window["created_at"]))
+
+    def close(self, window: str) -> None:
+        body = {"reason": "the standalone stops"}
+        self._ask("POST", f"/api/v1/windows/{quote(window, safe='')}/close", body)
+
+    def _items(self, path: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+        while True:
+            status, page = self._ask("GET", f"{path}?{urlencode(query)}")
+            if status != 200 or not isinstance(page, dict):
+                raise NoAnswer(f"{path} answers {status}")
+            yield from page["items"]
+            if not page.get("next"):
+                return
+            query = {**query, "cursor": page["next"]}
+
+    def _ask(self, method: str, path: str, body: Any = None, timeout: float = 5.0) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection(self._near, self.port, timeout=timeout)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, _decoded(answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(f"no answer from {self.url}: {error or type(error).__name__}") from error
+        finally:
+            connection.close()
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.decode(errors="replace")

@@ -1,0 +1,69 @@
+"""What must be done once before the children start: the schema, the admin token, the broker's program.
+
+A process of its own (`python -m app.cli.standalone.prepare`), so that what this loads does
+not stay in the supervisor's memory for as long as the standalone runs. It answers with
+one JSON object on its output, or with a reason on its errors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import settings
+from app.cli.standalone import broker
+from app.store import tokens
+from app.store.database import Database
+from migrations import upgrade
+
+TOKEN_FILE = "token"
+
+
+def main() -> int:
+    found = settings.load(os.environ)
+    try:
+        upgrade(found.database_url)
+        new = ensure_token(found)
+    except SQLAlchemyError as error:
+        sys.stderr.write(f"the database cannot be used: {_first_line(error)}\n")
+        return 1
+    sys.stdout.write(json.dumps({"new_token": new, "server": _server()}))
+    return 0
+
+
+def ensure_token(found: settings.Settings) -> bool:
+    """Keep the admin token in a file that the CLI finds; return whether a new one had to be made."""
+    file = found.data_dir / TOKEN_FILE
+    database = Database(found.database_url)
+    try:
+        with database.write() as session:
+            if file.exists() and tokens.bearer(session, file.read_text().strip()):
+                return False
+            # Written before the commit: a file that the database does not know is replaced at the next start.
+            broker.write_private(file, tokens.create(session, tokens.ADMIN, database.now()) + "\n")
+            return True
+    finally:
+        database.close()
+
+
+def _server() -> str | None:
+    try:
+        return str(broker.server_binary())
+    except broker.NoServer:
+        return None
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    return str(error).partition("\n")[0]
+
+
+def token_file(data_dir: Path) -> Path:
+    return data_dir / TOKEN_FILE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

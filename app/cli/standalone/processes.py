@@ -1,0 +1,131 @@
+"""Processes by identity: a number and the kernel tick it began at.
+
+Numbers are given again to others, so nothing here signals a process by its number
+alone. A dead process that nobody has buried yet counts as gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`started` is in kernel ticks since boot."""
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What /proc says of a process at one moment."""
+
+    process: Process
+    state: str
+    parent: int
+    group: int
+    session: int
+
+
+def look(pid: int) -> Sight | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The second field is the name in brackets, which may itself hold spaces and brackets.
+    fields = stat.rpartition(")")[2].split()
+    return Sight(
+        Process(pid, int(fields[19])),
+        fields[0],
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+    )
+
+
+def living() -> Iterator[Sight]:
+    """Every process that is not dead."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (sight := look(int(entry.name))) and sight.state not in "ZX":
+            yield sight
+
+
+def alive(process: Process) -> bool:
+    sight = look(process.pid)
+    return sight is not None and sight.process == process and sight.state not in "ZX"
+
+
+def in_group(group: int) -> set[Process]:
+    return {sight.process for sight in living() if sight.group == group}
+
+
+def descendants(pid: int) -> set[Process]:
+    """The family below a process, for as long as each parent lives."""
+    sights, found = list(living()), set[Process]()
+    parents = {pid}
+    while parents:
+        children = {sight.process for sight in sights if sight.parent in parents}
+        found |= children
+        parents = {child.pid for child in children}
+    return found
+
+
+def marked(variable: str, value: str) -> set[Process]:
+    """Processes that were started with this environment variable, save our own line of ancestors."""
+    wanted = f"{variable}={value}".encode()
+    own = set(_line(os.getpid()))
+    return {
+        sight.process
+        for sight in living()
+        if sight.process.pid not in own and wanted in _environment(sight.process.pid)
+    }
+
+
+def send(process: Process, number: signal.Signals) -> None:
+    if alive(process):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def wait_gone(some: Iterable[Process], seconds: float) -> set[Process]:
+    """Wait until all have gone; return those that have not."""
+    deadline = time.monotonic() + seconds
+    left = {process for process in some if alive(process)}
+    while left and time.monotonic() < deadline:
+        time.sleep(0.02)
+        left = {process for process in left if alive(process)}
+    return left
+
+
+def boot() -> str:
+    """A name for this run of the kernel: ticks and numbers mean nothing beyond it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _line(pid: int) -> Iterator[int]:
+    while pid > 0 and (sight := look(pid)):
+        yield pid
+        pid = sight.parent
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        # Gone meanwhile, or somebody else's.
+        return []

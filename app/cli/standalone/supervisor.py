@@ -1,0 +1,210 @@
+"""Keeps children alive, and ends them in order.
+
+What dies is started again: at once at first, then ever later while it keeps dying.
+Each child leads a session of its own, so that neither a Ctrl-C on our terminal nor
+our own death reaches it, and so that its whole family can be ended with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from app.cli.standalone import children, logs, processes
+from app.cli.standalone.children import Child
+from app.cli.standalone.record import Record
+from app.cli.standalone.signals import Signals
+from app.cli.standalone.terminal import Voice
+
+FIRST_DELAY = 0.2
+LONGEST_DELAY = 10.0
+# Alive for so long, a child has proved itself, and its next death is its first again.
+PROVEN_AFTER = 30.0
+
+_LOOK_AT_LOGS_EVERY = 1.0
+_MOST_LINES = 5
+
+
+@dataclass
+class Seat:
+    """One child's place: whoever sits in it now, and how it has gone so far."""
+
+    child: Child
+    running: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    failures: int = 0
+    due: float | None = None
+    tail: logs.Tail = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tail = logs.Tail(self.child.log)
+
+    @property
+    def delay(self) -> float:
+        return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** max(0, self.failures - 1))
+
+
+class Supervisor:
+    def __init__(self, some: Iterable[Child], record: Record, voice: Voice, signals: Signals) -> None:
+        self._seats = {child.name: Seat(child) for child in some}
+        self._record = record
+        self._voice = voice
+        self._signals = signals
+        self._logs_seen = time.monotonic()
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self._start(self._seats[name])
+
+    def pid(self, name: str) -> int | None:
+        running = self._seats[name].running
+        return running.pid if running else None
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._seats)
+
+    def silent(self) -> list[Child]:
+        """Children that run, but may not yet do what is waited for."""
+        return [seat.child for seat in self._seats.values() if seat.child.name in ("web", "worker")]
+
+    def down(self) -> list[Child]:
+        """Children that ought to run and do not, or have only just been started again after a failure."""
+        return [seat.child for seat in self._seats.values() if seat.failures and not self._proven(seat)]
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until something happens, at most so long, and see to it."""
+        dues = [seat.due - time.monotonic() for seat in self._seats.values() if seat.due is not None]
+        self._signals.wait(min([seconds, *dues]))
+        self.tick()
+
+    def tick(self) -> None:
+        """Bury the dead and start again what is due."""
+        now = time.monotonic()
+        for seat in self._seats.values():
+            self._bury(seat)
+            if seat.due is not None and seat.due <= now:
+                self._start(seat)
+        self._reap_orphans()
+        if now - self._logs_seen >= _LOOK_AT_LOGS_EVERY:
+            self._logs_seen = now
+            self._look_at_logs()
+
+    def stop(self) -> None:
+        """End all children, a wave at a time; being asked to stop a second time ends them at once."""
+        asked = min(1, self._signals.asked)
+        for wave in sorted({seat.child.wave for seat in self._seats.values()}):
+            self._end([seat for seat in self._seats.values() if seat.child.wave == wave], asked)
+
+    def _start(self, seat: Seat) -> None:
+        seat.due, seat.began = None, time.monotonic()
+        child = seat.child
+        try:
+            child.before(seat.failures)
+            seat.running = _spawn(child)
+        except OSError as error:
+            # No room for a process, or on the disk: that passes, and the others go on.
+            self._fell(seat, f"cannot be started ({error})")
+            return
+        if sight := processes.look(seat.running.pid):
+            self._record.add(child.name, sight.process)
+        if seat.failures:
+            self._voice.good(f"{child.name} is started again (process {seat.running.pid})")
+
+    def _bury(self, seat: Seat) -> None:
+        if seat.running is None or not _dead(seat.running.pid):
+            return
+        if self._proven(seat):
+            seat.failures = 0
+        self._fell(seat, self._leave(seat))
+
+    def _fell(self, seat: Seat, how: str) -> None:
+        seat.failures += 1
+        seat.due = time.monotonic() + seat.delay
+        self._voice.bad(f"{seat.child.name} {how}; starting it again in {seat.delay:.1f} s")
+
+    def _leave(self, seat: Seat) -> str:
+        """Vacate the seat of a dead child, and end what is left of its group; say how it died."""
+        assert seat.running is not None
+        # First the group, then the grave: the number of a process that is not buried is nobody else's.
+        processes.kill_group(seat.running.pid)
+        ended = _how(seat.running.wait())
+        seat.running = None
+        self._record.remove(seat.child.name)
+        return ended
+
+    def _end(self, leaving: list[Seat], asked: int) -> None:
+        for seat in leaving:
+            seat.due = None
+            if seat.running:
+                seat.running.terminate()
+        began = time.monotonic()
+        while remaining := [seat for seat in leaving if not self._left(seat)]:
+            for seat in remaining:
+                self._hurry(seat, time.monotonic() - began, asked)
+            self._signals.wait(0.1)
+
+    def _left(self, seat: Seat) -> bool:
+        if seat.running is None:
+            return True
+        if not _dead(seat.running.pid):
+            return False
+        group = processes.in_group(seat.running.pid)
+        self._leave(seat)
+        processes.wait_gone(group, 5.0)
+        return True
+
+    def _hurry(self, seat: Seat, waited: float, asked: int) -> None:
+        assert seat.running is not None
+        if waited > seat.child.patience or self._signals.asked > asked:
+            processes.kill_group(seat.running.pid)
+
+    def _proven(self, seat: Seat) -> bool:
+        return seat.running is not None and time.monotonic() - seat.began >= PROVEN_AFTER
+
+    def _reap_orphans(self) -> None:
+        """As process 1 of a container, bury what others leave behind."""
+        if os.getpid() != 1:
+            return
+        ours = {seat.running.pid for seat in self._seats.values() if seat.running}
+        while (orphan := _any_dead()) and orphan not in ours:
+            os.waitpid(orphan, os.WNOHANG)
+
+    def _look_at_logs(self) -> None:
+        for seat in self._seats.values():
+            if lines := seat.tail.look():
+                self._voice.bad(f"{seat.child.name} writes in {seat.child.log}:")
+                self._voice.quoted(line[:200] for line in lines[-_MOST_LINES:])
+            logs.cut(seat.child.log)
+
+
+def _spawn(child: Child) -> subprocess.Popen[bytes]:
+    with child.open_log() as log:
+        return subprocess.Popen(
+            child.argv,
+            env=dict(child.environ),
+            cwd=children.root(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=child.inherits,
+        )
+
+
+def _any_dead() -> int | None:
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return ended.si_pid if ended else None
+
+
+def _dead(pid: int) -> bool:
+    """Whether our child has ended. It is not buried by asking."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _how(code: int) -> str:
+    return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"

@@ -1,0 +1,43 @@
+"""What the standalone says, and where: on the terminal, and in logs/standalone.log.
+
+Saying never fails. A supervisor whose terminal was closed goes on supervising.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+
+class Voice:
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def line(self, text: str = "", *, colour: str | None = None, bold: bool = False) -> None:
+        """For the terminal alone: secrets may be in it."""
+        with contextlib.suppress(OSError, ValueError):
+            click.secho(text, fg=colour, bold=bold)
+
+    def event(self, text: str, *, colour: str | None = None) -> None:
+        """Something happened: on the terminal with the hour, in the log with the day."""
+        self.line(f"{datetime.now().astimezone():%H:%M:%S} {text}", colour=colour)
+        self._keep(text)
+
+    def good(self, text: str) -> None:
+        self.event(text, colour="green")
+
+    def bad(self, text: str) -> None:
+        self.event(text, colour="yellow")
+
+    def quoted(self, lines: Iterable[str]) -> None:
+        """Lines of somebody else's, set apart from ours."""
+        for text in lines:
+            self.line(f"         | {text}", colour="bright_black")
+
+    def _keep(self, text: str) -> None:
+        with contextlib.suppress(OSError), self._log.open("a") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")

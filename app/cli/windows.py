@@ -1,0 +1,106 @@
+"""`power windows` and `power show`: what was opened, and how it goes with one of them."""
+
+import click
+from rich.text import Text
+
+from app.cli import client, follow, progress, screen, view
+from app.cli.arguments import any_window, resolve, stack_names
+from app.cli.replies import Window
+from app.domain.words import State
+
+
+@click.command()
+@click.option("--state", type=click.Choice([*State]), help="Only windows in this state.")
+@click.option(
+    "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Only windows on this stack."
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> None:
+    """List windows, newest first.
+
+    \b
+    Examples:
+      power windows --state open
+      power windows -s vx11 --limit 10
+    """
+    with client.here() as api:
+        listed = list(api.windows(limit=limit, state=state, stack=stack))
+    if as_json:
+        screen.dump({"items": listed})
+    elif listed:
+        view.windows(listed, progress.left(listed)).show()
+    else:
+        screen.note("no windows" if state is None and stack is None else "no such windows")
+
+
+@click.command()
+@click.argument("window", shell_complete=any_window)
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Stay, with the time left, until it is closed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def show(window: str, following: bool, as_json: bool) -> None:
+    """Show one window: services, calls, time left.
+
+    WINDOW is an id or the beginning of one.
+
+    \b
+    Examples:
+      power show 3f2a
+      power show 3f2a --follow
+    """
+    with client.here() as api:
+        found = resolve(api, window)
+        if following:
+            found = _follow(api, found, as_json)
+    if as_json:
+        screen.dump(found)
+        return
+    screen.say(*_facts(found), "")
+    view.services(found).show()
+    _calls(found)
+
+
+def _follow(api: client.Client, window: Window, silent: bool) -> Window:
+    try:
+        return progress.watch(api, [window], follow.closed, silent=silent)[0]
+    except KeyboardInterrupt:
+        # Looking away is how this ends; the window goes on.
+        raise click.exceptions.Exit(0) from None
+
+
+def _facts(window: Window) -> list[Text]:
+    ended = window["state"] == State.CLOSED
+    left = (
+        ""
+        if window["state"] not in {"opening", "open"}
+        else f" ({screen.seconds(window['ttl_remaining_sec'])} left)"
+    )
+    facts: dict[str, str | Text] = {
+        "window": window["id"],
+        "stack": window["stack"],
+        "state": view.state(window),
+        "asked": ", ".join(window["services"]),
+        "by": window["actor"],
+        "reason": window["reason"] or "-",
+        "created": screen.clock(window["created_at"]),
+        "opened": screen.clock(window["opened_at"]),
+        "deadline": screen.clock(window["deadline"]) + left,
+    }
+    if ended or window["close_reason"]:
+        facts["closed"] = f"{screen.clock(window['closed_at'])}  {window['close_reason'] or ''}"
+    return [_fact(name, value) for name, value in facts.items()]
+
+
+def _fact(name: str, value: str | Text) -> Text:
+    shown = value if isinstance(value, Text) else Text(screen.harmless(value).rstrip())
+    return Text.assemble((f"{name:<10}", "dim"), shown)
+
+
+def _calls(window: Window) -> None:
+    if not window["results"]:
+        return
+    screen.say("")
+    view.calls(window["results"]).show()
+    screen.say(*view.troubles(window))

@@ -1,0 +1,65 @@
+"""Nudges: after a commit, say "look at this window" to the node that has it.
+
+A nudge is a name and an id. It may come late, twice or never: the database row is
+the queue and the watch of every worker reads it. So a broker that is away costs a
+request nothing but the time a refused connection takes.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+OPEN = "power.open_window"
+CLOSE = "power.close_window"
+SWEEP = "power.sweep"
+RESYNC = "power.resync"
+NAMES = (OPEN, CLOSE, SWEEP, RESYNC)
+
+log = logging.getLogger(__name__)
+
+
+def queue(node: str) -> str:
+    return f"power.{node}"
+
+
+class Dispatch:
+    """A way to send nudges; one per process."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    @classmethod
+    def to(cls, broker_url: str) -> Dispatch:
+        """For a process that must never hang on a broker: two seconds at most, one try."""
+        app = Celery("power-front", broker=broker_url, set_as_current=False)
+        app.conf.update(
+            task_ignore_result=True,
+            task_serializer="json",
+            accept_content=["json"],
+            task_send_sent_event=True,
+            broker_transport_options={
+                "socket_timeout": 2,
+                "socket_connect_timeout": 2,
+                "retry_on_timeout": False,
+            },
+        )
+        return cls(app)
+
+    def opening(self, window: str, node: str) -> bool:
+        return self.nudge(OPEN, [window], queue(node))
+
+    def closing(self, window: str, node: str) -> bool:
+        return self.nudge(CLOSE, [window], queue(node))
+
+    def nudge(self, name: str, args: list[Any], to: str) -> bool:
+        """Send, or log that it could not be; never raises for a broker that is away."""
+        try:
+            self._app.send_task(name, args=args, queue=to, retry=False, ignore_result=True)
+        except (OperationalError, OSError) as error:
+            log.warning("nudge %s%s not sent, the watch will see to it: %s", name, tuple(args), error)
+            return False
+        return True

@@ -1,0 +1,304 @@
+"""What workers report: calls that began and ended, and what the engine was seen doing.
+
+Everything that is learned goes through here, so that a window changes in the same
+transaction as the news that changed it. `app.settle` draws the conclusions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.control import HOUSE
+from app.domain.plans import StackSpec
+from app.domain.words import Action, CallStatus, Event, Power, Role
+from app.settle import settle
+from app.store import audit, services
+from app.store import windows as rows
+from app.store.tables import Call, Lease, Node, Service, Stack
+
+OUTPUT = 500
+"""Characters kept of what a call printed."""
+TRIES = 2
+"""Calls to bring a service up for one window; the second only where nobody knows what became of the first."""
+RETRY_FIRST, RETRY_CAP = timedelta(seconds=10), timedelta(minutes=5)
+"""A stop that failed is tried again after this long, doubled each time, up to the cap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A compose call about to be made: for whom, by whom, and the whole command line."""
+
+    stack: str
+    service: str
+    action: Action
+    argv: tuple[str, ...]
+    node: str
+    worker: str
+    window: str | None = None
+    image: str = ""
+    image_digest: str = ""
+    config_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended. `returncode` is None where it did not end by itself."""
+
+    status: CallStatus
+    returncode: int | None
+    elapsed_ms: int
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one service was seen doing."""
+
+    power: Power
+    detail: str = ""
+    alive: bool = False
+
+    @property
+    def ready(self) -> bool:
+        return self.power in {Power.ON, Power.DONE}
+
+
+def call_started(session: Session, begun: Begun, now: datetime) -> int:
+    """Put a call on record before it is made; return its id."""
+    call = Call(
+        window_id=begun.window,
+        stack=begun.stack,
+        service=begun.service,
+        node=begun.node,
+        worker=begun.worker,
+        action=begun.action,
+        argv=list(begun.argv),
+        started_at=now,
+    )
+    session.add(call)
+    _expect(session, begun, now)
+    session.flush()
+    facts = {"image": begun.image, "image_digest": begun.image_digest, "config_hash": begun.config_hash}
+    _say(session, call, Event.CALL_STARTED, now, **facts)
+    return call.id
+
+
+def _expect(session: Session, begun: Begun, now: datetime) -> None:
+    service = session.get(Service, (begun.stack, begun.service), with_for_update=True)
+    if service is None:
+        return
+    if begun.action is Action.UP:
+        service.owed = service.unsure = True
+        service.power, service.ready, service.detail = Power.STARTING, False, ""
+        if lease := _lease(session, begun.window, begun.service):
+            lease.tried += 1
+    elif begun.action in {Action.STOP, Action.KILL} and service.alive:
+        service.power, service.ready = Power.STOPPING, False
+    service.changed_at = now
+
+
+def call_finished(session: Session, call_id: int, outcome: Outcome, now: datetime) -> None:
+    """Put on record how a call ended, and what that means for the service."""
+    call = session.get(Call, call_id, with_for_update=True)
+    if call is None or call.status != CallStatus.RUNNING:
+        return
+    call.status, call.returncode, call.elapsed_ms = outcome.status, outcome.returncode, outcome.elapsed_ms
+    call.stdout, call.stderr, call.finished_at = outcome.stdout[:OUTPUT], outcome.stderr[:OUTPUT], now
+    _conclude(session, call, now)
+    facts = {"status": outcome.status, "returncode": outcome.returncode, "elapsed_ms": outcome.elapsed_ms}
+    _say(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
+
+
+def call_lost(session: Session, call: Call, now: datetime) -> None:
+    """A call was started and nobody was there when it ended: say so, and let the truth be looked up."""
+    call.status, call.finished_at = CallStatus.LOST, now
+    _conclude(session, call, now)
+    _say(session, call, Event.CALL_LOST, now)
+
+
+def _conclude(session: Session, call: Call, now: datetime) -> None:
+    service = session.get(Service, (call.stack, call.service), with_for_update=True)
+    if service is None:
+        return
+    if call.action == Action.UP:
+        service.fault = "" if call.status == CallStatus.OK else _fault(call)
+        _tried(_lease(session, call.window_id, call.service), CallStatus(call.status), now)
+    elif call.action in {Action.STOP, Action.KILL}:
+        _stopped(service, CallStatus(call.status), now)
+        if call.action == Action.KILL and (lease := _lease(session, call.window_id, call.service)):
+            lease.killed = True
+
+
+def _tried(lease: Lease | None, status: CallStatus, now: datetime) -> None:
+    unknown = status in {CallStatus.TIMEOUT, CallStatus.LOST}
+    if lease and not (unknown and lease.tried < TRIES):
+        lease.tried_at = now
+
+
+def _stopped(service: Service, status: CallStatus, now: datetime) -> None:
+    if status is CallStatus.OK:
+        service.unsure, service.failures, service.retry_at = False, 0, None
+        return
+    if status is CallStatus.LOST:
+        return
+    service.failures += 1
+    service.retry_at = now + min(RETRY_FIRST * 2 ** (service.failures - 1), RETRY_CAP)
+
+
+def _fault(call: Call) -> str:
+    if call.status == CallStatus.TIMEOUT:
+        return f"its start did not finish within {(call.elapsed_ms or 0) / 1000:.0f} s"
+    if call.status == CallStatus.LOST:
+        return "its start was cut off before it ended"
+    said = call.stderr.strip() or call.stdout.strip() or "no output"
+    return f"could not be started (exit {call.returncode}): {said}"
+
+
+def _lease(session: Session, window: str | None, service: str) -> Lease | None:
+    return session.get(Lease, (window, service), with_for_update=True) if window else None
+
+
+def looked(
+    session: Session, spec: StackSpec, seen: Mapping[str, Seen], *, at: datetime, now: datetime
+) -> list[str]:
+    """Take in what the engine showed at the moment `at`, and settle what that settles.
+
+    An older look never overwrites a newer one. Returns the ids of windows that changed.
+    """
+    known = services.locked(session, spec.name)
+    wanted = {lease.service for lease in rows.live_leases(session, [spec.name], now)}
+    calling = _calling(session, spec.name)
+    for name, one in seen.items():
+        row = known.get(name) or _new_row(session, known, spec, name)
+        if row.observed_at is None or row.observed_at < at:
+            _take_in(row, one, wanted=name in wanted, calling=calling.get(name), at=at, now=now)
+    return settle(session, spec, known, now)
+
+
+def _new_row(session: Session, known: dict[str, Service], spec: StackSpec, name: str) -> Service:
+    row = Service(stack=spec.name, name=name, role=spec.services[name].role, power=Power.UNKNOWN, detail="")
+    row.owed = row.unsure = row.ready = row.alive = False
+    row.failures, row.fault = 0, ""
+    session.add(row)
+    known[name] = row
+    return row
+
+
+def _calling(session: Session, stack: str) -> dict[str, Action]:
+    query = select(Call.service, Call.action).where(Call.stack == stack, Call.status == CallStatus.RUNNING)
+    return {service: Action(action) for service, action in session.execute(query)}
+
+
+def _take_in(
+    row: Service, one: Seen, *, wanted: bool, calling: Action | None, at: datetime, now: datetime
+) -> None:
+    shown = _shown(row, one, wanted=wanted, calling=calling)
+    if (shown.power, shown.ready, shown.detail, shown.alive) != (row.power, row.ready, row.detail, row.alive):
+        row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive
+        row.changed_at = now
+    row.observed_at = at
+    if not wanted:
+        row.fault = ""
+    if _confirmed_off(row, wanted=wanted, calling=calling):
+        row.owed, row.failures, row.retry_at = False, 0, None
+
+
+def _shown(row: Service, one: Seen, *, wanted: bool, calling: Action | None) -> Seen:
+    """What is seen, in the light of a call that is under way or has failed."""
+    if one.power is Power.UNKNOWN:
+        return Seen(one.power, one.detail, alive=row.alive)
+    if one.power is Power.DONE and not row.unsure:
+        # It ran for an earlier window; for this one it has yet to run.
+        return Seen(Power.OFF)
+    if calling is Action.UP and not one.alive:
+        return Seen(Power.STARTING, "being started")
+    if calling in {Action.STOP, Action.KILL} and one.alive:
+        return Seen(Power.STOPPING, one.detail, alive=True)
+    if wanted and row.fault and not one.alive and not one.ready:
+        return Seen(Power.FAILING, row.fault)
+    return one
+
+
+def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> bool:
+    """Nobody wants it, nothing of it runs, and nothing that was started may still come up."""
+    if row.role == Role.CORE:
+        return True
+    known = row.power is not Power.UNKNOWN
+    return known and not (wanted or calling or row.alive or row.unsure)
+
+
+def lost_calls(session: Session, node: str, dead: Mapping[str, bool], now: datetime) -> list[Call]:
+    """Declare every running call of workers that are `dead` lost; return them."""
+    found = [call for call in services.running_calls(session, node) if dead.get(call.worker, False)]
+    for call in found:
+        call_lost(session, call, now)
+    return found
+
+
+def published(session: Session, spec: StackSpec, now: datetime) -> None:
+    """A worker has read and checked a stack: the front may know it."""
+    before = session.get(Stack, spec.name)
+    if before is None or before.digest != spec.digest or before.faults or before.node != spec.node:
+        facts = {"digest": spec.digest, "before": before.digest if before else None, "node": spec.node}
+        audit.record(session, Event.STACK_LOADED, actor=HOUSE, now=now, stack=spec.name, **facts)
+    session.merge(
+        Stack(
+            name=spec.name,
+            node=spec.node,
+            project=spec.project,
+            definition=spec.as_json(),
+            digest=spec.digest,
+            loaded_at=now,
+            faults=[],
+        )
+    )
+    _roles(session, spec)
+
+
+def _roles(session: Session, spec: StackSpec) -> None:
+    for name, row in services.of(session, spec.name).items():
+        row.role = spec.services[name].role if name in spec.services else Role.NONE
+
+
+def rejected(session: Session, empty: StackSpec, faults: list[str], now: datetime) -> None:
+    """A worker has turned a stack down: nothing can be opened on it until that is mended.
+
+    What was known of it stays, so that what a window still holds can be turned off;
+    `empty` stands in where nothing was known.
+    """
+    before = session.get(Stack, empty.name)
+    if before is None:
+        before = Stack(name=empty.name, definition=empty.as_json(), digest=empty.digest)
+        session.add(before)
+    if before.faults != faults:
+        audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=empty.name, faults=faults)
+    before.node, before.project, before.faults, before.loaded_at = empty.node, empty.project, faults, now
+
+
+def alive(session: Session, node: Node) -> None:
+    """A worker of this node is there."""
+    session.merge(node)
+
+
+def _say(session: Session, call: Call, event: Event, now: datetime, **facts: Any) -> None:
+    said = {name: value for name, value in facts.items() if value not in {None, ""}}
+    audit.record(
+        session,
+        event,
+        actor=HOUSE,
+        now=now,
+        stack=call.stack,
+        window=call.window_id,
+        service=call.service,
+        call=call.id,
+        action=call.action,
+        argv=call.argv,
+        **said,
+    )

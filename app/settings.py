@@ -1,0 +1,164 @@
+"""Environment and power.toml, read once by entry points and frozen.
+
+Nothing else reads the environment or the file, so what a process runs with is one
+value. Pydantic checks the file; every fault becomes one line that names the key.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from app.domain import durations
+
+EMBEDDED = "broker.url"
+"""The file in the data directory where a standalone leaves its broker's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says; see CONTRACT's names in `load`."""
+
+    data_dir: Path
+    database_url: str
+    broker_url: str
+    node: str
+    config: Path
+
+    @property
+    def lock_dir(self) -> Path:
+        return self.data_dir / "locks"
+
+
+class ConfigError(Exception):
+    """power.toml cannot be used; `faults` has one line for each reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE and POWER_CONFIG."""
+    data_dir = Path(environ.get("POWER_DATA_DIR") or default_data_dir(environ)).expanduser().absolute()
+    return Settings(
+        data_dir=data_dir,
+        database_url=environ.get("POWER_DATABASE_URL") or f"sqlite:///{data_dir / 'power.db'}",
+        broker_url=environ.get("POWER_BROKER_URL") or _embedded_broker(data_dir),
+        node=environ.get("POWER_NODE") or "local",
+        config=Path(environ.get("POWER_CONFIG") or "power.toml").expanduser().absolute(),
+    )
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local/state")
+    return Path(state) / "power-windows"
+
+
+def _embedded_broker(data_dir: Path) -> str:
+    try:
+        return (data_dir / EMBEDDED).read_text().strip()
+    except OSError:
+        return "redis://127.0.0.1:6379/0"
+
+
+def _seconds(value: Any) -> Any:
+    """Accept `30s`, `1h30m` or a positive number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("write a duration such as 90, 90s, 30m or 1h30m")
+    return durations.parse(value if isinstance(value, str) else repr(value))
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)]
+ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=120)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceToml(_Strict):
+    """`[stacks.NAME.services.SERVICE]`: what differs from the defaults for one service. Times are seconds."""
+
+    up_timeout: Seconds = 30.0
+    stop_timeout: Seconds | None = None
+    ready_timeout: Seconds = 60.0
+    stable_for: Seconds = 1.0
+    oneshot: bool | None = None
+
+
+class StackToml(_Strict):
+    """`[stacks.NAME]`: one Compose project under control. Times are seconds."""
+
+    project: ProjectName
+    directory: Path = Path()
+    files: list[str] = Field(default=["docker-compose.yml"], min_length=1)
+    profiles: list[Name] = []
+    env_files: list[str] = []
+    node: Name = "local"
+    core: list[Name] = []
+    allow: list[Name] = Field(min_length=1)
+    default_ttl: Seconds = 1800.0
+    max_ttl: Seconds = 28800.0
+    drift: Literal["report", "stop"] = "report"
+    grace: Seconds = 60.0
+    services: dict[str, ServiceToml] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StackToml:
+        if both := sorted(set(self.core) & set(self.allow)):
+            raise ValueError(
+                f"allow: {', '.join(both)} is core, which is never powered; take it out of one list"
+            )
+        if self.default_ttl > self.max_ttl:
+            raise ValueError(f"default_ttl: {self.default_ttl:g} s is over max_ttl, {self.max_ttl:g} s")
+        return self
+
+    def tuned(self, service: str) -> ServiceToml:
+        return self.services.get(service, ServiceToml())
+
+
+class PowerToml(_Strict):
+    """The whole file, with directories made absolute."""
+
+    stacks: dict[Name, StackToml] = Field(min_length=1)
+
+    def on_node(self, node: str) -> dict[str, StackToml]:
+        return {name: stack for name, stack in self.stacks.items() if stack.node == node}
+
+
+def read_power_toml(path: Path) -> PowerToml:
+    """Read and check power.toml; raises ConfigError with one line per fault.
+
+    A stack's `directory` is taken from where the file lies, not from where the process runs.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}; name one with --config"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
+    try:
+        found = PowerToml.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError([_line(path, fault) for fault in error.errors()]) from error
+    stacks = {name: _placed(stack, path.absolute().parent) for name, stack in found.stacks.items()}
+    return PowerToml.model_construct(stacks=stacks)
+
+
+def _placed(stack: StackToml, beside: Path) -> StackToml:
+    return stack.model_copy(update={"directory": (beside / stack.directory).resolve()})
+
+
+def _line(path: Path, fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "stacks"
+    known = {"missing": "is missing", "extra_forbidden": "is not a setting; see the reference for the names"}
+    said = known.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+    return f"{path}: {key}: {said}"

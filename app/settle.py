@@ -1,0 +1,284 @@
+"""The conclusions: which window is open, has failed, or is over, by what its services are doing.
+
+Called in every transaction that brings news of a stack. It judges all unfinished
+windows of that stack, so it never matters whose news it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from app.control import CLOCK, HOUSE, advance
+from app.domain import gates, windows
+from app.domain.gates import Gate, Standing, Way
+from app.domain.plans import StackSpec
+from app.domain.windows import Health
+from app.domain.words import Action, CallStatus, Event, Power, Role, State, Status
+from app.store import audit, services
+from app.store import windows as rows
+from app.store.tables import Lease, Service, Window
+
+STUCK_AFTER = 3
+"""Failed stops in a row (the second and later ones are kills) after which a window is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One stack at one moment: what it is, what is seen of it, and which services live leases hold."""
+
+    session: Session
+    spec: StackSpec
+    seen: Mapping[str, Service]
+    windows: Sequence[Window]
+    now: datetime
+
+    @property
+    def held(self) -> set[str]:
+        return {
+            one.service for window in self.windows for one in window.leases if one.of(window).live(self.now)
+        }
+
+    @property
+    def awaited(self) -> set[str]:
+        return {lease.service for window in self.windows for lease in window.leases}
+
+
+def settle(session: Session, spec: StackSpec, seen: Mapping[str, Service], now: datetime) -> list[str]:
+    """Move on every window of a stack that can move on; return the ids of those that changed."""
+    scene = Scene(session, spec, seen, rows.unfinished(session, spec.name), now)
+    changed = [window.id for window in scene.windows if _settle(scene, window)]
+    _find_drift(scene)
+    return changed
+
+
+def _settle(scene: Scene, window: Window) -> bool:
+    before = (window.state, window.status, window.stuck)
+    if window.state in windows.LIVE and window.deadline <= scene.now:
+        # Whoever notices first closes it; the sweep is only the one that noticed on the stroke.
+        advance(scene.session, window, State.CLOSING, actor=CLOCK, now=scene.now, reason="its time was up")
+    healths = {lease.service: _note(scene, window, lease) for lease in window.leases}
+    asked = [healths[lease.service] for lease in window.leases if lease.asked]
+    if window.state == State.OPENING:
+        _opening(scene.session, window, asked, scene.now)
+    elif window.state == State.OPEN:
+        window.status = windows.standing(asked)
+    elif window.state == State.CLOSING:
+        _closing(scene, window)
+    return before != (window.state, window.status, window.stuck)
+
+
+def _opening(session: Session, window: Window, asked: list[Health], now: datetime) -> None:
+    status = windows.status(asked)
+    if status is None:
+        return
+    window.status = status
+    if status is Status.FAIL:
+        why = "; ".join(f"{health.service}: {health.detail}" for health in asked)
+        advance(session, window, State.CLOSING, actor=HOUSE, now=now, reason=f"nothing came up: {why}"[:500])
+    else:
+        advance(session, window, State.OPEN, actor=HOUSE, now=now)
+
+
+def _closing(scene: Scene, window: Window) -> None:
+    session, now, held = scene.session, scene.now, scene.held
+    left = [lease for lease in window.leases if _owes(lease, scene.seen, held)]
+    if not left:
+        advance(session, window, State.CLOSED, actor=HOUSE, now=now)
+    elif window.forced and all(lease.killed for lease in left):
+        names = ", ".join(lease.service for lease in left)
+        advance(
+            session, window, State.CLOSED, actor=HOUSE, now=now, reason=f"forced; still owing an off: {names}"
+        )
+    else:
+        _stuck(session, window, [scene.seen[lease.service] for lease in left], now)
+
+
+def _owes(lease: Lease, seen: Mapping[str, Service], held: set[str]) -> bool:
+    return lease.service not in held and lease.service in seen and seen[lease.service].owed
+
+
+def _stuck(session: Session, window: Window, left: list[Service], now: datetime) -> None:
+    failing = {row.name: row.failures for row in left if row.failures >= STUCK_AFTER}
+    if failing and not window.stuck:
+        window.stuck = True
+        audit.record(
+            session,
+            Event.WINDOW_STUCK,
+            actor=HOUSE,
+            now=now,
+            stack=window.stack,
+            window=window.id,
+            failed_stops=failing,
+        )
+
+
+def _note(scene: Scene, window: Window, lease: Lease) -> Health:
+    """Write down how a service stands under this window, and say so when it has become ready or failing."""
+    health = _health(scene.spec, scene.seen, window, lease)
+    event = _news(lease, health) if window.state in windows.LIVE else None
+    lease.power, lease.ready, lease.detail = health.power, health.ready, health.detail
+    if event:
+        names = {"stack": window.stack, "window": window.id, "service": lease.service}
+        facts = {"power": health.power, "detail": health.detail}
+        audit.record(scene.session, event, actor=HOUSE, now=scene.now, **names, **facts)
+    return health
+
+
+def _news(lease: Lease, health: Health) -> Event | None:
+    if health.ready and not lease.ready:
+        return Event.SERVICE_READY
+    if health.power is Power.FAILING and lease.power != Power.FAILING:
+        return Event.SERVICE_FAILING
+    return None
+
+
+def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> Health:
+    row = seen.get(lease.service)
+    if row is None:
+        return Health(lease.service, Power.OFF, ready=False)
+    plain = Health(row.name, Power(row.power), row.ready, row.detail)
+    if row.ready or window.state not in windows.LIVE:
+        return plain
+    gate = gate_of(spec, seen, window, lease)
+    lease.blocked = gate.why if gate.way is Way.SHUT else ""
+    if gate.way is Way.SHUT and not row.alive:
+        return Health(row.name, Power.FAILING, ready=False, detail=gate.why)
+    if window.state == State.OPEN or row.alive:
+        return plain
+    return _beginning(row, lease, gate, plain)
+
+
+def _beginning(row: Service, lease: Lease, gate: Gate, plain: Health) -> Health:
+    """A service of an opening window that does not run: not yet, being looked at, or not any more."""
+    if lease.tried_at is None:
+        power = Power.STARTING if row.power == Power.STARTING else Power.OFF
+        return Health(row.name, power, ready=False, detail=gate.why)
+    if row.observed_at is None or row.observed_at <= lease.tried_at:
+        return Health(row.name, Power.STARTING, ready=False, detail="being looked at")
+    if row.fault:
+        return Health(row.name, Power.FAILING, ready=False, detail=row.fault)
+    if row.power == Power.OFF:
+        return Health(
+            row.name, Power.FAILING, ready=False, detail="it was started, and its container is gone"
+        )
+    return plain
+
+
+def gate_of(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> Gate:
+    """What stands between a leased service and its start."""
+    if lease.service not in spec.services:
+        return Gate(Way.SHUT, f"{lease.service} is no longer a service of {spec.name}")
+    leases = {one.service: one for one in window.leases}
+
+    def standing(name: str) -> Standing | None:
+        return _standing(spec, name, seen.get(name), leases.get(name))
+
+    return gates.gate(spec, lease.service, standing)
+
+
+def _standing(spec: StackSpec, name: str, row: Service | None, lease: Lease | None) -> Standing | None:
+    if spec.services[name].role is Role.CORE:
+        if row is None:
+            return Standing(Power.UNKNOWN, alive=False)
+        return Standing(Power(row.power), alive=row.alive, over=True, detail=row.detail)
+    if lease is None or row is None:
+        return None
+    begun = lease.tried_at is not None and not row.fault
+    return Standing(
+        Power(row.power), row.alive, begun, _over(row, lease), lease.blocked or row.fault or row.detail
+    )
+
+
+def _over(row: Service, lease: Lease) -> bool:
+    """Nothing more is to be expected of this one: it is blocked, or it was tried and has failed."""
+    if lease.blocked:
+        return True
+    if row.alive:
+        return row.power == Power.FAILING
+    seen_since = lease.tried_at and row.observed_at and row.observed_at > lease.tried_at
+    return bool(seen_since) and not row.ready
+
+
+def startable(spec: StackSpec, seen: Mapping[str, Service], window: Window) -> list[str]:
+    """The services of an opening window whose turn it is: not running, not tried, nothing in the way."""
+    return [
+        lease.service
+        for lease in window.leases
+        if lease.tried_at is None and _idle(seen.get(lease.service)) and _open(spec, seen, window, lease)
+    ]
+
+
+def _idle(row: Service | None) -> bool:
+    return row is None or not (row.alive or row.ready)
+
+
+def _open(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> bool:
+    return gate_of(spec, seen, window, lease).way is Way.OPEN
+
+
+def stoppable(spec: StackSpec, seen: Mapping[str, Service], held: set[str], now: datetime) -> list[str]:
+    """The services that owe an off and whose turn it is: nobody holds them, and no dependant is still to go.
+
+    A dependant that would not stop is not waited for twice.
+    """
+    owing = {name for name, row in seen.items() if row.owed and row.role != Role.CORE and name not in held}
+    waited_for = {name for name in owing if not seen[name].failures}
+    return sorted(
+        name
+        for name in owing
+        if (seen[name].retry_at or now) <= now and not dependants(spec, name) & waited_for
+    )
+
+
+def dependants(spec: StackSpec, service: str) -> set[str]:
+    return {name for name, other in spec.services.items() if service in other.depends_on}
+
+
+def _find_drift(scene: Scene) -> None:
+    held, awaited = scene.held, scene.awaited
+    for row in scene.seen.values():
+        drifting = drifts(row, held=row.name in held, awaited=row.name in awaited)
+        if drifting and row.drift_since is None:
+            row.drift_since = scene.now
+            _say_drift(scene, Event.DRIFT_FOUND, row)
+        elif not drifting and row.drift_since is not None:
+            if _stopped_by_us(scene.session, row):
+                _say_drift(scene, Event.DRIFT_STOPPED, row)
+            row.drift_since = None
+        if drifting and row.drift_since and _to_be_stopped(scene.spec, row, row.drift_since, scene.now):
+            row.owed = True
+
+
+def _to_be_stopped(spec: StackSpec, row: Service, since: datetime, now: datetime) -> bool:
+    return spec.drift == "stop" and row.role == Role.ALLOWED and now - since >= timedelta(seconds=spec.grace)
+
+
+def _stopped_by_us(session: Session, row: Service) -> bool:
+    last = services.last_calls(session, [row.stack]).get((row.stack, row.name))
+    since = row.drift_since
+    return bool(
+        last and since and last.action in _OFF and last.status == CallStatus.OK and last.started_at >= since
+    )
+
+
+_OFF = {Action.STOP, Action.KILL}
+
+
+def _say_drift(scene: Scene, event: Event, row: Service) -> None:
+    facts = {"role": row.role, "power": row.power, "detail": row.detail}
+    audit.record(
+        scene.session, event, actor=HOUSE, now=scene.now, stack=scene.spec.name, service=row.name, **facts
+    )
+
+
+def drifts(row: Service, *, held: bool, awaited: bool) -> bool:
+    """Does its power differ from what is wanted, with nobody waiting for it?"""
+    if row.power == Power.UNKNOWN or row.role == Role.NONE:
+        return False
+    if row.role == Role.CORE:
+        return row.power in {Power.OFF, Power.FAILING}
+    return row.alive and not held and not awaited

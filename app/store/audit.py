@@ -1,0 +1,223 @@
+"""The trail: append-only, chained by hashes, written with the change it tells of.
+
+`record` notes an entry; `write_down`, called once at the end of every write
+transaction, gives the noted entries their place. The heads are locked there and in
+name order, so they are locked last, briefly, and never in a circle. There is one
+chain per stack and one for the house.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.domain.words import Event
+from app.store.tables import Entry, Head, stamp
+
+HOUSE = "house"
+GENESIS = "0" * 64
+_NOTED = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An entry that has no place in its chain yet."""
+
+    event: Event
+    actor: str
+    at: datetime
+    stack: str | None
+    window: str | None
+    service: str | None
+    facts: Mapping[str, Any]
+
+    @property
+    def chain(self) -> str:
+        return self.stack or HOUSE
+
+
+def record(
+    session: Session,
+    event: Event,
+    *,
+    actor: str,
+    now: datetime,
+    stack: str | None = None,
+    window: str | None = None,
+    service: str | None = None,
+    **facts: Any,
+) -> None:
+    """Note an entry for the end of this transaction. `facts` are JSON values."""
+    session.info.setdefault(_NOTED, []).append(Note(event, actor, now, stack, window, service, facts))
+
+
+def write_down(session: Session) -> None:
+    """Give every noted entry its place; the last thing a transaction does before it commits."""
+    notes: list[Note] = session.info.pop(_NOTED, [])
+    for chain in sorted({note.chain for note in notes}):
+        _append(session, chain, [note for note in notes if note.chain == chain])
+
+
+def _append(session: Session, chain: str, notes: Iterable[Note]) -> None:
+    head = _locked(session, chain, at=next(iter(notes)).at)
+    rows = []
+    for note in notes:
+        # A chain's times never run backwards, whichever transaction came to it first.
+        at = max(_to_the_millisecond(note.at), head.at)
+        row = _row(note, chain, head.seq + 1, at, head.hash)
+        head.seq, head.hash, head.at = row["seq"], row["hash"], at
+        rows.append(row)
+    session.execute(insert(Entry), rows)
+    session.flush()
+
+
+def _to_the_millisecond(at: datetime) -> datetime:
+    """What an answer shows is all that is kept, so that anybody can check a hash by what was shown."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _locked(session: Session, chain: str, at: datetime) -> Head:
+    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    first = (
+        make(Head)
+        .values(chain=chain, seq=0, hash=GENESIS, at=_to_the_millisecond(at))
+        .on_conflict_do_nothing()
+    )
+    session.execute(first)
+    query = select(Head).where(Head.chain == chain).with_for_update()
+    return session.execute(query, execution_options={"populate_existing": True}).scalar_one()
+
+
+def _row(note: Note, chain: str, seq: int, at: datetime, prev: str) -> dict[str, Any]:
+    row = {
+        "chain": chain,
+        "seq": seq,
+        "at": at,
+        "event": str(note.event),
+        "actor": note.actor,
+        "stack": note.stack,
+        "window_id": note.window,
+        "service": note.service,
+        "facts": _canonical(note.facts),
+        "prev": prev,
+    }
+    return row | {"hash": digest(row)}
+
+
+def digest(row: Mapping[str, Any] | RowMapping) -> str:
+    """SHA-256 over everything an entry says, the hash of the one before included."""
+    said = [
+        row["chain"],
+        row["seq"],
+        stamp(row["at"]),
+        row["event"],
+        row["actor"],
+        row["stack"],
+        row["window_id"],
+        row["service"],
+        row["facts"],
+        row["prev"],
+    ]
+    return hashlib.sha256(_canonical(said).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What verifying one chain found; `first_bad` is the seq of the first entry not as it was written."""
+
+    chain: str
+    entries: int
+    first_bad: int | None = None
+    reason: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.first_bad is None
+
+
+def verify(session: Session) -> list[Proof]:
+    """Walk every chain from its beginning; memory does not grow with its length."""
+    heads = {head.chain: head for head in session.scalars(select(Head))}
+    chains = set(heads) | set(session.scalars(select(Entry.chain).distinct()))
+    return [_verify(session, chain, heads.get(chain)) for chain in sorted(chains)]
+
+
+def _verify(session: Session, chain: str, head: Head | None) -> Proof:
+    query = select(Entry.__table__).where(Entry.chain == chain).order_by(Entry.seq)
+    seq, prev = 0, GENESIS
+    for row in session.execute(query, execution_options={"yield_per": 1000}).mappings():
+        if fault := _fault(row, seq, prev):
+            return Proof(chain, seq, min(seq + 1, row["seq"]) if fault == "removed" else row["seq"], fault)
+        seq, prev = row["seq"], row["hash"]
+    if head is None or (head.seq, head.hash) != (seq, prev):
+        return Proof(chain, seq, seq + 1, "removed")
+    return Proof(chain, seq)
+
+
+def _fault(row: RowMapping, seq: int, prev: str) -> str | None:
+    if row["seq"] != seq + 1:
+        return "removed"
+    if digest(row) != row["hash"]:
+        return "altered"
+    return "reordered" if row["prev"] != prev else None
+
+
+Place = Mapping[str, int]
+"""How far a reader has come: the last seq it has seen of each chain."""
+
+
+def heads(session: Session) -> dict[str, int]:
+    return {head.chain: head.seq for head in session.scalars(select(Head))}
+
+
+def since(session: Session, place: Place, limit: int = 500) -> list[Entry]:
+    """Entries beyond a reader's place, in the order in which they came to be within each chain.
+
+    Places are kept per chain because a chain's seq is given out under its lock: what
+    commits later always stands later, so a reader that goes by it misses nothing.
+    """
+    found: list[Entry] = []
+    for chain, seq in sorted(heads(session).items()):
+        if seq > place.get(chain, 0):
+            query = select(Entry).where(Entry.chain == chain, Entry.seq > place.get(chain, 0))
+            found.extend(session.scalars(query.order_by(Entry.seq).limit(limit)))
+    return sorted(found, key=lambda entry: entry.at)[:limit]
+
+
+def entries(
+    session: Session,
+    *,
+    window: str | None = None,
+    actor: str | None = None,
+    after: tuple[datetime, str, int] | None = None,
+    limit: int = 100,
+) -> list[Entry]:
+    """The trail, oldest first, from beyond `after` (time, chain, seq)."""
+    query = select(Entry).order_by(Entry.at, Entry.chain, Entry.seq).limit(limit)
+    if window is not None:
+        query = query.where(Entry.window_id == window)
+    if actor is not None:
+        query = query.where(Entry.actor == actor)
+    if after is not None:
+        query = query.where(tuple_(Entry.at, Entry.chain, Entry.seq) > tuple_(*after))
+    return list(session.scalars(query))
+
+
+def stream(session: Session, *, window: str | None = None, actor: str | None = None) -> Iterator[Entry]:
+    """All of it, a page at a time."""
+    after = None
+    while page := entries(session, window=window, actor=actor, after=after, limit=500):
+        yield from page
+        after = (page[-1].at, page[-1].chain, page[-1].seq)

@@ -1,0 +1,132 @@
+"""Sessions and the house clock, on SQLite or PostgreSQL with one behaviour.
+
+`write()` takes the write lock at once, so that two writers queue rather than
+collide; `read()` sees one moment. `now()` is the database's clock carried on this
+process's monotonic clock, so hosts may disagree about the time and deadlines do not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from app.store import audit
+
+ANCHOR_FOR = 15.0
+"""Seconds after which the clock is compared with the database's again."""
+
+
+class Database:
+    """One process's way to the database; share it between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite(url) if self.sqlite else _postgres(url)
+        self._writing = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+        # One writer at a time per process keeps SQLite's own queue, and so the slowest commit, short.
+        self._turn = threading.Lock() if self.sqlite else nullcontext()
+        self._clock = Clock(self._database_now)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one moment and changes nothing."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: committed with its audit entries at the end, or nothing at all on an exception."""
+        with self._turn, Session(self._writing, expire_on_commit=False) as session:
+            # SQLite takes the write lock here, before anything is read.
+            session.connection()
+            yield session
+            session.flush()
+            audit.write_down(session)
+            session.commit()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _database_now(self) -> datetime:
+        if self.sqlite:
+            return datetime.now(UTC)
+        with self.engine.connect() as connection:
+            found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            return found.astimezone(UTC)
+
+
+class Clock:
+    """A remote clock, carried on the local monotonic one between looks."""
+
+    def __init__(self, ask: Any) -> None:
+        self._ask = ask
+        self._anchor: tuple[float, datetime] | None = None
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """The time; where the database is away, the last answer carried on."""
+        at = time.monotonic()
+        anchor = self._anchor
+        if anchor is None or at - anchor[0] > ANCHOR_FOR:
+            anchor = self._look(anchor)
+        return anchor[1] + timedelta(seconds=time.monotonic() - anchor[0])
+
+    def _look(self, last: tuple[float, datetime] | None) -> tuple[float, datetime]:
+        with self._lock:
+            before = time.monotonic()
+            try:
+                answer = self._ask()
+            except DBAPIError:
+                if last is None:
+                    raise
+                return last
+            # The answer was true somewhere between asking and hearing it.
+            middle = (before + time.monotonic()) / 2
+            self._anchor = (middle, answer)
+            return self._anchor
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=8,
+        max_overflow=56,
+        pool_timeout=10,
+        connect_args={"check_same_thread": False, "timeout": 10},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # We say BEGIN ourselves; the driver would say it too late.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _postgres(url: str) -> Engine:
+    return create_engine(
+        url,
+        pool_size=8,
+        max_overflow=56,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5},
+    )

@@ -1,0 +1,44 @@
+"""The per-service lock: a `flock` on a file that all workers of an engine share.
+
+The descriptor is passed on to the compose process, so the lock is held until the
+last of its family is gone, even where the worker is not there to see it. For that
+reason it is only ever released by closing the descriptor, never by unlocking.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SHARED = "_shared"
+"""Guards what all services of a project share: its networks and volumes."""
+
+
+def path(directory: Path, project: str, service: str) -> Path:
+    return directory / f"{project}.{service}.lock"
+
+
+@contextmanager
+def held(directory: Path, project: str, service: str, *, wait: bool = False) -> Iterator[int | None]:
+    """The lock's descriptor, or None where somebody else holds it and `wait` is not set."""
+    descriptor = _open(path(directory, project, service))
+    try:
+        yield descriptor if _taken(descriptor, wait) else None
+    finally:
+        os.close(descriptor)
+
+
+def _open(at: Path) -> int:
+    at.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(at, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _taken(descriptor: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True

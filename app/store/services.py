@@ -1,0 +1,40 @@
+"""Named queries about services and the calls made for them. Reads only; `app.control` changes things."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.domain.words import CallStatus
+from app.store.tables import Call, Service
+
+
+def of(session: Session, stack: str) -> dict[str, Service]:
+    return {row.name: row for row in session.scalars(select(Service).where(Service.stack == stack))}
+
+
+def locked(session: Session, stack: str) -> dict[str, Service]:
+    """All services of a stack, locked in name order, as they are after any other change to them."""
+    query = select(Service).where(Service.stack == stack).order_by(Service.name).with_for_update()
+    rows = session.scalars(query, execution_options={"populate_existing": True})
+    return {row.name: row for row in rows}
+
+
+def owing(session: Session, stacks: Collection[str]) -> list[tuple[str, str]]:
+    """(stack, service) of everything that owes an off."""
+    query = select(Service.stack, Service.name).where(Service.stack.in_(stacks), Service.owed)
+    return [(stack, name) for stack, name in session.execute(query)]
+
+
+def last_calls(session: Session, stacks: Collection[str]) -> dict[tuple[str, str], Call]:
+    """The newest call of each service."""
+    newest = select(func.max(Call.id)).where(Call.stack.in_(stacks)).group_by(Call.stack, Call.service)
+    rows = session.scalars(select(Call).where(Call.id.in_(newest)))
+    return {(row.stack, row.service): row for row in rows}
+
+
+def running_calls(session: Session, node: str) -> list[Call]:
+    """Calls of a node that were started and have not finished."""
+    return list(session.scalars(select(Call).where(Call.status == CallStatus.RUNNING, Call.node == node)))

@@ -1,0 +1,269 @@
+"""The tables, as typed rows. What they mean is in docs; how they came to be is in migrations.
+
+Leases have no state of their own: a lease lives exactly as long as its window is
+live and before its deadline, so desired power is always computed and never stored.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+from app.domain.leases import Lease as LeaseValue
+from app.domain.plans import StackSpec
+from app.domain.words import Action, CallStatus, Power, Role, State, Status
+
+_Big = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Moment(TypeDecorator[datetime]):
+    """UTC with microseconds; a time without a zone is refused, since nobody knows when it is."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Table(DeclarativeBase):
+    type_annotation_map = {datetime: Moment(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012
+
+
+class Stack(Table):
+    """A stack as its worker published it; `faults` where its last reading was rejected."""
+
+    __tablename__ = "stacks"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    node: Mapped[str] = mapped_column(String(120))
+    project: Mapped[str] = mapped_column(String(120))
+    definition: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    loaded_at: Mapped[datetime]
+    faults: Mapped[list[str]] = mapped_column(default=list)
+
+    @property
+    def spec(self) -> StackSpec:
+        return StackSpec.from_json(self.definition)
+
+
+class Service(Table):
+    """What one service was last seen doing, and what it still owes."""
+
+    __tablename__ = "services"
+
+    stack: Mapped[str] = mapped_column(String(120), primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    role: Mapped[Role] = mapped_column(String(16))
+    power: Mapped[Power] = mapped_column(String(16), default=Power.UNKNOWN)
+    ready: Mapped[bool] = mapped_column(default=False)
+    detail: Mapped[str] = mapped_column(Text, default="")
+    alive: Mapped[bool] = mapped_column(default=False)
+    """Does any of its containers run, whatever that amounts to?"""
+    observed_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime | None]
+    owed: Mapped[bool] = mapped_column(default=False)
+    """A window held it since it was last confirmed off, so an off is owed when nobody does."""
+    unsure: Mapped[bool] = mapped_column(default=False)
+    """An `up` was started since a `stop` last returned 0; it may yet come up by itself."""
+    fault: Mapped[str] = mapped_column(Text, default="")
+    """Why its last `up` failed, until one succeeds or nobody wants it."""
+    failures: Mapped[int] = mapped_column(default=0)
+    """Stops that failed in a row."""
+    retry_at: Mapped[datetime | None]
+    drift_since: Mapped[datetime | None]
+    """Since when its power has differed from what is wanted with nobody waiting for it."""
+
+
+class Window(Table):
+    __tablename__ = "windows"
+    __table_args__ = (
+        Index("windows_by_state", "state", "deadline"),
+        Index("windows_newest", "created_at", "id"),
+        Index("windows_of_stack", "stack", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    stack: Mapped[str] = mapped_column(String(120))
+    node: Mapped[str] = mapped_column(String(120))
+    state: Mapped[State] = mapped_column(String(16))
+    status: Mapped[Status | None] = mapped_column(String(16))
+    actor: Mapped[str] = mapped_column(String(120))
+    reason: Mapped[str | None] = mapped_column(Text)
+    services: Mapped[list[str]]
+    ttl_sec: Mapped[float]
+    created_at: Mapped[datetime]
+    opening_at: Mapped[datetime | None]
+    opened_at: Mapped[datetime | None]
+    deadline: Mapped[datetime]
+    closing_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    close_reason: Mapped[str | None] = mapped_column(Text)
+    forced: Mapped[bool] = mapped_column(default=False)
+    stuck: Mapped[bool] = mapped_column(default=False)
+    attended_at: Mapped[datetime | None]
+    """When a worker last took this window in hand; empty where nobody has yet."""
+
+    leases: Mapped[list[Lease]] = relationship(order_by="Lease.wave, Lease.service", lazy="selectin")
+
+
+class Lease(Table):
+    """A window's hold on one service, with what that service was last seen doing under it."""
+
+    __tablename__ = "leases"
+    __table_args__ = (Index("leases_of_service", "stack", "service"),)
+
+    window_id: Mapped[str] = mapped_column(ForeignKey("windows.id", ondelete="CASCADE"), primary_key=True)
+    service: Mapped[str] = mapped_column(String(120), primary_key=True)
+    stack: Mapped[str] = mapped_column(String(120))
+    wave: Mapped[int]
+    asked: Mapped[bool]
+    """False for a dependency that was opened along."""
+    tried: Mapped[int] = mapped_column(default=0)
+    """Calls this window has made to bring it up."""
+    tried_at: Mapped[datetime | None]
+    killed: Mapped[bool] = mapped_column(default=False)
+    """A forced close has made its attempt."""
+    blocked: Mapped[str] = mapped_column(Text, default="")
+    """The dependency that keeps it from starting, in words."""
+    power: Mapped[Power] = mapped_column(String(16), default=Power.OFF)
+    ready: Mapped[bool] = mapped_column(default=False)
+    detail: Mapped[str] = mapped_column(Text, default="")
+
+    def of(self, window: Window) -> LeaseValue:
+        return LeaseValue(window.id, self.service, State(window.state), window.deadline)
+
+
+class Call(Table):
+    """One executed compose command. Its output is cut to the first 500 characters."""
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        Index("calls_of_window", "window_id", "id"),
+        Index("calls_of_service", "stack", "service", "id"),
+        Index("calls_running", "status", "node"),
+    )
+
+    id: Mapped[int] = mapped_column(_Big, primary_key=True, autoincrement=True)
+    window_id: Mapped[str | None] = mapped_column(String(32))
+    stack: Mapped[str] = mapped_column(String(120))
+    service: Mapped[str] = mapped_column(String(120))
+    node: Mapped[str] = mapped_column(String(120))
+    worker: Mapped[str] = mapped_column(String(120))
+    action: Mapped[Action] = mapped_column(String(16))
+    argv: Mapped[list[str]]
+    status: Mapped[CallStatus] = mapped_column(String(16), default=CallStatus.RUNNING)
+    returncode: Mapped[int | None]
+    elapsed_ms: Mapped[int | None]
+    stdout: Mapped[str] = mapped_column(Text, default="")
+    stderr: Mapped[str] = mapped_column(Text, default="")
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class Node(Table):
+    """A host with an engine and a worker, and when it was last heard of."""
+
+    __tablename__ = "nodes"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    engine_id: Mapped[str] = mapped_column(String(120))
+    worker: Mapped[str] = mapped_column(String(120))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class Token(Table):
+    """A bearer token; only its SHA-256 is kept."""
+
+    __tablename__ = "tokens"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    scope: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Key(Table):
+    """An Idempotency-Key and the window it stands for."""
+
+    __tablename__ = "idempotency_keys"
+
+    token: Mapped[str] = mapped_column(String(120), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body: Mapped[str] = mapped_column(String(64))
+    window_id: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Entry(Table):
+    """One line of the audit trail. It refers to nothing, so nothing that goes takes it along."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        UniqueConstraint("chain", "seq"),
+        Index("audit_in_time", "at", "chain", "seq"),
+        Index("audit_of_window", "window_id"),
+    )
+
+    id: Mapped[int] = mapped_column(_Big, primary_key=True, autoincrement=True)
+    chain: Mapped[str] = mapped_column(String(120))
+    seq: Mapped[int] = mapped_column(_Big)
+    at: Mapped[datetime]
+    event: Mapped[str] = mapped_column(String(40))
+    actor: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[str | None] = mapped_column(String(120))
+    window_id: Mapped[str | None] = mapped_column(String(32))
+    service: Mapped[str | None] = mapped_column(String(120))
+    facts: Mapped[str] = mapped_column(Text)
+    """Canonical JSON: kept as text, since the hash is over exactly these characters."""
+    prev: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "seq": self.seq,
+            "at": stamp(self.at),
+            "event": self.event,
+            "actor": self.actor,
+            "stack": self.stack,
+            "window": self.window_id,
+            "service": self.service,
+            "facts": json.loads(self.facts),
+            "prev": self.prev,
+            "hash": self.hash,
+        }
+
+
+class Head(Table):
+    """The last entry of one chain; locking it is what keeps a chain from forking."""
+
+    __tablename__ = "audit_heads"
+
+    chain: Mapped[str] = mapped_column(String(120), primary_key=True)
+    seq: Mapped[int] = mapped_column(_Big)
+    hash: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+
+def stamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, as every answer writes its times."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,130 @@
+"""Named queries about windows and the leases they hold. Reads only; `app.control` changes things."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from app.domain import leases
+from app.domain.words import State
+from app.store.tables import Call, Key, Lease, Window
+
+_LIVE = (State.OPENING, State.OPEN)
+_MOVING = (State.OPENING, State.CLOSING)
+
+
+def get(session: Session, window: str) -> Window | None:
+    return session.get(Window, window)
+
+
+def locked(session: Session, window: str) -> Window | None:
+    """The window, with its row locked where the database locks rows."""
+    query = select(Window).where(Window.id == window).with_for_update()
+    return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
+
+
+def page(
+    session: Session,
+    *,
+    state: State | None = None,
+    stack: str | None = None,
+    before: tuple[datetime, str] | None = None,
+    limit: int = 50,
+) -> list[Window]:
+    """Windows, newest first, from beyond `before` (created_at, id)."""
+    query = select(Window).order_by(Window.created_at.desc(), Window.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Window.state == state)
+    if stack is not None:
+        query = query.where(Window.stack == stack)
+    if before is not None:
+        query = query.where(tuple_(Window.created_at, Window.id) < tuple_(*before))
+    return list(session.scalars(query))
+
+
+def unfinished(session: Session, stack: str) -> list[Window]:
+    """Everything of a stack that still moves or holds, oldest first, each row locked."""
+    query = (
+        select(Window)
+        .where(Window.stack == stack, Window.state.in_((*_LIVE, State.CLOSING)))
+        .order_by(Window.id)
+        .with_for_update()
+    )
+    return list(session.scalars(query, execution_options={"populate_existing": True}))
+
+
+def due(session: Session, now: datetime, node: str | None = None) -> list[Window]:
+    """Live windows whose time is up, claimed for this transaction; another's claims are passed over."""
+    query = select(Window).where(Window.state.in_(_LIVE), Window.deadline <= now, *_on(node))
+    return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
+
+
+def next_deadline(session: Session, node: str | None = None) -> datetime | None:
+    """When the next live window ends, past deadlines that nobody acted on included."""
+    query = select(Window.deadline).where(Window.state.in_(_LIVE), *_on(node))
+    return session.scalar(query.order_by(Window.deadline).limit(1))
+
+
+def moving(session: Session, node: str, untouched_since: datetime | None = None) -> list[tuple[str, State]]:
+    """Windows of a node on their way up or down, perhaps only those nobody took in hand since then."""
+    query = select(Window.id, Window.state).where(Window.state.in_(_MOVING), Window.node == node)
+    if untouched_since is not None:
+        query = query.where(
+            Window.attended_at.is_(None) & (Window.created_at <= untouched_since)
+            | (Window.attended_at <= untouched_since)
+        )
+    return [(window, State(state)) for window, state in session.execute(query.order_by(Window.created_at))]
+
+
+def touch(session: Session, window: str, now: datetime) -> None:
+    session.execute(update(Window).where(Window.id == window).values(attended_at=now))
+
+
+def live_leases(session: Session, stacks: Collection[str], now: datetime) -> list[leases.Lease]:
+    """Every live lease of these stacks: all that desired power is computed from."""
+    query = (
+        select(Window.id, Lease.service, Window.state, Window.deadline)
+        .join(Lease, Lease.window_id == Window.id)
+        .where(Window.stack.in_(stacks), Window.state.in_(_LIVE), Window.deadline > now)
+    )
+    return [
+        leases.Lease(window, service, State(state), at)
+        for window, service, state, at in session.execute(query)
+    ]
+
+
+def wanted(session: Session, stack: str, service: str, now: datetime) -> bool:
+    """Does any live lease hold this service?"""
+    return leases.wanted(live_leases(session, [stack], now), service, now)
+
+
+def live_of(session: Session, actor: str, now: datetime) -> list[Window]:
+    query = select(Window).where(Window.actor == actor, Window.state.in_(_LIVE), Window.deadline > now)
+    return list(session.scalars(query.order_by(Window.created_at)))
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many windows are in each state that is not final, by an index and never over the closed ones."""
+    query = select(Window.state).where(Window.state.in_((State.WAITING, *_LIVE, State.CLOSING)))
+    found = [str(state) for state in session.scalars(query)]
+    return {state: found.count(state) for state in (State.WAITING, *_LIVE, State.CLOSING)}
+
+
+def calls(session: Session, windows: Iterable[str]) -> dict[str, list[Call]]:
+    """The calls made for each of these windows, oldest first."""
+    found: dict[str, list[Call]] = {window: [] for window in windows}
+    query = select(Call).where(Call.window_id.in_(found)).order_by(Call.id)
+    for call in session.scalars(query):
+        found[call.window_id or ""].append(call)
+    return found
+
+
+def key(session: Session, token: str, text: str) -> Key | None:
+    return session.get(Key, (token, text))
+
+
+def _on(node: str | None) -> list[ColumnElement[bool]]:
+    return [] if node is None else [Window.node == node]
