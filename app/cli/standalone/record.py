@@ -106,7 +106,8 @@ def end(left: dict[str, Process], data_dir: Path, patience: float = 10.0) -> Non
 
 
 def _end(some: set[Process], patience: float) -> None:
-    """Each leads a group of its own."""
+    """Each leads a group of its own, and only while it lives is the group known to be its own."""
+    some = {process for process in some if processes.alive(process)}
     groups = {member for process in some for member in processes.in_group(process.pid)}
     for process in some:
         processes.send(process, signal.SIGTERM)

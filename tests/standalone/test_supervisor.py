@@ -1,0 +1,279 @@
+"""Supervision, with small stand-ins for the real children: what dies is mended, what stops leaves nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli.failures import Refused
+from app.cli.standalone import processes, record
+from app.cli.standalone.children import MARK, Child
+from app.cli.standalone.processes import Process
+from app.cli.standalone.record import Lock, Record
+from app.cli.standalone.signals import Signals
+from app.cli.standalone.supervisor import Seat, Supervisor
+from app.cli.standalone.terminal import Voice
+from tests.standalone.waiting import until
+
+SLEEPER = "exec sleep 600"
+STUBBORN = "trap '' TERM; while :; do sleep 0.05; done"
+FAMILY = "sleep 600 & sleep 600 & wait"
+
+
+class House:
+    """A supervisor over shell commands, and all that is left of it on disk."""
+
+    def __init__(self, directory: Path, signals: Signals) -> None:
+        self.directory = directory
+        self.signals = signals
+        self.record = Record(directory / "children.json")
+        self.log = directory / "standalone.log"
+        self.supervisor = self.supervise()
+
+    def child(self, name: str, script: str, patience: float = 5.0, wave: int = 0) -> Child:
+        environ = {**os.environ, MARK: str(self.directory)}
+        return Child(name, ("/bin/sh", "-c", script), environ, self.directory / f"{name}.log", patience, wave)
+
+    def supervise(self, *some: Child) -> Supervisor:
+        self.supervisor = Supervisor(some, self.record, Voice(self.log), self.signals)
+        self.supervisor.start(*(child.name for child in some))
+        return self.supervisor
+
+    def until(self, claim: Callable[[], object], seconds: float = 10.0) -> None:
+        def after_a_tick() -> object:
+            self.supervisor.tick()
+            return claim()
+
+        until(after_a_tick, seconds)
+
+    def said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def living(self) -> set[Process]:
+        return processes.marked(MARK, str(self.directory))
+
+    def pid(self, name: str) -> int:
+        found = self.supervisor.pid(name)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with Signals() as signals:
+        house = House(tmp_path, signals)
+        yield house
+        house.supervisor.stop()
+        assert house.living() == set()
+
+
+def test_what_is_killed_is_started_again(house: House) -> None:
+    house.supervise(house.child("worker", SLEEPER))
+    first = house.pid("worker")
+
+    os.kill(first, signal.SIGKILL)
+
+    house.until(lambda: house.supervisor.pid("worker") not in (None, first))
+    assert "worker was killed (SIGKILL); starting it again in 0.2 s" in house.said()
+
+
+def test_the_others_are_left_alone_meanwhile(house: House) -> None:
+    house.supervise(house.child("worker", SLEEPER), house.child("beat", SLEEPER))
+    worker, beat = house.pid("worker"), house.pid("beat")
+
+    os.kill(worker, signal.SIGKILL)
+
+    house.until(lambda: house.supervisor.pid("worker") not in (None, worker))
+    assert house.pid("beat") == beat
+
+
+def test_what_dies_takes_its_family_along(house: House) -> None:
+    house.supervise(house.child("web", FAMILY))
+    leader = house.pid("web")
+    until(lambda: len(processes.in_group(leader)) == 3)
+
+    os.kill(leader, signal.SIGKILL)
+
+    house.until(lambda: house.supervisor.pid("web") not in (None, leader))
+    assert processes.in_group(leader) == set()
+
+
+def test_what_keeps_dying_is_tried_ever_later(house: House) -> None:
+    house.supervise(house.child("worker", "echo no such module; exit 3"))
+
+    house.until(lambda: "starting it again in 0.8 s" in house.said())
+
+    told = [line for line in house.said().splitlines() if "exit code 3" in line]
+    assert [line.rsplit(" in ", 1)[1] for line in told] == ["0.2 s", "0.4 s", "0.8 s"]
+    assert [child.name for child in house.supervisor.down()] == ["worker"]
+
+
+def test_the_wait_between_tries_has_an_end(house: House) -> None:
+    seat = Seat(house.child("worker", SLEEPER))
+
+    delays = []
+    for seat.failures in (1, 2, 5, 6, 7, 50):
+        delays.append(seat.delay)
+
+    assert delays == [0.2, 0.4, 3.2, 6.4, 10.0, 10.0]
+
+
+def test_a_command_that_is_not_there_does_not_bring_the_house_down(house: House) -> None:
+    absent = Child("flower", ("/nowhere/flower",), {}, house.directory / "flower.log")
+
+    house.supervise(absent, house.child("worker", SLEEPER))
+
+    assert house.pid("worker")
+    assert "flower cannot be started" in house.said()
+
+
+def test_stopping_leaves_no_process_behind(house: House) -> None:
+    house.supervise(house.child("web", FAMILY), house.child("worker", SLEEPER, wave=1))
+    until(lambda: len(house.living()) == 4)
+
+    house.supervisor.stop()
+
+    assert house.living() == set()
+    assert record.left_over(house.record.path) == {}
+
+
+def test_what_does_not_listen_is_killed_when_patience_ends(house: House) -> None:
+    house.supervise(house.child("worker", f"echo up; {STUBBORN}", patience=0.3))
+    until((house.directory / "worker.log").read_text)
+
+    began = time.monotonic()
+    house.supervisor.stop()
+
+    assert 0.3 <= time.monotonic() - began < 3
+
+
+def test_children_leave_wave_by_wave(house: House) -> None:
+    order = house.directory / "order"
+
+    def leaving(name: str) -> str:
+        return f"trap 'sleep 0.2; echo {name} >> {order}; exit' TERM; echo up; while :; do sleep 0.02; done"
+
+    house.supervise(
+        house.child("broker", leaving("broker"), wave=2),
+        house.child("worker", leaving("worker"), wave=1),
+        house.child("web", leaving("web"), wave=0),
+    )
+    for name in ("broker", "worker", "web"):
+        until((house.directory / f"{name}.log").read_text)
+
+    house.supervisor.stop()
+
+    assert order.read_text().split() == ["web", "worker", "broker"]
+
+
+def test_a_second_ctrl_c_ends_everything_at_once(house: House) -> None:
+    house.supervise(house.child("worker", f"echo up; {STUBBORN}", patience=60))
+    until((house.directory / "worker.log").read_text)
+    house.signals.asked = 1
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    began = time.monotonic()
+    house.supervisor.stop()
+
+    assert time.monotonic() - began < 5
+
+
+def test_an_error_in_a_log_comes_to_the_terminal(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    house.supervise(house.child("worker", "echo fine; echo '[ERROR/x] the disk is full'; sleep 600"))
+
+    house.until(lambda: "the disk is full" in capsys.readouterr().out)
+
+
+def test_children_outlive_a_killed_supervisor_and_a_successor_ends_them(tmp_path: Path) -> None:
+    supervisor = _supervisor_process(tmp_path)
+    left = until(lambda: record.left_over(tmp_path / "children.json"))
+    until(lambda: len(processes.marked(MARK, str(tmp_path))) == 3)
+
+    supervisor.kill()
+    supervisor.wait()
+
+    assert all(processes.alive(process) for process in left.values())
+    record.end(record.left_over(tmp_path / "children.json"), tmp_path)
+    assert processes.marked(MARK, str(tmp_path)) == set()
+
+
+def test_a_child_that_no_record_tells_of_is_found_by_its_mark(tmp_path: Path) -> None:
+    supervisor = _supervisor_process(tmp_path)
+    until(lambda: len(processes.marked(MARK, str(tmp_path))) == 3)
+    supervisor.kill()
+    supervisor.wait()
+    (tmp_path / "children.json").unlink()
+
+    record.end({}, tmp_path)
+
+    assert processes.marked(MARK, str(tmp_path)) == set()
+
+
+def test_a_stranger_who_got_a_recorded_number_is_left_alone(tmp_path: Path) -> None:
+    stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    Record(tmp_path / "children.json").add("worker", Process(stranger.pid, started=1))
+    try:
+        assert record.left_over(tmp_path / "children.json") == {}
+
+        record.end({"worker": Process(stranger.pid, started=1)}, tmp_path)
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_record_from_before_a_reboot_means_nothing(tmp_path: Path) -> None:
+    mine = processes.look(os.getpid())
+    assert mine
+    Record(tmp_path / "children.json").add("worker", mine.process)
+    assert record.left_over(tmp_path / "children.json") == {"worker": mine.process}
+
+    path = tmp_path / "children.json"
+    path.write_text(path.read_text().replace(processes.boot(), "another"))
+
+    assert record.left_over(path) == {}
+
+
+def test_a_second_one_on_the_same_directory_is_refused_by_name(tmp_path: Path) -> None:
+    first = Lock(tmp_path)
+    first.take("http://127.0.0.1:8420")
+
+    with pytest.raises(Refused) as refused:
+        Lock(tmp_path).take("http://127.0.0.1:8421")
+
+    for told in (str(tmp_path), f"process {os.getpid()}", "http://127.0.0.1:8420"):
+        assert told in refused.value.message
+    assert refused.value.exit_code == 4
+
+    first.release()
+    Lock(tmp_path).take("http://127.0.0.1:8421")
+
+
+def test_children_do_not_inherit_the_lock(house: House) -> None:
+    first = Lock(house.directory)
+    first.take("http://127.0.0.1:8420")
+    house.supervise(house.child("worker", SLEEPER))
+
+    first.release()
+
+    Lock(house.directory).take("http://127.0.0.1:8421")
+
+
+def _supervisor_process(directory: Path) -> subprocess.Popen[bytes]:
+    """A supervisor of its own, with one child that has two of its own, to be killed."""
+    script = (
+        "import sys, pathlib\n"
+        "from tests.standalone.test_supervisor import FAMILY, House, Signals\n"
+        "with Signals() as signals:\n"
+        "    house = House(pathlib.Path(sys.argv[1]), signals)\n"
+        "    house.supervise(house.child('web', FAMILY))\n"
+        "    while True:\n"
+        "        house.supervisor.wait(1)\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", script, str(directory)], stdout=subprocess.DEVNULL)
