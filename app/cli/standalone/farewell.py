@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from app.cli.standalone.front import Front, NoAnswer
@@ -19,26 +20,23 @@ def close_all(front: Front, supervisor: Supervisor, signals: Signals, voice: Voi
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and signals.asked == asked:
         try:
-            if not (living := front.live_windows()):
+            if not (living := supervisor.meanwhile(front.live_windows)):
                 return
-            _close(front, voice, [window for window in living if window["id"] not in told])
+            for window in living:
+                if window["id"] not in told:
+                    voice.event(f"closing {_line(window)}")
+                    supervisor.meanwhile(partial(front.close, window["id"]))
+                    told.add(window["id"])
         except NoAnswer:
-            # The web is being started again; the children are kept alive while we wait.
-            living = []
-        told |= {window["id"] for window in living}
+            # The web is being started again; the next look will find it.
+            pass
         supervisor.wait(0.2)
 
 
-def _close(front: Front, voice: Voice, windows: list[dict[str, Any]]) -> None:
-    for window in windows:
-        voice.event(f"closing {_line(window)}")
-        front.close(window["id"])
-
-
-def name_the_living(front: Front, voice: Voice) -> None:
+def name_the_living(front: Front, supervisor: Supervisor, voice: Voice) -> None:
     """Say which windows we leave on."""
     try:
-        living = front.live_windows()
+        living = supervisor.meanwhile(front.live_windows)
     except NoAnswer as error:
         voice.bad(f"which windows are still open cannot be told: {error}")
         return

@@ -66,7 +66,7 @@ class Front:
                 return
             query = {**query, "cursor": page["next"]}
 
-    def _ask(self, method: str, path: str, body: Any = None, timeout: float = 5.0) -> tuple[int, Any]:
+    def _ask(self, method: str, path: str, body: Any = None, timeout: float = 3.0) -> tuple[int, Any]:
         connection = http.client.HTTPConnection(self._near, self.port, timeout=timeout)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:

@@ -24,6 +24,8 @@ TOKEN_FILE = "token"
 
 
 def main() -> int:
+    # The database is ours alone, wherever the data directory is.
+    os.umask(0o077)
     found = settings.load(os.environ)
     try:
         upgrade(found.database_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import signal
 import socket
@@ -45,6 +46,12 @@ class Signals:
             self._reader.recv(4096)
         except BlockingIOError:
             return
+
+    def wake(self) -> None:
+        """End a `wait` from another thread."""
+        # A full buffer will wake it too; a closed one has nobody to wake.
+        with contextlib.suppress(OSError):
+            self._writer.send(b"\0")
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         self.asked += 1

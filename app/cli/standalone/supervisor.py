@@ -10,15 +10,20 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from app.cli.standalone import children, logs, processes
 from app.cli.standalone.children import Child
 from app.cli.standalone.record import Record
 from app.cli.standalone.signals import Signals
 from app.cli.standalone.terminal import Voice
+
+T = TypeVar("T")
 
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 10.0
@@ -82,6 +87,21 @@ class Supervisor:
         self._signals.wait(min([seconds, *dues]))
         self.tick()
 
+    def meanwhile(self, ask: Callable[[], T]) -> T:
+        """Do something slow, with the children looked after; returns or raises what it does."""
+        answer: Future[T] = Future()
+        threading.Thread(target=self._ask, args=(ask, answer), daemon=True).start()
+        while not answer.done():
+            self.wait(1.0)
+        return answer.result()
+
+    def _ask(self, ask: Callable[[], T], answer: Future[T]) -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            answer.set_exception(error)
+        self._signals.wake()
+
     def tick(self) -> None:
         """Bury the dead and start again what is due."""
         now = time.monotonic()
@@ -141,7 +161,8 @@ class Supervisor:
         for seat in leaving:
             seat.due = None
             if seat.running:
-                seat.running.terminate()
+                # Popen's own way to signal would bury the dead first.
+                os.kill(seat.running.pid, signal.SIGTERM)
         began = time.monotonic()
         while remaining := [seat for seat in leaving if not self._left(seat)]:
             for seat in remaining:

@@ -176,10 +176,10 @@ class Tree:
     def _await_ready(self, supervisor: Supervisor, front: Front, running: discovery.Running) -> None:
         complain_at = self._began + _PATIENCE
         while not self._signals.asked:
-            ready, said = front.readiness()
+            ready, said = supervisor.meanwhile(front.readiness)
             if ready:
                 discovery.publish(running, self._environ)
-                self._tell_ready(front)
+                self._tell_ready(supervisor, front)
                 return
             if time.monotonic() > complain_at:
                 # Clients may need it to see what is the matter.
@@ -216,10 +216,10 @@ class Tree:
                 "travel unencrypted; put a TLS proxy before it"
             )
 
-    def _tell_ready(self, front: Front) -> None:
+    def _tell_ready(self, supervisor: Supervisor, front: Front) -> None:
         self._voice.good(f"ready in {time.monotonic() - self._began:.1f} s")
         try:
-            stacks = front.stacks()
+            stacks = supervisor.meanwhile(front.stacks)
         except NoAnswer as error:
             self._voice.bad(f"the stacks cannot be listed: {error}")
             return
@@ -237,7 +237,7 @@ class Tree:
         self._voice.event("stopping (Ctrl-C again to stop at once)")
         if self._options.close_on_exit:
             farewell.close_all(front, supervisor, self._signals, self._voice, _LONGEST_CLOSING)
-        farewell.name_the_living(front, self._voice)
+        farewell.name_the_living(front, supervisor, self._voice)
 
     @cached_property
     def _voice(self) -> Voice:
