@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import app
+from app.api.server import serving
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import logs
 from app.cli.standalone.broker import Broker
@@ -18,9 +19,6 @@ MARK = "POWER_STANDALONE"
 
 # Settings of a shell or a service manager that would reach into our children.
 _FOREIGN = ("GUNICORN_CMD_ARGS", "GUNICORN_FD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-
-# Streams and waits hold a thread each; threads come into being only when they are needed.
-WEB_THREADS = 640
 
 
 def _nothing(_: int) -> None:
@@ -93,23 +91,14 @@ def broker(plan: Plan, server: Path, own: Broker) -> Child:
 
 def web(plan: Plan, listener: int) -> Child:
     """`listener` is the descriptor of a bound socket: while the web is away, clients wait in its queue."""
-    argv = (
-        *_python("gunicorn"),
-        "app.api:create_app()",
-        *("--bind", f"fd://{listener}"),
-        *("--worker-class", "gthread"),
-        *("--workers", "1"),
-        *("--threads", str(WEB_THREADS)),
-        *("--worker-connections", "2000"),
-        *("--keep-alive", "75"),
-        *("--timeout", "60"),
-        # Streams have no end of their own; this is how long a stop waits for them.
-        *("--graceful-timeout", "2"),
-        "--no-control-socket",
-    )
     awaited = {"POWER_AWAIT_NODE": plan.node, "POWER_STARTED_AT": plan.started_at}
     return Child(
-        "web", argv, {**plan.environ, **awaited}, plan.log("web"), patience=5.0, inherits=(listener,)
+        "web",
+        tuple(serving(f"fd://{listener}")),
+        {**plan.environ, **awaited},
+        plan.log("web"),
+        patience=5.0,
+        inherits=(listener,),
     )
 
 

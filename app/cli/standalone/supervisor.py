@@ -31,7 +31,9 @@ LONGEST_DELAY = 10.0
 PROVEN_AFTER = 30.0
 
 _LOOK_AT_LOGS_EVERY = 1.0
+# Of one child's log the terminal shows so many lines, and no more for so many seconds.
 _MOST_LINES = 5
+_QUIET_FOR = 15.0
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Seat:
     began: float = 0.0
     failures: int = 0
     due: float | None = None
+    quoted: float = -_QUIET_FOR
     tail: logs.Tail = field(init=False)
 
     def __post_init__(self) -> None:
@@ -140,7 +143,10 @@ class Supervisor:
             return
         if self._proven(seat):
             seat.failures = 0
-        self._fell(seat, self._leave(seat))
+        how = self._leave(seat)
+        self._fell(seat, how)
+        if not how.startswith("was killed"):
+            self._quote(seat, logs.last_lines(seat.child.log, 3))
 
     def _fell(self, seat: Seat, how: str) -> None:
         seat.failures += 1
@@ -197,10 +203,15 @@ class Supervisor:
 
     def _look_at_logs(self) -> None:
         for seat in self._seats.values():
-            if lines := seat.tail.look():
-                self._voice.bad(f"{seat.child.name} writes in {seat.child.log}:")
-                self._voice.quoted(line[:200] for line in lines[-_MOST_LINES:])
+            self._quote(seat, seat.tail.look())
             logs.cut(seat.child.log)
+
+    def _quote(self, seat: Seat, lines: list[str]) -> None:
+        now = time.monotonic()
+        if lines and now - seat.quoted >= _QUIET_FOR:
+            seat.quoted = now
+            self._voice.bad(f"{seat.child.name} writes in {seat.child.log}:")
+            self._voice.quoted(line[:200] for line in lines[-_MOST_LINES:])
 
 
 def _spawn(child: Child) -> subprocess.Popen[bytes]:

