@@ -138,6 +138,9 @@ class Standalone:
         except NotAsPromised:
             self.process.kill()
             self.process.wait()
+            for line in self.left_behind():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(line.split()[0]), signal.SIGKILL)
 
     def left_behind(self) -> list[str]:
         """Command lines of processes that still have to do with its data directory."""
