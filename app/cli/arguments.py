@@ -4,6 +4,7 @@ Names are completed from the service itself. A completion never complains: where
 the service cannot be asked, there is nothing to offer.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -20,6 +21,7 @@ from app.domain.words import Role, State
 UNFINISHED = (State.WAITING, State.OPENING, State.OPEN, State.CLOSING)
 # A prefix is looked for among this many of the newest windows, and not through years of them.
 REACH = 2000
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 
@@ -48,8 +50,8 @@ def resolve(api: Client, text: str) -> Window:
 
     Windows that have not ended are looked through first, then the newest of all.
     """
-    if not text:
-        raise WrongUsage("WINDOW is empty; `power windows` lists their ids")
+    if not _ID.fullmatch(text):
+        raise WrongUsage(f"{text!r} is no window's id; `power windows` lists them")
     try:
         return api.window(text)
     except Missing as error:

@@ -158,5 +158,5 @@ def _chains(chains: Iterable[Chain]) -> Table:
 
 def _broken(chain: Chain) -> str:
     bad = chain["first_bad"]
-    what = f"entry {bad['seq']} was {bad['reason']}" if bad else "it is not whole"
+    what = f"entry {bad['seq']} is {bad['reason']}" if bad else "it is not whole"
     return f"the trail of {chain['chain']} is broken: {what}"

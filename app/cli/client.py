@@ -160,8 +160,6 @@ class Client:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-            raise WrongUsage(f"POWER_URL={self.url} is not an address: {error}") from error
         except httpx.RequestError as error:
             said = str(error) or type(error).__name__
             raise Unreachable(f"{self.url} cannot be reached: {said}; is the service running?") from error
@@ -223,7 +221,11 @@ def _interrupted(error: Failure) -> bool:
 
 
 def _address(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
+    try:
+        given = httpx.URL(url)
+    except httpx.InvalidURL:
+        given = httpx.URL()
+    if given.scheme not in {"http", "https"} or not given.host or "%" in given.host:
         raise WrongUsage(f"POWER_URL={url} is not an address; write it like http://127.0.0.1:8420")
     return url.rstrip("/").removesuffix(ROOT)
 

@@ -77,6 +77,8 @@ class Hints:
     def _listen(self) -> None:
         with self._api.listen() as stream:
             self._stream = stream
+            if self._over.is_set():
+                return
             # Whatever happened before the stream was there is worth a look.
             self._hint.set()
             for message in stream:

@@ -10,7 +10,9 @@ from app.domain.words import State
 
 
 @click.command()
-@click.option("--state", type=click.Choice([*State]), help="Only windows in this state.")
+@click.option(
+    "--state", type=click.Choice([state.value for state in State]), help="Only windows in this state."
+)
 @click.option(
     "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Only windows on this stack."
 )

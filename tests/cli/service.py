@@ -1,0 +1,305 @@
+"""A service to talk to: the contract's JSON over real HTTP, told by a test what happens next.
+
+It remembers every request. A window follows its `course`: each look at it takes
+the next step, so a test says in which order things are seen and nothing depends
+on time.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.serving import make_server
+
+TOKEN = "opensesame"
+Answer = Response | tuple[Response, int] | tuple[Response, int, dict[str, str]]
+
+
+@dataclass
+class Asked:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    args: dict[str, str]
+    body: Any
+    headers: dict[str, str]
+
+
+def window(identifier: str = "3f2a9c1d00", **facts: Any) -> dict[str, Any]:
+    """A window that is opening, except for what the test says."""
+    return {
+        "id": identifier,
+        "stack": "vx11",
+        "services": ["switch"],
+        "state": "opening",
+        "status": None,
+        "actor": "ada",
+        "reason": None,
+        "created_at": "2026-03-01T10:00:00.000Z",
+        "opened_at": None,
+        "deadline": "2026-03-01T10:30:00.000Z",
+        "ttl_sec": 1800,
+        "ttl_remaining_sec": 1793.2,
+        "closed_at": None,
+        "close_reason": None,
+        "stuck": False,
+        "health": {"switch": health("starting")},
+        "results": [],
+    } | facts
+
+
+def health(power: str, *, ready: bool = False, detail: str = "") -> dict[str, Any]:
+    return {"power": power, "ready": ready, "detail": detail}
+
+
+ON = health("on", ready=True)
+OFF = health("off")
+
+
+def call(service: str, action: str = "up", status: str = "ok", **facts: Any) -> dict[str, Any]:
+    return {
+        "service": service,
+        "action": action,
+        "status": status,
+        "returncode": 0 if status == "ok" else 1,
+        "elapsed_ms": 412,
+        "stdout": "",
+        "stderr": "",
+        "argv": ["docker", "compose", "-p", "vx11", action, "--", service],
+        "timestamp": "2026-03-01T10:00:01.000Z",
+    } | facts
+
+
+def service(name: str, power: str = "off", **facts: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "role": "allowed",
+        "power": power,
+        "ready": power == "on",
+        "detail": "",
+        "holders": [],
+        "time_left_sec": None,
+        "last_call": None,
+    } | facts
+
+
+def stack(name: str = "vx11", mode: str = "SOLO_CORE", services: Any = ()) -> dict[str, Any]:
+    return {"name": name, "mode": mode, "node": "local", "services": list(services)}
+
+
+def entry(seq: int, event: str = "window.open", **facts: Any) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "at": f"2026-03-01T10:00:{seq:02}.000Z",
+        "event": event,
+        "actor": "ada",
+        "stack": "vx11",
+        "window": None,
+        "service": None,
+        "facts": {},
+        "prev": "",
+        "hash": "",
+    } | facts
+
+
+@dataclass
+class Service:
+    """What the service knows, and what it was asked."""
+
+    windows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stacks: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    opens_as: dict[str, Any] = field(default_factory=window)
+    courses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    refusals: dict[tuple[str, str], tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+    verdict: dict[str, Any] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    url: str = ""
+    page: int = 100
+    streams: bool = True
+    said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    news: threading.Condition = field(default_factory=threading.Condition)
+    listeners: int = 0
+    over: bool = False
+
+    def add(self, *windows: dict[str, Any]) -> None:
+        self.windows |= {one["id"]: one for one in windows}
+
+    def course(self, identifier: str, *steps: dict[str, Any]) -> None:
+        """What each further look at the window changes."""
+        self.courses[identifier] = list(steps)
+
+    def refuse(self, method: str, path: str, status: int, **problem: Any) -> None:
+        self.refusals[method, path] = (status, problem)
+
+    def say(self, identifier: str, told: dict[str, Any]) -> None:
+        """Tell everybody who listens."""
+        with self.news:
+            self.said.append((identifier, told))
+            self.news.notify_all()
+
+    def wait_for_listener(self) -> None:
+        with self.news:
+            assert self.news.wait_for(lambda: self.listeners > 0, timeout=10)
+
+    def requests(self, method: str, path: str) -> list[Asked]:
+        return [one for one in self.asked if (one.method, one.path) == (method, path)]
+
+    def stop(self) -> None:
+        with self.news:
+            self.over = True
+            self.news.notify_all()
+
+    def look(self, identifier: str) -> dict[str, Any]:
+        if steps := self.courses.get(identifier):
+            self.windows[identifier] = self.windows[identifier] | steps.pop(0)
+        return self.windows[identifier]
+
+
+class Server:
+    """The service on a free loopback port, in a thread."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._server = make_server("127.0.0.1", 0, application(service), threaded=True)
+        service.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Service:
+        self._thread.start()
+        return self._service
+
+    def __exit__(self, *_: object) -> None:
+        self._service.stop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def problem(status: int, **members: Any) -> Response:
+    text = json.dumps({"type": "about:blank", "title": "no", "status": status} | members)
+    return Response(text, status, content_type="application/problem+json")
+
+
+def application(service: Service) -> Flask:
+    app = Flask(__name__)
+
+    @app.before_request
+    def remember() -> Response | None:
+        path = request.path.removeprefix("/api/v1")
+        body = request.get_json(silent=True)
+        asked = Asked(request.method, path, dict(request.args), body, dict(request.headers))
+        service.asked.append(asked)
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return problem(401, detail="no such token")
+        if refusal := service.refusals.get((request.method, path)):
+            return problem(refusal[0], **refusal[1])
+        return None
+
+    _windows(app, service)
+    _trail(app, service)
+
+    @app.get("/api/v1/stacks")
+    def stacks() -> Answer:
+        return _page(service, service.stacks)
+
+    @app.get("/api/v1/stacks/<name>")
+    def stack(name: str) -> Answer:
+        found = [one for one in service.stacks if one["name"] == name]
+        allowed = [one["name"] for one in service.stacks]
+        return (
+            jsonify(found[0])
+            if found
+            else problem(404, detail=f"there is no stack {name!r}", allowed=allowed)
+        )
+
+    return app
+
+
+def _windows(app: Flask, service: Service) -> None:
+    @app.post("/api/v1/windows")
+    def open_one() -> Answer:
+        if request.args.get("plan"):
+            return jsonify(service.plan)
+        service.add(service.opens_as)
+        return jsonify(service.opens_as), 202, {"Location": f"/api/v1/windows/{service.opens_as['id']}"}
+
+    @app.get("/api/v1/windows")
+    def listed() -> Answer:
+        found = [
+            one
+            for one in service.windows.values()
+            if request.args.get("state") in {None, one["state"]}
+            and request.args.get("stack") in {None, one["stack"]}
+        ]
+        return _page(service, found)
+
+    @app.get("/api/v1/windows/<identifier>")
+    def one(identifier: str) -> Answer:
+        if identifier not in service.windows:
+            return problem(404, detail=f"there is no window {identifier!r}")
+        return jsonify(service.look(identifier))
+
+    @app.patch("/api/v1/windows/<identifier>")
+    def extend(identifier: str) -> Answer:
+        ttl = request.get_json()["ttl_sec"]
+        service.windows[identifier] |= {"ttl_remaining_sec": ttl, "deadline": "2026-03-01T11:00:00.000Z"}
+        return jsonify(service.windows[identifier])
+
+    @app.post("/api/v1/windows/<identifier>/close")
+    def close(identifier: str) -> Answer:
+        if service.windows[identifier]["state"] == "closed":
+            return jsonify(service.windows[identifier])
+        service.windows[identifier] |= {"state": "closing"}
+        return jsonify(service.windows[identifier]), 202
+
+
+def _trail(app: Flask, service: Service) -> None:
+    @app.get("/api/v1/audit")
+    def audit() -> Answer:
+        wanted = request.args.get("window")
+        found = [one for one in service.entries if wanted in {None, one["window"]}]
+        if request.headers.get("Accept") == "application/x-ndjson":
+            return Response("".join(json.dumps(one) + "\n" for one in found), mimetype="application/x-ndjson")
+        return _page(service, found)
+
+    @app.get("/api/v1/audit/verify")
+    def verify() -> Answer:
+        return jsonify(service.verdict)
+
+    @app.get("/api/v1/events")
+    def events() -> Answer:
+        if not service.streams:
+            return problem(404, detail="no streams here")
+        return Response(_stream(service, request.headers.get("Last-Event-ID")), mimetype="text/event-stream")
+
+
+def _page(service: Service, items: list[dict[str, Any]]) -> Response:
+    start = int(request.args.get("cursor", 0))
+    end = start + min(service.page, int(request.args.get("limit", 100)))
+    return jsonify({"items": items[start:end], "next": str(end) if end < len(items) else None})
+
+
+def _stream(service: Service, last: str | None) -> Iterator[str]:
+    told = [identifier for identifier, _ in service.said]
+    at = told.index(last) + 1 if last else len(told)
+
+    def more() -> bool:
+        return service.over or len(service.said) > at
+
+    # A comment opens the stream, so that the listener knows it is heard.
+    yield ": here\n\n"
+    with service.news:
+        service.listeners += 1
+        service.news.notify_all()
+    while not service.over:
+        with service.news:
+            service.news.wait_for(more, timeout=10)
+            fresh, at = service.said[at:], len(service.said)
+        for identifier, told_entry in fresh:
+            yield f"id: {identifier}\nevent: {told_entry['event']}\ndata: {json.dumps(told_entry)}\n\n"

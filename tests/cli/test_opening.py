@@ -1,0 +1,189 @@
+"""`power open`: what is asked, what is shown while waiting, and how it ends."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Power
+from tests.cli.service import ON, Service, call, health, window
+
+CRASH = "exit code 1, restarted 2 times\nModuleNotFoundError: No module named 'switch'"
+
+
+def opened(**facts: Any) -> dict[str, Any]:
+    return {"state": "open", "status": "ok", "health": {"switch": ON}} | facts
+
+
+def test_the_service_is_asked_for_what_was_said(service: Service, power: Power) -> None:
+    power("open", "-s", "vx11", "switch", "hermes", "--ttl", "1h30m", "--reason", "batch 7", "--no-wait")
+
+    asked = service.requests("POST", "/windows")[0]
+    assert asked.body == {
+        "stack": "vx11",
+        "services": ["switch", "hermes"],
+        "ttl_sec": 5400,
+        "reason": "batch 7",
+    }
+    assert asked.headers["Idempotency-Key"]
+
+
+def test_what_was_not_said_is_left_to_the_stack(service: Service, power: Power) -> None:
+    power("open", "switch", "--no-wait")
+
+    assert service.requests("POST", "/windows")[0].body == {"services": ["switch"]}
+
+
+def test_every_change_is_a_line_until_the_services_are_ready(service: Service, power: Power) -> None:
+    service.course(
+        "3f2a9c1d00", {"health": {"switch": health("starting", detail="health: starting")}}, opened()
+    )
+
+    result = power("open", "switch")
+
+    assert result.stdout.splitlines() == [
+        "window  3f2a9c1d00  opening",
+        "switch  starting  not-ready",
+        "switch  starting  not-ready  health: starting",
+        "window  3f2a9c1d00  open",
+        "switch  on  ready",
+        "open: switch on vx11",
+        "until 2026-03-01T10:30:00.000Z (29m53s left); close it with: power close 3f2a9c1d00",
+    ]
+    assert result.exit_code == 0
+
+
+def test_without_a_stream_the_window_is_still_followed(service: Service, power: Power) -> None:
+    service.streams = False
+    service.course("3f2a9c1d00", {}, {}, {}, opened())
+
+    assert power("open", "switch").exit_code == 0
+
+
+def test_a_service_that_fails_is_told_with_its_last_words(service: Service, power: Power) -> None:
+    both = {"switch": ON, "hermes": health("failing", detail=CRASH)}
+    service.opens_as = window(services=["switch", "hermes"])
+    service.course("3f2a9c1d00", opened(status="partial", health=both))
+
+    result = power("open", "switch", "hermes")
+
+    assert result.exit_code == 1
+    assert "partial: ready: switch; not ready: hermes" in result.stdout
+    assert "exit code 1, restarted 2 times" in result.stdout
+    assert "  ModuleNotFoundError: No module named 'switch'" in result.stdout
+    assert "power close 3f2a9c1d00" in result.stdout
+
+
+def test_a_call_that_fails_is_told_as_it_was_run(service: Service, power: Power) -> None:
+    failed = call("switch", status="fail", stderr="Error: No such image: studio/switch:1\n")
+    lost = {"state": "closing", "status": "fail", "health": {"switch": health("off")}, "results": [failed]}
+    service.course("3f2a9c1d00", lost)
+
+    result = power("open", "switch")
+
+    assert result.exit_code == 1
+    assert "failed: nothing came up; window 3f2a9c1d00 is closing" in result.stdout
+    assert "  docker compose -p vx11 up -- switch: exit 1" in result.stdout
+    assert "    Error: No such image: studio/switch:1" in result.stdout
+
+
+def test_a_window_that_somebody_closes_meanwhile_is_not_open(service: Service, power: Power) -> None:
+    service.course("3f2a9c1d00", {"state": "closing", "close_reason": "ada wants it off"})
+
+    result = power("open", "switch")
+
+    assert (result.exit_code, "closing before it was open: ada wants it off" in result.stdout) == (1, True)
+
+
+def test_a_window_whose_time_runs_out_unnoticed_is_not_waited_for(service: Service, power: Power) -> None:
+    service.course("3f2a9c1d00", {"ttl_remaining_sec": 0})
+
+    result = power("open", "switch")
+
+    assert result.exit_code == 1
+    assert "opening" in result.stdout.splitlines()[-2]
+
+
+def test_json_is_the_final_window_and_nothing_else(service: Service, power: Power) -> None:
+    service.course("3f2a9c1d00", opened())
+
+    result = power("open", "switch", "--json")
+
+    assert json.loads(result.stdout)["state"] == "open"
+    assert result.exit_code == 0
+
+
+def test_a_partial_window_is_told_by_the_exit_code_with_json_too(service: Service, power: Power) -> None:
+    service.course("3f2a9c1d00", opened(status="partial"))
+
+    assert power("open", "switch", "--json").exit_code == 1
+
+
+def test_without_waiting_the_window_is_named_and_left(service: Service, power: Power) -> None:
+    result = power("open", "switch", "--no-wait")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("window 3f2a9c1d00  opening\n")
+    assert not service.requests("GET", "/windows/3f2a9c1d00")
+
+
+def test_a_plan_shows_waves_and_opens_nothing(service: Service, power: Power) -> None:
+    service.plan = {"stack": "vx11", "services": ["hermes"], "waves": [["switch", "mcp"], ["hermes"]]}
+
+    result = power("open", "hermes", "--plan")
+
+    assert result.stdout.splitlines() == ["WAVE  STARTS", "1     switch, mcp", "2     hermes"]
+    assert "nothing was changed" in result.stderr
+    assert service.windows == {}
+    assert json.loads(power("open", "hermes", "--plan", "--json").stdout) == service.plan
+
+
+def test_a_name_that_was_nearly_right_is_guessed(service: Service, power: Power) -> None:
+    sentence = "stack 'vx11' has no service swich; allowed are hermes, switch"
+    service.refuse("POST", "/windows", 422, detail=sentence, field="services", allowed=["hermes", "switch"])
+
+    result = power("open", "swich")
+
+    assert result.exit_code == 4
+    assert result.stderr == f"power: {sentence}\ndid you mean 'switch' instead of 'swich'?\n"
+
+
+def test_a_duration_that_is_none_is_wrong_usage(service: Service, power: Power) -> None:
+    result = power("open", "switch", "--ttl", "soon")
+
+    assert result.exit_code == 2
+    assert "30m or 1h30m" in result.stderr
+    assert service.asked == []
+
+
+def test_no_service_at_all_is_wrong_usage(service: Service, power: Power) -> None:
+    assert power("open").exit_code == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 413, 422, 429])
+def test_a_refusal_is_four(service: Service, power: Power, status: int) -> None:
+    service.refuse("POST", "/windows", status, detail="not like this")
+
+    result = power("open", "switch")
+
+    assert (result.exit_code, "not like this" in result.stderr) == (4, True)
+
+
+def test_a_database_that_is_away_is_as_good_as_out_of_reach(service: Service, power: Power) -> None:
+    service.refuse("POST", "/windows", 503, detail="the database is away")
+
+    assert power("open", "switch").exit_code == 3
+
+
+def test_log_lines_cannot_steer_the_terminal(service: Service, power: Power) -> None:
+    wild = health("failing", detail="boom\x1b[2Jgone\x07")
+    service.course("3f2a9c1d00", opened(status="partial", health={"switch": wild}))
+
+    assert "\x1b" not in power("open", "switch").stdout
+
+
+def test_a_stack_of_windows_is_not_confused_with_this_one(service: Service, power: Power) -> None:
+    service.add(window("ffff", state="closed"))
+    service.course("3f2a9c1d00", opened())
+
+    assert "ffff" not in power("open", "switch").stdout

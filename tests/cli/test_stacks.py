@@ -1,0 +1,75 @@
+"""`power stacks` and `power ps`."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Power
+from tests.cli.service import Service, stack
+from tests.cli.service import service as compose_service
+
+
+@pytest.fixture
+def stacked(service: Service) -> Service:
+    service.stacks = [
+        stack(
+            "vx11",
+            "OPEN",
+            [
+                compose_service("madre", "on", role="core"),
+                compose_service("switch", "on", holders=["3f2a9c1d00", "77aa000000"], time_left_sec=1793.2),
+                compose_service(
+                    "hermes", "failing", holders=["3f2a9c1d00"], time_left_sec=5, detail="exit code 1\nboom"
+                ),
+                compose_service("mcp"),
+            ],
+        )
+    ]
+    return service
+
+
+def test_a_stack_is_a_line(stacked: Service, power: Power) -> None:
+    assert power("stacks").stdout.splitlines() == [
+        "STACK  MODE  NODE   ON   WINDOWS  NOTE",
+        "vx11   OPEN  local  3/4  2        failing: hermes",
+    ]
+
+
+def test_a_service_is_a_line_with_its_stack_in_a_pipe(stacked: Service, power: Power) -> None:
+    assert power("ps").stdout.splitlines() == [
+        "STACK  SERVICE  ROLE     POWER    READY  LEFT    HELD BY                DETAIL",
+        "vx11   madre    core     on       yes    -       -",
+        "vx11   switch   allowed  on       yes    29m53s  3f2a9c1d00,77aa000000",
+        "vx11   hermes   allowed  failing  no     5s      3f2a9c1d00             exit code 1",
+        "vx11   mcp      allowed  off      -      -       -",
+    ]
+
+
+def test_one_stack_may_be_named(stacked: Service, power: Power) -> None:
+    power("ps", "vx11")
+
+    assert [one.path for one in stacked.asked] == ["/stacks/vx11"]
+
+
+def test_an_unknown_stack_is_refused_with_the_nearest(stacked: Service, power: Power) -> None:
+    result = power("ps", "vx1")
+
+    assert result.exit_code == 4
+    assert "did you mean 'vx11' instead of 'vx1'?" in result.stderr
+
+
+def test_json_is_what_the_service_answers(stacked: Service, power: Power) -> None:
+    assert json.loads(power("ps", "vx11", "--json").stdout) == stacked.stacks[0]
+    assert json.loads(power("ps", "--json").stdout)["items"] == stacked.stacks
+    assert json.loads(power("stacks", "--json").stdout)["items"] == stacked.stacks
+
+
+def test_watching_is_not_for_programs(stacked: Service, power: Power) -> None:
+    assert power("ps", "--watch", "--json").exit_code == 2
+
+
+def test_no_stacks_is_said(service: Service, power: Power) -> None:
+    result = power("stacks")
+
+    assert result.exit_code == 0
+    assert "power.toml" in result.stderr
