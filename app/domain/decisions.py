@@ -37,18 +37,24 @@ def on(role: Role, containers: Sequence[Container], power: Power, replicas: int,
     return Decision(Action.UP, "a live window holds it and it is not running", keep_running=bool(alive))
 
 
-def off(role: Role, containers: Sequence[Container], *, owed: bool, unsure: bool) -> Decision:
-    """What turning an unwanted service off takes.
+def off(
+    role: Role, containers: Sequence[Container] | None, *, owed: bool, unsure: bool, kill: bool
+) -> Decision:
+    """What turning an unwanted service off takes; `containers` is None while the engine does not answer.
 
     `owed`: a window held it since it was last confirmed off. `unsure`: an `up` was
-    started since a `stop` last returned 0, so it may yet come up by itself.
+    started since a `stop` last returned 0, so it may yet come up by itself. `kill`:
+    it was asked to stop before and would not, or somebody forces it.
     """
     if role is Role.CORE:
         return Decision(Action.NONE, "core is never stopped")
     if not owed:
         return Decision(Action.NONE, "no window held it since it was last off")
+    end = Action.KILL if kill else Action.STOP
+    if containers is None:
+        return Decision(end, "no live window holds it, and the engine shows nothing")
     if any(container.alive for container in containers):
-        return Decision(Action.STOP, "no live window holds it and it is running")
+        return Decision(end, "no live window holds it and it is running")
     if unsure:
         return Decision(Action.STOP, "no live window holds it and its last start has not been undone")
     return Decision(Action.NONE, "it is off")

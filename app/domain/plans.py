@@ -24,7 +24,6 @@ class ServiceSpec:
     depends_on: Mapping[str, Condition] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     """Dependencies that Compose marks `required: false`: awaited where they are powered, missed by nobody."""
-    healthcheck: bool = False
     oneshot: bool = False
     replicas: int = 1
     image: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select, tuple_, update
+from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.domain import leases
@@ -56,6 +56,12 @@ def unfinished(session: Session, stack: str) -> list[Window]:
     return list(session.scalars(query, execution_options={"populate_existing": True}))
 
 
+def moving_of(session: Session, stack: str) -> list[Window]:
+    """The same as `unfinished`, to be shown only: nothing is locked."""
+    query = select(Window).where(Window.stack == stack, Window.state.in_((*_LIVE, State.CLOSING)))
+    return list(session.scalars(query.order_by(Window.id)))
+
+
 def due(session: Session, now: datetime, node: str | None = None) -> list[Window]:
     """Live windows whose time is up, claimed for this transaction; another's claims are passed over."""
     query = select(Window).where(Window.state.in_(_LIVE), Window.deadline <= now, *_on(node))
@@ -68,15 +74,13 @@ def next_deadline(session: Session, node: str | None = None) -> datetime | None:
     return session.scalar(query.order_by(Window.deadline).limit(1))
 
 
-def moving(session: Session, node: str, untouched_since: datetime | None = None) -> list[tuple[str, State]]:
-    """Windows of a node on their way up or down, perhaps only those nobody took in hand since then."""
-    query = select(Window.id, Window.state).where(Window.state.in_(_MOVING), Window.node == node)
-    if untouched_since is not None:
-        query = query.where(
-            Window.attended_at.is_(None) & (Window.created_at <= untouched_since)
-            | (Window.attended_at <= untouched_since)
-        )
-    return [(window, State(state)) for window, state in session.execute(query.order_by(Window.created_at))]
+def untouched(session: Session, node: str, since: datetime) -> list[tuple[str, str, State]]:
+    """(window, stack, state) of a node's moving windows that nobody has taken in hand since they last moved."""
+    moved = func.coalesce(Window.closing_at, Window.created_at)
+    query = select(Window.id, Window.stack, Window.state).where(
+        Window.state.in_(_MOVING), Window.node == node, Window.attended_at.is_(None), moved <= since
+    )
+    return [(window, stack, State(state)) for window, stack, state in session.execute(query)]
 
 
 def touch(session: Session, window: str, now: datetime) -> None:

@@ -1,0 +1,224 @@
+"""Compose command lines as data, and the one function that runs one.
+
+Every command names its service, after `--`, so "all of them" cannot be said and no
+name can be an option. Stopping goes by the labels on the containers alone, so a
+compose file that is broken or gone cannot keep anything on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.domain.words import Action, CallStatus
+from app.observe import Outcome
+
+SHARED = "power-windows-shared"
+"""A service of no containers: creating it creates what a project shares, and nothing else."""
+_NOT_ON_DEMAND = ("--no-deps", "--no-build", "--pull", "never")
+
+
+class NoCompose(Exception):
+    """Neither `docker compose` nor `docker-compose` runs here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack's compose files are and how they are read."""
+
+    project: str
+    directory: Path
+    files: tuple[str, ...]
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+
+    def paths(self) -> list[Path]:
+        return [self.directory / file for file in (*self.files, *self.env_files)]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One compose command, whole; `directory` is where it runs."""
+
+    action: Action
+    argv: tuple[str, ...]
+    directory: Path
+
+    def __str__(self) -> str:
+        return " ".join(self.argv)
+
+
+def up(place: Place, service: str, *, keep_running: bool = False) -> Command:
+    """Start one service and nothing it depends on; `keep_running` leaves what runs of it untouched."""
+    keep = ("--no-recreate",) if keep_running else ()
+    return _from_files(place, Action.UP, "up", "-d", *_NOT_ON_DEMAND, *keep, "--", service)
+
+
+def share(place: Place, extra: Path) -> Command:
+    """Create the project's networks and volumes; `extra` is a file made by `shared_file`."""
+    return _from_files(
+        place, Action.SHARE, "create", "--no-build", "--pull", "never", "--", SHARED, extra=(str(extra),)
+    )
+
+
+def stop(project: str, service: str) -> Command:
+    return _from_labels(project, Action.STOP, "stop", "--", service)
+
+
+def kill(project: str, service: str) -> Command:
+    return _from_labels(project, Action.KILL, "kill", "--", service)
+
+
+def config(place: Place) -> Command:
+    """Everything the files say, services of every profile included, as JSON."""
+    return _from_files(place, Action.NONE, "config", "--format", "json", every_profile=True)
+
+
+def hashes(place: Place) -> Command:
+    """Each service's configuration hash, a line each."""
+    return _from_files(place, Action.NONE, "config", "--hash", "*", every_profile=True)
+
+
+def _from_files(
+    place: Place, action: Action, *words: str, extra: tuple[str, ...] = (), every_profile: bool = False
+) -> Command:
+    files = [str(place.directory / file) for file in place.files]
+    profiles = ("*",) if every_profile else place.profiles
+    options = (
+        *_flagged("-f", (*files, *extra)),
+        *_flagged("--profile", profiles),
+        *_flagged("--env-file", (str(place.directory / file) for file in place.env_files)),
+    )
+    where = ("--project-directory", str(place.directory))
+    return Command(action, (*_start(place.project), *where, *options, *words), place.directory)
+
+
+def _from_labels(project: str, action: Action, *words: str) -> Command:
+    # From the root directory, since compose would pick up a file lying in or above the one it runs in.
+    return Command(action, (*_start(project), *words), Path("/"))
+
+
+def _start(project: str) -> tuple[str, ...]:
+    return (*program(), "--ansi", "never", "--progress", "plain", "-p", project)
+
+
+def _flagged(flag: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (flag, value)]
+
+
+def shared_file(networks: Iterable[str], volumes: Iterable[str]) -> str:
+    """A compose file whose one service uses all networks and volumes and has no containers."""
+    service: dict[str, object] = {"image": "scratch", "scale": 0}
+    if found := sorted(networks):
+        service["networks"] = found
+    else:
+        service["network_mode"] = "none"
+    service["volumes"] = [f"{name}:/shared/{number}" for number, name in enumerate(sorted(volumes))]
+    return json.dumps({"services": {SHARED: service}})
+
+
+@functools.cache
+def program() -> tuple[str, ...]:
+    """What runs compose here: the engine's plugin, or the binary beside this Python or on PATH.
+
+    Each is asked, since a `docker` on PATH says nothing about its plugins. Raises NoCompose.
+    """
+    beside = str(Path(sys.executable).parent / "docker-compose")
+    for candidate in (("docker", "compose"), (beside,), ("docker-compose",)):
+        if shutil.which(candidate[0]) and _answers((*candidate, "version")):
+            return candidate
+    raise NoCompose("neither `docker compose` nor `docker-compose` runs here; install the Compose plugin")
+
+
+def _answers(argv: tuple[str, ...]) -> bool:
+    try:
+        return subprocess.run(argv, capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def run(
+    command: Command, timeout: float, *, lock: int | None = None, started: Callable[[int], None] | None = None
+) -> Outcome:
+    """Run one command to its end or for `timeout` seconds, and leave nothing of its family behind.
+
+    The child dies with this thread (a parent-death signal) and has a process group of
+    its own, which is killed on any way out. `lock` is a descriptor for it to keep, so
+    that a service stays locked for as long as anything is left that works on it.
+    `started` is told the child's process id.
+    """
+    began = time.monotonic()
+    try:
+        child = _spawn(command, lock)
+    except OSError as error:
+        return Outcome(CallStatus.FAIL, None, _since(began), stderr=f"{command.argv[0]}: {error.strerror}")
+    try:
+        if started:
+            started(child.pid)
+        return _wait(child, timeout, began)
+    finally:
+        _kill_family(child)
+
+
+def _spawn(command: Command, lock: int | None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        (*_dying_with_us(), *command.argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        cwd=command.directory,
+        env=_environment(),
+        start_new_session=True,
+        pass_fds=() if lock is None else (lock,),
+    )
+
+
+def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> Outcome:
+    try:
+        stdout, stderr = child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _kill_family(child)
+        stdout, stderr = _last_words(child)
+        return Outcome(CallStatus.TIMEOUT, None, _since(began), stdout, stderr)
+    status = CallStatus.OK if child.returncode == 0 else CallStatus.FAIL
+    return Outcome(status, child.returncode, _since(began), stdout, stderr)
+
+
+def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return child.communicate(timeout=2)
+    except subprocess.TimeoutExpired:
+        return "", "killed, and its output could not be read"
+
+
+def _kill_family(child: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+@functools.cache
+def _dying_with_us() -> tuple[str, ...]:
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, less what would make compose do more than it is told."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
+    return kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)

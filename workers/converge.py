@@ -1,0 +1,288 @@
+"""The heart: make one service's actual power equal its desired power.
+
+Everything that changes the engine goes through `converge`. Under the service's lock
+it looks at what is, reads what is wanted, makes at most one compose call and records
+what happened. Where somebody else holds the lock it leaves, since the holder looks
+again after letting go. Nothing here waits for a service to get ready.
+
+    attend_opening(window) --> startable now --+
+                                               +--> converge each, at the same time --> look --> settle
+    attend_closing(stack)  --> stoppable now --+
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from app import observe
+from app.domain import decisions
+from app.domain.decisions import Decision
+from app.domain.plans import ServiceSpec
+from app.domain.readiness import Container, judge
+from app.domain.words import Action, CallStatus, Power, Role, State
+from app.observe import Begun, Outcome
+from app.settle import Scene, startable, stoppable
+from app.store import locks, services
+from app.store import windows as rows
+from app.store.tables import Lease, Service, Window
+from workers import compose, engine, identity
+from workers.compose import Command
+from workers.look import look, seen_containers
+from workers.stacks import Served
+from workers.station import Station
+
+log = logging.getLogger(__name__)
+RECORD_FOR = 60.0
+"""Seconds for which a call's end is offered to a database that is away; then the call counts as lost."""
+SHARE_TIMEOUT = 30.0
+
+Looked = Sequence[Container] | None
+"""A service's containers; None while the engine does not answer."""
+Decide = Callable[[Session, str, Looked], tuple[Decision, str | None]]
+"""What to do about a service, and for which window."""
+
+
+def attend_opening(station: Station, window: str) -> None:
+    """Start what may start now of one opening window, and take in what came of it."""
+    with station.opening.entered() as room:
+        if not room:
+            return
+        served, names = _to_start(station, window)
+        if served is None or not names:
+            return
+        _share(station, served)
+        _all_at_once(station, served, names, _Start(station, served, window))
+        look(station, served.spec.name)
+    station.look_again(served.spec.name)
+
+
+def attend_closing(station: Station, stack: str) -> None:
+    """Stop what nobody holds any more of one stack and may stop now, and take in what came of it."""
+    served = station.stacks.get(stack)
+    if served is None:
+        return
+    with station.closing.entered() as room:
+        names = _to_stop(station, served) if room else []
+        if names:
+            _all_at_once(station, served, names, _Stop(station, served))
+        if room:
+            look(station, stack)
+    if names:
+        station.look_again(stack)
+
+
+def _to_start(station: Station, window_id: str) -> tuple[Served | None, list[str]]:
+    """The stack of an opening window, and its services whose turn it is."""
+    now = station.database.now()
+    with station.database.write() as session:
+        window = rows.get(session, window_id)
+        served = station.stacks.get(window.stack) if window else None
+        if window is None or served is None or served.place is None:
+            return None, []
+        rows.touch(session, window_id, now)
+        if window.state != State.OPENING or window.deadline <= now:
+            return served, []
+        return served, startable(served.spec, services.of(session, served.spec.name), window)
+
+
+def _to_stop(station: Station, served: Served) -> list[str]:
+    now, stack = station.database.now(), served.spec.name
+    with station.database.write() as session:
+        scene = Scene(session, served.spec, services.of(session, stack), rows.unfinished(session, stack), now)
+        for window in scene.windows:
+            if window.state == State.CLOSING:
+                window.attended_at = now
+        return stoppable(served.spec, scene.seen, scene.held, now)
+
+
+def _all_at_once(station: Station, served: Served, names: Sequence[str], decide: Decide) -> None:
+    """Converge services at the same time; one that breaks does not keep the others from theirs."""
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        for future in [pool.submit(converge, station, served, name, decide) for name in names]:
+            if error := future.exception():
+                log.error("converge failed", exc_info=error)
+
+
+def converge(station: Station, served: Served, service: str, decide: Decide) -> None:
+    """Under the service's lock: look, decide, make at most one call, record it."""
+    spec = served.spec.services.get(service) or ServiceSpec(service)
+    with locks.held(station.lock_dir, served.spec.project, service) as lock:
+        if lock is None:
+            return
+        containers = _containers(station, served, spec)
+        with station.database.write() as session:
+            decision, window = decide(session, service, containers)
+            log.info("%s/%s: %s: %s", served.spec.name, service, decision.action, decision.why)
+            if decision.action is Action.NONE:
+                return
+            command = _command(served, service, decision)
+            begun = _begun(station, served, spec, command, window)
+            call = observe.call_started(session, begun, station.database.now())
+            station.under_way.add(call)
+        _make(station, call, command, _timeout(spec, decision.action), lock)
+
+
+def _containers(station: Station, served: Served, spec: ServiceSpec) -> Looked:
+    try:
+        # The digest goes on record with the call; a look costs little and the tag may have moved.
+        station.digests[spec.image] = station.engine.image(spec.image) if spec.image else ""
+        return seen_containers(station, served.spec, [spec.name])
+    except engine.Away:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Is a service to be started for one window, as things stand in this transaction?"""
+
+    station: Station
+    served: Served
+    window: str
+
+    def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
+        stack, spec = self.served.spec.name, self.served.spec.services.get(service)
+        row = session.get(Service, (stack, service), with_for_update=True)
+        lease = session.get(Lease, (self.window, service))
+        now = self.station.database.now()
+        if lease is None or spec is None or not _held_by(session, self.window, lease, now):
+            return Decision(Action.NONE, "no live window holds it"), None
+        if containers is None:
+            blind = "a live window holds it, and the engine shows nothing"
+            return Decision(Action.UP, blind, keep_running=True), self.window
+        power, tried = _judged(spec, containers, row), int(lease.tried_at is not None)
+        return decisions.on(spec.role, containers, power, spec.replicas, tried), self.window
+
+
+def _held_by(session: Session, window_id: str, lease: Lease, now: datetime) -> bool:
+    window = rows.get(session, window_id)
+    return window is not None and window.state == State.OPENING and lease.of(window).live(now)
+
+
+def _judged(spec: ServiceSpec, containers: Sequence[Container], row: Service | None) -> Power:
+    power = judge(spec, containers, wanted=True, now=engine.host_now()).power
+    if power is Power.DONE and not (row and row.unsure):
+        return Power.OFF  # It ran for an earlier window; for this one it has yet to run.
+    return power
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Is a service to be stopped, and for which window, as things stand in this transaction?"""
+
+    station: Station
+    served: Served
+
+    def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
+        now, stack = self.station.database.now(), self.served.spec.name
+        row = session.get(Service, (stack, service), with_for_update=True)
+        if row is None or rows.wanted(session, stack, service, now):
+            return Decision(Action.NONE, "a live window holds it"), None
+        closing = [window for window in rows.unfinished(session, stack) if _lets_go(window, service)]
+        newest = max(closing, key=lambda one: one.created_at, default=None)
+        kill = row.failures > 0 or any(one.forced for one in closing)
+        decision = decisions.off(Role(row.role), containers, owed=row.owed, unsure=row.unsure, kill=kill)
+        return decision, newest.id if newest else None
+
+
+def _lets_go(window: Window, service: str) -> bool:
+    return window.state == State.CLOSING and any(lease.service == service for lease in window.leases)
+
+
+def _command(served: Served, service: str, decision: Decision) -> Command:
+    project = served.spec.project
+    if decision.action is Action.STOP:
+        return compose.stop(project, service)
+    if decision.action is Action.KILL:
+        return compose.kill(project, service)
+    if served.place is None:
+        raise ValueError(f"{service} cannot be started: its stack is not served")
+    return compose.up(served.place, service, keep_running=decision.keep_running)
+
+
+def _timeout(spec: ServiceSpec, action: Action) -> float:
+    return spec.up_timeout if action is Action.UP else spec.stop_timeout
+
+
+def _begun(
+    station: Station, served: Served, spec: ServiceSpec, command: Command, window: str | None
+) -> Begun:
+    return Begun(
+        stack=served.spec.name,
+        service=spec.name,
+        action=command.action,
+        argv=command.argv,
+        node=station.node,
+        worker=station.me.name,
+        window=window,
+        image=spec.image,
+        image_digest=station.digests.get(spec.image, ""),
+        config_hash=spec.config_hash,
+    )
+
+
+def _make(station: Station, call: int, command: Command, timeout: float, lock: int) -> None:
+    """Make a call that is on record, and put its end on record too."""
+    try:
+        outcome = compose.run(command, timeout, lock=lock, started=partial(identity.sign, lock))
+        log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
+        _record(station, call, outcome)
+    finally:
+        station.under_way.discard(call)
+
+
+def _record(station: Station, call: int, outcome: Outcome) -> None:
+    """Offer a call's end to the database until it takes it; a service stays locked meanwhile."""
+    until = time.monotonic() + RECORD_FOR
+    while True:
+        try:
+            with station.database.write() as session:
+                observe.call_finished(session, call, outcome, station.database.now())
+                return
+        except DBAPIError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.5)
+
+
+def _share(station: Station, served: Served) -> None:
+    """Create what the project shares before its services start at the same time.
+
+    Two first starts at once would each create the project's network, and the engine
+    then calls it ambiguous. Where somebody else is at it, the services wait for their
+    own calls, which find it done or are tried again.
+    """
+    if not _missing(station, served) or served.place is None:
+        return
+    with locks.held(station.lock_dir, served.spec.project, locks.SHARED, wait=True) as lock:
+        if not _missing(station, served):
+            return
+        command = compose.share(served.place, _shared_file(station, served))
+        outcome = compose.run(command, SHARE_TIMEOUT, lock=lock)
+        if outcome.status is not CallStatus.OK:
+            log.warning("%s: %s: %s", command, outcome.status, outcome.stderr)
+
+
+def _missing(station: Station, served: Served) -> bool:
+    try:
+        return bool(
+            set((served.networks or {}).values()) - station.engine.networks()
+            or set((served.volumes or {}).values()) - station.engine.volumes()
+        )
+    except engine.Away:
+        return False
+
+
+def _shared_file(station: Station, served: Served) -> Path:
+    path = station.lock_dir / f"{served.spec.project}.shared.json"
+    path.write_text(compose.shared_file(served.networks or (), served.volumes or ()))
+    return path

@@ -1,0 +1,100 @@
+"""Which worker is which, and which of them are dead.
+
+A worker holds a lock on a file of its own for as long as it lives. The kernel lets
+go of it whatever kills the worker, so nobody is declared dead by a timer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.store import locks
+
+_WORKER = "worker"
+
+
+class Identity:
+    """This worker's name, and its sign of life among all workers that share the lock directory."""
+
+    def __init__(self, directory: Path, node: str) -> None:
+        self.name = f"{node}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._directory = directory
+
+    @contextmanager
+    def living(self) -> Iterator[None]:
+        """Be alive, for as long as this lasts."""
+        with locks.held(self._directory, _WORKER, self.name):
+            try:
+                yield
+            finally:
+                locks.path(self._directory, _WORKER, self.name).unlink(missing_ok=True)
+
+    def dead(self, worker: str) -> bool:
+        """Has that worker let go of its sign of life?"""
+        if worker == self.name:
+            return False
+        at = locks.path(self._directory, _WORKER, worker)
+        if not at.exists():
+            return True
+        with locks.held(self._directory, _WORKER, worker) as free:
+            return free is not None
+
+
+def sign(lock: int, pid: int) -> None:
+    """Write into a service's lock which process works under it."""
+    written = json.dumps({"pid": pid, "started": started(pid), "namespace": _namespace()}).encode()
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, written, 0)
+
+
+def end_leftover(directory: Path, project: str, service: str) -> int | None:
+    """Kill the family that a dead worker left working on a service; return its process group.
+
+    A process id alone proves nothing, since ids are used again: the start time and the
+    process namespace must be the ones that were written down.
+    """
+    with locks.held(directory, project, service) as free:
+        if free is not None:
+            return None
+    with suppress(OSError, ValueError, KeyError):
+        signed = json.loads(locks.path(directory, project, service).read_text())
+        pid = int(signed["pid"])
+        if signed["namespace"] == _namespace() and _is_family(pid, signed["started"]):
+            os.killpg(pid, signal.SIGKILL)
+            return pid
+    return None
+
+
+def started(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks since boot; None where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _is_family(pid: int, when: str | None) -> bool:
+    """Is this the process that was written down, or, where that is gone, a group that it led?"""
+    now = started(pid)
+    if now is not None:
+        return now == when
+    return any(_group(entry.name) == str(pid) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _group(pid: str) -> str | None:
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[2]
+    return None
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""

@@ -1,0 +1,77 @@
+"""Looking: what a stack's containers are doing, judged and written down in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from app import observe
+from app.domain.plans import ServiceSpec, StackSpec
+from app.domain.readiness import Container, Verdict, judge
+from app.domain.words import Power, Role
+from app.observe import Seen
+from app.store import windows as rows
+from workers import engine
+from workers.station import Station
+
+log = logging.getLogger(__name__)
+DETAIL = 500
+"""Characters kept of what a failing service said."""
+
+
+def look(station: Station, stack: str) -> datetime | None:
+    """Take in what the engine shows of a stack; return when a verdict may change by itself, in host time."""
+    served = station.stacks[stack]
+    with station.one_look(stack):
+        at = station.database.now()
+        verdicts = _verdicts(station, served.spec, at)
+        seen = {name: seen for name, (seen, _again) in verdicts.items()}
+        with station.database.write() as session:
+            observe.looked(session, served.spec, seen, at=at, now=station.database.now())
+    return min((again for _seen, again in verdicts.values() if again), default=None)
+
+
+def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, tuple[Seen, datetime | None]]:
+    watched = [service for service in spec.services.values() if service.role is not Role.NONE]
+    with station.database.read() as session:
+        wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
+    try:
+        containers = seen_containers(station, spec, (service.name for service in watched))
+    except engine.Away as error:
+        log.warning("stack %s: the engine does not answer: %s", spec.name, error)
+        blind = Seen(Power.UNKNOWN, f"the engine does not answer: {error}"[:DETAIL])
+        return {service.name: (blind, None) for service in watched}
+    return {
+        service.name: _verdict(station, service, containers, wanted=service.name in wanted)
+        for service in watched
+    }
+
+
+def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) -> list[Container]:
+    """Containers of these services, with the restarts that are remembered of them."""
+    found = station.engine.containers(spec.project, services)
+    return [station.restarts.remember(container) for container in found]
+
+
+def _verdict(
+    station: Station, service: ServiceSpec, containers: Iterable[Container], *, wanted: bool
+) -> tuple[Seen, datetime | None]:
+    mine = [container for container in containers if container.service == service.name]
+    # Core is judged as wanted, since it always is.
+    wanted = wanted or service.role is Role.CORE
+    verdict = judge(service, mine, wanted=wanted, now=engine.host_now())
+    if verdict.power is Power.FAILING:
+        verdict = _with_last_words(station, verdict, mine)
+    alive = any(container.alive for container in mine)
+    return Seen(verdict.power, verdict.detail, alive), verdict.look_again
+
+
+def _with_last_words(station: Station, verdict: Verdict, containers: list[Container]) -> Verdict:
+    """A failing service is shown with the last lines it wrote."""
+    newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
+    said = station.engine.log(newest.id) if newest else ""
+    if not said:
+        return verdict
+    return replace(verdict, detail=f"{verdict.detail}\n{said[-(DETAIL - len(verdict.detail) - 1) :]}")

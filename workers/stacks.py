@@ -1,0 +1,201 @@
+"""Reading stacks: what power.toml and the compose files say together, checked before anything is served.
+
+All faults of a stack are found in one go, one line each, naming the file, the key
+and the service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.domain import plans
+from app.domain.plans import ServiceSpec, StackSpec
+from app.domain.words import CallStatus, Condition, Role
+from app.settings import PowerToml, StackToml
+from workers import compose
+from workers.compose import Command, Place
+
+READING = 30.0
+"""Seconds that `docker compose config` may take."""
+GRACE, MARGIN = 10.0, 10.0
+"""Compose's own stop_grace_period, and what a stop call is given on top of a service's grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A stack this worker serves. Without a place it can only be turned off."""
+
+    spec: StackSpec
+    place: Place | None = None
+    networks: Mapping[str, str] | None = None
+    """Names in the compose files of what the project shares, and the engine's names for them."""
+    volumes: Mapping[str, str] | None = None
+
+
+class Rejected(Exception):
+    """A stack cannot be served; `faults` has one line for each reason, `spec` as much as is known."""
+
+    def __init__(self, spec: StackSpec, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.spec = spec
+        self.faults = faults
+
+
+def read(path: Path, toml: PowerToml, name: str) -> Served:
+    """Read and check one stack; raises Rejected."""
+    stack = toml.stacks[name]
+    key = f"{path}: stacks.{name}"
+    empty = StackSpec(name, stack.project, stack.node, {})
+    place = Place(
+        stack.project,
+        stack.directory,
+        tuple(stack.files),
+        tuple(stack.profiles),
+        tuple(stack.env_files),
+    )
+    if faults := [*_shared_project(key, toml, name), *_missing(key, place)]:
+        raise Rejected(empty, faults)
+    config = json.loads(_output(compose.config(place), key, empty))
+    hashes = _hashes(_output(compose.hashes(place), key, empty))
+    if faults := list(_unknown(key, stack, config["services"])):
+        raise Rejected(empty, faults)
+    spec = _spec(name, stack, config, hashes)
+    if faults := [*_out_of_reach(key, spec), *_too_short(key, stack, config["services"])]:
+        raise Rejected(empty, faults)
+    return Served(spec, place, _own(config.get("networks")), _own(config.get("volumes")))
+
+
+def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
+    mine = toml.stacks[name]
+    for other, stack in toml.stacks.items():
+        if other != name and (stack.project, stack.node) == (mine.project, mine.node):
+            yield f"{key}.project: {mine.project!r} is served already, as stack {other!r}"
+
+
+def _missing(key: str, place: Place) -> Iterator[str]:
+    if not place.directory.is_dir():
+        yield f"{key}.directory: {place.directory} is not a directory"
+        return
+    for path in place.paths():
+        if not path.is_file():
+            yield f"{key}.files: {path} is missing"
+
+
+def _output(command: Command, key: str, empty: StackSpec) -> str:
+    outcome = compose.run(command, READING)
+    if outcome.status is CallStatus.OK:
+        return outcome.stdout
+    said = " ".join(outcome.stderr.split()) or f"no answer within {READING:g} s"
+    raise Rejected(empty, [f"{key}.files: {command}: {said}"])
+
+
+def _hashes(printed: str) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in printed.splitlines() if line.strip())
+
+
+def _unknown(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:
+    known = ", ".join(sorted(services))
+    named = {"core": stack.core, "allow": stack.allow, "services": list(stack.services)}
+    for setting, names in named.items():
+        for name in names:
+            if name not in services:
+                yield f"{key}.{setting}: the compose files have no service {name!r}; they have {known}"
+
+
+def _spec(name: str, stack: StackToml, config: Mapping[str, Any], hashes: Mapping[str, str]) -> StackSpec:
+    services = config["services"]
+    awaited = {
+        dependency
+        for raw in services.values()
+        for dependency, how in (raw.get("depends_on") or {}).items()
+        if how["condition"] == Condition.COMPLETED
+    }
+    return StackSpec(
+        name=name,
+        project=stack.project,
+        node=stack.node,
+        services={
+            service: _service(service, raw, stack, hashes.get(service, ""), oneshot=service in awaited)
+            for service, raw in services.items()
+        },
+        default_ttl=stack.default_ttl,
+        max_ttl=stack.max_ttl,
+        drift=stack.drift,
+        grace=stack.grace,
+        digest=_digest(stack, config),
+    )
+
+
+def _service(
+    name: str, raw: Mapping[str, Any], stack: StackToml, config_hash: str, *, oneshot: bool
+) -> ServiceSpec:
+    tuned, depends_on = stack.tuned(name), raw.get("depends_on") or {}
+    return ServiceSpec(
+        name=name,
+        role=_role(name, stack),
+        depends_on={other: Condition(how["condition"]) for other, how in depends_on.items()},
+        optional=frozenset(other for other, how in depends_on.items() if not how.get("required", True)),
+        oneshot=oneshot if tuned.oneshot is None else tuned.oneshot,
+        replicas=_replicas(raw),
+        image=raw.get("image", f"{stack.project}-{name}"),
+        config_hash=config_hash,
+        up_timeout=tuned.up_timeout,
+        stop_timeout=tuned.stop_timeout or grace_of(raw) + MARGIN,
+        ready_timeout=tuned.ready_timeout,
+        stable_for=tuned.stable_for,
+    )
+
+
+def _role(name: str, stack: StackToml) -> Role:
+    if name in stack.core:
+        return Role.CORE
+    return Role.ALLOWED if name in stack.allow else Role.NONE
+
+
+def _replicas(raw: Mapping[str, Any]) -> int:
+    given = (raw.get("deploy") or {}).get("replicas", raw.get("scale"))
+    return 1 if given is None else int(given)
+
+
+def _digest(stack: StackToml, config: Mapping[str, Any]) -> str:
+    said = json.dumps([stack.model_dump(mode="json"), config], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _out_of_reach(key: str, spec: StackSpec) -> Iterator[str]:
+    for service, missing in plans.unreachable(spec).items():
+        yield f"{key}.allow: {service} needs {', '.join(missing)}, neither core nor allowed; add it to one"
+
+
+def _too_short(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:
+    for service, tuned in stack.services.items():
+        grace = grace_of(services[service])
+        if tuned.stop_timeout is not None and tuned.stop_timeout <= grace:
+            yield (
+                f"{key}.services.{service}.stop_timeout: {tuned.stop_timeout:g} s "
+                f"must exceed its stop_grace_period, {grace:g} s"
+            )
+
+
+def _own(section: Mapping[str, Any] | None) -> dict[str, str]:
+    """What the project itself creates: name in the files to the engine's name."""
+    found = section or {}
+    return {name: raw["name"] for name, raw in found.items() if raw and not raw.get("external")}
+
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+def grace_of(raw: Mapping[str, Any]) -> float:
+    """A service's stop_grace_period in seconds; Compose writes it as `1m30s`."""
+    given = raw.get("stop_grace_period")
+    if not given:
+        return GRACE
+    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)", str(given))
+    return sum(float(amount) * _UNITS[unit] for amount, unit in parts)

@@ -1,0 +1,71 @@
+"""The tasks: a few lines each. Arguments are ids, and every task may run twice, late or never.
+
+A message orders nothing: whoever runs it reads the database and the worker's own
+stacks, so a forged one can at most make somebody look.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from celery import signals
+
+from app import control, dispatch
+from app.store import windows
+from workers import house
+from workers.celery import app
+from workers.converge import attend_closing, attend_opening
+
+log = logging.getLogger(__name__)
+
+
+@app.task(name=dispatch.OPEN)
+def open_window(window_id: str) -> None:
+    """Look at an opening window and start what may start now."""
+    attend_opening(house.station(), str(window_id))
+
+
+@app.task(name=dispatch.CLOSE)
+def close_window(window_id: str) -> None:
+    """Look at the stack of a closing window and stop what nobody holds."""
+    station = house.station()
+    with station.database.read() as session:
+        window = windows.get(session, str(window_id))
+    if window is not None:
+        attend_closing(station, window.stack)
+
+
+@app.task(name=dispatch.SWEEP)
+def sweep() -> None:
+    """Start closing every window whose time is up, and tell the nodes that have them."""
+    database = house.station().database
+    with database.read() as session:
+        deadline = windows.next_deadline(session)
+    if deadline is None or deadline > database.now():
+        return
+    with database.write() as session:
+        due = control.expire_due(session, database.now())
+        # One look sees to a whole stack, so one nudge for each is enough.
+        nudges = {window.stack: (window.id, window.node) for window in due}
+    for window, node in nudges.values():
+        dispatch.Dispatch(app).closing(window, node)
+
+
+@app.task(name=dispatch.RESYNC)
+def resync(node: str | None = None) -> None:
+    """Compare everything with the engine and repair; without a node, tell every node to."""
+    if node is None:
+        for name in house.nodes():
+            dispatch.Dispatch(app).nudge(dispatch.RESYNC, [name], dispatch.queue(name))
+    elif node == house.station().node:
+        house.resync()
+
+
+@signals.worker_init.connect
+def _begin(**_: object) -> None:
+    house.begin()
+
+
+@signals.worker_shutdown.connect
+def _end(**_: object) -> None:
+    house.end()

@@ -1,0 +1,246 @@
+"""The worker's own watch over its node: deadlines, rows that nobody took in hand, and engine events.
+
+A nudge through the broker is the quick way; this is the sure one. It notices a
+container's change by the engine's events with a poll behind them, expires what is a
+second overdue, and takes in hand what nobody has, so a broker or a beat that is away
+delays nothing for long.
+
+    events ---> marks a stack as changed
+    looks  ---> looks at marked stacks, and starts and stops what is due there
+    clock  ---> deadlines, untouched rows, lost calls, the node's sign of life
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import control, observe
+from app.domain.words import State
+from app.settle import Scene, startable, stoppable
+from app.store import services
+from app.store import windows as rows
+from app.store.tables import Node
+from workers import engine, identity
+from workers.converge import attend_closing, attend_opening
+from workers.lanes import CLOSING, OPENING
+from workers.look import look
+from workers.station import Station
+
+log = logging.getLogger(__name__)
+
+OVERDUE = timedelta(seconds=1)
+"""How long a deadline or a new row may lie before the watch acts in place of the broker's nudge."""
+POLL_MOVING, POLL_IDLE = 1.0, 60.0
+"""Seconds between looks without an event: while a window moves, and otherwise."""
+BEAT = 5.0
+"""Seconds between signs of life."""
+CALM = 0.05
+"""Seconds that events are gathered for, since one start makes several."""
+
+
+class Watch:
+    """Three threads and two small pools, one per worker."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._marked: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._wake = threading.Condition()
+        self._stopping = threading.Event()
+        self._opening = ThreadPoolExecutor(OPENING, "watch-opening")
+        self._closing = ThreadPoolExecutor(CLOSING, "watch-closing")
+        self._beat_at = 0.0
+        self._started_at = station.database.now()
+        station.look_again = self.mark
+
+    def start(self) -> None:
+        self.mark_all()
+        for loop in (self._events, self._looks, self._clock):
+            threading.Thread(target=loop, name=f"watch{loop.__name__}", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        with self._wake:
+            self._wake.notify_all()
+        self._opening.shutdown(wait=False, cancel_futures=True)
+        self._closing.shutdown(wait=False, cancel_futures=True)
+
+    def mark(self, stack: str) -> None:
+        """Something may have changed there: look soon."""
+        if stack in self._station.stacks:
+            with self._wake:
+                self._marked.add(stack)
+                self._wake.notify_all()
+
+    def mark_all(self) -> None:
+        for stack in list(self._station.stacks):
+            self.mark(stack)
+
+    # Events are a hint: whenever the stream breaks, everything is looked at again.
+
+    def _events(self) -> None:
+        pause = 0.2
+        while not self._stopping.is_set():
+            try:
+                self.mark_all()
+                for event in self._station.engine.events():
+                    pause = 0.2
+                    self._heard(
+                        event.get("Actor", {}).get("Attributes", {}).get(engine.PROJECT), event["Action"]
+                    )
+            except engine.Away as error:
+                log.warning("the engine's events broke off: %s", error)
+            self._stopping.wait(pause)
+            pause = min(pause * 2, 5.0)
+
+    def _heard(self, project: str | None, action: str) -> None:
+        if action.startswith("exec_") or action == "top":
+            return
+        for name, served in list(self._station.stacks.items()):
+            if served.spec.project == project:
+                self.mark(name)
+
+    # Looks: one thread, so that a stack is looked at once for many events.
+
+    def _looks(self) -> None:
+        while not self._stopping.is_set():
+            for stack in self._next():
+                _guarded(f"looking at {stack}", lambda stack=stack: self._look(stack))
+
+    def _next(self) -> list[str]:
+        with self._wake:
+            if not self._marked:
+                self._wake.wait(self._until_due())
+        self._stopping.wait(CALM)
+        with self._wake:
+            now = time.monotonic()
+            late = {stack for stack, at in self._due.items() if at <= now}
+            found, self._marked = sorted(self._marked | late), set()
+            return found
+
+    def _until_due(self) -> float:
+        now = time.monotonic()
+        return max(0.0, min((at - now for at in self._due.values()), default=POLL_MOVING))
+
+    def _look(self, stack: str) -> None:
+        self._due[stack] = time.monotonic() + POLL_MOVING
+        again = look(self._station, stack)
+        moving = self.act(stack)
+        wait = POLL_MOVING if moving else POLL_IDLE
+        if again is not None:
+            wait = min(wait, max(0.0, (again - engine.host_now()).total_seconds()) + 0.01)
+        self._due[stack] = time.monotonic() + wait
+
+    def act(self, stack: str) -> bool:
+        """Hand out what is due on one stack; True while something there is on its way."""
+        now, spec = self._station.database.now(), self._station.stacks[stack].spec
+        with self._station.database.read() as session:
+            seen = services.of(session, stack)
+            scene = Scene(session, spec, seen, rows.unfinished(session, stack), now)
+            opening = [one for one in scene.windows if one.state == State.OPENING and one.deadline > now]
+            starts = [one.id for one in opening if startable(spec, seen, one)]
+            stops = stoppable(spec, seen, scene.held, now)
+            owing = any(row.owed and name not in scene.held for name, row in seen.items())
+        for window in starts:
+            self.open_soon(window)
+        if stops:
+            self.close_soon(stack)
+        return bool(opening) or owing
+
+    def open_soon(self, window: str) -> None:
+        self._submit(self._opening, attend_opening, window)
+
+    def close_soon(self, stack: str) -> None:
+        self._submit(self._closing, attend_closing, stack)
+
+    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[Station, str], None], what: str) -> None:
+        if not self._stopping.is_set():
+            pool.submit(_guarded, f"{work.__name__} {what}", lambda: work(self._station, what))
+
+    # The clock needs no engine and no broker, only the database.
+
+    def _clock(self) -> None:
+        while not self._stopping.is_set():
+            _guarded("watching the clock", self._tick)
+            self._stopping.wait(0.25)
+
+    def _tick(self) -> None:
+        now = self._station.database.now()
+        self._expire(now)
+        self._take_in_hand(now)
+        if time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + BEAT
+            self.beat(now)
+
+    def _expire(self, now: datetime) -> None:
+        """Close what has been due for a second: the sweep is late, or there is none."""
+        with self._station.database.read() as session:
+            deadline = rows.next_deadline(session, self._station.node)
+        if deadline is None or deadline > now - OVERDUE:
+            return
+        with self._station.database.write() as session:
+            stacks = {window.stack for window in control.expire_due(session, now, self._station.node)}
+        for stack in stacks:
+            self.close_soon(stack)
+
+    def _take_in_hand(self, now: datetime) -> None:
+        with self._station.database.read() as session:
+            left = rows.untouched(session, self._station.node, now - OVERDUE)
+        for window, stack, state in left:
+            if state == State.OPENING:
+                self.open_soon(window)
+            else:
+                self.close_soon(stack)
+
+    def beat(self, now: datetime) -> None:
+        """Give a sign of life, and see to what dead workers of this node left behind."""
+        station = self._station
+        sign = Node(
+            name=station.node,
+            engine_id=station.engine_id,
+            worker=station.me.name,
+            started_at=self._started_at,
+            seen_at=now,
+        )
+        with station.database.write() as session:
+            observe.alive(session, sign)
+            lost = [
+                call
+                for call in services.running_calls(session, station.node)
+                if self._is_lost(call.id, call.worker)
+            ]
+            for call in lost:
+                self._end(call.stack, call.service)
+                observe.call_lost(session, call, now)
+        for call in lost:
+            log.warning("call %d (%s %s) was lost with its worker", call.id, call.action, call.service)
+            self.mark(call.stack)
+
+    def _is_lost(self, call: int, worker: str) -> bool:
+        if worker == self._station.me.name:
+            return call not in self._station.under_way
+        return self._station.me.dead(worker)
+
+    def _end(self, stack: str, service: str) -> None:
+        served = self._station.stacks.get(stack)
+        if served and identity.end_leftover(self._station.lock_dir, served.spec.project, service):
+            log.warning("ended what a dead worker left running on %s/%s", stack, service)
+
+
+def _guarded(what: str, work: Callable[[], None]) -> None:
+    """A watch outlives a database or an engine that is away, and its own mistakes, and says so."""
+    try:
+        work()
+    except SQLAlchemyError as error:
+        log.warning("%s: the database is away: %s", what, error)
+        time.sleep(0.5)
+    except Exception:  # noqa: BLE001 - a thread that dies here would end the guarantee without a word
+        log.exception("%s failed", what)
+        time.sleep(0.5)
