@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,10 @@ class Settings:
     broker_url: str
     node: str
     config: Path
+    await_node: str | None = None
+    """A front that was started with a worker of this node is ready only once that is up …"""
+    started_at: datetime | None = None
+    """… and has come up since then."""
 
     @property
     def lock_dir(self) -> Path:
@@ -45,7 +50,8 @@ class ConfigError(Exception):
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE and POWER_CONFIG."""
+    """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG
+    and, of a standalone's own front, POWER_AWAIT_NODE and POWER_STARTED_AT."""
     data_dir = Path(environ.get("POWER_DATA_DIR") or default_data_dir(environ)).expanduser().absolute()
     return Settings(
         data_dir=data_dir,
@@ -53,7 +59,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         broker_url=environ.get("POWER_BROKER_URL") or _embedded_broker(data_dir),
         node=environ.get("POWER_NODE") or "local",
         config=Path(environ.get("POWER_CONFIG") or "power.toml").expanduser().absolute(),
+        await_node=environ.get("POWER_AWAIT_NODE") or None,
+        started_at=_moment(environ.get("POWER_STARTED_AT")),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from app.control import CLOCK, HOUSE, advance
-from app.domain import gates, windows
+from app.domain import gates, modes, windows
 from app.domain.gates import Gate, Standing, Way
 from app.domain.plans import StackSpec
 from app.domain.windows import Health
@@ -277,8 +277,6 @@ def _say_drift(scene: Scene, event: Event, row: Service) -> None:
 
 def drifts(row: Service, *, held: bool, awaited: bool) -> bool:
     """Does its power differ from what is wanted, with nobody waiting for it?"""
-    if row.power == Power.UNKNOWN or row.role == Role.NONE:
-        return False
-    if row.role == Role.CORE:
-        return row.power in {Power.OFF, Power.FAILING}
-    return row.alive and not held and not awaited
+    power = Power(row.power)
+    standing = modes.Standing(Role(row.role), power, alive=row.alive, held=held, awaited=awaited)
+    return modes.drifts(standing)

@@ -44,7 +44,7 @@ class DeadlineScheduler(PersistentScheduler):
         with self._database.read() as session:
             deadline = windows.next_deadline(session)
         if deadline is None:
-            return self.max_interval
+            return float(self.max_interval or 1.0)
         left = (deadline - self._database.now()).total_seconds()
         if left > 0:
             return left

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -112,7 +113,7 @@ class Watch:
     def _looks(self) -> None:
         while not self._stopping.is_set():
             for stack in self._next():
-                _guarded(f"looking at {stack}", lambda stack=stack: self._look(stack))
+                _guarded(f"looking at {stack}", partial(self._look, stack))
 
     def _next(self) -> list[str]:
         with self._wake:
@@ -162,7 +163,7 @@ class Watch:
 
     def _submit(self, pool: ThreadPoolExecutor, work: Callable[[Station, str], None], what: str) -> None:
         if not self._stopping.is_set():
-            pool.submit(_guarded, f"{work.__name__} {what}", lambda: work(self._station, what))
+            pool.submit(_guarded, f"{work.__name__} {what}", partial(work, self._station, what))
 
     # The clock needs no engine and no broker, only the database.
 
@@ -241,6 +242,7 @@ def _guarded(what: str, work: Callable[[], None]) -> None:
     except SQLAlchemyError as error:
         log.warning("%s: the database is away: %s", what, error)
         time.sleep(0.5)
-    except Exception:  # noqa: BLE001 - a thread that dies here would end the guarantee without a word
+    except Exception:
+        # A thread that died here would end the guarantee without a word.
         log.exception("%s failed", what)
         time.sleep(0.5)

@@ -75,7 +75,7 @@ def next_deadline(session: Session, node: str | None = None) -> datetime | None:
 
 
 def untouched(session: Session, node: str, since: datetime) -> list[tuple[str, str, State]]:
-    """(window, stack, state) of a node's moving windows that nobody has taken in hand since they last moved."""
+    """(window, stack, state) of a node's moving windows that nobody took in hand since they last moved."""
     moved = func.coalesce(Window.closing_at, Window.created_at)
     query = select(Window.id, Window.stack, Window.state).where(
         Window.state.in_(_MOVING), Window.node == node, Window.attended_at.is_(None), moved <= since

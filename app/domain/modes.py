@@ -1,0 +1,55 @@
+"""What a stack is up to, in one word: the first that is true."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from app.domain.words import Mode, Power, Role, State
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One service as its mode is judged.
+
+    `held` by a live lease; `awaited` by any window that has not ended, so that somebody
+    still sees to it; `owed` an off since a window held it.
+    """
+
+    role: Role
+    power: Power
+    alive: bool = False
+    held: bool = False
+    awaited: bool = False
+    owed: bool = False
+
+
+def drifts(service: Standing) -> bool:
+    """Does its power differ from what is wanted, with nobody waiting for it?"""
+    if service.power is Power.UNKNOWN or service.role is Role.NONE:
+        return False
+    if service.role is Role.CORE:
+        return service.power in {Power.OFF, Power.FAILING}
+    return service.alive and not service.held and not service.awaited
+
+
+def strays(service: Standing) -> bool:
+    """Drift, or an off that is still owed though every window that held it is over."""
+    forsaken = service.owed and not service.awaited and service.role is Role.ALLOWED
+    return forsaken or drifts(service)
+
+
+def mode(services: Iterable[Standing], windows: Collection[State]) -> Mode:
+    """The mode of a stack with these services and these windows that are not closed."""
+    if any(strays(service) for service in services):
+        return Mode.DRIFT
+    if State.CLOSING in windows:
+        return Mode.CLOSING
+    if State.OPENING in windows or State.OPEN in windows:
+        return Mode.OPEN
+    return Mode.SOLO_CORE
+
+
+def worst(modes: Collection[Mode]) -> Mode | None:
+    """The first that is true of any of several stacks; None of none."""
+    return next((one for one in Mode if one in modes), None)
