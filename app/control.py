@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from app.domain import plans, windows
@@ -127,7 +126,7 @@ def positive(ttl: Any) -> bool:
 
 
 def _first(session: Session, repeat: Repeat, now: datetime) -> Window | None:
-    session.execute(delete(Key).where(Key.created_at <= now - KEYS_LAST))
+    rows.forget_keys(session, now - KEYS_LAST)
     known = rows.key(session, repeat.token, repeat.key)
     if known is None:
         return None
@@ -172,11 +171,7 @@ def _hold(session: Session, spec: StackSpec, window: Window) -> None:
         if name not in known:
             session.add(Service(stack=spec.name, name=name, role=spec.services[name].role))
     session.flush()
-    session.execute(
-        update(Service)
-        .where(Service.stack == spec.name, Service.name.in_(held))
-        .values(owed=True, drift_since=None)
-    )
+    services.owe(session, spec.name, held)
 
 
 def extend(session: Session, window_id: str, ttl: float, *, actor: str, now: datetime) -> Window:

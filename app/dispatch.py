@@ -63,3 +63,12 @@ class Dispatch:
             log.warning("nudge %s%s not sent, the watch will see to it: %s", name, tuple(args), error)
             return False
         return True
+
+    def fault(self) -> str | None:
+        """What keeps nudges from being sent, or None; takes as long as the broker's time-outs allow."""
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=2)
+        except (OperationalError, OSError) as error:
+            return str(error) or type(error).__name__
+        return None

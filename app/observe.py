@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.control import HOUSE
@@ -174,7 +173,7 @@ def looked(
     """
     known = services.locked(session, spec.name)
     wanted = {lease.service for lease in rows.live_leases(session, [spec.name], now)}
-    calling = _calling(session, spec.name)
+    calling = services.calling(session, spec.name)
     for name, one in seen.items():
         row = known.get(name) or _new_row(session, known, spec, name)
         if row.observed_at is None or row.observed_at < at:
@@ -189,11 +188,6 @@ def _new_row(session: Session, known: dict[str, Service], spec: StackSpec, name:
     session.add(row)
     known[name] = row
     return row
-
-
-def _calling(session: Session, stack: str) -> dict[str, Action]:
-    query = select(Call.service, Call.action).where(Call.stack == stack, Call.status == CallStatus.RUNNING)
-    return {service: Action(action) for service, action in session.execute(query)}
 
 
 def _take_in(

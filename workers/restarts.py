@@ -21,6 +21,7 @@ class Restarts:
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, tuple[datetime, ...]]] = {}
+        self._codes: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def remember(self, container: Container) -> Container:
@@ -32,11 +33,20 @@ class Restarts:
             grown = min(container.restarts - count, KEPT)
             times = (*times, *_times(container, grown))[-KEPT:]
             self._seen[container.id] = (container.restarts, times)
-            return replace(container, restarted=times)
+            return replace(container, restarted=times, exit_code=self._exit_code(container))
+
+    def heard(self, container: str, exit_code: int) -> None:
+        """A container has died; once it runs again, the engine no longer tells how."""
+        with self._lock:
+            self._codes[container] = exit_code
+
+    def _exit_code(self, container: Container) -> int:
+        return container.exit_code or (self._codes.get(container.id, 0) if container.restarts else 0)
 
     def forget_all_but(self, containers: set[str]) -> None:
         with self._lock:
             self._seen = {one: seen for one, seen in self._seen.items() if one in containers}
+            self._codes = {one: code for one, code in self._codes.items() if one in containers}
 
 
 def _times(container: Container, grown: int) -> list[datetime]:

@@ -15,10 +15,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -101,11 +102,14 @@ class Watch:
             self._stopping.wait(pause)
             pause = min(pause * 2, 5.0)
 
-    def _heard(self, project: str | None, action: str) -> None:
-        if action.startswith("exec_") or action == "top":
+    def _heard(self, action: str, actor: Mapping[str, Any]) -> None:
+        said = actor.get("Attributes", {})
+        if action.startswith(("exec_", "top")):
             return
+        if action == "die":
+            self._station.restarts.heard(actor["ID"], int(said.get("exitCode", 0)))
         for name, served in list(self._station.stacks.items()):
-            if served.spec.project == project:
+            if served.spec.project == said.get(engine.PROJECT):
                 self.mark(name)
 
     # Looks: one thread, so that a stack is looked at once for many events.

@@ -80,10 +80,10 @@ def _follow(api: Client, wanted: dict[str, Any], last: int | None) -> Iterator[E
             with api.listen(resume) as stream:
                 written = _last(api.audit(**wanted), last) if resume is None else []
                 yield from _unseen(written, seen)
-                for message in stream:
-                    resume = message.id or resume
-                    if _matches(message.entry, wanted):
-                        yield from _unseen([message.entry], seen)
+                for entry in stream:
+                    resume = stream.place
+                    if _matches(entry, wanted):
+                        yield from _unseen([entry], seen)
         except Unreachable:
             if resume is None:
                 raise

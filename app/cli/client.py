@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Self, cast
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ import httpx
 from app.cli import discovery, problems
 from app.cli.discovery import Target
 from app.cli.failures import Failure, Unreachable, WrongUsage
-from app.cli.replies import Entry, Stack, Verdict, Window
+from app.cli.replies import Entry, Plan, Stack, Verdict, Window
 
 ROOT = "/api/v1"
 TIMEOUT = httpx.Timeout(30, connect=5)
@@ -30,14 +29,6 @@ STREAM_TIMEOUT = httpx.Timeout(45, connect=5)
 PAGE = 100
 # Long enough together for a standalone to start its front again.
 _PAUSES = (0.3, 1.0, 2.0, 3.0)
-
-
-@dataclass(frozen=True)
-class Message:
-    """One server-sent event."""
-
-    id: str | None
-    entry: Entry
 
 
 class Client:
@@ -90,8 +81,9 @@ class Client:
     def windows(self, limit: int | None = None, **filters: str | None) -> Iterator[Window]:
         return self.pages("/windows", limit=limit, **filters)
 
-    def plan(self, body: Mapping[str, Any]) -> Any:
-        return self._json(self._send("POST", "/windows", params={"plan": "1"}, json=body, asked=_names(body)))
+    def plan(self, body: Mapping[str, Any]) -> Plan:
+        reply = self._send("POST", "/windows", params={"plan": "1"}, json=body, asked=_names(body))
+        return cast(Plan, self._json(reply))
 
     def open(self, body: Mapping[str, Any]) -> Window:
         """Ask for a window; asked again under the same key when an answer is lost, so it opens once."""
@@ -174,20 +166,23 @@ class Client:
 class Stream:
     """An open stream of server-sent events; `hang_up` ends it from another thread."""
 
+    place: str | None = None
+    """The id to resume after."""
+
     def __init__(self, reply: httpx.Response) -> None:
         self._reply = reply
 
-    def __iter__(self) -> Iterator[Message]:
-        identifier, data = None, list[str]()
+    def __iter__(self) -> Iterator[Entry]:
+        data: list[str] = []
         for line in self._reply.iter_lines():
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if name == "id":
-                identifier = value
+                self.place = value
             elif name == "data":
                 data.append(value)
             elif not line and data:
-                yield Message(identifier, json.loads("\n".join(data)))
+                yield json.loads("\n".join(data))
                 data = []
 
     def hang_up(self) -> None:

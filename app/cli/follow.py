@@ -81,10 +81,10 @@ class Hints:
                 return
             # Whatever happened before the stream was there is worth a look.
             self._hint.set()
-            for message in stream:
+            for entry in stream:
                 if self._over.is_set():
                     return
-                if self._concerns(message.entry):
+                if self._concerns(entry):
                     self._hint.set()
 
 

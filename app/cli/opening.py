@@ -1,7 +1,6 @@
 """`power open`: ask for a window, watch its services come up, say how it went."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from rich.text import Text
@@ -9,7 +8,7 @@ from rich.text import Text
 from app.cli import client, follow, progress, screen, view
 from app.cli.arguments import Duration, service_names, stack_names
 from app.cli.client import Client
-from app.cli.replies import Window
+from app.cli.replies import Plan, Window
 from app.domain.words import State, Status
 
 
@@ -124,12 +123,18 @@ def _names(names: list[str]) -> str:
     return screen.harmless(", ".join(names))
 
 
-def _show_plan(plan: Any, as_json: bool) -> None:
+def _show_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         screen.dump(plan)
         return
     table = screen.Table(("WAVE", "STARTS"), loose=frozenset({1}))
     for number, wave in enumerate(plan["waves"], start=1):
         table.add(str(number), ", ".join(wave))
-    table.show()
-    screen.note("this is the plan; nothing was changed")
+    if plan["waves"]:
+        table.show()
+    if plan["already_on"]:
+        screen.say(f"on already: {_names(plan['already_on'])}")
+    screen.note(
+        f"for {screen.seconds(plan['ttl_sec'])} on {screen.harmless(plan['stack'])}; "
+        "this is the plan; nothing was changed"
+    )

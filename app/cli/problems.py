@@ -15,7 +15,9 @@ from app.cli.failures import Failure, Missing, Refused, Unreachable
 
 # The service is there but its database or what stands before it is not: as good as out of reach.
 _AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-_STANDARD = {"type", "title", "status", "detail", "instance", "field"}
+_STANDARD = {"type", "title", "status", "detail", "instance", "field", "errors"}
+# The service is there and broken: nothing that another address would mend.
+_FAULT = "/problems/fault"
 
 
 def failure(response: httpx.Response, asked: Iterable[str] = ()) -> Failure:
@@ -23,10 +25,12 @@ def failure(response: httpx.Response, asked: Iterable[str] = ()) -> Failure:
     problem = _problem(response)
     if problem is None:
         return _stranger(response)
-    return _kind(response.status_code)("\n".join(_lines(problem, response, asked)))
+    return _kind(response.status_code, problem)("\n".join(_lines(problem, response, asked)))
 
 
-def _kind(status: int) -> type[Failure]:
+def _kind(status: int, problem: dict[str, Any]) -> type[Failure]:
+    if problem.get("type") == _FAULT:
+        return Failure
     if status in _AWAY:
         return Unreachable
     if status == HTTPStatus.NOT_FOUND:

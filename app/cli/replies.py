@@ -41,6 +41,14 @@ class Window(TypedDict):
     results: list[Call]
 
 
+class Plan(TypedDict):
+    stack: str
+    services: list[str]
+    ttl_sec: float
+    waves: list[list[str]]
+    already_on: list[str]
+
+
 class Service(TypedDict):
     name: str
     role: str
@@ -57,6 +65,7 @@ class Stack(TypedDict):
     mode: str
     node: str
     services: list[Service]
+    faults: NotRequired[list[str]]
 
 
 class Entry(TypedDict):

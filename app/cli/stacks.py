@@ -46,13 +46,14 @@ def _stacks(found: Iterable[Stack]) -> Table:
         running = sum(service["power"] in _RUNNING for service in services)
         holders = {holder for service in services for holder in service["holders"]}
         failing = [service["name"] for service in services if service["power"] == Power.FAILING]
+        notes = [*stack.get("faults", []), *([f"failing: {', '.join(failing)}"] if failing else [])]
         table.add(
             stack["name"],
             screen.word(stack["mode"]),
             stack["node"],
             f"{running}/{len(services)}",
             str(len(holders)),
-            f"failing: {', '.join(failing)}" if failing else "",
+            "; ".join(notes),
         )
     return table
 
@@ -115,7 +116,12 @@ def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[
         (screen.harmless(stack["name"]), "bold"), "  ", screen.word(stack["mode"]),
         (f"  on {screen.harmless(stack['node'])}", "dim"),
     )  # fmt: skip
-    return [head, *table.lines(width), Text()]
+    return [head, *_faults(stack), *table.lines(width), Text()]
+
+
+def _faults(stack: Stack) -> list[Text]:
+    """Why nothing can be opened on it, where that is so."""
+    return [Text(f"rejected: {screen.harmless(fault)}", "red") for fault in stack.get("faults", [])]
 
 
 def _cells(service: Service, names: dict[str, str], since: float) -> list[str | Text]:

@@ -112,7 +112,7 @@ def _restarting(spec: ServiceSpec, container: Container, now: datetime) -> Verdi
         killed = ", out of memory" if container.oom_killed else ""
         return Verdict(
             Power.FAILING,
-            f"keeps restarting: {container.restarts} restarts, last exit code {container.exit_code}{killed}",
+            f"keeps restarting: {container.restarts} restarts, exit code {container.exit_code}{killed}",
             look_again=calm_at,
         )
     if container.state == "restarting":

@@ -1,13 +1,13 @@
-"""Named queries about services and the calls made for them. Reads only; `app.control` changes things."""
+"""Named queries about services and the calls made for them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.domain.words import CallStatus
+from app.domain.words import Action, CallStatus
 from app.store.tables import Call, Service
 
 
@@ -22,10 +22,16 @@ def locked(session: Session, stack: str) -> dict[str, Service]:
     return {row.name: row for row in rows}
 
 
-def owing(session: Session, stacks: Collection[str]) -> list[tuple[str, str]]:
-    """(stack, service) of everything that owes an off."""
-    query = select(Service.stack, Service.name).where(Service.stack.in_(stacks), Service.owed)
-    return [(stack, name) for stack, name in session.execute(query)]
+def owe(session: Session, stack: str, names: Collection[str]) -> None:
+    """From now on these owe an off; whoever holds them is no drift."""
+    those = update(Service).where(Service.stack == stack, Service.name.in_(names))
+    session.execute(those.values(owed=True, drift_since=None))
+
+
+def calling(session: Session, stack: str) -> dict[str, Action]:
+    """The call that is under way for each service of a stack, where there is one."""
+    query = select(Call.service, Call.action).where(Call.stack == stack, Call.status == CallStatus.RUNNING)
+    return {service: Action(action) for service, action in session.execute(query)}
 
 
 def last_calls(session: Session, stacks: Collection[str]) -> dict[tuple[str, str], Call]:

@@ -1,11 +1,11 @@
-"""Named queries about windows and the leases they hold. Reads only; `app.control` changes things."""
+"""Named queries about windows and the leases they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.domain import leases
@@ -132,3 +132,8 @@ def key(session: Session, token: str, text: str) -> Key | None:
 
 def _on(node: str | None) -> list[ColumnElement[bool]]:
     return [] if node is None else [Window.node == node]
+
+
+def forget_keys(session: Session, before: datetime) -> None:
+    """Let go of idempotency keys that were made before then."""
+    session.execute(delete(Key).where(Key.created_at <= before))

@@ -1,0 +1,85 @@
+"""The composition root: the house behind, the routes in front, and nothing decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+
+from app import settings as environment
+from app.api import audit, docs, events, legacy, ops, problems, reading, server, stacks, windows
+from app.api.auth import Door
+from app.api.front import Front
+from app.api.gauges import Gauges
+from app.api.readiness import Broker, Readiness
+from app.api.routes import Route
+from app.api.seats import Seats
+from app.api.tail import Tail
+from app.api.waiting import Waiting
+from app.dispatch import Dispatch
+from app.settings import Settings
+from app.store.database import Database
+
+ROUTES: list[Route] = [
+    route for module in (windows, stacks, audit, events, ops, docs, legacy) for route in module.routes.all
+]
+
+
+def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
+    settings = settings or environment.load()
+    database = database or Database(settings.database_url)
+    return application(_front(settings, database, dispatch or Dispatch.to(settings.broker_url)))
+
+
+def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
+    streams, waits, tail = Seats(server.STREAMS), Seats(server.WAITS), Tail(database)
+    gauges = Gauges(database, streams, waits)
+    return Front(
+        settings=settings,
+        database=database,
+        dispatch=dispatch,
+        door=Door(database, gauges.strangers.inc),
+        tail=tail,
+        waiting=Waiting(database, tail, waits),
+        streams=streams,
+        gauges=gauges,
+        readiness=Readiness(settings, database, Broker(dispatch)),
+    )
+
+
+def application(front: Front) -> Flask:
+    app = Flask("app.api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = problems.BODY
+    app.extensions["power-windows"] = front
+    app.extensions["power-windows-routes"] = ROUTES
+    for route in ROUTES:
+        app.add_url_rule(route.path, route.name, _served(front, route), methods=[route.method])
+    problems.install(app)
+    app.after_request(_counted(front))
+    return app
+
+
+def _served(front: Front, route: Route) -> Callable[..., Response]:
+    """Who calls, then what the body says, then what it means: in this order a request is looked at."""
+
+    def view(**said: Any) -> Response:
+        if not route.tokened:
+            return route.run(front)
+        caller = front.door.caller(request)
+        if route.body:
+            said["body"] = reading.body(request, route.body)
+        if route.query:
+            said["query"] = reading.query(request, route.query)
+        return route.run(front, caller, **said)
+
+    return view
+
+
+def _counted(front: Front) -> Callable[[Response], Response]:
+    def count(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        front.gauges.requests.labels(request.method, route, response.status_code).inc()
+        return response
+
+    return count

@@ -1,0 +1,47 @@
+"""For who runs it: alive, ready, and figures. None takes a token, and none says whose windows there are."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from app.api import gauges, replies, schemas
+from app.api.front import Front
+from app.api.problems import AWAY, RETRY_AFTER
+from app.api.routes import Answer, Routes
+
+routes = Routes("operation")
+
+
+@routes.add("GET", "/healthz", {200: Answer("This process answers.", schemas.Alive)}, tokened=False)
+def healthz(_front: Front) -> Response:
+    """Say that this process is alive."""
+    return replies.json({"status": "ok"})
+
+
+@routes.add(
+    "GET",
+    "/readyz",
+    {
+        200: Answer("Ready; what is degraded is named.", schemas.Readiness),
+        503: Answer("Not ready.", schemas.Readiness),
+    },
+    tokened=False,
+)
+def readyz(front: Front) -> Response:
+    """Say whether the house is ready.
+
+    It is while the database answers; a standalone that has just started is once its worker serves its stacks.
+    """
+    try:
+        found = front.readiness.look()
+    except AWAY:
+        found = front.readiness.away()
+    if found["ready"]:
+        return replies.json(found)
+    return replies.json(found, 503, {"Retry-After": RETRY_AFTER})
+
+
+@routes.add("GET", "/metrics", {200: Answer("For Prometheus.", media="text/plain")}, tokened=False)
+def metrics(front: Front) -> Response:
+    """Show the figures."""
+    return Response(front.gauges.text(), content_type=gauges.MEDIA)

@@ -1,0 +1,93 @@
+"""Routes as data: what serves a request and what the specification says come from one declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flask import Response
+from pydantic import BaseModel
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One way a route answers when all is well."""
+
+    says: str
+    model: type[BaseModel] | None = None
+    media: str = JSON
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Other media types it can be had in, with what they hold."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A request header that a route reads."""
+
+    name: str
+    says: str
+
+
+PREFER = Header("Prefer", "`wait=N`: answer when the outcome is known, or after N seconds (60 at most).")
+KEY = Header("Idempotency-Key", "A repeat with this key answers with the first window (per token, 24 hours).")
+LAST_EVENT = Header("Last-Event-ID", "Resume after this event, missing nothing.")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`run(front, caller, **path, body=, query=)`; without a token there is no caller."""
+
+    method: str
+    path: str
+    run: Callable[..., Response]
+    answers: Mapping[int, Answer]
+    tag: str
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: tuple[Header, ...] = ()
+    refuses: tuple[int, ...] = ()
+    tokened: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+    @property
+    def summary(self) -> str:
+        return (self.run.__doc__ or self.name).strip().partition("\n")[0].rstrip(".")
+
+    @property
+    def description(self) -> str:
+        lines = (self.run.__doc__ or "").strip().splitlines()[1:]
+        return "\n".join(line.strip() for line in lines).strip()
+
+
+class Routes:
+    """The routes of one module, as they are declared."""
+
+    def __init__(self, tag: str, prefix: str = "") -> None:
+        self.tag, self.prefix = tag, prefix
+        self.all: list[Route] = []
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        answers: Mapping[int, Answer],
+        *,
+        body: type[BaseModel] | None = None,
+        query: type[BaseModel] | None = None,
+        headers: tuple[Header, ...] = (),
+        refuses: tuple[int, ...] = (),
+        tokened: bool = True,
+    ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+        def keep(run: Callable[..., Response]) -> Callable[..., Response]:
+            at = self.prefix + path
+            route = Route(method, at, run, answers, self.tag, body, query, headers, refuses, tokened)
+            self.all.append(route)
+            return run
+
+        return keep

@@ -1,0 +1,331 @@
+"""What goes in and what comes out, as the specification shows it.
+
+What comes in is checked by these models. What goes out is built by `app.api.views` as
+plain values, for speed; that both say the same is proved by the tests, for every answer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
+
+from app.control import positive
+from app.domain.refusals import BadTTL
+from app.domain.words import Action, CallStatus, Event, Mode, Power, Role, State, Status
+
+REASON = 500
+"""Characters of a reason."""
+LIMIT = 500
+"""Items on a page, at most."""
+_SHOWN = 40
+
+
+def _storable(text: str) -> str:
+    """No database keeps a NUL, and half a surrogate pair is no text."""
+    if "\0" in text:
+        raise ValueError("must not contain a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be well-formed Unicode, without lone surrogates") from error
+    return text
+
+
+def _seconds(given: Any) -> float:
+    if not positive(given):
+        raise BadTTL(given if isinstance(given, int | float | None) else str(given)[:_SHOWN])
+    try:
+        return float(given)
+    except OverflowError:
+        raise BadTTL(math.inf) from None
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Name = Annotated[Text, Field(min_length=1, max_length=120)]
+Reason = Annotated[Text, Field(max_length=REASON)]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "description": "Seconds."}),
+]
+Moment = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        description="ISO 8601 in UTC with milliseconds.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+Limit = Annotated[int, Field(ge=1, le=LIMIT, description="Items on a page.")]
+Cursor = Annotated[
+    Text,
+    Field(
+        max_length=1000, description="The `next` of the page before; made here, to be given back as it is."
+    ),
+]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Open(_Asked):
+    """What to power, and for how long."""
+
+    services: list[Name] = Field(
+        description="Allowed services of the stack; their dependencies are opened along.",
+        json_schema_extra={"minItems": 1},
+        examples=[["switch", "hermes"]],
+    )
+    stack: Name | None = Field(None, description="May be left out where there is one stack.")
+    ttl_sec: Seconds | None = Field(None, description="Seconds; the stack's `default_ttl` if left out.")
+    reason: Reason | None = None
+
+
+class Extend(_Asked):
+    """The new deadline, counted from now."""
+
+    ttl_sec: Seconds
+
+
+class Close(_Asked):
+    reason: Reason | None = None
+    force: StrictBool = Field(False, description="Kill what does not stop, and close even if that fails.")
+
+
+class LegacyOpen(_Asked):
+    services: list[Name] = Field(json_schema_extra={"minItems": 1})
+    ttl_sec: Seconds | None = None
+
+
+class LegacyClose(_Asked):
+    window_id: Name | None = Field(None, description="The caller's only live window if left out.")
+
+
+class OpenQuery(_Asked):
+    plan: bool = Field(False, description="Change nothing; answer with what would start, in waves.")
+
+
+class WindowsQuery(_Asked):
+    state: State | None = None
+    stack: Name | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class StacksQuery(_Asked):
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class AuditQuery(_Asked):
+    window: Name | None = None
+    actor: Name | None = None
+    after: Cursor | None = None
+    cursor: Cursor | None = Field(None, description="The same as `after`, as other lists call it.")
+    limit: Limit | None = Field(None, description="Items on a page (100), or lines of a stream (all).")
+
+
+class EventsQuery(_Asked):
+    last_event_id: Text | None = Field(
+        None, max_length=8000, description="The same as the header `Last-Event-ID`, for who cannot send one."
+    )
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Health(_Said):
+    """What a service of the window is doing."""
+
+    power: Power
+    ready: bool
+    detail: str
+
+
+class Call(_Said):
+    """One executed compose command, or `none` where the service ran already."""
+
+    service: str
+    action: Action
+    status: CallStatus
+    returncode: int | None
+    elapsed_ms: int | None
+    stdout: str = Field(description="The first 500 characters.")
+    stderr: str = Field(description="The first 500 characters.")
+    argv: list[str]
+    timestamp: Moment
+
+
+class Window(_Said):
+    """A time-boxed promise that some services are powered until a deadline."""
+
+    id: str
+    stack: str
+    services: list[str] = Field(description="What was asked for.")
+    state: State
+    status: Status | None = Field(description="How it went; null until it is known.")
+    actor: str
+    reason: str | None
+    created_at: Moment
+    opened_at: Moment | None
+    deadline: Moment
+    ttl_sec: float
+    ttl_remaining_sec: float
+    closed_at: Moment | None
+    close_reason: str | None
+    stuck: bool = Field(description="It is closing, and its services refuse to stop.")
+    health: dict[str, Health] = Field(description="By service, dependencies that were opened along included.")
+    results: list[Call]
+
+
+class Windows(_Said):
+    items: list[Window]
+    next: str | None
+
+
+class Plan(_Said):
+    """What opening would do."""
+
+    stack: str
+    services: list[str]
+    ttl_sec: float
+    waves: list[list[str]] = Field(description="What would start, those of one wave at the same time.")
+    already_on: list[str]
+
+
+class Service(_Said):
+    name: str
+    role: Role
+    power: Power
+    ready: bool
+    detail: str
+    holders: list[str] = Field(description="The live windows that hold it.")
+    time_left_sec: float | None = Field(description="Until the last of its holders ends.")
+    last_call: Call | None
+
+
+class Stack(_Said):
+    """One Compose project under control."""
+
+    name: str
+    mode: Mode
+    node: str
+    services: list[Service]
+    faults: list[str] = Field(
+        default=[],
+        description="Why its worker turned it down, where it has; nothing can be opened on it then.",
+    )
+
+
+class Stacks(_Said):
+    items: list[Stack]
+    next: str | None
+
+
+class Entry(_Said):
+    """One line of the audit trail; its hash covers the one before."""
+
+    seq: int
+    at: Moment
+    event: Event
+    actor: str
+    stack: str | None
+    window: str | None
+    service: str | None
+    facts: dict[str, Any]
+    prev: str
+    hash: str
+
+
+class Entries(_Said):
+    items: list[Entry]
+    next: str | None
+
+
+class FirstBad(_Said):
+    seq: int
+    reason: str
+
+
+class Chain(_Said):
+    chain: str
+    entries: int
+    ok: bool
+    first_bad: FirstBad | None
+
+
+class Verdict(_Said):
+    """Whether the trail is as it was written."""
+
+    ok: bool
+    chains: list[Chain]
+
+
+class Alive(_Said):
+    status: str
+
+
+class Part(_Said):
+    status: str = Field(description="`ok` or `degraded`; of the database also `away`.")
+    detail: str = ""
+
+
+class NodePart(_Said):
+    name: str
+    status: str
+    seen_at: Moment
+
+
+class Readiness(_Said):
+    ready: bool
+    detail: str
+    database: Part
+    broker: Part
+    nodes: list[NodePart]
+
+
+class LegacyWindow(_Said):
+    """The answer of the original surface."""
+
+    window_id: str
+    state: State
+    created_at: Moment
+    deadline: Moment
+    ttl_remaining_sec: float
+    status: Status | None
+    results: list[Call]
+    timestamp: Moment
+
+
+class LegacyClosed(LegacyWindow):
+    services_stopped: list[str]
+
+
+class LegacyStatus(_Said):
+    mode: Mode | None = Field(description="The first that is true of any stack; null where there is none.")
+    stacks: list[Stack]
+    windows: list[Window] = Field(description="Those that are not closed.")
+    timestamp: Moment
+
+
+class FieldFault(BaseModel):
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """Why a request was turned down (RFC 9457). Further members name the limit or what goes with it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="Stable; what a program goes by.")
+    title: str
+    status: int
+    detail: str = Field(description="One sentence for a person.")
+    field: str | None = Field(None, description="The member of the request at fault.")
+    allowed: Any = Field(None, description="What would have been right.")
+    errors: list[FieldFault] | None = Field(None, description="Each fault, where there are several.")

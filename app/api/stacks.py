@@ -1,0 +1,125 @@
+"""Stacks over HTTP: what each is up to, and what each of its services is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Response
+from sqlalchemy.orm import Session
+
+from app.api import problems, reading, replies, schemas, views
+from app.api.auth import Caller
+from app.api.front import Front
+from app.api.problems import Turned
+from app.api.routes import Answer, Routes
+from app.domain import modes
+from app.domain.leases import Lease
+from app.domain.modes import Standing
+from app.domain.refusals import UnknownStack
+from app.domain.words import Power, Role, State
+from app.store import services, stacks, windows
+from app.store.tables import Call, Service, Stack, Window
+
+routes = Routes("stacks", "/api/v1")
+
+
+@routes.add("GET", "/stacks", {200: Answer("Every stack.", schemas.Stacks)}, query=schemas.StacksQuery)
+def list_stacks(front: Front, caller: Caller, *, query: schemas.StacksQuery) -> Response:
+    """List the stacks with their mode and their services."""
+    after = str(reading.place(query.cursor, "cursor", str)[0]) if query.cursor else ""
+    with front.database.read() as session:
+        found = [stack for stack in stacks.every(session) if stack.name > after]
+        page = found[: query.limit]
+        items = shown(session, page, front.database.now())
+    more = len(found) > len(page)
+    return replies.json({"items": items, "next": reading.cursor(page[-1].name) if more else None})
+
+
+@routes.add("GET", "/stacks/<name>", {200: Answer("The stack.", schemas.Stack)}, refuses=(404,))
+def show_stack(front: Front, caller: Caller, *, name: str) -> Response:
+    """Show one stack with its mode and its services."""
+    with front.database.read() as session:
+        try:
+            if "\0" in name:
+                raise UnknownStack(name, stacks.names(session))
+            stack = stacks.chosen(session, name)
+        except UnknownStack as unknown:
+            raise Turned(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown
+        return replies.json(shown(session, [stack], front.database.now())[0])
+
+
+def shown(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
+    return [_stack(_Scene.of(session, stack, now)) for stack in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """One stack at one moment, with all that its answer is made from."""
+
+    stack: Stack
+    seen: Mapping[str, Service]
+    live: list[Lease]
+    moving: list[Window]
+    calls: Mapping[tuple[str, str], Call]
+    now: datetime
+
+    @classmethod
+    def of(cls, session: Session, stack: Stack, now: datetime) -> _Scene:
+        return cls(
+            stack=stack,
+            seen=services.of(session, stack.name),
+            live=windows.live_leases(session, [stack.name], now),
+            moving=windows.moving_of(session, stack.name),
+            calls=services.last_calls(session, [stack.name]),
+            now=now,
+        )
+
+    def standing(self, name: str, role: Role) -> Standing:
+        row = self.seen.get(name)
+        if row is None:
+            return Standing(role, Power.UNKNOWN)
+        return Standing(
+            role,
+            Power(row.power),
+            alive=row.alive,
+            held=any(lease.service == name for lease in self.live),
+            awaited=any(lease.service == name for window in self.moving for lease in window.leases),
+            owed=row.owed,
+        )
+
+
+def _stack(scene: _Scene) -> dict[str, Any]:
+    roles = {name: spec.role for name, spec in scene.stack.spec.services.items()}
+    # What was held once and is listed no more may still be there to be stopped.
+    roles |= {name: Role.NONE for name, row in scene.seen.items() if name not in roles and row.alive}
+    states = {State(window.state) for window in scene.moving}
+    said = {
+        "name": scene.stack.name,
+        "mode": modes.mode([scene.standing(name, role) for name, role in roles.items()], states),
+        "node": scene.stack.node,
+        "services": [_service(scene, name, role) for name, role in sorted(roles.items(), key=_in_order)],
+    }
+    return said | ({"faults": scene.stack.faults} if scene.stack.faults else {})
+
+
+def _in_order(named: tuple[str, Role]) -> tuple[int, str]:
+    return list(Role).index(named[1]), named[0]
+
+
+def _service(scene: _Scene, name: str, role: Role) -> dict[str, Any]:
+    row, call = scene.seen.get(name), scene.calls.get((scene.stack.name, name))
+    live = [lease for lease in scene.live if lease.service == name]
+    ends = max((lease.deadline for lease in live), default=None)
+    return {
+        "name": name,
+        "role": role,
+        "power": row.power if row else Power.UNKNOWN,
+        "ready": bool(row and row.ready),
+        "detail": row.detail if row else "",
+        "holders": [lease.window for lease in live],
+        "time_left_sec": views.number(round((ends - scene.now).total_seconds(), 3)) if ends else None,
+        "last_call": views.call(call) if call else None,
+    }

@@ -1,0 +1,230 @@
+"""Windows over HTTP: open, list, show, extend, close."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy.exc import IntegrityError
+
+from app import control
+from app.api import problems, reading, replies, schemas, views
+from app.api.auth import Caller
+from app.api.front import Front
+from app.api.routes import KEY, PREFER, Answer, Routes
+from app.api.waiting import Done, closed, outcome_known
+from app.control import Ask, Repeat
+from app.domain.refusals import Refusal, UnknownWindow
+from app.domain.words import State
+from app.store import stacks
+from app.store import windows as rows
+from app.store.database import Database
+from app.store.tables import Window
+
+routes = Routes("windows", "/api/v1")
+
+_TRIES = 3
+_ID = 32
+"""Characters of a window's id, at most."""
+
+LOCATION = {"Location": "Where the window is to be read."}
+APPLIED = {"Preference-Applied": "The wait that was granted, where one was asked for."}
+
+
+@routes.add(
+    "POST",
+    "/windows",
+    {
+        202: Answer("The window, on its way up.", schemas.Window, headers=LOCATION | APPLIED),
+        200: Answer("What opening would do, for `plan=1`.", schemas.Plan),
+    },
+    body=schemas.Open,
+    query=schemas.OpenQuery,
+    headers=(KEY, PREFER),
+    refuses=(403, 409),
+)
+def open_window(front: Front, caller: Caller, *, body: schemas.Open, query: schemas.OpenQuery) -> Response:
+    """Open a window.
+
+    The services and their dependencies are powered, and stay so until the deadline.
+    """
+    ask = Ask(body.services, body.stack, body.ttl_sec, body.reason)
+    if query.plan:
+        return _planned(front, ask, caller)
+    window = opened(front, ask, caller, _repeat(body, caller))
+    granted = waited(front, outcome_known, window.id)
+    headers = {"Location": f"/api/v1/windows/{window.id}"} | granted
+    shown = show(front.database, window.id) if granted else views.window(window, (), front.database.now())
+    return replies.json(shown, 202, headers)
+
+
+def _planned(front: Front, ask: Ask, caller: Caller) -> Response:
+    with on_record(front, caller, "plan", ask.stack), front.database.read() as session:
+        plan = control.plan(session, ask)
+    return replies.json(
+        {
+            "stack": plan.stack,
+            "services": plan.services,
+            "ttl_sec": views.number(plan.ttl_sec),
+            "waves": plan.waves,
+            "already_on": plan.already_on,
+        }
+    )
+
+
+def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
+    key = reading.key(request)
+    if key is None:
+        return None
+    # By what was meant: the order of members and the spelling of numbers make no other body.
+    meant = json.dumps(body.model_dump(), sort_keys=True)
+    return Repeat(caller.name, key, hashlib.sha256(meant.encode()).hexdigest())
+
+
+def opened(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None = None) -> Window:
+    """The window, committed and its node nudged, or the one that this key stands for."""
+    with on_record(front, caller, "open", ask.stack):
+        window, new = _open(front, ask, caller, repeat)
+    if new:
+        front.nudged(front.dispatch.opening(window.id, window.node))
+    return window
+
+
+def _open(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None) -> tuple[Window, bool]:
+    for last in (*[False] * (_TRIES - 1), True):
+        try:
+            with front.database.write() as session:
+                now = front.database.now()
+                window, new = control.open_window(session, ask, actor=caller.name, now=now, repeat=repeat)
+            return window, new
+        except IntegrityError:
+            # Another had the same key, or the same service's first row, a moment earlier; now it is found.
+            if last:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+@routes.add(
+    "GET",
+    "/windows",
+    {200: Answer("A page of windows, newest first.", schemas.Windows)},
+    query=schemas.WindowsQuery,
+)
+def list_windows(front: Front, caller: Caller, *, query: schemas.WindowsQuery) -> Response:
+    """List windows, newest first."""
+    before = reading.place(query.cursor, "cursor", datetime, str) if query.cursor else None
+    with front.database.read() as session:
+        found = rows.page(session, state=query.state, stack=query.stack, before=before, limit=query.limit + 1)
+        page = found[: query.limit]
+        calls = rows.calls(session, [window.id for window in page])
+        items = views.windows(page, calls, front.database.now())
+    more = len(found) > query.limit
+    return replies.json(
+        {"items": items, "next": reading.cursor(page[-1].created_at, page[-1].id) if more else None}
+    )
+
+
+@routes.add("GET", "/windows/<window>", {200: Answer("The window.", schemas.Window)}, refuses=(404,))
+def show_window(front: Front, caller: Caller, *, window: str) -> Response:
+    """Show a window with its services, its calls and the time left.
+
+    Reading never renews it.
+    """
+    return replies.json(show(front.database, window))
+
+
+@routes.add(
+    "PATCH",
+    "/windows/<window>",
+    {200: Answer("The window, with its new deadline.", schemas.Window)},
+    body=schemas.Extend,
+    refuses=(404, 409),
+)
+def extend_window(front: Front, caller: Caller, *, window: str, body: schemas.Extend) -> Response:
+    """Move a window's deadline to `ttl_sec` seconds from now."""
+    _possible(window)
+    with on_record(front, caller, "extend"), front.database.write() as session:
+        control.extend(session, window, body.ttl_sec, actor=caller.name, now=front.database.now())
+    return replies.json(show(front.database, window))
+
+
+@routes.add(
+    "POST",
+    "/windows/<window>/close",
+    {
+        202: Answer("The window, on its way down.", schemas.Window, headers=APPLIED),
+        200: Answer("It was closed already.", schemas.Window),
+    },
+    body=schemas.Close,
+    headers=(PREFER,),
+    refuses=(404,),
+)
+def close_window(front: Front, caller: Caller, *, window: str, body: schemas.Close) -> Response:
+    """Close a window before its time; closing a closed one does nothing."""
+    if shut(front, caller, window, reason=body.reason, force=body.force):
+        return replies.json(show(front.database, window))
+    granted = waited(front, closed, window)
+    return replies.json(show(front.database, window), 202, granted)
+
+
+def shut(
+    front: Front, caller: Caller, window: str, *, reason: str | None = None, force: bool = False
+) -> bool:
+    """Start closing; True where it was closed already."""
+    _possible(window)
+    with on_record(front, caller, "close"), front.database.write() as session:
+        before = rows.locked(session, window)
+        was_closed = before is not None and before.state == State.CLOSED
+        now = front.database.now()
+        row = control.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
+    if not was_closed:
+        front.nudged(front.dispatch.closing(row.id, row.node))
+    return was_closed
+
+
+def waited(front: Front, done: Done, window: str) -> dict[str, str]:
+    """Wait as the caller prefers; the headers that say so, or none where nothing was asked or granted."""
+    seconds = reading.wait(request)
+    if seconds is None or not front.waiting.until(done, window, seconds):
+        return {}
+    return {"Preference-Applied": f"wait={seconds:g}"}
+
+
+def show(database: Database, window: str) -> dict[str, Any]:
+    """One window as it is now; raises UnknownWindow."""
+    _possible(window)
+    with database.read() as session:
+        row = rows.get(session, window)
+        if row is None:
+            raise UnknownWindow(window)
+        calls = rows.calls(session, [window])[window]
+        return views.window(row, calls, database.now())
+
+
+def _possible(window: str) -> None:
+    """No database is asked for what no window is called; some would choke on it."""
+    if len(window) > _ID or not (window.isascii() and window.isalnum()):
+        raise UnknownWindow(window)
+
+
+@contextmanager
+def on_record(front: Front, caller: Caller, what: str, stack: str | None = None) -> Iterator[None]:
+    """Put a refusal on the trail that deserves it, in a transaction of its own, and let it go on."""
+    try:
+        yield
+    except Refusal as refusal:
+        if problems.kind_of(refusal).status in {403, 409}:
+            with front.database.write() as session:
+                meant = stack or _only(stacks.names(session))
+                now = front.database.now()
+                control.refuse(session, refusal, actor=caller.name, now=now, stack=meant, what=what)
+        raise
+
+
+def _only(names: list[str]) -> str | None:
+    return names[0] if len(names) == 1 else None

