@@ -128,11 +128,17 @@ def test_without_waiting_the_window_is_named_and_left(service: Service, power: P
 
 
 def test_a_plan_shows_waves_and_opens_nothing(service: Service, power: Power) -> None:
-    service.plan = {"stack": "vx11", "services": ["hermes"], "waves": [["switch", "mcp"], ["hermes"]]}
+    service.plan = {
+        "stack": "vx11",
+        "services": ["hermes"],
+        "ttl_sec": 1800,
+        "waves": [["switch"], ["hermes"]],
+        "already_on": ["mcp"],
+    }
 
     result = power("open", "hermes", "--plan")
 
-    assert result.stdout.splitlines() == ["WAVE  STARTS", "1     switch, mcp", "2     hermes"]
+    assert result.stdout.splitlines() == ["WAVE  STARTS", "1     switch", "2     hermes", "on already: mcp"]
     assert "nothing was changed" in result.stderr
     assert service.windows == {}
     assert json.loads(power("open", "hermes", "--plan", "--json").stdout) == service.plan
