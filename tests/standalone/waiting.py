@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(claim: Callable[[], T], seconds: float = 10.0) -> T:
+def until(claim: Callable[[], T | None], seconds: float = 10.0) -> T:
     """Ask until the answer is yes, and return it; fails when the time is up."""
     deadline = time.monotonic() + seconds
     while not (answer := claim()):

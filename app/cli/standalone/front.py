@@ -39,7 +39,7 @@ class Front:
     def readiness(self) -> tuple[bool, str]:
         """Whether it is ready, and what it says about it."""
         try:
-            status, body = self._ask("GET", "/readyz")
+            status, body = self.ask("GET", "/readyz")
         except NoAnswer as error:
             return False, str(error)
         return status == 200, json.dumps(body)
@@ -54,11 +54,11 @@ class Front:
 
     def close(self, window: str) -> None:
         body = {"reason": "the standalone stops"}
-        self._ask("POST", f"/api/v1/windows/{quote(window, safe='')}/close", body)
+        self.ask("POST", f"/api/v1/windows/{quote(window, safe='')}/close", body)
 
     def _items(self, path: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
         while True:
-            status, page = self._ask("GET", f"{path}?{urlencode(query)}")
+            status, page = self.ask("GET", f"{path}?{urlencode(query)}")
             if status != 200 or not isinstance(page, dict):
                 raise NoAnswer(f"{path} answers {status}")
             yield from page["items"]
@@ -66,7 +66,7 @@ class Front:
                 return
             query = {**query, "cursor": page["next"]}
 
-    def _ask(self, method: str, path: str, body: Any = None, timeout: float = 3.0) -> tuple[int, Any]:
+    def ask(self, method: str, path: str, body: Any = None, timeout: float = 3.0) -> tuple[int, Any]:
         connection = http.client.HTTPConnection(self._near, self.port, timeout=timeout)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:

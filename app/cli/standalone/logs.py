@@ -13,7 +13,7 @@ from pathlib import Path
 
 LIMIT = 8 * 1024 * 1024
 
-_IMPORTANT = re.compile(r"\b(ERROR|CRITICAL)\b|Traceback")
+_IMPORTANT = re.compile(r"\b(ERROR|CRITICAL)\b")
 
 
 def rotate(path: Path, limit: int = LIMIT) -> None:

