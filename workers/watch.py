@@ -43,6 +43,8 @@ POLL_MOVING, POLL_IDLE = 1.0, 60.0
 """Seconds between looks without an event: while a window moves, and otherwise."""
 BEAT = 5.0
 """Seconds between signs of life."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+"""Seconds before the engine's event stream is asked for again, doubled while it keeps breaking off."""
 CALM = 0.05
 """Seconds that events are gathered for, since one start makes several."""
 
@@ -88,19 +90,21 @@ class Watch:
     # Events are a hint: whenever the stream breaks, everything is looked at again.
 
     def _events(self) -> None:
-        pause = 0.2
+        pause = FIRST_PAUSE
         while not self._stopping.is_set():
-            try:
-                self.mark_all()
-                for event in self._station.engine.events():
-                    pause = 0.2
-                    self._heard(
-                        event.get("Actor", {}).get("Attributes", {}).get(engine.PROJECT), event["Action"]
-                    )
-            except engine.Away as error:
-                log.warning("the engine's events broke off: %s", error)
+            began = time.monotonic()
+            _guarded("listening to the engine", self._listen)
+            # A stream that has lasted was a good one; one that breaks off at once is not asked again at once.
+            pause = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
             self._stopping.wait(pause)
-            pause = min(pause * 2, 5.0)
+
+    def _listen(self) -> None:
+        try:
+            self.mark_all()
+            for event in self._station.engine.events():
+                self._heard(event["Action"], event["Actor"])
+        except engine.Away as error:
+            log.warning("the engine's events broke off: %s", error)
 
     def _heard(self, action: str, actor: Mapping[str, Any]) -> None:
         said = actor.get("Attributes", {})
