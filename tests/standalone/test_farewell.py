@@ -7,19 +7,18 @@ from typing import Any
 import pytest
 
 from app.cli.standalone import farewell
-from app.cli.standalone.front import Front, NoAnswer
+from app.cli.standalone.front import NoAnswer
 from app.cli.standalone.record import Record
 from app.cli.standalone.signals import Signals
 from app.cli.standalone.supervisor import Supervisor
 from app.cli.standalone.terminal import Voice
 
 
-class Windows(Front):
+class Windows:
     """A web with windows that take a few looks to close; it is away for its first `away` answers."""
 
     def __init__(self, *ids: str, away: int = 0, looks: int = 2) -> None:
-        super().__init__("127.0.0.1", 1)
-        self.__dict__.update(left=dict.fromkeys(ids, looks), closing=[], away=away)
+        self.left, self.away, self.closing = dict.fromkeys(ids, looks), away, list[str]()
 
     def live_windows(self) -> list[dict[str, Any]]:
         self._answer()
@@ -32,7 +31,7 @@ class Windows(Front):
         self.closing.append(window)
 
     def _answer(self) -> None:
-        self.__dict__["away"] -= 1
+        self.away -= 1
         if self.away >= 0:
             raise NoAnswer("no answer")
 

@@ -1,4 +1,4 @@
-"""The whole standalone, as a user starts it: real web, worker, beat and broker over a directory of its own."""
+"""The whole standalone, as a user starts it: web, worker, beat and broker on a directory of its own."""
 
 import json
 import os

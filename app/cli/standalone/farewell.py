@@ -5,16 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from app.cli.standalone.front import Front, NoAnswer
+from app.cli.standalone.front import NoAnswer
 from app.cli.standalone.signals import Signals
 from app.cli.standalone.supervisor import Supervisor
 from app.cli.standalone.terminal import Voice
 from app.domain import durations
 
 
-def close_all(front: Front, supervisor: Supervisor, signals: Signals, voice: Voice, seconds: float) -> None:
+class Windows(Protocol):
+    """Where windows are asked about, and closed; both may raise NoAnswer."""
+
+    def live_windows(self) -> list[dict[str, Any]]: ...
+
+    def close(self, window: str) -> None: ...
+
+
+def close_all(front: Windows, supervisor: Supervisor, signals: Signals, voice: Voice, seconds: float) -> None:
     """Close every window and see them closed, for at most so long or until asked to stop again."""
     asked, told = signals.asked, set[str]()
     deadline = time.monotonic() + seconds
@@ -33,7 +41,7 @@ def close_all(front: Front, supervisor: Supervisor, signals: Signals, voice: Voi
         supervisor.wait(0.2)
 
 
-def name_the_living(front: Front, supervisor: Supervisor, voice: Voice) -> None:
+def name_the_living(front: Windows, supervisor: Supervisor, voice: Voice) -> None:
     """Say which windows we leave on."""
     try:
         living = supervisor.meanwhile(front.live_windows)
