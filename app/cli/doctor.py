@@ -175,6 +175,7 @@ def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         toml = settings.read_power_toml(found.config)
     except ConfigError as error:
+        verb = "correct" if found.config.is_file() else "write"
         for fault in error.faults:
             yield Finding(
                 "stacks", False, fault, f"correct {found.config}, or name another with POWER_CONFIG"
