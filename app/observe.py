@@ -276,6 +276,19 @@ def rejected(session: Session, empty: StackSpec, faults: list[str], now: datetim
     before.node, before.project, before.faults, before.loaded_at = empty.node, empty.project, faults, now
 
 
+def forgotten(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
+    """Let go of a stack that its node no longer has; False while something of it still has to end."""
+    rows_of = services.of(session, stack.name)
+    if rows.unfinished(session, stack.name) or any(row.owed for row in rows_of.values()):
+        rejected(session, StackSpec(stack.name, stack.project, stack.node, {}), [fault], now)
+        return False
+    for row in rows_of.values():
+        session.delete(row)
+    session.delete(stack)
+    audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=stack.name, faults=[fault])
+    return True
+
+
 def alive(session: Session, node: Node) -> None:
     """A worker of this node is there."""
     session.merge(node)

@@ -190,8 +190,15 @@ class _Stop:
         closing = [window for window in rows.unfinished(session, stack) if _lets_go(window, service)]
         newest = max(closing, key=lambda one: one.created_at, default=None)
         kill = row.failures > 0 or any(one.forced for one in closing)
-        decision = decisions.off(Role(row.role), containers, owed=row.owed, unsure=row.unsure, kill=kill)
+        decision = decisions.off(self._role(service), containers, owed=row.owed, unsure=row.unsure, kill=kill)
         return decision, newest.id if newest else None
+
+    def _role(self, service: str) -> Role:
+        """By what this worker read itself, so that no edited row can make it touch core."""
+        spec = self.served.spec.services.get(service)
+        if service in self.station.core.get(self.served.spec.name, ()):
+            return Role.CORE
+        return spec.role if spec else Role.NONE
 
 
 def _lets_go(window: Window, service: str) -> bool:

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from app import observe, settings
-from app.domain.plans import StackSpec
 from app.settings import ConfigError, PowerToml, Settings
 from app.store import stacks as known
 from app.store.database import Database
@@ -68,7 +67,8 @@ def end() -> None:
 
 def load(found: Station, path: Path, toml: PowerToml) -> None:
     """Read, check and publish every stack of this node; one that is rejected does not keep the others out."""
-    for name in toml.on_node(found.node):
+    for name, stack in toml.on_node(found.node).items():
+        found.core[name] = frozenset(stack.core)
         try:
             served = stacks.read(path, toml, name)
         except Rejected as rejected:
@@ -92,15 +92,12 @@ def _reject(found: Station, rejected: Rejected) -> None:
 
 
 def _remember_gone(found: Station, path: Path, toml: PowerToml) -> None:
-    """A stack that is no longer in the file may still have something on: that is turned off."""
-    with found.database.read() as session:
+    """A stack that is no longer in the file is forgotten, once nothing of it is on any more."""
+    with found.database.write() as session:
         gone = [row for row in known.every(session) if row.node == found.node and row.name not in toml.stacks]
-    for row in gone:
-        empty = StackSpec(row.name, row.project, row.node, {})
-        with found.database.write() as session:
-            observe.rejected(
-                session, empty, [f"{path}: stacks.{row.name}: is no longer there"], found.database.now()
-            )
+        fault = f"{path}: is no longer there; its services are turned off when their windows end"
+        kept = [row for row in gone if not observe.forgotten(session, row, fault, found.database.now())]
+    for row in kept:
         _turn_off_only(found, row)
 
 
@@ -120,6 +117,14 @@ def _engine_id(found: Station) -> str:
 def nodes() -> list[str]:
     with station().database.read() as session:
         return [node.name for node in known.nodes(session)]
+
+
+def close_soon(stack: str) -> bool:
+    """Have a stack of this node seen to at once; False where it is another's."""
+    if _house.watch is None or stack not in station().stacks:
+        return False
+    _house.watch.close_soon(stack)
+    return True
 
 
 def resync() -> None:

@@ -35,6 +35,8 @@ class Station:
     closing: Lane = field(default_factory=lambda: Lane(CLOSING))
     look_again: Callable[[str], None] = _nobody
     """Ask for another look at a stack, soon and by somebody else."""
+    core: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What this worker's own power.toml calls core, whatever a row in the database may say."""
     digests: dict[str, str] = field(default_factory=dict)
     """The digest of each image by name, as last looked up."""
     under_way: set[int] = field(default_factory=set)

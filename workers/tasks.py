@@ -6,8 +6,6 @@ stacks, so a forged one can at most make somebody look.
 
 from __future__ import annotations
 
-import logging
-
 from celery import signals
 
 from app import control, dispatch
@@ -15,8 +13,6 @@ from app.store import windows
 from workers import house
 from workers.celery import app
 from workers.converge import attend_closing, attend_opening
-
-log = logging.getLogger(__name__)
 
 
 @app.task(name=dispatch.OPEN)
@@ -47,8 +43,10 @@ def sweep() -> None:
         due = control.expire_due(session, database.now())
         # One look sees to a whole stack, so one nudge for each is enough.
         nudges = {window.stack: (window.id, window.node) for window in due}
-    for window, node in nudges.values():
-        dispatch.Dispatch(app).closing(window, node)
+    for stack, (window, node) in nudges.items():
+        # What is this node's own need not go through the broker once more.
+        if not house.close_soon(stack):
+            dispatch.Dispatch(app).closing(window, node)
 
 
 @app.task(name=dispatch.RESYNC)

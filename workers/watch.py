@@ -39,8 +39,12 @@ log = logging.getLogger(__name__)
 
 OVERDUE = timedelta(seconds=1)
 """How long a deadline or a new row may lie before the watch acts in place of the broker's nudge."""
+ABANDONED = timedelta(seconds=5)
+"""How long after somebody took a moving window in hand it is looked at again, in case they are dead."""
 POLL_MOVING, POLL_IDLE = 1.0, 60.0
 """Seconds between looks without an event: while a window moves, and otherwise."""
+TICK = 0.5
+"""Seconds between looks at the clock."""
 BEAT = 5.0
 """Seconds between signs of life."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
@@ -178,7 +182,7 @@ class Watch:
     def _clock(self) -> None:
         while not self._stopping.is_set():
             _guarded("watching the clock", self._tick)
-            self._stopping.wait(0.25)
+            self._stopping.wait(TICK)
 
     def _tick(self) -> None:
         now = self._station.database.now()
@@ -201,7 +205,7 @@ class Watch:
 
     def _take_in_hand(self, now: datetime) -> None:
         with self._station.database.read() as session:
-            left = rows.untouched(session, self._station.node, now - OVERDUE)
+            left = rows.untouched(session, self._station.node, now - OVERDUE, now - ABANDONED)
         for window, stack, state in left:
             if state == State.OPENING:
                 self.open_soon(window)

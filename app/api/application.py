@@ -79,7 +79,9 @@ def _served(front: Front, route: Route) -> Callable[..., Response]:
 def _counted(front: Front) -> Callable[[Response], Response]:
     def count(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
-        front.gauges.requests.labels(request.method, route, response.status_code).inc()
+        # Whatever strangers make up must not make up new series.
+        method = request.method if request.url_rule else "none"
+        front.gauges.requests.labels(method, route, response.status_code).inc()
         return response
 
     return count

@@ -1,134 +1,143 @@
-"""The specification, made from the same declarations that serve the requests."""
+"""The specification, made from the routes that serve: what is not declared is not served, and the reverse."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from app.api.routes import JSON, Answer, Route
+from app.api import problems, schemas
+from app.api.routes import JSON, Answer, Header, Route
 
-VERSION = "0.1.0"
-_PLACE = "#/components/schemas/{model}"
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "field": {"type": "string"},
-    },
-    "additionalProperties": True,
+_PATH = re.compile(r"<(\w+)>")
+_ABOUT = """Timed leases, with an owner, on Docker Compose services: off until needed, off again afterwards.
+
+Every route takes a token, as `Authorization: Bearer TOKEN` or `X-VX11-Token: TOKEN`, except those of
+*operation* and this page. Times are ISO 8601 in UTC with milliseconds. Lists answer with `items` and `next`;
+give `next` back as `cursor` (of the trail: `after`) for the page after. Errors are problem details (RFC 9457):
+go by their `type`."""
+
+_SAID = {
+    400: "It cannot be read.",
+    401: "No token, or an unknown one.",
+    403: "A service that may not be powered.",
+    404: "There is no such thing.",
+    409: "In conflict with the window's state.",
+    413: f"The body is over {problems.BODY} bytes.",
+    422: "Well-formed, but wrong; the field and what was allowed are named.",
+    429: "Too many at the same time; `Retry-After` says when to come back.",
+    503: "The database is away; `Retry-After` says when to come back.",
 }
-_ALWAYS = (503,)
-_TOKENED = (401,)
-_WITH_BODY = (400, 413, 422)
 
 
 def specification(routes: Iterable[Route]) -> dict[str, Any]:
-    """OpenAPI 3.1 for these routes."""
+    """OpenAPI 3.1, as plain values."""
     routes = list(routes)
-    names, schemas = _schemas(routes)
-    paths: dict[str, Any] = {}
+    schemes, components = _schemas(routes)
+    paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(_path(route), {})[route.method.lower()] = _operation(route, names)
+        paths.setdefault(_PATH.sub(r"{\1}", route.path), {})[route.method.lower()] = _operation(
+            route, schemes
+        )
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Power Windows", "version": VERSION, "summary": "Timed leases on Compose services"},
+        "info": {"title": "Power Windows", "version": "1", "description": _ABOUT},
         "paths": paths,
         "components": {
-            "schemas": {**schemas, "Problem": _PROBLEM},
+            "schemas": components,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "token": {"type": "apiKey", "in": "header", "name": "X-VX11-Token"},
             },
         },
+        "security": [{"bearer": []}, {"token": []}],
     }
 
 
-def _models(route: Route) -> list[type[BaseModel]]:
-    answered = [answer.model for answer in route.answers.values()]
-    return [model for model in (route.body, *answered) if model is not None]
+_Schemes = Mapping[type[BaseModel], dict[str, Any]]
 
 
-def _schemas(routes: list[Route]) -> tuple[dict[type[BaseModel], dict[str, Any]], dict[str, Any]]:
-    models = list(dict.fromkeys(model for route in routes for model in _models(route)))
-    found, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_PLACE)
-    return {model: found[model, "validation"] for model in models}, definitions.get("$defs", {})
-
-
-def _path(route: Route) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path)
-
-
-def _operation(route: Route, names: dict[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "operationId": route.name,
-        "summary": route.summary,
-        "description": route.description,
-        "tags": [route.tag],
-        "parameters": [*_in_path(route), *_in_query(route), *_in_headers(route)],
-        "responses": _responses(route, names),
-        "security": [{"bearer": []}, {"token": []}] if route.tokened else [],
-    }
-    if route.body:
-        found["requestBody"] = {"content": {JSON: {"schema": names[route.body]}}}
-    return found
-
-
-def _in_path(route: Route) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)}", _path(route))
+def _schemas(routes: list[Route]) -> tuple[_Schemes, dict[str, Any]]:
+    asked = {model for route in routes for model in (route.body, route.query) if model}
+    said = {answer.model for route in routes for answer in route.answers.values() if answer.model}
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        *((model, "validation") for model in asked),
+        *((model, "serialization") for model in {*said, schemas.Problem}),
     ]
+    wanted.sort(key=lambda one: one[0].__name__)
+    found, shared = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
+    queries = {route.query.__name__ for route in routes if route.query}
+    kept = {name: schema for name, schema in sorted(shared["$defs"].items()) if name not in queries}
+    return {model: _inlined(schema, shared["$defs"], model) for (model, _), schema in found.items()}, kept
 
 
-def _in_query(route: Route) -> list[dict[str, Any]]:
+def _inlined(schema: dict[str, Any], shared: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """A query's members stand one by one among the parameters; everything else is referred to."""
+    return dict(shared[model.__name__]) if issubclass(model, schemas.Query) else schema
+
+
+def _operation(route: Route, schemes: _Schemes) -> dict[str, Any]:
+    said: dict[str, Any] = {"operationId": route.name, "tags": [route.tag], "summary": route.summary}
+    if route.description:
+        said["description"] = route.description
+    if parameters := _parameters(route, schemes):
+        said["parameters"] = parameters
+    if route.body:
+        required = any(field.is_required() for field in route.body.model_fields.values())
+        said["requestBody"] = {"required": required, "content": {JSON: {"schema": schemes[route.body]}}}
+    if not route.tokened:
+        said["security"] = []
+    said["responses"] = _responses(route, schemes)
+    return said
+
+
+def _parameters(route: Route, schemes: _Schemes) -> list[dict[str, Any]]:
+    path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PATH.findall(route.path)
+    ]
+    return path + _query(route, schemes) + [_header(header) for header in route.headers]
+
+
+def _query(route: Route, schemes: _Schemes) -> list[dict[str, Any]]:
     if route.query is None:
         return []
-    schema = route.query.model_json_schema(ref_template=_PLACE)
     return [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "schema": one,
-            "description": one.get("description", ""),
+        {"name": name, "in": "query", "description": schema.get("description", ""), "schema": schema}
+        for name, schema in schemes[route.query]["properties"].items()
+    ]
+
+
+def _header(header: Header) -> dict[str, Any]:
+    return {"name": header.name, "in": "header", "description": header.says, "schema": {"type": "string"}}
+
+
+def _responses(route: Route, schemes: _Schemes) -> dict[str, Any]:
+    good = {str(status): _response(answer, schemes) for status, answer in route.answers.items()}
+    problem = {problems.MEDIA: {"schema": schemes[schemas.Problem]}}
+    bad = {str(status): {"description": _SAID[status], "content": problem} for status in _refused(route)}
+    return dict(sorted({**bad, **good}.items()))
+
+
+def _refused(route: Route) -> set[int]:
+    of_body = {400, 413, 422} if route.body else set()
+    of_query = {422} if route.query or route.headers else set()
+    of_token = {401, 503} if route.tokened else set()
+    return {*route.refuses} | of_body | of_query | of_token
+
+
+def _response(answer: Answer, schemes: _Schemes) -> dict[str, Any]:
+    schema = schemes[answer.model] if answer.model else {"type": "string"}
+    content = {answer.media: {"schema": schema}}
+    content |= {
+        media: {"schema": {"type": "string", "description": says}} for media, says in answer.also.items()
+    }
+    said: dict[str, Any] = {"description": answer.says, "content": content}
+    if answer.headers:
+        said["headers"] = {
+            name: {"description": says, "schema": {"type": "string"}} for name, says in answer.headers.items()
         }
-        for name, one in schema.get("properties", {}).items()
-    ]
-
-
-def _in_headers(route: Route) -> list[dict[str, Any]]:
-    return [
-        {"name": header.name, "in": "header", "description": header.says, "schema": {"type": "string"}}
-        for header in route.headers
-    ]
-
-
-def _responses(route: Route, names: dict[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
-    found = {str(status): _answer(answer, names) for status, answer in route.answers.items()}
-    refused = {
-        *route.refuses,
-        *_ALWAYS,
-        *(_TOKENED if route.tokened else ()),
-        *(_WITH_BODY if route.body else ()),
-    }
-    for status in sorted(refused):
-        content = {"application/problem+json": {"schema": {"$ref": _PLACE.format(model="Problem")}}}
-        found.setdefault(str(status), {"description": "A problem, in words and data", "content": content})
-    return found
-
-
-def _answer(answer: Answer, names: dict[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
-    schema = names[answer.model] if answer.model else {}
-    content = {answer.media: {"schema": schema}, **{media: {} for media in answer.also}}
-    headers = {
-        name: {"description": says, "schema": {"type": "string"}} for name, says in answer.headers.items()
-    }
-    return {"description": answer.says, "content": content, "headers": headers}
+    return said

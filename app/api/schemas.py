@@ -71,6 +71,10 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Query(_Asked):
+    """The parameters of an address."""
+
+
 class Open(_Asked):
     """What to power, and for how long."""
 
@@ -104,23 +108,23 @@ class LegacyClose(_Asked):
     window_id: Name | None = Field(None, description="The caller's only live window if left out.")
 
 
-class OpenQuery(_Asked):
+class OpenQuery(Query):
     plan: bool = Field(False, description="Change nothing; answer with what would start, in waves.")
 
 
-class WindowsQuery(_Asked):
+class WindowsQuery(Query):
     state: State | None = None
     stack: Name | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
 
-class StacksQuery(_Asked):
+class StacksQuery(Query):
     limit: Limit = 100
     cursor: Cursor | None = None
 
 
-class AuditQuery(_Asked):
+class AuditQuery(Query):
     window: Name | None = None
     actor: Name | None = None
     after: Cursor | None = None
@@ -128,7 +132,7 @@ class AuditQuery(_Asked):
     limit: Limit | None = Field(None, description="Items on a page (100), or lines of a stream (all).")
 
 
-class EventsQuery(_Asked):
+class EventsQuery(Query):
     last_event_id: Text | None = Field(
         None, max_length=8000, description="The same as the header `Last-Event-ID`, for who cannot send one."
     )

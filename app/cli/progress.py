@@ -65,8 +65,9 @@ class Picture:
     def __init__(self) -> None:
         self._windows: Sequence[Window] = []
         self._read = time.monotonic()
+        self._console = Console(highlight=False, markup=False, emoji=False)
         self._live = Live(
-            console=Console(highlight=False, markup=False, emoji=False),
+            console=self._console,
             get_renderable=self._draw,
             refresh_per_second=RATE,
             transient=True,
@@ -84,7 +85,7 @@ class Picture:
         self._live.refresh()
 
     def _draw(self) -> Group:
-        return screen.group(self._lines(self._live.console.width))
+        return screen.group(self._lines(self._console.width))
 
     def _lines(self, width: int) -> Iterable[Text]:
         left = {one["id"]: self._left(one) for one in self._windows}

@@ -90,7 +90,7 @@ def _services(found: list[Stack], width: int | None, since: float) -> list[Text]
     names = screen.short(holders)
     if width is None:
         return _together(found, names).lines(None)
-    return [line for stack in found for line in _one(stack, names, width, since)]
+    return [line for stack in found for line in [Text(), *_one(stack, names, width, since)]][1:]
 
 
 def _read(api: Client, name: str | None) -> list[Stack]:
@@ -116,7 +116,7 @@ def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[
         (screen.harmless(stack["name"]), "bold"), "  ", screen.word(stack["mode"]),
         (f"  on {screen.harmless(stack['node'])}", "dim"),
     )  # fmt: skip
-    return [head, *_faults(stack), *table.lines(width), Text()]
+    return [head, *_faults(stack), *table.lines(width)]
 
 
 def _faults(stack: Stack) -> list[Text]:

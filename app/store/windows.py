@@ -74,11 +74,17 @@ def next_deadline(session: Session, node: str | None = None) -> datetime | None:
     return session.scalar(query.order_by(Window.deadline).limit(1))
 
 
-def untouched(session: Session, node: str, since: datetime) -> list[tuple[str, str, State]]:
-    """(window, stack, state) of a node's moving windows that nobody took in hand since they last moved."""
+def untouched(
+    session: Session, node: str, since: datetime, abandoned: datetime
+) -> list[tuple[str, str, State]]:
+    """(window, stack, state) of a node's moving windows that nobody took in hand since they last moved.
+
+    Those taken in hand before `abandoned` count too: whoever had them may be dead.
+    """
     moved = func.coalesce(Window.closing_at, Window.created_at)
+    never = Window.attended_at.is_(None) & (moved <= since)
     query = select(Window.id, Window.stack, Window.state).where(
-        Window.state.in_(_MOVING), Window.node == node, Window.attended_at.is_(None), moved <= since
+        Window.state.in_(_MOVING), Window.node == node, never | (Window.attended_at <= abandoned)
     )
     return [(window, stack, State(state)) for window, stack, state in session.execute(query)]
 
