@@ -177,9 +177,7 @@ def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     except ConfigError as error:
         verb = "correct" if found.config.is_file() else "write"
         for fault in error.faults:
-            yield Finding(
-                "stacks", False, fault, f"correct {found.config}, or name another with POWER_CONFIG"
-            )
+            yield Finding("stacks", False, fault, f"{verb} {found.config}, or name another with POWER_CONFIG")
         return
     mine = toml.on_node(found.node)
     for name in mine:
