@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 from rich.text import Text
 
 
@@ -52,8 +54,10 @@ class Narrator:
     def countdown(self, left: float, what: str) -> None:
         """Show the time left: in place on a terminal, otherwise every few seconds."""
         if self._console.is_terminal:
+            # A carriage return inside a text would be taken out of it.
+            self._console.control(Control(ControlType.CARRIAGE_RETURN))
             self._console.print(
-                Text(f"\r{self._clock()}   {left:4.1f} s left for {what} ", style="yellow"), end=""
+                Text(f"{self._clock()}    {left:4.1f} s left for {what} ", style="yellow"), end=""
             )
         elif self._told - left >= 3:
             self._told = left
