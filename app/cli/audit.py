@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -104,17 +104,38 @@ def _matches(entry: Entry, wanted: dict[str, Any]) -> bool:
 def _line(entry: Entry) -> Text:
     who = "/".join(part for part in (entry["stack"], entry["service"]) if part) or "-"
     window = entry["window"] or "-"
-    line = Text(f"{_moment(entry['at'])}  {entry['event']:<15}  {screen.harmless(entry['actor']):<8}  ")
-    line.append(f"{screen.harmless(who):<12}  {window[:8] if screen.live() else window}  ")
-    line.append(_facts(entry["facts"]), "dim")
+    parts = [screen.clock(entry["at"]), f"{entry['event']:<15}", entry["actor"], who, window]
+    return (
+        _cut(entry, parts)
+        if screen.live()
+        else Text("  ".join(map(screen.harmless, [*parts, _facts(entry["facts"])])).rstrip())
+    )
+
+
+# A trail is written as it is read, so its columns cannot wait to see how wide they must be.
+_ACTOR, _WHO, _WINDOW = 8, 18, 8
+
+
+def _cut(entry: Entry, parts: Sequence[str]) -> Text:
+    """The line in columns, as far as the terminal goes."""
+    at, event, actor, who, window = map(screen.harmless, parts)
+    line = Text(f"{at}  ").append(event, screen.style(entry["event"].rpartition(".")[2])).append("  ")
+    for text, width in ((actor, _ACTOR), (who, _WHO), (window[:_WINDOW], _WINDOW)):
+        cell = Text(text)
+        cell.truncate(width, overflow="ellipsis", pad=True)
+        line.append_text(cell).append("  ")
+    line.append(_gist(entry["facts"]), "dim")
+    line.truncate(screen.console().width, overflow="ellipsis")
     line.rstrip()
-    if screen.live():
-        line.truncate(screen.console().width, overflow="ellipsis")
     return line
 
 
-def _moment(at: str) -> str:
-    return screen.clock(at)
+def _gist(facts: dict[str, Any]) -> str:
+    """Of a call what was done and how it ended; of anything else all."""
+    if "argv" not in facts:
+        return _facts(facts)
+    code = facts.get("returncode")
+    return f"{facts.get('action', '')} {'' if code is None else f'exit {code}'}".strip()
 
 
 def _facts(facts: dict[str, Any]) -> str:

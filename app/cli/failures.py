@@ -5,6 +5,9 @@ with it. A message says what was wrong and, where it is known, what would be
 right.
 """
 
+import shutil
+import sys
+import textwrap
 from typing import IO, Any
 
 import click
@@ -16,7 +19,15 @@ class Failure(click.ClickException):
     exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"power: {self.format_message()}", file=file, err=file is None)
+        out = file or sys.stderr
+        lines = f"power: {self.format_message()}".splitlines()
+        click.echo("\n".join(_wrapped(lines) if out.isatty() else lines), file=out)
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    """Lines broken between words where the terminal ends."""
+    width = shutil.get_terminal_size().columns
+    return [part for line in lines for part in textwrap.wrap(line, width, break_long_words=False) or [""]]
 
 
 class WrongUsage(Failure):

@@ -31,7 +31,7 @@ _STYLES = {
 
 
 def console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def live() -> bool:
@@ -69,7 +69,11 @@ def harmless(text: object) -> str:
 
 def word(text: str) -> Text:
     """A word of the house in its colour."""
-    return Text(harmless(text), style=_STYLES.get(text, ""))
+    return Text(harmless(text), style=style(text))
+
+
+def style(text: str) -> str:
+    return _STYLES.get(text, "")
 
 
 @dataclass

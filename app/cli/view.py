@@ -96,9 +96,11 @@ def calls(made: Iterable[Call]) -> Table:
 
 def troubles(window: Window) -> Iterator[Text]:
     """What kept services from being ready, with their last words."""
+    # What has ended is off because it has ended.
+    quiet = {Power.OFF, Power.STOPPING} if window["closed_at"] else set[Power]()
     for name, one in health(window).items():
         failed = [call for call in window["results"] if call["service"] == name and went_wrong(call)]
-        if one["ready"] and not failed:
+        if not failed and (one["ready"] or one["power"] in quiet):
             continue
         yield Text.assemble((screen.harmless(name), "bold"), "  ", screen.word(one["power"]))
         yield from _indented(one["detail"])
@@ -120,8 +122,16 @@ def went_wrong(call: Call) -> bool:
 
 
 def _indented(text: str, margin: int = 2) -> Iterator[Text]:
-    for line in text.strip().splitlines()[-TAIL:]:
-        yield Text(" " * margin + screen.harmless(line))
+    for line in lines(text)[-TAIL:]:
+        yield Text(" " * margin + line)
+
+
+def lines(text: str) -> list[str]:
+    return [screen.harmless(line).rstrip() for line in text.strip().splitlines()]
+
+
+def why_closed(window: Window) -> Iterator[Text]:
+    return _indented(window["close_reason"] or "")
 
 
 def ready(window: Window) -> list[str]:

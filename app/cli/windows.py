@@ -92,12 +92,14 @@ def _facts(window: Window) -> list[Text]:
     }
     if ended or window["close_reason"]:
         facts["closed"] = f"{screen.clock(window['closed_at'])}  {window['close_reason'] or ''}"
-    return [_fact(name, value) for name, value in facts.items()]
+    return [line for name, value in facts.items() for line in _fact(name, value)]
 
 
-def _fact(name: str, value: str | Text) -> Text:
-    shown = value if isinstance(value, Text) else Text(screen.harmless(value).rstrip())
-    return Text.assemble((f"{name:<10}", "dim"), shown)
+def _fact(name: str, value: str | Text) -> list[Text]:
+    """A value under its name; what has several lines stays in its column."""
+    lines = [value] if isinstance(value, Text) else [Text(part) for part in view.lines(value)]
+    names = [name, *[""] * len(lines)]
+    return [Text.assemble((f"{one:<10}", "dim"), line) for one, line in zip(names, lines, strict=False)]
 
 
 def _calls(window: Window) -> None:
@@ -105,4 +107,5 @@ def _calls(window: Window) -> None:
         return
     screen.say("")
     view.calls(window["results"]).show()
-    screen.say(*view.troubles(window))
+    if troubles := list(view.troubles(window)):
+        screen.say("", *troubles)
