@@ -1,0 +1,168 @@
+"""Running one command: to its end or for so long, and nothing of its family is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from app.domain.words import Action, CallStatus
+from app.store import locks
+from tests.workers.deadline import until
+from workers import compose, identity
+from workers.compose import Command
+
+
+def shell(directory: Path, script: str) -> Command:
+    return Command(Action.UP, ("/bin/sh", "-c", script), directory)
+
+
+def alive(pid: int) -> bool:
+    """Does this process run? One that is dead and not yet buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def pid_in(path: Path) -> int:
+    written = until(lambda: path.exists() and path.read_text().strip(), f"{path.name} is written")
+    return int(str(written))
+
+
+def test_a_call_that_ends_by_itself_tells_how(tmp_path: Path) -> None:
+    outcome = compose.run(shell(tmp_path, "echo said; echo wrong >&2; exit 3"), 10)
+
+    assert (outcome.status, outcome.returncode) == (CallStatus.FAIL, 3)
+    assert (outcome.stdout, outcome.stderr) == ("said\n", "wrong\n")
+
+
+def test_a_call_that_takes_too_long_loses_its_whole_family(tmp_path: Path) -> None:
+    """`docker compose` is two processes: killing only the first would leave the second at work."""
+    script = "sh -c 'echo $$ > grandchild; exec sleep 600' & echo last words; wait"
+
+    outcome = compose.run(shell(tmp_path, script), 0.5)
+
+    assert (outcome.status, outcome.returncode) == (CallStatus.TIMEOUT, None)
+    assert outcome.stdout == "last words\n"
+    assert 450 <= outcome.elapsed_ms < 5000
+    grandchild = pid_in(tmp_path / "grandchild")
+    until(lambda: not alive(grandchild), "the grandchild is gone")
+
+
+def test_a_call_that_ends_leaves_no_grandchild_either(tmp_path: Path) -> None:
+    script = (
+        "sh -c 'echo $$ > grandchild; exec sleep 600 >/dev/null 2>&1' & while [ ! -s grandchild ]; do :; done"
+    )
+
+    outcome = compose.run(shell(tmp_path, script), 10)
+
+    assert outcome.status is CallStatus.OK
+    grandchild = pid_in(tmp_path / "grandchild")
+    until(lambda: not alive(grandchild), "the grandchild is gone")
+
+
+def test_a_service_stays_locked_while_a_grandchild_lives(tmp_path: Path) -> None:
+    """One that left the family's group is not killed with it; while it works, nobody else may."""
+    script = (
+        "setsid sh -c 'echo $$ > stray; exec sleep 600 >/dev/null 2>&1' & while [ ! -s stray ]; do :; done"
+    )
+    with locks.held(tmp_path, "studio", "forge") as lock:
+        compose.run(shell(tmp_path, script), 10, lock=lock)
+    stray = pid_in(tmp_path / "stray")
+    try:
+        with locks.held(tmp_path, "studio", "forge") as again:
+            assert again is None
+    finally:
+        os.kill(stray, signal.SIGKILL)
+    until(lambda: _free(tmp_path), "the lock is free")
+
+
+def _free(directory: Path) -> bool:
+    with locks.held(directory, "studio", "forge") as lock:
+        return lock is not None
+
+
+def test_compose_hears_nothing_from_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "COMPOSE_PROFILES": "gpu",
+        "COMPOSE_FILE": "x",
+        "COMPOSE_REMOVE_ORPHANS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    outcome = compose.run(shell(tmp_path, "env | grep ^COMPOSE_ | sort"), 10)
+
+    assert outcome.stdout == "COMPOSE_IGNORE_ORPHANS=true\nCOMPOSE_REMOVE_ORPHANS=false\n"
+
+
+def test_a_call_gets_no_input(tmp_path: Path) -> None:
+    assert compose.run(shell(tmp_path, "cat; echo done"), 10).stdout == "done\n"
+
+
+def test_a_program_that_is_not_there_is_a_failed_call(tmp_path: Path) -> None:
+    outcome = compose.run(Command(Action.UP, ("/nowhere/compose",), tmp_path), 10)
+
+    assert outcome.status is CallStatus.FAIL
+    assert "/nowhere/compose" in outcome.stderr
+
+
+def test_a_directory_that_is_not_there_is_a_failed_call(tmp_path: Path) -> None:
+    outcome = compose.run(shell(tmp_path / "gone", "true"), 10)
+
+    assert outcome.status is CallStatus.FAIL
+    assert "No such file" in outcome.stderr
+
+
+def test_a_call_writes_down_who_makes_it(tmp_path: Path) -> None:
+    told: list[int] = []
+    compose.run(shell(tmp_path, "echo $$ > pid"), 10, started=told.append)
+
+    assert told == [pid_in(tmp_path / "pid")]
+
+
+WORKER = """
+    import sys
+    from functools import partial
+    from pathlib import Path
+    from app.domain.words import Action
+    from app.store import locks
+    from workers import compose, identity
+
+    here = Path(sys.argv[1])
+    command = compose.Command(Action.UP, ("/bin/sh", "-c", sys.argv[2]), here)
+    with locks.held(here, "studio", "forge") as lock:
+        compose.run(command, 600, lock=lock, started=partial(identity.sign, lock))
+"""
+
+
+def _worker(directory: Path, script: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(WORKER), str(directory), script])
+
+
+def test_a_call_dies_with_its_worker(tmp_path: Path) -> None:
+    with _worker(tmp_path, "echo $$ > child; exec sleep 600") as worker:
+        child = pid_in(tmp_path / "child")
+        worker.kill()
+    until(lambda: not alive(child), "the call is gone")
+    until(lambda: _free(tmp_path), "the lock is free")
+
+
+def test_what_a_dead_worker_left_is_found_and_ended(tmp_path: Path) -> None:
+    """The compose plugin is a grandchild, which the death signal does not reach."""
+    with _worker(tmp_path, "sh -c 'echo $$ > grandchild; exec sleep 600' & wait") as worker:
+        grandchild = pid_in(tmp_path / "grandchild")
+        until((tmp_path / "studio.forge.lock").read_text, "the call is signed")
+        worker.kill()
+    assert alive(grandchild)
+    assert not _free(tmp_path)
+
+    assert identity.end_leftover(tmp_path, "studio", "forge") is not None
+
+    until(lambda: not alive(grandchild), "the grandchild is gone")
+    until(lambda: _free(tmp_path), "the lock is free")
