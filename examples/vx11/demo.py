@@ -57,7 +57,8 @@ def refuse_company() -> None:
         not strangers,
         f"a Compose project named vx11 is here already, from {', '.join(strangers)}; not touched",
     )
-    others = stage.other_standalones()
+    # Containers without a standalone are left over from an earlier demo, and are cleared away.
+    others = stage.other_standalones() if stage.running() else []
     expect(not others, f"the example is being served by {', '.join(others)}; stop that first (Ctrl-C)")
 
 
