@@ -1,0 +1,1 @@
+"""Measuring against the engine's own speed: `python -m bench`."""

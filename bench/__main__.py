@@ -1,0 +1,83 @@
+"""`python -m bench`: measure, print the table, leave the figures as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+import docker
+
+from bench import contenders, figures, moments
+from bench.figures import Figure, Machine
+from bench.stage import Failed, Stage, Standalone, built, engine, running
+from workers import compose
+
+
+def main() -> int:
+    options = _options()
+    load, client = os.getloadavg()[0], engine()
+    try:
+        with built() as stage:
+            found = _measured(stage, client, options)
+    except Failed as reason:
+        sys.stderr.write(f"bench: {reason}\n")
+        return 1
+    found["machine"] = _machine(client).facts(load)
+    figures.write(found)
+    sys.stdout.write(figures.table(found) + "\n")
+    if options.page:
+        figures.PAGE.write_text(figures.page(found))
+    return 0
+
+
+def _measured(stage: Stage, client: docker.APIClient, options: argparse.Namespace) -> dict[str, Figure]:
+    with running(stage) as standalone:
+        _say(f"racing, {options.rounds} rounds")
+        found = figures.ratios(contenders.race(stage, standalone, client, options.rounds))
+        return found | _lags(stage, standalone, client, options)
+
+
+def _lags(
+    stage: Stage, standalone: Standalone, client: docker.APIClient, options: argparse.Namespace
+) -> dict[str, Figure]:
+    found: dict[str, Figure] = {"dispatch_ms": figures.lags(moments.dispatch(standalone))}
+    if options.windows:
+        _say(f"{options.windows} deadlines, spread out")
+        late = {"spread": figures.lags(moments.spread(standalone, options.windows))}
+        _say(f"{options.windows} deadlines at once")
+        late["at_once"] = figures.lags(moments.at_once(standalone, options.windows))
+        found["expiry_late_ms"] = late
+    if options.ready:
+        _say(f"{options.ready} services getting healthy")
+        lag = moments.ready_lag(standalone, client, stage.name, options.ready)
+        found["ready_lag_ms"] = figures.lags(lag)
+    return found
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of the race that count (default 7)")
+    parser.add_argument(
+        "--windows", type=int, default=200, help="deadlines of each kind (default 200; 0: none)"
+    )
+    parser.add_argument(
+        "--ready", type=int, default=15, help="services seen to healthy (default 15; 0: none)"
+    )
+    parser.add_argument("--page", action="store_true", help="write docs/performance.md too")
+    return parser.parse_args()
+
+
+def _machine(client: docker.APIClient) -> Machine:
+    version = [*compose.program(), "version", "--short"]
+    said = subprocess.run(version, capture_output=True, text=True, check=False).stdout.strip()
+    return Machine(str(client.version()["Version"]), said)
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"bench: {what}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
