@@ -1,0 +1,118 @@
+"""power.toml and the environment: what is taken, and what is said of what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app import settings
+from app.settings import ConfigError, read_power_toml
+
+GOOD = """
+[stacks.vx11]
+project = "vx11"
+core = ["madre"]
+allow = ["switch", "hermes"]
+default_ttl = "1h30m"
+
+[stacks.vx11.services.switch]
+up_timeout = 45
+"""
+
+
+def written(directory: Path, text: str) -> Path:
+    path = directory / "power.toml"
+    path.write_text(text)
+    return path
+
+
+def faults(directory: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read_power_toml(written(directory, text))
+    return caught.value.faults
+
+
+def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
+    stack = read_power_toml(written(tmp_path, GOOD)).stacks["vx11"]
+
+    assert (stack.default_ttl, stack.max_ttl, stack.drift, stack.node) == (5400, 28800, "report", "local")
+    assert stack.files == ["docker-compose.yml"]
+    assert (stack.tuned("switch").up_timeout, stack.tuned("hermes").up_timeout) == (45, 30)
+
+
+def test_a_directory_is_taken_from_where_the_file_lies(tmp_path: Path) -> None:
+    stack = read_power_toml(
+        written(tmp_path, GOOD + '\n[stacks.b]\nproject="b"\nallow=["x"]\ndirectory="sub"')
+    )
+
+    assert stack.stacks["vx11"].directory == tmp_path.resolve()
+    assert stack.stacks["b"].directory == (tmp_path / "sub").resolve()
+
+
+def test_every_fault_has_a_line_that_names_its_key(tmp_path: Path) -> None:
+    bad = """
+    [stacks.a]
+    project = "A b"
+    nonsense = 1
+    allow = ["x"]
+    [stacks.b]
+    allow = []
+    max_ttl = "soon"
+    drift = "maybe"
+    """
+    found = faults(tmp_path, bad)
+
+    keys = {line.split(": ")[1] for line in found}
+    assert keys == {
+        "stacks.a.project",
+        "stacks.a.nonsense",
+        "stacks.b.project",
+        "stacks.b.allow",
+        "stacks.b.max_ttl",
+        "stacks.b.drift",
+    }
+    assert all(line.startswith(str(tmp_path)) and "\n" not in line for line in found)
+
+
+def test_core_is_never_allowed(tmp_path: Path) -> None:
+    found = faults(tmp_path, GOOD.replace('core = ["madre"]', 'core = ["switch"]'))
+    assert len(found) == 1
+    assert "switch is core" in found[0]
+
+
+@pytest.mark.parametrize("name", ["--help", "-f", ".hidden", "a b", "", "a/b"])
+def test_a_name_that_could_be_an_option_is_no_service(tmp_path: Path, name: str) -> None:
+    assert faults(tmp_path, GOOD.replace('"hermes"', f'"{name}"'))
+
+
+def test_a_default_over_the_maximum_is_a_fault(tmp_path: Path) -> None:
+    found = faults(tmp_path, GOOD.replace('"1h30m"', '"9h"'))
+    assert "default_ttl: 32400 s is over max_ttl, 28800 s" in found[0]
+
+
+def test_a_file_that_is_missing_or_no_toml_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_power_toml(tmp_path / "none.toml")
+    assert "cannot be read" in caught.value.faults[0]
+    assert "is not TOML" in faults(tmp_path, "[stacks")[0]
+
+
+def test_the_environment_names_everything_and_has_defaults(tmp_path: Path) -> None:
+    plain = settings.load({"HOME": str(tmp_path)})
+    assert plain.data_dir == tmp_path / ".local/state/power-windows"
+    assert plain.database_url == f"sqlite:///{plain.data_dir}/power.db"
+    assert plain.node == "local"
+
+    told = settings.load(
+        {"POWER_DATA_DIR": str(tmp_path), "POWER_NODE": "gpu", "POWER_BROKER_URL": "redis://b"}
+    )
+    assert (told.data_dir, told.node, told.broker_url) == (tmp_path, "gpu", "redis://b")
+
+
+def test_a_standalone_leaves_its_broker_where_it_is_found(tmp_path: Path) -> None:
+    (tmp_path / settings.EMBEDDED).write_text("redis+socket://:secret@/x?virtual_host=0\n")
+    assert (
+        settings.load({"POWER_DATA_DIR": str(tmp_path)}).broker_url
+        == "redis+socket://:secret@/x?virtual_host=0"
+    )
