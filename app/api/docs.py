@@ -26,7 +26,8 @@ code, pre { font: 0.9em ui-monospace, monospace; }
 h2 { margin-top: 3rem; border-bottom: 1px solid var(--soft); }
 section { border: 1px solid var(--soft); border-radius: 6px; padding: 0 1rem 1rem; margin: 1rem 0; }
 table { border-collapse: collapse; width: 100%; }
-td, th { text-align: left; vertical-align: top; padding: 0.2rem 1rem 0.2rem 0; border-top: 1px solid var(--soft); }
+td, th { text-align: left; vertical-align: top; padding: 0.2rem 1rem 0.2rem 0; }
+td, th { border-top: 1px solid var(--soft); }
 a { color: var(--accent); }
 .verb { color: var(--accent); font-weight: bold; }
 .soft { opacity: 0.7; }
@@ -59,7 +60,8 @@ def docs(_front: Front) -> Response:
 
 def _html(spec: dict[str, Any]) -> Iterator[str]:
     yield "<!doctype html><html lang=en><meta charset=utf-8><title>Power Windows: the API</title>"
-    yield f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style><h1>Power Windows: the API</h1>"
+    yield f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"
+    yield "<h1>Power Windows: the API</h1>"
     for paragraph in spec["info"]["description"].split("\n\n"):
         yield f"<p>{_prose(paragraph)}"
     yield "<p>For programs: <a href=/openapi.json>/openapi.json</a>"
@@ -82,24 +84,23 @@ def _operations(spec: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]
 
 
 def _operation(verb: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
-    yield f"<section id={operation['operationId']}><h3><span class=verb>{verb}</span> <code>{escape(path)}</code></h3>"
+    yield f"<section id={operation['operationId']}>"
+    yield f"<h3><span class=verb>{verb}</span> <code>{escape(path)}</code></h3>"
     yield f"<p>{_prose(operation['summary'])}. {_prose(operation.get('description', ''))}"
     if operation.get("security") == []:
         yield "<p class=soft>Takes no token."
     if parameters := operation.get("parameters"):
-        rows = [
-            (one["name"], one["in"], _type(one["schema"]), _prose(one.get("description", "")))
-            for one in parameters
-        ]
-        yield from _table(("parameter", "in", "type", ""), rows)
+        yield from _table(("parameter", "in", "type", ""), map(_parameter, parameters))
     if body := operation.get("requestBody"):
         yield f"<p>Body: {_types(body['content'])}{'' if body['required'] else ', may be left out'}"
-    rows = [
-        (status, _prose(answer["description"]), _types(answer["content"]))
-        for status, answer in operation["responses"].items()
-    ]
+    answers = operation["responses"].items()
+    rows = [(status, _prose(one["description"]), _types(one["content"])) for status, one in answers]
     yield from _table(("answer", "", ""), rows)
     yield "</section>"
+
+
+def _parameter(one: dict[str, Any]) -> tuple[str, ...]:
+    return escape(one["name"]), one["in"], _type(one["schema"]), _prose(one.get("description", ""))
 
 
 def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:

@@ -7,18 +7,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import JsonSchemaMode
 
 from app.api import problems, schemas
 from app.api.routes import JSON, Answer, Header, Route
 
+_REF = "#/components/schemas/{model}"
 _PATH = re.compile(r"<(\w+)>")
 _ABOUT = """Timed leases, with an owner, on Docker Compose services: off until needed, off again afterwards.
 
 Every route takes a token, as `Authorization: Bearer TOKEN` or `X-VX11-Token: TOKEN`, except those of
-*operation* and this page. Times are ISO 8601 in UTC with milliseconds. Lists answer with `items` and `next`;
-give `next` back as `cursor` (of the trail: `after`) for the page after. Errors are problem details (RFC 9457):
-go by their `type`."""
+*operation* and this page. Times are ISO 8601 in UTC with milliseconds. Lists answer with `items` and
+`next`; give `next` back as `cursor` (of the trail: `after`) for the page after. Errors are problem details
+(RFC 9457): go by their `type`."""
 
 _SAID = {
     400: "It cannot be read.",
@@ -63,20 +64,23 @@ _Schemes = Mapping[type[BaseModel], dict[str, Any]]
 def _schemas(routes: list[Route]) -> tuple[_Schemes, dict[str, Any]]:
     asked = {model for route in routes for model in (route.body, route.query) if model}
     said = {answer.model for route in routes for answer in route.answers.values() if answer.model}
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((model, "validation") for model in asked),
-        *((model, "serialization") for model in {*said, schemas.Problem}),
-    ]
-    wanted.sort(key=lambda one: one[0].__name__)
-    found, shared = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
-    queries = {route.query.__name__ for route in routes if route.query}
-    kept = {name: schema for name, schema in sorted(shared["$defs"].items()) if name not in queries}
-    return {model: _inlined(schema, shared["$defs"], model) for (model, _), schema in found.items()}, kept
+    found = _modelled(asked, "validation") | _modelled({*said, schemas.Problem}, "serialization")
+    shared: dict[str, Any] = {}
+    for schema in found.values():
+        shared |= schema.pop("$defs", {})
+    # A query's members stand one by one among the parameters; everything else is referred to.
+    shared |= {
+        model.__name__: schema for model, schema in found.items() if not issubclass(model, schemas.Query)
+    }
+    places = {
+        model: schema if issubclass(model, schemas.Query) else {"$ref": _REF.format(model=model.__name__)}
+        for model, schema in found.items()
+    }
+    return places, dict(sorted(shared.items()))
 
 
-def _inlined(schema: dict[str, Any], shared: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """A query's members stand one by one among the parameters; everything else is referred to."""
-    return dict(shared[model.__name__]) if issubclass(model, schemas.Query) else schema
+def _modelled(models: set[type[BaseModel]], mode: JsonSchemaMode) -> dict[type[BaseModel], dict[str, Any]]:
+    return {model: model.model_json_schema(ref_template=_REF, mode=mode) for model in models}
 
 
 def _operation(route: Route, schemes: _Schemes) -> dict[str, Any]:
