@@ -171,7 +171,7 @@ def verify(as_json: bool) -> None:
 
 
 def _chains(chains: Iterable[Chain]) -> Table:
-    table = Table(("CHAIN", "ENTRIES", "VERDICT"), loose=frozenset({0}))
+    table = Table(("CHAIN", "ENTRIES", "VERDICT"), loose={0: 16})
     for chain in chains:
         table.add(chain["chain"], str(chain["entries"]), screen.word("ok" if chain["ok"] else "broken"))
     return table

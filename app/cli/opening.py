@@ -96,8 +96,12 @@ def _summary(window: Window) -> list[str | Text]:
             Text.assemble(("open", "green"), f": {_names(view.ready(window))} on {window['stack']}"),
             _until(window),
         ]
-    lines: list[str | Text] = [_verdict(window), *view.troubles(window)]
-    return [*lines, _until(window)] if window["state"] == State.OPEN else lines
+    troubles = list(view.troubles(window))
+    if window["state"] == State.OPEN:
+        return [_verdict(window), *troubles, _until(window)]
+    # A window that failed may have closed before anybody looked; then only its reason tells why.
+    why = view.why_closed(window) if window["status"] != Status.FAIL or not troubles else ()
+    return [_verdict(window), *why, *troubles]
 
 
 def _verdict(window: Window) -> Text:
@@ -110,8 +114,7 @@ def _verdict(window: Window) -> Text:
         return Text.assemble(
             ("failed", "bold red"), f": nothing came up; window {window['id']} is {window['state']}"
         )
-    why = f": {window['close_reason']}" if window["close_reason"] else ""
-    return Text.assemble(screen.word(window["state"]), f" before it was open{screen.harmless(why)}")
+    return Text.assemble(screen.word(window["state"]), " before it was open")
 
 
 def _until(window: Window) -> str:
@@ -127,7 +130,7 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         screen.dump(plan)
         return
-    table = screen.Table(("WAVE", "STARTS"), loose=frozenset({1}))
+    table = screen.Table(("WAVE", "STARTS"), loose={1: 16})
     for number, wave in enumerate(plan["waves"], start=1):
         table.add(str(number), ", ".join(wave))
     if plan["waves"]:

@@ -8,7 +8,7 @@ wrote is made harmless first: a log line must not steer the reader's terminal.
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -78,10 +78,10 @@ def style(text: str) -> str:
 
 @dataclass
 class Table:
-    """Rows under headings; the `loose` columns give way first where the line is short."""
+    """Rows under headings; where the line is short the `loose` columns give way, each down to its width."""
 
     heads: Sequence[str]
-    loose: frozenset[int] = frozenset()
+    loose: Mapping[int, int] = field(default_factory=dict)
     rows: list[list[Text]] = field(default_factory=list)
 
     def add(self, *cells: str | Text) -> None:
@@ -99,11 +99,13 @@ class Table:
         say(*self.lines(console().width if live() else None))
 
 
-def _fit(widths: list[int], loose: frozenset[int], room: int) -> list[int]:
+def _fit(widths: list[int], loose: Mapping[int, int], room: int) -> list[int]:
     """Widths that fit: the widest loose column shrinks first, the others only when none can."""
     widths = list(widths)
     while sum(widths) > room:
-        givers = [at for at in loose if widths[at] > 8] or [at for at, size in enumerate(widths) if size > 3]
+        givers = [at for at, least in loose.items() if widths[at] > least] or [
+            at for at, size in enumerate(widths) if size > 3
+        ]
         if not givers:
             break
         widths[max(givers, key=lambda at: widths[at])] -= 1

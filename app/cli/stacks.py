@@ -40,7 +40,7 @@ def stacks(as_json: bool) -> None:
 
 
 def _stacks(found: Iterable[Stack]) -> Table:
-    table = Table(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose=frozenset({0, 2, 5}))
+    table = Table(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose={0: 16, 2: 8, 5: 8})
     for stack in found:
         services = stack["services"]
         running = sum(service["power"] in _RUNNING for service in services)
@@ -109,7 +109,7 @@ def _together(found: list[Stack], names: dict[str, str]) -> Table:
 
 
 def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[Text]:
-    table = Table(_HEADS, loose=frozenset({0, 5, 6}))
+    table = Table(_HEADS, loose={0: 20, 5: 8, 6: 8})
     for service in stack["services"]:
         table.add(*_cells(service, names, since))
     head = Text.assemble(

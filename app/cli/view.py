@@ -10,7 +10,7 @@ from rich.text import Text
 from app.cli import screen
 from app.cli.replies import Call, Health, Window
 from app.cli.screen import Table
-from app.domain.words import Action, CallStatus, Power
+from app.domain.words import Action, CallStatus, Power, State
 
 # Of an error's output the end says what it was.
 TAIL = 6
@@ -34,7 +34,7 @@ def readiness(power: str, ready: bool) -> Text:
 
 
 def services(window: Window) -> Table:
-    table = Table(("SERVICE", "POWER", "READY", "DETAIL"), loose=frozenset({0, 3}))
+    table = Table(("SERVICE", "POWER", "READY", "DETAIL"), loose={0: 20, 3: 8})
     for name, one in health(window).items():
         state = readiness(one["power"], one["ready"])
         table.add(name, screen.word(one["power"]), state, first_line(one["detail"]))
@@ -62,7 +62,7 @@ def headline(window: Window, left: float | None) -> Text:
 
 def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> Table:
     table = Table(
-        ("WINDOW", "STACK", "STATE", "LEFT", "BY", "SERVICES", "REASON"), loose=frozenset({1, 4, 5, 6})
+        ("WINDOW", "STACK", "STATE", "LEFT", "BY", "SERVICES", "REASON"), loose={1: 8, 4: 6, 5: 16, 6: 8}
     )
     listed = list(listed)
     names = screen.short(window["id"] for window in listed)
@@ -80,7 +80,7 @@ def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> Table
 
 
 def calls(made: Iterable[Call]) -> Table:
-    table = Table(("AT", "SERVICE", "ACTION", "STATUS", "CODE", "TOOK"), loose=frozenset({1}))
+    table = Table(("AT", "SERVICE", "ACTION", "STATUS", "CODE", "TOOK"), loose={1: 16})
     for call in made:
         code, took = call["returncode"], call["elapsed_ms"]
         table.add(
@@ -97,7 +97,7 @@ def calls(made: Iterable[Call]) -> Table:
 def troubles(window: Window) -> Iterator[Text]:
     """What kept services from being ready, with their last words."""
     # What has ended is off because it has ended.
-    quiet = {Power.OFF, Power.STOPPING} if window["closed_at"] else set[Power]()
+    quiet = {Power.OFF, Power.STOPPING} if window["state"] in {State.CLOSING, State.CLOSED} else set[Power]()
     for name, one in health(window).items():
         failed = [call for call in window["results"] if call["service"] == name and went_wrong(call)]
         if not failed and (one["ready"] or one["power"] in quiet):

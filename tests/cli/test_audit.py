@@ -27,10 +27,10 @@ def test_an_entry_is_a_line(service: Service, power: Power) -> None:
     ]
 
     assert power("audit").stdout.splitlines() == [
-        "2026-03-01T10:00:01.000Z  window.opening   ada       vx11          3f2a9c1d00",
-        "2026-03-01T10:00:02.000Z  call.finished    worker@local  vx11/switch   3f2a9c1d00  "
+        "2026-03-01T10:00:01.000Z  window.opening   ada  vx11  3f2a9c1d00",
+        "2026-03-01T10:00:02.000Z  call.finished    worker@local  vx11/switch  3f2a9c1d00  "
         "argv=docker compose up 'a b' returncode=0 why='ready now'",
-        "2026-03-01T10:00:01.000Z  token.created    ada       -             -",
+        "2026-03-01T10:00:01.000Z  token.created    ada  -  -",
     ]
 
 

@@ -87,12 +87,24 @@ def test_a_call_that_fails_is_told_as_it_was_run(service: Service, power: Power)
     assert "    Error: No such image: studio/switch:1" in result.stdout
 
 
+def test_a_failure_that_was_over_before_anybody_looked_is_told_by_its_reason(
+    service: Service, power: Power
+) -> None:
+    over = {"state": "closed", "status": "fail", "health": {"switch": health("off")}}
+    service.course("3f2a9c1d00", {**over, "close_reason": "nothing came up: switch:\nModuleNotFoundError"})
+
+    lines = power("open", "switch").stdout.splitlines()
+
+    assert lines[-2:] == ["  nothing came up: switch:", "  ModuleNotFoundError"]
+
+
 def test_a_window_that_somebody_closes_meanwhile_is_not_open(service: Service, power: Power) -> None:
     service.course("3f2a9c1d00", {"state": "closing", "close_reason": "ada wants it off"})
 
     result = power("open", "switch")
 
-    assert (result.exit_code, "closing before it was open: ada wants it off" in result.stdout) == (1, True)
+    assert result.exit_code == 1
+    assert "closing before it was open\n  ada wants it off\n" in result.stdout
 
 
 def test_a_window_whose_time_runs_out_unnoticed_is_not_waited_for(service: Service, power: Power) -> None:
