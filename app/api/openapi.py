@@ -40,7 +40,7 @@ def specification(routes: Iterable[Route]) -> dict[str, Any]:
     schemes, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(_PATH.sub(r"{\1}", route.path), {})[route.method.lower()] = _operation(
+        paths.setdefault(templated(route.path), {})[route.method.lower()] = _operation(
             route, schemes
         )
     return {
@@ -56,6 +56,11 @@ def specification(routes: Iterable[Route]) -> dict[str, Any]:
         },
         "security": [{"bearer": []}, {"token": []}],
     }
+
+
+def templated(path: str) -> str:
+    """A route's path as the specification writes it."""
+    return _PATH.sub(r"{\1}", path)
 
 
 _Schemes = Mapping[type[BaseModel], dict[str, Any]]

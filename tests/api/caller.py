@@ -1,0 +1,88 @@
+"""Somebody who calls the front, and checks every answer against the specification."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
+
+from app.api import docs, openapi, problems, schemas
+from app.dispatch import Dispatch
+
+V1 = "/api/v1"
+
+
+class Remembering(Dispatch):
+    """A broker that is only told, and may be away."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, list[Any], str]] = []
+        self.away = False
+
+    def nudge(self, name: str, args: list[Any], to: str) -> bool:
+        if not self.away:
+            self.sent.append((name, args, to))
+        return not self.away
+
+    def fault(self) -> str | None:
+        return "connection refused" if self.away else None
+
+
+@dataclass
+class Caller:
+    """One token and one front. Paths are below `/api/v1` unless they begin elsewhere."""
+
+    client: FlaskClient
+    token: str
+    checked: set[tuple[str, str, int]] = field(default_factory=set)
+    """What has been seen of the specification: path, method, status."""
+
+    def get(self, path: str, **rest: Any) -> TestResponse:
+        return self.call("GET", path, **rest)
+
+    def post(self, path: str, body: Any = None, **rest: Any) -> TestResponse:
+        return self.call("POST", path, body, **rest)
+
+    def patch(self, path: str, body: Any = None, **rest: Any) -> TestResponse:
+        return self.call("PATCH", path, body, **rest)
+
+    def call(self, method: str, path: str, body: Any = None, **rest: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.token}"} | rest.pop("headers", {})
+        if body is not None:
+            rest["json"] = body
+        answer = self.client.open(self.at(path), method=method, headers=headers, **rest)
+        self._check(method, answer)
+        return answer
+
+    def at(self, path: str) -> str:
+        elsewhere = ("/madre", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/api", "//")
+        return path if path.startswith(elsewhere) else V1 + path
+
+    def _check(self, method: str, answer: TestResponse) -> None:
+        """Is this an answer that the specification knows, in the shape it says?"""
+        assert answer.status_code < 500 or answer.status_code == 503, answer.text
+        try:
+            rule, _ = self.client.application.url_map.bind("").match(
+                answer.request.path, method, return_rule=True
+            )
+        except HTTPException:
+            assert answer.content_type == problems.MEDIA
+            return
+        path = openapi.templated(rule.rule)
+        operation = docs.specification()["paths"][path][method.lower()]
+        said = operation["responses"].get(str(answer.status_code))
+        assert said, f"{method} {path} answers {answer.status_code}, which is not in the specification"
+        self.checked.add((path, method, answer.status_code))
+        content = said["content"].get(answer.mimetype)
+        assert content, f"{method} {path} answers {answer.mimetype}, which is not in the specification"
+        if "json" in answer.mimetype and "ndjson" not in answer.mimetype and "$ref" in content["schema"]:
+            model = getattr(schemas, content["schema"]["$ref"].rpartition("/")[2])
+            model.model_validate_json(answer.data)
+
+
+def lines(answer: TestResponse) -> list[Any]:
+    return [json.loads(line) for line in answer.text.splitlines()]

@@ -1,0 +1,57 @@
+"""A front before the house, on both databases, with the house's clock and a broker that remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app.api import create_app
+from app.settings import Settings
+from app.store import tokens
+from app.store.database import Database
+from tests.api.caller import Caller, Remembering
+from tests.house import House
+
+
+@pytest.fixture
+def settings(database: Database, tmp_path: Path) -> Settings:
+    url = database.url.render_as_string(hide_password=False)
+    return Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
+
+
+@pytest.fixture
+def broker() -> Remembering:
+    return Remembering()
+
+
+@pytest.fixture
+def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house's clock is everybody's."""
+    found = House(database)
+    monkeypatch.setattr(database, "now", lambda: found.now)
+    return found
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, broker: Remembering, house: House) -> Flask:
+    return create_app(settings, database, broker)
+
+
+@pytest.fixture
+def token(house: House) -> str:
+    with house.database.write() as session:
+        return tokens.create(session, "ada", house.now)
+
+
+@pytest.fixture
+def api(app: Flask, token: str) -> Caller:
+    return Caller(app.test_client(), token)
+
+
+@pytest.fixture
+def grace(app: Flask, house: House) -> Caller:
+    """Somebody else."""
+    with house.database.write() as session:
+        return Caller(app.test_client(), tokens.create(session, "grace", house.now))
