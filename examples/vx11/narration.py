@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 from rich.text import Text
+
+WIDTH = 150
 
 
 class Narrator:
@@ -47,9 +49,17 @@ class Narrator:
     ) -> int:
         """Show a command as a user would type it, run it before the reader's eyes, return its exit code."""
         self.say(f"$ {shlex.join([command[0].rsplit('/', 1)[-1], *command[1:]])}", "cyan")
-        return subprocess.run(
-            command, env=environment, cwd=where, stdin=subprocess.DEVNULL, check=False
-        ).returncode
+        typed = Popen(
+            command, env=environment, cwd=where, stdin=DEVNULL, stdout=self._out(), stderr=STDOUT, text=True
+        )
+        with typed as run:
+            for line in run.stdout or ():
+                self.plain(line if len(line) <= WIDTH else f"{line[:WIDTH]}…")
+        return run.returncode
+
+    def _out(self) -> int | None:
+        # In a pipe a command writes whole records; the beginning of each is enough to follow the story.
+        return None if self._console.is_terminal else PIPE
 
     def countdown(self, left: float, what: str) -> None:
         """Show the time left: in place on a terminal, otherwise every few seconds."""
