@@ -217,7 +217,8 @@ def _dying_with_us() -> tuple[str, ...]:
 def _environment() -> dict[str, str]:
     """Ours, less what would make compose do more than it is told."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
-    return kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
+    # Compose lives for a moment, and a quarter of its time would go into collecting garbage.
+    return {"GOGC": "400"} | kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
 
 
 def _since(began: float) -> int:

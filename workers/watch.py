@@ -49,8 +49,12 @@ BEAT = 5.0
 """Seconds between signs of life."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds before the engine's event stream is asked for again, doubled while it keeps breaking off."""
-CALM = 0.05
-"""Seconds that events are gathered for, since one start makes several."""
+CALM, CALM_BUSY = 0.05, 0.2
+"""Seconds that events are gathered for, since one start makes several; longer while calls are under way.
+
+Looks would otherwise compete with the very calls whose events they follow, and whoever
+makes a call looks again after it.
+"""
 
 
 class Watch:
@@ -131,7 +135,7 @@ class Watch:
         with self._wake:
             if not self._marked:
                 self._wake.wait(self._until_due())
-        self._stopping.wait(CALM)
+        self._stopping.wait(CALM_BUSY if self._station.under_way else CALM)
         with self._wake:
             now = time.monotonic()
             late = {stack for stack, at in self._due.items() if at <= now}
