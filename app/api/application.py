@@ -50,7 +50,7 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
 
 def application(front: Front) -> Flask:
     app = Flask("app.api", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = problems.BODY
+    app.config["MAX_CONTENT_LENGTH"] = problems.BODY + 1
     app.extensions["power-windows"] = front
     app.extensions["power-windows-routes"] = ROUTES
     for route in ROUTES:
