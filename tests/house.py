@@ -191,7 +191,7 @@ class House:
             pass
 
     def _round(self) -> object:
-        """Look, do what there is to do, look again; what it came to, so that a round like the last is known."""
+        """Look, do what there is to do, look again; say what it came to."""
         self.look()
         started = [self.attend_opening(window) for window in self._opening()]
         stopped = self.attend_closing()
@@ -200,7 +200,7 @@ class House:
 
     def look(self) -> None:
         at = self._instant()
-        seen = {name: self._see(name, at) for name in self._watched()}
+        seen = self._see(at)
         with self.database.write() as session:
             observe.looked(session, self.spec, seen, at=at, now=self._instant())
 
@@ -237,17 +237,19 @@ class House:
             query = select(Window.id).where(Window.state == State.OPENING, Window.deadline > self.now)
             return list(session.scalars(query.order_by(Window.created_at, Window.id)))
 
-    def _watched(self) -> set[str]:
+    def _see(self, at: datetime) -> dict[str, Seen]:
+        """What a worker watches: what is listed, and what still owes an off."""
         with self.database.read() as session:
             owing = {name for name, row in services.of(session, self.spec.name).items() if row.owed}
-        return owing | {one.name for one in self.spec.services.values() if one.role is not Role.NONE}
+            wanted = {lease.service for lease in rows.live_leases(session, [self.spec.name], at)}
+        listed = {one.name for one in self.spec.services.values() if one.role is not Role.NONE}
+        return {name: self._seen(name, name in wanted) for name in sorted(owing | listed)}
 
-    def _see(self, name: str, at: datetime) -> Seen:
+    def _seen(self, name: str, wanted: bool) -> Seen:
         if self.away:
             return Seen(Power.UNKNOWN, "the engine does not answer")
         spec = self.spec.services.get(name) or ServiceSpec(name)
-        with self.database.read() as session:
-            wanted = spec.role is Role.CORE or rows.wanted(session, self.spec.name, name, at)
+        wanted = wanted or spec.role is Role.CORE
         verdict = judge(spec, self._containers(name), wanted=wanted, now=self.now)
         return Seen(verdict.power, verdict.detail, any(one.alive for one in self._containers(name)))
 

@@ -16,11 +16,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, insert, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.words import Event
-from app.store.tables import Entry, Head, stamp
+from app.store.tables import Entry, Head, insert_if_new, stamp
 
 HOUSE = "house"
 GENESIS = "0" * 64
@@ -85,13 +84,8 @@ def _to_the_millisecond(at: datetime) -> datetime:
 
 
 def _locked(session: Session, chain: str, at: datetime) -> Head:
-    make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    first = (
-        make(Head)
-        .values(chain=chain, seq=0, hash=GENESIS, at=_to_the_millisecond(at))
-        .on_conflict_do_nothing()
-    )
-    session.execute(first)
+    first = insert_if_new(session, Head)
+    session.execute(first.values(chain=chain, seq=0, hash=GENESIS, at=_to_the_millisecond(at)))
     query = select(Head).where(Head.chain == chain).with_for_update()
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one()
 
@@ -130,7 +124,8 @@ def digest(row: Mapping[str, Any] | RowMapping) -> str:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    # ASCII only, so that every database keeps it and half a character in some output does no harm.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +152,28 @@ def verify(session: Session) -> list[Proof]:
 def _verify(session: Session, chain: str, head: Head | None) -> Proof:
     query = select(Entry.__table__).where(Entry.chain == chain).order_by(Entry.seq)
     seq, prev = 0, GENESIS
-    for row in session.execute(query, execution_options={"yield_per": 1000}).mappings():
-        if fault := _fault(row, seq, prev):
-            return Proof(chain, seq, min(seq + 1, row["seq"]) if fault == "removed" else row["seq"], fault)
-        seq, prev = row["seq"], row["hash"]
-    if head is None or (head.seq, head.hash) != (seq, prev):
+    # Closed on the way out too: PostgreSQL keeps a cursor open for what was not read to its end.
+    with session.execute(query, execution_options={"yield_per": 1000}) as found:
+        for row in found.mappings():
+            if fault := _fault(row, seq, prev):
+                return Proof(chain, seq, *fault)
+            seq, prev = row["seq"], row["hash"]
+    if head is None or head.seq != seq:
         return Proof(chain, seq, seq + 1, "removed")
-    return Proof(chain, seq)
+    return Proof(chain, seq) if head.hash == prev else Proof(chain, seq, seq, "altered")
 
 
-def _fault(row: RowMapping, seq: int, prev: str) -> str | None:
+def _fault(row: RowMapping, seq: int, prev: str) -> tuple[int, str] | None:
+    """The first entry that is not as it was written, known by the one after `seq` at the latest."""
     if row["seq"] != seq + 1:
-        return "removed"
-    if digest(row) != row["hash"]:
-        return "altered"
-    return "reordered" if row["prev"] != prev else None
+        return seq + 1, "removed"
+    genuine, follows = digest(row) == row["hash"], row["prev"] == prev
+    if genuine and not follows:
+        # This one is as it was written, so the one before was written anew, hash and all.
+        return max(seq, 1), "altered"
+    if not genuine:
+        return row["seq"], "altered" if follows else "reordered"
+    return None
 
 
 Place = Mapping[str, int]

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from app.domain.leases import Lease as LeaseValue
@@ -262,6 +263,12 @@ class Head(Table):
     seq: Mapped[int] = mapped_column(_Big)
     hash: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
+
+
+def insert_if_new(session: Session, table: type[Table]) -> Any:
+    """An INSERT that leaves a row which is there as it is, and waits for one that is being made."""
+    postgres = session.get_bind().dialect.name == "postgresql"
+    return (postgresql.insert(table) if postgres else sqlite.insert(table)).on_conflict_do_nothing()
 
 
 def stamp(moment: datetime) -> str:

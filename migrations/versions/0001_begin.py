@@ -192,6 +192,12 @@ def _guard_the_trail() -> None:
             "FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()"
         )
         return
+    # SQLite's REPLACE removes a row without asking the DELETE trigger.
+    op.execute(
+        "CREATE TRIGGER audit_refuses_replace BEFORE INSERT ON audit WHEN EXISTS "
+        "(SELECT 1 FROM audit WHERE id = NEW.id OR (chain = NEW.chain AND seq = NEW.seq)) "
+        "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+    )
     for verb in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER audit_refuses_{verb.lower()} BEFORE {verb} ON audit "
