@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.store import audit
 
 ANCHOR_FOR = 15.0
 """Seconds after which the clock is compared with the database's again."""
+ASK_AGAIN = 1.0
+"""Seconds after which a database that was away is asked for the time again."""
 
 
 class Database:
@@ -32,6 +35,10 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(url) if self.sqlite else _postgres(url)
         self._writing = self.engine.execution_options(begin="BEGIN IMMEDIATE")
+        # SQLite's readers see one moment by themselves; PostgreSQL's have to be told.
+        self._reading = (
+            self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         # One writer at a time per process keeps SQLite's own queue, and so the slowest commit, short.
         self._turn = threading.Lock() if self.sqlite else nullcontext()
         self._clock = Clock(self._database_now)
@@ -39,7 +46,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one moment and changes nothing."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -70,32 +77,41 @@ class Database:
 class Clock:
     """A remote clock, carried on the local monotonic one between looks."""
 
-    def __init__(self, ask: Any) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[], datetime], elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._ask, self._elapsed = ask, elapsed
         self._anchor: tuple[float, datetime] | None = None
+        self._ask_at = 0.0
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
         """The time; where the database is away, the last answer carried on."""
-        at = time.monotonic()
         anchor = self._anchor
-        if anchor is None or at - anchor[0] > ANCHOR_FOR:
-            anchor = self._look(anchor)
-        return anchor[1] + timedelta(seconds=time.monotonic() - anchor[0])
+        if anchor is None or self._elapsed() >= self._ask_at:
+            anchor = self._look()
+        return anchor[1] + timedelta(seconds=self._elapsed() - anchor[0])
 
-    def _look(self, last: tuple[float, datetime] | None) -> tuple[float, datetime]:
-        with self._lock:
-            before = time.monotonic()
-            try:
-                answer = self._ask()
-            except DBAPIError:
-                if last is None:
-                    raise
-                return last
-            # The answer was true somewhere between asking and hearing it.
-            middle = (before + time.monotonic()) / 2
-            self._anchor = (middle, answer)
+    def _look(self) -> tuple[float, datetime]:
+        """Ask, one thread at a time; whoever has an answer to carry on with does not wait for a new one."""
+        if self._anchor and self._lock.locked():
             return self._anchor
+        with self._lock:
+            if self._anchor is None or self._elapsed() >= self._ask_at:
+                self._anchor = self._asked()
+            return self._anchor
+
+    def _asked(self) -> tuple[float, datetime]:
+        before = self._elapsed()
+        try:
+            answer = self._ask()
+        except (DBAPIError, PoolTimeout):
+            if self._anchor is None:
+                raise
+            self._ask_at = self._elapsed() + ASK_AGAIN
+            return self._anchor
+        # The answer was true somewhere between asking and hearing it.
+        middle = (before + self._elapsed()) / 2
+        self._ask_at = middle + ANCHOR_FOR
+        return middle, answer
 
 
 def _sqlite(url: str) -> Engine:

@@ -1,0 +1,82 @@
+"""The house clock is the database's, carried on this process's own count of seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.store.database import ANCHOR_FOR, ASK_AGAIN, Clock, Database
+
+NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
+
+
+class Tower:
+    """A clock on a tower that can be looked at, set, and hidden by fog; and seconds that pass."""
+
+    def __init__(self) -> None:
+        self.time, self.seconds, self.asked, self.fog = NOON, 1000.0, 0, False
+
+    def ask(self) -> datetime:
+        self.asked += 1
+        if self.fog:
+            raise OperationalError("SELECT clock_timestamp()", {}, Exception("away"))
+        return self.time
+
+    def pass_by(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def tower() -> Tower:
+    return Tower()
+
+
+@pytest.fixture
+def clock(tower: Tower) -> Clock:
+    return Clock(tower.ask, lambda: tower.seconds)
+
+
+def test_it_is_carried_on_between_looks(tower: Tower, clock: Clock) -> None:
+    assert clock.now() == NOON
+    tower.pass_by(ANCHOR_FOR - 1)
+    assert (clock.now(), tower.asked) == (tower.time, 1)
+
+
+def test_a_step_of_the_hosts_clock_does_not_move_it(tower: Tower, clock: Clock) -> None:
+    clock.now()
+    tower.time += timedelta(hours=1)
+    tower.seconds += 1
+    assert clock.now() == NOON + timedelta(seconds=1)
+
+
+def test_it_looks_again_after_a_while(tower: Tower, clock: Clock) -> None:
+    clock.now()
+    tower.time += timedelta(milliseconds=40)
+    tower.pass_by(ANCHOR_FOR)
+    assert (clock.now(), tower.asked) == (tower.time, 2)
+
+
+def test_while_the_database_is_away_the_last_answer_is_carried_on(tower: Tower, clock: Clock) -> None:
+    clock.now()
+    tower.fog = True
+    tower.pass_by(ANCHOR_FOR)
+    assert [clock.now() for _ in range(5)] == [tower.time] * 5
+    # It is asked once, not at every look, since asking may take seconds.
+    assert tower.asked == 2
+    tower.pass_by(ASK_AGAIN)
+    tower.fog = False
+    assert (clock.now(), tower.asked) == (tower.time, 3)
+
+
+def test_a_clock_that_never_had_an_answer_has_none(tower: Tower, clock: Clock) -> None:
+    tower.fog = True
+    with pytest.raises(OperationalError):
+        clock.now()
+
+
+def test_a_real_one_is_close_to_the_hosts(database: Database) -> None:
+    assert abs(database.now() - datetime.now(UTC)) < timedelta(seconds=2)
+    assert database.now() <= database.now()

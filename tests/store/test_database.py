@@ -1,0 +1,116 @@
+"""One behaviour on two databases: what is written is written whole, and one moment is read."""
+
+from __future__ import annotations
+
+import multiprocessing
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import StatementError
+
+from app.domain.words import Event
+from app.store import audit, tokens
+from app.store.database import Database
+from app.store.tables import Node, stamp
+from tests.databases import Databases
+
+NOON = datetime(2030, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def node(name: str = "local", at: datetime = NOON) -> Node:
+    return Node(name=name, engine_id="e", worker="w", started_at=at, seen_at=at)
+
+
+def test_an_exception_leaves_nothing_behind(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        _write_and_fail(database)
+    with database.read() as session:
+        assert session.get(Node, "local") is None
+        assert audit.entries(session) == []
+    with database.write() as session:
+        session.add(node())
+
+
+def _write_and_fail(database: Database) -> None:
+    with database.write() as session:
+        session.add(node())
+        audit.record(session, Event.REFUSED, actor="ada", now=NOON)
+        session.flush()
+        raise ZeroDivisionError
+
+
+def test_a_time_without_a_zone_is_refused(database: Database) -> None:
+    with pytest.raises(StatementError, match="no time zone"), database.write() as session:
+        session.add(node(at=datetime(2030, 5, 1, 12)))  # noqa: DTZ001
+
+
+def test_a_time_comes_back_in_utc_to_the_microsecond(database: Database) -> None:
+    with database.write() as session:
+        session.add(node(at=NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))))
+    with database.read() as session:
+        found = session.get(Node, "local")
+    assert found
+    assert (found.seen_at, found.seen_at.tzinfo) == (NOON, UTC)
+    assert stamp(found.seen_at) == "2030-05-01T12:00:00.123Z"
+
+
+def test_a_reader_sees_one_moment(database: Database, database_url: str) -> None:
+    other = Database(database_url)
+    count = text("SELECT count(*) FROM nodes")
+    with database.read() as session:
+        assert session.scalar(count) == 0
+        with other.write() as writing:
+            writing.add(node())
+        assert session.scalar(count) == 0
+    with database.read() as session:
+        assert session.scalar(count) == 1
+    other.close()
+
+
+def test_a_stranger_or_a_replaced_token_is_nobody(database: Database) -> None:
+    with database.write() as session:
+        first = tokens.create(session, "ada", NOON)
+    with database.write() as session:
+        second = tokens.create(session, "ada", NOON)
+    with database.read() as session:
+        assert tokens.bearer(session, first) is None
+        assert tokens.bearer(session, "") is None
+        found = tokens.bearer(session, second)
+        assert found
+        assert (found.name, second in found.digest) == ("ada", False)
+
+
+def test_sqlite_loses_nothing_that_was_accepted(databases: Databases) -> None:
+    """Anything less than FULL can lose an accepted window with the power."""
+    url = databases.migrated("sqlite")
+    database = Database(url)
+    with database.read() as session:
+        found = {
+            name: session.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    database.close()
+    databases.release(url)
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def _process(url: str, name: str, turns: int) -> None:
+    database = Database(url)
+    for turn in range(turns):
+        with database.write() as session:
+            audit.record(session, Event.REFUSED, actor=name, now=NOON, turn=turn)
+    database.close()
+
+
+def test_eight_processes_write_at_once(database: Database, database_url: str) -> None:
+    spawn = multiprocessing.get_context("forkserver")
+    spawn.set_forkserver_preload(["app.store.database"])
+    processes = [spawn.Process(target=_process, args=(database_url, f"p{n}", 10)) for n in range(8)]
+    for one in processes:
+        one.start()
+    for one in processes:
+        one.join(60)
+    assert [one.exitcode for one in processes] == [0] * 8
+    with database.read() as session:
+        assert audit.verify(session) == [audit.Proof("house", 80)]
