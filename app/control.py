@@ -31,7 +31,7 @@ from app.domain.refusals import (
 from app.domain.words import Event, State
 from app.store import audit, services, stacks
 from app.store import windows as rows
-from app.store.tables import Key, Lease, Service, Window, stamp
+from app.store.tables import Lease, Window, stamp
 
 CLOCK = "clock"
 """The actor of what happens because a deadline has come."""
@@ -92,12 +92,10 @@ def open_window(
         return first, False
     spec, asked, ttl = _checked(session, ask)
     window = _new(spec, asked, ttl, reason=ask.reason, actor=actor, now=now)
+    if repeat and (first := _quicker(session, repeat, window, now)):
+        return first, False
     session.add(window)
     _hold(session, spec, window)
-    if repeat:
-        session.add(
-            Key(token=repeat.token, key=repeat.key, body=repeat.body, window_id=window.id, created_at=now)
-        )
     _say(session, window, Event.WINDOW_OPENING, actor, now, services=asked, ttl_sec=ttl, reason=ask.reason)
     return window, True
 
@@ -122,7 +120,7 @@ def _ttl(given: float | None, spec: StackSpec) -> float:
 
 def positive(ttl: Any) -> bool:
     """Is this a number of seconds that a clock can count?"""
-    return isinstance(ttl, int | float) and not isinstance(ttl, bool) and math.isfinite(ttl) and ttl > 0
+    return isinstance(ttl, int | float) and not isinstance(ttl, bool) and 0 < ttl < math.inf
 
 
 def _first(session: Session, repeat: Repeat, now: datetime) -> Window | None:
@@ -133,6 +131,12 @@ def _first(session: Session, repeat: Repeat, now: datetime) -> Window | None:
     if known.body != repeat.body:
         raise KeyReused(repeat.key, known.window_id)
     return rows.get(session, known.window_id)
+
+
+def _quicker(session: Session, repeat: Repeat, window: Window, now: datetime) -> Window | None:
+    """Take the key for this window, or find the window of whoever took it at the same moment."""
+    taken = rows.claim(session, repeat.token, repeat.key, body=repeat.body, window=window.id, now=now)
+    return None if taken else _first(session, repeat, now)
 
 
 def _new(
@@ -167,10 +171,9 @@ def _hold(session: Session, spec: StackSpec, window: Window) -> None:
     """
     held = sorted(lease.service for lease in window.leases)
     known = services.locked(session, spec.name)
-    for name in held:
-        if name not in known:
-            session.add(Service(stack=spec.name, name=name, role=spec.services[name].role))
-    session.flush()
+    services.ensure(
+        session, spec.name, {name: spec.services[name].role for name in held if name not in known}
+    )
     services.owe(session, spec.name, held)
 
 
@@ -186,14 +189,12 @@ def extend(session: Session, window_id: str, ttl: float, *, actor: str, now: dat
     # A row lock may have been waited for: a deadline that passed meanwhile has passed.
     if not windows.extendable(State(window.state), window.deadline, now):
         raise TimeIsUp(window.id, window.state, window.deadline)
-    began, before, deadline = (
-        window.opening_at or window.created_at,
-        window.deadline,
-        now + timedelta(seconds=ttl),
-    )
+    began, before = window.opening_at or window.created_at, window.deadline
     limit = stacks.chosen(session, window.stack).spec.max_ttl
-    if deadline > began + timedelta(seconds=limit):
-        raise TTLTooLong(ttl, limit, max(0.0, round((began - now).total_seconds() + limit, 3)))
+    # Compared as numbers: what is far too long is more than a date can hold.
+    if ttl > (longest := (began - now).total_seconds() + limit):
+        raise TTLTooLong(ttl, limit, max(0.0, round(longest, 3)))
+    deadline = now + timedelta(seconds=ttl)
     if deadline < before and actor != window.actor:
         raise WouldShorten(window.id, window.actor, (before - now).total_seconds())
     window.deadline, window.ttl_sec = deadline, (deadline - began).total_seconds()
@@ -224,6 +225,9 @@ def close(
     `force` kills what does not stop and lets the window go even if that fails, with
     its services still owing their off. Raises UnknownWindow.
     """
+    if force and (seen := rows.get(session, window_id)):
+        # Services are locked before windows, here as everywhere.
+        services.locked(session, seen.stack)
     window = _known(session, window_id)
     if window.state in windows.LIVE:
         advance(session, window, State.CLOSING, actor=actor, now=now, reason=reason or f"closed by {actor}")
@@ -231,8 +235,16 @@ def close(
         advance(session, window, State.CLOSED, actor=actor, now=now, reason=reason or f"closed by {actor}")
     if force and window.state == State.CLOSING and not window.forced:
         window.forced, window.close_reason = True, reason or f"forced by {actor}"
+        _hurry(session, window)
         _say(session, window, Event.WINDOW_CLOSING, actor, now, forced=True, reason=window.close_reason)
     return window
+
+
+def _hurry(session: Session, window: Window) -> None:
+    """Let the kill be tried at once, however often stopping has failed before."""
+    for lease in window.leases:
+        lease.killed = False
+    services.hurry(session, window.stack, [lease.service for lease in window.leases])
 
 
 def _known(session: Session, window_id: str) -> Window:
@@ -255,6 +267,7 @@ def refuse(
 ) -> None:
     """Put on record that somebody was turned down; the refused transaction itself left nothing behind."""
     known = stack if stack in stacks.names(session) else None
+    facts = {name: value for name, value in refusal.facts.items() if name != "stack"}
     audit.record(
         session,
         Event.REFUSED,
@@ -263,7 +276,7 @@ def refuse(
         stack=known,
         what=what,
         why=str(refusal),
-        **refusal.facts,
+        **facts,
     )
 
 

@@ -6,8 +6,8 @@ transaction as the news that changed it. `app.settle` draws the conclusions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -109,10 +109,19 @@ def call_finished(session: Session, call_id: int, outcome: Outcome, now: datetim
     if call is None or call.status != CallStatus.RUNNING:
         return
     call.status, call.returncode, call.elapsed_ms = outcome.status, outcome.returncode, outcome.elapsed_ms
-    call.stdout, call.stderr, call.finished_at = outcome.stdout[:OUTPUT], outcome.stderr[:OUTPUT], now
+    call.stdout, call.stderr, call.finished_at = _kept(outcome.stdout), _kept(outcome.stderr), now
     _conclude(session, call, now)
     facts = {"status": outcome.status, "returncode": outcome.returncode, "elapsed_ms": outcome.elapsed_ms}
     _say(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
+
+
+def _kept(said: str) -> str:
+    """The beginning of what was said, without the characters that no database keeps."""
+    return _storable(said[:OUTPUT])
+
+
+def _storable(said: str) -> str:
+    return said.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def call_lost(session: Session, call: Call, now: datetime) -> None:
@@ -131,8 +140,8 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
         _tried(_lease(session, call.window_id, call.service), CallStatus(call.status), now)
     elif call.action in {Action.STOP, Action.KILL}:
         _stopped(service, CallStatus(call.status), now)
-        if call.action == Action.KILL and (lease := _lease(session, call.window_id, call.service)):
-            lease.killed = True
+        if call.action == Action.KILL:
+            rows.attempted(session, call.stack, call.service)
 
 
 def _tried(lease: Lease | None, status: CallStatus, now: datetime) -> None:
@@ -171,28 +180,30 @@ def looked(
 
     An older look never overwrites a newer one. Returns the ids of windows that changed.
     """
-    known = services.locked(session, spec.name)
+    known = _rows(session, spec, seen)
     wanted = {lease.service for lease in rows.live_leases(session, [spec.name], now)}
     calling = services.calling(session, spec.name)
     for name, one in seen.items():
-        row = known.get(name) or _new_row(session, known, spec, name)
+        row = known[name]
         if row.observed_at is None or row.observed_at < at:
             _take_in(row, one, wanted=name in wanted, calling=calling.get(name), at=at, now=now)
     return settle(session, spec, known, now)
 
 
-def _new_row(session: Session, known: dict[str, Service], spec: StackSpec, name: str) -> Service:
-    row = Service(stack=spec.name, name=name, role=spec.services[name].role, power=Power.UNKNOWN, detail="")
-    row.owed = row.unsure = row.ready = row.alive = False
-    row.failures, row.fault = 0, ""
-    session.add(row)
-    known[name] = row
-    return row
+def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, Service]:
+    """Every service of the stack, locked; what is seen for the first time gets its row."""
+    known = services.locked(session, spec.name)
+    new = {name: spec.services[name].role for name in seen if name not in known}
+    if not new:
+        return known
+    services.ensure(session, spec.name, new)
+    return services.locked(session, spec.name)
 
 
 def _take_in(
     row: Service, one: Seen, *, wanted: bool, calling: Action | None, at: datetime, now: datetime
 ) -> None:
+    one = replace(one, detail=_storable(one.detail))
     shown = _shown(row, one, wanted=wanted, calling=calling)
     if (shown.power, shown.ready, shown.detail, shown.alive) != (row.power, row.ready, row.detail, row.alive):
         row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive

@@ -87,6 +87,7 @@ class TTLTooLong(Wrong):
     field = "ttl_sec"
 
     def __init__(self, given: float, limit: float, longest: float) -> None:
+        given = _at_most(given)
         super().__init__(
             f"ttl_sec {given:g} is over the limit: at most {longest:g} s now, max_ttl is {limit:g} s "
             "from the start of opening",
@@ -164,6 +165,11 @@ class WhichWindow(Conflict):
             else "you have no live window",
             allowed=live,
         )
+
+
+def _at_most(seconds: float) -> float:
+    """A whole number may be larger than any other kind of number can show."""
+    return min(seconds, 1e15)
 
 
 def _either(names: Iterable[str]) -> str:

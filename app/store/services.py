@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.domain.words import Action, CallStatus
-from app.store.tables import Call, Service
+from app.domain.words import Action, CallStatus, Role
+from app.store.tables import Call, Service, insert_if_new
 
 
 def of(session: Session, stack: str) -> dict[str, Service]:
@@ -20,6 +20,19 @@ def locked(session: Session, stack: str) -> dict[str, Service]:
     query = select(Service).where(Service.stack == stack).order_by(Service.name).with_for_update()
     rows = session.scalars(query, execution_options={"populate_existing": True})
     return {row.name: row for row in rows}
+
+
+def ensure(session: Session, stack: str, roles: Mapping[str, Role]) -> None:
+    """A row for each of these; where somebody else makes it at the same moment, theirs will do."""
+    new = [{"stack": stack, "name": name, "role": role} for name, role in sorted(roles.items())]
+    if new:
+        session.execute(insert_if_new(session, Service).values(new))
+
+
+def hurry(session: Session, stack: str, names: Collection[str]) -> None:
+    """What failed to stop is tried again now."""
+    those = update(Service).where(Service.stack == stack, Service.name.in_(names))
+    session.execute(those.values(retry_at=None))
 
 
 def owe(session: Session, stack: str, names: Collection[str]) -> None:

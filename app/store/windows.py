@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import leases
 from app.domain.words import State
-from app.store.tables import Call, Key, Lease, Window
+from app.store.tables import Call, Key, Lease, Window, insert_if_new
 
 _LIVE = (State.OPENING, State.OPEN)
 _MOVING = (State.OPENING, State.CLOSING)
@@ -140,6 +140,21 @@ def _on(node: str | None) -> list[ColumnElement[bool]]:
     return [] if node is None else [Window.node == node]
 
 
+def claim(session: Session, token: str, text: str, *, body: str, window: str, now: datetime) -> bool:
+    """Take a key for a window; False where another window has it, perhaps since a moment ago."""
+    key = {"token": token, "key": text, "body": body, "window_id": window, "created_at": now}
+    return bool(session.scalar(insert_if_new(session, Key).values(key).returning(Key.key)))
+
+
 def forget_keys(session: Session, before: datetime) -> None:
-    """Let go of idempotency keys that were made before then."""
-    session.execute(delete(Key).where(Key.created_at <= before))
+    """Let go of idempotency keys that were made before then, but for those somebody else is letting go of."""
+    old = select(Key.token, Key.key).where(Key.created_at <= before).with_for_update(skip_locked=True)
+    for token, text in session.execute(old).all():
+        session.execute(delete(Key).where(Key.token == token, Key.key == text))
+
+
+def attempted(session: Session, stack: str, service: str) -> None:
+    """A service was killed: every window that closes has had its attempt at it."""
+    closing = select(Window.id).where(Window.stack == stack, Window.state == State.CLOSING)
+    those = update(Lease).where(Lease.window_id.in_(closing), Lease.service == service)
+    session.execute(those.values(killed=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from app import control
 from app.domain.words import Power
 from tests.house import NOON, House, names
 
@@ -59,8 +60,6 @@ def test_a_dependency_is_held_by_each_window_that_needs_it(house: House) -> None
 def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(house: House) -> None:
     first = house.open("forge")
     with house.database.write() as session:
-        from app import control
-
         control.close(session, first, actor="ada", now=house.now)
     second, _new = house.ask("forge")
     house.work()

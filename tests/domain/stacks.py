@@ -14,7 +14,7 @@ def service(
     """A service that needs others to be healthy."""
     depends_on = dict.fromkeys((*needs, *optional), Condition.HEALTHY)
     plain = ServiceSpec(name, role, depends_on, frozenset(optional))
-    return ServiceSpec(**{**{field: getattr(plain, field) for field in ServiceSpec.__slots__}, **more})  # type: ignore[arg-type]
+    return ServiceSpec(**{**{field: getattr(plain, field) for field in ServiceSpec.__slots__}, **more})
 
 
 def stack(*services: ServiceSpec, **more: object) -> StackSpec:
