@@ -33,6 +33,9 @@ class Engine:
     def id(self) -> str:
         return str(self._client.info()["ID"])
 
+    def close(self) -> None:
+        self._client.close()
+
     def containers(self, project: str, services: Iterable[str] | None = None) -> list[Container]:
         """A project's containers, perhaps only those of some services."""
         only = None if services is None else set(services)

@@ -110,6 +110,8 @@ class Watch:
         try:
             self.mark_all()
             for event in self._station.engine.events():
+                if self._stopping.is_set():
+                    return
                 self._heard(event["Action"], event["Actor"])
         except engine.Away as error:
             log.warning("the engine's events broke off: %s", error)

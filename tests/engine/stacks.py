@@ -1,0 +1,282 @@
+"""A stack of real containers, and a worker without Celery that has it in hand.
+
+Every stack has a project name of its own, and takes its containers, networks and
+volumes along when it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+
+from app import control, settings
+from app.control import Ask
+from app.domain.words import Event, State
+from app.store import audit, services
+from app.store import windows as rows
+from app.store.database import Database
+from app.store.tables import Call, Entry, Lease, Service, Window
+from examples.vx11 import image
+from workers import compose, house
+from workers.engine import Engine
+from workers.identity import Identity
+from workers.station import Station
+from workers.watch import Watch
+
+Found = TypeVar("Found")
+Definition = dict[str, Any]
+
+_LEAVES = "signal.signal(signal.SIGTERM, lambda *_: os._exit(0))"
+_TOUCHED = ["CMD", "python3", "-I", "-S", "-c", "import os; os.stat('/tmp/well')"]
+
+
+def python(code: str, **more: Any) -> Definition:
+    """A service that runs a few lines of Python; it leaves on TERM at once unless the lines say otherwise."""
+    lines = f"import os, signal, sys, time\n{_LEAVES}\n{code}"
+    entrypoint = ["python3", "-I", "-S", "-c", lines.replace("$", "$$")]
+    found = {"image": image.NAME, "entrypoint": entrypoint, "command": [], "stop_grace_period": "2s"}
+    return found | more
+
+
+def running(**more: Any) -> Definition:
+    return python("signal.pause()", **more)
+
+
+def exits(code: int, *, saying: str = "", **more: Any) -> Definition:
+    return python(f"print({saying!r}, flush=True); sys.exit({code})", **more)
+
+
+def checked(well_after: float | None, **more: Any) -> Definition:
+    """A service with a healthcheck, which says healthy after so many seconds, or never."""
+    well = "" if well_after is None else f"time.sleep({well_after}); open('/tmp/well', 'w').close();"
+    check = {
+        "test": _TOUCHED,
+        "interval": "250ms",
+        "timeout": "2s",
+        "retries": 1000,
+        "start_period": "60s",
+    }
+    return python(f"{well} signal.pause()", **({"healthcheck": check} | more))
+
+
+def needs(**conditions: str) -> Definition:
+    """`needs(db="healthy")`: the depends_on of a service."""
+    words = {
+        "started": "service_started",
+        "healthy": "service_healthy",
+        "completed": "service_completed_successfully",
+    }
+    return {"depends_on": {name: {"condition": words[word]} for name, word in conditions.items()}}
+
+
+class Stack:
+    """One project on the engine, its power.toml and database, and at most one worker at a time."""
+
+    def __init__(self, directory: Path, database_url: str) -> None:
+        self.directory = directory
+        self.project = f"pw-test-{secrets.token_hex(4)}"
+        self.database_url = database_url
+        self.database = Database(database_url)
+        self.engine = Engine()
+        self._worker = ExitStack()
+        self._station: Station | None = None
+        self._watch: Watch | None = None
+
+    # What is written down.
+
+    @property
+    def file(self) -> Path:
+        return self.directory / "docker-compose.yml"
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "power.toml"
+
+    @property
+    def lock_dir(self) -> Path:
+        return self.directory / "data" / "locks"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "POWER_DATA_DIR": str(self.directory / "data"),
+            "POWER_DATABASE_URL": self.database_url,
+            "POWER_CONFIG": str(self.config),
+        }
+
+    def write(
+        self,
+        defined: Mapping[str, Definition],
+        *,
+        core: Sequence[str] = (),
+        allow: Sequence[str] | None = None,
+        tuned: Mapping[str, Mapping[str, Any]] | None = None,
+        **more: Any,
+    ) -> Stack:
+        """Write compose file and power.toml; everything that is not core is allowed unless said otherwise."""
+        self.define(defined)
+        listed = [name for name in defined if name not in core] if allow is None else allow
+        said = {"project": self.project, "core": list(core), "allow": list(listed), **more}
+        lines = ["[stacks.studio]", *(f"{key} = {json.dumps(value)}" for key, value in said.items())]
+        for service, values in (tuned or {}).items():
+            lines += [f"[stacks.studio.services.{service}]"]
+            lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        self.config.write_text("\n".join(lines) + "\n")
+        return self
+
+    def define(self, defined: Mapping[str, Definition]) -> None:
+        self.file.write_text(json.dumps({"services": defined}, indent=1))
+
+    # The worker.
+
+    def begin(self, *, events: bool = True) -> Stack:
+        """A worker begins: it reads the stack and watches it."""
+        me = Identity(self.lock_dir, "local")
+        self._worker.enter_context(me.living())
+        self._station = Station(self.database, self.engine, me, "local", self.lock_dir)
+        house.load(self._station, self.config, settings.read_power_toml(self.config))
+        self._watch = Watch(self._station)
+        if not events:
+            self._watch._events = lambda: None  # type: ignore[method-assign]
+        self._watch.beat(self.database.now())
+        self._watch.start()
+        return self
+
+    def end(self) -> None:
+        if self._watch:
+            self._watch.stop()
+        self._worker.close()
+        self._watch = self._station = None
+
+    @property
+    def station(self) -> Station:
+        assert self._station
+        return self._station
+
+    @property
+    def watch(self) -> Watch:
+        assert self._watch
+        return self._watch
+
+    # What people do.
+
+    def ask(self, *names: str, ttl: float = 600.0) -> str:
+        """A window whose nudge is lost."""
+        with self.database.write() as session:
+            window, _new = control.open_window(
+                session, Ask(names, "studio", ttl), actor="ada", now=self.database.now()
+            )
+            return window.id
+
+    def open(self, *names: str, ttl: float = 600.0) -> str:
+        window = self.ask(*names, ttl=ttl)
+        self.watch.open_soon(window)
+        return window
+
+    def let_go(self, window: str) -> None:
+        """Close a window whose nudge is lost."""
+        with self.database.write() as session:
+            control.close(session, window, actor="ada", now=self.database.now())
+
+    def close(self, window: str) -> None:
+        self.let_go(window)
+        self.watch.close_soon("studio")
+
+    def by_hand(self, *words: str) -> None:
+        """Somebody uses compose past the house."""
+        command = [*compose.program(), "-p", self.project, "-f", str(self.file), *words]
+        subprocess.run(command, check=True, capture_output=True)
+
+    # What is the case.
+
+    def window(self, window: str) -> Window:
+        with self.database.read() as session:
+            found = rows.get(session, window)
+            assert found
+            return found
+
+    def lease(self, window: str, service: str) -> Lease:
+        return next(one for one in self.window(window).leases if one.service == service)
+
+    def row(self, service: str) -> Service | None:
+        with self.database.read() as session:
+            return services.of(session, "studio").get(service)
+
+    def calls(self, service: str | None = None) -> list[Call]:
+        with self.database.read() as session:
+            found = list(session.scalars(select(Call).order_by(Call.id)))
+        return [call for call in found if service in {None, call.service}]
+
+    def entries(self, event: Event | None = None) -> list[Entry]:
+        with self.database.read() as session:
+            return [one for one in audit.entries(session, limit=5000) if event in {None, one.event}]
+
+    def ids(self, service: str) -> list[str]:
+        """The containers of a service that run, by the engine's ids."""
+        return [one.id for one in self.engine.containers(self.project, [service]) if one.alive]
+
+    def alive(self) -> set[str]:
+        """The services that run."""
+        return {one.service for one in self.engine.containers(self.project) if one.alive}
+
+    def settled(self, window: str, *states: State, within: float = 30.0) -> Window:
+        """The window, once it is in one of these states."""
+        until(lambda: self.window(window).state in states, f"{window} is {'/'.join(states)}", within, self)
+        return self.window(window)
+
+    def opened(self, window: str, *, within: float = 30.0) -> Window:
+        return self.settled(window, State.OPEN, within=within)
+
+    def closed(self, window: str, *, within: float = 30.0) -> Window:
+        return self.settled(window, State.CLOSED, within=within)
+
+    def story(self) -> str:
+        """What happened so far, for a test that waited in vain."""
+        told = [f"{one.at:%X.%f} {one.event} {one.service or ''} {one.facts[:200]}" for one in self.entries()]
+        return "\n".join(told)
+
+    def remove(self) -> None:
+        self.end()
+        for kind, remove in (
+            (["ps", "-a"], ["rm", "-f", "-v"]),
+            (["network", "ls"], ["network", "rm"]),
+            (["volume", "ls"], ["volume", "rm"]),
+        ):
+            label = f"label=com.docker.compose.project={self.project}"
+            found = docker(*kind, "-q", "--filter", label).split()
+            if found:
+                docker(*remove, *found)
+        self.engine.close()
+        self.database.close()
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True).stdout
+
+
+def until(found: Callable[[], Found], what: str, within: float = 10.0, stack: Stack | None = None) -> Found:
+    """Ask until the answer is true and return it; fail with what was waited for and what happened instead."""
+    end = time.monotonic() + within
+    while not (answer := found()):
+        if time.monotonic() >= end:
+            story = f"\n{stack.story()}" if stack else ""
+            raise AssertionError(f"waited {within:g} s in vain until {what}; last: {answer!r}{story}")
+        time.sleep(0.03)
+    return answer
+
+
+@contextmanager
+def standing(directory: Path, database_url: str) -> Iterator[Stack]:
+    found = Stack(directory, database_url)
+    try:
+        yield found
+    finally:
+        found.remove()
