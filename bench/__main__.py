@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 
 import docker
+import httpx
 
 from bench import contenders, figures, moments
 from bench.figures import Figure, Machine
@@ -17,12 +19,14 @@ from workers import compose
 
 def main() -> int:
     options = _options()
+    # Being asked to stop is a way out like any other: containers and processes go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     load, client = os.getloadavg()[0], engine()
     try:
         with built() as stage:
             found = _measured(stage, client, options)
-    except Failed as reason:
-        sys.stderr.write(f"bench: {reason}\n")
+    except (Failed, httpx.HTTPError) as reason:
+        sys.stderr.write(f"bench: {reason or repr(reason)}\n")
         return 1
     found["machine"] = _machine(client).facts(load)
     figures.write(found)
