@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Response
 
-from app.api import reading, replies, schemas, views
+from app.api import reading, replies, schemas
 from app.api import stacks as stack_views
 from app.api.auth import Caller
 from app.api.front import Front
 from app.api.routes import Answer, Routes
 from app.api.waiting import closed, outcome_known
-from app.api.windows import on_record, opened, show, shut
+from app.api.windows import on_record, opened, seen, show, shut
 from app.control import Ask
 from app.domain import modes
 from app.domain.refusals import WhichWindow
@@ -78,11 +78,10 @@ def legacy_status(front: Front, caller: Caller) -> Response:
         now = front.database.now()
         shown = stack_views.shown(session, stacks.every(session), now)
         live = [window for stack in shown for window in windows.moving_of(session, stack["name"])]
-        calls = windows.calls(session, [window.id for window in live])
         said = {
             "mode": modes.worst({Mode(stack["mode"]) for stack in shown}),
             "stacks": shown,
-            "windows": views.windows(live, calls, now),
+            "windows": seen(session, live, now),
             "timestamp": stamp(now),
         }
     return replies.json(said)

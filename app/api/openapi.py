@@ -40,9 +40,7 @@ def specification(routes: Iterable[Route]) -> dict[str, Any]:
     schemes, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(templated(route.path), {})[route.method.lower()] = _operation(
-            route, schemes
-        )
+        paths.setdefault(templated(route.path), {})[route.method.lower()] = _operation(route, schemes)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Power Windows", "version": "1", "description": _ABOUT},

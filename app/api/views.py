@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -83,12 +83,6 @@ def call(row: Call) -> dict[str, Any]:
         "argv": row.argv,
         "timestamp": stamp(row.finished_at or row.started_at),
     }
-
-
-def windows(
-    rows: Iterable[Window], calls: Mapping[str, Iterable[Call]], now: datetime
-) -> list[dict[str, Any]]:
-    return [window(row, calls.get(row.id, ()), now) for row in rows]
 
 
 def number(value: float) -> float:

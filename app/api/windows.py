@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from flask import Response, request
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from app import control
 from app.api import problems, reading, replies, schemas, views
@@ -20,11 +21,12 @@ from app.api.routes import KEY, PREFER, Answer, Routes
 from app.api.waiting import Done, closed, outcome_known
 from app.control import Ask, Repeat
 from app.domain.refusals import Refusal, UnknownWindow
-from app.domain.words import State
-from app.store import stacks
+from app.domain.windows import ENDED
+from app.domain.words import Action, Event, State
+from app.store import audit, stacks
 from app.store import windows as rows
 from app.store.database import Database
-from app.store.tables import Window
+from app.store.tables import Call, Window
 
 routes = Routes("windows", "/api/v1")
 
@@ -121,8 +123,7 @@ def list_windows(front: Front, caller: Caller, *, query: schemas.WindowsQuery) -
     with front.database.read() as session:
         found = rows.page(session, state=query.state, stack=query.stack, before=before, limit=query.limit + 1)
         page = found[: query.limit]
-        calls = rows.calls(session, [window.id for window in page])
-        items = views.windows(page, calls, front.database.now())
+        items = seen(session, page, front.database.now())
     more = len(found) > query.limit
     return replies.json(
         {"items": items, "next": reading.cursor(page[-1].created_at, page[-1].id) if more else None}
@@ -202,8 +203,24 @@ def show(database: Database, window: str) -> dict[str, Any]:
         row = rows.get(session, window)
         if row is None:
             raise UnknownWindow(window)
-        calls = rows.calls(session, [window])[window]
-        return views.window(row, calls, database.now())
+        return seen(session, [row], database.now())[0]
+
+
+def seen(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
+    """Windows as they are now, each with its calls."""
+    calls = rows.calls(session, [row.id for row in found])
+    return [views.window(row, calls[row.id], now, _once_ready(session, row, calls[row.id])) for row in found]
+
+
+def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str]:
+    """Of a window that has ended: what was ready under it. What still stands is seen without the trail."""
+    idle = {lease.service for lease in row.leases} - {
+        call.service for call in calls if call.action == Action.UP
+    }
+    if row.state not in ENDED or not idle:
+        return set()
+    trail = audit.entries(session, window=row.id, limit=schemas.LIMIT)
+    return {entry.service for entry in trail if entry.service and entry.event == Event.SERVICE_READY}
 
 
 def _possible(window: str) -> None:

@@ -39,7 +39,9 @@ class Served:
     house: House
     process: subprocess.Popen[bytes]
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], Any]:
+    def ask(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, dict[str, str], Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
         with closing(connection):
             said = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"} | headers
@@ -177,9 +179,7 @@ def test_who_comes_back_has_missed_nothing(served: Served) -> None:
 def test_a_wait_ends_with_the_outcome_and_not_with_its_time(served: Served) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(
-            served.ask, "POST", "/api/v1/windows", {"services": ["forge"]}, Prefer="wait=25"
-        )
+        asked = pool.submit(served.ask, "POST", "/api/v1/windows", {"services": ["forge"]}, Prefer="wait=25")
         until = time.monotonic() + _PATIENCE
         while not served.ask("GET", "/api/v1/windows")[2]["items"]:
             assert time.monotonic() < until

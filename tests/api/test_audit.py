@@ -1,0 +1,59 @@
+"""The trail over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.caller import Caller, lines
+from tests.api.test_windows import opened
+from tests.house import House
+
+LINES = {"Accept": "application/x-ndjson"}
+
+
+def test_the_trail_is_read_in_pages_oldest_first(api: Caller, house: House) -> None:
+    window = opened(api, "forge")["id"]
+    house.work()
+    house.close(window)
+    seen, after = [], None
+    while True:
+        query = {"limit": "3", "window": window} | ({"after": after} if after else {})
+        page = api.get("/audit", query_string=query).json
+        seen += [entry["event"] for entry in page["items"]]
+        after = page["next"]
+        if after is None:
+            break
+    assert seen == house.trail(window)
+    assert seen[0] == "window.opening"
+    assert seen[-1] == "window.closed"
+
+
+def test_the_trail_is_streamed_a_line_an_entry(api: Caller, house: House) -> None:
+    opened(api, "forge")
+    house.work()
+    every = lines(api.get("/audit", headers=LINES))
+    assert [one for one in every if one["stack"]] == [entry.as_json() for entry in house.entries()]
+    assert len(lines(api.get("/audit?limit=2", headers=LINES))) == 2
+    mine = lines(api.get("/audit?actor=ada", headers=LINES))
+    assert {entry["actor"] for entry in mine} == {"ada"}
+
+
+def test_the_cursor_may_be_called_as_in_other_lists_but_not_twice(api: Caller, house: House) -> None:
+    after = api.get("/audit?limit=1").json["next"]
+    by_either = [api.get("/audit", query_string={name: after}).json for name in ("after", "cursor")]
+    assert by_either[0] == by_either[1]
+    assert api.get("/audit", query_string={"after": after, "cursor": after}).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["after=x", "limit=0", "limit=501", "window=%00", "who=ada"])
+def test_a_question_that_cannot_be_meant_is_422(api: Caller, query: str) -> None:
+    assert api.get(f"/audit?{query}").status_code == 422
+
+
+def test_a_whole_trail_is_proved_whole(api: Caller, house: House) -> None:
+    opened(api, "forge")
+    house.work()
+    verdict = api.get("/audit/verify").json
+    assert verdict["ok"]
+    assert {chain["chain"] for chain in verdict["chains"]} == {"house", "studio"}
+    assert all(chain["first_bad"] is None for chain in verdict["chains"])
