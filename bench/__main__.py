@@ -16,37 +16,47 @@ from bench.figures import Figure, Machine
 from bench.stage import Failed, Stage, Standalone, built, engine, running
 from workers import compose
 
+Figures = dict[str, Figure]
+
 
 def main() -> int:
     options = _options()
     # Being asked to stop is a way out like any other: containers and processes go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     load, client = os.getloadavg()[0], engine()
+    found = {"machine": _machine(client).facts(load)}
     try:
-        with built() as stage:
-            found = _measured(stage, client, options)
+        with built() as stage, running(stage) as standalone:
+            _race(stage, standalone, client, options, found)
+            _lags(stage, standalone, client, options, found)
     except (Failed, httpx.HTTPError) as reason:
         sys.stderr.write(f"bench: {reason or repr(reason)}\n")
         return 1
-    found["machine"] = _machine(client).facts(load)
-    figures.write(found)
-    sys.stdout.write(figures.table(found) + "\n")
     if options.page:
         figures.PAGE.write_text(figures.page(found))
     return 0
 
 
-def _measured(stage: Stage, client: docker.APIClient, options: argparse.Namespace) -> dict[str, Figure]:
-    with running(stage) as standalone:
-        _say(f"racing, {options.rounds} rounds")
-        found = figures.ratios(contenders.race(stage, standalone, client, options.rounds))
-        return found | _lags(stage, standalone, client, options)
+def _race(
+    stage: Stage,
+    standalone: Standalone,
+    client: docker.APIClient,
+    options: argparse.Namespace,
+    found: Figures,
+) -> None:
+    _say(f"racing, {options.rounds} rounds")
+    found |= figures.ratios(contenders.race(stage, standalone, client, options.rounds))
+    found["dispatch_ms"] = figures.lags(moments.dispatch(standalone))
+    _tell(found)
 
 
 def _lags(
-    stage: Stage, standalone: Standalone, client: docker.APIClient, options: argparse.Namespace
-) -> dict[str, Figure]:
-    found: dict[str, Figure] = {"dispatch_ms": figures.lags(moments.dispatch(standalone))}
+    stage: Stage,
+    standalone: Standalone,
+    client: docker.APIClient,
+    options: argparse.Namespace,
+    found: Figures,
+) -> None:
     if options.windows:
         _say(f"{options.windows} deadlines, spread out")
         late = {"spread": figures.lags(moments.spread(standalone, options.windows))}
@@ -57,7 +67,14 @@ def _lags(
         _say(f"{options.ready} services getting healthy")
         lag = moments.ready_lag(standalone, client, stage.name, options.ready)
         found["ready_lag_ms"] = figures.lags(lag)
-    return found
+    _tell(found)
+
+
+def _tell(found: Figures) -> None:
+    """What is known so far, so that a run that is cut short has not been for nothing."""
+    figures.write(found)
+    sys.stdout.write(figures.table(found) + "\n\n")
+    sys.stdout.flush()
 
 
 def _options() -> argparse.Namespace:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import docker
 
-from bench.stage import PROBED, SERVICES, Json, Standalone
+from bench.stage import PROBED, SERVICES, Failed, Json, Standalone
 from workers.engine import PROJECT
 
 TTL = 3.0
@@ -62,13 +62,17 @@ def _lateness(standalone: Standalone, windows: list[str]) -> list[float]:
         if entry["event"] == "call.started" and entry["facts"]["action"] in {"stop", "kill"}:
             stops[entry["service"]].append(_at(entry["at"]))
     found = [standalone.until(window, "closed") for window in windows]
-    return [_late(stops, window) for window in found]
+    late = [one for window in found if (one := _late(stops, window)) is not None]
+    if not late:
+        raise Failed("none of the windows that ended had anything to stop")
+    return late
 
 
-def _late(stops: dict[str, list[float]], window: Json) -> float:
+def _late(stops: dict[str, list[float]], window: Json) -> float | None:
+    """None where the time was up before anything had started: there was no stop to be late with."""
     deadline = _at(window["deadline"])
-    first = min(at for service in window["services"] for at in stops[service] if at >= deadline)
-    return (first - deadline) * 1000
+    after = [at for service in window["services"] for at in stops[service] if at >= deadline]
+    return (min(after) - deadline) * 1000 if after and window["opened_at"] else None
 
 
 def dispatch(standalone: Standalone) -> list[float]:
