@@ -56,7 +56,7 @@ def exits(code: int, *, saying: str = "", **more: Any) -> Definition:
 
 def checked(well_after: float | None, **more: Any) -> Definition:
     """A service with a healthcheck, which says healthy after so many seconds, or never."""
-    well = "" if well_after is None else f"time.sleep({well_after}); open('/tmp/well', 'w').close();"
+    well = "" if well_after is None else f"time.sleep({well_after}); open('/tmp/well', 'w').close(); "
     check = {
         "test": _TOUCHED,
         "interval": "250ms",
@@ -64,7 +64,7 @@ def checked(well_after: float | None, **more: Any) -> Definition:
         "retries": 1000,
         "start_period": "60s",
     }
-    return python(f"{well} signal.pause()", **({"healthcheck": check} | more))
+    return python(f"{well}signal.pause()", **({"healthcheck": check} | more))
 
 
 def needs(**conditions: str) -> Definition:
