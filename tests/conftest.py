@@ -27,10 +27,8 @@ def database_url(request: pytest.FixtureRequest, databases: Databases) -> Iterat
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    found = Database(database_url)
-    yield found
-    found.close()
+def database(databases: Databases, database_url: str) -> Database:
+    return databases.way(database_url)
 
 
 @pytest.fixture

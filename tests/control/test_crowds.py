@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from app import control, observe
 from app.control import Ask
+from app.domain.refusals import TimeIsUp
 from app.domain.words import Power
 from app.observe import Seen
 from app.store.database import Database
@@ -43,7 +44,7 @@ def test_extending_and_expiring_on_the_stroke_agree(house: House, database_url: 
                 return bool(control.expire_due(session, deadline))
             try:
                 control.extend(session, window, 120, actor="ada", now=deadline - timedelta(milliseconds=1))
-            except control.TimeIsUp:
+            except TimeIsUp:
                 return False
             return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, text
@@ -19,7 +20,7 @@ from tests.together import together
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 
 
-def say(database: Database, *chains: str, at: datetime = NOON, **facts: object) -> None:
+def say(database: Database, *chains: str, at: datetime = NOON, **facts: Any) -> None:
     with database.write() as session:
         for chain in chains:
             stack = None if chain == audit.HOUSE else chain
