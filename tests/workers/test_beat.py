@@ -1,0 +1,121 @@
+"""Beat sleeps until the next deadline and sends the sweep on the stroke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+
+from app import control, observe
+from app.control import Ask
+from app.domain.plans import ServiceSpec, StackSpec
+from app.domain.words import Role
+from app.store.database import Database
+from app.store.tables import Window
+from tests.databases import Databases
+from workers.beat import SETTLED, DeadlineScheduler
+from workers.celery import app
+
+STUDIO = StackSpec("studio", "studio", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
+
+
+class Beat(DeadlineScheduler):
+    """Remembers what it would have sent."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.sent: list[str] = []
+        super().__init__(*args, **kwargs)
+
+    def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> None:
+        self.sent.append(entry.task)
+
+    @property
+    def producer(self) -> None:  # type: ignore[override]
+        return None
+
+    def strike(self) -> float:
+        """What comes of the deadlines alone, without the regular beat."""
+        self.sent.clear()
+        return self._stroke()
+
+
+@pytest.fixture
+def database(databases: Databases) -> Iterator[Database]:
+    found = Database(databases.migrated("sqlite"))
+    with found.write() as session:
+        observe.published(session, STUDIO, found.now())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def beat(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beat]:
+    monkeypatch.setenv("POWER_DATABASE_URL", str(database.url))
+    found = Beat(app, schedule_filename=str(tmp_path / "beat"), max_interval=1, lazy=False)
+    yield found
+    found.close()
+    found._database.close()
+
+
+def window(database: Database, ttl: float) -> str:
+    with database.write() as session:
+        return control.open_window(session, Ask(["forge"], ttl_sec=ttl), actor="ada", now=database.now())[
+            0
+        ].id
+
+
+def pass_by(database: Database, seconds: float) -> None:
+    """Move every deadline into the past, as time would."""
+    with database.write() as session:
+        session.execute(update(Window).values(deadline=database.now() - timedelta(seconds=seconds)))
+
+
+def test_without_a_window_it_looks_again_in_a_second(beat: Beat) -> None:
+    assert beat.strike() == 1.0
+    assert beat.sent == []
+
+
+def test_it_sleeps_until_the_next_deadline(beat: Beat, database: Database) -> None:
+    window(database, 600)
+    window(database, 60)
+
+    assert 50 < beat.strike() <= 60
+    assert beat.sent == []
+    assert beat.tick() <= 1.0
+
+
+def test_a_deadline_is_swept_for_once(beat: Beat, database: Database) -> None:
+    window(database, 60)
+    pass_by(database, 0.001)
+
+    assert (beat.strike(), beat.sent) == (SETTLED, ["power.sweep"])
+    assert (beat.strike(), beat.sent) == (SETTLED, [])
+
+
+def test_a_later_deadline_is_swept_for_again(beat: Beat, database: Database) -> None:
+    window(database, 60)
+    pass_by(database, 5)
+    beat.strike()
+    pass_by(database, 1)
+
+    beat.strike()
+
+    assert beat.sent == ["power.sweep"]
+
+
+def test_a_database_that_is_away_leaves_the_regular_beat(
+    beat: Beat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away() -> None:
+        raise OperationalError("SELECT", {}, OSError("away"))
+
+    monkeypatch.setattr(beat._database, "read", away)
+
+    assert 0 <= beat.tick() <= 1.0
+    assert "deadlines cannot be read" in caplog.text
+    assert {"sweep", "resync"} <= beat.schedule.keys()

@@ -1,0 +1,68 @@
+"""What the engine says, turned into values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from workers import engine
+
+INSPECTED: dict[str, Any] = {
+    "Id": "c0ffee",
+    "Created": "2030-05-01T11:59:58.123456789Z",
+    "RestartCount": 3,
+    "Image": "sha256:1234",
+    "Config": {
+        "Labels": {
+            "com.docker.compose.service": "forge",
+            "com.docker.compose.container-number": "2",
+            "com.docker.compose.config-hash": "abc",
+        }
+    },
+    "State": {
+        "Status": "running",
+        "ExitCode": 0,
+        "OOMKilled": False,
+        "Error": "",
+        "StartedAt": "2030-05-01T12:00:00.5Z",
+        "FinishedAt": "0001-01-01T00:00:00Z",
+        "Health": {"Status": "starting"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2030-05-01T12:00:00.123456789Z", datetime(2030, 5, 1, 12, 0, 0, 123456, UTC)),
+        ("2030-05-01T12:00:00.5Z", datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)),
+        ("2030-05-01T12:00:00Z", datetime(2030, 5, 1, 12, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", None),
+        ("", None),
+    ],
+)
+def test_the_engines_times_are_read_to_the_microsecond(text: str, expected: datetime | None) -> None:
+    assert engine.moment(text) == expected
+
+
+def test_a_container_is_described_by_its_state_and_labels() -> None:
+    found = engine.described(INSPECTED)
+
+    assert (found.id, found.service, found.number) == ("c0ffee", "forge", 2)
+    assert (found.state, found.health, found.restarts) == ("running", "starting", 3)
+    assert (found.image, found.config_hash) == ("sha256:1234", "abc")
+    assert found.started_at == datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)
+    assert found.finished_at is None
+
+
+@pytest.mark.parametrize("health", [None, {"Status": "none"}, {}])
+def test_no_healthcheck_has_several_spellings(health: dict[str, str] | None) -> None:
+    state = {**INSPECTED["State"], "Health": health}
+
+    assert engine.described({**INSPECTED, "State": state}).health == ""
+
+
+def test_a_container_without_labels_belongs_to_nobody() -> None:
+    assert engine.described({**INSPECTED, "Config": {"Labels": None}}).service == ""

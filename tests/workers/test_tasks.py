@@ -1,0 +1,104 @@
+"""The tasks' names, their terms of delivery, and messages that nobody should have sent."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+import celeryconfig
+from app import dispatch, observe
+from app.domain.plans import ServiceSpec, StackSpec
+from app.domain.words import Role
+from app.store.database import Database
+from app.store.tables import Call, Entry
+from tests.databases import Databases
+from workers import house, tasks
+from workers.celery import app
+from workers.engine import Engine
+from workers.identity import Identity
+from workers.stacks import READING, Served
+from workers.station import Station
+
+STUDIO = StackSpec("studio", "pw-nothing", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
+
+
+@pytest.fixture
+def station(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
+    found = Station(
+        Database(databases.migrated("sqlite")), Engine(), Identity(tmp_path, "local"), "local", tmp_path
+    )
+    found.stacks["studio"] = Served(STUDIO)
+    with found.database.write() as session:
+        observe.published(session, STUDIO, found.database.now())
+    monkeypatch.setattr(house._house, "station", found)
+    yield found
+    found.engine.close()
+    found.database.close()
+
+
+def test_every_name_that_is_sent_is_registered() -> None:
+    app.loader.import_default_modules()
+    sent = {*dispatch.NAMES, *(entry["task"] for entry in celeryconfig.beat_schedule.values())}
+
+    assert sent <= app.tasks.keys()
+
+
+@pytest.mark.parametrize("forged", ["", "no-such-window", "--help", "'; DROP TABLE windows; --", "../../etc"])
+def test_a_forged_message_powers_nothing(station: Station, forged: str) -> None:
+    tasks.open_window(forged)
+    tasks.close_window(forged)
+    tasks.resync(forged or "elsewhere")
+    tasks.sweep()
+
+    with station.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Call)) == 0
+        assert set(session.scalars(select(Entry.event))) == {"stack.loaded"}
+
+
+def test_only_json_is_read_or_written() -> None:
+    conf = app.conf
+    assert conf.accept_content == ["json"]
+    assert {conf.task_serializer, conf.result_serializer, conf.event_serializer} == {"json"}
+
+
+def test_a_worker_takes_one_message_a_thread_and_acknowledges_it_late() -> None:
+    """With more, half the messages waited for the visibility timeout after the broker had restarted."""
+    conf = app.conf
+    assert conf.worker_prefetch_multiplier == 1
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.task_ignore_result
+    assert conf.worker_pool == "threads"
+
+
+def test_no_task_outlasts_the_visibility_timeout() -> None:
+    """A task that did would be delivered again while it still runs."""
+    longest = max(ServiceSpec("forge").up_timeout, ServiceSpec("forge").stop_timeout, READING)
+
+    assert celeryconfig.broker_transport_options["visibility_timeout"] > 2 * longest
+
+
+def test_ticks_that_nobody_took_do_not_pile_up() -> None:
+    for entry in celeryconfig.beat_schedule.values():
+        assert entry["options"]["queue"] == "power"  # type: ignore[index]
+        assert entry["options"]["expires"]  # type: ignore[index]
+
+
+def test_a_half_open_connection_is_noticed() -> None:
+    terms = celeryconfig.broker_transport_options
+    assert terms["socket_timeout"] <= 10
+    assert terms["health_check_interval"] <= 5
+    assert terms["socket_keepalive"]
+
+
+def test_celery_is_the_one_that_survives_a_broker_that_drops() -> None:
+    """5.7.0 exits when the broker drops under a task in flight; raise the pin only past the smoke test."""
+    project = tomllib.loads((Path(celeryconfig.__file__).parent / "pyproject.toml").read_text())
+
+    assert {"celery[redis]==5.6.3", "kombu==5.7.0"} <= set(project["project"]["dependencies"])
+    assert (version("celery"), version("kombu")) == ("5.6.3", "5.7.0")
