@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
@@ -32,6 +33,18 @@ class Remembering(Dispatch):
         return "connection refused" if self.away else None
 
 
+class Answer(TestResponse):
+    """An answer whose JSON is taken as it comes, and whose media type is known."""
+
+    @property
+    def json(self) -> Any:
+        return self.get_json()
+
+    @property
+    def media(self) -> str:
+        return self.mimetype or ""
+
+
 @dataclass
 class Caller:
     """One token and one front. Paths are below `/api/v1` unless they begin elsewhere."""
@@ -41,28 +54,38 @@ class Caller:
     checked: set[tuple[str, str, int]] = field(default_factory=set)
     """What has been seen of the specification: path, method, status."""
 
-    def get(self, path: str, **rest: Any) -> TestResponse:
+    @classmethod
+    def of(cls, app: Flask, token: str) -> Caller:
+        return cls(FlaskClient(app, Answer), token)
+
+    def get(self, path: str, **rest: Any) -> Answer:
         return self.call("GET", path, **rest)
 
-    def post(self, path: str, body: Any = None, **rest: Any) -> TestResponse:
+    def post(self, path: str, body: Any = None, **rest: Any) -> Answer:
         return self.call("POST", path, body, **rest)
 
-    def patch(self, path: str, body: Any = None, **rest: Any) -> TestResponse:
+    def patch(self, path: str, body: Any = None, **rest: Any) -> Answer:
         return self.call("PATCH", path, body, **rest)
 
-    def call(self, method: str, path: str, body: Any = None, **rest: Any) -> TestResponse:
+    def call(self, method: str, path: str, body: Any = None, **rest: Any) -> Answer:
         headers = {"Authorization": f"Bearer {self.token}"} | rest.pop("headers", {})
         if body is not None:
             rest["json"] = body
-        answer = self.client.open(self.at(path), method=method, headers=headers, **rest)
+        answer = self.open(method, self.at(path), headers=headers, **rest)
         self._check(method, answer)
+        return answer
+
+    def open(self, method: str, path: str, **rest: Any) -> Answer:
+        """Just what is said: no token, no prefix, and nothing checked."""
+        answer = self.client.open(path, method=method, **rest)
+        assert isinstance(answer, Answer)
         return answer
 
     def at(self, path: str) -> str:
         elsewhere = ("/madre", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/api", "//")
         return path if path.startswith(elsewhere) else V1 + path
 
-    def _check(self, method: str, answer: TestResponse) -> None:
+    def _check(self, method: str, answer: Answer) -> None:
         """Is this an answer that the specification knows, in the shape it says?"""
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
         try:
@@ -77,12 +100,12 @@ class Caller:
         said = operation["responses"].get(str(answer.status_code))
         assert said, f"{method} {path} answers {answer.status_code}, which is not in the specification"
         self.checked.add((path, method, answer.status_code))
-        content = said["content"].get(answer.mimetype)
-        assert content, f"{method} {path} answers {answer.mimetype}, which is not in the specification"
-        if "json" in answer.mimetype and "ndjson" not in answer.mimetype and "$ref" in content["schema"]:
+        content = said["content"].get(answer.media)
+        assert content, f"{method} {path} answers {answer.media}, which is not in the specification"
+        if "json" in answer.media and "ndjson" not in answer.media and "$ref" in content["schema"]:
             model = getattr(schemas, content["schema"]["$ref"].rpartition("/")[2])
             model.model_validate_json(answer.data)
 
 
-def lines(answer: TestResponse) -> list[Any]:
+def lines(answer: Answer) -> list[Any]:
     return [json.loads(line) for line in answer.text.splitlines()]

@@ -47,11 +47,11 @@ def token(house: House) -> str:
 
 @pytest.fixture
 def api(app: Flask, token: str) -> Caller:
-    return Caller(app.test_client(), token)
+    return Caller.of(app, token)
 
 
 @pytest.fixture
 def grace(app: Flask, house: House) -> Caller:
     """Somebody else."""
     with house.database.write() as session:
-        return Caller(app.test_client(), tokens.create(session, "grace", house.now))
+        return Caller.of(app, tokens.create(session, "grace", house.now))

@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from app.api import application, auth
+from app.api.routes import Route
 from app.store.tables import Token
 from tests.api.caller import Caller
 from tests.house import House
@@ -15,9 +16,9 @@ OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
 
 
 @pytest.mark.parametrize("route", application.ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_route_takes_the_token(app: Flask, route: application.Route) -> None:
+def test_every_route_takes_the_token(app: Flask, route: Route) -> None:
     path = route.path.replace("<window>", "x").replace("<name>", "x")
-    stranger = Caller(app.test_client(), "pw_nobody")
+    stranger = Caller.of(app, "pw_nobody")
     answer = stranger.call(route.method, path)
     if path in OPEN_TO_ALL:
         assert answer.status_code == 200
@@ -28,17 +29,17 @@ def test_every_route_takes_the_token(app: Flask, route: application.Route) -> No
 
 def test_the_token_may_come_in_the_old_header(api: Caller, token: str) -> None:
     for headers in ({"X-VX11-Token": token}, {"X-VX11-Token": token, "Authorization": "Basic YTpi"}):
-        assert api.client.get("/api/v1/windows", headers=headers).status_code == 200
+        assert api.open("GET", "/api/v1/windows", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer caf\xe9", "Bearer a b"])
 def test_anything_else_is_a_stranger(api: Caller, header: str) -> None:
-    assert api.client.get("/api/v1/windows", headers={"Authorization": header}).status_code == 401
+    assert api.open("GET", "/api/v1/windows", headers={"Authorization": header}).status_code == 401
 
 
 def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, house: House) -> None:
     before = api.get("/audit").json
-    stranger = Caller(app.test_client(), "pw_nobody")
+    stranger = Caller.of(app, "pw_nobody")
     for _ in range(3):
         stranger.get("/windows")
     assert "power_unknown_tokens_total 3.0" in api.get("/metrics").text

@@ -54,7 +54,7 @@ def test_a_standalone_is_ready_once_its_own_worker_is_up(
     come_up(house)
     started = house.now + timedelta(seconds=1)
     settings = replace(settings, await_node="local", started_at=started)
-    api = Caller(create_app(settings, database, broker).test_client(), "")
+    api = Caller.of(create_app(settings, database, broker), "")
     assert api.get("/readyz").status_code == 503
 
     house.now = started
