@@ -24,10 +24,11 @@ def main() -> int:
     # Being asked to stop is a way out like any other: containers and processes go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     load, client = os.getloadavg()[0], engine()
-    found = {"machine": _machine(client).facts(load)}
+    found = figures.last() | {"machine": _machine(client).facts(load)}
     try:
         with built() as stage, running(stage) as standalone:
-            _race(stage, standalone, client, options, found)
+            if options.rounds:
+                _race(stage, standalone, client, options, found)
             _lags(stage, standalone, client, options, found)
     except (Failed, httpx.HTTPError) as reason:
         sys.stderr.write(f"bench: {reason or repr(reason)}\n")
@@ -79,7 +80,9 @@ def _tell(found: Figures) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds of the race that count (default 7)")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="rounds of the race that count (default 7; 0: none)"
+    )
     parser.add_argument(
         "--windows", type=int, default=200, help="deadlines of each kind (default 200; 0: none)"
     )

@@ -17,7 +17,7 @@ import docker
 from bench.stage import PROBED, SERVICES, Failed, Json, Standalone
 from workers.engine import PROJECT
 
-TTL = 3.0
+TTL = 6.0
 """Seconds that a window of the spread run lasts: enough to be up before its deadline."""
 GATHERING = 20.0
 """Seconds for which windows that end at the same moment are gathered, plus their share of the requests."""
@@ -72,7 +72,8 @@ def _late(stops: dict[str, list[float]], window: Json) -> float | None:
     """None where the time was up before anything had started: there was no stop to be late with."""
     deadline = _at(window["deadline"])
     after = [at for service in window["services"] for at in stops[service] if at >= deadline]
-    return (min(after) - deadline) * 1000 if after and window["opened_at"] else None
+    started = window["opened_at"] or any(call["action"] == "up" for call in window["results"])
+    return (min(after) - deadline) * 1000 if after and started else None
 
 
 def dispatch(standalone: Standalone) -> list[float]:
