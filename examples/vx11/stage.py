@@ -100,7 +100,7 @@ class Standalone:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=70)
 
-    def until_ready(self, within: float = 45) -> None:
+    def until_ready(self, within: float = 90) -> None:
         """Wait for /readyz to say 200, which it does once the worker serves its stacks."""
         answer = "no answer yet"
         for _ in _tries(within):
