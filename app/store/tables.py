@@ -98,6 +98,7 @@ class Window(Table):
     __table_args__ = (
         Index("windows_by_state", "state", "deadline"),
         Index("windows_newest", "created_at", "id"),
+        Index("windows_newest_by_state", "state", "created_at", "id"),
         Index("windows_of_stack", "stack", "created_at", "id"),
     )
 
