@@ -186,7 +186,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 @pytest.fixture
 def setup(celery_setup: CeleryTestSetup, stage: Stage) -> CeleryTestSetup:
     """Broker and worker, up and in each other's reach, with the stack read."""
-    until(stage.served, f"the worker serves {STACK}")
+    until(stage.served, f"the worker serves {STACK}", within=30)
     return celery_setup
 
 

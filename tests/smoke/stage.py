@@ -30,7 +30,7 @@ from tests.workers.deadline import until
 
 STACK = "foundry"
 NODE = "local"
-GRACE = 4
+GRACE = 6
 """Seconds for which `anvil` ignores being told to stop: time enough to kill something meanwhile."""
 
 _PYTHON = ["/usr/bin/python3", "-I", "-S"]
@@ -95,7 +95,7 @@ class Stage:
     def state(self, window: str) -> str:
         return str(self.window(window).state)
 
-    def reaches(self, window: str, state: str, *, within: float = 30.0) -> Window:
+    def reaches(self, window: str, state: str, *, within: float = 60.0) -> Window:
         """Wait until a window has come so far, and return it."""
         until(lambda: self.state(window) == state, f"the window is {state}", within=within)
         return self.window(window)
