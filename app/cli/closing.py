@@ -10,6 +10,7 @@ from app.cli.arguments import resolve, unfinished, unfinished_windows
 from app.cli.client import Client
 from app.cli.failures import Refused
 from app.cli.replies import Window
+from app.domain import durations
 from app.domain.words import State
 
 
@@ -50,7 +51,7 @@ def close(
         closing, refused = _ask(api, meant, force=force, reason=reason)
         if not no_wait:
             closing = _await(api, closing, silent=as_json)
-    _report(closing, as_json)
+    _report(closing, as_json, waited=not no_wait)
     if refused:
         raise Refused("\n".join(refused))
     ctx.exit(1 if not no_wait and any(not _well(window) for window in closing) else 0)
@@ -71,7 +72,7 @@ def _ask(
 
 def _await(api: Client, windows: list[Window], silent: bool) -> list[Window]:
     try:
-        return progress.watch(api, windows, follow.ended, silent=silent)
+        return progress.watch(api, windows, follow.ended, silent=silent, still=follow.STILL)
     except KeyboardInterrupt:
         screen.note("\nclosing goes on without you; see `power windows --state closing`")
         raise click.exceptions.Exit(1) from None
@@ -87,18 +88,18 @@ def _left_running(window: Window) -> list[str]:
     return [name for name, call in last.items() if view.went_wrong(call)]
 
 
-def _report(windows: list[Window], as_json: bool) -> None:
+def _report(windows: list[Window], as_json: bool, waited: bool) -> None:
     if as_json:
         for window in windows:
             screen.dump_line(window)
         return
     for window in windows:
-        screen.say(*_summary(window))
+        screen.say(*_summary(window, waited))
     if not windows:
         screen.note("no window to close")
 
 
-def _summary(window: Window) -> list[Text]:
+def _summary(window: Window, waited: bool) -> list[Text]:
     line = Text.assemble("window ", window["id"], "  ", view.state(window))
     if stopped := view.stopped(window):
         line.append(f"  stopped: {screen.harmless(', '.join(stopped))}")
@@ -106,10 +107,15 @@ def _summary(window: Window) -> list[Text]:
         line.append("  nothing to stop")
     failed = [call for call in window["results"] if call["service"] in _left_running(window)]
     last = {call["service"]: call for call in failed if call["action"] in view.ENDS}
-    return [line, *(row for call in last.values() for row in view.broken(call)), *_advice(window)]
+    return [line, *(row for call in last.values() for row in view.broken(call)), *_advice(window, waited)]
 
 
-def _advice(window: Window) -> list[Text]:
+def _advice(window: Window, waited: bool) -> list[Text]:
+    if waited and window["state"] != State.CLOSED and not window["stuck"]:
+        still = durations.show(follow.STILL)
+        return [
+            Text(f"  nothing has moved for {still}; is the worker of its node running? See `power doctor`")
+        ]
     if not window["stuck"]:
         return []
     return [

@@ -23,6 +23,8 @@ TOLD, UNTOLD = 5.0, 1.0
 # A standalone restarts a front that died within a few seconds.
 PATIENCE = 30.0
 _BREATH = 0.05
+# When nothing moves for so long on the way down, nobody is at work: a worker retries oftener than that.
+STILL = 600.0
 
 Over = Callable[[Window], bool]
 
@@ -88,19 +90,33 @@ class Hints:
                     self._hint.set()
 
 
-def windows(api: Client, first: Sequence[Window], over: Over) -> Iterator[list[Window]]:
-    """These windows, as they are now and whenever they may have changed, until all are over."""
+def windows(
+    api: Client, first: Sequence[Window], over: Over, *, still: float | None = None
+) -> Iterator[list[Window]]:
+    """These windows, as they are now and whenever they may have changed, until all are over.
+
+    `still`: or until nothing has changed for so many seconds.
+    """
     seen = {window["id"]: window for window in first}
     stacks = {window["stack"] for window in first}
     yield list(seen.values())
     if all(over(window) for window in seen.values()):
         return
     with Hints(api, lambda entry: entry.get("stack") in stacks) as hints:
+        moved = time.monotonic()
         while not all(over(window) for window in seen.values()):
+            if still is not None and time.monotonic() - moved > still:
+                return
             hints.wait()
             fresh = [_look(api, window["id"]) for window in seen.values() if not over(window)]
+            if any(_differ(window, seen[window["id"]]) for window in fresh):
+                moved = time.monotonic()
             seen |= {window["id"]: window for window in fresh}
             yield list(seen.values())
+
+
+def _differ(one: Window, other: Window) -> bool:
+    return {**one, "ttl_remaining_sec": 0} != {**other, "ttl_remaining_sec": 0}
 
 
 def _look(api: Client, identifier: str) -> Window:

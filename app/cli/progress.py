@@ -31,11 +31,18 @@ class Show(Protocol):
     def update(self, windows: Sequence[Window], /) -> None: ...
 
 
-def watch(api: Client, first: Sequence[Window], over: Over, *, silent: bool = False) -> list[Window]:
-    """Show these windows until all are over; return them as they then are."""
+def watch(
+    api: Client,
+    first: Sequence[Window],
+    over: Over,
+    *,
+    silent: bool = False,
+    still: float | None = None,
+) -> list[Window]:
+    """Show these windows until all are over or long `still`; return them as they then are."""
     now = list(first)
     with _show(silent) as show:
-        for now in follow.windows(api, first, over):
+        for now in follow.windows(api, first, over, still=still):
             show.update(now)
     return now
 

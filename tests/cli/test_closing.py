@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.cli import follow
 from tests.cli.conftest import Power
 from tests.cli.service import OFF, ON, Service, call, window
 
@@ -87,6 +88,18 @@ def test_a_service_that_does_not_stop_is_told_with_the_way_out(opened: Service, 
     assert "window 3f2a9c1d00  closing, stuck" in result.stdout
     assert "docker compose -p vx11 stop -- switch: no end within its time" in result.stdout
     assert "power close 3f2a9c1d00 --force" in result.stdout
+
+
+def test_a_window_at_which_nobody_works_is_not_waited_for_for_ever(
+    opened: Service, power: Power, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "STILL", 0.1)
+    opened.course("3f2a9c1d00")
+
+    result = power("close", "3f2a9c1d00")
+
+    assert result.exit_code == 1
+    assert "nothing has moved for 0s; is the worker of its node running?" in result.stdout
 
 
 def test_force_is_asked_for_and_a_kill_that_failed_is_no_success(opened: Service, power: Power) -> None:

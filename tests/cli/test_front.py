@@ -1,0 +1,174 @@
+"""The command against the real front and a house that does what a worker does: that both mean the same."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+from werkzeug.serving import make_server
+
+from app import settings
+from app.api import create_app
+from app.cli import main
+from app.dispatch import Dispatch
+from app.store import tokens
+from app.store.database import Database
+from tests.databases import Databases
+from tests.house import House
+
+
+class Hands(Dispatch):
+    """The nudge and the worker in one: what is said is done at once."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def opening(self, window: str, node: str) -> bool:
+        self._house.work()
+        return True
+
+    closing = opening
+
+
+@dataclass
+class Desk:
+    """A house, its front on a port, and the command pointed at it."""
+
+    house: House
+    environ: dict[str, str | None]
+
+    def power(self, *arguments: str) -> Result:
+        return CliRunner(env=self.environ).invoke(main, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture
+def desk(databases: Databases, tmp_path: Path) -> Iterator[Desk]:
+    database = Database(databases.migrated("sqlite"))
+    house = House(database, now=datetime.now(UTC))
+    with database.write() as session:
+        token = tokens.create(session, "ada", datetime.now(UTC))
+    environ = {"POWER_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    app = create_app(settings.load(environ), database, Hands(house))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield Desk(
+        house, {"POWER_URL": f"http://127.0.0.1:{server.server_port}", "POWER_TOKEN": token, **environ}
+    )
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    database.close()
+
+
+def test_a_window_from_opening_to_closing(desk: Desk) -> None:
+    opened = desk.power("open", "forge", "--ttl", "10m", "--reason", "a batch", "--json")
+    window = json.loads(opened.stdout)
+    assert (opened.exit_code, window["state"], window["status"]) == (0, "open", "ok")
+
+    assert f"{window['id']}  studio  open   " in desk.power("windows", "--state", "open").stdout
+    assert "a batch" in desk.power("show", window["id"][:6]).stdout
+    assert desk.power("extend", window["id"][:6], "--ttl", "20m").stdout.startswith(
+        f"window {window['id']} until"
+    )
+    assert "studio  OPEN" in desk.power("stacks").stdout
+
+    closed = desk.power("close", window["id"][:6])
+    assert closed.exit_code == 0
+    assert closed.stdout.endswith(f"window {window['id']}  closed  stopped: forge\n")
+    assert desk.house.running() == {"redis"}
+
+
+def test_part_of_it_failing_is_one_and_told(desk: Desk) -> None:
+    desk.house.will_crash.add("mill")
+
+    result = desk.power("open", "forge", "mill")
+
+    assert result.exit_code == 1
+    assert "partial: ready: forge; not ready: mill" in result.stdout
+
+
+def test_all_of_it_failing_is_one_and_told(desk: Desk) -> None:
+    desk.house.will_crash.add("mill")
+
+    result = desk.power("open", "mill")
+
+    assert result.exit_code == 1
+    assert "failed: nothing came up" in result.stdout
+    assert "mill" in result.stdout.partition("failed:")[2]
+
+
+def test_what_is_refused_is_told_with_what_is_meant(desk: Desk) -> None:
+    typed, core, long = (
+        desk.power("open", "forg"),
+        desk.power("open", "redis"),
+        desk.power("open", "mill", "--ttl", "9h"),
+    )
+
+    assert (typed.exit_code, core.exit_code, long.exit_code) == (4, 4, 4)
+    assert "did you mean 'forge' instead of 'forg'?" in typed.stderr
+    assert "redis" in core.stderr
+    assert "3600" in long.stderr
+
+
+def test_a_stack_that_is_not_there_is_told_with_those_that_are(desk: Desk) -> None:
+    assert "did you mean 'studio' instead of 'studoi'?" in desk.power("ps", "studoi").stderr
+    assert "did you mean 'studio' instead of 'studoi'?" in desk.power("open", "-s", "studoi", "forge").stderr
+
+
+def test_a_plan_has_its_waves(desk: Desk) -> None:
+    assert desk.power("open", "api", "--plan").stdout.splitlines() == [
+        "WAVE  STARTS",
+        "1     db",
+        "2     api",
+    ]
+
+
+def test_a_service_that_will_not_stop_is_one_and_told(desk: Desk) -> None:
+    desk.house.will_not_stop.add("forge")
+    window = json.loads(desk.power("open", "forge", "--json").stdout)["id"]
+    desk.power("close", window, "--no-wait")
+    for _ in range(20):
+        desk.house.tick(10)
+
+    result = desk.power("close", "--all")
+
+    assert result.exit_code == 1
+    assert "closing, stuck" in result.stdout
+    assert "--force" in result.stdout
+
+
+def test_the_trail_is_read_and_proved(desk: Desk) -> None:
+    window = json.loads(desk.power("open", "forge", "--json").stdout)["id"]
+
+    lines = desk.power("audit", "--window", window).stdout.splitlines()
+
+    assert lines[0].split()[1:5] == ["window.opening", "ada", "studio", window]
+    assert desk.power("audit", "verify").exit_code == 0
+
+
+def test_a_trail_that_was_tampered_with_is_named(desk: Desk) -> None:
+    desk.power("open", "forge")
+    with desk.house.database.write() as session:
+        for name in session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+            session.execute(text(f"DROP TRIGGER {name}"))
+        session.execute(text("UPDATE audit SET actor = 'eve' WHERE chain = 'studio' AND seq = 2"))
+
+    result = desk.power("audit", "verify")
+
+    assert result.exit_code == 1
+    assert "the trail of studio is broken: entry 2 is altered" in result.stderr
+
+
+def test_services_are_listed_with_their_holders(desk: Desk) -> None:
+    window = json.loads(desk.power("open", "forge", "--json").stdout)["id"]
+
+    row = next(line for line in desk.power("ps").stdout.splitlines() if " forge " in line)
+
+    assert row.split()[:5] == ["studio", "forge", "allowed", "on", "yes"]
+    assert window in row
