@@ -12,6 +12,7 @@ from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.readiness import Container, Verdict, judge
 from app.domain.words import Power, Role
 from app.observe import Seen
+from app.store import services
 from app.store import windows as rows
 from workers import engine
 from workers.station import Station
@@ -34,9 +35,10 @@ def look(station: Station, stack: str) -> datetime | None:
 
 
 def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, tuple[Seen, datetime | None]]:
-    watched = [service for service in spec.services.values() if service.role is not Role.NONE]
     with station.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
+        owing = {name for name, row in services.of(session, spec.name).items() if row.owed}
+    watched = _watched(spec, owing)
     try:
         containers = seen_containers(station, spec, (service.name for service in watched))
     except engine.Away as error:
@@ -47,6 +49,12 @@ def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, tupl
         service.name: _verdict(station, service, containers, wanted=service.name in wanted)
         for service in watched
     }
+
+
+def _watched(spec: StackSpec, owing: set[str]) -> list[ServiceSpec]:
+    """What is listed, and what is not any more but owes an off, or that would never be confirmed."""
+    listed = [one for one in spec.services.values() if one.role is not Role.NONE or one.name in owing]
+    return listed + [ServiceSpec(name) for name in sorted(owing - spec.services.keys())]
 
 
 def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) -> list[Container]:

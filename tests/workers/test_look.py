@@ -1,0 +1,71 @@
+"""A look takes in what is listed, and what owes an off though it is not listed any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.domain.plans import StackSpec
+from app.domain.readiness import Container
+from app.domain.words import Role
+from app.store import services
+from app.store.database import Database
+from tests.house import House
+from workers.look import look
+
+
+@dataclass
+class Engine:
+    """Shows what it is given, of the services it is asked for."""
+
+    shown: list[Container] = field(default_factory=list)
+
+    def containers(self, project: str, services: Iterable[str]) -> list[Container]:
+        asked = set(services)
+        return [one for one in self.shown if one.service in asked]
+
+    def log(self, container: str) -> str:
+        return ""
+
+
+def station(database: Database, spec: StackSpec, engine: Engine) -> Any:
+    return SimpleNamespace(
+        stacks={spec.name: SimpleNamespace(spec=spec)},
+        one_look=lambda _stack: nullcontext(),
+        database=database,
+        engine=engine,
+        restarts=SimpleNamespace(remember=lambda container: container),
+    )
+
+
+@pytest.mark.parametrize("gone", ["from the allowlist", "from the file"])
+def test_what_owes_an_off_is_looked_at_though_it_is_gone(database: Database, gone: str) -> None:
+    house = House(database, now=database.now() - timedelta(minutes=1))
+    house.open("forge")
+    left = {name: one for name, one in house.spec.services.items() if name != "forge"}
+    if gone == "from the allowlist":
+        left["forge"] = replace(house.spec.services["forge"], role=Role.NONE)
+    spec = replace(house.spec, services=left)
+    engine = Engine([house.containers["redis"], house.containers["forge"]])
+    worker = station(database, spec, engine)
+
+    look(worker, spec.name)
+    assert house.row("forge").alive
+
+    engine.shown.pop()
+    look(worker, spec.name)
+    assert not house.row("forge").alive
+
+
+def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database) -> None:
+    house = House(database, now=database.now() - timedelta(minutes=1))
+    house.run_by_hand("secret")
+    look(station(database, house.spec, Engine(list(house.containers.values()))), house.spec.name)
+    with database.read() as session:
+        assert "secret" not in services.of(session, house.spec.name)
