@@ -12,6 +12,7 @@ from app.api import audit, docs, events, legacy, ops, problems, reading, server,
 from app.api.auth import Door
 from app.api.front import Front
 from app.api.gauges import Gauges
+from app.api.memory import Memory
 from app.api.readiness import Broker, Readiness
 from app.api.routes import Route
 from app.api.seats import Seats
@@ -19,6 +20,7 @@ from app.api.tail import Tail
 from app.api.waiting import Waiting
 from app.dispatch import Dispatch
 from app.settings import Settings
+from app.store.changes import Changes
 from app.store.database import Database
 
 ROUTES: list[Route] = [
@@ -44,6 +46,7 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
         waiting=Waiting(database, tail, waits),
         streams=streams,
         gauges=gauges,
+        memory=Memory(Changes(database)),
         readiness=Readiness(settings, database, Broker(dispatch)),
     )
 

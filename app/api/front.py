@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.api.auth import Door
 from app.api.gauges import Gauges
+from app.api.memory import Memory
 from app.api.readiness import Readiness
 from app.api.seats import Seats
 from app.api.tail import Tail
@@ -25,6 +26,7 @@ class Front:
     waiting: Waiting
     streams: Seats
     gauges: Gauges
+    memory: Memory
     readiness: Readiness
 
     def nudged(self, sent: bool) -> None:

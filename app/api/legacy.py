@@ -88,7 +88,7 @@ def legacy_status(front: Front, caller: Caller) -> Response:
 
 
 def _said(front: Front, window: str) -> dict[str, Any]:
-    full = show(front.database, window)
+    full = show(front, window)
     kept = ("state", "created_at", "deadline", "ttl_remaining_sec", "status", "results")
     moment = stamp(front.database.now())
     return {"window_id": full["id"], **{name: full[name] for name in kept}, "timestamp": moment}

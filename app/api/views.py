@@ -28,7 +28,7 @@ def window(
         "opened_at": _stamp(row.opened_at),
         "deadline": stamp(row.deadline),
         "ttl_sec": number(row.ttl_sec),
-        "ttl_remaining_sec": remaining(row, now),
+        "ttl_remaining_sec": remaining(row.state, row.deadline, now),
         "closed_at": _stamp(row.closed_at),
         "close_reason": row.close_reason,
         "stuck": row.stuck,
@@ -40,11 +40,11 @@ def window(
     }
 
 
-def remaining(row: Window, now: datetime) -> float:
+def remaining(state: str, deadline: datetime, now: datetime) -> float:
     """Seconds until the deadline; none of a window that has ended, however early."""
-    if row.state not in _LIVE:
+    if state not in _LIVE:
         return 0
-    return number(max(0.0, round((row.deadline - now).total_seconds(), 3)))
+    return number(max(0.0, round((deadline - now).total_seconds(), 3)))
 
 
 def results(row: Window, calls: Iterable[Call], once_ready: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from app import control
 from app.api import problems, reading, replies, schemas, views
 from app.api.auth import Caller
 from app.api.front import Front
+from app.api.memory import Kept
 from app.api.routes import KEY, PREFER, Answer, Routes
 from app.api.waiting import Done, closed, outcome_known
 from app.control import Ask, Repeat
@@ -25,7 +26,6 @@ from app.domain.windows import ENDED
 from app.domain.words import Action, Event, State
 from app.store import audit, stacks
 from app.store import windows as rows
-from app.store.database import Database
 from app.store.tables import Call, Window
 
 routes = Routes("windows", "/api/v1")
@@ -61,7 +61,7 @@ def open_window(front: Front, caller: Caller, *, body: schemas.Open, query: sche
     window = opened(front, ask, caller, _repeat(body, caller))
     granted = waited(front, outcome_known, window.id)
     headers = {"Location": f"/api/v1/windows/{window.id}"} | granted
-    shown = show(front.database, window.id) if granted else views.window(window, (), front.database.now())
+    shown = show(front, window.id) if granted else views.window(window, (), front.database.now())
     return replies.json(shown, 202, headers)
 
 
@@ -136,7 +136,7 @@ def show_window(front: Front, caller: Caller, *, window: str) -> Response:
 
     Reading never renews it.
     """
-    return replies.json(show(front.database, window))
+    return replies.json(show(front, window))
 
 
 @routes.add(
@@ -151,7 +151,7 @@ def extend_window(front: Front, caller: Caller, *, window: str, body: schemas.Ex
     _possible(window)
     with on_record(front, caller, "extend"), front.database.write() as session:
         control.extend(session, window, body.ttl_sec, actor=caller.name, now=front.database.now())
-    return replies.json(show(front.database, window))
+    return replies.json(show(front, window))
 
 
 @routes.add(
@@ -168,9 +168,9 @@ def extend_window(front: Front, caller: Caller, *, window: str, body: schemas.Ex
 def close_window(front: Front, caller: Caller, *, window: str, body: schemas.Close) -> Response:
     """Close a window before its time; closing a closed one does nothing."""
     if shut(front, caller, window, reason=body.reason, force=body.force):
-        return replies.json(show(front.database, window))
+        return replies.json(show(front, window))
     granted = waited(front, closed, window)
-    return replies.json(show(front.database, window), 202, granted)
+    return replies.json(show(front, window), 202, granted)
 
 
 def shut(
@@ -196,14 +196,19 @@ def waited(front: Front, done: Done, window: str) -> dict[str, str]:
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 
-def show(database: Database, window: str) -> dict[str, Any]:
+def show(front: Front, window: str) -> dict[str, Any]:
     """One window as it is now; raises UnknownWindow."""
     _possible(window)
-    with database.read() as session:
-        row = rows.get(session, window)
-        if row is None:
-            raise UnknownWindow(window)
-        return seen(session, [row], database.now())[0]
+
+    def read() -> Kept:
+        with front.database.read() as session:
+            row = rows.get(session, window)
+            if row is None:
+                raise UnknownWindow(window)
+            shown = seen(session, [row], front.database.now())[0]
+            return Kept(shown, State(row.state), row.deadline)
+
+    return front.memory.window(window, read).at(front.database.now())
 
 
 def seen(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:

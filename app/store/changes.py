@@ -1,4 +1,4 @@
-"""Has anything been committed since I last looked? Answered in microseconds, so that what was read may be kept.
+"""Has anything been committed since I last looked? Told in microseconds, so that what was read may be kept.
 
 SQLite counts the commits of other connections; PostgreSQL's snapshot names every
 transaction that is not visible yet. Either says the same twice only while nothing
@@ -7,10 +7,11 @@ has changed in between.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from app.store.database import Database
 
@@ -23,7 +24,7 @@ class Changes:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._own: Any = None
+        self._own: sqlite3.Connection | None = None
 
     def version(self) -> str:
         """Another text whenever anything at all has been committed. Raises what the store raises."""
@@ -32,16 +33,9 @@ class Changes:
                 return str(connection.execute(_SNAPSHOT).scalar_one())
         with self._lock:
             # A connection that never writes: SQLite counts only what others commit.
-            self._own = self._own or self._connected()
-            return str(self._own.execute("PRAGMA data_version").fetchone()[0])
-
-    def _connected(self) -> Any:
-        connection = self._database.engine.raw_connection()
-        connection.detach()
-        return connection.driver_connection
-
-    def close(self) -> None:
-        with self._lock:
-            if self._own is not None:
-                self._own.close()
-                self._own = None
+            if self._own is None:
+                self._own = sqlite3.connect(self._database.url.database or "", check_same_thread=False)
+            try:
+                return str(self._own.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
+                raise OperationalError("PRAGMA data_version", None, error) from error

@@ -1,0 +1,54 @@
+"""What was read of a window, kept for as long as nothing at all has been committed.
+
+Reading the same window over and over then costs a look at the database's version
+rather than three queries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.api import views
+from app.domain.words import State
+from app.store.changes import Changes
+
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A window's answer, and what its time left is counted from."""
+
+    view: dict[str, Any]
+    state: State
+    deadline: datetime
+
+    def at(self, now: datetime) -> dict[str, Any]:
+        return {**self.view, "ttl_remaining_sec": views.remaining(self.state, self.deadline, now)}
+
+
+class Memory:
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._lock = threading.Lock()
+        self._version = ""
+        self._kept: dict[str, Kept] = {}
+
+    def window(self, window: str, read: Callable[[], Kept]) -> Kept:
+        """The window as it is now, read anew only where something has changed."""
+        # Asked before reading: what is read may be newer than its version, never older.
+        version = self._changes.version()
+        with self._lock:
+            kept = self._kept.get(window) if version == self._version else None
+        return kept or self._keep(version, window, read())
+
+    def _keep(self, version: str, window: str, fresh: Kept) -> Kept:
+        with self._lock:
+            if version != self._version or len(self._kept) >= _MOST:
+                self._version, self._kept = version, {}
+            self._kept[window] = fresh
+        return fresh
