@@ -19,9 +19,13 @@ class Failure(click.ClickException):
     exit_code = 1
 
     def show(self, file: IO[Any] | None = None) -> None:
-        out = file or sys.stderr
-        lines = f"power: {self.format_message()}".splitlines()
-        click.echo("\n".join(_wrapped(lines) if out.isatty() else lines), file=out)
+        tell(f"power: {self.format_message()}", file or sys.stderr)
+
+
+def tell(message: str, out: IO[Any]) -> None:
+    """Say something beside the output; on a terminal broken between words where it ends."""
+    lines = message.splitlines()
+    click.echo("\n".join(_wrapped(lines) if out.isatty() else lines), file=out)
 
 
 def _wrapped(lines: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ from app.cli import follow, screen, view
 from app.cli.client import Client
 from app.cli.follow import Over
 from app.cli.replies import Window
-from app.domain.words import State
+from app.domain.words import Power, State
 
 # Pictures a second: often enough for a countdown to look alive, seldom enough to cost nothing.
 RATE = 4
@@ -123,7 +123,7 @@ class Lines:
         for window in windows:
             self._tell(window, "window", f"{window['id']}  {view.state(window).plain}")
             for name, one in view.health(window).items():
-                ready = "ready" if one["ready"] else "not-ready"
+                ready = "ready" if one["ready"] else "-" if one["power"] == Power.OFF else "not-ready"
                 said = f"{name}  {one['power']}  {ready}  {view.first_line(one['detail'])}"
                 self._tell(window, name, said if len(windows) == 1 else f"{window['id']}  {said}")
 

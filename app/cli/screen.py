@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.text import Text
 
+from app.cli.failures import tell
 from app.domain import durations
 
 GAP = 2
@@ -51,7 +52,7 @@ def say(*lines: str | Text) -> None:
 
 def note(line: str) -> None:
     """Something for the person alone, out of the way of what is piped on."""
-    click.echo(line, err=True)
+    tell(line, sys.stderr)
 
 
 def dump(reply: Any) -> None:
