@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +17,7 @@ from app.store.database import Database
 from app.store.tables import Node, stamp
 from tests.databases import Databases
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2030, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -95,22 +98,8 @@ def test_sqlite_loses_nothing_that_was_accepted(databases: Databases) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
-def _process(url: str, name: str, turns: int) -> None:
-    database = Database(url)
-    for turn in range(turns):
-        with database.write() as session:
-            audit.record(session, Event.REFUSED, actor=name, now=NOON, turn=turn)
-    database.close()
-
-
 def test_eight_processes_write_at_once(database: Database, database_url: str) -> None:
-    spawn = multiprocessing.get_context("forkserver")
-    spawn.set_forkserver_preload(["app.store.database"])
-    processes = [spawn.Process(target=_process, args=(database_url, f"p{n}", 10)) for n in range(8)]
-    for one in processes:
-        one.start()
-    for one in processes:
-        one.join(60)
-    assert [one.exitcode for one in processes] == [0] * 8
+    writers = [sys.executable, "-m", "tests.store.writers", database_url, "8", "10"]
+    assert subprocess.run(writers, cwd=ROOT, timeout=60, check=False).returncode == 0
     with database.read() as session:
         assert audit.verify(session) == [audit.Proof("house", 80)]
