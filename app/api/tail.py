@@ -57,6 +57,7 @@ class Tail:
         self._place: dict[str, int] = {}
         self._listeners = 0
         self._running = False
+        self._thread: threading.Thread | None = None
 
     @contextmanager
     def listen(self) -> Iterator[Listener]:
@@ -74,8 +75,14 @@ class Tail:
                 # Asked here rather than in the thread, so that nothing falls between.
                 self._place = self.heads()
                 self._running = True
-                threading.Thread(target=self._run, name="tail", daemon=True).start()
+                self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
+                self._thread.start()
             self._listeners += 1
+
+    def rest(self) -> None:
+        """Return when the database is not being read for listeners that have left."""
+        if self._thread:
+            self._thread.join()
 
     def heads(self) -> dict[str, int]:
         with self._database.read() as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,10 @@ def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, broker: Remembering, house: House) -> Flask:
-    return create_app(settings, database, broker)
+def app(settings: Settings, database: Database, broker: Remembering, house: House) -> Iterator[Flask]:
+    found = create_app(settings, database, broker)
+    yield found
+    found.extensions["power-windows"].tail.rest()
 
 
 @pytest.fixture

@@ -145,3 +145,4 @@ def test_who_falls_behind_reads_for_itself(
     expected = house.trail()[before:]
     assert [next(words) for _ in expected] == expected
     answer.close()
+    tail.rest()
