@@ -36,9 +36,13 @@ def main() -> int:
     """Play it all, and leave the machine as it was found."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tell = Narrator()
-    folder = Path(tempfile.mkdtemp(prefix="power-demo-"))
     try:
         refuse_company()
+    except stage.NotAsPromised as reason:
+        tell.bad(str(reason))
+        return 1
+    folder = Path(tempfile.mkdtemp(prefix="power-demo-"))
+    try:
         with stage.swept():
             play(tell, folder / "data")
     except (stage.NotAsPromised, image.CannotBuild, httpx.HTTPError) as reason:
