@@ -26,7 +26,7 @@ from tests.databases import Databases
 from tests.house import House
 
 LISTENERS = 500
-PROMPT = 2.0
+PROMPT = 10.0
 _PATIENCE = 30.0
 
 
