@@ -22,9 +22,6 @@ from tests.standalone.waiting import until
 CHILDREN = {"broker", "web", "worker", "beat"}
 
 
-OWN = ("broker", "web", "worker", "beat")
-
-
 class Standalone:
     """A standalone on a directory, started as often as a test likes."""
 
@@ -182,11 +179,11 @@ def test_a_second_one_on_the_same_directory_is_refused(house: Standalone) -> Non
 def test_killed_itself_its_children_carry_on_and_a_successor_replaces_them(standalone: Standalone) -> None:
     standalone.start()
     # Those it started itself: whoever of them starts something for a moment is not the question here.
-    before = {child for name in OWN if (child := standalone.child(name))}
+    before = {child for name in CHILDREN if (child := standalone.child(name))}
     standalone.stop(signal.SIGKILL)
 
     assert standalone.works()
-    assert len(before) == len(OWN)
+    assert len(before) == len(CHILDREN)
     assert {process for process in before if processes.alive(process)} == before
 
     standalone.start()
