@@ -21,6 +21,7 @@ from app.domain.plans import StackSpec
 from app.domain.refusals import (
     BadTTL,
     KeyReused,
+    NodeAway,
     Refusal,
     StackRejected,
     TimeIsUp,
@@ -28,16 +29,18 @@ from app.domain.refusals import (
     UnknownWindow,
     WouldShorten,
 )
-from app.domain.words import Event, State
-from app.store import audit, services, stacks
+from app.domain.words import Event, State, Status
+from app.store import audit, services, stacks, workers
 from app.store import windows as rows
-from app.store.tables import Lease, Window, stamp
+from app.store.tables import Lease, Stack, Window, stamp
 
 CLOCK = "clock"
 """The actor of what happens because a deadline has come."""
 HOUSE = "power-windows"
 """The actor of what the product does by itself."""
 KEYS_LAST = timedelta(hours=24)
+NODE = "node"
+"""What a window waits for whose stack is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Plan:
 
 def plan(session: Session, ask: Ask) -> Plan:
     """What an `open_window` with the same words would do; changes nothing, refuses the same."""
-    spec, asked, ttl = _checked(session, ask)
+    stack, asked, ttl = _checked(session, ask)
+    spec = stack.spec
     seen = services.of(session, spec.name)
     needed = plans.closure(spec, asked)
     running = {name for name in needed if name in seen and seen[name].alive}
@@ -81,32 +85,50 @@ def plan(session: Session, ask: Ask) -> Plan:
 
 
 def open_window(
-    session: Session, ask: Ask, *, actor: str, now: datetime, repeat: Repeat | None = None
+    session: Session,
+    ask: Ask,
+    *,
+    actor: str,
+    now: datetime,
+    repeat: Repeat | None = None,
+    wait_for_node: bool = True,
 ) -> tuple[Window, bool]:
     """Open a window, or find the one this key stands for; the second value says that it is new.
 
+    Where the stack's node is away, the window waits for it, or `wait_for_node` says no.
     Raises UnknownStack, StackNeeded, StackRejected, NothingAsked, UnknownServices,
-    NotAllowed, BadTTL, TTLTooLong or KeyReused.
+    NotAllowed, BadTTL, TTLTooLong, KeyReused or NodeAway.
     """
     if repeat and (first := _first(session, repeat, now)):
         return first, False
-    spec, asked, ttl = _checked(session, ask)
-    window = _new(spec, asked, ttl, reason=ask.reason, actor=actor, now=now)
+    stack, asked, ttl = _checked(session, ask)
+    away = workers.is_away(session, stack, now)
+    if away and not wait_for_node:
+        raise NodeAway(stack.name, stack.node, away)
+    window = _new(stack.spec, asked, ttl, reason=ask.reason, actor=actor, now=now)
     if repeat and (first := _quicker(session, repeat, window, now)):
         return first, False
     session.add(window)
-    _hold(session, spec, window)
-    _say(session, window, Event.WINDOW_OPENING, actor, now, services=asked, ttl_sec=ttl, reason=ask.reason)
+    said = {"services": asked, "ttl_sec": ttl, "reason": ask.reason}
+    if away:
+        window.state, window.opening_at, window.waiting_for = State.WAITING, None, NODE
+        for lease in window.leases:
+            lease.detail = f"waits for node {stack.node}, not heard of since {stamp(away)}"
+        said |= {"waiting_for": NODE, "node": stack.node, "away_since": stamp(away)}
+        _say(session, window, Event.WINDOW_WAITING, actor, now, **said)
+    else:
+        _hold(session, stack.spec, window)
+        _say(session, window, Event.WINDOW_OPENING, actor, now, **said)
     return window, True
 
 
-def _checked(session: Session, ask: Ask) -> tuple[StackSpec, list[str], float]:
+def _checked(session: Session, ask: Ask) -> tuple[Stack, list[str], float]:
     stack = stacks.chosen(session, ask.stack)
     if stack.faults:
         raise StackRejected(stack.name, stack.faults)
     spec = stack.spec
     asked = plans.check_asked(spec, ask.services)
-    return spec, asked, _ttl(ask.ttl_sec, spec)
+    return stack, asked, _ttl(ask.ttl_sec, spec)
 
 
 def _ttl(given: float | None, spec: StackSpec) -> float:
@@ -142,12 +164,6 @@ def _quicker(session: Session, repeat: Repeat, window: Window, now: datetime) ->
 def _new(
     spec: StackSpec, asked: list[str], ttl: float, *, reason: str | None, actor: str, now: datetime
 ) -> Window:
-    waves = plans.waves(spec, plans.closure(spec, asked))
-    leases = [
-        Lease(service=name, stack=spec.name, wave=number, asked=name in asked)
-        for number, wave in enumerate(waves)
-        for name in wave
-    ]
     return Window(
         id=secrets.token_hex(8),
         stack=spec.name,
@@ -160,8 +176,17 @@ def _new(
         created_at=now,
         opening_at=now,
         deadline=now + timedelta(seconds=ttl),
-        leases=leases,
+        leases=_leases(spec, asked),
     )
+
+
+def _leases(spec: StackSpec, asked: list[str]) -> list[Lease]:
+    waves = plans.waves(spec, plans.closure(spec, asked))
+    return [
+        Lease(service=name, stack=spec.name, wave=number, asked=name in asked)
+        for number, wave in enumerate(waves)
+        for name in wave
+    ]
 
 
 def _hold(session: Session, spec: StackSpec, window: Window) -> None:
@@ -189,7 +214,9 @@ def extend(session: Session, window_id: str, ttl: float, *, actor: str, now: dat
     # A row lock may have been waited for: a deadline that passed meanwhile has passed.
     if not windows.extendable(State(window.state), window.deadline, now):
         raise TimeIsUp(window.id, window.state, window.deadline)
-    began, before = window.opening_at or window.created_at, window.deadline
+    # One that waits has not begun: what it is given counts from when it will.
+    began = now if window.state == State.WAITING else window.opening_at or window.created_at
+    before = window.deadline
     limit = stacks.chosen(session, window.stack).spec.max_ttl
     # Compared as numbers: what is far too long is more than a date can hold.
     if ttl > (longest := (began - now).total_seconds() + limit):
@@ -229,15 +256,46 @@ def close(
         # Services are locked before windows, here as everywhere.
         services.locked(session, seen.stack)
     window = _known(session, window_id)
-    if window.state in windows.LIVE:
-        advance(session, window, State.CLOSING, actor=actor, now=now, reason=reason or f"closed by {actor}")
-    elif window.state == State.WAITING:
+    if window.state == State.WAITING:
         advance(session, window, State.CLOSED, actor=actor, now=now, reason=reason or f"closed by {actor}")
-    if force and window.state == State.CLOSING and not window.forced:
-        window.forced, window.close_reason = True, reason or f"forced by {actor}"
-        _hurry(session, window)
-        _say(session, window, Event.WINDOW_CLOSING, actor, now, forced=True, reason=window.close_reason)
+    elif force and window.state in _FORCEABLE and not window.forced:
+        _force(session, window, actor, now, _forced(actor, reason))
+    elif window.state in windows.LIVE:
+        advance(session, window, State.CLOSING, actor=actor, now=now, reason=reason or f"closed by {actor}")
+    if window.state == State.CLOSING and window.forced:
+        _let_go(session, window, actor, now)
     return window
+
+
+_FORCEABLE = windows.LIVE | {State.CLOSING}
+
+
+def _forced(actor: str, reason: str | None) -> str:
+    return f"forced by {actor}: {reason}" if reason else f"forced by {actor}"
+
+
+def _force(session: Session, window: Window, actor: str, now: datetime, reason: str) -> None:
+    """From here on it is killed; on record as one entry, which names the person."""
+    window.forced = True
+    _hurry(session, window)
+    if window.state in windows.LIVE:
+        advance(session, window, State.CLOSING, actor=actor, now=now, reason=reason)
+    else:
+        # That it is closing is on record already; this says who would not wait, and why.
+        window.close_reason = reason
+        _say(session, window, Event.WINDOW_CLOSING, actor, now, reason=reason, forced=True)
+
+
+def _let_go(session: Session, window: Window, actor: str, now: datetime) -> None:
+    """A forced close waits for nobody who is away; what was held is stopped when its worker is back."""
+    stack = stacks.named(session, window.stack)
+    if stack is None or not workers.is_away(session, stack, now):
+        return
+    held = [lease.service for lease in window.leases]
+    owing = sorted(name for name, row in services.of(session, window.stack).items() if row.owed)
+    left = ", ".join(name for name in owing if name in held) or "nothing"
+    why = f"{window.close_reason}, with node {window.node} away; still owing an off: {left}"
+    advance(session, window, State.CLOSED, actor=actor, now=now, reason=why)
 
 
 def _hurry(session: Session, window: Window) -> None:
@@ -259,7 +317,47 @@ def expire_due(session: Session, now: datetime, node: str | None = None) -> list
     found = rows.due(session, now, node)
     for window in found:
         advance(session, window, State.CLOSING, actor=CLOCK, now=now, reason="its time was up")
+    give_up_waiting(session, now)
     return found
+
+
+def give_up_waiting(session: Session, now: datetime) -> None:
+    """Close what waited in vain for its node all its time, and what is forced on a node that is away."""
+    for window in rows.waited_in_vain(session, now):
+        _give_up(session, window, f"waited in vain for node {window.node}, which is away", now)
+    for window in rows.forced(session):
+        _let_go(session, window, HOUSE, now)
+
+
+def admit(session: Session, window_id: str, now: datetime) -> Window | None:
+    """Begin a window whose node is back, by what its stack is now; None where it waits no longer.
+
+    Its time counts from here. What may not be opened any more closes with the reason.
+    """
+    seen = rows.get(session, window_id)
+    if seen is None:
+        return None
+    # Services are locked before windows, here as everywhere.
+    services.locked(session, seen.stack)
+    window = rows.locked(session, window_id)
+    if window is None or window.state != State.WAITING or window.deadline <= now:
+        return None
+    try:
+        stack, asked, ttl = _checked(session, Ask(window.services, window.stack, window.ttl_sec))
+    except Refusal as refusal:
+        _give_up(session, window, str(refusal), now)
+        return None
+    rows.hold_instead(session, window, _leases(stack.spec, asked))
+    window.node = stack.node
+    window.opening_at, window.deadline, window.waiting_for = now, now + timedelta(seconds=ttl), None
+    _hold(session, stack.spec, window)
+    advance(session, window, State.OPENING, actor=HOUSE, now=now)
+    return window
+
+
+def _give_up(session: Session, window: Window, why: str, now: datetime) -> None:
+    window.status, window.waiting_for = Status.FAIL, None
+    advance(session, window, State.CLOSED, actor=HOUSE, now=now, reason=why)
 
 
 def refuse(
@@ -281,6 +379,7 @@ def refuse(
 
 
 _EVENTS = {
+    State.OPENING: Event.WINDOW_OPENING,
     State.OPEN: Event.WINDOW_OPEN,
     State.CLOSING: Event.WINDOW_CLOSING,
     State.CLOSED: Event.WINDOW_CLOSED,
@@ -300,9 +399,11 @@ def advance(
         window.closing_at, window.close_reason = now, reason
     if to is State.CLOSED:
         window.closed_at, window.close_reason = now, reason or window.close_reason
-        window.stuck = False
+        window.stuck, window.waiting_for = False, None
+    forced = {"forced": True} if window.forced and to in windows.ENDED else {}
     late = {"late_ms": round((now - window.deadline).total_seconds() * 1000, 1)} if actor == CLOCK else {}
-    _say(session, window, _EVENTS[to], actor, now, status=window.status, reason=window.close_reason, **late)
+    facts = {"status": window.status, "reason": window.close_reason, **forced, **late}
+    _say(session, window, _EVENTS[to], actor, now, **facts)
 
 
 def _say(session: Session, window: Window, event: Event, actor: str, now: datetime, **facts: Any) -> None:

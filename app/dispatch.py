@@ -8,6 +8,7 @@ request nothing but the time a refused connection takes.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from celery import Celery
@@ -16,9 +17,13 @@ OPEN = "power.open_window"
 CLOSE = "power.close_window"
 SWEEP = "power.sweep"
 RESYNC = "power.resync"
-NAMES = (OPEN, CLOSE, SWEEP, RESYNC)
+READ_LOGS = "power.read_logs"
+NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS)
 
 log = logging.getLogger(__name__)
+
+SLOW, REST = 1.0, 5.0
+"""Seconds a failing nudge may take before the broker counts as hung, and how long it is then left alone."""
 
 
 def queue(node: str) -> str:
@@ -30,6 +35,7 @@ class Dispatch:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        self._rest_until = 0.0
 
     @classmethod
     def to(cls, broker_url: str) -> Dispatch:
@@ -56,11 +62,19 @@ class Dispatch:
     def closing(self, window: str, node: str) -> bool:
         return self.nudge(CLOSE, [window], queue(node))
 
+    def reading(self, read: str, node: str) -> bool:
+        return self.nudge(READ_LOGS, [read], queue(node))
+
     def nudge(self, name: str, args: list[Any], to: str) -> bool:
         """Send, or log that it could not be; never raises for a broker that is away."""
+        began = time.monotonic()
+        if began < self._rest_until:
+            return False  # It hung a moment ago, and every request would wait for it anew.
         try:
             self._app.send_task(name, args=args, queue=to, retry=False, ignore_result=True)
         except Exception as error:  # noqa: BLE001 - the window is committed; no word of a broker's may unsay that
+            if time.monotonic() - began >= SLOW:
+                self._rest_until = time.monotonic() + REST
             log.warning("nudge %s%s not sent, the watch will see to it: %s", name, tuple(args), error)
             return False
         return True

@@ -6,6 +6,7 @@ transaction as the news that changed it. `app.settle` draws the conclusions.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,13 +14,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import restoring
 from app.control import HOUSE
 from app.domain.plans import StackSpec
 from app.domain.words import Action, CallStatus, Event, Power, Role
-from app.settle import settle
+from app.settle import STUCK_AFTER, settle
 from app.store import audit, services
 from app.store import windows as rows
-from app.store.tables import Call, Lease, Node, Service, Stack
+from app.store.tables import Call, Lease, Node, Service, Stack, stamp
 
 OUTPUT = 500
 """Characters kept of what a call printed."""
@@ -63,6 +65,8 @@ class Seen:
     power: Power
     detail: str = ""
     alive: bool = False
+    revived: bool = False
+    """The engine itself has started it again since it was last seen off: no hand, and nothing of ours."""
 
     @property
     def ready(self) -> bool:
@@ -85,7 +89,7 @@ def call_started(session: Session, begun: Begun, now: datetime) -> int:
     _expect(session, begun, now)
     session.flush()
     facts = {"image": begun.image, "image_digest": begun.image_digest, "config_hash": begun.config_hash}
-    _say(session, call, Event.CALL_STARTED, now, **facts)
+    say(session, call, Event.CALL_STARTED, now, **facts)
     return call.id
 
 
@@ -112,7 +116,7 @@ def call_finished(session: Session, call_id: int, outcome: Outcome, now: datetim
     call.stdout, call.stderr, call.finished_at = _kept(outcome.stdout), _kept(outcome.stderr), now
     _conclude(session, call, now)
     facts = {"status": outcome.status, "returncode": outcome.returncode, "elapsed_ms": outcome.elapsed_ms}
-    _say(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
+    say(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
 
 
 def _kept(said: str) -> str:
@@ -126,14 +130,19 @@ def _storable(said: str) -> str:
 
 def call_lost(session: Session, call: Call, now: datetime) -> None:
     """A call was started and nobody was there when it ended: say so, and let the truth be looked up."""
+    # Another may have said so, or told its end, since it was found running.
+    session.refresh(call, with_for_update=True)
+    if call.status != CallStatus.RUNNING:
+        return
     call.status, call.finished_at = CallStatus.LOST, now
     _conclude(session, call, now)
-    _say(session, call, Event.CALL_LOST, now)
+    say(session, call, Event.CALL_LOST, now)
 
 
 def _conclude(session: Session, call: Call, now: datetime) -> None:
     service = session.get(Service, (call.stack, call.service), with_for_update=True)
-    if service is None:
+    if service is None or (call.blind and services.started_since(session, call)):
+        # What was done blind says nothing of what has been started since.
         return
     if call.action == Action.UP:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
@@ -152,10 +161,13 @@ def _tried(lease: Lease | None, status: CallStatus, now: datetime) -> None:
 
 def _stopped(service: Service, status: CallStatus, now: datetime) -> None:
     if status is CallStatus.OK:
-        service.unsure, service.failures, service.retry_at = False, 0, None
-        return
-    if status is CallStatus.LOST:
-        return
+        # Whether it has failed all the same, only a look can tell; see `_in_vain`.
+        service.unsure, service.retry_at = False, None
+    elif status is not CallStatus.LOST:
+        _failed(service, now)
+
+
+def _failed(service: Service, now: datetime) -> None:
     service.failures += 1
     service.retry_at = now + min(RETRY_FIRST * 2 ** (service.failures - 1), RETRY_CAP)
 
@@ -183,11 +195,37 @@ def looked(
     known = _rows(session, spec, seen)
     wanted = {lease.service for lease in rows.live_leases(session, [spec.name], now)}
     calling = services.calling(session, spec.name)
-    for name, one in seen.items():
-        row = known[name]
-        if row.observed_at is None or row.observed_at < at:
-            _take_in(row, one, wanted=name in wanted, calling=calling.get(name), at=at, now=now)
-    return settle(session, spec, known, now)
+    new = [name for name in seen if (last := known[name].observed_at) is None or last < at]
+    for name in new:
+        _take_in(known[name], seen[name], wanted=name in wanted, calling=calling.get(name), at=at, now=now)
+    for name in _in_vain(session, [known[name] for name in new], wanted | calling.keys(), at):
+        _failed(known[name], now)
+    revived = {name for name in new if seen[name].revived and _revive(known[name], name in wanted)}
+    return settle(session, spec, known, now, revived)
+
+
+def _in_vain(session: Session, looked_at: Iterable[Service], busy: set[str], at: datetime) -> list[str]:
+    """What runs on after a stop that returned 0 and was over before this look began: that stop has failed."""
+    doubted = [
+        row
+        for row in looked_at
+        if row.owed and row.alive and not row.unsure and row.retry_at is None and row.name not in busy
+    ]
+    last = services.last_calls(session, {row.stack for row in doubted}) if doubted else {}
+    return [row.name for row in doubted if _ended_well(last.get((row.stack, row.name)), at)]
+
+
+def _ended_well(call: Call | None, at: datetime) -> bool:
+    stop = call and call.action in {Action.STOP, Action.KILL} and call.status == CallStatus.OK
+    return bool(stop and call and call.finished_at and call.finished_at < at)
+
+
+def _revive(row: Service, wanted: bool) -> bool:
+    """It was confirmed off and comes back without a hand: that off is owed anew."""
+    if wanted or row.owed or row.role != Role.ALLOWED or not row.alive:
+        return False
+    row.owed = True
+    return True
 
 
 def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, Service]:
@@ -204,15 +242,26 @@ def _take_in(
     row: Service, one: Seen, *, wanted: bool, calling: Action | None, at: datetime, now: datetime
 ) -> None:
     one = replace(one, detail=_storable(one.detail))
+    if row.power == Power.UNKNOWN and one.power is not Power.UNKNOWN:
+        _answers_again(row)
     shown = _shown(row, one, wanted=wanted, calling=calling)
     if (shown.power, shown.ready, shown.detail, shown.alive) != (row.power, row.ready, row.detail, row.alive):
         row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive
         row.changed_at = now
     row.observed_at = at
-    if not wanted:
+    if wanted:
+        row.failures, row.retry_at = 0, None
+    else:
         row.fault = ""
     if _confirmed_off(row, wanted=wanted, calling=calling):
         row.owed, row.failures, row.retry_at = False, 0, None
+
+
+def _answers_again(row: Service) -> None:
+    """What failed while the engine was away is tried again now, and says nothing against the service."""
+    row.retry_at = None
+    if row.failures < STUCK_AFTER:
+        row.failures = 0
 
 
 def _shown(row: Service, one: Seen, *, wanted: bool, calling: Action | None) -> Seen:
@@ -250,9 +299,11 @@ def lost_calls(session: Session, node: str, dead: Mapping[str, bool], now: datet
 def published(session: Session, spec: StackSpec, now: datetime) -> None:
     """A worker has read and checked a stack: the front may know it."""
     before = session.get(Stack, spec.name)
-    if before is None or before.digest != spec.digest or before.faults or before.node != spec.node:
+    if _differs(before, spec):
         facts = {"digest": spec.digest, "before": before.digest if before else None, "node": spec.node}
         audit.record(session, Event.STACK_LOADED, actor=HOUSE, now=now, stack=spec.name, **facts)
+    if restoring.behind(session, before):
+        restoring.doubt(session, spec)
     session.merge(
         Stack(
             name=spec.name,
@@ -262,9 +313,26 @@ def published(session: Session, spec: StackSpec, now: datetime) -> None:
             digest=spec.digest,
             loaded_at=now,
             faults=[],
+            refused=[],
         )
     )
     _roles(session, spec)
+
+
+def _differs(before: Stack | None, spec: StackSpec) -> bool:
+    if before is None or before.faults or before.refused:
+        return True
+    return (before.digest, before.node) != (spec.digest, spec.node)
+
+
+def refused(session: Session, stack: str, faults: list[str], digest: str, now: datetime) -> None:
+    """A worker has turned down a later change of a stack's files: what was good before stays in force."""
+    row = session.get(Stack, stack)
+    if row is None or row.faults or (row.refused == faults and _told_of(session, stack, digest)):
+        return
+    facts: dict[str, Any] = {"faults": faults, "digest": digest, "before": row.digest, "in_force": True}
+    audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=stack, **facts)
+    row.refused = faults
 
 
 def _roles(session: Session, spec: StackSpec) -> None:
@@ -272,19 +340,30 @@ def _roles(session: Session, spec: StackSpec) -> None:
         row.role = spec.services[name].role if name in spec.services else Role.NONE
 
 
-def rejected(session: Session, empty: StackSpec, faults: list[str], now: datetime) -> None:
+def _told_of(session: Session, stack: str, digest: str) -> bool:
+    """Has another worker of the node, which reads the same files, said so already?"""
+    last = audit.newest(session, stack, Event.STACK_REJECTED)
+    return last is not None and json.loads(last.facts).get("digest") == digest
+
+
+def rejected(
+    session: Session, empty: StackSpec, faults: list[str], now: datetime, *, digest: str = ""
+) -> None:
     """A worker has turned a stack down: nothing can be opened on it until that is mended.
 
     What was known of it stays, so that what a window still holds can be turned off;
     `empty` stands in where nothing was known.
     """
     before = session.get(Stack, empty.name)
+    known = before.digest if before else None
     if before is None:
-        before = Stack(name=empty.name, definition=empty.as_json(), digest=empty.digest)
+        before = Stack(name=empty.name, definition=empty.as_json(), digest="")
         session.add(before)
     if before.faults != faults:
-        audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=empty.name, faults=faults)
+        facts: dict[str, Any] = {"faults": faults, "digest": digest or empty.digest, "before": known}
+        audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=empty.name, **facts)
     before.node, before.project, before.faults, before.loaded_at = empty.node, empty.project, faults, now
+    before.refused = []
 
 
 def forgotten(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
@@ -296,7 +375,8 @@ def forgotten(session: Session, stack: Stack, fault: str, now: datetime) -> bool
     for row in rows_of.values():
         session.delete(row)
     session.delete(stack)
-    audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=stack.name, faults=[fault])
+    facts: dict[str, Any] = {"faults": [fault], "digest": None, "before": stack.digest}
+    audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=stack.name, **facts)
     return True
 
 
@@ -305,8 +385,12 @@ def alive(session: Session, node: Node) -> None:
     session.merge(node)
 
 
-def _say(session: Session, call: Call, event: Event, now: datetime, **facts: Any) -> None:
-    said = {name: value for name, value in facts.items() if value not in {None, ""}}
+def say(session: Session, call: Call, event: Event, now: datetime, **facts: Any) -> None:
+    """Put on record what became of a call; of one made blind, that it was, and when it really happened."""
+    said = {name: value for name, value in facts.items() if value not in (None, "", [])}
+    if call.blind:
+        said |= {"blind": True, "started_at": stamp(call.started_at)}
+        said |= {"finished_at": stamp(call.finished_at)} if call.finished_at else {}
     audit.record(
         session,
         event,

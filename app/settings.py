@@ -35,6 +35,10 @@ class Settings:
     """A front that was started with a worker of this node is ready only once that is up …"""
     started_at: datetime | None = None
     """… and has come up since then."""
+    wait_for_node: bool = True
+    """An opening on a stack whose node is away waits for it; otherwise it is refused."""
+    pulse: Path | None = None
+    """A file that a worker or beat touches while it does its work, for its supervisor to look at."""
 
     @property
     def lock_dir(self) -> Path:
@@ -50,8 +54,9 @@ class ConfigError(Exception):
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG
-    and, of a standalone's own front, POWER_AWAIT_NODE and POWER_STARTED_AT."""
+    """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG, POWER_AWAY,
+    of a supervised worker or beat POWER_PULSE, and of a standalone's own front POWER_AWAIT_NODE
+    and POWER_STARTED_AT."""
     data_dir = Path(environ.get("POWER_DATA_DIR") or default_data_dir(environ)).expanduser().absolute()
     return Settings(
         data_dir=data_dir,
@@ -61,7 +66,15 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         config=Path(environ.get("POWER_CONFIG") or "power.toml").expanduser().absolute(),
         await_node=environ.get("POWER_AWAIT_NODE") or None,
         started_at=_moment(environ.get("POWER_STARTED_AT")),
+        wait_for_node=_waits(environ.get("POWER_AWAY") or "wait"),
+        pulse=Path(environ["POWER_PULSE"]) if environ.get("POWER_PULSE") else None,
     )
+
+
+def _waits(given: str) -> bool:
+    if given not in {"wait", "refuse"}:
+        raise SystemExit(f"POWER_AWAY: {given!r} is neither `wait` nor `refuse`")
+    return given == "wait"
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -121,6 +134,8 @@ class StackToml(_Strict):
     max_ttl: Seconds = 28800.0
     drift: Literal["report", "stop"] = "report"
     grace: Seconds = 60.0
+    blind: Literal["stop", "hold"] = "stop"
+    blind_grace: Seconds = 30.0
     services: dict[str, ServiceToml] = {}
 
     @model_validator(mode="after")

@@ -6,21 +6,23 @@ windows of that stack, so it never matters whose news it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app import drift
 from app.control import CLOCK, HOUSE, advance
-from app.domain import gates, modes, windows
+from app.domain import decisions, gates, windows
 from app.domain.gates import Gate, Standing, Way
 from app.domain.plans import StackSpec
 from app.domain.windows import Health
-from app.domain.words import Action, CallStatus, Event, Power, Role, State, Status
+from app.domain.words import Event, Power, Role, State, Status
+from app.drift import Holds
 from app.store import audit, services
 from app.store import windows as rows
-from app.store.tables import Lease, Service, Window
+from app.store.tables import Call, Lease, Service, Window
 
 STUCK_AFTER = 3
 """Failed stops in a row (the second and later ones are kills) after which a window is stuck."""
@@ -47,11 +49,20 @@ class Scene:
         return {lease.service for window in self.windows for lease in window.leases}
 
 
-def settle(session: Session, spec: StackSpec, seen: Mapping[str, Service], now: datetime) -> list[str]:
-    """Move on every window of a stack that can move on; return the ids of those that changed."""
+def settle(
+    session: Session,
+    spec: StackSpec,
+    seen: Mapping[str, Service],
+    now: datetime,
+    revived: Collection[str] = (),
+) -> list[str]:
+    """Move on every window of a stack that can move on; return the ids of those that changed.
+
+    `revived`: what the engine has started again by itself though nobody holds it.
+    """
     scene = Scene(session, spec, seen, rows.unfinished(session, spec.name), now)
     changed = [window.id for window in scene.windows if _settle(scene, window)]
-    _find_drift(scene)
+    drift.find(session, spec, seen, Holds(scene.windows, scene.held, scene.awaited, now), revived)
     return changed
 
 
@@ -90,9 +101,8 @@ def _closing(scene: Scene, window: Window) -> None:
         advance(session, window, State.CLOSED, actor=HOUSE, now=now)
     elif window.forced and all(lease.killed for lease in left):
         names = ", ".join(lease.service for lease in left)
-        advance(
-            session, window, State.CLOSED, actor=HOUSE, now=now, reason=f"forced; still owing an off: {names}"
-        )
+        reason = f"{window.close_reason or 'forced'}; still owing an off: {names}"
+        advance(session, window, State.CLOSED, actor=HOUSE, now=now, reason=reason)
     else:
         _stuck(session, window, [scene.seen[lease.service] for lease in left], now)
 
@@ -104,7 +114,8 @@ def _owes(lease: Lease, seen: Mapping[str, Service], held: set[str]) -> bool:
 def _stuck(session: Session, window: Window, left: list[Service], now: datetime) -> None:
     failing = {row.name: row.failures for row in left if row.failures >= STUCK_AFTER}
     if failing and not window.stuck:
-        window.stuck = True
+        last = services.last_calls(session, [window.stack])
+        said = {name: _said(last.get((window.stack, name))) for name in failing}
         audit.record(
             session,
             Event.WINDOW_STUCK,
@@ -113,7 +124,16 @@ def _stuck(session: Session, window: Window, left: list[Service], now: datetime)
             stack=window.stack,
             window=window.id,
             failed_stops=failing,
+            last_errors=said,
         )
+    window.stuck = bool(failing)
+
+
+def _said(call: Call | None) -> str:
+    """What the last stop of a service said, or how else it ended."""
+    if call is None:
+        return ""
+    return call.stderr.strip() or call.stdout.strip() or f"{call.action}: {call.status}"
 
 
 def _note(scene: Scene, window: Window, lease: Lease) -> Health:
@@ -121,6 +141,8 @@ def _note(scene: Scene, window: Window, lease: Lease) -> Health:
     health = _health(scene.spec, scene.seen, window, lease)
     event = _news(lease, health) if window.state in windows.LIVE else None
     lease.power, lease.ready, lease.detail = health.power, health.ready, health.detail
+    if health.ready and lease.ready_at is None:
+        lease.ready_at = scene.now
     if event:
         names = {"stack": window.stack, "window": window.id, "service": lease.service}
         facts = {"power": health.power, "detail": health.detail}
@@ -141,15 +163,28 @@ def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease:
     if row is None:
         return Health(lease.service, Power.OFF, ready=False)
     plain = Health(row.name, Power(row.power), row.ready, row.detail)
-    if row.ready or window.state not in windows.LIVE:
+    if window.state not in windows.LIVE:
+        return replace(plain, detail=_refusing(row)) if row.owed and row.failures else plain
+    if row.ready:
         return plain
     gate = gate_of(spec, seen, window, lease)
     lease.blocked = gate.why if gate.way is Way.SHUT else ""
     if gate.way is Way.SHUT and not row.alive:
         return Health(row.name, Power.FAILING, ready=False, detail=gate.why)
     if window.state == State.OPEN or row.alive:
-        return plain
+        return replace(plain, detail=plain.detail or _gone(row, lease))
     return _beginning(row, lease, gate, plain)
+
+
+def _gone(row: Service, lease: Lease) -> str:
+    ran = lease.ready_at is not None and row.power == Power.OFF
+    return "it ran, and its container is gone" if ran else ""
+
+
+def _refusing(row: Service) -> str:
+    tries = "1 stop has failed" if row.failures == 1 else f"{row.failures} stops have failed"
+    again = f", tried again at {row.retry_at:%H:%M:%S} UTC" if row.retry_at else ""
+    return f"{tries}{again}"
 
 
 def _beginning(row: Service, lease: Lease, gate: Gate, plain: Health) -> Health:
@@ -221,62 +256,10 @@ def _open(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: L
 
 
 def stoppable(spec: StackSpec, seen: Mapping[str, Service], held: set[str], now: datetime) -> list[str]:
-    """The services that owe an off and whose turn it is: nobody holds them, and no dependant is still to go.
-
-    A dependant that would not stop is not waited for twice.
-    """
-    owing = {name for name, row in seen.items() if row.owed and row.role != Role.CORE and name not in held}
-    waited_for = {name for name in owing if not seen[name].failures}
-    return sorted(
-        name
-        for name in owing
-        if (seen[name].retry_at or now) <= now and not dependants(spec, name) & waited_for
-    )
-
-
-def dependants(spec: StackSpec, service: str) -> set[str]:
-    return {name for name, other in spec.services.items() if service in other.depends_on}
-
-
-def _find_drift(scene: Scene) -> None:
-    held, awaited = scene.held, scene.awaited
-    for row in scene.seen.values():
-        drifting = drifts(row, held=row.name in held, awaited=row.name in awaited)
-        if drifting and row.drift_since is None:
-            row.drift_since = scene.now
-            _say_drift(scene, Event.DRIFT_FOUND, row)
-        elif not drifting and row.drift_since is not None:
-            if _stopped_by_us(scene.session, row):
-                _say_drift(scene, Event.DRIFT_STOPPED, row)
-            row.drift_since = None
-        if drifting and row.drift_since and _to_be_stopped(scene.spec, row, row.drift_since, scene.now):
-            row.owed = True
-
-
-def _to_be_stopped(spec: StackSpec, row: Service, since: datetime, now: datetime) -> bool:
-    return spec.drift == "stop" and row.role == Role.ALLOWED and now - since >= timedelta(seconds=spec.grace)
-
-
-def _stopped_by_us(session: Session, row: Service) -> bool:
-    last = services.last_calls(session, [row.stack]).get((row.stack, row.name))
-    since = row.drift_since
-    return bool(
-        last and since and last.action in _OFF and last.status == CallStatus.OK and last.started_at >= since
-    )
-
-
-_OFF = {Action.STOP, Action.KILL}
-
-
-def _say_drift(scene: Scene, event: Event, row: Service) -> None:
-    facts = {"role": row.role, "power": row.power, "detail": row.detail}
-    audit.record(
-        scene.session, event, actor=HOUSE, now=scene.now, stack=scene.spec.name, service=row.name, **facts
-    )
-
-
-def drifts(row: Service, *, held: bool, awaited: bool) -> bool:
-    """Does its power differ from what is wanted, with nobody waiting for it?"""
-    power = Power(row.power)
-    standing = modes.Standing(Role(row.role), power, alive=row.alive, held=held, awaited=awaited)
-    return modes.drifts(standing)
+    """The services that owe an off, held by nobody, and whose turn it is."""
+    owing = {
+        name: decisions.Owing(row.failures, row.retry_at, row.unsure)
+        for name, row in seen.items()
+        if row.owed and row.role != Role.CORE and name not in held
+    }
+    return decisions.in_turn(spec, owing, now)

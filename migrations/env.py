@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from alembic import context
-from sqlalchemy import create_engine, pool
+from sqlalchemy import Connection, Engine, create_engine, event, pool, text
 
 from app import settings
 from app.store.tables import Moment, Table
@@ -23,9 +23,34 @@ def _plainly(kind: str, item: object, _context: object) -> str | Literal[False]:
     return False
 
 
+_PATIENCE = 300.0
+"""Seconds to wait for another process that migrates the same database."""
+_LOCK = 7_706_973_657
+"""The advisory lock of PostgreSQL that whoever migrates takes; any number that nobody else uses."""
+
+
+def _alone(connection: Connection) -> None:
+    """Wait for whoever else migrates, so that two upgrades at once are one and then nothing."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def _engine() -> Engine:
+    url = _url()
+    if not url.startswith("sqlite"):
+        return create_engine(url, poolclass=pool.NullPool)
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args={"timeout": _PATIENCE})
+    # The driver would begin no transaction for a change of the schema, and half of one could stay.
+    event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
 def _run() -> None:
-    engine = create_engine(_url(), poolclass=pool.NullPool)
-    with engine.connect() as connection:
+    """All steps in one transaction: one that is interrupted has changed nothing and is simply run again."""
+    engine = _engine()
+    with engine.begin() as connection:
+        _alone(connection)
         context.configure(
             connection=connection,
             target_metadata=Table.metadata,

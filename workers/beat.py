@@ -14,8 +14,9 @@ from celery.beat import PersistentScheduler, ScheduleEntry
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import settings
-from app.store import windows
+from app.store import schema, windows
 from app.store.database import Database
+from workers import pulse
 
 log = logging.getLogger(__name__)
 SETTLED = 0.02
@@ -27,12 +28,17 @@ class DeadlineScheduler(PersistentScheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._database = Database(settings.load().database_url)
+        try:
+            schema.require(self._database)
+        except schema.Mismatch as mismatch:
+            raise SystemExit(str(mismatch)) from mismatch
         self._swept: datetime | None = None
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until there is something to do again."""
         regular = float(super().tick(*args, **kwargs) or 0.0)
+        pulse.beat()
         try:
             return min(regular, self._stroke())
         except SQLAlchemyError as error:

@@ -129,12 +129,13 @@ def shared_file(networks: Iterable[str], volumes: Iterable[str]) -> str:
 
 @functools.cache
 def program() -> tuple[str, ...]:
-    """What runs compose here: the engine's plugin, or the binary beside this Python or on PATH.
+    """What runs compose here: the binary beside this Python, the engine's plugin, or a binary on PATH.
 
-    Each is asked, since a `docker` on PATH says nothing about its plugins. Raises NoCompose.
+    The first is of the version that was tested, and needs half of the plugin's time. Each is asked,
+    since a `docker` on PATH says nothing about its plugins. Raises NoCompose.
     """
     beside = str(Path(sys.executable).parent / "docker-compose")
-    for candidate in (("docker", "compose"), (beside,), ("docker-compose",)):
+    for candidate in ((beside,), ("docker", "compose"), ("docker-compose",)):
         if shutil.which(candidate[0]) and _answers((*candidate, "version")):
             return candidate
     raise NoCompose("neither `docker compose` nor `docker-compose` runs here; install the Compose plugin")

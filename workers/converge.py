@@ -13,15 +13,15 @@ again after letting go. Nothing here waits for a service to get ready.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app import observe
@@ -38,12 +38,10 @@ from app.store.tables import Lease, Service, Window
 from workers import compose, engine, identity
 from workers.compose import Command
 from workers.look import look, seen_containers
-from workers.stacks import Served
+from workers.stacks import MARGIN, Served
 from workers.station import Station
 
 log = logging.getLogger(__name__)
-RECORD_FOR = 60.0
-"""Seconds for which a call's end is offered to a database that is away; then the call counts as lost."""
 SHARE_TIMEOUT = 30.0
 
 Looked = Sequence[Container] | None
@@ -69,7 +67,8 @@ def attend_opening(station: Station, window: str) -> None:
 def attend_closing(station: Station, stack: str) -> None:
     """Stop what nobody holds any more of one stack and may stop now, and take in what came of it."""
     served = station.stacks.get(stack)
-    if served is None:
+    if served is None or station.memory.lost:
+        # Until what was done without the database is on record, it would be done again.
         return
     with station.closing.entered() as room:
         names = _to_stop(station, served) if room else []
@@ -92,7 +91,10 @@ def _to_start(station: Station, window_id: str) -> tuple[Served | None, list[str
         rows.touch(session, window_id, now)
         if window.state != State.OPENING or window.deadline <= now:
             return served, []
-        return served, startable(served.spec, services.of(session, served.spec.name), window)
+        names = startable(served.spec, services.of(session, served.spec.name), window)
+    # Should the database go away during the start, its end must be known here.
+    station.memory.note(served.spec, [lease.of(window) for lease in window.leases if lease.service in names])
+    return served, names
 
 
 def _to_stop(station: Station, served: Served) -> list[str]:
@@ -120,7 +122,7 @@ def converge(station: Station, served: Served, service: str, decide: Decide) -> 
         if lock is None:
             return
         containers = _containers(station, served, spec)
-        with station.database.write() as session:
+        with _starting(station) as under_way, station.database.write() as session:
             decision, window = decide(session, service, containers)
             log.info("%s/%s: %s: %s", served.spec.name, service, decision.action, decision.why)
             if decision.action is Action.NONE:
@@ -128,8 +130,24 @@ def converge(station: Station, served: Served, service: str, decide: Decide) -> 
             command = _command(served, service, decision)
             begun = _begun(station, served, spec, command, window)
             call = observe.call_started(session, begun, station.database.now())
-            station.under_way.add(call)
-        _make(station, call, command, _timeout(spec, decision.action), lock)
+            under_way(call)
+        _make(station, call, command, timeout_of(spec, decision.action, containers), lock)
+
+
+@contextmanager
+def _starting(station: Station) -> Iterator[Callable[[int], None]]:
+    """A call is under way before anybody can see it on record, and not at all where that failed."""
+    calls: list[int] = []
+
+    def under_way(call: int) -> None:
+        calls.append(call)
+        station.under_way.add(call)
+
+    try:
+        yield under_way
+    except BaseException:
+        station.under_way.difference_update(calls)
+        raise
 
 
 def _containers(station: Station, served: Served, spec: ServiceSpec) -> Looked:
@@ -159,7 +177,10 @@ class _Start:
         if containers is None:
             blind = "a live window holds it, and the engine shows nothing"
             return Decision(Action.UP, blind, keep_running=True), self.window
-        power, tried = _judged(spec, containers, row), int(lease.tried_at is not None)
+        power, tried = (
+            _judged(spec, containers, row, self.station.engine.now()),
+            int(lease.tried_at is not None),
+        )
         return decisions.on(spec.role, containers, power, spec.replicas, tried), self.window
 
 
@@ -168,8 +189,8 @@ def _held_by(session: Session, window_id: str, lease: Lease, now: datetime) -> b
     return window is not None and window.state == State.OPENING and lease.of(window).live(now)
 
 
-def _judged(spec: ServiceSpec, containers: Sequence[Container], row: Service | None) -> Power:
-    power = judge(spec, containers, wanted=True, now=engine.host_now()).power
+def _judged(spec: ServiceSpec, containers: Sequence[Container], row: Service | None, now: datetime) -> Power:
+    power = judge(spec, containers, wanted=True, now=now).power
     if power is Power.DONE and not (row and row.unsure):
         return Power.OFF  # It ran for an earlier window; for this one it has yet to run.
     return power
@@ -216,8 +237,12 @@ def _command(served: Served, service: str, decision: Decision) -> Command:
     return compose.up(served.place, service, keep_running=decision.keep_running)
 
 
-def _timeout(spec: ServiceSpec, action: Action) -> float:
-    return spec.up_timeout if action is Action.UP else spec.stop_timeout
+def timeout_of(spec: ServiceSpec, action: Action, containers: Looked) -> float:
+    """A container goes by the grace it was made with, whatever the files have come to say since."""
+    if action is Action.UP:
+        return spec.up_timeout
+    graces = [one.grace + MARGIN for one in containers or () if one.grace is not None]
+    return max([spec.stop_timeout, *graces])
 
 
 def _begun(
@@ -248,17 +273,19 @@ def _make(station: Station, call: int, command: Command, timeout: float, lock: i
 
 
 def _record(station: Station, call: int, outcome: Outcome) -> None:
-    """Offer a call's end to the database until it takes it; a service stays locked meanwhile."""
-    until = time.monotonic() + RECORD_FOR
-    while True:
+    """Put a call's end on record or, where the database does not take it, into the journal for later.
+
+    The service is locked meanwhile, so a database that is known to be away is not waited for.
+    """
+    at = station.memory.now()
+    if not station.memory.away:
         try:
             with station.database.write() as session:
                 observe.call_finished(session, call, outcome, station.database.now())
                 return
-        except DBAPIError:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(0.5)
+        except SQLAlchemyError as error:
+            log.warning("the end of call %d goes to the journal: %s", call, error)
+    station.journal.reported(call, outcome, at)
 
 
 def _share(station: Station, served: Served) -> None:

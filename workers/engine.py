@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +14,10 @@ from docker.errors import DockerException, NotFound
 from docker.utils import kwargs_from_env
 
 from app.domain.readiness import Container
+from app.store.database import Clock
 
+_ID = 120
+"""Characters of an engine's id, at most."""
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 _ONEOFF = "com.docker.compose.oneoff"
@@ -28,10 +33,36 @@ class Engine:
 
     def __init__(self, timeout: int = 10) -> None:
         # A version that is fixed saves asking; 1.41 is Debian 12's, and newer engines answer it.
+        self._clock = Clock(self._system_time, away=Away)
         self._client = docker.APIClient(version="1.41", timeout=timeout, num_pools=16, **kwargs_from_env())
+        self.heard_since: datetime | None = None
+        """Since when every event has been heard, by the engine's clock; None while nobody listens."""
 
     def id(self) -> str:
-        return str(self._client.info()["ID"])
+        """What tells this engine from every other: its own id, its host's name and where its data is.
+
+        The id alone does not: two engines on one host may share the key that it is made from,
+        and so may hosts that were cloned.
+        """
+        said = self._client.info()
+        where = f"{said['Name']}:{said['DockerRootDir']}"
+        found = f"{said['ID']}@{where}"
+        return (
+            found if len(found) <= _ID else f"{said['ID']}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
+        )
+
+    def now(self) -> datetime:
+        """The time on the engine's own clock, by which it tells its times; the clock here may be another.
+
+        An engine that has never answered has told no times yet, and any clock will do.
+        """
+        try:
+            return self._clock.now()
+        except Away:
+            return datetime.now(UTC)
+
+    def _system_time(self) -> datetime:
+        return zoned(str(self._client.info()["SystemTime"]))
 
     def close(self) -> None:
         self._client.close()
@@ -54,6 +85,19 @@ class Engine:
         except NotFound:
             return None
 
+    def labels(self, container: str) -> Mapping[str, str]:
+        """What a container is labelled with; nothing where this engine has no such container."""
+        try:
+            return self._client.inspect_container(container)["Config"]["Labels"] or {}
+        except NotFound:
+            return {}
+
+    def services_with(self, project: str, label: str) -> set[str]:
+        """The services of a project whose containers carry a label."""
+        wanted = {"label": [f"{PROJECT}={project}", label]}
+        found = self._client.containers(all=True, filters=wanted)
+        return {one["Labels"].get(SERVICE, "") for one in found}
+
     def image(self, name: str) -> str:
         """The digest of a local image, or nothing where there is none of that name."""
         try:
@@ -70,6 +114,29 @@ class Engine:
         """The names of all volumes there are."""
         return {one["Name"] for one in self._client.volumes()["Volumes"] or []}
 
+    def named(self, project: str, services: Iterable[str]) -> dict[str, str]:
+        """The services of a project's containers, by the containers' ids."""
+        only = set(services)
+        listed = {one["Id"]: one["Labels"].get(SERVICE, "") for one in self._listed(project)}
+        return {container: service for container, service in listed.items() if service in only}
+
+    def lines(
+        self, container: str, since: datetime, until: datetime | None, tail: int
+    ) -> list[tuple[str, str]]:
+        """The last lines a container wrote in a time, on either stream, each with its moment in nanoseconds.
+
+        A container that is gone wrote nothing.
+        """
+        limits: dict[str, Any] = {"since": since.timestamp(), "tail": tail}
+        if until is not None:
+            limits["until"] = until.timestamp()
+        try:
+            raw: bytes = self._client.logs(container, stdout=True, stderr=True, timestamps=True, **limits)
+        except NotFound:
+            return []
+        stamped = (line.partition(" ") for line in raw.decode(errors="replace").split("\n") if line)
+        return [(at, text.rstrip("\r")) for at, _, text in stamped]
+
     def log(self, container: str, lines: int = 5) -> str:
         """The last lines a container wrote, on either stream."""
         try:
@@ -80,7 +147,41 @@ class Engine:
 
     def events(self) -> Iterator[Mapping[str, Any]]:
         """Container events as they happen; ends or raises when the engine goes away."""
-        yield from self._client.events(decode=True, filters={"type": "container", "label": [PROJECT]})
+        stream = self._client.events(decode=True, filters={"type": "container", "label": [PROJECT]})
+        self.heard_since = self.now()
+        try:
+            yield from stream
+        finally:
+            self.heard_since = None
+            _let_go(stream)
+
+    def ran_on_since(self, moment: datetime) -> bool:
+        """Is it certain that this engine has not been started anew since then?
+
+        It is where something on it has been running for longer, since an engine that starts
+        ends what it finds running (unless it is told to keep it alive), and where it remembers
+        an event from before: its memory, some hundred events, does not outlive it.
+        """
+        return self._has_kept_running(moment) or self._remembers(moment)
+
+    def _has_kept_running(self, moment: datetime) -> bool:
+        if self._client.info().get("LiveRestoreEnabled"):
+            return False
+        found = (self._inspected(one["Id"]) for one in self._client.containers())
+        return any(one.alive and one.started_at and one.started_at < moment for one in found if one)
+
+    def _remembers(self, moment: datetime) -> bool:
+        until = int(moment.timestamp())
+        stream = self._client.events(since=1, until=until, decode=True)
+        try:
+            return next(iter(stream), None) is not None
+        finally:
+            _let_go(stream)
+
+
+def _let_go(stream: Any) -> None:
+    """Close a stream that was not read to its end; its own `close` fails where the engine has gone."""
+    stream._response.close()
 
 
 def described(raw: Mapping[str, Any]) -> Container:
@@ -101,7 +202,14 @@ def described(raw: Mapping[str, Any]) -> Container:
         image=raw["Image"],
         config_hash=labels.get(_HASH, ""),
         number=int(labels.get(_NUMBER, "1")),
+        policy=_policy(raw.get("HostConfig") or {}),
+        grace=raw["Config"].get("StopTimeout"),
     )
+
+
+def _policy(host: Mapping[str, Any]) -> str:
+    said = str((host.get("RestartPolicy") or {}).get("Name", ""))
+    return "" if said == "no" else said
 
 
 def _health(state: Mapping[str, Any]) -> str:
@@ -118,6 +226,10 @@ def moment(text: str) -> datetime | None:
     return datetime.fromisoformat(f"{whole}.{digits}").replace(tzinfo=UTC)
 
 
-def host_now() -> datetime:
-    """The clock of the engine's host, by which the engine tells its times."""
-    return datetime.now(UTC)
+def zoned(text: str) -> datetime:
+    """The engine's own time, which it writes in the zone of its host and with nanoseconds."""
+    found = re.fullmatch(r"(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", text)
+    if found is None:
+        raise OSError(f"the engine tells its time as {text!r}")
+    digits = (found[2] or "")[:6].ljust(6, "0")
+    return datetime.fromisoformat(f"{found[1]}.{digits}{found[3].replace('Z', '+00:00')}").astimezone(UTC)

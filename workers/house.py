@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from pathlib import Path
 
-from app import observe, settings
-from app.settings import ConfigError, PowerToml, Settings
+from app import settings
+from app.claims import NodeTaken
+from app.settings import ConfigError, Settings
+from app.store import schema
 from app.store import stacks as known
 from app.store.database import Database
-from app.store.tables import Stack
-from workers import engine, stacks
 from workers.engine import Engine
 from workers.identity import Identity
-from workers.stacks import Rejected, Served
+from workers.loading import Loading
+from workers.presence import Presence
 from workers.station import Station
 from workers.watch import Watch
 
@@ -40,78 +40,51 @@ def station() -> Station:
 
 
 def begin(environment: Settings | None = None) -> Station:
-    """Read the stacks of this node, publish them, and start watching; a bad power.toml ends the process."""
+    """Read the stacks of this node, claim them, and start watching.
+
+    A bad power.toml, or a node that another worker has, ends the process. A database
+    that is away does not: what the files say is served from the first moment.
+    """
     environment = environment or settings.load()
+    me = Identity(environment.lock_dir, environment.node)
+    database = Database(environment.database_url)
     try:
-        toml = settings.read_power_toml(environment.config)
+        schema.require(database)
+    except schema.Mismatch as mismatch:
+        raise SystemExit(str(mismatch)) from mismatch
+    found = Station(database, Engine(), me, environment.node, environment.lock_dir)
+    loading = Loading(found, environment.config)
+    try:
+        loading.begin()
     except ConfigError as error:
         raise SystemExit(str(error)) from error
-    me = Identity(environment.lock_dir, environment.node)
     _house.leaving.enter_context(me.living())
-    database = Database(environment.database_url)
-    found = Station(database, Engine(), me, environment.node, environment.lock_dir)
-    load(found, environment.config, toml)
-    _house.station, _house.watch = found, Watch(found)
-    _house.watch.beat(database.now())
+    presence = Presence(found, loading)
+    try:
+        presence.begin()
+    except NodeTaken as taken:
+        _house.leaving.close()
+        raise SystemExit(str(taken)) from taken
+    _house.leaving.callback(found.close)
+    _house.leaving.callback(presence.end)
+    _house.station, _house.watch = found, Watch(found, loading, presence)
     _house.watch.start()
     return found
 
 
-def end() -> None:
-    """Stop watching. Calls under way end with the process, and the next worker finds them lost."""
+def end() -> bool:
+    """Stop watching, and leave only when the calls under way are made and on record.
+
+    The tasks have ended by now, since Celery waits for them; what the watch began itself is waited
+    for here. Until then we are alive to the other workers, who would call them lost otherwise.
+    False where this worker ends because its claim was refused, which is a failure.
+    """
+    welcome = not (_house.watch and _house.watch.refused)
     if _house.watch:
-        _house.watch.stop()
+        _house.watch.stop(patiently=True)
     _house.leaving.close()
     _house.station = _house.watch = None
-
-
-def load(found: Station, path: Path, toml: PowerToml) -> None:
-    """Read, check and publish every stack of this node; one that is rejected does not keep the others out."""
-    for name, stack in toml.on_node(found.node).items():
-        found.core[name] = frozenset(stack.core)
-        try:
-            served = stacks.read(path, toml, name)
-        except Rejected as rejected:
-            _reject(found, rejected)
-            continue
-        found.stacks[name] = served
-        with found.database.write() as session:
-            observe.published(session, served.spec, found.database.now())
-        log.info("stack %s is served", name)
-    _remember_gone(found, path, toml)
-    found.engine_id = _engine_id(found)
-
-
-def _reject(found: Station, rejected: Rejected) -> None:
-    for fault in rejected.faults:
-        log.error("%s", fault)
-    with found.database.write() as session:
-        observe.rejected(session, rejected.spec, rejected.faults, found.database.now())
-        before = session.get(Stack, rejected.spec.name)
-    _turn_off_only(found, before)
-
-
-def _remember_gone(found: Station, path: Path, toml: PowerToml) -> None:
-    """A stack that is no longer in the file is forgotten, once nothing of it is on any more."""
-    with found.database.write() as session:
-        gone = [row for row in known.every(session) if row.node == found.node and row.name not in toml.stacks]
-        fault = f"{path}: is no longer there; its services are turned off when their windows end"
-        kept = [row for row in gone if not observe.forgotten(session, row, fault, found.database.now())]
-    for row in kept:
-        _turn_off_only(found, row)
-
-
-def _turn_off_only(found: Station, row: Stack | None) -> None:
-    if row is not None:
-        found.stacks[row.name] = Served(row.spec)
-
-
-def _engine_id(found: Station) -> str:
-    try:
-        return found.engine.id()
-    except engine.Away as error:
-        log.warning("the engine does not answer yet: %s", error)
-        return ""
+    return welcome
 
 
 def nodes() -> list[str]:

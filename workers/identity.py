@@ -17,6 +17,7 @@ from pathlib import Path
 from app.store import locks
 
 _WORKER = "worker"
+_NAME = "id"
 
 
 class Identity:
@@ -44,6 +45,20 @@ class Identity:
             return True
         with locks.held(self._directory, _WORKER, worker) as free:
             return free is not None
+
+
+def locks_id(directory: Path) -> str:
+    """The name of a lock directory, the same for all who share it wherever it is mounted."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    at = directory / _NAME
+    if not at.exists():
+        fresh = directory / f"{_NAME}.{os.getpid()}"
+        fresh.write_text(secrets.token_hex(16))
+        # Whoever is first names it; a link is not made over another.
+        with suppress(FileExistsError):
+            at.hardlink_to(fresh)
+        fresh.unlink()
+    return at.read_text().strip()
 
 
 def sign(lock: int, pid: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,12 +14,16 @@ from app.domain.words import Power, Role
 from app.observe import Seen
 from app.store import services
 from app.store import windows as rows
-from workers import engine
+from app.store.tables import Service
+from workers import engine, revival
 from workers.station import Station
 
 log = logging.getLogger(__name__)
 DETAIL = 500
 """Characters kept of what a failing service said."""
+
+Looked = tuple[Seen, datetime | None]
+"""What a service does, and when that may change without an event."""
 
 
 def look(station: Station, stack: str) -> datetime | None:
@@ -34,10 +38,11 @@ def look(station: Station, stack: str) -> datetime | None:
     return min((again for _seen, again in verdicts.values() if again), default=None)
 
 
-def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, tuple[Seen, datetime | None]]:
+def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, Looked]:
     with station.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
-        owing = {name for name, row in services.of(session, spec.name).items() if row.owed}
+        before = services.of(session, spec.name)
+    owing = {name for name, row in before.items() if row.owed}
     watched = _watched(spec, owing)
     try:
         containers = seen_containers(station, spec, (service.name for service in watched))
@@ -45,10 +50,27 @@ def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, tupl
         log.warning("stack %s: the engine does not answer: %s", spec.name, error)
         blind = Seen(Power.UNKNOWN, f"the engine does not answer: {error}"[:DETAIL])
         return {service.name: (blind, None) for service in watched}
-    return {
+    verdicts = {
         service.name: _verdict(station, service, containers, wanted=service.name in wanted)
         for service in watched
     }
+    for name in _back(spec, verdicts, before, wanted):
+        seen, again = verdicts[name]
+        mine = [one for one in containers if one.service == name]
+        revived = revival.by_the_engine(station.engine, mine, before[name], at)
+        verdicts[name] = replace(seen, revived=revived), again
+    return verdicts
+
+
+def _back(
+    spec: StackSpec, verdicts: Mapping[str, Looked], before: Mapping[str, Service], wanted: set[str]
+) -> list[str]:
+    """What runs though it was seen off, nobody holds it, and nothing of ours may still have brought it up."""
+    off = {name for name, row in before.items() if row.observed_at and not (row.alive or row.owed)}
+    allowed = {
+        name for name in off - wanted if name in spec.services and spec.services[name].role is Role.ALLOWED
+    }
+    return [name for name in sorted(allowed & verdicts.keys()) if verdicts[name][0].alive]
 
 
 def _watched(spec: StackSpec, owing: set[str]) -> list[ServiceSpec]:
@@ -65,11 +87,11 @@ def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) 
 
 def _verdict(
     station: Station, service: ServiceSpec, containers: Iterable[Container], *, wanted: bool
-) -> tuple[Seen, datetime | None]:
+) -> Looked:
     mine = [container for container in containers if container.service == service.name]
     # Core is judged as wanted, since it always is.
     wanted = wanted or service.role is Role.CORE
-    verdict = judge(service, mine, wanted=wanted, now=engine.host_now())
+    verdict = judge(service, mine, wanted=wanted, now=station.engine.now())
     if verdict.power is Power.FAILING:
         verdict = _with_last_words(station, verdict, mine)
     alive = any(container.alive for container in mine)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.domain import plans
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import CallStatus, Condition, Role
 from app.settings import PowerToml, StackToml
-from workers import compose
+from workers import compose, files, own
 from workers.compose import Command, Place
 
 READING = 30.0
@@ -39,16 +40,29 @@ class Served:
 
 
 class Rejected(Exception):
-    """A stack cannot be served; `faults` has one line for each reason, `spec` as much as is known."""
+    """A stack cannot be served; `faults` has one line for each reason, `spec` as much as is known.
 
-    def __init__(self, spec: StackSpec, faults: list[str]) -> None:
+    `unanswered` says that compose gave no answer in time, so nothing is known of the files.
+    """
+
+    def __init__(self, spec: StackSpec, faults: list[str], *, unanswered: bool = False) -> None:
         super().__init__("\n".join(faults))
         self.spec = spec
         self.faults = faults
+        self.unanswered = unanswered
+
+    @property
+    def digest(self) -> str:
+        """Of what was turned down, where compose could read it."""
+        return self.spec.digest
 
 
-def read(path: Path, toml: PowerToml, name: str) -> Served:
-    """Read and check one stack; raises Rejected."""
+def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) -> Served:
+    """Read and check one stack; raises Rejected.
+
+    Where there is a directory to keep it in, the stack is started from what was read here,
+    so that what the files say later changes nothing until it has been checked, too.
+    """
     stack = toml.stacks[name]
     key = f"{path}: stacks.{name}"
     empty = StackSpec(name, stack.project, stack.node, {})
@@ -61,14 +75,25 @@ def read(path: Path, toml: PowerToml, name: str) -> Served:
     )
     if faults := [*_shared_project(key, toml, name), *_missing(key, place)]:
         raise Rejected(empty, faults)
-    config = json.loads(_output(compose.config(place), key, empty))
+    rendered = _output(compose.config(place), key, empty)
+    config = json.loads(rendered)
+    empty = replace(empty, digest=_digest(stack, config))
     hashes = _hashes(_output(compose.hashes(place), key, empty))
     if faults := list(_unknown(key, stack, config["services"])):
+        raise Rejected(empty, faults)
+    if faults := list(own.faults(key, stack.project, stack.allow, config, own.surroundings())):
         raise Rejected(empty, faults)
     spec = _spec(name, stack, config, hashes)
     if faults := [*_out_of_reach(key, spec), *_too_short(key, stack, config["services"])]:
         raise Rejected(empty, faults)
+    if keep is not None:
+        place = _kept(place, files.keep(keep, name, spec.digest, rendered))
     return Served(spec, place, _own(config.get("networks")), _own(config.get("volumes")))
+
+
+def _kept(place: Place, rendered: Path) -> Place:
+    """The same stack, from what was rendered of it: nothing is left in it to be filled in."""
+    return replace(place, files=(str(rendered),), env_files=("/dev/null",))
 
 
 def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
@@ -79,12 +104,34 @@ def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
 
 
 def _missing(key: str, place: Place) -> Iterator[str]:
+    if why := _unusable(place.directory, os.R_OK | os.X_OK):
+        yield f"{key}.directory: {place.directory} {why}"
+        return
     if not place.directory.is_dir():
         yield f"{key}.directory: {place.directory} is not a directory"
         return
     for path in place.paths():
-        if not path.is_file():
+        if why := _unusable(path, os.R_OK):
+            yield f"{key}.files: {path} {why}"
+        elif not path.is_file():
             yield f"{key}.files: {path} is missing"
+    # Compose reads it by itself, where no other is named.
+    beside = place.directory / ".env"
+    if not place.env_files and (why := _unusable(beside, os.R_OK)):
+        yield f"{key}.files: {beside} {why}, or name another in env_files"
+
+
+def _unusable(path: Path, wanted: int) -> str:
+    """Why this user cannot read what is there; nothing where it can, or where there is nothing."""
+    try:
+        path.stat()
+        allowed = os.access(path, wanted)
+    except PermissionError:
+        allowed = False
+    except OSError:
+        return ""
+    mend = "give it, and the directories above it, to that user or its group, or let all read them"
+    return "" if allowed else f"cannot be read by the worker's user {os.geteuid()}: {mend}"
 
 
 def _output(command: Command, key: str, empty: StackSpec) -> str:
@@ -92,7 +139,8 @@ def _output(command: Command, key: str, empty: StackSpec) -> str:
     if outcome.status is CallStatus.OK:
         return outcome.stdout
     said = " ".join(outcome.stderr.split()) or f"no answer within {READING:g} s"
-    raise Rejected(empty, [f"{key}.files: {command}: {said}"])
+    unanswered = outcome.status is CallStatus.TIMEOUT
+    raise Rejected(empty, [f"{key}.files: {command}: {said}"], unanswered=unanswered)
 
 
 def _hashes(printed: str) -> dict[str, str]:
@@ -128,6 +176,8 @@ def _spec(name: str, stack: StackToml, config: Mapping[str, Any], hashes: Mappin
         max_ttl=stack.max_ttl,
         drift=stack.drift,
         grace=stack.grace,
+        blind=stack.blind,
+        blind_grace=stack.blind_grace,
         digest=_digest(stack, config),
     )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from app.store.database import Database
 from workers.engine import Engine
 from workers.identity import Identity
+from workers.journal import Journal
+from workers.known import Memory
 from workers.lanes import CLOSING, OPENING, Lane
 from workers.restarts import Restarts
 from workers.stacks import Served
@@ -30,6 +32,8 @@ class Station:
     lock_dir: Path
     engine_id: str = ""
     stacks: dict[str, Served] = field(default_factory=dict)
+    claimed: set[str] = field(default_factory=set)
+    """The stacks that the database knows to be served here."""
     restarts: Restarts = field(default_factory=Restarts)
     opening: Lane = field(default_factory=lambda: Lane(OPENING))
     closing: Lane = field(default_factory=lambda: Lane(CLOSING))
@@ -42,6 +46,22 @@ class Station:
     under_way: set[int] = field(default_factory=set)
     """Ids of the calls that this worker is making right now."""
     looking: dict[str, threading.Lock] = field(default_factory=dict)
+    memory: Memory = field(init=False)
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.memory = Memory(self.blind_dir, self.database)
+        self.journal = Journal(self.blind_dir, self.me.name)
+
+    @property
+    def blind_dir(self) -> Path:
+        """Where this node's workers keep what they need while the database is away."""
+        return self.lock_dir.parent / "blind" / self.node
+
+    def close(self) -> None:
+        """Let go of the engine and the database."""
+        self.engine.close()
+        self.database.close()
 
     def one_look(self, stack: str) -> threading.Lock:
         """Looks at one stack are taken in one after another."""

@@ -6,13 +6,21 @@ stacks, so a forged one can at most make somebody look.
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 from celery import signals
 
 from app import control, dispatch
 from app.store import windows
-from workers import house
+from workers import house, logs, pulse
 from workers.celery import app
 from workers.converge import attend_closing, attend_opening
+
+log = logging.getLogger(__name__)
+
+REFUSED = 1
+"""The exit code of a worker whose node is another's."""
 
 
 @app.task(name=dispatch.OPEN)
@@ -59,11 +67,30 @@ def resync(node: str | None = None) -> None:
         house.resync()
 
 
+@app.task(name=dispatch.READ_LOGS)
+def read_logs(read_id: str) -> None:
+    """Write the lines that somebody waits for where they look for them."""
+    logs.answer(house.station(), str(read_id))
+
+
 @signals.worker_init.connect
 def _begin(**_: object) -> None:
-    house.begin()
+    try:
+        house.begin()
+    except Exception as error:
+        # Celery would log it and go on, and a worker that has not begun would look alive and do nothing.
+        log.exception("the worker cannot begin")
+        raise SystemExit(1) from error
 
 
 @signals.worker_shutdown.connect
-def _end(**_: object) -> None:
-    house.end()
+def _end(sender: Any, **_: object) -> None:
+    if not house.end():
+        # Celery takes every end by a signal for a good one; a service manager must see that this is none.
+        sender.exitcode = REFUSED
+
+
+@signals.heartbeat_sent.connect
+def _pulse(**_: object) -> None:
+    # Celery sends it every two seconds, and only while it is in touch with the broker.
+    pulse.beat()

@@ -1,13 +1,15 @@
 """The worker's own watch over its node: deadlines, rows that nobody took in hand, and engine events.
 
 A nudge through the broker is the quick way; this is the sure one. It notices a
-container's change by the engine's events with a poll behind them, expires what is a
-second overdue, and takes in hand what nobody has, so a broker or a beat that is away
+container's change by the engine's events with a poll behind them, expires what no
+sweep has, and takes in hand what nobody has, so a broker or a beat that is away
 delays nothing for long.
 
     events ---> marks a stack as changed
     looks  ---> looks at marked stacks, and starts and stops what is due there
-    clock  ---> deadlines, untouched rows, lost calls, the node's sign of life
+    clock  ---> deadlines, untouched rows, lost calls, the worker's sign of life
+    files  ---> reads anew what has changed on disk
+    blind  ---> what is due while the database is away
 """
 
 from __future__ import annotations
@@ -28,17 +30,21 @@ from app.domain.words import State
 from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
-from app.store.tables import Node
-from workers import engine, identity
+from workers import aftermath, engine, identity
+from workers.blind import Blind
 from workers.converge import attend_closing, attend_opening
 from workers.lanes import CLOSING, OPENING
+from workers.loading import Loading
 from workers.look import look
+from workers.presence import Presence
 from workers.station import Station
 
 log = logging.getLogger(__name__)
 
 OVERDUE = timedelta(seconds=1)
-"""How long a deadline or a new row may lie before the watch acts in place of the broker's nudge."""
+"""How long a new row may lie before the watch acts in place of the broker's nudge."""
+SWEPT = timedelta(seconds=0.25)
+"""How long a deadline is left to the sweep, which comes on the stroke where broker and beat are there."""
 ABANDONED = timedelta(seconds=5)
 """How long after somebody took a moving window in hand it is looked at again, in case they are dead."""
 POLL_MOVING, POLL_IDLE = 1.0, 60.0
@@ -47,6 +53,10 @@ TICK = 0.5
 """Seconds between looks at the clock."""
 BEAT = 5.0
 """Seconds between signs of life."""
+FILES = 1.0
+"""Seconds between looks at the files; what has changed is read when it looks the same twice."""
+ENGINE_ASKED = 60.0
+"""Seconds after which the engine is asked who it is again."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds before the engine's event stream is asked for again, doubled while it keeps breaking off."""
 CALM, CALM_BUSY = 0.05, 0.2
@@ -58,31 +68,40 @@ makes a call looks again after it.
 
 
 class Watch:
-    """Three threads and two small pools, one per worker."""
+    """Five threads and a few small pools, one per worker."""
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
+    def __init__(self, station: Station, loading: Loading, presence: Presence) -> None:
+        self._station, self._loading, self._presence = station, loading, presence
         self._marked: set[str] = set()
         self._due: dict[str, float] = {}
         self._wake = threading.Condition()
         self._stopping = threading.Event()
         self._opening = ThreadPoolExecutor(OPENING, "watch-opening")
         self._closing = ThreadPoolExecutor(CLOSING, "watch-closing")
+        self._blind = Blind(station)
         self._beat_at = 0.0
-        self._started_at = station.database.now()
+        self._stroke: datetime | None = None
+        self._engine_asked_at = time.monotonic()
         station.look_again = self.mark
 
     def start(self) -> None:
+        self._station.memory.begin()
         self.mark_all()
-        for loop in (self._events, self._looks, self._clock):
+        for loop in (self._events, self._looks, self._clock, self._files, self._unseeing):
             threading.Thread(target=loop, name=f"watch{loop.__name__}", daemon=True).start()
 
-    def stop(self) -> None:
+    def stop(self, *, patiently: bool = False) -> None:
+        """Begin nothing more; `patiently` also waits until calls under way are made and on record."""
         self._stopping.set()
         with self._wake:
             self._wake.notify_all()
-        self._opening.shutdown(wait=False, cancel_futures=True)
-        self._closing.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._opening, self._closing):
+            pool.shutdown(wait=patiently, cancel_futures=True)
+
+    @property
+    def refused(self) -> bool:
+        """Did somebody else turn out to have this node?"""
+        return self._presence.refused
 
     def mark(self, stack: str) -> None:
         """Something may have changed there: look soon."""
@@ -154,7 +173,7 @@ class Watch:
         moving = self.act(stack)
         wait = POLL_MOVING if moving else POLL_IDLE
         if again is not None:
-            wait = min(wait, max(0.0, (again - engine.host_now()).total_seconds()) + 0.01)
+            wait = min(wait, max(0.0, (again - self._station.engine.now()).total_seconds()) + 0.01)
         self._due[stack] = time.monotonic() + wait
 
     def act(self, stack: str) -> bool:
@@ -187,22 +206,57 @@ class Watch:
 
     def _clock(self) -> None:
         while not self._stopping.is_set():
-            _guarded("watching the clock", self._tick)
-            self._stopping.wait(TICK)
+            _guarded("watching the clock", self._tick_or_say_so)
+            self._stopping.wait(self._until_stroke())
+
+    def _until_stroke(self) -> float:
+        """Seconds until the next tick, which does not come after the next deadline."""
+        if self._stroke is None:
+            return TICK
+        left = (self._stroke + SWEPT - self._station.memory.now()).total_seconds()
+        return min(TICK, max(left, 0.02))
+
+    def _tick_or_say_so(self) -> None:
+        """A tick that read and wrote all there was to is a sign of life of the database."""
+        try:
+            self._tick()
+        except SQLAlchemyError:
+            # Reading alone proves nothing: a full disk lets one read and write nothing.
+            self._beat_at, self._stroke = 0.0, None
+            self._station.memory.failed()
+            raise
+        self._station.memory.heard()
+
+    def _unseeing(self) -> None:
+        self._blind.loop(self._stopping, _guarded)
 
     def _tick(self) -> None:
         now = self._station.database.now()
+        self._take_in(now)
         self._expire(now)
+        for window in self._presence.admit():
+            self.open_soon(window)
         self._take_in_hand(now)
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + BEAT
             self.beat(now)
+        self._station.memory.refresh(self._station.node, now)
+
+    def _take_in(self, now: datetime) -> None:
+        """What was done without the database comes before what is concluded with it."""
+        try:
+            aftermath.take_in(self._station, now)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            # Whatever is wrong with a journal, the deadlines are watched.
+            log.exception("the journals could not be taken in")
 
     def _expire(self, now: datetime) -> None:
-        """Close what has been due for a second: the sweep is late, or there is none."""
+        """Close what is due and was not swept: the sweep is late, or there is none."""
         with self._station.database.read() as session:
-            deadline = rows.next_deadline(session, self._station.node)
-        if deadline is None or deadline > now - OVERDUE:
+            self._stroke = deadline = rows.next_deadline(session, self._station.node)
+        if deadline is None or deadline > now - SWEPT:
             return
         with self._station.database.write() as session:
             stacks = {window.stack for window in control.expire_due(session, now, self._station.node)}
@@ -221,15 +275,8 @@ class Watch:
     def beat(self, now: datetime) -> None:
         """Give a sign of life, and see to what dead workers of this node left behind."""
         station = self._station
-        sign = Node(
-            name=station.node,
-            engine_id=station.engine_id,
-            worker=station.me.name,
-            started_at=self._started_at,
-            seen_at=now,
-        )
+        self._presence.beat()
         with station.database.write() as session:
-            observe.alive(session, sign)
             lost = [
                 call
                 for call in services.running_calls(session, station.node)
@@ -242,10 +289,29 @@ class Watch:
             log.warning("call %d (%s %s) was lost with its worker", call.id, call.action, call.service)
             self.mark(call.stack)
 
+    # The files need neither engine nor database: what came of them is published with the next sign of life.
+
+    def _files(self) -> None:
+        while not self._stopping.wait(FILES):
+            _guarded("looking at the files", self._reread)
+
+    def _reread(self) -> None:
+        asked = time.monotonic() - self._engine_asked_at
+        if asked > ENGINE_ASKED or (not self._station.engine_id and asked > BEAT):
+            self._engine_asked_at = time.monotonic()
+            self._presence.know_engine()
+        changed = self._loading.look()
+        if changed:
+            self._beat_at = 0.0
+        for stack in changed:
+            self.mark(stack)
+
     def _is_lost(self, call: int, worker: str) -> bool:
-        if worker == self._station.me.name:
-            return call not in self._station.under_way
-        return self._station.me.dead(worker)
+        station = self._station
+        if worker == station.me.name:
+            return call not in station.under_way and call not in station.journal.calls
+        # Its journal is taken in first: it may tell how the call ended.
+        return station.me.dead(worker) and worker not in aftermath.others(station)
 
     def _end(self, stack: str, service: str) -> None:
         served = self._station.stacks.get(stack)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, request
+from gunicorn.errors import AppImportError
 
 from app import settings as environment
-from app.api import audit, docs, events, legacy, ops, problems, reading, server, stacks, windows
+from app.api import audit, docs, events, legacy, logs, ops, problems, reading, server, stacks, windows
 from app.api.auth import Door
 from app.api.front import Front
 from app.api.gauges import Gauges
@@ -20,18 +21,30 @@ from app.api.tail import Tail
 from app.api.waiting import Waiting
 from app.dispatch import Dispatch
 from app.settings import Settings
+from app.store import schema
 from app.store.changes import Changes
 from app.store.database import Database
 
 ROUTES: list[Route] = [
-    route for module in (windows, stacks, audit, events, ops, docs, legacy) for route in module.routes.all
+    route
+    for module in (windows, logs, stacks, audit, events, ops, docs, legacy)
+    for route in module.routes.all
 ]
 
 
 def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
     settings = settings or environment.load()
-    database = database or Database(settings.database_url)
+    database = database or _known(Database(settings.database_url))
     return application(_front(settings, database, dispatch or Dispatch.to(settings.broker_url)))
+
+
+def _known(database: Database) -> Database:
+    """This database, if it is as we know it; otherwise the server ends with one line that says what to do."""
+    try:
+        schema.require(database)
+    except schema.Mismatch as mismatch:
+        raise AppImportError(str(mismatch)) from mismatch
+    return database
 
 
 def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
@@ -45,6 +58,7 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
         tail=tail,
         waiting=Waiting(database, tail, waits),
         streams=streams,
+        readers=Seats(server.READERS),
         gauges=gauges,
         memory=Memory(Changes(database)),
         readiness=Readiness(settings, database, Broker(dispatch)),

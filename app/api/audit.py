@@ -22,6 +22,8 @@ from app.store.tables import Entry
 routes = Routes("audit", "/api/v1")
 
 LINES = "application/x-ndjson"
+ARCHIVED = "Power-Archived"
+"""The header that says up to where each chain is in files and no longer here."""
 _PAGE = 100
 _AT_ONCE = 500
 _proving = threading.Lock()
@@ -35,7 +37,10 @@ Place = tuple[datetime, str, int]
     "/audit",
     {
         200: Answer(
-            "A page of entries, oldest first.", schemas.Entries, also={LINES: "All of it, an entry a line."}
+            "A page of entries, oldest first.",
+            schemas.Entries,
+            also={LINES: "All of it, an entry a line."},
+            headers={ARCHIVED: "Where old entries are in files: up to which `seq` of each chain."},
         )
     },
     query=schemas.AuditQuery,
@@ -48,12 +53,20 @@ def read_audit(front: Front, caller: Caller, *, query: schemas.AuditQuery) -> Re
     """
     after = _place(query)
     if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
-        return streamed(front, _lines(front, query, after), LINES)
+        return streamed(front, _lines(front, query, after), LINES, said(front))
     limit = query.limit or _PAGE
     found = _entries(front, query, after, limit + 1)
     page = found[:limit]
     last = reading.cursor(page[-1].at, page[-1].chain, page[-1].seq) if len(found) > limit else None
-    return replies.json({"items": [entry.as_json() for entry in page], "next": last})
+    items = [entry.as_json() for entry in page]
+    return replies.json({"items": items, "next": last}, headers=said(front))
+
+
+def said(front: Front) -> dict[str, str]:
+    """The header that says what is no longer here, such as `house:12,vx11:4711`; none where all is."""
+    with front.database.read() as session:
+        gone = audit.kept_from(session)
+    return {ARCHIVED: ",".join(f"{chain}:{seq}" for chain, seq in sorted(gone.items()))} if gone else {}
 
 
 def _place(query: schemas.AuditQuery) -> Place | None:
@@ -96,7 +109,7 @@ def verify_audit(front: Front, caller: Caller) -> Response:
     if not _proving.acquire(timeout=_PATIENCE):
         raise Turned(problems.TOO_MANY, "another proof is under way", headers={"Retry-After": "10"}, limit=1)
     try:
-        with front.database.read() as session:
+        with front.database.read(patient=True) as session:
             proofs = audit.verify(session)
     finally:
         _proving.release()
@@ -107,4 +120,11 @@ def verify_audit(front: Front, caller: Caller) -> Response:
 
 def _chain(proof: audit.Proof) -> dict[str, Any]:
     bad = None if proof.ok else {"seq": proof.first_bad, "reason": proof.reason}
-    return {"chain": proof.chain, "entries": proof.entries, "ok": proof.ok, "first_bad": bad}
+    return {
+        "chain": proof.chain,
+        "entries": proof.entries,
+        "ok": proof.ok,
+        "first_bad": bad,
+        "archived": proof.archived,
+        "archived_hash": proof.archived_hash,
+    }

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 from flask import Response, request
 
 from app.api import problems, schemas
+from app.api.audit import said
 from app.api.auth import Caller
 from app.api.front import Front
 from app.api.problems import Turned
@@ -43,12 +44,14 @@ Place = dict[str, int]
 def listen(front: Front, caller: Caller, *, query: schemas.EventsQuery) -> Response:
     """Hear of changes as they happen.
 
-    `Last-Event-ID` resumes and misses nothing; without it the stream starts now.
+    `Last-Event-ID` resumes and misses nothing but what has been archived since, which the header
+    `Power-Archived` tells; without it the stream starts now.
     """
     heads = front.tail.heads()
     given = request.headers.get("Last-Event-ID") or query.last_event_id
     place = _resumed(given, heads) if given else heads
-    return streamed(front, _events(front, caller, place), MEDIA)
+    # Who was away for so long is told from what is there, and that there was more.
+    return streamed(front, _events(front, caller, place), MEDIA, said(front) if given else None)
 
 
 def _resumed(given: str, heads: Place) -> Place:

@@ -25,6 +25,7 @@ class Front:
     tail: Tail
     waiting: Waiting
     streams: Seats
+    readers: Seats
     gauges: Gauges
     memory: Memory
     readiness: Readiness

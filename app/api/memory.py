@@ -7,6 +7,7 @@ rather than three queries.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from app.api import views
 from app.domain.words import State
 from app.store.changes import Changes
 
+_KEPT_FOR = 5.0
+"""Seconds for which anything is kept at most."""
 _MOST = 1000
 
 
@@ -41,7 +44,8 @@ class Memory:
     def window(self, window: str, read: Callable[[], Kept]) -> Kept:
         """The window as it is now, read anew only where something has changed."""
         # Asked before reading: what is read may be newer than its version, never older.
-        version = self._changes.version()
+        # That nobody is heard of any more changes no row, so nothing is kept for long.
+        version = f"{self._changes.version()} {time.monotonic() // _KEPT_FOR}"
         with self._lock:
             kept = self._kept.get(window) if version == self._version else None
         return kept or self._keep(version, window, read())

@@ -30,7 +30,7 @@ _SAID = {
     413: f"The body is over {problems.BODY} bytes.",
     422: "Well-formed, but wrong; the field and what was allowed are named.",
     429: "Too many at the same time; `Retry-After` says when to come back.",
-    503: "The database is away; `Retry-After` says when to come back.",
+    503: "The database or a stack's node is away; `Retry-After` says when to come back.",
 }
 
 

@@ -28,6 +28,8 @@ MEDIA = "application/problem+json"
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What the store raises while the database does not answer."""
 RETRY_AFTER = "2"
+NODE_RETRY_AFTER = "30"
+"""Seconds after which a node that is away may be asked for again."""
 BODY = 64 * 1024
 """Bytes of a body, at most."""
 
@@ -57,6 +59,7 @@ TOO_LARGE = Kind(413, "too-large", "The body is too large")
 INVALID = Kind(422, "invalid", "Well-formed, but wrong")
 TOO_MANY = Kind(429, "too-many", "Too many at the same time")
 DATABASE_AWAY = Kind(503, "database-away", "The database does not answer")
+LOGS_UNREAD = Kind(503, "logs-unread", "The worker of the window's node was not heard of")
 FAULT = Kind(503, "fault", "Something is wrong on this side")
 
 TABLE: Mapping[type[Refusal], Kind] = {
@@ -68,11 +71,13 @@ TABLE: Mapping[type[Refusal], Kind] = {
     refusals.UnknownServices: Kind(422, "unknown-services", "The stack has no such service"),
     refusals.BadTTL: Kind(422, "bad-ttl", "Not a positive number of seconds"),
     refusals.TTLTooLong: Kind(422, "ttl-too-long", "Longer than the stack permits"),
+    refusals.NotInWindow: Kind(422, "not-in-window", "The window does not hold this service"),
     refusals.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used with another body"),
     refusals.NotAllowed: NOT_ALLOWED,
     refusals.TimeIsUp: Kind(409, "time-is-up", "The window has ended or is ending"),
     refusals.WouldShorten: Kind(409, "would-shorten", "Nobody's window is cut short by another"),
     refusals.StackRejected: Kind(409, "stack-rejected", "The stack's worker turned it down"),
+    refusals.NodeAway: Kind(503, "node-away", "The stack's node is away"),
     refusals.WhichWindow: Kind(409, "which-window", "It is not clear which window is meant"),
 }
 _FALLBACK: Mapping[type[Refusal], Kind] = {
@@ -90,6 +95,7 @@ HOUSE = (
     INVALID,
     TOO_MANY,
     DATABASE_AWAY,
+    LOGS_UNREAD,
     FAULT,
 )
 
@@ -133,7 +139,9 @@ def _turned(turned: Turned) -> Response:
 
 
 def _refused(refusal: Refusal) -> Response:
-    return answer(kind_of(refusal), str(refusal), field=refusal.field, **_without_field(refusal.facts))
+    kind = kind_of(refusal)
+    headers = {"Retry-After": NODE_RETRY_AFTER} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return answer(kind, str(refusal), headers=headers, field=refusal.field, **_without_field(refusal.facts))
 
 
 def _without_field(facts: Mapping[str, Any]) -> dict[str, Any]:

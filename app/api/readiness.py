@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from app.dispatch import Dispatch
+from app.domain.nodes import AWAY
 from app.settings import Settings
-from app.store import stacks
+from app.store import stacks, workers
 from app.store.database import Database
 from app.store.tables import Node, stamp
 
-FRESH = timedelta(seconds=30)
-"""A node that was not heard of for longer is degraded."""
 _ASK_AGAIN = 2.0
 _FIRST_ANSWER = 0.5
 
@@ -58,8 +57,9 @@ class Readiness:
     def look(self) -> dict[str, Any]:
         """What stands where. Raises what the store raises while the database is away."""
         with self._database.read() as session:
-            nodes = stacks.nodes(session)
-        now = self._database.now()
+            now = self._database.now()
+            nodes, every = stacks.nodes(session), stacks.every(session)
+            away = workers.away(session, every, now)
         ready = self._is_served(nodes)
         fault = self._broker.fault()
         return {
@@ -67,7 +67,10 @@ class Readiness:
             "detail": "" if ready else f"the worker of node {self._settings.await_node} has not come up yet",
             "database": {"status": "ok", "detail": ""},
             "broker": {"status": "degraded" if fault else "ok", "detail": fault or ""},
-            "nodes": [_node(node, now) for node in nodes],
+            "nodes": [
+                _node(node, [one.name for one in every if one.node == node.name and one.name in away], now)
+                for node in nodes
+            ],
         }
 
     def away(self) -> dict[str, Any]:
@@ -92,6 +95,7 @@ class Readiness:
         return self._served
 
 
-def _node(node: Node, now: datetime) -> dict[str, Any]:
-    status = "ok" if now - node.seen_at < FRESH else "degraded"
-    return {"name": node.name, "status": status, "seen_at": stamp(node.seen_at)}
+def _node(node: Node, away: list[str], now: datetime) -> dict[str, Any]:
+    well = now - node.seen_at < AWAY and not away
+    status = "ok" if well else "degraded"
+    return {"name": node.name, "status": status, "seen_at": stamp(node.seen_at), "away": away}

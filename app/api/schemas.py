@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.control import positive
 from app.domain.refusals import BadTTL
 from app.domain.words import Action, CallStatus, Event, Mode, Power, Role, State, Status
+from app.logs import LINES
 
 REASON = 500
 """Characters of a reason."""
@@ -132,6 +133,12 @@ class AuditQuery(Query):
     limit: Limit | None = Field(None, description="Items on a page (100), or lines of a stream (all).")
 
 
+class LogsQuery(Query):
+    service: Name | None = Field(None, description="Only of this service of the window; of all if left out.")
+    tail: int = Field(100, ge=0, le=LINES, description="The newest so many lines of each service.")
+    follow: bool = Field(False, description="Go on with what is written, until the window has ended.")
+
+
 class EventsQuery(Query):
     last_event_id: Text | None = Field(
         None, max_length=8000, description="The same as the header `Last-Event-ID`, for who cannot send one."
@@ -162,6 +169,7 @@ class Call(_Said):
     stderr: str = Field(description="The first 500 characters.")
     argv: list[str]
     timestamp: Moment
+    blind: bool = Field(default=False, description="Made while the worker could not reach the database.")
 
 
 class Window(_Said):
@@ -181,6 +189,10 @@ class Window(_Said):
     ttl_remaining_sec: float
     closed_at: Moment | None
     close_reason: str | None
+    waiting_for: str | None = Field(
+        default=None,
+        description="What a window that waits is waiting for: `node` where its stack is away.",
+    )
     stuck: bool = Field(description="It is closing, and its services refuse to stop.")
     health: dict[str, Health] = Field(description="By service, dependencies that were opened along included.")
     results: list[Call]
@@ -201,6 +213,13 @@ class Plan(_Said):
     already_on: list[str]
 
 
+class Drift(_Said):
+    """Its power differs from what is wanted, and nobody is waiting for it."""
+
+    since: Moment | None = Field(description="When it was found; null until it is on record.")
+    why: str = Field(description="For people, as in `runs, though no window holds it`.")
+
+
 class Service(_Said):
     name: str
     role: Role
@@ -210,6 +229,11 @@ class Service(_Said):
     holders: list[str] = Field(description="The live windows that hold it.")
     time_left_sec: float | None = Field(description="Until the last of its holders ends.")
     last_call: Call | None
+    drift: Drift | None
+    failed_stops: int = Field(
+        description="Stops that have failed in a row; from the second on they are kills."
+    )
+    retry_at: Moment | None = Field(description="When the next stop is tried, where the last one has failed.")
 
 
 class Stack(_Said):
@@ -218,16 +242,43 @@ class Stack(_Said):
     name: str
     mode: Mode
     node: str
+    away: bool = Field(description="No worker that serves it is heard of.")
+    away_since: Moment | None
     services: list[Service]
     faults: list[str] = Field(
         default=[],
         description="Why its worker turned it down, where it has; nothing can be opened on it then.",
+    )
+    refused: list[str] = Field(
+        default=[],
+        description="Why a later change of its files is not in force, while what was good before still is.",
     )
 
 
 class Stacks(_Said):
     items: list[Stack]
     next: str | None
+
+
+class LogLine(_Said):
+    """One line that a container wrote, on either stream."""
+
+    service: str
+    container: str = Field(description="The beginning of its id.")
+    at: str = Field(description="When the engine took it in, with nanoseconds.")
+    line: str = Field(description="Cut where it is very long.")
+
+
+class LogNote(_Said):
+    """Why there is nothing of a service."""
+
+    service: str
+    note: str
+
+
+class Logs(_Said):
+    items: list[LogLine]
+    notes: list[LogNote]
 
 
 class Entry(_Said):
@@ -260,6 +311,8 @@ class Chain(_Said):
     entries: int
     ok: bool
     first_bad: FirstBad | None
+    archived: int
+    archived_hash: str
 
 
 class Verdict(_Said):
@@ -282,6 +335,7 @@ class NodePart(_Said):
     name: str
     status: str
     seen_at: Moment
+    away: list[str] = Field(description="Its stacks that nobody serves now.")
 
 
 class Readiness(_Said):

@@ -12,6 +12,8 @@ from pathlib import Path
 THREADS = 700
 STREAMS = 540
 """Event streams open at the same time; the next one is told to come back later."""
+READERS = 16
+"""Those who read logs at the same time; each costs a worker some work."""
 WAITS = 60
 """Requests that wait for a window at the same time; the next one is answered at once."""
 _CONNECTIONS = 2000

@@ -20,8 +20,8 @@ from app.domain.leases import Lease
 from app.domain.modes import Standing
 from app.domain.refusals import UnknownStack
 from app.domain.words import Power, Role, State
-from app.store import services, stacks, windows
-from app.store.tables import Call, Service, Stack, Window
+from app.store import services, stacks, windows, workers
+from app.store.tables import Call, Service, Stack, Window, stamp
 
 routes = Routes("stacks", "/api/v1")
 
@@ -52,7 +52,9 @@ def show_stack(front: Front, caller: Caller, *, name: str) -> Response:
 
 
 def shown(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
-    return [_stack(_Scene.of(session, stack, now)) for stack in found]
+    found = list(found)
+    away = workers.away(session, found, now)
+    return [_stack(_Scene.of(session, stack, now, away.get(stack.name))) for stack in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,11 @@ class _Scene:
     moving: list[Window]
     calls: Mapping[tuple[str, str], Call]
     now: datetime
+    away: datetime | None
+    """Since when nobody who serves it was heard of."""
 
     @classmethod
-    def of(cls, session: Session, stack: Stack, now: datetime) -> _Scene:
+    def of(cls, session: Session, stack: Stack, now: datetime, away: datetime | None) -> _Scene:
         return cls(
             stack=stack,
             seen=services.of(session, stack.name),
@@ -75,7 +79,12 @@ class _Scene:
             moving=windows.moving_of(session, stack.name),
             calls=services.last_calls(session, [stack.name]),
             now=now,
+            away=away,
         )
+
+    @property
+    def held(self) -> set[str]:
+        return {lease.service for lease in self.live}
 
     def standing(self, name: str, role: Role) -> Standing:
         row = self.seen.get(name)
@@ -85,9 +94,11 @@ class _Scene:
             role,
             Power(row.power),
             alive=row.alive,
-            held=any(lease.service == name for lease in self.live),
+            held=name in self.held,
             awaited=any(lease.service == name for window in self.moving for lease in window.leases),
             owed=row.owed,
+            missed=row.drift_since is not None and not row.alive and name in self.held,
+            failures=row.failures,
         )
 
 
@@ -100,13 +111,24 @@ def _stack(scene: _Scene) -> dict[str, Any]:
         "name": scene.stack.name,
         "mode": modes.mode([scene.standing(name, role) for name, role in roles.items()], states),
         "node": scene.stack.node,
+        "away": scene.away is not None,
+        "away_since": stamp(scene.away) if scene.away else None,
         "services": [_service(scene, name, role) for name, role in sorted(roles.items(), key=_in_order)],
     }
-    return said | ({"faults": scene.stack.faults} if scene.stack.faults else {})
+    told = {"faults": scene.stack.faults, "refused": scene.stack.refused}
+    return said | {name: lines for name, lines in told.items() if lines}
 
 
 def _in_order(named: tuple[str, Role]) -> tuple[int, str]:
     return list(Role).index(named[1]), named[0]
+
+
+def _power(scene: _Scene, row: Service | None) -> dict[str, Any]:
+    if scene.away:
+        return views.unheard(scene.stack.node, scene.away)
+    if row is None:
+        return {"power": Power.UNKNOWN, "ready": False, "detail": ""}
+    return {"power": row.power, "ready": row.ready, "detail": row.detail}
 
 
 def _service(scene: _Scene, name: str, role: Role) -> dict[str, Any]:
@@ -116,10 +138,18 @@ def _service(scene: _Scene, name: str, role: Role) -> dict[str, Any]:
     return {
         "name": name,
         "role": role,
-        "power": row.power if row else Power.UNKNOWN,
-        "ready": bool(row and row.ready),
-        "detail": row.detail if row else "",
+        **_power(scene, row),
         "holders": [lease.window for lease in live],
         "time_left_sec": views.number(round((ends - scene.now).total_seconds(), 3)) if ends else None,
         "last_call": views.call(call) if call else None,
+        "drift": _drift(row, scene.standing(name, role)),
+        "failed_stops": row.failures if row else 0,
+        "retry_at": stamp(row.retry_at) if row and row.retry_at else None,
     }
+
+
+def _drift(row: Service | None, service: Standing) -> dict[str, Any] | None:
+    """Why its power is not what is wanted though nobody waits for it, and since when that is on record."""
+    if row is None or not modes.strays(service):
+        return None
+    return {"since": stamp(row.drift_since) if row.drift_since else None, "why": modes.why(service)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from flask import Response, request
 
@@ -35,14 +35,21 @@ class _Seated:
             self._seats.leave()
 
 
-def streamed(front: Front, lines: Generator[str], media: str) -> Response:
+def streamed(
+    front: Front,
+    lines: Generator[str],
+    media: str,
+    headers: Mapping[str, str] | None = None,
+    seats: Seats | None = None,
+) -> Response:
     """Raises Turned where no seat is left."""
+    seats = seats or front.streams
     if request.method == "HEAD":
         return Response(content_type=media)
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(STALLED)
-    if not front.streams.take():
-        said = f"{front.streams.number} streams are open, which is the most there may be"
-        raise Turned(problems.TOO_MANY, said, headers={"Retry-After": "10"}, limit=front.streams.number)
-    return Response(_Seated(lines, front.streams), 200, _HEADERS, content_type=media)
+    if not seats.take():
+        said = f"{seats.number} streams are open, which is the most there may be"
+        raise Turned(problems.TOO_MANY, said, headers={"Retry-After": "10"}, limit=seats.number)
+    return Response(_Seated(lines, seats), 200, {**_HEADERS, **(headers or {})}, content_type=media)

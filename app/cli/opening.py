@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-from app.cli import client, follow, progress, screen, view
+from app.cli import follow, progress, screen, view
 from app.cli.arguments import Duration, service_names, stack_names
-from app.cli.client import Client
-from app.cli.replies import Plan, Window
+from app.client.api import Api, here
+from app.client.replies import Plan, Window
 from app.domain.words import State, Status
 
 
@@ -48,7 +48,7 @@ def open(
     """
     wish = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
     body = {name: value for name, value in wish.items() if value is not None}
-    with client.here() as api:
+    with here() as api:
         if plan:
             _show_plan(api.plan(body), as_json)
             return
@@ -64,7 +64,7 @@ def _number(seconds: float | None) -> float | None:
     return int(seconds) if seconds is not None and seconds == int(seconds) else seconds
 
 
-def _await(api: Client, window: Window, silent: bool) -> Window:
+def _await(api: Api, window: Window, silent: bool) -> Window:
     try:
         return progress.watch(api, [window], follow.known, silent=silent)[0]
     except KeyboardInterrupt:
@@ -89,7 +89,14 @@ def _report(window: Window, as_json: bool) -> None:
 
 
 def _summary(window: Window) -> list[str | Text]:
-    if window["state"] in {State.WAITING, State.OPENING}:
+    if window["state"] == State.WAITING:
+        asked_for, until = screen.seconds(window["ttl_sec"]), screen.clock(window["deadline"])
+        return [
+            Text.assemble("window ", window["id"], "  ", view.state(window)),
+            *(Text(f"  {screen.harmless(name)}: {one['detail']}") for name, one in window["health"].items()),
+            f"it will be open for {asked_for} from when it begins, and gives up at {until}",
+        ]
+    if window["state"] == State.OPENING:
         return [Text.assemble("window ", window["id"], "  ", view.state(window)), _until(window)]
     if _well(window):
         return [

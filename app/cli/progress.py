@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.text import Text
 
 from app.cli import follow, screen, view
-from app.cli.client import Client
 from app.cli.follow import Over
-from app.cli.replies import Window
+from app.client.api import Api
+from app.client.replies import Window
 from app.domain.words import Power, State
 
 # Pictures a second: often enough for a countdown to look alive, seldom enough to cost nothing.
@@ -32,7 +32,7 @@ class Show(Protocol):
 
 
 def watch(
-    api: Client,
+    api: Api,
     first: Sequence[Window],
     over: Over,
     *,

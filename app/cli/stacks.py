@@ -9,12 +9,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from app.cli import client, screen, view
+from app.cli import screen, view
 from app.cli.arguments import stack_names
-from app.cli.client import Client
 from app.cli.follow import Hints
-from app.cli.replies import Service, Stack
 from app.cli.screen import Table
+from app.client.api import Api, here
+from app.client.replies import Service, Stack
 from app.domain.words import Power
 
 _RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
@@ -29,7 +29,7 @@ def stacks(as_json: bool) -> None:
     Example:
       power stacks
     """
-    with client.here() as api:
+    with here() as api:
         found = api.stacks()
     if as_json:
         screen.dump({"items": found})
@@ -46,7 +46,16 @@ def _stacks(found: Iterable[Stack]) -> Table:
         running = sum(service["power"] in _RUNNING for service in services)
         holders = {holder for service in services for holder in service["holders"]}
         failing = [service["name"] for service in services if service["power"] == Power.FAILING]
-        notes = [*stack.get("faults", []), *([f"failing: {', '.join(failing)}"] if failing else [])]
+        drifting = [service["name"] for service in services if service.get("drift")]
+        refusing = [service["name"] for service in services if service.get("failed_stops")]
+        notes = [
+            *_away(stack),
+            *stack.get("faults", []),
+            *(f"change refused: {fault}" for fault in stack.get("refused", [])),
+            *_note("drifting", drifting),
+            *_note("would not stop", refusing),
+            *_note("failing", failing),
+        ]
         table.add(
             stack["name"],
             screen.word(stack["mode"]),
@@ -56,6 +65,14 @@ def _stacks(found: Iterable[Stack]) -> Table:
             "; ".join(notes),
         )
     return table
+
+
+def _away(stack: Stack) -> list[str]:
+    return [f"away since {screen.clock(stack.get('away_since'))}"] if stack.get("away") else []
+
+
+def _note(what: str, names: list[str]) -> list[str]:
+    return [f"{what}: {', '.join(names)}"] if names else []
 
 
 @click.command()
@@ -72,7 +89,7 @@ def ps(stack: str | None, watching: bool, as_json: bool) -> None:
     """
     if watching and as_json:
         raise click.UsageError("--watch is for the eye; `power audit --follow --json` is for programs")
-    with client.here() as api:
+    with here() as api:
         read = partial(_read, api, stack)
         if watching:
             _watch(api, read)
@@ -93,7 +110,7 @@ def _services(found: list[Stack], width: int | None, since: float) -> list[Text]
     return [line for stack in found for line in [Text(), *_one(stack, names, width, since)]][1:]
 
 
-def _read(api: Client, name: str | None) -> list[Stack]:
+def _read(api: Api, name: str | None) -> list[Stack]:
     return [api.stack(name)] if name else api.stacks()
 
 
@@ -116,12 +133,15 @@ def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[
         (screen.harmless(stack["name"]), "bold"), "  ", screen.word(stack["mode"]),
         (f"  on {screen.harmless(stack['node'])}", "dim"),
     )  # fmt: skip
-    return [head, *_faults(stack), *table.lines(width)]
+    away = [Text(f"{word}: nothing is known of it now", "yellow") for word in _away(stack)]
+    return [head, *away, *_faults(stack), *table.lines(width)]
 
 
 def _faults(stack: Stack) -> list[Text]:
-    """Why nothing can be opened on it, where that is so."""
-    return [Text(f"rejected: {screen.harmless(fault)}", "red") for fault in stack.get("faults", [])]
+    """Why nothing can be opened on it, or why a change of its files is not in force, where that is so."""
+    rejected = [Text(f"rejected: {screen.harmless(fault)}", "red") for fault in stack.get("faults", [])]
+    refused = [Text(f"change refused: {screen.harmless(one)}", "yellow") for one in stack.get("refused", [])]
+    return [*rejected, *refused]
 
 
 def _cells(service: Service, names: dict[str, str], since: float) -> list[str | Text]:
@@ -134,11 +154,33 @@ def _cells(service: Service, names: dict[str, str], since: float) -> list[str | 
         view.readiness(service["power"], service["ready"]),
         screen.seconds(None if left is None else max(0.0, left - since)),
         (", " if screen.live() else ",").join(names[holder] for holder in service["holders"]) or "-",
-        view.first_line(service["detail"]),
+        _detail(service),
     ]
 
 
-def _watch(api: Client, read: Callable[[], list[Stack]]) -> None:
+def _detail(service: Service) -> str:
+    """Why it is not as it should be, in one line: drift first, then a stop that is tried again."""
+    parts = [_drift(service), _refusal(service), view.first_line(service["detail"])]
+    return "; ".join(part for part in parts if part)
+
+
+def _drift(service: Service) -> str:
+    drift = service.get("drift")
+    if not drift:
+        return ""
+    return f"{drift['why']}, since {screen.clock(drift['since'])}" if drift["since"] else drift["why"]
+
+
+def _refusal(service: Service) -> str:
+    failed = service.get("failed_stops", 0)
+    if not failed:
+        return ""
+    stops = "1 stop has failed" if failed == 1 else f"{failed} stops have failed"
+    again = service.get("retry_at")
+    return f"{stops}, next try {screen.clock(again)}" if again else f"{stops}, trying again now"
+
+
+def _watch(api: Api, read: Callable[[], list[Stack]]) -> None:
     try:
         if screen.live():
             _draw(api, read)
@@ -149,7 +191,7 @@ def _watch(api: Client, read: Callable[[], list[Stack]]) -> None:
         raise click.exceptions.Exit(0) from None
 
 
-def _draw(api: Client, read: Callable[[], list[Stack]]) -> None:
+def _draw(api: Api, read: Callable[[], list[Stack]]) -> None:
     terminal = Console(highlight=False, markup=False, emoji=False)
     found, at = read(), time.monotonic()
 
@@ -162,7 +204,7 @@ def _draw(api: Client, read: Callable[[], list[Stack]]) -> None:
             found, at = read(), time.monotonic()
 
 
-def _print(api: Client, read: Callable[[], list[Stack]]) -> None:
+def _print(api: Api, read: Callable[[], list[Stack]]) -> None:
     """The table again whenever more than the time left has changed."""
     before: object = None
     with Hints(api) as hints:

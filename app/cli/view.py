@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from rich.text import Text
 
 from app.cli import screen
-from app.cli.replies import Call, Health, Window
 from app.cli.screen import Table
+from app.client.replies import Call, Health, Window
 from app.domain.words import Action, CallStatus, Power, State
 
 # Of an error's output the end says what it was.
@@ -42,8 +42,10 @@ def services(window: Window) -> Table:
 
 
 def state(window: Window) -> Text:
-    """`open`, `open (partial)`, `closing, stuck`."""
+    """`open`, `open (partial)`, `closing, stuck`, `waiting for its node`."""
     text = screen.word(window["state"])
+    if window.get("waiting_for"):
+        text.append(f" for its {screen.harmless(window['waiting_for'])}")
     if window["status"] not in {None, "ok"}:
         text.append_text(Text.assemble(" (", screen.word(str(window["status"])), ")"))
     if window["stuck"]:

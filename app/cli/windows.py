@@ -3,9 +3,10 @@
 import click
 from rich.text import Text
 
-from app.cli import client, follow, progress, screen, view
+from app.cli import follow, progress, screen, view
 from app.cli.arguments import any_window, resolve, stack_names
-from app.cli.replies import Window
+from app.client.api import Api, here
+from app.client.replies import Window
 from app.domain.words import State
 
 
@@ -26,7 +27,7 @@ def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> 
       power windows --state open
       power windows -s vx11 --limit 10
     """
-    with client.here() as api:
+    with here() as api:
         listed = list(api.windows(limit=limit, state=state, stack=stack))
     if as_json:
         screen.dump({"items": listed})
@@ -52,7 +53,7 @@ def show(window: str, following: bool, as_json: bool) -> None:
       power show 3f2a
       power show 3f2a --follow
     """
-    with client.here() as api:
+    with here() as api:
         found = resolve(api, window)
         if following:
             found = _follow(api, found, as_json)
@@ -64,7 +65,7 @@ def show(window: str, following: bool, as_json: bool) -> None:
     _calls(found)
 
 
-def _follow(api: client.Client, window: Window, silent: bool) -> Window:
+def _follow(api: Api, window: Window, silent: bool) -> Window:
     try:
         return progress.watch(api, [window], follow.closed, silent=silent)[0]
     except KeyboardInterrupt:

@@ -6,9 +6,11 @@ only the worker acts on the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from app.domain.plans import StackSpec
 from app.domain.readiness import Container
 from app.domain.words import Action, Power, Role
 
@@ -58,3 +60,29 @@ def off(
     if unsure:
         return Decision(Action.STOP, "no live window holds it and its last start has not been undone")
     return Decision(Action.NONE, "it is off")
+
+
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """A service that owes an off, and how often it was asked in vain."""
+
+    failures: int = 0
+    retry_at: datetime | None = None
+    unsure: bool = True
+
+
+def in_turn(spec: StackSpec, owing: Mapping[str, Owing], now: datetime) -> list[str]:
+    """Those whose turn it is to stop: no dependant is still to go.
+
+    A dependant that would not stop is not waited for twice.
+    """
+    waited_for = {name for name, one in owing.items() if not one.failures}
+    return sorted(
+        name
+        for name, one in owing.items()
+        if (one.retry_at or now) <= now and not dependants(spec, name) & waited_for
+    )
+
+
+def dependants(spec: StackSpec, service: str) -> set[str]:
+    return {name for name, other in spec.services.items() if service in other.depends_on}

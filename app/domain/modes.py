@@ -13,7 +13,8 @@ class Standing:
     """One service as its mode is judged.
 
     `held` by a live lease; `awaited` by any window that has not ended, so that somebody
-    still sees to it; `owed` an off since a window held it.
+    still sees to it; `owed` an off since a window held it; `missed` by an open window
+    under which it was ready. `failures` counts the stops that failed in a row.
     """
 
     role: Role
@@ -22,6 +23,8 @@ class Standing:
     held: bool = False
     awaited: bool = False
     owed: bool = False
+    missed: bool = False
+    failures: int = 0
 
 
 def drifts(service: Standing) -> bool:
@@ -30,7 +33,29 @@ def drifts(service: Standing) -> bool:
         return False
     if service.role is Role.CORE:
         return service.power in {Power.OFF, Power.FAILING}
-    return service.alive and not service.held and not service.awaited
+    return service.missed or (service.alive and not service.held and not service.awaited)
+
+
+def why(service: Standing) -> str:
+    """What is wrong with a service that drifts or strays, in words that go before "since 12:03:11"."""
+    if service.role is Role.CORE:
+        return "core is down"
+    if service.missed:
+        return "stopped, though an open window holds it"
+    if not service.alive:
+        return "no window holds it, and it is not yet sure that it is off"
+    if service.failures:
+        return "runs, though no window holds it, and would not stop"
+    return "runs, though no window holds it"
+
+
+def why_ended(service: Standing) -> str:
+    """What became of a drift that this program did not stop."""
+    if service.held or service.awaited:
+        return "it runs again" if service.alive else "a window holds it now"
+    if service.role is Role.CORE:
+        return "it runs again"
+    return "nobody misses it any more" if service.alive else "it is off"
 
 
 def strays(service: Standing) -> bool:

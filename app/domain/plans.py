@@ -46,6 +46,9 @@ class StackSpec:
     max_ttl: float = 28800.0
     drift: str = "report"
     grace: float = 60.0
+    blind: str = "stop"
+    """What is done at a deadline while the database is away: `stop` after `blind_grace`, or `hold`."""
+    blind_grace: float = 30.0
     digest: str = ""
 
     def named(self, role: Role) -> list[str]:
@@ -68,10 +71,22 @@ class StackSpec:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> StackSpec:
         services = {name: _service(spec) for name, spec in stored["services"].items()}
-        return cls(**{name: stored[name] for name in _PLAIN}, services=services)
+        # What an older worker has published may lack what was added since.
+        return cls(**{name: stored[name] for name in _PLAIN if name in stored}, services=services)
 
 
-_PLAIN = ("name", "project", "node", "default_ttl", "max_ttl", "drift", "grace", "digest")
+_PLAIN = (
+    "name",
+    "project",
+    "node",
+    "default_ttl",
+    "max_ttl",
+    "drift",
+    "grace",
+    "blind",
+    "blind_grace",
+    "digest",
+)
 
 
 def _service(stored: Mapping[str, Any]) -> ServiceSpec:

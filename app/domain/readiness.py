@@ -44,6 +44,10 @@ class Container:
     image: str = ""
     config_hash: str = ""
     number: int = 1
+    policy: str = ""
+    """The engine's word for when it starts this one by itself (`always`, …); empty for never."""
+    grace: float | None = None
+    """Seconds it is given to leave on a stop, where it was made with a time of its own."""
     restarted: tuple[datetime, ...] = ()
     """When the restarts that were seen happened, oldest first."""
 

@@ -7,7 +7,7 @@ been right. `app.api.problems` turns them into answers, in one table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -97,6 +97,19 @@ class TTLTooLong(Wrong):
         )
 
 
+class NotInWindow(Wrong):
+    field = "service"
+
+    def __init__(self, window: str, service: str, held: Iterable[str]) -> None:
+        held = sorted(held)
+        super().__init__(
+            f"window {window} does not hold {service!r}; it holds {_either(held)}",
+            window=window,
+            service=service,
+            allowed=held,
+        )
+
+
 class KeyReused(Wrong):
     field = "Idempotency-Key"
 
@@ -154,6 +167,20 @@ class StackRejected(Conflict):
         super().__init__(f"stack {stack!r} was rejected by its worker: {'; '.join(faults)}", faults=faults)
 
 
+class NodeAway(Refusal):
+    """The stack's node is not heard of, and this house does not wait for it."""
+
+    field = "stack"
+
+    def __init__(self, stack: str, node: str, since: datetime) -> None:
+        super().__init__(
+            f"stack {stack!r} is away: node {node!r} has not been heard of since {_stamp(since)}",
+            stack=stack,
+            node=node,
+            away_since=_stamp(since),
+        )
+
+
 class WhichWindow(Conflict):
     field = "window_id"
 
@@ -170,6 +197,10 @@ class WhichWindow(Conflict):
 def _at_most(seconds: float) -> float:
     """A whole number may be larger than any other kind of number can show."""
     return min(seconds, 1e15)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _either(names: Iterable[str]) -> str:

@@ -75,4 +75,4 @@ def standing(asked: Iterable[Health]) -> Status:
 
 def extendable(state: State, deadline: datetime, now: datetime) -> bool:
     """Past its deadline a window is over, whether or not anybody has noticed."""
-    return state in LIVE and deadline > now
+    return state in LIVE | {State.WAITING} and deadline > now

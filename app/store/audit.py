@@ -66,7 +66,7 @@ def write_down(session: Session) -> None:
 
 
 def _append(session: Session, chain: str, notes: Iterable[Note]) -> None:
-    head = _locked(session, chain, at=next(iter(notes)).at)
+    head = locked(session, chain, next(iter(notes)).at)
     rows = []
     for note in notes:
         # A chain's times never run backwards, whichever transaction came to it first.
@@ -83,7 +83,8 @@ def _to_the_millisecond(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def _locked(session: Session, chain: str, at: datetime) -> Head:
+def locked(session: Session, chain: str, at: datetime) -> Head:
+    """The head of a chain, made where there is none, and locked until the transaction ends."""
     first = insert_if_new(session, Head)
     session.execute(first.values(chain=chain, seq=0, hash=GENESIS, at=_to_the_millisecond(at)))
     query = select(Head).where(Head.chain == chain).with_for_update()
@@ -100,7 +101,7 @@ def _row(note: Note, chain: str, seq: int, at: datetime, prev: str) -> dict[str,
         "stack": note.stack,
         "window_id": note.window,
         "service": note.service,
-        "facts": _canonical(note.facts),
+        "facts": canonical(note.facts),
         "prev": prev,
     }
     return row | {"hash": digest(row)}
@@ -120,26 +121,37 @@ def digest(row: Mapping[str, Any] | RowMapping) -> str:
         row["facts"],
         row["prev"],
     ]
-    return hashlib.sha256(_canonical(said).encode()).hexdigest()
+    return hashlib.sha256(canonical(said).encode()).hexdigest()
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
     # ASCII only, so that every database keeps it and half a character in some output does no harm.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What verifying one chain found; `first_bad` is the seq of the first entry not as it was written."""
+    """What verifying one chain found; `first_bad` is the seq of the first entry not as it was written.
+
+    Entries up to `archived` are in files, and `archived_hash` is what the last of them has to have.
+    """
 
     chain: str
     entries: int
     first_bad: int | None = None
     reason: str | None = None
+    archived: int = 0
+    archived_hash: str = GENESIS
 
     @property
     def ok(self) -> bool:
         return self.first_bad is None
+
+
+def newest(session: Session, chain: str, event: Event) -> Entry | None:
+    """The last entry of a chain that says this."""
+    query = select(Entry).where(Entry.chain == chain, Entry.event == event)
+    return session.scalar(query.order_by(Entry.seq.desc()).limit(1))
 
 
 def verify(session: Session) -> list[Proof]:
@@ -151,20 +163,28 @@ def verify(session: Session) -> list[Proof]:
 
 def _verify(session: Session, chain: str, head: Head | None) -> Proof:
     query = select(Entry.__table__).where(Entry.chain == chain).order_by(Entry.seq)
-    seq, prev = 0, GENESIS
+    begun, seal = (head.archived_seq, head.archived_hash) if head else (0, GENESIS)
+    seq, prev = begun, seal
+
+    def proof(bad: int | None = None, reason: str | None = None) -> Proof:
+        return Proof(chain, seq - begun, bad, reason, begun, seal)
+
     # Closed on the way out too: PostgreSQL keeps a cursor open for what was not read to its end.
     with session.execute(query, execution_options={"yield_per": 1000}) as found:
         for row in found.mappings():
-            if fault := _fault(row, seq, prev):
-                return Proof(chain, seq, *fault)
+            if bad := fault(row, seq, prev):
+                return proof(*bad)
             seq, prev = row["seq"], row["hash"]
     if head is None or head.seq != seq:
-        return Proof(chain, seq, seq + 1, "removed")
-    return Proof(chain, seq) if head.hash == prev else Proof(chain, seq, seq, "altered")
+        return proof(seq + 1, "removed")
+    return proof() if head.hash == prev else proof(seq, "altered")
 
 
-def _fault(row: RowMapping, seq: int, prev: str) -> tuple[int, str] | None:
+def fault(row: Mapping[str, Any] | RowMapping, seq: int, prev: str) -> tuple[int, str] | None:
     """The first entry that is not as it was written, known by the one after `seq` at the latest."""
+    if row["seq"] <= seq:
+        # It was archived, and is here again.
+        return row["seq"], "reordered"
     if row["seq"] != seq + 1:
         return seq + 1, "removed"
     genuine, follows = digest(row) == row["hash"], row["prev"] == prev
@@ -182,6 +202,11 @@ Place = Mapping[str, int]
 
 def heads(session: Session) -> dict[str, int]:
     return {head.chain: head.seq for head in session.scalars(select(Head))}
+
+
+def kept_from(session: Session) -> dict[str, int]:
+    """Up to where each chain has been archived, for those that have been."""
+    return {head.chain: head.archived_seq for head in session.scalars(select(Head)) if head.archived_seq}
 
 
 def since(session: Session, place: Place, limit: int = 500) -> list[Entry]:
@@ -223,3 +248,9 @@ def stream(session: Session, *, window: str | None = None, actor: str | None = N
     while page := entries(session, window=window, actor=actor, after=after, limit=500):
         yield from page
         after = (page[-1].at, page[-1].chain, page[-1].seq)
+
+
+def told(session: Session, event: Event, text: str, since: datetime) -> bool:
+    """Does an entry of this kind, not from long before `since`, have this text in its facts?"""
+    query = select(Entry.id).where(Entry.at >= _to_the_millisecond(since), Entry.event == event)
+    return session.scalar(query.where(Entry.facts.contains(text)).limit(1)) is not None

@@ -3,6 +3,9 @@
 `write()` takes the write lock at once, so that two writers queue rather than
 collide; `read()` sees one moment. `now()` is the database's clock carried on this
 process's monotonic clock, so hosts may disagree about the time and deadlines do not.
+
+A database that hangs is away: whatever is asked of it ends with an answer or, within
+PATIENCE and a few seconds, with one of AWAY.
 """
 
 from __future__ import annotations
@@ -10,21 +13,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.store import audit
 
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What is raised while the database does not answer."""
+
 ANCHOR_FOR = 15.0
 """Seconds after which the clock is compared with the database's again."""
 ASK_AGAIN = 1.0
 """Seconds after which a database that was away is asked for the time again."""
+PATIENCE = 15.0
+"""Seconds that a database may be silent, or another writer at work, before it counts as away."""
 
 
 class Database:
@@ -40,19 +48,24 @@ class Database:
             self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
         # One writer at a time per process keeps SQLite's own queue, and so the slowest commit, short.
-        self._turn = threading.Lock() if self.sqlite else nullcontext()
+        self._turn = threading.Lock() if self.sqlite else None
         self._clock = Clock(self._database_now)
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A session that sees one moment and changes nothing."""
+    def read(self, *, patient: bool = False) -> Iterator[Session]:
+        """A session that sees one moment and changes nothing.
+
+        `patient` is for the few that may take long, such as verifying the whole trail.
+        """
         with Session(self._reading, expire_on_commit=False) as session:
+            if patient and not self.sqlite:
+                _take_your_time(session)
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed with its audit entries at the end, or nothing at all on an exception."""
-        with self._turn, Session(self._writing, expire_on_commit=False) as session:
+        with self._in_turn(), Session(self._writing, expire_on_commit=False) as session:
             # SQLite takes the write lock here, before anything is read.
             session.connection()
             yield session
@@ -60,8 +73,25 @@ class Database:
             audit.write_down(session)
             session.commit()
 
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        # Where the file is locked by a process that hangs, those behind each other give up together.
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise PoolTimeout(f"no turn to write came within {PATIENCE:g} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     def now(self) -> datetime:
         return self._clock.now()
+
+    def carried(self) -> datetime | None:
+        """The time by the last answer, without asking, so never waiting; None where there was none yet."""
+        return self._clock.carried()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -77,8 +107,13 @@ class Database:
 class Clock:
     """A remote clock, carried on the local monotonic one between looks."""
 
-    def __init__(self, ask: Callable[[], datetime], elapsed: Callable[[], float] = time.monotonic) -> None:
-        self._ask, self._elapsed = ask, elapsed
+    def __init__(
+        self,
+        ask: Callable[[], datetime],
+        elapsed: Callable[[], float] = time.monotonic,
+        away: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout),
+    ) -> None:
+        self._ask, self._elapsed, self._away = ask, elapsed, away
         self._anchor: tuple[float, datetime] | None = None
         self._ask_at = 0.0
         self._lock = threading.Lock()
@@ -89,6 +124,11 @@ class Clock:
         if anchor is None or self._elapsed() >= self._ask_at:
             anchor = self._look()
         return anchor[1] + timedelta(seconds=self._elapsed() - anchor[0])
+
+    def carried(self) -> datetime | None:
+        """The last answer carried on, asking nobody; None where there was none yet."""
+        anchor = self._anchor
+        return anchor[1] + timedelta(seconds=self._elapsed() - anchor[0]) if anchor else None
 
     def _look(self) -> tuple[float, datetime]:
         """Ask, one thread at a time; whoever has an answer to carry on with does not wait for a new one."""
@@ -103,7 +143,7 @@ class Clock:
         before = self._elapsed()
         try:
             answer = self._ask()
-        except (DBAPIError, PoolTimeout):
+        except self._away:
             if self._anchor is None:
                 raise
             self._ask_at = self._elapsed() + ASK_AGAIN
@@ -138,11 +178,13 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgres(url: str) -> Engine:
-    return create_engine(
-        url,
-        pool_size=8,
-        max_overflow=56,
-        pool_timeout=10,
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": 5},
-    )
+    # Its driver is a few megabytes, of no use to a house on SQLite.
+    from app.store import postgres
+
+    return postgres.engine(url, PATIENCE)
+
+
+def _take_your_time(session: Session) -> None:
+    from app.store import postgres
+
+    postgres.take_your_time(session)

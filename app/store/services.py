@@ -36,9 +36,36 @@ def hurry(session: Session, stack: str, names: Collection[str]) -> None:
 
 
 def owe(session: Session, stack: str, names: Collection[str]) -> None:
-    """From now on these owe an off; whoever holds them is no drift."""
+    """From now on these owe an off."""
     those = update(Service).where(Service.stack == stack, Service.name.in_(names))
-    session.execute(those.values(owed=True, drift_since=None))
+    session.execute(those.values(owed=True))
+
+
+def doubt(session: Session, stack: str, names: Collection[str]) -> None:
+    """Whatever is known of these, they may be running or come up: only a stop confirms that they are off."""
+    those = update(Service).where(Service.stack == stack, Service.name.in_(names))
+    session.execute(those.values(owed=True, unsure=True, observed_at=None, retry_at=None))
+
+
+def troubled(session: Session) -> list[Service]:
+    """Every service that owes an off, drifts or would not stop."""
+    those = Service.owed | Service.drift_since.is_not(None) | (Service.failures > 0)
+    return list(session.scalars(select(Service).where(those)))
+
+
+def newest_call(session: Session) -> int:
+    return session.scalar(select(func.max(Call.id))) or 0
+
+
+def calls_after(
+    session: Session, call: int, those: Collection[int], limit: int
+) -> list[tuple[int, str, str]]:
+    """(id, action, status) of calls that began after this one, the oldest so many, and of `those`."""
+    after = select(Call.id).where(Call.id > call).order_by(Call.id).limit(limit)
+    query = select(Call.id, Call.action, Call.status).where(Call.id.in_(after) | Call.id.in_(those))
+    return [
+        (one, str(action), str(status)) for one, action, status in session.execute(query.order_by(Call.id))
+    ]
 
 
 def calling(session: Session, stack: str) -> dict[str, Action]:
@@ -62,3 +89,15 @@ def last_calls(session: Session, stacks: Collection[str]) -> dict[tuple[str, str
 def running_calls(session: Session, node: str) -> list[Call]:
     """Calls of a node that were started and have not finished."""
     return list(session.scalars(select(Call).where(Call.status == CallStatus.RUNNING, Call.node == node)))
+
+
+def journaled(session: Session, journal_id: str) -> bool:
+    """Was this line of a worker's journal taken in already?"""
+    return session.scalar(select(Call.id).where(Call.journal_id == journal_id)) is not None
+
+
+def started_since(session: Session, call: Call) -> bool:
+    """Was the service of this call started since that call began?"""
+    query = select(Call.id).where(Call.stack == call.stack, Call.service == call.service)
+    later = query.where(Call.action == Action.UP, Call.started_at >= call.started_at, Call.id != call.id)
+    return session.scalar(later.limit(1)) is not None

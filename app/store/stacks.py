@@ -17,6 +17,10 @@ def names(session: Session) -> list[str]:
     return list(session.scalars(select(Stack.name).order_by(Stack.name)))
 
 
+def named(session: Session, name: str) -> Stack | None:
+    return session.get(Stack, name)
+
+
 def chosen(session: Session, name: str | None) -> Stack:
     """The stack of that name, or the only one there is; raises UnknownStack or StackNeeded."""
     if name is None:

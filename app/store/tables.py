@@ -10,7 +10,18 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
@@ -59,6 +70,8 @@ class Stack(Table):
     digest: Mapped[str] = mapped_column(String(64))
     loaded_at: Mapped[datetime]
     faults: Mapped[list[str]] = mapped_column(default=list)
+    refused: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    """Why a later change of its files is not in force, while what was good before still is."""
 
     @property
     def spec(self) -> StackSpec:
@@ -122,6 +135,8 @@ class Window(Table):
     stuck: Mapped[bool] = mapped_column(default=False)
     attended_at: Mapped[datetime | None]
     """When a worker last took this window in hand; empty where nobody has yet."""
+    waiting_for: Mapped[str | None] = mapped_column(String(16))
+    """What a window that waits is waiting for, such as `node`."""
 
     leases: Mapped[list[Lease]] = relationship(order_by="Lease.wave, Lease.service", lazy="selectin")
 
@@ -147,6 +162,8 @@ class Lease(Table):
     """The dependency that keeps it from starting, in words."""
     power: Mapped[Power] = mapped_column(String(16), default=Power.OFF)
     ready: Mapped[bool] = mapped_column(default=False)
+    ready_at: Mapped[datetime | None]
+    """When it was first ready under this window; empty where it never was."""
     detail: Mapped[str] = mapped_column(Text, default="")
 
     def of(self, window: Window) -> LeaseValue:
@@ -161,6 +178,7 @@ class Call(Table):
         Index("calls_of_window", "window_id", "id"),
         Index("calls_of_service", "stack", "service", "id"),
         Index("calls_running", "status", "node"),
+        Index("calls_of_journal", "journal_id", unique=True),
     )
 
     id: Mapped[int] = mapped_column(_Big, primary_key=True, autoincrement=True)
@@ -178,6 +196,10 @@ class Call(Table):
     stderr: Mapped[str] = mapped_column(Text, default="")
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    journal_id: Mapped[str | None] = mapped_column(String(64))
+    """The line of a worker's journal that this call came from, so that none is taken in twice."""
+    blind: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Made while the database was away, by what the worker last knew."""
 
 
 class Node(Table):
@@ -188,6 +210,23 @@ class Node(Table):
     name: Mapped[str] = mapped_column(String(120), primary_key=True)
     engine_id: Mapped[str] = mapped_column(String(120))
     worker: Mapped[str] = mapped_column(String(120))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class Worker(Table):
+    """One worker process, what it works with, and when it was last heard of."""
+
+    __tablename__ = "workers"
+    __table_args__ = (Index("workers_of_node", "node"),)
+
+    name: Mapped[str] = mapped_column(String(160), primary_key=True)
+    node: Mapped[str] = mapped_column(String(120))
+    engine_id: Mapped[str] = mapped_column(String(120))
+    locks_id: Mapped[str] = mapped_column(String(64))
+    """Tells its lock directory from another; workers of one node share one."""
+    stacks: Mapped[list[str]]
+    """The stacks it serves."""
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
 
@@ -214,6 +253,26 @@ class Key(Table):
     body: Mapped[str] = mapped_column(String(64))
     window_id: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class LogRead(Table):
+    """Lines that somebody waits for: asked by the front, written by a worker, gone when they are read."""
+
+    __tablename__ = "log_reads"
+    __table_args__ = (Index("log_reads_in_time", "asked_at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    window_id: Mapped[str] = mapped_column(String(32))
+    node: Mapped[str] = mapped_column(String(120))
+    services: Mapped[list[str]]
+    tail: Mapped[int]
+    after: Mapped[dict[str, Any]]
+    """By container, the time of the last line that is known already."""
+    asked_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSON(), default=list)
+    notes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Why there is nothing of a service, by its name."""
 
 
 class Entry(Table):
@@ -263,6 +322,18 @@ class Head(Table):
     chain: Mapped[str] = mapped_column(String(120), primary_key=True)
     seq: Mapped[int] = mapped_column(_Big)
     hash: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    archived_seq: Mapped[int] = mapped_column(_Big, default=0, server_default="0")
+    """Entries up to here are in files and no longer in the database."""
+    archived_hash: Mapped[str] = mapped_column(String(64), default="0" * 64, server_default="0" * 64)
+
+
+class Mark(Table):
+    """Something that happened to this database as a whole, and when."""
+
+    __tablename__ = "marks"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
     at: Mapped[datetime]
 
 

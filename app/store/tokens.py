@@ -30,5 +30,11 @@ def bearer(session: Session, text: str) -> Token | None:
     return session.scalar(query)
 
 
+def good(session: Session, name: str) -> bool:
+    """Is there a token of this name that has not been revoked?"""
+    token = session.get(Token, name)
+    return token is not None and token.revoked_at is None
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

@@ -76,9 +76,37 @@ def due(session: Session, now: datetime, node: str | None = None) -> list[Window
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
 
 
+def waiting(session: Session, node: str) -> list[Window]:
+    """Windows that wait for this node, oldest first."""
+    query = select(Window).where(Window.state == State.WAITING, Window.node == node)
+    return list(session.scalars(query.order_by(Window.created_at, Window.id)))
+
+
+def hold_instead(session: Session, window: Window, fresh: Iterable[Lease]) -> None:
+    """Give a window other leases in place of those it has."""
+    session.execute(delete(Lease).where(Lease.window_id == window.id))
+    for lease in fresh:
+        lease.window_id = window.id
+        session.add(lease)
+    session.flush()
+    session.expire(window, ["leases"])
+
+
+def waited_in_vain(session: Session, now: datetime) -> list[Window]:
+    """Windows whose whole time went by while they waited, claimed for this transaction."""
+    query = select(Window).where(Window.state == State.WAITING, Window.deadline <= now)
+    return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
+
+
+def forced(session: Session) -> list[Window]:
+    """Windows that somebody forces to close and that have not yet, claimed for this transaction."""
+    query = select(Window).where(Window.state == State.CLOSING, Window.forced)
+    return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
+
+
 def next_deadline(session: Session, node: str | None = None) -> datetime | None:
-    """When the next live window ends, past deadlines that nobody acted on included."""
-    query = select(Window.deadline).where(Window.state.in_(_LIVE), *_on(node))
+    """When the next live or waiting window ends, past deadlines that nobody acted on included."""
+    query = select(Window.deadline).where(Window.state.in_((State.WAITING, *_LIVE)), *_on(node))
     return session.scalar(query.order_by(Window.deadline).limit(1))
 
 
@@ -89,7 +117,7 @@ def untouched(
 
     Those taken in hand before `abandoned` count too: whoever had them may be dead.
     """
-    moved = func.coalesce(Window.closing_at, Window.created_at)
+    moved = func.coalesce(Window.closing_at, Window.opening_at, Window.created_at)
     never = Window.attended_at.is_(None) & (moved <= since)
     query = select(Window.id, Window.stack, Window.state).where(
         Window.state.in_(_MOVING), Window.node == node, never | (Window.attended_at <= abandoned)
@@ -131,6 +159,12 @@ def counts(session: Session) -> dict[str, int]:
     return {state: found.count(state) for state in (State.WAITING, *_LIVE, State.CLOSING)}
 
 
+def stuck(session: Session) -> list[str]:
+    """The stack of every window that is stuck."""
+    query = select(Window.stack).where(Window.state == State.CLOSING, Window.stuck.is_(True))
+    return list(session.scalars(query))
+
+
 def calls(session: Session, windows: Iterable[str]) -> dict[str, list[Call]]:
     """The calls made for each of these windows, oldest first."""
     found: dict[str, list[Call]] = {window: [] for window in windows}
@@ -166,3 +200,16 @@ def attempted(session: Session, stack: str, service: str) -> None:
     closing = select(Window.id).where(_of(stack), Window.state == State.CLOSING)
     those = update(Lease).where(Lease.window_id.in_(closing), Lease.service == service)
     session.execute(those.values(killed=True))
+
+
+def holding(session: Session, stack: str, service: str, at: datetime) -> list[Window]:
+    """The windows that held a service at a moment that has passed, by all that is known of them now."""
+    began = func.coalesce(Window.opening_at, Window.created_at)
+    query = (
+        select(Window)
+        .join(Lease, Lease.window_id == Window.id)
+        .where(Lease.stack == stack, Lease.service == service)
+        .where(Window.state != State.WAITING, began <= at, Window.deadline > at)
+        .where(Window.closing_at.is_(None) | (Window.closing_at > at))
+    )
+    return list(session.scalars(query.order_by(Window.id)))

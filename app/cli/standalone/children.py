@@ -16,6 +16,7 @@ from app.cli.standalone.broker import Broker
 
 # What every child is marked with, so that a successor knows the tree of a killed supervisor by it.
 MARK = "POWER_STANDALONE"
+PIDFILE = "beat.pid"
 
 # Settings of a shell or a service manager that would reach into our children.
 _FOREIGN = ("GUNICORN_CMD_ARGS", "GUNICORN_FD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -103,43 +104,53 @@ def web(plan: Plan, listener: int) -> Child:
 
 
 def worker(plan: Plan) -> Child:
-    argv = (
-        *_celery("worker"),
-        *("-P", "threads"),
-        *("-Q", f"power,power.{plan.node}"),
-        "--without-mingle",
-        "--without-gossip",
-        *("-n", f"power@{plan.node}"),
-        *("--loglevel", "INFO"),
-    )
+    argv = worker_command(plan.node, f"power@{plan.node}")
     # It may be in the middle of a compose call.
     return Child("worker", argv, plan.environ, plan.log("worker"), patience=45.0, wave=1)
 
 
+def worker_command(node: str, name: str) -> tuple[str, ...]:
+    """`name` tells Celery's workers apart; several may serve one node."""
+    return (
+        *_celery("worker"),
+        *("-P", "threads"),
+        *("-Q", f"power,power.{node}"),
+        "--without-mingle",
+        "--without-gossip",
+        *("-n", name),
+        *("--loglevel", "INFO"),
+    )
+
+
 def beat(plan: Plan) -> Child:
     directory = plan.data_dir / "beat"
-    pidfile = directory / "beat.pid"
 
     def tidy(_: int) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
         # We know that ours is dead, whoever has its number now.
-        pidfile.unlink(missing_ok=True)
+        (directory / PIDFILE).unlink(missing_ok=True)
 
-    argv = (
+    return Child("beat", beat_command(directory), plan.environ, plan.log("beat"), before=tidy)
+
+
+def beat_command(directory: Path) -> tuple[str, ...]:
+    return (
         *_celery("beat"),
         *("--schedule", str(directory / "schedule")),
-        *("--pidfile", str(pidfile)),
+        *("--pidfile", str(directory / PIDFILE)),
         *("--loglevel", "INFO"),
     )
-    return Child("beat", argv, plan.environ, plan.log("beat"), before=tidy)
 
 
 def flower(plan: Plan, port: int, password: str) -> Child:
     """Loopback only, and behind a password: it can stop workers."""
-    argv = (*_celery("flower"), "--address=127.0.0.1", f"--port={port}")
     # In the environment, since everybody may read a command line.
     environ = {**plan.environ, "FLOWER_BASIC_AUTH": f"power:{password}"}
-    return Child("flower", argv, environ, plan.log("flower"))
+    return Child("flower", flower_command("127.0.0.1", port), environ, plan.log("flower"))
+
+
+def flower_command(address: str, port: int) -> tuple[str, ...]:
+    return (*_celery("flower"), f"--address={address}", f"--port={port}")
 
 
 def _python(module: str) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from app import settings
-from app.cli.failures import WrongUsage
 from app.cli.standalone.tree import Options, Tree
+from app.client.errors import WrongUsage
 
 
 @click.command()

@@ -16,20 +16,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import settings
 from app.cli.standalone import broker
-from app.store import tokens
+from app.store import schema, tokens
 from app.store.database import Database
-from migrations import upgrade
+from migrations import current, upgrade
 
 TOKEN_FILE = "token"
 
 
 def main() -> int:
-    # The database is ours alone, wherever the data directory is.
-    os.umask(0o077)
     found = settings.load(os.environ)
     try:
+        before = current(found.database_url)
+        if before is not None and before not in schema.KNOWN:
+            schema.check(before)
         upgrade(found.database_url)
         new = ensure_token(found)
+    except schema.Mismatch as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     except SQLAlchemyError as error:
         sys.stderr.write(f"the database cannot be used: {_first_line(error)}\n")
         return 1
@@ -68,4 +72,6 @@ def token_file(data_dir: Path) -> Path:
 
 
 if __name__ == "__main__":
+    # The database is ours alone, wherever the data directory is.
+    os.umask(0o077)
     sys.exit(main())

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.cli.failures import Refused
 from app.cli.standalone import processes
 from app.cli.standalone.broker import write_private
 from app.cli.standalone.children import MARK
 from app.cli.standalone.processes import Process
+from app.client.errors import Refused
 
 BROKER = "broker"
 

@@ -16,8 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.cli import discovery
-from app.cli.failures import Failure
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import children, farewell, logs, record
 from app.cli.standalone.broker import Broker
@@ -27,6 +25,8 @@ from app.cli.standalone.record import Lock, Record
 from app.cli.standalone.signals import Signals
 from app.cli.standalone.supervisor import Supervisor
 from app.cli.standalone.terminal import Voice
+from app.client import discovery
+from app.client.errors import Failed
 from app.settings import Settings
 
 FLOWER_PORT = 5555
@@ -69,7 +69,7 @@ class Tree:
         self._signals = Signals()
 
     def run(self) -> None:
-        """Raises Failure or Refused where it cannot start; returns when it was asked to stop and has."""
+        """Raises Failed or Refused where it cannot start; returns when it was asked to stop and has."""
         for directory in (self._data_dir, self._data_dir / "logs"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = Lock(self._data_dir)
@@ -107,7 +107,7 @@ class Tree:
         record.end(left, self._data_dir)
 
     def _prepare(self) -> Prepared:
-        """Schema and token, by a process of its own. Raises Failure with what it said."""
+        """Schema and token, by a process of its own. Raises Failed with what it said."""
         command = (sys.executable, "-m", "app.cli.standalone.prepare")
         process = subprocess.Popen(
             command,
@@ -129,7 +129,7 @@ class Tree:
             assert process.stderr
             said, errors = process.stdout.read(), process.stderr.read()
         if process.returncode:
-            raise Failure(errors.strip() or f"preparing ended with exit code {process.returncode}")
+            raise Failed(errors.strip() or f"preparing ended with exit code {process.returncode}")
         return Prepared(**json.loads(said))
 
     def _broker(self) -> Broker | None:
@@ -144,7 +144,7 @@ class Tree:
         if broker is None:
             return found
         if prepared.server is None:
-            raise Failure(brokers.NO_SERVER)
+            raise Failed(brokers.NO_SERVER)
         return [children.broker(plan, Path(prepared.server), broker), *found]
 
     def _supervisor(self, some: list[Child]) -> Supervisor:
@@ -272,14 +272,14 @@ class Tree:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """Bound by us and held for as long as we live. Raises Failure that names the port."""
+    """Bound by us and held for as long as we live. Raises Failed that names the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Failure(f"port {port} on {host} is in use; choose another with --port") from error
-        raise Failure(f"cannot listen on {host}, port {port}: {error}") from error
+            raise Failed(f"port {port} on {host} is in use; choose another with --port") from error
+        raise Failed(f"cannot listen on {host}, port {port}: {error}") from error
 
 
 def _free(port: int) -> bool:

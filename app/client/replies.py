@@ -36,6 +36,7 @@ class Window(TypedDict):
     ttl_remaining_sec: float | None
     closed_at: str | None
     close_reason: str | None
+    waiting_for: NotRequired[str]
     stuck: bool
     health: dict[str, Health]
     results: list[Call]
@@ -49,6 +50,11 @@ class Plan(TypedDict):
     already_on: list[str]
 
 
+class Drift(TypedDict):
+    since: str | None
+    why: str
+
+
 class Service(TypedDict):
     name: str
     role: str
@@ -58,14 +64,20 @@ class Service(TypedDict):
     holders: list[str]
     time_left_sec: float | None
     last_call: Call | None
+    drift: NotRequired[Drift | None]
+    failed_stops: NotRequired[int]
+    retry_at: NotRequired[str | None]
 
 
 class Stack(TypedDict):
     name: str
     mode: str
     node: str
+    away: NotRequired[bool]
+    away_since: NotRequired[str | None]
     services: list[Service]
     faults: NotRequired[list[str]]
+    refused: NotRequired[list[str]]
 
 
 class Entry(TypedDict):
@@ -91,6 +103,8 @@ class Chain(TypedDict):
     entries: int
     ok: bool
     first_bad: Fault | None
+    archived: NotRequired[int]
+    archived_hash: NotRequired[str]
 
 
 class Verdict(TypedDict):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cli.failures import Refused, Unreachable, WrongUsage
+from app.client.errors import Refused, Unreachable, WrongUsage
 
 RECORD = "standalone.json"
 

@@ -1,7 +1,7 @@
 """A refusal of the API, said to a person.
 
 The API names the field, the limit and what was allowed (RFC 9457 problems);
-this adds the name that was probably meant, and picks the exit code.
+this adds the name that was probably meant, and picks the kind of error.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from app.cli.failures import Failure, Missing, Refused, Unreachable
+from app.client.errors import Failed, NotFound, PowerError, Refused, Unreachable
 
 # The service is there but its database or what stands before it is not: as good as out of reach.
 _AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -20,22 +20,23 @@ _STANDARD = {"type", "title", "status", "detail", "instance", "field", "errors"}
 _FAULT = "/problems/fault"
 
 
-def failure(response: httpx.Response, asked: Iterable[str] = ()) -> Failure:
+def failure(response: httpx.Response, asked: Iterable[str] = ()) -> PowerError:
     """The failure that a response stands for; `asked` are the names that the request held."""
     problem = _problem(response)
     if problem is None:
         return _stranger(response)
-    return _kind(response.status_code, problem)("\n".join(_lines(problem, response, asked)))
+    said = "\n".join(_lines(problem, response, asked))
+    return _kind(response.status_code, problem)(said, problem, response.status_code)
 
 
-def _kind(status: int, problem: dict[str, Any]) -> type[Failure]:
+def _kind(status: int, problem: dict[str, Any]) -> type[PowerError]:
     if problem.get("type") == _FAULT:
-        return Failure
+        return Failed
     if status in _AWAY:
         return Unreachable
     if status == HTTPStatus.NOT_FOUND:
-        return Missing
-    return Refused if status < HTTPStatus.INTERNAL_SERVER_ERROR else Failure
+        return NotFound
+    return Refused if status < HTTPStatus.INTERNAL_SERVER_ERROR else Failed
 
 
 def _problem(response: httpx.Response) -> dict[str, Any] | None:
@@ -48,7 +49,7 @@ def _problem(response: httpx.Response) -> dict[str, Any] | None:
     return problem if isinstance(problem, dict) else None
 
 
-def _stranger(response: httpx.Response) -> Failure:
+def _stranger(response: httpx.Response) -> PowerError:
     said = f"{response.request.url} answered {response.status_code} {response.reason_phrase}".rstrip()
     return Unreachable(f"{said}, which is not how Power Windows answers; is POWER_URL right?")
 

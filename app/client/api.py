@@ -1,7 +1,7 @@
-"""The REST API as the commands use it: requests out, typed replies or failures back.
+"""The REST API as it is: requests out, the service's JSON or an error of `app.client.errors` back.
 
-Nothing is decided here. Every way in which a request can go wrong becomes a
-Failure with its exit code, so that commands need no error handling of their own.
+Nothing is decided here. `app.client.Client` makes values of the replies for programs;
+the commands show them as they came.
 """
 
 import ipaddress
@@ -10,17 +10,17 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self, cast
 from urllib.parse import quote
 
 import httpx
 
-from app.cli import discovery, problems
-from app.cli.discovery import Target
-from app.cli.failures import Failure, Unreachable, WrongUsage
-from app.cli.replies import Entry, Plan, Stack, Verdict, Window
+from app.client import discovery, problems
+from app.client.discovery import Target
+from app.client.errors import PowerError, Unreachable, WrongUsage
+from app.client.replies import Entry, Plan, Stack, Verdict, Window
 
 ROOT = "/api/v1"
 TIMEOUT = httpx.Timeout(30, connect=5)
@@ -31,7 +31,19 @@ PAGE = 100
 _PAUSES = (0.3, 1.0, 2.0, 3.0)
 
 
-class Client:
+# Seconds before a stream that broke is asked for again.
+AGAIN = 1.0
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def _no_stream(_: "Stream") -> None:
+    """Nobody wants to know that either."""
+
+
+class Api:
     """One service, reached with one token."""
 
     def __init__(self, target: Target) -> None:
@@ -85,9 +97,9 @@ class Client:
         reply = self._send("POST", "/windows", params={"plan": "1"}, json=body, asked=_names(body))
         return cast(Plan, self._json(reply))
 
-    def open(self, body: Mapping[str, Any]) -> Window:
+    def open(self, body: Mapping[str, Any], key: str | None = None) -> Window:
         """Ask for a window; asked again under the same key when an answer is lost, so it opens once."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         try:
             return self._open(body, headers)
         except Unreachable as error:
@@ -133,6 +145,49 @@ class Client:
         with self._stream("/events", headers=headers, timeout=STREAM_TIMEOUT) as reply:
             yield Stream(reply)
 
+    def events(
+        self,
+        *,
+        before: Callable[[], Iterable[Entry]] = tuple,
+        lost: Callable[[], None] = _nothing,
+        found: Callable[["Stream"], None] = _no_stream,
+    ) -> Iterator[Entry]:
+        """Every event from now on, without an end; a stream that breaks is resumed and misses nothing.
+
+        What is written already comes `before`, asked for once the first stream is open, so that nothing
+        falls between. `found` is told of each stream and `lost` when it breaks. Raises Unreachable only
+        where the first one cannot be had.
+        """
+        place: str | None = None
+        began = False
+        while True:
+            stream: Stream | None = None
+            try:
+                with self.listen(place) as stream:
+                    found(stream)
+                    if not began:
+                        yield from before()
+                    began = True
+                    yield from stream
+            except Unreachable:
+                if not began:
+                    raise
+            place = (stream and stream.place) or place
+            lost()
+            time.sleep(AGAIN)
+
+    def logs(
+        self, identifier: str, *, service: str | None = None, tail: int | None = None, follow: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """What a window's services wrote, line by line; with `follow` until the window has ended."""
+        params = _given({"service": service, "tail": tail, "follow": "1" if follow else None})
+        headers = {"Accept": "application/x-ndjson"}
+        path, timeout = f"{_window(identifier)}/logs", STREAM_TIMEOUT
+        with self._stream(path, headers=headers, params=params, timeout=timeout) as reply:
+            for line in reply.iter_lines():
+                if line.strip():
+                    yield json.loads(line)
+
     def _send(self, method: str, path: str, asked: Iterable[str] = (), **rest: Any) -> httpx.Response:
         with self._reached():
             reply = self._http.request(method, path, **rest)
@@ -174,15 +229,19 @@ class Stream:
 
     def __iter__(self) -> Iterator[Entry]:
         data: list[str] = []
+        place = self.place
         for line in self._reply.iter_lines():
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if name == "id":
-                self.place = value
+                place = value
             elif name == "data":
                 data.append(value)
-            elif not line and data:
-                yield json.loads("\n".join(data))
+            elif not line:
+                # Only now: what broke off half-way is to come again.
+                self.place = place
+                if data:
+                    yield json.loads("\n".join(data))
                 data = []
 
     def hang_up(self) -> None:
@@ -192,9 +251,9 @@ class Stream:
             raw.shutdown(socket.SHUT_RDWR)
 
 
-def here() -> Client:
+def here() -> Api:
     """A client of the service that this environment means."""
-    return Client(discovery.find(os.environ))
+    return Api(discovery.find(os.environ))
 
 
 def _window(identifier: str) -> str:
@@ -209,7 +268,7 @@ def _names(body: Mapping[str, Any]) -> list[str]:
     return [*body["services"], *filter(None, [body.get("stack")])]
 
 
-def _interrupted(error: Failure) -> bool:
+def _interrupted(error: PowerError) -> bool:
     """Was the service there when we began, so that it may have heard us?"""
     cause = error.__cause__
     return isinstance(cause, httpx.RequestError) and not isinstance(cause, httpx.ConnectError)

@@ -1,0 +1,65 @@
+"""`power logs`: what the containers of a window wrote."""
+
+from typing import Any
+
+import click
+from rich.text import Text
+
+from app.cli import follow, screen
+from app.cli.arguments import any_window, resolve, window_services
+from app.client.api import here
+
+_COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "bright_red")
+
+
+@click.command()
+@click.argument("window", shell_complete=any_window)
+@click.option(
+    "--service", metavar="SERVICE", shell_complete=window_services, help="Only this service of the window."
+)
+@click.option("-f", "--follow", "following", is_flag=True, help="Stay, until the window is closed.")
+@click.option(
+    "-n",
+    "--tail",
+    type=click.IntRange(0, 1000),
+    default=100,
+    show_default=True,
+    help="The newest so many of each service.",
+)
+@click.option("-t", "--timestamps", is_flag=True, help="Begin each line with its time.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's lines, one a line.")
+def logs(
+    window: str, *, service: str | None, following: bool, tail: int, timestamps: bool, as_json: bool
+) -> None:
+    """Show what a window's services wrote while it held them.
+
+    WINDOW is an id or the beginning of one. Works after the window has closed too, for as long as the
+    containers are there. Core services have no window, and their logs are not shown.
+
+    \b
+    Examples:
+      power logs 3f2a
+      power logs 3f2a --service switch --tail 20
+      power logs 3f2a --follow
+    """
+    with here() as api, follow.until_looked_away():
+        found = resolve(api, window)
+        names = sorted(found["health"] or found["services"])
+        width = 0 if service else max(map(len, names), default=0)
+        for line in api.logs(found["id"], service=service, tail=tail, follow=following):
+            if as_json:
+                screen.dump_line(line)
+            elif "note" in line:
+                screen.note(": ".join(filter(None, [line["service"], screen.harmless(line["note"])])))
+            else:
+                screen.say(_line(line, names, width, timestamps))
+
+
+def _line(line: dict[str, Any], names: list[str], width: int, timestamps: bool) -> Text:
+    said = Text()
+    if timestamps:
+        said.append(f"{screen.clock(line['at'])}  ", "dim")
+    if width:
+        at = names.index(line["service"]) if line["service"] in names else 0
+        said.append(f"{screen.harmless(line['service']):<{width}}  ", _COLOURS[at % len(_COLOURS)])
+    return said.append(screen.harmless(line["line"]).rstrip())

@@ -1,0 +1,76 @@
+"""Who may serve what, and who is away: the rules of several workers on several nodes.
+
+A worker gives a sign of life every few seconds. One that was not heard of for `AWAY`
+counts as away; a stack is away when no worker that serves it is heard of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+AWAY = timedelta(seconds=20)
+"""Long enough for a worker to be restarted in, and for a standalone to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A worker's sign of life: where it works, with what, and what it serves.
+
+    `engine_id` is empty while its engine has not answered yet; `locks_id` tells its lock
+    directory from another.
+    """
+
+    worker: str
+    node: str
+    engine_id: str
+    locks_id: str
+    stacks: Collection[str]
+    started_at: datetime
+    seen_at: datetime
+
+    def live(self, now: datetime) -> bool:
+        return now - self.seen_at < AWAY
+
+
+def conflicts(mine: Sign, others: Iterable[Sign]) -> list[str]:
+    """Why this worker may not work beside those, which are all alive; one sentence each."""
+    return [fault for other in others if other.worker != mine.worker for fault in _conflicts(mine, other)]
+
+
+def _conflicts(mine: Sign, other: Sign) -> Iterator[str]:
+    known = bool(mine.engine_id and other.engine_id)
+    if mine.node != other.node:
+        if known and mine.engine_id == other.engine_id:
+            yield (
+                f"node {mine.node!r} is refused: its engine {mine.engine_id} is served already as node "
+                f"{other.node!r}, by worker {other.worker}; use that name (POWER_NODE), or another engine"
+            )
+    elif known and mine.engine_id != other.engine_id:
+        yield (
+            f"node {mine.node!r} is refused: worker {other.worker} serves it with engine {other.engine_id}, "
+            f"and this one has engine {mine.engine_id}; give this one a name of its own (POWER_NODE)"
+        )
+    elif mine.locks_id != other.locks_id:
+        yield (
+            f"node {mine.node!r} is refused: worker {other.worker} serves it with another lock directory; "
+            "workers of one node share it (POWER_DATA_DIR)"
+        )
+
+
+def away_since(
+    stack: str, node: str, heard_at: datetime | None, signs: Iterable[Sign], now: datetime
+) -> datetime | None:
+    """Since when nobody that serves a stack was heard of; None where somebody is, or may be about to be.
+
+    `heard_at` is the last sign from its node. A node that was never heard of has only just
+    published what it is about to serve; a worker that has just begun is about to.
+    """
+    live = [sign for sign in signs if sign.node == node and sign.live(now)]
+    if heard_at is None or any(stack in sign.stacks for sign in live):
+        return None
+    if live:
+        began = min(sign.started_at for sign in live)
+        return began if now - began >= AWAY else None
+    return heard_at if now - heard_at >= AWAY else None

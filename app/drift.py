@@ -1,0 +1,131 @@
+"""Drift: actual power differs from what is wanted, and nobody is waiting for it.
+
+Found by whoever looks first and put on record once, from its beginning to its end.
+What a hand has started is stopped only where the stack says so; core is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from app.control import HOUSE
+from app.domain import modes
+from app.domain.modes import Standing
+from app.domain.plans import StackSpec
+from app.domain.words import Action, CallStatus, Event, Power, Role, State
+from app.store import audit, services
+from app.store.tables import Call, Service, Window, stamp
+
+REVIVED = "the engine started it again by its restart policy; no hand did"
+_OFF = {Action.STOP, Action.KILL}
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Who holds what of a stack at one moment, as far as drift is concerned."""
+
+    windows: Sequence[Window]
+    held: Collection[str]
+    awaited: Collection[str]
+    now: datetime
+
+    def standing(self, row: Service) -> Standing:
+        return Standing(
+            Role(row.role),
+            Power(row.power),
+            alive=row.alive,
+            held=row.name in self.held,
+            awaited=row.name in self.awaited,
+            owed=row.owed,
+            missed=bool(self.missing(row)),
+            failures=row.failures,
+        )
+
+    def missing(self, row: Service) -> list[str]:
+        """The open windows under which it was ready, and now runs no more; none while one is opening."""
+        if row.alive or row.power in {Power.STARTING, Power.STOPPING, Power.UNKNOWN, Power.DONE}:
+            return []
+        live = [
+            (window, lease)
+            for window in self.windows
+            for lease in window.leases
+            if lease.service == row.name and lease.of(window).live(self.now)
+        ]
+        if any(window.state == State.OPENING for window, _lease in live):
+            return []
+        return [window.id for window, lease in live if lease.ready_at]
+
+
+def find(
+    session: Session, spec: StackSpec, seen: Mapping[str, Service], holds: Holds, revived: Collection[str]
+) -> None:
+    """Put on record what has begun to drift and what has ceased to, and have stopped what is to be."""
+    for row in seen.values():
+        standing = holds.standing(row)
+        if modes.drifts(standing):
+            _begin(session, row, holds, REVIVED if row.name in revived else modes.why(standing))
+            if _to_be_stopped(spec, row, standing, holds.now):
+                row.owed = True
+        elif row.drift_since is not None and not _undecided(standing):
+            _end(session, row, standing, holds.now)
+
+
+def _undecided(service: Standing) -> bool:
+    """It cannot be told whether this is over: the engine is silent, or core is only just trying again."""
+    if service.power is Power.UNKNOWN:
+        return not (service.held or service.awaited)
+    return service.role is Role.CORE and service.power is Power.STARTING
+
+
+def _begin(session: Session, row: Service, holds: Holds, why: str) -> None:
+    if row.drift_since is not None:
+        return
+    row.drift_since = holds.now
+    missing = holds.missing(row)
+    facts = {"role": row.role, "power": row.power, "detail": row.detail, "why": why}
+    holding = {"windows": missing} if missing else {}
+    _say(session, Event.DRIFT_FOUND, row, holds.now, next(iter(missing), None), **facts, **holding)
+
+
+def _end(session: Session, row: Service, service: Standing, now: datetime) -> None:
+    last = services.last_calls(session, [row.stack]).get((row.stack, row.name))
+    if last and last.status == CallStatus.RUNNING:
+        # An event is quicker than the call that caused it; who ended this is told when the call has ended.
+        return
+    facts = {"role": row.role, "power": row.power, "since": stamp(row.drift_since) if row.drift_since else ""}
+    if _stopped_by_us(row, last):
+        _say(session, Event.DRIFT_STOPPED, row, now, **facts)
+    else:
+        _say(session, Event.DRIFT_ENDED, row, now, **facts, why=modes.why_ended(service))
+    row.drift_since = None
+
+
+def _to_be_stopped(spec: StackSpec, row: Service, service: Standing, now: datetime) -> bool:
+    since = row.drift_since
+    if spec.drift != "stop" or since is None or service.missed:
+        return False
+    return row.role == Role.ALLOWED and now - since >= timedelta(seconds=spec.grace)
+
+
+def _stopped_by_us(row: Service, last: Call | None) -> bool:
+    since = row.drift_since
+    return bool(
+        last
+        and since
+        and not row.alive
+        and last.action in _OFF
+        and last.status != CallStatus.FAIL
+        and last.started_at >= since
+    )
+
+
+def _say(
+    session: Session, event: Event, row: Service, now: datetime, window: str | None = None, **facts: object
+) -> None:
+    audit.record(
+        session, event, actor=HOUSE, now=now, stack=row.stack, service=row.name, window=window, **facts
+    )

@@ -1,0 +1,43 @@
+"""Named queries about logs that somebody waits for: a row each, gone as soon as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from app.store.tables import LogRead
+
+
+def unanswered(session: Session, identifier: str) -> LogRead | None:
+    query = select(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_(None))
+    return session.scalar(query)
+
+
+def answer(
+    session: Session,
+    identifier: str,
+    lines: Sequence[Mapping[str, Any]],
+    notes: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """Give an answer to who waits; the first one counts, and nobody is answered who has left."""
+    waiting = update(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_(None))
+    session.execute(waiting.values(lines=list(lines), notes=dict(notes), answered_at=now))
+
+
+def answered(session: Session, identifier: str) -> LogRead | None:
+    query = select(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_not(None))
+    return session.scalar(query)
+
+
+def forget(session: Session, identifier: str) -> None:
+    session.execute(delete(LogRead).where(LogRead.id == identifier))
+
+
+def forget_before(session: Session, moment: datetime) -> None:
+    """Let go of what nobody came back for."""
+    session.execute(delete(LogRead).where(LogRead.asked_at < moment))

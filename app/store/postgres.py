@@ -1,0 +1,98 @@
+"""PostgreSQL, asked with a patience that ends.
+
+A server that was stopped, or a network that has gone silent, sends neither an answer
+nor an end, and the driver would wait for as long as it takes. Here a server that is
+silent for too long is given up: the connection is closed, since nobody can say what
+became of the statement, and the pool forgets all it had.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import psycopg
+from psycopg.errors import _WaitTimeout
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.orm import Session
+
+PING = 3.0
+"""Seconds that a server may be silent when it is only asked whether it is there."""
+CONNECT = 5
+"""Seconds that connecting may take."""
+LONG = 60.0
+"""Seconds that a server may be silent over the few statements that may take long."""
+
+_TAKE_YOUR_TIME = text("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """`patience` is how many seconds of silence are borne."""
+
+    patience = PING
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for an answer; raises OperationalError where none comes in time."""
+        try:
+            return super().wait(gen, interval, timeout=self.patience if timeout is None else timeout)
+        except _WaitTimeout as error:
+            self.pgconn.finish()
+            silent = f"the server has not answered for {self.patience:g} s; the connection was given up"
+            raise psycopg.OperationalError(silent) from error
+
+
+def engine(url: str, patience: float) -> Engine:
+    """Connections that bear `patience` seconds of silence, and ask the server to bear little more of ours."""
+    found = create_engine(
+        url,
+        pool_size=8,
+        max_overflow=56,
+        pool_timeout=patience,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT,
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": round(patience * 1000),
+        },
+    )
+    event.listen(found, "do_connect", partial(_connected, _limits(patience)))
+    event.listen(found, "checkout", partial(_in_use, patience))
+    event.listen(found, "checkin", _at_rest)
+    return found
+
+
+def take_your_time(session: Session) -> None:
+    """Let what this session reads take long."""
+    session.execute(_TAKE_YOUR_TIME)
+    connection: Any = session.connection().connection.dbapi_connection
+    connection.patience = LONG
+
+
+def _limits(patience: float) -> str:
+    limits = {
+        # What waits for a lock longer than a caller waits is given up, and said to be so.
+        "lock_timeout": 0.8 * patience,
+        "statement_timeout": patience,
+        # A process that was frozen in the middle of a transaction does not hold up everybody else.
+        "idle_in_transaction_session_timeout": 2 * patience,
+    }
+    return " ".join(f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items())
+
+
+def _connected(
+    limits: str, _dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]
+) -> PatientConnection:
+    # What the address itself says comes last, and so prevails.
+    said = f"{limits} {options.pop('options', '')}".strip()
+    return PatientConnection.connect(*arguments, **options, options=said)
+
+
+def _in_use(patience: float, connection: PatientConnection, _record: Any, _proxy: Any) -> None:
+    connection.patience = patience
+
+
+def _at_rest(connection: PatientConnection | None, _record: Any) -> None:
+    if connection is not None:
+        connection.patience = PING

@@ -1,0 +1,53 @@
+"""Does a database have the schema that this program was written for?
+
+Every process asks once, when it starts. The steps themselves are in `migrations`,
+which nothing that runs for long has to load.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from app.store.database import Database
+
+KNOWN = ("0001", "0002", "0003", "0004", "0007", "0008")
+"""Every revision from the first to the newest, which is the one that this program works with."""
+NEWEST = KNOWN[-1]
+
+
+class Mismatch(Exception):
+    """A database is not at that revision; says which command mends it."""
+
+
+def require(database: Database) -> None:
+    """Raises Mismatch; a database that is away is not asked, since it may well be right when it is back."""
+    try:
+        with database.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except (OperationalError, InterfaceError):
+        return
+    check(_revision(database))
+
+
+def _revision(database: Database) -> str | None:
+    try:
+        with database.engine.connect() as connection:
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except DBAPIError:
+        return None
+
+
+def check(found: str | None) -> None:
+    """Raises Mismatch unless this is the revision that the program works with; None is an empty database."""
+    if found == NEWEST:
+        return
+    if found is not None and found not in KNOWN:
+        raise Mismatch(
+            f"the database is at schema {found}, and this program knows none newer than {NEWEST}; "
+            "run the newer program, or take the schema back with its `python -m migrations downgrade`"
+        )
+    at = f"at schema {found}" if found else "empty"
+    raise Mismatch(
+        f"the database is {at}, and this program needs schema {NEWEST}; run `python -m migrations upgrade`"
+    )

@@ -1,0 +1,67 @@
+"""Named queries about workers: who is there, and who takes a name while nobody else does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.domain import nodes
+from app.domain.nodes import Sign
+from app.store.tables import Node, Stack, Worker
+
+FORGOTTEN = timedelta(hours=1)
+"""A worker that was not heard of for so long is struck off."""
+_CLAIMING = 0x70775F6E
+"""The number of the lock that whoever claims a node or a stack holds to the end of its transaction."""
+
+
+def alone(session: Session) -> None:
+    """From here to the end of the transaction nobody else claims anything."""
+    # SQLite's write lock, which this transaction has, is as good.
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_CLAIMING)))
+
+
+def signs(session: Session) -> list[Sign]:
+    """The last sign of every worker that has not been struck off."""
+    return [sign(row) for row in session.scalars(select(Worker).order_by(Worker.name))]
+
+
+def sign(row: Worker) -> Sign:
+    return Sign(
+        row.name, row.node, row.engine_id, row.locks_id, tuple(row.stacks), row.started_at, row.seen_at
+    )
+
+
+def write(session: Session, mine: Sign) -> None:
+    session.merge(
+        Worker(
+            name=mine.worker,
+            node=mine.node,
+            engine_id=mine.engine_id,
+            locks_id=mine.locks_id,
+            stacks=sorted(mine.stacks),
+            started_at=mine.started_at,
+            seen_at=mine.seen_at,
+        )
+    )
+
+
+def strike(session: Session, names: Iterable[str]) -> None:
+    session.execute(delete(Worker).where(Worker.name.in_(list(names))))
+
+
+def away(session: Session, found: Iterable[Stack], now: datetime) -> dict[str, datetime]:
+    """Those of these stacks that nobody serves, and since when."""
+    there = signs(session)
+    heard = {node.name: node.seen_at for node in session.scalars(select(Node))}
+    since = {one.name: nodes.away_since(one.name, one.node, heard.get(one.node), there, now) for one in found}
+    return {name: at for name, at in since.items() if at is not None}
+
+
+def is_away(session: Session, stack: Stack, now: datetime) -> datetime | None:
+    """Since when nobody serves this stack; None where somebody does."""
+    return away(session, [stack], now).get(stack.name)

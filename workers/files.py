@@ -1,0 +1,76 @@
+"""The files a stack is made from: whether they have changed, and what was last good of them.
+
+A change is noticed by time, size and inode, which costs a look at each file. What was
+last good is kept as compose rendered it, every variable filled in, so that a start
+never reads what has been refused since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.settings import StackToml
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+_KEPT = "kept"
+_OF_EACH = 3
+"""Readings kept of each stack: other workers of the node may not have come as far yet."""
+
+
+def of(stack: StackToml) -> list[Path]:
+    """What a stack is read from, as far as power.toml tells; `.env` is what compose reads by itself."""
+    return [stack.directory / name for name in (*stack.files, *stack.env_files, ".env")]
+
+
+def stamp(paths: Iterable[Path]) -> Stamp:
+    """How the files look from outside; one that is missing looks like nothing."""
+    return tuple(_one(path) for path in paths)
+
+
+def _one(path: Path) -> tuple[str, int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, -1, 0
+    return str(path), found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """SHA-256 over the files as they lie there, for what compose cannot even read."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(f"{path}\0".encode())
+        try:
+            found.update(path.read_bytes())
+        except OSError as error:
+            found.update(str(error.errno).encode())
+    return found.hexdigest()
+
+
+def keep(directory: Path, stack: str, digest: str, rendered: str) -> Path:
+    """Put a rendered configuration where a start finds it; it may hold secrets, so only we may read it."""
+    kept = directory / _KEPT
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = kept / f"{stack}@{digest[:16]}.json"
+    fresh = path.with_suffix(f".{os.getpid()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(rendered)
+    fresh.replace(path)
+    _forget_older(kept, stack)
+    return path
+
+
+def _forget_older(kept: Path, stack: str) -> None:
+    found = sorted(kept.glob(f"{stack}@*.json"), key=lambda one: one.stat().st_mtime, reverse=True)
+    for old in found[_OF_EACH:]:
+        old.unlink(missing_ok=True)
+
+
+def tidy(directory: Path) -> None:
+    """Take away what a worker that was killed had half written."""
+    for left in (directory / _KEPT).glob("*.new"):
+        left.unlink(missing_ok=True)

@@ -1,0 +1,259 @@
+"""What a worker last read of its node, so that it can end what is due while the database is away.
+
+It is kept in memory and, whenever it changes, on disk: a worker that starts while the
+database is away goes on from there. Nothing is started before it is known here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.decisions import Owing
+from app.domain.leases import Lease
+from app.domain.plans import StackSpec
+from app.domain.words import Role, State
+from app.store import services
+from app.store import stacks as stored
+from app.store import windows as rows
+from app.store.changes import Changes
+from app.store.database import Database
+
+log = logging.getLogger(__name__)
+
+QUIET = 5.0
+"""Seconds without a good answer after which the database counts as away, though nothing has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStack:
+    """One stack as it was last read: who held what until when, and what owed an off."""
+
+    spec: StackSpec
+    leases: tuple[Lease, ...] = ()
+    owing: Mapping[str, Owing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All stacks of a node at one moment."""
+
+    stacks: Mapping[str, KnownStack]
+    ahead: float = 0.0
+    """Seconds that the database's clock was ahead of this host's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which the database was away for this worker."""
+
+    id: str
+    since: datetime
+    until: datetime | None = None
+
+
+class Memory:
+    """Shared by the thread that reads the database and the one that acts without it."""
+
+    def __init__(self, directory: Path, database: Database) -> None:
+        self._path, self._database = directory / "known.json", database
+        self._changes = Changes(database)
+        self._version: str | None = None
+        self._lock = threading.Lock()
+        self._noted = 0
+        self._heard_at = time.monotonic()
+        self._failed = False
+        self._outage: Outage | None = None
+        self._written = _read(self._path)
+        self._known = self._written or Knowledge({})
+        self.over: list[Outage] = []
+        """Outages that are over and not on record yet."""
+
+    @property
+    def known(self) -> Knowledge:
+        return self._known
+
+    # Is the database there?
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the database was last read and written, or since this worker began."""
+        return time.monotonic() - self._heard_at
+
+    @property
+    def away(self) -> bool:
+        return self._failed or self.silence > QUIET
+
+    @property
+    def lost(self) -> bool:
+        """The last attempt failed, so what was done since may not be on record."""
+        return self._failed
+
+    def begin(self) -> None:
+        """The silence is counted from here: this process has just begun, or was itself frozen until now."""
+        with self._lock:
+            self._heard_at = time.monotonic()
+
+    def heard(self) -> None:
+        """The database was read and written just now."""
+        with self._lock:
+            if self._outage:
+                self.over.append(replace(self._outage, until=self.now()))
+            self._heard_at, self._failed, self._outage = time.monotonic(), False, None
+
+    def ending(self, now: datetime) -> list[Outage]:
+        """Outages that are over or, since the database answers, just ending."""
+        with self._lock:
+            return [*self.over, *([replace(self._outage, until=now)] if self._outage else [])]
+
+    def told(self, outages: Iterable[Outage], *, written: bool) -> None:
+        """These need no more telling; `written` says that the database has taken something in just now."""
+        ids = {one.id for one in outages}
+        with self._lock:
+            self.over = [one for one in self.over if one.id not in ids]
+            if written and self._outage and self._outage.id in ids:
+                self._heard_at, self._failed, self._outage = time.monotonic(), False, None
+
+    def failed(self) -> None:
+        self._failed = True
+        self.outage()
+
+    def outage(self) -> Outage | None:
+        """The outage there is at present."""
+        with self._lock:
+            if self.away and self._outage is None:
+                since = self.now() - timedelta(seconds=self.silence)
+                self._outage = Outage(secrets.token_hex(8), since)
+                log.warning("the database is away; this worker goes by what it last knew")
+            return self._outage if self.away else None
+
+    def now(self) -> datetime:
+        """The database's time without asking it: by its last answer, or by what this host was behind it."""
+        return self._database.carried() or datetime.now(UTC) + timedelta(seconds=self._known.ahead)
+
+    # What is known.
+
+    def refresh(self, node: str, now: datetime) -> None:
+        """Read what has changed. Raises what the store raises."""
+        noted, version = self._noted, self._changes.version()
+        if version == self._version:
+            return
+        with self._database.read() as session:
+            found = Knowledge(_stacks(session, node, now), (now - datetime.now(UTC)).total_seconds())
+        with self._lock:
+            # What was noted while it was read may be missing in it: the next look has it.
+            if noted == self._noted:
+                self._version = version
+                self._keep(found)
+
+    def note(self, spec: StackSpec, leases: Iterable[Lease]) -> None:
+        """Something is about to be started: know it before it is."""
+        with self._lock:
+            self._noted += 1
+            old = self._known.stacks.get(spec.name, KnownStack(spec))
+            new = [lease for lease in leases if lease not in old.leases or lease.service not in old.owing]
+            if new:
+                held = (*(one for one in old.leases if one not in new), *new)
+                owing = {**old.owing, **{lease.service: Owing() for lease in new}}
+                stacks = {**self._known.stacks, spec.name: KnownStack(spec, held, owing)}
+                self._keep(replace(self._known, stacks=stacks))
+
+    def _keep(self, found: Knowledge) -> None:
+        self._known = found
+        if self._written and self._written.stacks == found.stacks:
+            return
+        try:
+            _write(self._path, _as_json(found))
+            self._written = found
+        except OSError as error:
+            # In memory it is known all the same; only a successor would not know.
+            log.error("%s: cannot be written: %s", self._path, error.strerror)
+
+
+def _stacks(session: Session, node: str, now: datetime) -> dict[str, KnownStack]:
+    mine = [row for row in stored.every(session) if row.node == node]
+    return {row.name: _stack(session, row.spec, now) for row in mine}
+
+
+def _stack(session: Session, spec: StackSpec, now: datetime) -> KnownStack:
+    owing = {
+        name: Owing(row.failures, row.retry_at, row.unsure)
+        for name, row in sorted(services.of(session, spec.name).items())
+        if row.owed and row.role != Role.CORE
+    }
+    leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
+    return KnownStack(spec, tuple(leases), owing)
+
+
+def _write(path: Path, said: Mapping[str, Any]) -> None:
+    """Whole or not at all, and only for the owner's eyes."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(said, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> Knowledge | None:
+    try:
+        said = json.loads(path.read_text())
+        return Knowledge({name: _from_json(one) for name, one in said["stacks"].items()}, said["ahead"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.error("%s: cannot be read, so nothing is known yet: %s", path, error)
+        return None
+
+
+def _as_json(known: Knowledge) -> dict[str, Any]:
+    return {
+        "ahead": known.ahead,
+        "stacks": {
+            name: {
+                "spec": one.spec.as_json(),
+                "leases": [asdict(lease) | {"deadline": lease.deadline.isoformat()} for lease in one.leases],
+                "owing": {service: _owing_as_json(owing) for service, owing in one.owing.items()},
+            }
+            for name, one in known.stacks.items()
+        },
+    }
+
+
+def _owing_as_json(owing: Owing) -> dict[str, Any]:
+    return asdict(owing) | {"retry_at": owing.retry_at and owing.retry_at.isoformat()}
+
+
+def _from_json(said: Mapping[str, Any]) -> KnownStack:
+    return KnownStack(
+        StackSpec.from_json(said["spec"]),
+        tuple(_lease(one) for one in said["leases"]),
+        {name: _owing(one) for name, one in said["owing"].items()},
+    )
+
+
+def _lease(said: Mapping[str, Any]) -> Lease:
+    deadline = datetime.fromisoformat(said["deadline"])
+    return Lease(said["window"], said["service"], State(said["state"]), deadline)
+
+
+def _owing(said: Mapping[str, Any]) -> Owing:
+    retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
+    return Owing(said["failures"], retry_at, said["unsure"])

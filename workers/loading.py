@@ -1,0 +1,280 @@
+"""The stacks of this node: from the files on disk to the station, and from there to the database.
+
+Reading needs no database, so a worker serves what its files say from its first moment.
+What came of it waits as news until the database takes it. Files that change later are
+read anew in the same way: adopted, or refused with the last good reading still in force.
+
+    files ---> look ---> station.stacks ---> news ---> publish ---> database
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app import claims, observe, settings
+from app.claims import StackTaken
+from app.domain.nodes import Sign
+from app.settings import ConfigError, PowerToml
+from app.store import stacks as known
+from app.store import workers as signs
+from workers import files, stacks
+from workers.files import Stamp
+from workers.stacks import Rejected, Served
+from workers.station import Station
+
+log = logging.getLogger(__name__)
+THOROUGH = 60.0
+"""Seconds after which the files are read anew even if they look as before: they may include others."""
+
+News = Callable[[Session, Sign], None]
+"""What is to be said of one stack, in one transaction."""
+
+
+@dataclass
+class _Known:
+    """What was last read of one stack."""
+
+    stamp: Stamp = ()
+    changing: bool = False
+    """It looked different a moment ago, and is read when it has come to rest."""
+    refused: str = ""
+    """The digest of a later reading that was turned down."""
+    read_at: float = field(default_factory=time.monotonic)
+
+
+class Loading:
+    """One worker's stacks. Called from one thread at a time, but for `publish`."""
+
+    def __init__(self, station: Station, path: Path) -> None:
+        self._station, self._path = station, path
+        self._known: dict[str, _Known] = {}
+        self._toml_stamp: Stamp = ()
+        self._toml_changing = False
+        self._toml: PowerToml | None = None
+        self._news: dict[str, News] = {}
+        self._told: dict[str, str] = {}
+        self._turn = threading.Lock()
+
+    def begin(self) -> None:
+        """Read power.toml and every stack of this node; raises ConfigError."""
+        self._toml_stamp = files.stamp([self._path])
+        toml = settings.read_power_toml(self._path)
+        self._toml = toml
+        files.tidy(self._station.lock_dir)
+        for name in toml.on_node(self._station.node):
+            self._read(name, toml)
+        self._news[""] = self._strangers
+
+    # What is on disk.
+
+    def look(self) -> set[str]:
+        """Read what has changed on disk and come to rest again; return the stacks it was news of."""
+        before = set(self._news)
+        if self._toml_came_to_rest():
+            self._read_toml()
+        elif self._toml:
+            for name in self._toml.on_node(self._station.node):
+                if self._came_to_rest(name):
+                    self._read(name, self._toml)
+        return set(self._news) - before
+
+    def _toml_came_to_rest(self) -> bool:
+        now = files.stamp([self._path])
+        rested, self._toml_changing = now == self._toml_stamp and self._toml_changing, now != self._toml_stamp
+        self._toml_stamp = now
+        return rested
+
+    def _came_to_rest(self, name: str) -> bool:
+        one = self._known.setdefault(name, _Known())
+        now = files.stamp(self._files(name))
+        rested, one.changing = now == one.stamp and one.changing, now != one.stamp
+        one.stamp = now
+        return rested or (not one.changing and time.monotonic() - one.read_at > THOROUGH)
+
+    def _files(self, name: str) -> list[Path]:
+        toml = self._toml.stacks.get(name) if self._toml else None
+        return [] if toml is None else files.of(toml)
+
+    def _read_toml(self) -> None:
+        try:
+            toml = settings.read_power_toml(self._path)
+        except ConfigError as error:
+            digest = files.digest([self._path])
+            for name in list(self._station.stacks):
+                self._refuse(name, error.faults, digest)
+            return
+        before, self._toml = self._toml, toml
+        mine = toml.on_node(self._station.node)
+        for name in mine:
+            if before is None or before.stacks.get(name) != toml.stacks[name] or self._is_refused(name):
+                self._read(name, toml)
+        for name in self._station.stacks.keys() - mine.keys():
+            self._drop(name, toml)
+
+    def _is_refused(self, name: str) -> bool:
+        return bool(self._known.get(name, _Known()).refused)
+
+    # What a reading comes to.
+
+    def _read(self, name: str, toml: PowerToml) -> None:
+        one = self._known.setdefault(name, _Known())
+        one.stamp, one.read_at, one.changing = (
+            files.stamp(files.of(toml.stacks[name])),
+            time.monotonic(),
+            False,
+        )
+        try:
+            served = stacks.read(self._path, toml, name, keep=self._station.lock_dir)
+        except Rejected as rejected:
+            self._turn_down(name, toml, rejected)
+            return
+        now = self._station.stacks.get(name)
+        if now and now.place and now.spec.digest == served.spec.digest and not one.refused:
+            return
+        self._adopt(name, toml, served)
+
+    def _adopt(self, name: str, toml: PowerToml, served: Served) -> None:
+        one = self._known[name]
+        one.refused = ""
+        self._station.core[name] = frozenset(toml.stacks[name].core)
+        self._station.stacks[name] = served
+        self._tell(name, lambda session, mine: self._publish(session, mine, served))
+        log.info("stack %s is served", name)
+
+    def _turn_down(self, name: str, toml: PowerToml, rejected: Rejected) -> None:
+        now = self._station.stacks.get(name)
+        if now is not None and now.place is not None:
+            # Where compose gave no answer in time, nothing is known to be wrong with the files.
+            if not rejected.unanswered:
+                self._refuse(
+                    name, rejected.faults, rejected.digest or files.digest(files.of(toml.stacks[name]))
+                )
+            return
+        digest = rejected.digest or files.digest([self._path, *files.of(toml.stacks[name])])
+        if self._is_refused(name) and self._known[name].refused == digest and not rejected.unanswered:
+            return
+        self._known[name].refused = digest
+        for fault in rejected.faults:
+            log.error("%s", fault)
+        self._station.core[name] = frozenset(toml.stacks[name].core)
+        self._station.stacks.setdefault(name, Served(rejected.spec))
+        self._tell(name, lambda session, _mine: self._reject(session, rejected, digest))
+
+    def _refuse(self, name: str, faults: list[str], digest: str) -> None:
+        """A later reading is no good: what is in force stays so."""
+        one = self._known.setdefault(name, _Known())
+        if one.refused == digest:
+            return
+        one.refused = digest
+        for fault in faults:
+            log.error("stack %s stays as it was: %s", name, fault)
+        self._tell(name, lambda session, _mine: self._say_refused(session, name, faults, digest))
+
+    def _drop(self, name: str, toml: PowerToml) -> None:
+        """It is no longer this node's: what it still owes is turned off, and nothing is started."""
+        served = self._station.stacks[name]
+        if served.place is not None:
+            log.warning(
+                "stack %s is no longer in %s; it is turned off when its windows end", name, self._path
+            )
+            self._station.stacks[name] = replace(served, place=None)
+        self._tell(name, lambda session, _mine: self._forget(session, name, toml))
+
+    # What is said of it.
+
+    def _tell(self, name: str, news: News) -> None:
+        with self._turn:
+            self._news[name] = news
+
+    def publish(self, mine: Callable[[], Sign]) -> None:
+        """Offer every piece of news to the database; raises what the store raises while it is away."""
+        for name, news in list(self._news.items()):
+            try:
+                with self._station.database.write() as session:
+                    news(session, mine())
+            except _NotYet:
+                continue
+            except StackTaken as taken:
+                self._taken(name, str(taken))
+                continue
+            with self._turn:
+                if self._news.get(name) is news:
+                    del self._news[name]
+
+    def _now(self) -> datetime:
+        return self._station.database.now()
+
+    def _publish(self, session: Session, mine: Sign, served: Served) -> None:
+        key = f"{self._path}: stacks.{served.spec.name}"
+        claims.take(session, served.spec, mine, key=key, dead=self._station.me.dead, now=self._now())
+        observe.published(session, served.spec, self._now())
+        self._claim(session, mine, served.spec.name)
+        self._told.pop(served.spec.name, None)
+        self._station.stacks[served.spec.name] = served
+
+    def _claim(self, session: Session, mine: Sign, name: str) -> None:
+        self._station.claimed.add(name)
+        signs.write(session, replace(mine, stacks=sorted(self._station.claimed)))
+
+    def _taken(self, name: str, fault: str) -> None:
+        """It is another's: this worker keeps its hands off, and asks again with its next sign of life."""
+        served = self._station.stacks.pop(name, None)
+        self._station.claimed.discard(name)
+        if self._told.get(name) == fault:
+            return
+        log.error("%s", fault)
+        with self._station.database.write() as session:
+            digest = served.spec.digest if served else ""
+            claims.rejected_elsewhere(session, name, fault, digest, self._now())
+        self._told[name] = fault
+
+    def _reject(self, session: Session, rejected: Rejected, digest: str) -> None:
+        name = rejected.spec.name
+        row = known.named(session, name)
+        if row is not None and row.node != self._station.node:
+            claims.rejected_elsewhere(session, name, "; ".join(rejected.faults), digest, self._now())
+            self._station.stacks.pop(name, None)
+            return
+        observe.rejected(session, rejected.spec, rejected.faults, self._now(), digest=digest)
+        if row := known.named(session, name):
+            self._station.stacks[name] = Served(row.spec)
+        self._station.claimed.add(name)
+
+    def _say_refused(self, session: Session, name: str, faults: list[str], digest: str) -> None:
+        observe.refused(session, name, faults, digest, self._now())
+
+    def _forget(self, session: Session, name: str, toml: PowerToml) -> None:
+        row = known.named(session, name)
+        if row is not None and row.node == self._station.node:
+            if name in toml.stacks and not claims.at_rest(session, name):
+                raise _NotYet
+            fault = f"{self._path}: is no longer there; its services are turned off when their windows end"
+            if name not in toml.stacks and not observe.forgotten(session, row, fault, self._now()):
+                # Its faults are on record now, and it is asked again whether all of it has ended.
+                session.commit()
+                raise _NotYet
+        self._station.stacks.pop(name, None)
+        self._station.claimed.discard(name)
+        self._known.pop(name, None)
+
+    def _strangers(self, session: Session, _mine: Sign) -> None:
+        """Stacks that this node published once and that are not in its power.toml any more."""
+        assert self._toml
+        mine = self._toml.on_node(self._station.node)
+        for row in claims.known_here(session, self._station.node):
+            if row.name not in mine:
+                self._station.stacks.setdefault(row.name, Served(row.spec))
+                self._station.claimed.add(row.name)
+                self._drop(row.name, self._toml)
+
+
+class _NotYet(Exception):
+    """Something of it has not ended yet; ask again."""

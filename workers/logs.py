@@ -1,0 +1,62 @@
+"""Reading logs for somebody who waits: once, a bounded number of lines, of a window's own services."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from app import logs
+from app.logs import Wanted
+from app.store import logs as rows
+from workers import engine
+from workers.station import Station
+
+log = logging.getLogger(__name__)
+Line = dict[str, Any]
+
+
+def answer(station: Station, read: str) -> None:
+    """Write what a row asks for into it; nothing where nobody waits or the stack is not served here."""
+    with station.database.read() as session:
+        wanted = logs.wanted(session, read, station.core)
+    if wanted is None or wanted.stack not in station.stacks:
+        return
+    lines, notes = _read(station, wanted)
+    with station.database.write() as session:
+        now = station.database.now()
+        rows.answer(session, wanted.id, logs.fitting(lines, wanted.tail), notes, now)
+        rows.forget_before(session, now - logs.KEPT)
+
+
+def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]:
+    lines: list[Line] = []
+    notes: dict[str, str] = {}
+    project = station.stacks[wanted.stack].spec.project
+    try:
+        there = station.engine.named(project, wanted.services)
+        for container, service in there.items():
+            lines += _of(station, wanted, container, service)
+    except engine.Away as error:
+        log.warning("stack %s: logs cannot be read: %s", wanted.stack, error)
+        return lines, dict.fromkeys(wanted.services, f"the engine does not answer: {error}"[:200])
+    for name in sorted(set(wanted.services) - set(there.values())):
+        notes[name] = _gone(wanted.details.get(name, ""))
+    return lines, notes
+
+
+def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[Line]:
+    """The lines of one container that have not been read yet."""
+    short = container[:12]
+    last = wanted.after.get(short, "")
+    since = max(wanted.since, engine.moment(last) or wanted.since)
+    found = station.engine.lines(container, since, wanted.until, wanted.tail)
+    return [
+        {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last
+    ]
+
+
+def _gone(detail: str) -> str:
+    """What is left of a service without a container: the last words that were kept when it failed."""
+    return (
+        f"its container is gone; the last that was kept of it: {detail}" if detail else "it has no container"
+    )

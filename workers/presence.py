@@ -1,0 +1,123 @@
+"""This worker among the others: its sign of life, and what it claims with it.
+
+A sign is given when it begins and every few seconds after. Where another worker that
+is alive has what this one claims, this one ends: before it has begun, or, if it was
+frozen meanwhile and somebody took its place, as soon as it notices.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import claims, control
+from app.claims import NodeTaken
+from app.domain.nodes import Sign
+from app.store import windows as rows
+from workers import engine, identity
+from workers.loading import Loading
+from workers.station import Station
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    def __init__(self, station: Station, loading: Loading) -> None:
+        self._station, self._loading = station, loading
+        self._locks = identity.locks_id(station.lock_dir)
+        self._started_at: datetime | None = None
+        self._up = False
+        self.refused = False
+
+    def begin(self) -> None:
+        """Claim the node and publish its stacks; raises NodeTaken. A database that is away gets it later."""
+        self.know_engine()
+        try:
+            self._claim()
+            self._loading.publish(self._sign)
+            self._up = True
+            self._claim()
+        except NodeTaken as taken:
+            self._say_refused(taken)
+            raise
+        except SQLAlchemyError as error:
+            log.warning("the database is away; this node is claimed when it is back: %s", error)
+
+    def beat(self) -> None:
+        """Give a sign of life, and publish what is new."""
+        try:
+            self._claim()
+        except NodeTaken as taken:
+            self._say_refused(taken)
+            self._end()
+            return
+        self._loading.publish(self._sign)
+        self._up = True
+        self._tidy()
+
+    def end(self) -> None:
+        """Take the sign of life back; a worker that cannot is found dead by its lock, or by its silence."""
+        with suppress(SQLAlchemyError), self._station.database.write() as session:
+            claims.leave(session, self._station.me.name)
+
+    def know_engine(self) -> None:
+        """Ask which engine this is; one that is away is asked again."""
+        try:
+            self._station.engine_id = self._station.engine.id()
+        except engine.Away as error:
+            log.warning("the engine does not answer: %s", error)
+
+    def admit(self) -> list[str]:
+        """Begin every window that waited for this node and whose stack is served here; return their ids."""
+        with self._station.database.read() as session:
+            waiting = [one.id for one in rows.waiting(session, self._station.node) if self._serves(one.stack)]
+        return [window for window in waiting if self._admitted(window)]
+
+    def _serves(self, stack: str) -> bool:
+        served = self._station.stacks.get(stack)
+        return stack in self._station.claimed and served is not None and served.place is not None
+
+    def _admitted(self, window: str) -> bool:
+        with self._station.database.write() as session:
+            return control.admit(session, window, self._station.database.now()) is not None
+
+    def _claim(self) -> None:
+        with self._station.database.write() as session:
+            mine = self._sign()
+            claims.appear(session, mine, dead=self._station.me.dead, now=mine.seen_at, up=self._up)
+
+    def _sign(self) -> Sign:
+        station, now = self._station, self._station.database.now()
+        self._started_at = self._started_at or now
+        return Sign(
+            station.me.name,
+            station.node,
+            station.engine_id,
+            self._locks,
+            sorted(station.claimed),
+            self._started_at,
+            now,
+        )
+
+    def _tidy(self) -> None:
+        """What waits for a node that is away is seen to by whoever is there."""
+        with self._station.database.write() as session:
+            control.give_up_waiting(session, self._station.database.now())
+
+    def _say_refused(self, taken: NodeTaken) -> None:
+        for fault in taken.faults:
+            log.error("%s", fault)
+        with self._station.database.write() as session:
+            mine = self._sign()
+            claims.turned_down(session, mine, taken.faults, mine.seen_at)
+
+    def _end(self) -> None:
+        """Somebody else has this node now: end as if told to, once."""
+        if not self.refused:
+            self.refused = True
+            os.kill(os.getpid(), signal.SIGTERM)
