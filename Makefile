@@ -4,8 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8420
+SEED ?=
+WINDOWS ?= 300
 
-.PHONY: help install demo run test check bench venv
+.PHONY: help install demo run test check bench model chaos images venv
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +32,19 @@ check: venv ## Format, lint, types, import rules, migrations in step with the mo
 	.venv/bin/lint-imports
 	.venv/bin/python -m migrations.check
 
+model: install ## Windows against a plain model, with crashes at any statement: STEPS=10000 SEED=1
+	@PYTHONHASHSEED=0 STEPS=$(STEPS) SEED=$(SEED) .venv/bin/python -m tests.model
+
 bench: install ## Measure against the engine's own speed; the table is also in bench/out/latest.json
 	@.venv/bin/python -m bench
+
+chaos: install ## Break everything at random while windows run, and check that nothing stays on (SEED=7 WINDOWS=300)
+	@.venv/bin/python -m chaos $(if $(SEED),--seed $(SEED)) --windows $(WINDOWS) --page
+
+images: install ## Build the product's images with no registry; then: docker compose up -d --wait
+	@bin/packages mmdebstrap=mmdebstrap
+	@.venv/bin/python -m images
+	@bin/plugin
 
 install: venv ## Set up what the others share: .venv, and a Docker engine that answers
 	@bin/engine
