@@ -1,0 +1,136 @@
+"""After each round: everything runs again, and what nobody holds has to go off.
+
+This is line 1. From the moment when all runs again, or when the last lease on a
+service is dead, whichever is later, its stop has ten seconds to begin, and from there
+its grace and ten more to end. The engines are asked, nobody else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from chaos import stacks
+from chaos.checks import Broken
+from chaos.engines import Sight
+from chaos.evidence import Evidence, Place
+from chaos.house import House
+from chaos.ledger import Ledger, Promise
+from workers.engine import Away
+
+BEGINS, ENDS = 10.0, 10.0 + stacks.GRACE
+"""Seconds until a stop must have begun, and from there until it must have ended."""
+STAYS = 2.0
+"""Seconds for which all must then stay off."""
+LATEST = 60.0
+"""Seconds after which nothing more is waited for."""
+
+
+@dataclass
+class Calm:
+    """How one calm went. `off` has seconds from when a service should have gone to when it had."""
+
+    restored: float
+    broken: list[Broken] = field(default_factory=list)
+    off: dict[Place, float] = field(default_factory=dict)
+
+    @property
+    def worst_off(self) -> float:
+        return max(self.off.values(), default=0.0)
+
+
+def settle(house: House, ledger: Ledger, restored: float, patience: float) -> Calm:
+    """Wait until every service is off that should be, and say what took too long."""
+    calm = Calm(restored)
+    _until_answered(ledger, calm)
+    alive = _alive(house)
+    while time.time() < _last_word(ledger, restored, patience):
+        alive = _alive(house)
+        if time.time() > ledger.last_end() and not alive and not _unfinished(house):
+            break
+        time.sleep(0.2)
+    for place, sight in alive.items():
+        since = time.time() - _base(ledger.promises, place, restored)
+        calm.broken.append(
+            Broken(1, f"{'/'.join(place)} stays on", f"{since:.1f} s after all ran again: {sight}")
+        )
+    if not alive:
+        time.sleep(STAYS)
+        for place, sight in _alive(house).items():
+            calm.broken.append(Broken(1, f"{'/'.join(place)} came on again", str(sight)))
+    return calm
+
+
+def _unfinished(house: House) -> bool:
+    return bool(house.postgres.rows("SELECT id FROM windows WHERE state <> 'closed' LIMIT 1")[0])
+
+
+def judge(calm: Calm, evidence: Evidence, patience: float) -> None:
+    """How long each service that was on when all ran again took to begin and to end, by events."""
+    for place in _allowed():
+        base = _base(evidence.promises, place, calm.restored)
+        if not evidence.running_at(place, base):
+            continue
+        off = next(
+            (one.at for one in evidence.happenings.get(place, ()) if one.action == "die" and one.at >= base),
+            None,
+        )
+        if off is None:
+            continue
+        calm.off[place] = off - base
+        calls = [call.at for call in evidence.calls.get(place, ()) if call.verb in {"stop", "kill"}]
+        kills = [one.at for one in evidence.happenings.get(place, ()) if one.action == "kill"]
+        begun = [at for at in (*calls, *kills) if base - 30 < at <= off]
+        begin = min((at for at in begun if at >= base), default=base if begun else off)
+        if begin - base > BEGINS * patience:
+            what = f"the stop of {'/'.join(place)} began {begin - base:.1f} s late"
+            calm.broken.append(Broken(1, what, f"all ran again or its lease was over at {base:.3f}"))
+        if off - begin > ENDS * patience:
+            calm.broken.append(
+                Broken(1, f"the stop of {'/'.join(place)} took {off - begin:.1f} s", f"from {begin:.3f}")
+            )
+    for window, row in evidence.windows.items():
+        if row["state"] != "closed":
+            calm.broken.append(
+                Broken(
+                    1, f"window {window} is still {row['state']}", f"{row['reason']} {row['close_reason']}"
+                )
+            )
+
+
+def _until_answered(ledger: Ledger, calm: Calm) -> None:
+    """Whoever had no answer yet asks again, and has a window of its own then."""
+    end = time.time() + LATEST
+    while ledger.unanswered and time.time() < end:
+        time.sleep(0.2)
+    for promise in ledger.unanswered:
+        calm.broken.append(Broken(8, f"{promise.plan.name} is never answered", "all runs again"))
+
+
+def _last_word(ledger: Ledger, restored: float, patience: float) -> float:
+    return max(restored, ledger.last_end()) + (BEGINS + ENDS) * patience + 5
+
+
+def _base(promises: Iterable[Promise], place: Place, restored: float) -> float:
+    stack, service = place
+    ends = [one.longest for one in list(promises) if one.plan.stack == stack and service in one.holds]
+    return max(restored, *ends) if ends else restored
+
+
+def _alive(house: House) -> dict[Place, Sight]:
+    found: dict[Place, Sight] = {}
+    for engine in house.engines.values():
+        try:
+            found |= {(one.stack, one.service): one for one in _listed(engine.look()) if one.alive}
+        except Away:
+            continue
+    return found
+
+
+def _listed(sights: Iterable[Sight]) -> list[Sight]:
+    return [one for one in sights if one.service != stacks.CORE]
+
+
+def _allowed() -> list[Place]:
+    return [(stack, service) for stack in stacks.STACKS for service in stacks.ALLOWED]

@@ -1,0 +1,161 @@
+"""What is known after a calm, put so that it can be asked: events, calls, the trail, who was out of order."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from chaos import stacks
+from chaos.engines import Happening, Sight
+from chaos.house import WORKERS, House
+from chaos.ledger import Answer, Ledger, Promise
+from chaos.outages import Outage, Outages
+from chaos.shim import Call
+
+One = TypeVar("One")
+Place = tuple[str, str]
+"""A stack and a service of it."""
+RESTING = 2.0
+"""Seconds beside an outage of an engine in which its containers may still change by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the trail."""
+
+    at: float
+    event: str
+    actor: str
+    stack: str | None
+    window: str | None
+    service: str | None
+    facts: dict[str, Any]
+
+    @property
+    def place(self) -> Place:
+        return (self.stack or "", self.service or "")
+
+    @property
+    def began(self) -> float:
+        """When what it tells of began; a call made blind is told later."""
+        told = self.facts.get("started_at")
+        return datetime.fromisoformat(told).timestamp() if told else self.at
+
+
+@dataclass
+class Evidence:
+    """Gathered at one moment; every check reads it. Lists are in the order of time."""
+
+    began: float
+    outages: Outages
+    promises: list[Promise] = field(default_factory=list)
+    """All of them, with those that were refused."""
+    answers: list[Answer] = field(default_factory=list)
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    happenings: dict[Place, list[Happening]] = field(default_factory=dict)
+    sights: dict[Place, list[Sight]] = field(default_factory=dict)
+    gaps: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """By stack: times of which no events are known."""
+    calls: dict[Place, list[Call]] = field(default_factory=dict)
+    trail: list[Entry] = field(default_factory=list)
+    call_rows: list[dict[str, Any]] = field(default_factory=list)
+    windows: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def gather(cls, house: House, ledger: Ledger, began: float) -> Evidence:
+        trail, call_rows, windows = house.postgres.rows(
+            "SELECT * FROM audit ORDER BY chain, seq",
+            "SELECT * FROM calls ORDER BY id",
+            "SELECT * FROM windows",
+        )
+        engines = {stack: house.engine_of(stack) for stack in stacks.STACKS}
+        return cls(
+            began,
+            house.outages,
+            list(ledger.promises),
+            list(ledger.answers),
+            list(ledger.refusals),
+            _by_place(
+                sorted((one for engine in engines.values() for one in engine.happenings), key=_when),
+                lambda one: (one.stack, one.service),
+            ),
+            _by_place(
+                sorted((one for engine in engines.values() for one in engine.sights), key=_when),
+                lambda one: (one.stack, one.service),
+            ),
+            {stack: list(engine.gaps) for stack, engine in engines.items()},
+            _by_place(house.shim.calls(), lambda one: (stacks.of_project(one.project), one.service)),
+            [entry(row) for row in trail],
+            call_rows,
+            {row["id"]: row for row in windows},
+        )
+
+    @property
+    def opened(self) -> list[Promise]:
+        """Those that became windows."""
+        return [one for one in self.promises if one.window]
+
+    def holders(self, place: Place) -> list[Promise]:
+        stack, service = place
+        return [one for one in self.opened if one.plan.stack == stack and service in one.holds]
+
+    def engine_faults(self, stack: str, since: float, until: float) -> list[Outage]:
+        """Times when an engine was killed or starting: its containers may have gone with it."""
+        key = f"engine.{stacks.NODES[stack]}"
+        found = self.outages.meeting(since - RESTING, until + RESTING, [key])
+        return [one for one in found if one.kind != "freeze"]
+
+    def deaf(self, stack: str, since: float, until: float) -> bool:
+        """Were there moments between these of which no events are known?"""
+        return any(a <= until and b >= since for a, b in self.gaps.get(stack, ()))
+
+    def frozen(self, stack: str, since: float, until: float) -> bool:
+        """Was somebody frozen who works for this stack, or cut off from what it works with?"""
+        node = stacks.NODES[stack]
+        mine = [name for name, of in WORKERS.items() if of == node]
+        wires = [f"wire {to}:{name}" for name in mine for to in ("database", "broker", f"engine.{node}")]
+        return bool(self.outages.meeting(since, until, [*mine, "database", f"engine.{node}", *wires]))
+
+    def decided(self, place: Place, call: Call) -> float:
+        """When a call was put on record, just before it was made; of a blind one, when it began."""
+        known = [
+            entry.began
+            for entry in self.trail
+            if entry.event == "call.started" and entry.place == place and entry.facts["action"] == call.verb
+        ]
+        return max((at for at in known if at <= call.at + 0.05), default=call.at)
+
+    def running_at(self, place: Place, at: float) -> bool:
+        """Was a container of it running then, by the engine's events?"""
+        found = [
+            one for one in self.happenings.get(place, ()) if one.action in {"start", "die"} and one.at <= at
+        ]
+        return bool(found) and found[-1].action == "start"
+
+
+def entry(row: dict[str, Any]) -> Entry:
+    at: datetime = row["at"]
+    return Entry(
+        at.timestamp(),
+        row["event"],
+        row["actor"],
+        row["stack"],
+        row["window_id"],
+        row["service"],
+        json.loads(row["facts"]),
+    )
+
+
+def _when(one: Happening | Sight) -> float:
+    return one.at
+
+
+def _by_place(some: Iterable[One], place: Callable[[One], Place]) -> dict[Place, list[One]]:
+    found: dict[Place, list[One]] = defaultdict(list)
+    for one in some:
+        found[place(one)].append(one)
+    return found
