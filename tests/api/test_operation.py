@@ -75,6 +75,52 @@ def test_windows_and_requests_are_figures(api: Caller) -> None:
     assert 'power_requests_total{method="none",route="none",status="404"} 1.0' in text
 
 
+def figure(api: Caller, name: str) -> float:
+    text = api.get("/metrics").text
+    return float(next(line for line in text.splitlines() if line.startswith(f"{name}{{")).split()[-1])
+
+
+TROUBLES = ("windows_stuck", "services_owing", "services_drifting", "failed_stops", "services_retried")
+
+
+def troubles(api: Caller) -> list[float]:
+    return [figure(api, f"power_{name}") for name in TROUBLES]
+
+
+def test_what_is_stuck_owing_and_drifting_is_figures(api: Caller, house: House) -> None:
+    window = opened(api, "forge")["id"]
+    house.work()
+    assert troubles(api) == [0, 0, 0, 0, 0]
+    house.will_not_stop.add("forge")
+    api.post(f"/windows/{window}/close")
+    house.work()
+    assert troubles(api) == [0, 1, 0, 1, 1]
+    house.tick(11)
+    house.tick(21)
+    assert troubles(api) == [1, 1, 0, 3, 1]
+    api.post(f"/windows/{window}/close", {"force": True})
+    house.work()
+    assert troubles(api) == [0, 1, 1, 4, 1]
+    house.will_not_stop.clear()
+    house.tick(301)
+    assert troubles(api) == [0, 0, 0, 0, 0]
+
+
+def test_calls_are_figures_by_how_they_ended(api: Caller, house: House) -> None:
+    opened(api, "mill")
+    house.work()
+    assert "power_calls_total{" not in api.get("/metrics").text
+    window = opened(api, "forge")["id"]
+    house.work()
+    house.will_not_stop.add("forge")
+    api.post(f"/windows/{window}/close")
+    house.work()
+    for _ in range(2):
+        text = api.get("/metrics").text
+        assert 'power_calls_total{action="up",status="ok"} 1.0' in text
+        assert 'power_calls_total{action="stop",status="fail"} 1.0' in text
+
+
 FAULTS: list[Exception] = [
     OperationalError("", None, Exception("gone")),
     InterfaceError("", None, Exception("closed")),

@@ -6,6 +6,7 @@ from typing import Any
 
 from app import observe
 from app.domain.plans import StackSpec
+from app.store.tables import stamp
 from tests.api.caller import Caller
 from tests.api.test_windows import opened
 from tests.house import House
@@ -40,6 +41,46 @@ def test_core_that_is_down_is_drift(api: Caller, house: House) -> None:
 def test_what_a_hand_started_is_drift(api: Caller, house: House) -> None:
     house.run_by_hand("mill")
     assert stack(api)["mode"] == "DRIFT"
+
+
+def test_drift_says_why_and_since_when(api: Caller, house: House) -> None:
+    assert service(api, "mill")["drift"] is None
+    house.run_by_hand("mill")
+    since = house.row("mill").drift_since
+    assert since
+    drift = {"since": stamp(since), "why": "runs, though no window holds it"}
+    assert service(api, "mill")["drift"] == drift
+    house.finish("redis")
+    assert service(api, "redis")["drift"]["why"] == "core is down"
+
+
+def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, house: House) -> None:
+    window = opened(api, "forge")["id"]
+    house.work()
+    house.finish("forge", code=143)
+    assert stack(api)["mode"] == "DRIFT"
+    assert service(api, "forge")["drift"]["why"] == "stopped, though an open window holds it"
+    assert api.get(f"/windows/{window}").json["status"] == "partial"
+    house.run_by_hand("forge")
+    assert (stack(api)["mode"], service(api, "forge")["drift"]) == ("OPEN", None)
+
+
+def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, house: House) -> None:
+    house.will_not_stop.add("forge")
+    window = opened(api, "forge")["id"]
+    house.work()
+    assert (service(api, "forge")["failed_stops"], service(api, "forge")["retry_at"]) == (0, None)
+    api.post(f"/windows/{window}/close")
+    house.work()
+    house.tick(11)
+    house.tick(21)
+    forge, retry_at = service(api, "forge"), house.row("forge").retry_at
+    assert retry_at
+    assert (forge["failed_stops"], forge["retry_at"], forge["drift"]) == (3, stamp(retry_at), None)
+    shown = api.get(f"/windows/{window}").json
+    assert shown["stuck"]
+    assert shown["health"]["forge"]["detail"].startswith("3 stops have failed, tried again at ")
+    assert stack(api)["mode"] == "CLOSING"
 
 
 def test_an_off_still_owed_after_a_forced_close_is_drift(api: Caller, house: House) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
+from app.store import windows as rows
+from app.store.tables import Window
 from tests.api.caller import Caller, Remembering
-from tests.house import House
+from tests.house import NOON, House
 
 NO_TTL: list[Any] = [0, -1, True, "60", [], float("nan"), float("inf")]
 
@@ -266,3 +270,18 @@ def test_windows_are_filtered_by_state_and_stack(api: Caller, house: House) -> N
 def test_a_query_that_cannot_be_meant_is_422_and_named(api: Caller, query: str) -> None:
     answer = api.get(f"/windows?{query}")
     assert (answer.status_code, answer.json["field"]) == (422, query.partition("=")[0])
+
+
+def test_a_deadline_that_passes_while_the_row_is_waited_for_has_passed(
+    api: Caller, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = house.open("forge", ttl=60)
+    locked = rows.locked
+
+    def slowly(session: Session, window: str) -> Window | None:
+        found = locked(session, window)
+        house.now = NOON + timedelta(seconds=120)
+        return found
+
+    monkeypatch.setattr(rows, "locked", slowly)
+    assert api.patch(f"/windows/{window}", {"ttl_sec": 600}).status_code == 409

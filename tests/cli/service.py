@@ -125,10 +125,13 @@ class Service:
     said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     news: threading.Condition = field(default_factory=threading.Condition)
     listeners: int = 0
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    breaks_after: int | None = None
+    """Events after which each stream breaks off."""
     over: bool = False
 
     def add(self, *windows: dict[str, Any]) -> None:
-        self.windows |= {one["id"]: one for one in windows}
+        self.windows |= {one["id"]: dict(one) for one in windows}
 
     def course(self, identifier: str, *steps: dict[str, Any]) -> None:
         """What each further look at the window changes."""
@@ -239,6 +242,12 @@ def _windows(app: Flask, service: Service) -> None:
         ]
         return _page(service, found)
 
+    @app.get("/api/v1/windows/<identifier>/logs")
+    def logs(identifier: str) -> Answer:
+        wanted = request.args.get("service")
+        found = [one for one in service.logs if wanted in {None, one["service"]}]
+        return Response("".join(json.dumps(one) + "\n" for one in found), mimetype="application/x-ndjson")
+
     @app.get("/api/v1/windows/<identifier>")
     def one(identifier: str) -> Answer:
         if identifier not in service.windows:
@@ -297,9 +306,13 @@ def _stream(service: Service, last: str | None) -> Iterator[str]:
     with service.news:
         service.listeners += 1
         service.news.notify_all()
+    told_here = 0
     while not service.over:
         with service.news:
             service.news.wait_for(more, timeout=10)
             fresh, at = service.said[at:], len(service.said)
         for identifier, told_entry in fresh:
             yield f"id: {identifier}\nevent: {told_entry['event']}\ndata: {json.dumps(told_entry)}\n\n"
+            told_here += 1
+            if told_here == service.breaks_after:
+                return

@@ -10,10 +10,11 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from app.cli import client, main
-from app.cli.client import Client
-from app.cli.discovery import Target
-from app.cli.failures import Refused, Unreachable
+from app.cli import main
+from app.client import api as client
+from app.client.api import Api
+from app.client.discovery import Target
+from app.client.errors import Refused, Unreachable
 from tests.cli.conftest import Power
 from tests.cli.service import Service
 
@@ -114,15 +115,15 @@ def test_it_is_asked_for_again_under_the_same_key(
 ) -> None:
     monkeypatch.setattr(client, "_PAUSES", (0.0, 0.0))
     lost = iter([True, False])
-    send = Client._send
+    send = Api._send
 
-    def lose_the_first(self: Client, method: str, path: str, **rest: object) -> object:
+    def lose_the_first(self: Api, method: str, path: str, **rest: object) -> object:
         reply = send(self, method, path, **rest)  # type: ignore[arg-type]
         if method == "POST" and next(lost):
             raise Unreachable("lost") from httpx.ReadError("lost")
         return reply
 
-    monkeypatch.setattr(Client, "_send", lose_the_first)
+    monkeypatch.setattr(Api, "_send", lose_the_first)
 
     assert power("open", "switch", "--no-wait").exit_code == 0
     keys = [one.headers["Idempotency-Key"] for one in service.requests("POST", "/windows")]
@@ -131,6 +132,6 @@ def test_it_is_asked_for_again_under_the_same_key(
 
 
 def test_a_client_says_who_it_is_on_every_request(service: Service) -> None:
-    with Client(Target(service.url, None)) as api, pytest.raises(Refused):
+    with Api(Target(service.url, None)) as api, pytest.raises(Refused):
         api.stacks()
     assert "Authorization" not in service.asked[0].headers

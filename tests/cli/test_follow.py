@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from app.cli import follow
-from app.cli.client import Client
-from app.cli.discovery import Target
-from app.cli.failures import Missing, Unreachable
+from app.client.api import Api
+from app.client.discovery import Target
+from app.client.errors import NotFound, Unreachable
 from tests.cli.service import TOKEN, Server, Service, entry, window
 
 
 def followed(service: Service, *windows: dict[str, Any], over: follow.Over = follow.ended) -> list[Any]:
     service.add(*windows)
-    with Client(Target(service.url, TOKEN)) as api:
+    with Api(Target(service.url, TOKEN)) as api:
         return [[one["state"] for one in seen] for seen in follow.windows(api, windows, over)]  # type: ignore[arg-type]
 
 
@@ -91,7 +91,7 @@ def test_a_front_that_stays_away_is_given_up(service: Service, monkeypatch: pyte
 
 
 def test_a_window_that_is_gone_is_no_reason_to_wait(service: Service) -> None:
-    with Client(Target(service.url, TOKEN)) as api, pytest.raises(Missing):
+    with Api(Target(service.url, TOKEN)) as api, pytest.raises(NotFound):
         list(follow.windows(api, [window(state="closing")], follow.closed))  # type: ignore[list-item]
 
 
@@ -104,7 +104,7 @@ def test_nothing_is_left_listening(service: Service) -> None:
 
 
 def test_a_stream_resumes_after_the_last_event_that_was_heard() -> None:
-    with Server(Service()) as service, Client(Target(service.url, TOKEN)) as api:
+    with Server(Service()) as service, Api(Target(service.url, TOKEN)) as api:
         service.say("1", entry(1))
         service.say("2", entry(2))
         with api.listen("1") as stream:

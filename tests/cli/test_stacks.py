@@ -45,6 +45,28 @@ def test_a_service_is_a_line_with_its_stack_in_a_pipe(stacked: Service, power: P
     ]
 
 
+def test_drift_and_stops_that_fail_are_told_in_a_line(service: Service, power: Power) -> None:
+    since, again = "2030-05-01T12:03:11.000Z", "2030-05-01T12:09:00.000Z"
+    unheld = {"since": since, "why": "runs, though no window holds it"}
+    forced = {"since": None, "why": "runs, though no window holds it, and would not stop"}
+    service.stacks = [
+        stack(
+            "vx11",
+            "DRIFT",
+            [
+                compose_service("switch", "on", drift=unheld),
+                compose_service("hermes", "on", drift=forced, failed_stops=4, retry_at=again),
+            ],
+        )
+    ]
+    assert power("stacks").stdout.splitlines()[1] == (
+        "vx11   DRIFT  local  2/2  0        drifting: switch, hermes; would not stop: hermes"
+    )
+    switch, hermes = power("ps").stdout.splitlines()[1:]
+    assert switch.endswith(f"  runs, though no window holds it, since {since}")
+    assert hermes.endswith(f"and would not stop; 4 stops have failed, next try {again}")
+
+
 def test_one_stack_may_be_named(stacked: Service, power: Power) -> None:
     power("ps", "vx11")
 

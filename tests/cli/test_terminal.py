@@ -49,6 +49,13 @@ class Terminal:
             assert time.monotonic() < end, self.text
             self._read()
 
+    def until_after(self, text: str, place: int, deadline: float = 20) -> None:
+        """Read until this is drawn once more, after so much had been."""
+        end = time.monotonic() + deadline
+        while text not in _CONTROL.sub("", self.raw[place:]).replace("\r", ""):
+            assert time.monotonic() < end, self.text
+            self._read()
+
     def interrupt(self) -> None:
         self._process.send_signal(signal.SIGINT)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from app import control
 from app.domain.words import Power
+from app.store import services
 from tests.house import House, WorkerKilled, names
 
 
@@ -47,6 +49,126 @@ def test_a_service_that_would_not_stop_is_killed_and_tried_again_ever_later(hous
     house.tick(300)
     assert (house.state(window), house.window(window).stuck) == ("closed", False)
     assert (house.row("forge").owed, house.row("forge").failures) == (False, 0)
+
+
+def test_what_is_stuck_is_on_record_with_the_last_error(house: House) -> None:
+    house.will_not_stop.add("forge")
+    window = house.open("forge", "mill")
+    house.close(window)
+    house.tick(11)
+    assert "2 stops have failed, tried again at" in house.lease(window, "forge").detail
+    house.tick(21)
+    facts = house.facts("window.stuck")
+    assert facts["failed_stops"] == {"forge": 3}
+    assert facts["last_errors"] == {"forge": "cannot stop container"}
+
+
+def test_a_window_is_stuck_no_longer_once_the_stuck_service_is_off(house: House) -> None:
+    """Though it still closes, since another service has only begun to refuse."""
+    house.will_not_stop.add("forge")
+    window = house.open("forge", "mill")
+    house.close(window)
+    house.tick(11)
+    house.tick(21)
+    assert house.window(window).stuck
+
+    house.run_by_hand("mill")
+    with house.database.write() as session:
+        services.of(session, "studio")["mill"].owed = True
+    house.will_not_stop = {"mill"}
+    house.tick(300)
+    assert (house.state(window), house.window(window).stuck) == ("closing", False)
+    house.tick(11)
+    house.tick(21)
+    assert house.trail().count("window.stuck") == 2
+
+
+def test_a_stop_that_says_well_and_changes_nothing_has_failed(house: House) -> None:
+    house.will_not_hear.add("forge")
+    window = house.open("forge")
+    house.close(window)
+    assert (house.made, house.row("forge").failures) == (["up forge", "stop forge"], 1)
+    house.tick(9)
+    assert house.made[2:] == []
+    house.tick(2)
+    house.tick(21)
+    assert house.made[2:] == ["kill forge"] * 2
+    assert house.window(window).stuck
+
+
+def test_a_stop_that_takes_too_long_has_failed(house: House) -> None:
+    house.stops_forever.add("forge")
+    window = house.open("forge")
+    house.close(window)
+    house.tick(11)
+    house.tick(21)
+    assert house.made == ["up forge", "stop forge", "kill forge", "kill forge"]
+    assert house.window(window).stuck
+
+
+def test_the_pause_doubles_up_to_five_minutes_and_stays_there(house: House) -> None:
+    house.will_not_stop.add("forge")
+    house.close(house.open("forge"))
+    pauses = []
+    for _ in range(9):
+        retry_at = house.row("forge").retry_at
+        assert retry_at
+        pauses.append(round((retry_at - house.now).total_seconds()))
+        house.tick(pauses[-1] + 1)
+    assert pauses == [10, 20, 40, 80, 160, 300, 300, 300, 300]
+
+
+def test_a_new_window_forgives_what_would_not_stop(house: House) -> None:
+    """Its own end begins with a stop again, at once and not when the old pause is over."""
+    house.will_not_stop.add("forge")
+    old = house.open("forge")
+    house.close(old)
+    house.tick(11)
+    new = house.open("forge")
+    assert (house.state(old), house.row("forge").failures) == ("closed", 0)
+
+    house.will_not_stop.clear()
+    house.made.clear()
+    house.close(new)
+    assert (house.made, house.state(new)) == (["stop forge"], "closed")
+
+
+def test_who_forces_is_on_record_and_by_name(house: House) -> None:
+    house.will_not_stop.add("forge")
+    window = house.open("forge", actor="ada")
+    house.close(window, actor="ada")
+    house.close(window, actor="grace", force=True)
+    said = [(one.actor, json.loads(one.facts).get("forced")) for one in house.said("window.closing")]
+    assert said == [("ada", None), ("grace", True)]
+    reason = house.window(window).close_reason
+    assert reason == "forced by grace; still owing an off: forge"
+    (closed,) = house.said("window.closed")
+    assert json.loads(closed.facts) == {"status": "ok", "reason": reason, "forced": True}
+
+
+def test_forcing_an_open_window_is_one_entry(house: House) -> None:
+    window = house.open("forge")
+    with house.database.write() as session:
+        control.close(session, window, actor="grace", now=house.now, reason="now", force=True)
+    house.work()
+    (closing,) = house.said("window.closing")
+    facts = json.loads(closing.facts)
+    assert (closing.actor, facts["forced"], facts["reason"]) == ("grace", True, "forced by grace: now")
+    assert house.made[-1] == "kill forge"
+
+
+def test_after_a_forced_close_the_last_stop_is_on_record(house: House) -> None:
+    house.will_not_stop.add("forge")
+    house.close(house.open("forge"), force=True)
+    assert house.facts("drift.found")["why"] == "runs, though no window holds it, and would not stop"
+    for _ in range(8):
+        house.tick(301)
+    assert house.trail().count("drift.found") == 1
+
+    house.will_not_stop.clear()
+    house.tick(301)
+    assert house.trail()[-1] == "drift.stopped"
+    assert house.running() == {"redis"}
 
 
 def test_one_that_would_not_stop_does_not_keep_the_others_on(house: House) -> None:
@@ -136,6 +258,19 @@ def test_while_the_engine_is_away_nothing_is_confirmed(house: House) -> None:
     house.away = False
     house.tick(300)
     assert (house.state(window), house.running()) == ("closed", {"redis"})
+
+
+def test_an_engine_that_answers_again_is_asked_to_stop_at_once_and_gently(house: House) -> None:
+    window = house.open("forge")
+    house.away = True
+    house.close(window)
+    house.tick(11)
+    assert house.row("forge").failures == 2
+
+    house.away = False
+    house.tick(1)
+    assert (house.state(window), house.running()) == ("closed", {"redis"})
+    assert house.made[-1] == "stop forge"
 
 
 def test_an_owed_off_survives_the_window_the_worker_and_the_allowlist(house: House) -> None:

@@ -63,7 +63,7 @@ def test_an_open_window_follows_its_services_and_never_closes_by_itself(house: H
 
     house.run_by_hand("forge")
     assert (house.state(window), house.status(window)) == ("open", "ok")
-    assert house.trail(window)[-2:] == ["service.failing", "service.ready"]
+    assert house.trail(window)[-3:] == ["service.failing", "drift.found", "service.ready"]
 
 
 def test_at_closing_the_status_stays_as_it_was(house: House) -> None:

@@ -6,12 +6,14 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select, update
 
-from app import control
+from app import control, observe
 from app.control import Ask
 from app.domain.refusals import NotAllowed, Refusal, TimeIsUp, UnknownStack, UnknownWindow, WhichWindow
-from app.domain.words import State
+from app.domain.words import CallStatus, State
 from app.store import windows as rows
+from app.store.tables import Call
 from tests.house import House
 
 
@@ -105,3 +107,20 @@ def test_a_refusal_on_no_known_stack_goes_to_the_house(house: House) -> None:
 def test_publishing_the_same_stack_again_says_nothing(house: House) -> None:
     house.publish(house.spec)
     assert house.trail() == ["stack.loaded"]
+
+
+@pytest.mark.parametrize("status", [CallStatus.OK, CallStatus.LOST])
+def test_a_call_whose_end_is_on_record_is_not_lost_as_well(house: House, status: CallStatus) -> None:
+    window = house.open("forge")
+    with house.database.write() as session:
+        call = session.scalars(select(Call).where(Call.window_id == window)).one()
+        call.status = CallStatus.RUNNING
+    with house.database.write() as session:
+        found = session.scalars(select(Call).where(Call.status == CallStatus.RUNNING)).one()
+        # Whoever was quicker is not seen in what was read before.
+        quicker = update(Call).values(status=status).execution_options(synchronize_session=False)
+        session.execute(quicker)
+        observe.call_lost(session, found, house.now)
+
+    assert not house.said("call.lost")
+    assert house.intact()

@@ -69,7 +69,7 @@ def test_a_window_that_was_open_never_stands_as_failed() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_a_live_window_before_its_deadline_can_be_extended(state: State) -> None:
-    live = state in {State.OPENING, State.OPEN}
+def test_only_a_window_that_waits_or_lives_can_be_extended_before_its_deadline(state: State) -> None:
+    live = state in {State.WAITING, State.OPENING, State.OPEN}
     assert windows.extendable(state, NOON, NOON - timedelta(microseconds=1)) is live
     assert not windows.extendable(state, NOON, NOON)

@@ -8,8 +8,10 @@ from app.domain.words import Event, Mode, Power, State, Status
 def test_the_trail_says_these_words_and_no_other() -> None:
     said = (
         "window.opening window.open window.extended window.closing window.closed window.stuck "
-        "call.started call.finished call.lost service.ready service.failing drift.found drift.stopped "
-        "token.created token.revoked refused stack.loaded stack.rejected"
+        "call.started call.finished call.lost service.ready service.failing "
+        "drift.found drift.stopped drift.ended token.created token.revoked refused "
+        "stack.loaded stack.rejected window.waiting node.claimed node.refused node.blind audit.archived "
+        "database.restored"
     )
     assert [str(event) for event in Event] == said.split()
 

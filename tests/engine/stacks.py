@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 
-from app import control, settings
+from app import control
 from app.control import Ask
 from app.domain.words import Event, State
 from app.store import audit, services
@@ -25,9 +25,11 @@ from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
 from examples.vx11 import image
-from workers import compose, house
+from workers import compose
 from workers.engine import Engine
 from workers.identity import Identity
+from workers.loading import Loading
+from workers.presence import Presence
 from workers.station import Station
 from workers.watch import Watch
 
@@ -142,11 +144,14 @@ class Stack:
         me = Identity(self.lock_dir, "local")
         self._worker.enter_context(me.living())
         self._station = Station(self.database, self.engine, me, "local", self.lock_dir)
-        house.load(self._station, self.config, settings.read_power_toml(self.config))
-        self._watch = Watch(self._station)
+        loading = Loading(self._station, self.config)
+        loading.begin()
+        presence = Presence(self._station, loading)
+        presence.begin()
+        self._worker.callback(presence.end)
+        self._watch = Watch(self._station, loading, presence)
         if not events:
             self._watch._events = lambda: None  # type: ignore[method-assign]
-        self._watch.beat(self.database.now())
         self._watch.start()
         return self
 

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, func, inspect, select
 
 import migrations
 from app.store.database import Database
-from app.store.tables import Key, Node, Table, Token
+from app.store.tables import Key, LogRead, Mark, Node, Table, Token, Worker
 from tests.databases import Databases
 from tests.house import NOON, House
 
@@ -36,6 +36,15 @@ def lived_in(url: str) -> None:
     house.close(house.open("forge", "api"))
     with database.write() as session:
         session.add(Node(name="local", engine_id="e", worker="w", started_at=NOON, seen_at=NOON))
+        session.add(
+            Worker(
+                name="w", node="local", engine_id="e", locks_id="l", stacks=[], started_at=NOON, seen_at=NOON
+            )
+        )
+        session.add(Mark(name="restored", at=NOON))
+        session.add(
+            LogRead(id="r", window_id="w", node="local", services=["forge"], tail=1, after={}, asked_at=NOON)
+        )
         session.add(Token(name="ada", digest="d", scope="admin", created_at=NOON))
         session.add(Key(token="ada", key="k", body="b", window_id="w", created_at=NOON))
     with database.read() as session:

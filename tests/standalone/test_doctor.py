@@ -102,7 +102,7 @@ def test_a_schema_that_is_behind_is_named(environ: dict[str, str], tmp_path: Pat
 
     code, found = examine({**environ, "POWER_DATABASE_URL": url})
     assert code == 1
-    assert "alembic upgrade head" in found["schema"]["mend"]
+    assert "python -m migrations upgrade" in found["schema"]["mend"]
 
 
 def test_every_fault_of_the_stacks_is_a_line(environ: dict[str, str], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.failures import Refused
+from app.cli.failures import exit_code
 from app.cli.standalone import processes, record
 from app.cli.standalone.children import MARK, Child
 from app.cli.standalone.processes import Process
@@ -19,6 +19,7 @@ from app.cli.standalone.record import Lock, Record
 from app.cli.standalone.signals import Signals
 from app.cli.standalone.supervisor import Seat, Supervisor
 from app.cli.standalone.terminal import Voice
+from app.client.errors import Refused
 from tests.standalone.waiting import until
 
 SLEEPER = "exec sleep 600"
@@ -249,7 +250,7 @@ def test_a_second_one_on_the_same_directory_is_refused_by_name(tmp_path: Path) -
 
     for told in (str(tmp_path), f"process {os.getpid()}", "http://127.0.0.1:8420"):
         assert told in refused.value.message
-    assert refused.value.exit_code == 4
+    assert exit_code(refused.value) == 4
 
     first.release()
     Lock(tmp_path).take("http://127.0.0.1:8421")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +32,9 @@ class Engine:
 
     def log(self, container: str) -> str:
         return ""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 def station(database: Database, spec: StackSpec, engine: Engine) -> Any:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from celery import signals
 from sqlalchemy import func, select
 
 import celeryconfig
@@ -41,6 +42,16 @@ def station(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found.database.close()
 
 
+def test_a_worker_that_cannot_begin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(house, "begin", full)
+
+    with pytest.raises(SystemExit):
+        signals.worker_init.send(sender=None)
+
+
 def test_every_name_that_is_sent_is_registered() -> None:
     app.loader.import_default_modules()
     sent = {*dispatch.NAMES, *(entry["task"] for entry in celeryconfig.beat_schedule.values())}
@@ -53,6 +64,7 @@ def test_a_forged_message_powers_nothing(station: Station, forged: str) -> None:
     tasks.open_window(forged)
     tasks.close_window(forged)
     tasks.resync(forged or "elsewhere")
+    tasks.read_logs(forged)
     tasks.sweep()
 
     with station.database.read() as session:

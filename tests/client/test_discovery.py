@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import discovery
-from app.cli.discovery import Running, Target
-from app.cli.failures import Refused, Unreachable, WrongUsage
+from app.client import discovery
+from app.client.discovery import Running, Target
+from app.client.errors import Refused, Unreachable, WrongUsage
 
 
 class Home:

@@ -1,0 +1,101 @@
+"""What a program gets: values, errors with the service's own words, and events without a gap."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+import app.client
+from app.client import Client, NotFound, Refused, Unreachable
+from tests.cli.service import ON, Service, entry, stack, window
+from tests.cli.service import service as compose_service
+
+
+def test_a_window_is_a_value(client: Client, service: Service) -> None:
+    service.add(window(state="open", status="ok", health={"switch": ON}))
+
+    found = client.get("3f2a9c1d00")
+
+    assert (found.services, found.state, found.left, found.ready) == (("switch",), "open", 1793.2, True)
+    assert found.created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert found.raw["ttl_sec"] == 1800
+    assert list(client.windows(state="open")) == [found]
+
+
+def test_opening_extending_and_closing(client: Client, service: Service) -> None:
+    opened = client.open("switch", ttl="30m", reason="batch 7")
+    client.extend(opened, "1h")
+
+    assert service.requests("POST", "/windows")[0].body["ttl_sec"] == 1800
+    assert service.requests("PATCH", f"/windows/{opened.id}")[0].body == {"ttl_sec": 3600}
+    assert client.close(opened, reason="done").state == "closing"
+
+
+def test_stacks_and_services(client: Client, service: Service) -> None:
+    held = compose_service("switch", "on", holders=["3f2a9c1d00"], time_left_sec=12.5)
+    service.stacks = [stack("vx11", "OPEN", [held])]
+
+    (found,) = client.stacks()
+
+    assert (found.name, found.mode, found.services[0].left) == ("vx11", "OPEN", 12.5)
+    assert client.stack("vx11") == found
+
+
+def test_what_is_not_there_is_said_in_the_services_words(client: Client) -> None:
+    with pytest.raises(NotFound) as refused:
+        client.get("nosuch")
+
+    assert (refused.value.status, refused.value.problem["detail"]) == (404, "there is no window 'nosuch'")
+
+
+def test_a_wrong_token_is_refused_and_nobody_there_is_unreachable(service: Service) -> None:
+    with Client(service.url, "wrong") as stranger, pytest.raises(Refused):
+        stranger.stacks()
+    with Client("http://127.0.0.1:9", "any") as nobody, pytest.raises(Unreachable):
+        nobody.stacks()
+
+
+def test_a_duration_that_is_none_is_said_before_anything_is_asked(client: Client, service: Service) -> None:
+    with pytest.raises(ValueError, match="30m"):
+        client.open("switch", ttl="soon")
+    assert service.asked == []
+
+
+def test_events_go_on_where_a_stream_broke(client: Client, service: Service) -> None:
+    events = client.events()
+    service.said.append(("0", entry(1)))
+    service.breaks_after = 1
+
+    def tell() -> None:
+        service.wait_for_listener()
+        for number in range(2, 5):
+            service.say(str(number), entry(number))
+
+    house = threading.Thread(target=tell)
+    house.start()
+    heard = [one.seq for one in islice(events, 3)]
+    house.join()
+
+    assert heard == [2, 3, 4]
+    assert [one.headers.get("Last-Event-Id") for one in service.requests("GET", "/events")][1:] == ["2", "3"]
+
+
+def test_importing_loads_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys, app.client; print([name for name in ('httpx', 'click', 'rich') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert said == "[]\n"
+
+
+def test_everything_that_is_promised_is_there() -> None:
+    assert all(getattr(app.client, name) for name in app.client.__all__)
+    with pytest.raises(AttributeError):
+        _ = app.client.nothing

@@ -1,0 +1,116 @@
+"""What a window's containers wrote, read by the worker alone, and never more than the window holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app import logs
+from app.store import logs as rows
+from tests.engine.stacks import Stack, docker, exits, python, running, until
+from workers import logs as reading
+
+TALKS = "print('one', flush=True); print('two', file=sys.stderr, flush=True); signal.pause()"
+
+
+def read(
+    stack: Stack, window: str, *, tail: int = 100, after: dict[str, str] | None = None
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Ask as the front does, and have the worker answer."""
+    with stack.database.write() as session:
+        asked = logs.ask(session, window, None, tail=tail, after=after or {}, now=stack.database.now()).id
+    reading.answer(stack.station, asked)
+    with stack.database.read() as session:
+        found = rows.answered(session, asked)
+        assert found
+        return found.lines, found.notes
+
+
+def said(stack: Stack, window: str, **rest: Any) -> list[str]:
+    return [f"{line['service']}: {line['line']}" for line in read(stack, window, **rest)[0]]
+
+
+def test_both_streams_of_a_windows_services_and_nobody_elses(stack: Stack) -> None:
+    stack.write({"redis": python(TALKS), "forge": python(TALKS), "mill": python(TALKS)}, core=["redis"])
+    stack.by_hand("up", "-d", "redis", "mill")
+    stack.begin()
+    window = stack.open("forge")
+    stack.opened(window)
+
+    until(lambda: len(said(stack, window)) == 2, "both lines are there", stack=stack)
+    assert said(stack, window) == ["forge: one", "forge: two"]
+    assert said(stack, window, tail=1) == ["forge: two"]
+
+
+def test_what_was_read_once_is_not_read_again(stack: Stack) -> None:
+    talks = "number = 0\nwhile True:\n    number += 1; print(number, flush=True); time.sleep(0.1)"
+    stack.write({"forge": python(talks)}).begin()
+    window = stack.open("forge")
+    stack.opened(window)
+
+    heard: list[str] = []
+    after: dict[str, str] = {}
+    while len(heard) < 20:
+        lines, _notes = read(stack, window, after=after)
+        after = logs.last_seen(lines, after)
+        heard += [line["line"] for line in lines]
+
+    assert heard == [str(number) for number in range(1, len(heard) + 1)]
+
+
+def test_an_earlier_windows_lines_are_not_this_ones(stack: Stack) -> None:
+    stack.write({"forge": python("print(time.time_ns(), flush=True); signal.pause()")}).begin()
+    first = stack.open("forge")
+    stack.opened(first)
+    before = until(lambda: said(stack, first), "it has said something", stack=stack)
+    stack.close(first)
+    stack.closed(first)
+
+    second = stack.open("forge")
+    stack.opened(second)
+    mine = until(lambda: said(stack, second), "it has said something", stack=stack)
+
+    assert len(mine) == 1
+    assert mine != before
+    # The container is the same one, and each window still has its own part of what it wrote.
+    assert said(stack, first) == before
+
+
+def test_a_service_that_keeps_failing_shows_what_it_said(stack: Stack) -> None:
+    stack.write({"forge": exits(3, saying="no such model"), "mill": running()}).begin()
+    window = stack.open("forge", "mill")
+    stack.opened(window)
+
+    assert "forge: no such model" in said(stack, window)
+
+
+def test_where_a_container_is_gone_the_last_that_was_kept_is_told(stack: Stack) -> None:
+    stack.write({"forge": exits(3, saying="no such model"), "mill": running()}).begin()
+    window = stack.open("forge", "mill")
+    stack.opened(window)
+    stack.close(window)
+    stack.closed(window)
+    stack.end()
+    kept = stack.lease(window, "mill").detail
+    docker(
+        "rm",
+        "-f",
+        *docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={stack.project}").split(),
+    )
+    stack.begin()
+
+    lines, notes = read(stack, window)
+
+    assert lines == []
+    assert set(notes) == {"forge", "mill"}
+    assert notes["mill"] == (
+        f"its container is gone; the last that was kept of it: {kept}" if kept else "it has no container"
+    )
+
+
+def test_a_forged_message_makes_nobody_read_anything(stack: Stack) -> None:
+    stack.write({"forge": python(TALKS)}).begin()
+
+    for forged in ("", "nosuch", "'; DROP TABLE windows; --"):
+        reading.answer(stack.station, forged)
+
+    assert stack.calls() == []

@@ -1,0 +1,225 @@
+"""A worker that can be killed: the real converge, look, tasks and watch, with nothing running by itself.
+
+What the watch would hand to its pools, or wait for, is queued; whoever plays the worker
+says when it goes on. All that is known here of the inside of `workers` is in this file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest import mock
+
+from sqlalchemy.orm import Session
+
+from app.store import locks
+from app.store.database import Database
+from tests.model.world import Eyes, World
+from workers import house, tasks
+from workers.engine import Engine
+from workers.identity import Identity
+from workers.loading import Loading
+from workers.presence import Presence
+from workers.station import Station
+from workers.watch import Watch
+
+NODE = "local"
+
+
+class Way(Database):
+    """A process's way to the database, by the world's clock; the world knows while it writes."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.world: World | None = None
+
+    def now(self) -> Any:
+        assert self.world
+        return self.world.tick()
+
+    def reborn(self) -> None:
+        """Its process was killed: what it kept others waiting with went with it."""
+        if self.sqlite:
+            self._turn = threading.Lock()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        assert self.world
+        self.world.writing += 1
+        try:
+            with super().write() as session:
+                yield session
+        finally:
+            self.world.writing -= 1
+
+
+class AtOnce:
+    """A pool that does its work in the caller's thread; who is killed in it is killed outside too."""
+
+    def __init__(self, max_workers: int) -> None:
+        pass
+
+    def __enter__(self) -> AtOnce:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*args))
+        except Exception as error:  # noqa: BLE001 - as the real one does
+            future.set_exception(error)
+        return future
+
+
+class Later:
+    """A pool whose work waits to be called for."""
+
+    def __init__(self, _workers: int, _name: str) -> None:
+        self.work: list[Callable[[], None]] = []
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> None:
+        self.work.append(lambda: work(*args))
+
+    def shutdown(self, **_: Any) -> None:
+        self.work.clear()
+
+
+class Still:
+    """A condition, and an event, that nobody waits for."""
+
+    def __enter__(self) -> Still:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wait(self, _seconds: float) -> bool:
+        return False
+
+    def is_set(self) -> bool:
+        return False
+
+    def notify_all(self) -> None:
+        pass
+
+
+class Hand:
+    """One worker, life after life."""
+
+    def __init__(self, way: Way, world: World) -> None:
+        self.way, self.world = way, world
+        self._leaving = ExitStack()
+        self.station: Station | None = None
+        self._watch: Watch | None = None
+
+    @property
+    def up(self) -> bool:
+        return self.station is not None
+
+    def begin(self) -> None:
+        """What `house.begin` does: a new name, the stacks read and claimed, a watch."""
+        self.die()
+        self.way.reborn()
+        me = Identity(self.world.lock_dir, NODE)
+        # Not `me.living()`, which tidies up at the end: whoever is killed does not.
+        self._leaving.enter_context(locks.held(self.world.lock_dir, "worker", me.name))
+        found = Station(self.way, cast(Engine, Eyes(self.world)), me, NODE, self.world.lock_dir)
+        loading = Loading(found, self.world.config)
+        loading.begin()
+        presence = Presence(found, loading)
+        presence.begin()
+        watch = Watch(found, loading, presence)
+        vars(watch).update(_wake=Still(), _stopping=Still())
+        found.memory.begin()
+        watch.mark_all()
+        self.station, self._watch = found, watch
+
+    def reread(self) -> None:
+        """Notice that the files have changed, and see a moment later that they are at rest."""
+        for _ in range(2):
+            self._watching()._reread()
+        self._watching().beat(self.way.now())
+
+    def die(self) -> None:
+        self._leaving.close()
+        self.station = self._watch = None
+
+    def _alive(self) -> Station:
+        assert self.station
+        return self.station
+
+    def _watching(self) -> Watch:
+        assert self._watch
+        return self._watch
+
+    @property
+    def looking(self) -> bool:
+        """Is one of its threads in the middle of a look? Another would wait for it."""
+        return self.station is not None and any(one.locked() for one in self.station.looking.values())
+
+    # What its threads do.
+
+    def tick(self) -> None:
+        self._watching()._tick_or_say_so()
+
+    def look(self, stack: str) -> None:
+        self._watching()._look(stack)
+
+    def looks(self) -> None:
+        """Look where something was marked, or is due."""
+        for stack in self._watching()._next():
+            self.look(stack)
+
+    @property
+    def queued(self) -> list[Callable[[], None]]:
+        watch = self._watching()
+        return [*cast(Later, watch._opening).work, *cast(Later, watch._closing).work]
+
+    def work(self, which: int = 0) -> None:
+        """Do one thing that was handed to the pools."""
+        watch = self._watching()
+        for pool in (cast(Later, watch._closing), cast(Later, watch._opening)):
+            if pool.work:
+                pool.work.pop(which % len(pool.work))()
+                return
+
+    # What messages make it do.
+
+    def told(self, name: str, *args: str) -> None:
+        with self._in_place():
+            {"open": tasks.open_window, "close": tasks.close_window, "sweep": tasks.sweep}[name](*args)
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
+        station, watch = self._alive(), self._watching()
+
+        def close_soon(stack: str) -> bool:
+            watch.close_soon(stack)
+            return True
+
+        with mock.patch.multiple(house, station=lambda: station, close_soon=close_soon):
+            yield
+
+
+def patches(world: World) -> list[AbstractContextManager[Any]]:
+    """The ports of the workers, for as long as a world lasts."""
+    clock = SimpleNamespace(monotonic=world.monotonic, sleep=world.spend)
+    return [
+        mock.patch("workers.compose.run", world.run),
+        mock.patch("workers.compose.program", return_value=("docker", "compose")),
+        mock.patch("workers.identity.end_leftover", world.end_child),
+        mock.patch("workers.converge.ThreadPoolExecutor", AtOnce),
+        mock.patch("workers.watch.ThreadPoolExecutor", Later),
+        mock.patch("workers.watch.time", clock),
+        mock.patch("workers.loading.time", clock),
+        mock.patch("workers.loading.settings.read_power_toml", world.files.toml),
+        mock.patch("workers.loading.stacks.read", world.files.read),
+        mock.patch("workers.presence.os.kill", world.files.nobody_ends),
+    ]

@@ -1,0 +1,203 @@
+"""The model notices when a rule of the house is broken; or its silence would say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from app import control, observe
+from app.domain.words import Action, CallStatus, Status
+from app.store import windows as rows
+from app.store.tables import Service
+from tests.databases import Databases
+from tests.model import everywhere
+from tests.model.crashes import ENGINE, KILL, Interruption, statements
+from tests.model.everywhere import NOWHERE
+from tests.model.machine import Machine, Stage
+from tests.model.stage import stage
+from workers import converge
+
+
+@pytest.fixture(scope="module")
+def here(databases: Databases) -> Iterator[Stage]:
+    with stage(databases, "sqlite") as found:
+        yield found
+
+
+@pytest.mark.parametrize("life", everywhere.LIVES)
+def test_a_life_without_a_fault_is_found_to_have_none(here: Stage, life: str) -> None:
+    everywhere.live(here, life=life)
+
+
+def _said(session: Any, window: Any, event: Any, *_: Any, **__: Any) -> None:
+    """Nothing is."""
+
+
+def _failed_is_off(service: Any, status: CallStatus, now: Any) -> None:
+    _stopped(service, status, now)
+    if status is CallStatus.FAIL:
+        service.owed = False
+
+
+_stopped, _expect = observe._stopped, observe._expect
+
+
+def _surely(session: Any, begun: Any, now: Any) -> None:
+    _expect(session, begun, now)
+    if begun.action is Action.UP:
+        row = session.get(Service, (begun.stack, begun.service))
+        row.unsure = False
+
+
+def _without_lease(*_: Any) -> bool:
+    return True
+
+
+class _Anybody(str):
+    """Every actor is like the owner."""
+
+    __slots__ = ()
+
+    def __ne__(self, _other: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+def _shortened(session: Any, window: str, ttl: float, *, actor: str, now: Any) -> Any:
+    return _extend(session, window, ttl, actor=_Anybody(actor), now=now)
+
+
+_extend = control.extend
+
+
+def _shortening(machine: Machine) -> None:
+    machine._open("ada", "studio", ["forge"], 600.0)
+    machine._extend("bob", machine._window(0), 10.0)
+
+
+def _closed_meanwhile(machine: Machine) -> None:
+    """After it was found to be startable, and before its lock is taken."""
+    line = next(
+        where
+        for where in statements(("workers/converge.py",))
+        if where[1] > converge.converge.__code__.co_firstlineno
+    )
+    machine._open("ada", "studio", ["forge"], 600.0)
+    machine._hand(0, [Interruption("close", at=line)], "nothing", machine._until_quiet)
+
+
+def _cut_off(machine: Machine) -> None:
+    """The worker dies in a start that comes all the same, when nobody wants it any more."""
+    machine._open("ada", "studio", ["forge"], 600.0)
+    machine._hand(0, [Interruption(KILL, at=(ENGINE, 1))], "late", machine._until_quiet)
+    machine._close("ada", machine._window(0))
+    machine._hand(1, (), "nothing", machine._until_quiet)
+    machine.world.spend(60.0)
+
+
+def _begun_by_hand(machine: Machine) -> None:
+    """A hand had started what a window then held."""
+    machine._started_by_hand(("studio", "forge"))
+    machine._open("ada", "studio", ["forge"], 600.0)
+    machine._hand(0, (), "nothing", machine._until_quiet)
+    machine._close("ada", machine._window(0))
+    machine._hand(0, (), "nothing", machine._until_quiet)
+    machine.what_must_hold_holds()
+
+
+@contextmanager
+def _stops_in_spite() -> Iterator[None]:
+    wanted = mock.Mock(wraps=rows, wanted=lambda *_: False)
+    with mock.patch.multiple(converge, stoppable=lambda *_: ["forge"], rows=wanted):
+        yield
+
+
+@dataclass
+class Broken:
+    how: Callable[[], Any]
+    noticed: str
+    """What the check says that has to notice it."""
+    life: str = "overlapping"
+    killed_in: tuple[str, int] | None = None
+    """A file and how many of its last statements are tried."""
+    do: Callable[[Machine], None] | None = None
+
+
+BROKEN: dict[str, Broken] = {
+    "a change is not on record": Broken(
+        lambda: mock.patch.object(control, "_say", _said), "its states are not those that the trail tells of"
+    ),
+    "a window is open before it is ready": Broken(
+        lambda: mock.patch("app.settle.windows.status", return_value=Status.OK),
+        "none of its services was ever ready",
+    ),
+    "nobody stops anything": Broken(
+        lambda: mock.patch.object(converge, "_to_stop", return_value=[]), "is still on"
+    ),
+    "a service is stopped in spite of a lease": Broken(_stops_in_spite, "which a live window holds"),
+    "nobody minds a lock": Broken(
+        lambda: mock.patch("app.store.locks._taken", return_value=True), "two calls at a time|without a lock"
+    ),
+    "a dead worker's calls are not looked for": Broken(
+        lambda: mock.patch("workers.watch.Watch._is_lost", return_value=False),
+        "still on|closing|never ended|owe",
+        killed_in=("workers/converge.py", 12),
+    ),
+    "a window holds nothing": Broken(
+        lambda: mock.patch.object(control, "_hold"), "was never off|is still on", do=_begun_by_hand
+    ),
+    "a start without a lease": Broken(
+        lambda: mock.patch.object(converge, "_held_by", _without_lease),
+        "which no live window holds",
+        do=_closed_meanwhile,
+    ),
+    "a failed stop counts as off": Broken(
+        lambda: mock.patch.object(observe, "_stopped", _failed_is_off),
+        "was never off|still on",
+        life="in trouble",
+    ),
+    "anybody may shorten": Broken(
+        lambda: mock.patch.object(control, "extend", _shortened), "WouldShorten", do=_shortening
+    ),
+    "a start that may yet come is forgotten": Broken(
+        lambda: mock.patch.object(observe, "_expect", _surely), "is still on|was never off", do=_cut_off
+    ),
+}
+
+
+def _tried(here: Stage, one: Broken) -> None:
+    if one.do:
+        machine = Machine(here)
+        try:
+            machine.somebody_works()
+            one.do(machine)
+            machine.everything_runs_again()
+        finally:
+            machine.leave()
+    places = [NOWHERE]
+    if one.killed_in:
+        name, last = one.killed_in
+        places = [where for where in everywhere.reached(here) if where[0] == name][-last:]
+    everywhere.killed_at(here, places, one.life)
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_rule_is_noticed(here: Stage, what: str) -> None:
+    one = BROKEN[what]
+    with one.how(), pytest.raises(AssertionError, match=one.noticed):
+        _tried(here, one)
+
+
+def test_a_machine_counts_its_steps(here: Stage) -> None:
+    before = here.steps
+    machine = Machine(here)
+    machine.somebody_works()
+    machine.what_must_hold_holds()
+    machine.teardown()
+    assert here.steps == before + 2

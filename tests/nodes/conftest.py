@@ -1,0 +1,52 @@
+"""Two engines, one Postgres, and a fleet of real processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples.vx11 import image
+from tests.databases import Databases
+from tests.nodes import engines
+from tests.nodes.engines import Engine
+from tests.nodes.fleet import Fleet, Node, standing
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_image() -> None:
+    image.ensure()
+
+
+@pytest.fixture(scope="session")
+def second() -> Iterator[Engine]:
+    with engines.running(image.ensure()) as found:
+        yield found
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, databases: Databases) -> Iterator[Fleet]:
+    url = databases.migrated("postgres")
+    with standing(tmp_path, url) as found:
+        yield found
+    databases.release(url)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Node]:
+    """The node with the engine that everybody uses."""
+    found = Node("here", tmp_path / "here", dict(os.environ))
+    found.write("studio", "forge", "mill")
+    yield found
+    found.clear()
+
+
+@pytest.fixture
+def there(tmp_path: Path, second: Engine) -> Iterator[Node]:
+    """The node with an engine of its own."""
+    found = Node("there", tmp_path / "there", second.environ)
+    found.write("quarry", "drill", "crane")
+    yield found
+    found.clear()

@@ -1,0 +1,160 @@
+"""What is due while the database is away, by what was last known; decided without an engine or a database."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.domain.decisions import Owing
+from app.domain.leases import Lease
+from app.domain.plans import StackSpec
+from app.domain.words import State
+from app.store.database import Database
+from tests.house import House, studio
+from workers import known
+from workers.blind import Blind
+from workers.known import KnownStack, Memory
+
+SPEC = replace(studio(), blind_grace=30.0)
+
+
+class Away:
+    """A database that never answers and has never answered."""
+
+    url, sqlite = None, True
+
+    def carried(self) -> datetime | None:
+        return None
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    return Memory(tmp_path / "blind", Away())  # type: ignore[arg-type]
+
+
+def station(memory: Memory, **core: frozenset[str]) -> Any:
+    return SimpleNamespace(memory=memory, stacks={}, core=core, node="local")
+
+
+def held(service: str, seconds: float, window: str = "w1") -> Lease:
+    return Lease(window, service, State.OPEN, datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def silent_for(memory: Memory, seconds: float) -> None:
+    memory._heard_at = time.monotonic() - seconds
+
+
+def due(memory: Memory, *leases: Lease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
+    stack = KnownStack(spec, leases, {lease.service: Owing() for lease in leases})
+    return Blind(station(memory, **core)).due(stack)
+
+
+def test_what_is_past_its_deadline_and_its_grace_is_due(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("forge", -31), held("mill", -29)) == ["forge"]
+
+
+def test_another_windows_later_deadline_keeps_it(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("forge", -31), held("forge", 5, "w2")) == []
+
+
+def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(memory: Memory) -> None:
+    """However old what is known: it may have been extended since, and the database be back in a moment."""
+    silent_for(memory, 29)
+    assert due(memory, held("forge", -3600)) == []
+
+
+def test_a_worker_that_was_frozen_listens_first(memory: Memory) -> None:
+    silent_for(memory, 3600)
+    blind = Blind(station(memory))
+    blind._turned_at -= 60
+
+    blind._turn_if_awake()
+
+    assert memory.silence < 5
+    assert not memory.away
+
+
+def test_dependants_go_first(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("api", -31), held("db", -31), held("forge", -31)) == ["api", "forge"]
+
+
+def test_core_of_this_hosts_own_file_is_never_due(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("forge", -31), studio=frozenset({"forge"})) == []
+
+
+def test_a_stack_that_holds_has_nothing_due(memory: Memory) -> None:
+    silent_for(memory, 3600)
+    assert due(memory, held("forge", -3600), spec=replace(SPEC, blind="hold")) == []
+
+
+@pytest.fixture
+def read(tmp_path: Path, house: House) -> Memory:
+    """A memory of a real database, whose clock is that of the house."""
+    return Memory(tmp_path / "blind", house.database)
+
+
+def test_a_successor_knows_what_was_known(tmp_path: Path, house: House, read: Memory) -> None:
+    window = house.open("api", ttl=600)
+    read.refresh("local", house.now)
+
+    again = Memory(tmp_path / "blind", house.database).known
+
+    assert again == read.known
+    stack = again.stacks["studio"]
+    assert stack.owing.keys() == {"api", "db"}
+    assert {(one.window, one.service) for one in stack.leases} == {(window, "api"), (window, "db")}
+    assert stack.spec == house.spec
+
+
+def test_what_is_about_to_be_started_is_known_on_disk_before(
+    tmp_path: Path, house: House, read: Memory
+) -> None:
+    read.refresh("local", house.now)
+
+    read.note(house.spec, [held("forge", 60)])
+
+    again = Memory(tmp_path / "blind", house.database).known.stacks["studio"]
+    assert again.owing.keys() == {"forge"}
+    assert [one.service for one in again.leases] == ["forge"]
+
+
+def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
+    house: House, read: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = known._stacks
+
+    def looks(*arguments: Any) -> Any:
+        found = look(*arguments)
+        read.note(house.spec, [held("forge", 60)])
+        return found
+
+    monkeypatch.setattr(known, "_stacks", looks)
+    read.refresh("local", house.now)
+
+    assert "forge" in read.known.stacks["studio"].owing
+
+
+def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Database) -> None:
+    (tmp_path / "known.json").write_text("{half")
+    assert Memory(tmp_path, database).known.stacks == {}
+
+
+def test_an_outage_lasts_until_the_database_is_heard(memory: Memory) -> None:
+    memory.failed()
+    outage = memory.outage()
+    assert outage
+
+    memory.heard()
+
+    assert memory.outage() is None
+    assert [one.id for one in memory.over] == [outage.id]
