@@ -9,7 +9,8 @@ from app.store import logs as rows
 from tests.engine.stacks import Stack, docker, exits, python, running, until
 from workers import logs as reading
 
-TALKS = "print('one', flush=True); print('two', file=sys.stderr, flush=True); signal.pause()"
+# The engine reads each stream by itself, so what is written to both at once has no order.
+TALKS = "print('one', flush=True); time.sleep(0.5); print('two', file=sys.stderr, flush=True); signal.pause()"
 
 
 def read(
