@@ -7,9 +7,12 @@ its grace and ten more to end. The engines are asked, nobody else.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+import docker
 
 from chaos import stacks
 from chaos.checks import Broken
@@ -34,6 +37,8 @@ class Calm:
     restored: float
     broken: list[Broken] = field(default_factory=list)
     off: dict[Place, float] = field(default_factory=dict)
+    renewed: list[str] = field(default_factory=list)
+    """Engines that had to be started anew, since they could not end a container whoever asked."""
 
     @property
     def worst_off(self) -> float:
@@ -41,17 +46,22 @@ class Calm:
 
 
 def settle(house: House, ledger: Ledger, restored: float, patience: float) -> Calm:
-    """Wait until every service is off that should be, and say what took too long."""
+    """Wait until every service is off that should be, and say what took too long.
+
+    An engine that was killed may have lost hold of a container for good: it fails whoever
+    asks it to kill that one, until it is started anew. So it is, once, and then all counts.
+    """
     calm = Calm(restored)
     _until_answered(ledger, calm)
-    alive = _alive(house)
-    while time.time() < _last_word(ledger, restored, patience):
-        alive = _alive(house)
-        if time.time() > ledger.last_end() and not alive and not _unfinished(house):
-            break
-        time.sleep(0.2)
+    alive = _left(house, ledger, restored, patience)
+    if helpless := {place: sight for place, sight in alive.items() if _helpless(house, place, sight)}:
+        calm.renewed = sorted({house.engine_of(stack).key for stack, _service in helpless})
+        for key in calm.renewed:
+            house.renew(key)
+        calm.restored = time.time()
+        alive = _left(house, ledger, calm.restored, patience)
     for place, sight in alive.items():
-        since = time.time() - _base(ledger.promises, place, restored)
+        since = time.time() - _base(ledger.promises, place, calm.restored)
         calm.broken.append(
             Broken(1, f"{'/'.join(place)} stays on", f"{since:.1f} s after all ran again: {sight}")
         )
@@ -60,6 +70,27 @@ def settle(house: House, ledger: Ledger, restored: float, patience: float) -> Ca
         for place, sight in _alive(house).items():
             calm.broken.append(Broken(1, f"{'/'.join(place)} came on again", str(sight)))
     return calm
+
+
+def _left(house: House, ledger: Ledger, restored: float, patience: float) -> dict[Place, Sight]:
+    """What is still on when all should be off, or nothing as soon as all is."""
+    alive = _alive(house)
+    while time.time() < _last_word(ledger, restored, patience):
+        alive = _alive(house)
+        if time.time() > ledger.last_end() and not alive and not _unfinished(house):
+            break
+        time.sleep(0.2)
+    return alive
+
+
+def _helpless(house: House, place: Place, sight: Sight) -> bool:
+    """Does the engine fail a hand as well? One that does as it is told was told too late, or not at all."""
+    try:
+        with contextlib.closing(house.engine_of(place[0]).client(30)) as client:
+            client.kill(sight.container)
+    except Away as error:
+        return not isinstance(error, docker.errors.APIError) or error.is_server_error()
+    return False
 
 
 def _unfinished(house: House) -> bool:

@@ -85,6 +85,11 @@ class House:
                 )
             time.sleep(0.1)
 
+    def renew(self, name: str) -> None:
+        """Have a process killed and started anew, and wait until all runs again."""
+        self.keeper.kill(name, 0.0, self.keeper.kept[name].family())
+        self.until(self.all_up, f"{name} runs anew")
+
     def all_up(self) -> bool:
         return all(one.up and one.alive for one in self.keeper.kept.values())
 

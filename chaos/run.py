@@ -140,6 +140,7 @@ class _Run:
             "round": one.number,
             "began": began,
             "restored": calm.restored,
+            "engines_renewed": calm.renewed,
             "worst_off_s": round(calm.worst_off, 2),
             "off_s": {"/".join(place): round(took, 2) for place, took in sorted(calm.off.items())},
             "faults": [fault for fault in self._faults.log if fault["at"] >= began],
