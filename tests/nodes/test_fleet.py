@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
 
 from app.domain.words import Event
-from tests.nodes.fleet import Fleet, Node
+from tests.nodes.fleet import REPOSITORY, Fleet, Node
 
 
 def test_a_window_on_each_node_and_a_killed_workers_window_still_ends(
@@ -43,6 +50,37 @@ def test_a_second_worker_of_the_node_ends_what_a_killed_one_began(fleet: Fleet, 
     fleet.reaches(window, "closed")
     assert there.running() == set()
     assert fleet.stack("quarry")["away"] is False
+
+
+@pytest.mark.parametrize("ahead", [420, -420])
+def test_a_host_whose_clock_is_minutes_off_keeps_its_deadlines(fleet: Fleet, there: Node, ahead: int) -> None:
+    fleet.begin()
+    path = f"{Path(__file__).with_name('otherwhen')}{os.pathsep}{REPOSITORY}"
+    worker = fleet.worker(there, PYTHONPATH=path, OTHERWHEN=str(ahead))
+    fleet.served("quarry")
+    ttl = 15
+    window = fleet.open("quarry", "drill", ttl=ttl)["id"]
+
+    opened = fleet.reaches(window, "open")
+    assert 0 < opened["ttl_remaining_sec"] <= ttl
+    assert there.running() == {"drill"}
+    assert abs(_ahead(fleet.said(worker)) - ahead) < 120
+
+    closed = fleet.reaches(window, "closed")
+    assert there.running() == set()
+    lasted = _moment(closed["closed_at"]) - _moment(closed["created_at"])
+    assert ttl <= lasted.total_seconds() < ttl + 30
+
+
+def _ahead(log: str) -> float:
+    """Seconds from our clock to the one that dated a worker's banner."""
+    dated = re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", log)
+    assert dated
+    return _moment(dated[0]).astimezone().timestamp() - time.time()
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def test_an_opening_waits_for_its_node_and_begins_when_that_is_back(
