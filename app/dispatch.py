@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
@@ -28,6 +29,15 @@ SLOW, REST = 1.0, 5.0
 
 def queue(node: str) -> str:
     return f"power.{node}"
+
+
+LONGEST = 400
+"""Characters of what a task is about, at most."""
+
+
+def about(window: str, stack: str, services: Sequence[str]) -> str:
+    """What a monitor shows for a task; whoever runs the task does not read it."""
+    return f"{window} {stack}: {', '.join(services)}"[:LONGEST]
 
 
 class Dispatch:
@@ -56,22 +66,32 @@ class Dispatch:
         )
         return cls(app)
 
-    def opening(self, window: str, node: str) -> bool:
-        return self.nudge(OPEN, [window], queue(node))
+    def opening(self, window: str, node: str, shown: str = "") -> bool:
+        return self.nudge(OPEN, [window], queue(node), shown)
 
-    def closing(self, window: str, node: str) -> bool:
-        return self.nudge(CLOSE, [window], queue(node))
+    def closing(self, window: str, node: str, shown: str = "") -> bool:
+        return self.nudge(CLOSE, [window], queue(node), shown)
 
     def reading(self, read: str, node: str) -> bool:
         return self.nudge(READ_LOGS, [read], queue(node))
 
-    def nudge(self, name: str, args: list[Any], to: str) -> bool:
-        """Send, or log that it could not be; never raises for a broker that is away."""
+    def nudge(self, name: str, args: list[Any], to: str, shown: str = "") -> bool:
+        """Send, or log that it could not be; never raises for a broker that is away.
+
+        `shown` is what a monitor displays in place of the arguments; it orders nothing.
+        """
         began = time.monotonic()
         if began < self._rest_until:
             return False  # It hung a moment ago, and every request would wait for it anew.
         try:
-            self._app.send_task(name, args=args, queue=to, retry=False, ignore_result=True)
+            self._app.send_task(
+                name,
+                args=args,
+                queue=to,
+                retry=False,
+                ignore_result=True,
+                argsrepr=shown or repr(tuple(args)),
+            )
         except Exception as error:  # noqa: BLE001 - the window is committed; no word of a broker's may unsay that
             if time.monotonic() - began >= SLOW:
                 self._rest_until = time.monotonic() + REST

@@ -50,11 +50,13 @@ def sweep() -> None:
     with database.write() as session:
         due = control.expire_due(session, database.now())
         # One look sees to a whole stack, so one nudge for each is enough.
-        nudges = {window.stack: (window.id, window.node) for window in due}
-    for stack, (window, node) in nudges.items():
+        nudges = {
+            one.stack: (one.id, one.node, dispatch.about(one.id, one.stack, one.services)) for one in due
+        }
+    for stack, (window, node, shown) in nudges.items():
         # What is this node's own need not go through the broker once more.
         if not house.close_soon(stack):
-            dispatch.Dispatch(app).closing(window, node)
+            dispatch.Dispatch(app).closing(window, node, shown)
 
 
 @app.task(name=dispatch.RESYNC)
@@ -62,7 +64,7 @@ def resync(node: str | None = None) -> None:
     """Compare everything with the engine and repair; without a node, tell every node to."""
     if node is None:
         for name in house.nodes():
-            dispatch.Dispatch(app).nudge(dispatch.RESYNC, [name], dispatch.queue(name))
+            dispatch.Dispatch(app).nudge(dispatch.RESYNC, [name], dispatch.queue(name), f"node {name}")
     elif node == house.station().node:
         house.resync()
 

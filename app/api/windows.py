@@ -21,6 +21,7 @@ from app.api.memory import Kept
 from app.api.routes import KEY, PREFER, Answer, Routes
 from app.api.waiting import Done, closed, outcome_known
 from app.control import Ask, Repeat
+from app.dispatch import about
 from app.domain.refusals import Refusal, UnknownWindow
 from app.domain.windows import ENDED
 from app.domain.words import Action, Event, State
@@ -95,8 +96,12 @@ def opened(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None = None)
     with on_record(front, caller, "open", ask.stack):
         window, new = _open(front, ask, caller, repeat)
     if new and window.state == State.OPENING:
-        front.nudged(front.dispatch.opening(window.id, window.node))
+        front.nudged(front.dispatch.opening(window.id, window.node, _about(window)))
     return window
+
+
+def _about(window: Window) -> str:
+    return about(window.id, window.stack, window.services)
 
 
 def _open(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None) -> tuple[Window, bool]:
@@ -195,7 +200,7 @@ def shut(
         now = front.database.now()
         row = control.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
     if not was_closed:
-        front.nudged(front.dispatch.closing(row.id, row.node))
+        front.nudged(front.dispatch.closing(row.id, row.node, _about(row)))
     return was_closed
 
 

@@ -22,11 +22,13 @@ class Remembering(Dispatch):
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, list[Any], str]] = []
+        self.shown: list[str] = []
         self.away = False
 
-    def nudge(self, name: str, args: list[Any], to: str) -> bool:
+    def nudge(self, name: str, args: list[Any], to: str, shown: str = "") -> bool:
         if not self.away:
             self.sent.append((name, args, to))
+            self.shown.append(shown)
         return not self.away
 
     def fault(self) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from celery import Celery
 
-from app.dispatch import REST, Dispatch
+from app.dispatch import LONGEST, REST, Dispatch, about
 
 
 @dataclass
@@ -61,3 +61,17 @@ def test_a_broker_that_answers_has_no_fault() -> None:
     dispatch = Dispatch.to("memory://")
     assert dispatch.fault() is None
     assert dispatch.opening("abc", "local") is True
+
+
+def test_a_monitor_is_shown_what_a_task_is_about_and_the_task_is_given_ids_alone() -> None:
+    app = Celery(broker="memory://", set_as_current=False)
+    assert Dispatch(app).opening("0f3c", "shown", about("0f3c", "vx11", ["switch", "hermes"])) is True
+
+    with app.connection_for_read() as connection:
+        message = connection.SimpleQueue("power.shown").get(timeout=5)
+    assert message.headers["argsrepr"] == "0f3c vx11: switch, hermes"
+    assert message.payload[:2] == [["0f3c"], {}]
+
+
+def test_what_a_task_is_about_has_an_end() -> None:
+    assert len(about("0f3c", "vx11", ["switch"] * 1000)) == LONGEST

@@ -28,7 +28,7 @@ class Hands(Dispatch):
     def __init__(self, house: House) -> None:
         self._house = house
 
-    def opening(self, window: str, node: str) -> bool:
+    def opening(self, window: str, node: str, shown: str = "") -> bool:
         self._house.work()
         return True
 
