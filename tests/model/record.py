@@ -121,8 +121,7 @@ class Record:
         ready = {
             name
             for name in promise.services
-            if name in spec.services
-            and self._world.was_ready(spec, name, promise.began - SLACK, row.opened_at)
+            if self._world.was_ready(spec, name, promise.began - SLACK, row.opened_at)
         }
         assert ready, "open, and none of its services was ever ready"
         if row.status == Status.OK:

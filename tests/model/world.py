@@ -16,7 +16,7 @@ from typing import Any
 
 from docker.errors import DockerException
 
-from app.domain.plans import StackSpec
+from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.readiness import Container
 from app.domain.words import Action, CallStatus
 from app.observe import Outcome
@@ -177,7 +177,8 @@ class World:
 
     def was_ready(self, spec: StackSpec, service: str, since: datetime, until: datetime) -> bool:
         """Was it really ready at any moment between these two?"""
-        known = spec.services[service]
+        # What the files no longer have is still held, and is ready by its container alone.
+        known = spec.services.get(service) or ServiceSpec(service)
         for begin, end, _alive, one in self._stretches((spec.project, service)):
             if one is None:
                 continue
