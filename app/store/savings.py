@@ -40,7 +40,7 @@ def held(session: Session, since: datetime, until: datetime) -> dict[Key, list[S
     return {key: merged(spans) for key, spans in found.items()}
 
 
-def _holds(those: ColumnElement[bool], until: datetime) -> Select[Any]:
+def _holds(those: ColumnElement[bool], until: datetime) -> Select[str, str, datetime | None, datetime | None]:
     columns = (Lease.stack, Lease.service, Window.opening_at, Window.closed_at)
     query = select(*columns).join(Window, Lease.window_id == Window.id)
     # One that only ever waited held nothing.
