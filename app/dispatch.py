@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
+from kombu.exceptions import ChannelError
 
 OPEN = "power.open_window"
 CLOSE = "power.close_window"
@@ -99,6 +100,21 @@ class Dispatch:
             return False
         return True
 
+    def depths(self, names: Sequence[str]) -> dict[str, int]:
+        """How many messages wait in each queue; of none while the broker is away or has just hung."""
+        began = time.monotonic()
+        if began < self._rest_until:
+            return {}
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=0, timeout=2)
+                return {name: _depth(connection.default_channel, name) for name in names}
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no figure
+            if time.monotonic() - began >= SLOW:
+                self._rest_until = time.monotonic() + REST
+            log.info("the broker does not say how much waits: %s", error)
+            return {}
+
     def fault(self) -> str | None:
         """What keeps nudges from being sent, or None; takes as long as the broker's time-outs allow."""
         try:
@@ -107,3 +123,10 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what keeps them from being sent
             return str(error) or type(error).__name__
         return None
+
+
+def _depth(channel: Any, name: str) -> int:
+    try:
+        return int(channel.queue_declare(name, passive=True).message_count)
+    except ChannelError:
+        return 0  # A queue that is empty is not there, for Redis.

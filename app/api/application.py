@@ -49,7 +49,7 @@ def _known(database: Database) -> Database:
 
 def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
     streams, waits, tail = Seats(server.STREAMS), Seats(server.WAITS), Tail(database)
-    gauges = Gauges(database, streams, waits)
+    gauges = Gauges(database, dispatch, streams, waits)
     return Front(
         settings=settings,
         database=database,

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from threading import Lock
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client import Counter as Counted
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.api.seats import Seats
-from app.domain.words import CallStatus
+from app.api.told import Told
+from app.dispatch import Dispatch, queue
 from app.store import services, stacks, windows, workers
 from app.store.database import Database
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 
-_PAGE = 10_000
-"""Calls counted at one scrape at most; what is left is for the next."""
-
 log = logging.getLogger(__name__)
 
 
 class Gauges:
-    def __init__(self, database: Database, streams: Seats, waits: Seats) -> None:
+    def __init__(self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counted(
             "power_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
@@ -40,7 +36,7 @@ class Gauges:
         self.unsent = Counted(
             "power_dispatch_failures", "Nudges the broker did not take.", registry=self._registry
         )
-        self._registry.register(_Now(database, streams, waits))
+        self._registry.register(_Now(database, dispatch, streams, waits, Told()))
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
@@ -49,8 +45,16 @@ class Gauges:
 class _Now(Collector):
     """What is looked up when it is asked for, rather than counted along."""
 
-    def __init__(self, database: Database, streams: Seats, waits: Seats) -> None:
-        self._database, self._streams, self._waits, self._calls = database, streams, waits, _Calls()
+    def __init__(
+        self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats, told: Told
+    ) -> None:
+        self._database, self._dispatch = database, dispatch
+        self._streams, self._waits, self._told = streams, waits, told
+        self._nodes: list[str] = []
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: what there will be is known only when it is looked up."""
+        yield from ()
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("power_open_streams", "Event streams that are open.", self._streams.taken)
@@ -59,15 +63,24 @@ class _Now(Collector):
         )
         try:
             with self._database.read() as session:
-                yield from [
-                    _windows(session),
-                    *_stacks(session, self._database.now()),
-                    *_troubles(session, self._database.now()),
-                    self._calls.of(session),
-                ]
+                now = self._database.now()
+                found = [_windows(session), *_stacks(session, now), *_troubles(session, now)]
+                self._nodes = sorted({stack.node for stack in stacks.every(session)})
+                self._told.take_in(session, now)
+                yield from found
         except SQLAlchemyError as error:
             # The other figures are worth having, most of all now; these are missing rather than wrong.
             log.warning("the database cannot be counted: %s", str(error).partition("\n")[0])
+        yield from self._told.figures()
+        yield _queues(self._dispatch, ["power", *map(queue, self._nodes)])
+
+
+def _queues(dispatch: Dispatch, names: list[str]) -> GaugeMetricFamily:
+    """Without a figure while the broker is away."""
+    family = GaugeMetricFamily("power_queue_depth", "Messages that nobody has taken yet.", labels=["queue"])
+    for name, depth in dispatch.depths(names).items():
+        family.add_metric([name], depth)
+    return family
 
 
 def _windows(session: Session) -> GaugeMetricFamily:
@@ -106,6 +119,7 @@ def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
     retried = [row.stack for row in troubled if row.retry_at]
     failed = [row.stack for row in troubled for _stop in range(row.failures)]
     for name, tells, found in (
+        ("power_core_down", "Core services that are known to be down.", services.core_down(session)),
         ("power_windows_stuck", "Closing windows whose services refuse to stop.", stuck),
         ("power_services_owing", "Services that nobody holds and that are not yet known to be off.", owing),
         ("power_services_drifting", "Services whose power differs from what is wanted.", drifting),
@@ -116,38 +130,3 @@ def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
         for stack in names:
             family.add_metric([stack], found.count(stack))
         yield family
-
-
-class _Calls:
-    """Compose calls by what they were for and how they ended, since this was first asked.
-
-    Counted from the rows themselves, those that ended since the last time it was asked,
-    so that it costs the same however many there were before.
-    """
-
-    def __init__(self) -> None:
-        self._upto: int | None = None
-        self._running: set[int] = set()
-        self._ended: Counter[tuple[str, str]] = Counter()
-        self._lock = Lock()
-
-    def of(self, session: Session) -> CounterMetricFamily:
-        with self._lock:
-            self._count(session)
-            family = CounterMetricFamily(
-                "power_calls", "Compose calls that ended.", labels=["action", "status"]
-            )
-            for (action, status), count in sorted(self._ended.items()):
-                family.add_metric([action, status], count)
-            return family
-
-    def _count(self, session: Session) -> None:
-        if self._upto is None:
-            self._upto = services.newest_call(session)
-        for call, action, status in services.calls_after(session, self._upto, self._running, _PAGE):
-            self._upto = max(self._upto, call)
-            if status == CallStatus.RUNNING:
-                self._running.add(call)
-            else:
-                self._running.discard(call)
-                self._ended[action, status] += 1

@@ -34,7 +34,7 @@ def held(session: Session, since: datetime, until: datetime) -> dict[Key, list[S
     found: dict[Key, list[Span]] = {}
     for those in (Window.state.in_(_MOVING), Window.id.in_(_ended(since))):
         for stack, service, began, ended in session.execute(_holds(those, until)):
-            span = (max(began, since), min(ended or until, until))
+            span = (max(began or until, since), min(ended or until, until))
             if span[0] < span[1]:
                 found.setdefault((stack, service), []).append(span)
     return {key: merged(spans) for key, spans in found.items()}

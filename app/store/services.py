@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.domain.words import Action, CallStatus, Role
+from app.domain.words import Action, CallStatus, Power, Role
 from app.store.tables import Call, Service, insert_if_new
 
 
@@ -53,19 +53,10 @@ def troubled(session: Session) -> list[Service]:
     return list(session.scalars(select(Service).where(those)))
 
 
-def newest_call(session: Session) -> int:
-    return session.scalar(select(func.max(Call.id))) or 0
-
-
-def calls_after(
-    session: Session, call: int, those: Collection[int], limit: int
-) -> list[tuple[int, str, str]]:
-    """(id, action, status) of calls that began after this one, the oldest so many, and of `those`."""
-    after = select(Call.id).where(Call.id > call).order_by(Call.id).limit(limit)
-    query = select(Call.id, Call.action, Call.status).where(Call.id.in_(after) | Call.id.in_(those))
-    return [
-        (one, str(action), str(status)) for one, action, status in session.execute(query.order_by(Call.id))
-    ]
+def core_down(session: Session) -> list[str]:
+    """The stack of every core service that is known to be down."""
+    down = Service.power.in_((Power.OFF, Power.FAILING))
+    return list(session.scalars(select(Service.stack).where(Service.role == Role.CORE, down)))
 
 
 def calling(session: Session, stack: str) -> dict[str, Action]:

@@ -159,6 +159,12 @@ def counts(session: Session) -> dict[str, int]:
     return {state: found.count(state) for state in (State.WAITING, *_LIVE, State.CLOSING)}
 
 
+def openings(session: Session, those: Collection[str]) -> dict[str, datetime]:
+    """When each of these windows began to open, where it did."""
+    query = select(Window.id, Window.opening_at).where(Window.id.in_(those))
+    return {window: began for window, began in session.execute(query) if began}
+
+
 def stuck(session: Session) -> list[str]:
     """The stack of every window that is stuck."""
     query = select(Window.stack).where(Window.state == State.CLOSING, Window.stuck.is_(True))

@@ -75,3 +75,11 @@ def test_a_monitor_is_shown_what_a_task_is_about_and_the_task_is_given_ids_alone
 
 def test_what_a_task_is_about_has_an_end() -> None:
     assert len(about("0f3c", "vx11", ["switch"] * 1000)) == LONGEST
+
+
+def test_what_waits_is_counted_by_queue_and_not_at_all_without_a_broker() -> None:
+    app = Celery(broker="memory://", set_as_current=False)
+    dispatch = Dispatch(app)
+    dispatch.opening("0f3c", "counted")
+    assert dispatch.depths(["power.counted", "power.nothing"]) == {"power.counted": 1, "power.nothing": 0}
+    assert Dispatch.to("redis://127.0.0.1:1/0").depths(["power"]) == {}
