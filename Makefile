@@ -22,6 +22,7 @@ run: install ## Run the service on 127.0.0.1:8420 with the example stack, until 
 
 test: install ## Run every test; without a Docker engine they fail, they do not skip
 	@bin/packages mmdebstrap=mmdebstrap
+	@bin/promtool
 	@.venv/bin/python -m pytest $(TESTS)
 
 check: venv ## Format, lint, types, import rules, migrations in step with the models; edits nothing
