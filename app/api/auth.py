@@ -42,11 +42,17 @@ class Door:
     def caller(self, request: Request) -> Caller:
         """Who this is; raises Turned for a stranger."""
         text = _token(request)
+        caller = self.knows(text)
+        if caller is None:
+            said = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
+            raise Turned(problems.BAD_TOKEN, said, headers=_CHALLENGE)
+        return caller
+
+    def knows(self, text: str) -> Caller | None:
+        """Whose token this is; a stranger is counted."""
         caller = self._remembered(text) if text else None
         if caller is None:
             self._stranger()
-            said = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
-            raise Turned(problems.BAD_TOKEN, said, headers=_CHALLENGE)
         return caller
 
     def _remembered(self, text: str) -> Caller | None:

@@ -50,6 +50,20 @@ def read_logs(front: Front, caller: Caller, *, window: str, query: schemas.LogsQ
     lines of JSON, until the window has ended; an empty line says that there is nothing new. A member `note`
     instead of `line` tells why there is nothing of a service.
     """
+    reading, read = _begun(front, caller, window, query)
+    if query.follow:
+        return streamed(front, reading.followed(read), LINES, seats=front.readers)
+    if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
+        return Response(_lines([*read.lines, *_notes(read.notes)]), content_type=LINES)
+    return replies.json({"items": read.lines, "notes": _notes(read.notes)})
+
+
+def once(front: Front, caller: Caller, window: str, query: schemas.LogsQuery) -> LogRead:
+    """The newest lines; raises a Refusal or Turned."""
+    return _begun(front, caller, window, query)[1]
+
+
+def _begun(front: Front, caller: Caller, window: str, query: schemas.LogsQuery) -> tuple[_Reading, LogRead]:
     windows.possible(window)
     reading = _Reading(front, caller, window, query)
     with front.readers.seat() as seated:
@@ -57,12 +71,7 @@ def read_logs(front: Front, caller: Caller, *, window: str, query: schemas.LogsQ
             number = front.readers.number
             said = f"{number} are reading logs, which is the most there may be"
             raise Turned(problems.TOO_MANY, said, headers={"Retry-After": "2"}, limit=number)
-        read = reading.next(query.tail)
-    if query.follow:
-        return streamed(front, reading.followed(read), LINES, seats=front.readers)
-    if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
-        return Response(_lines([*read.lines, *_notes(read.notes)]), content_type=LINES)
-    return replies.json({"items": read.lines, "notes": _notes(read.notes)})
+        return reading, reading.next(query.tail)
 
 
 class _Reading:

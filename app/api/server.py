@@ -28,7 +28,7 @@ def command(host: str, port: int, *, python: str = sys.executable) -> list[str]:
 def serving(bind: str, *, python: str = sys.executable) -> list[str]:
     """The command line of a server on anything gunicorn binds to, such as `fd://3`."""
     return [
-        *(python, "-m", "gunicorn", "app.api:create_app()"),
+        *(python, "-m", "gunicorn", "app.console:create_app()"),
         *("--bind", bind),
         *("--worker-class", "gthread"),
         *("--workers", "1"),

@@ -20,7 +20,7 @@ from app.api.front import Front
 from app.api.memory import Kept
 from app.api.routes import KEY, PREFER, Answer, Routes
 from app.api.waiting import Done, closed, outcome_known
-from app.control import Ask, Repeat
+from app.control import Ask, Plan, Repeat
 from app.dispatch import about
 from app.domain.refusals import Refusal, UnknownWindow
 from app.domain.windows import ENDED
@@ -69,8 +69,7 @@ def open_window(front: Front, caller: Caller, *, body: schemas.Open, query: sche
 
 
 def _planned(front: Front, ask: Ask, caller: Caller) -> Response:
-    with on_record(front, caller, "plan", ask.stack), front.database.read() as session:
-        plan = control.plan(session, ask)
+    plan = planned(front, ask, caller)
     return replies.json(
         {
             "stack": plan.stack,
@@ -80,6 +79,12 @@ def _planned(front: Front, ask: Ask, caller: Caller) -> Response:
             "already_on": plan.already_on,
         }
     )
+
+
+def planned(front: Front, ask: Ask, caller: Caller) -> Plan:
+    """What opening would do; raises what opening would."""
+    with on_record(front, caller, "plan", ask.stack), front.database.read() as session:
+        return control.plan(session, ask)
 
 
 def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
@@ -162,12 +167,17 @@ def show_window(front: Front, caller: Caller, *, window: str) -> Response:
 )
 def extend_window(front: Front, caller: Caller, *, window: str, body: schemas.Extend) -> Response:
     """Move a window's deadline to `ttl_sec` seconds from now."""
+    extended(front, caller, window, body.ttl_sec)
+    return replies.json(show(front, window))
+
+
+def extended(front: Front, caller: Caller, window: str, ttl: float) -> None:
+    """Move the deadline to `ttl` seconds from now."""
     possible(window)
     with on_record(front, caller, "extend"), front.database.write() as session:
         # Another may hold the row: the time that counts is the one after waiting for it.
         rows.locked(session, window)
-        control.extend(session, window, body.ttl_sec, actor=caller.name, now=front.database.now())
-    return replies.json(show(front, window))
+        control.extend(session, window, ttl, actor=caller.name, now=front.database.now())
 
 
 @routes.add(

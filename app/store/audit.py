@@ -242,6 +242,25 @@ def entries(
     return list(session.scalars(query))
 
 
+def latest(
+    session: Session,
+    *,
+    window: str | None = None,
+    actor: str | None = None,
+    stack: str | None = None,
+    event: Event | None = None,
+    before: tuple[datetime, str, int] | None = None,
+    limit: int = 100,
+) -> list[Entry]:
+    """The trail, newest first, from beyond `before` (time, chain, seq)."""
+    query = select(Entry).order_by(Entry.at.desc(), Entry.chain.desc(), Entry.seq.desc()).limit(limit)
+    wanted = {Entry.window_id: window, Entry.actor: actor, Entry.stack: stack, Entry.event: event}
+    query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+    if before is not None:
+        query = query.where(tuple_(Entry.at, Entry.chain, Entry.seq) < tuple_(*before))
+    return list(session.scalars(query))
+
+
 def stream(session: Session, *, window: str | None = None, actor: str | None = None) -> Iterator[Entry]:
     """All of it, a page at a time."""
     after = None

@@ -30,10 +30,15 @@ def bearer(session: Session, text: str) -> Token | None:
     return session.scalar(query)
 
 
+def named(session: Session, name: str) -> Token | None:
+    """The token of this name; None where there is none that has not been revoked."""
+    token = session.get(Token, name)
+    return token if token and token.revoked_at is None else None
+
+
 def good(session: Session, name: str) -> bool:
     """Is there a token of this name that has not been revoked?"""
-    token = session.get(Token, name)
-    return token is not None and token.revoked_at is None
+    return named(session, name) is not None
 
 
 def _digest(text: str) -> str:

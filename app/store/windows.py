@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -12,6 +12,8 @@ from app.domain import leases
 from app.domain.words import State
 from app.store.tables import Call, Key, Lease, Window, insert_if_new
 
+_LONGEST = timedelta(days=31)
+"""Older windows are not looked for among those of a time, so that years of them cost nothing."""
 _LIVE = (State.OPENING, State.OPEN)
 _MOVING = (State.OPENING, State.CLOSING)
 
@@ -43,6 +45,16 @@ def page(
     if before is not None:
         query = query.where(tuple_(Window.created_at, Window.id) < tuple_(*before))
     return list(session.scalars(query))
+
+
+def between(session: Session, since: datetime, until: datetime, limit: int) -> list[Window]:
+    """Windows that lived at some time between two moments, newest first; none from months before."""
+    query = select(Window).where(
+        Window.created_at < until,
+        Window.created_at > since - _LONGEST,
+        Window.closed_at.is_(None) | (Window.closed_at > since),
+    )
+    return list(session.scalars(query.order_by(Window.created_at.desc(), Window.id.desc()).limit(limit)))
 
 
 def _of(stack: str) -> ColumnElement[bool]:

@@ -1,0 +1,78 @@
+"""Windows on a line of time, as numbers for a picture: a row a service, a bar a window that held it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.windows import LIVE
+from app.store.tables import Window
+
+WIDE, LABELS, ROW, HEAD = 1000, 190, 30, 26
+"""The picture's width, the room for names in it, a row's height, and the scale's; all in its own units."""
+_TICKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One window's hold on one service."""
+
+    x: float
+    width: float
+    window: str
+    state: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    y: int
+    bars: list[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    height: int
+    rows: list[Row]
+    ticks: list[tuple[float, str]]
+    now: float | None
+    """Where now is, where it is on the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    since: datetime
+    until: datetime
+
+    def x(self, at: datetime) -> float:
+        share = (at - self.since) / (self.until - self.since)
+        return round(LABELS + (WIDE - LABELS) * min(1.0, max(0.0, share)), 1)
+
+
+def timeline(found: Sequence[Window], since: datetime, until: datetime, now: datetime) -> Picture:
+    """The picture of these windows between two moments."""
+    scale, rows = _Scale(since, until), dict[str, list[Bar]]()
+    for window in found:
+        for lease in window.leases:
+            rows.setdefault(f"{window.stack}/{lease.service}", []).append(_bar(scale, window, now))
+    drawn = [Row(name, HEAD + ROW * number, rows[name]) for number, name in enumerate(sorted(rows))]
+    here = scale.x(now) if since <= now <= until else None
+    return Picture(HEAD + ROW * max(1, len(drawn)) + 6, drawn, _ticks(scale), here)
+
+
+def _bar(scale: _Scale, window: Window, now: datetime) -> Bar:
+    began, ended = window.opening_at or window.created_at, window.closed_at
+    ends = ended or (max(now, window.deadline) if window.state in LIVE else now)
+    x, to = scale.x(began), scale.x(ends)
+    reason = f", {window.reason}" if window.reason else ""
+    till = "until" if ended else "ends"
+    says = f"{window.actor}{reason}: {began:%d %b %H:%M:%S} {till} {ends:%H:%M:%S}, {window.state}"
+    return Bar(x, max(4.0, round(to - x, 1)), window.id, window.state, says)
+
+
+def _ticks(scale: _Scale) -> list[tuple[float, str]]:
+    step = (scale.until - scale.since) / _TICKS
+    form = "%d %b" if step >= timedelta(days=1) else "%H:%M"
+    return [(scale.x(at), at.strftime(form)) for at in (scale.since + step * one for one in range(_TICKS))]

@@ -1,0 +1,46 @@
+"""Pages as data: each behind a session, so each is told who looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import g, render_template
+from werkzeug.wrappers import Response as AnyResponse
+
+Said = AnyResponse | str | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`run(front, caller, **path)`. A `part` is fetched by a page that is open already."""
+
+    method: str
+    path: str
+    run: Callable[..., Said]
+    part: bool
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+
+class Pages:
+    """The pages of one module, as they are declared."""
+
+    def __init__(self) -> None:
+        self.all: list[Page] = []
+
+    def add(
+        self, method: str, path: str, *, part: bool = False
+    ) -> Callable[[Callable[..., Said]], Callable[..., Said]]:
+        def keep(run: Callable[..., Said]) -> Callable[..., Said]:
+            self.all.append(Page(method, path, run, part))
+            return run
+
+        return keep
+
+
+def shown(template: str, **said: object) -> str:
+    """A page in the frame of whoever is signed in."""
+    return render_template(template, session=g.session, **said)

@@ -1,0 +1,179 @@
+"""The console's place in the web server: every page behind a session, every answer with its headers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, redirect, render_template, request, send_from_directory
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.api import problems
+from app.api.front import Front
+from app.api.problems import AWAY, Turned
+from app.console import history, home, opening, sessions, window, wording
+from app.console.pages import Page, Said
+from app.console.sessions import Forged
+from app.domain.refusals import Refusal
+from app.store import tokens
+
+PAGES: list[Page] = [page for room in (home, opening, window, history) for page in room.pages.all]
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_FORGED = (
+    "This form is not from your present session, so nothing was done. Go back, load the page anew, try again."
+)
+
+
+def mounted(app: Flask) -> Flask:
+    """The console on a server that has the API already."""
+    front: Front = app.extensions["power-windows"]
+    site = Blueprint("console", "app.console", template_folder="templates")
+    for page in PAGES:
+        site.add_url_rule(page.path, page.name, _served(front, page), methods=[page.method])
+    site.add_url_rule("/sign-in", "sign_in", _door)
+    site.add_url_rule("/sign-in", "signing_in", _signing_in(front), methods=["POST"])
+    site.add_url_rule("/sign-out", "signing_out", _signing_out(front), methods=["POST"])
+    site.add_url_rule("/assets/<name>", "assets", _asset)
+    site.after_request(_guarded)
+    for kind, answer in _WRONGS:
+        site.register_error_handler(kind, answer)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(wording.FILTERS)
+    app.register_blueprint(site)
+    return app
+
+
+def _served(front: Front, page: Page) -> Callable[..., Said]:
+    def view(**said: Any) -> Said:
+        session = sessions.of(front, request)
+        if session is None:
+            return _to_the_door(page)
+        g.session = session
+        if page.method == "POST":
+            session.check(request.form)
+        return page.run(front, session.caller, **said)
+
+    return view
+
+
+def _to_the_door(page: Page) -> Said:
+    """A page is come back to after signing in; a part of one is not, and says so to whoever fetched it."""
+    if page.part:
+        return Response("sign in", HTTPStatus.UNAUTHORIZED, content_type="text/plain")
+    going = request.full_path.rstrip("?") if page.method == "GET" else "/"
+    return redirect("/sign-in" if going == "/" else f"/sign-in?{_next(going)}", HTTPStatus.SEE_OTHER)
+
+
+def _next(address: str) -> str:
+    from urllib.parse import urlencode
+
+    return urlencode({"next": address[:500]})
+
+
+def _door(wrong: str = "", status: int = 200) -> Said:
+    """The sign-in form."""
+    door = request.cookies.get(sessions.DOOR) or secrets.token_urlsafe(24)
+    going = sessions.inside(request.values.get("next", "/"))
+    page = Response(render_template("sign-in.html", door=door, wrong=wrong, going=going), status)
+    sessions.keep(page, request, sessions.DOOR, door)
+    return page
+
+
+def _signing_in(front: Front) -> Callable[[], Said]:
+    def sign_in() -> Said:
+        try:
+            sessions.let_in(request)
+        except Forged:
+            return _door("The form was out of date. Please send it once more.", HTTPStatus.FORBIDDEN)
+        text = request.form.get("token", "").strip()
+        if not front.door.knows(text):
+            said = (
+                "This token is not known here. The standalone prints its own when it starts." if text else ""
+            )
+            return _door(said or "Paste a token; it begins with pw_.", HTTPStatus.UNAUTHORIZED)
+        with front.database.read() as session:
+            token = tokens.bearer(session, text)
+        if token is None:
+            return _door("This token was revoked just now.", HTTPStatus.UNAUTHORIZED)
+        going = redirect(sessions.inside(request.form.get("next", "/")), HTTPStatus.SEE_OTHER)
+        assert isinstance(going, Response)
+        sessions.keep(going, request, sessions.COOKIE, sessions.begun(token))
+        return going
+
+    return sign_in
+
+
+def _signing_out(front: Front) -> Callable[[], Said]:
+    def sign_out() -> Said:
+        session = sessions.of(front, request)
+        if session:
+            session.check(request.form)
+        going = redirect("/sign-in", HTTPStatus.SEE_OTHER)
+        going.delete_cookie(sessions.COOKIE, path="/", httponly=True, samesite="Lax")
+        return going
+
+    return sign_out
+
+
+def _asset(name: str) -> Said:
+    found = send_from_directory(f"{__file__.rpartition('/')[0]}/assets", name)
+    found.headers["Cache-Control"] = "no-cache"
+    return found
+
+
+def _guarded(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _wrong(status: int, title: str, detail: str) -> AnyResponse:
+    """A page that says what was wrong; of a part of a page only the words."""
+    if request.path.startswith(("/parts/", "/live", "/assets/")):
+        return Response(detail, status, content_type="text/plain; charset=utf-8")
+    return Response(render_template("wrong.html", status=status, title=title, detail=detail), status)
+
+
+def _refused(refusal: Refusal) -> AnyResponse:
+    kind = problems.kind_of(refusal)
+    return _wrong(kind.status, kind.title, str(refusal))
+
+
+def _turned(turned: Turned) -> AnyResponse:
+    return _wrong(turned.kind.status, turned.kind.title, str(turned))
+
+
+def _forged(_forged: Forged) -> AnyResponse:
+    return _wrong(HTTPStatus.FORBIDDEN, "This form cannot be taken", _FORGED)
+
+
+def _http(error: HTTPException) -> AnyResponse:
+    if (error.code or 400) < HTTPStatus.BAD_REQUEST:
+        return error.get_response()
+    return _wrong(error.code or 400, error.name, error.description or error.name)
+
+
+def _away(error: Exception) -> AnyResponse:
+    problems.log.warning("the database does not answer: %s", str(error).partition("\n")[0])
+    return _wrong(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer", "Try again in a moment.")
+
+
+def _fault(error: Exception) -> AnyResponse:
+    problems.log.error("a page failed", exc_info=error)
+    return _wrong(
+        HTTPStatus.SERVICE_UNAVAILABLE, "Our fault", "What went wrong is in the log; please try again."
+    )
+
+
+_WRONGS: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
+    (Refusal, _refused), (Turned, _turned), (Forged, _forged), (HTTPException, _http),
+    *((kind, _away) for kind in AWAY), (Exception, _fault),
+]  # fmt: skip

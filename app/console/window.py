@@ -1,0 +1,92 @@
+"""One window: how it goes, what its services do and write, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import redirect, request
+
+from app.api import logs, problems, reading, schemas
+from app.api import windows as views
+from app.api.auth import Caller
+from app.api.front import Front
+from app.api.problems import Turned
+from app.console.opening import seconds
+from app.console.pages import Pages, Said, shown
+from app.domain.refusals import Refusal
+
+pages = Pages()
+_LINES = 200
+
+
+@pages.add("GET", "/windows/<window>")
+def window_page(front: Front, _caller: Caller, *, window: str) -> Said:
+    """A window, live."""
+    return _page(front, window)
+
+
+@pages.add("GET", "/parts/windows/<window>", part=True)
+def window_part(front: Front, _caller: Caller, *, window: str) -> Said:
+    """How it goes, to be put in its place."""
+    return shown("_window.html", window=views.show(front, window))
+
+
+@pages.add("GET", "/parts/windows/<window>/acts", part=True)
+def window_acts(front: Front, _caller: Caller, *, window: str) -> Said:
+    """What can be done with it now, to be put in its place."""
+    return shown("_acts.html", window=views.show(front, window), wrong=None, ttl="")
+
+
+def _page(front: Front, window: str, wrong: str = "", status: int = 200, ttl: str = "") -> Said:
+    return shown("window.html", window=views.show(front, window), wrong=wrong, ttl=ttl), status
+
+
+@pages.add("POST", "/windows/<window>/extend")
+def extending(front: Front, caller: Caller, *, window: str) -> Said:
+    """Move the deadline."""
+    ttl = request.form.get("ttl", "")[:100].strip()
+    views.possible(window)
+    try:
+        views.extended(front, caller, window, seconds(ttl))
+    except Turned as turned:
+        return _page(front, window, str(turned), turned.kind.status, ttl)
+    except Refusal as refusal:
+        return _page(front, window, str(refusal), problems.kind_of(refusal).status, ttl)
+    return _back(window)
+
+
+@pages.add("GET", "/windows/<window>/force")
+def force_page(front: Front, _caller: Caller, *, window: str) -> Said:
+    """Ask before anything is killed."""
+    return shown("force.html", window=views.show(front, window))
+
+
+@pages.add("POST", "/windows/<window>/close")
+def closing(front: Front, caller: Caller, *, window: str) -> Said:
+    """Close it, or kill and close it."""
+    given: dict[str, Any] = {"reason": request.form.get("reason", "").strip() or None}
+    body = reading.checked(schemas.Close, given)
+    views.shut(front, caller, window, reason=body.reason, force=request.form.get("force") == "yes")
+    return _back(window)
+
+
+def _back(window: str) -> Said:
+    return redirect(f"/windows/{window}", 303)
+
+
+@pages.add("GET", "/windows/<window>/logs")
+def logs_page(front: Front, caller: Caller, *, window: str) -> Said:
+    """What its services wrote last."""
+    asked = {"service": request.args["service"]} if request.args.get("service") else {}
+    query = reading.checked(schemas.LogsQuery, {**asked, "tail": _LINES})
+    shown_window = views.show(front, window)
+    try:
+        read = logs.once(front, caller, window, query)
+    except Turned as turned:
+        why = str(turned)
+        return shown(
+            "logs.html", window=shown_window, lines=[], notes={}, why=why, only=query.service
+        ), turned.kind.status
+    return shown(
+        "logs.html", window=shown_window, lines=read.lines, notes=read.notes, why="", only=query.service
+    )
