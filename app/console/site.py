@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import mimetypes
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, g, redirect, render_template, request, send_from_directory
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Flask, Response, g, redirect, render_template, request
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.api import problems
@@ -21,6 +23,7 @@ from app.domain.refusals import Refusal
 from app.store import tokens
 
 PAGES: list[Page] = [page for room in (home, opening, window, history) for page in room.pages.all]
+_ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -124,9 +127,12 @@ def _signing_out(front: Front) -> Callable[[], Said]:
 
 
 def _asset(name: str) -> Said:
-    found = send_from_directory(f"{__file__.rpartition('/')[0]}/assets", name)
-    found.headers["Cache-Control"] = "no-cache"
-    return found
+    if name not in _ASSETS:
+        raise NotFound("There is nothing at this address.")
+    kind = mimetypes.guess_type(name)[0] or "text/plain"
+    return Response(
+        _ASSETS[name], content_type=f"{kind}; charset=utf-8", headers={"Cache-Control": "no-cache"}
+    )
 
 
 def _guarded(response: Response) -> Response:

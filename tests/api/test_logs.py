@@ -59,8 +59,8 @@ class Hands:
 def worker(house: House, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
     found, plain = Hands(house), broker.nudge
 
-    def nudge(name: str, args: list[Any], to: str) -> bool:
-        return found.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to)
+    def nudge(name: str, args: list[Any], to: str, shown: str = "") -> bool:
+        return found.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, shown)
 
     monkeypatch.setattr(broker, "nudge", nudge)
     return found

@@ -1,0 +1,139 @@
+"""What somebody sees who uses the console, with real containers behind it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import PATIENCE, Site, signed_in
+from tests.standalone.waiting import until
+
+expect.set_options(timeout=PATIENCE)
+
+
+def opened(page: Page, site: Site, *services: str, ttl: str = "10m") -> str:
+    """The address of a window, opened as a person does it."""
+    page.goto(f"{site.url}/open")
+    for name in services:
+        page.get_by_label(name).check()
+    page.get_by_label("For how long").fill(ttl)
+    page.get_by_label("What for").fill("to see it")
+    page.get_by_role("button", name="Show the plan").click()
+    page.get_by_role("button", name="Open it").click()
+    page.wait_for_url("**/windows/*")
+    return page.url
+
+
+def power(page: Page, service: str, word: str) -> None:
+    """Wait until the page says so by itself."""
+    expect(page.locator(f"#service-studio-{service}")).to_have_attribute("data-power", word)
+
+
+def test_open_watch_it_get_ready_extend_it_and_close_it(page: Page, site: Site) -> None:
+    opened(page, site, "forge")
+    expect(page.locator("#health-forge")).to_have_attribute("data-power", "on")
+    expect(page.locator("#window")).to_have_attribute("data-state", "open")
+
+    page.get_by_label("Let it end").fill("1h")
+    page.get_by_role("button", name="Extend").click()
+    expect(page.locator("#window .time")).to_contain_text("59m")
+
+    page.get_by_role("button", name="Close now").click()
+    expect(page.locator("#window")).to_have_attribute("data-state", "closed")
+    expect(page.get_by_role("link", name="Open the same again")).to_be_visible()
+
+
+def test_the_countdown_ends_and_the_row_goes_dark_in_every_browser(
+    page: Page, site: Site, chromium: Browser
+) -> None:
+    other = signed_in(site, chromium.new_context())
+    opened(page, site, "forge", ttl="8s")
+    page.goto(site.url)
+    for one in (page, other):
+        power(one, "forge", "on")
+        expect(one.locator("#service-studio-forge .arc")).to_be_visible()
+    for one in (page, other):
+        power(one, "forge", "off")
+        expect(one.locator("#service-studio-forge .arc")).to_have_count(0)
+    other.context.close()
+
+
+def test_a_failing_service_says_why_and_what_that_usually_means(page: Page, site: Site) -> None:
+    opened(page, site, "mill", "forge")
+    mill = page.locator("#health-mill")
+    expect(mill).to_have_attribute("data-power", "failing")
+    expect(mill).to_contain_text("No module named 'grain'")
+    expect(mill).to_contain_text("it has to be built anew")
+    page.get_by_role("link", name="logs of mill").click()
+    expect(page.get_by_label("Log lines")).to_contain_text("grain")
+    page.go_back()
+    page.get_by_role("link", name="Force it to close").click()
+    page.get_by_role("button", name="Kill and close").click()
+    expect(page.locator("#window")).to_have_attribute("data-state", "closed")
+
+
+def test_a_lost_connection_is_told_and_comes_back(page: Page, site: Site) -> None:
+    line = page.locator("#connection")
+    expect(line).to_have_attribute("data-state", "live")
+    page.context.set_offline(True)
+    master = until(lambda: site.child("web"))
+    os.kill(master.pid, signal.SIGKILL)
+    expect(line).to_have_attribute("data-state", "lost")
+    until(lambda: site.child("web") not in (None, master))
+
+    page.context.set_offline(False)
+    expect(line).to_have_attribute("data-state", "live")
+    page.reload()
+    expect(page.get_by_role("heading", name="Now")).to_be_visible()
+
+
+def test_it_is_used_by_keyboard_alone(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/open")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("forge")).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Open it")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_shuts_anybody_out(site: Site, chromium: Browser, scheme: str) -> None:
+    context = chromium.new_context(
+        color_scheme="dark" if scheme == "dark" else "light", viewport={"width": 390, "height": 800}
+    )
+    door = context.new_page()
+    door.goto(site.url)
+    assert_open_to_all(door)
+    page = signed_in(site, context)
+    window = opened(page, site, "mill", "forge")
+    expect(page.locator("#health-mill")).to_have_attribute("data-power", "failing")
+    assert_open_to_all(page)
+    for path in (
+        "/",
+        "/open",
+        "/timeline",
+        "/trail",
+        f"{window.removeprefix(site.url)}/force",
+        "/trail?event=x",
+    ):
+        page.goto(site.url + path)
+        assert_open_to_all(page)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 390, f"{path} is {wide} pixels wide"
+    page.goto(window)
+    page.get_by_role("button", name="Close now").click()
+    expect(page.locator("#window")).to_have_attribute("data-state", "closed")
+    context.close()
+
+
+def assert_open_to_all(page: Page) -> None:
+    """No rule of WCAG that a program can check is broken."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{page.url}\n{found.generate_report()}"
