@@ -7,7 +7,7 @@ PORT ?= 8420
 SEED ?=
 WINDOWS ?= 300
 
-.PHONY: help install demo run test check bench model chaos images venv
+.PHONY: help install demo run test check bench model chaos images docs venv
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ check: venv ## Format, lint, types, import rules, migrations in step with the mo
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/mypy -p examples
+	.venv/bin/mypy docs/hooks.py
 	.venv/bin/lint-imports
 	.venv/bin/python -m migrations.check
 
@@ -46,6 +47,10 @@ images: install ## Build the product's images with no registry; then: docker com
 	@bin/packages mmdebstrap=mmdebstrap
 	@.venv/bin/python -m images
 	@bin/plugin
+
+docs: venv ## Build the documentation as a site, into site/
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+	@echo "docs: site/index.html"
 
 install: venv ## Set up what the others share: .venv, and a Docker engine that answers
 	@bin/engine

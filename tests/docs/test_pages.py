@@ -1,0 +1,153 @@
+"""Every command on the pages of tutorial and how-tos, run in order on the page's own files and containers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from examples.vx11 import image
+from tests.engine.stacks import docker, running
+from tests.standalone.test_tree import Standalone
+
+HERE = Path(__file__).parents[2]
+DOCS = HERE / "docs"
+PAGES = sorted([DOCS / "tutorial.md", *(DOCS / "how-to").glob("*.md")])
+BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVICE = "power standalone --config power.toml"
+SET_UP = {"make install", ". .venv/bin/activate"}
+"""What has been done where tests run at all; tests/bin and `.ci/run` do it on their own."""
+WINDOW = "3f2a"
+"""Stands for the newest window's id."""
+
+
+class Page:
+    """A page's files in a directory of its own, and what its commands do there."""
+
+    def __init__(self, path: Path, home: Path) -> None:
+        self.blocks = BLOCK.findall(path.read_text())
+        self.house = Standalone(home)
+        self.project = f"docs-{path.stem}-{os.getpid()}"
+        for kind, title, text in self.blocks:
+            if title:
+                (self.house.directory / title).write_text(self._file(kind, text))
+
+    @property
+    def commands(self) -> list[str]:
+        lines = [line for kind, _, text in self.blocks if kind == "console" for line in text.splitlines()]
+        return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+
+    def _file(self, kind: str, text: str) -> str:
+        if kind == "toml":
+            return re.sub(r'(?m)^project(\s*)= "\w+"', rf'project\1= "{self.project}"', text)
+        services: dict[str, Any] = yaml.safe_load(text)["services"]
+        return yaml.safe_dump({"services": {name: _runnable(one) for name, one in services.items()}})
+
+    def run(self, command: str) -> None:
+        if command in SET_UP:
+            return
+        if command == SERVICE:
+            self.house.start()
+            return
+        words = command.replace(WINDOW, self._newest()) if WINDOW in command else command
+        words = re.sub(r"\bdocker compose -p \w+", f"docker-compose -p {self.project}", words)
+        done = self._shell(words)
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
+
+    def _shell(self, words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", words],
+            cwd=self.house.directory,
+            env=self._environ(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def _environ(self) -> Mapping[str, str]:
+        tools = self.house.directory / "tools"
+        tools.mkdir(exist_ok=True)
+        power = tools / "power"
+        power.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from app.cli import main; main()' \"$@\"\n")
+        power.chmod(0o755)
+        examples = self.house.directory / "examples"
+        if not examples.exists():
+            examples.symlink_to(HERE / "examples")
+        found = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
+        found["PATH"] = f"{tools}:{Path(sys.executable).parent}:{found['PATH']}"
+        found |= {"PYTHONPATH": str(HERE), "POWER_DATA_DIR": str(self.house.data)}
+        if self.house.process:
+            front = self.house.front()
+            found |= {"POWER_URL": front.url, "POWER_TOKEN": front.token}
+        return found
+
+    def _newest(self) -> str:
+        listed = yaml.safe_load(self._shell("power windows --json").stdout)
+        newest: dict[str, str] = listed["items"][0] if isinstance(listed, dict) else listed[0]
+        return newest["id"][:8]
+
+    def running(self) -> set[str]:
+        form = '{{.Label "com.docker.compose.service"}}'
+        return set(docker("ps", "--filter", self._label, "--format", form).split())
+
+    @property
+    def core(self) -> set[str]:
+        found = re.search(
+            r"^core\s*= \[(.*?)\]", (self.house.directory / "power.toml").read_text(), re.MULTILINE
+        )
+        return set(re.findall(r'"(\w+)"', found[1])) if found else set()
+
+    @property
+    def _label(self) -> str:
+        return f"label=com.docker.compose.project={self.project}"
+
+    def clear(self) -> None:
+        self.house.clear()
+        for kind, remove in ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"])):
+            if left := docker(*kind, "-q", "--filter", self._label).split():
+                docker(*remove, *left)
+
+
+def _runnable(service: dict[str, Any]) -> dict[str, Any]:
+    """The same service on an image that is at hand, without what goes with its own."""
+    needs = service.get("depends_on", [])
+    kept = {name: {"condition": "service_started"} for name in needs}
+    grace = {name: service[name] for name in ("stop_grace_period",) if name in service}
+    return running() | grace | ({"depends_on": kept} if kept else {})
+
+
+@pytest.fixture(params=PAGES, ids=lambda path: path.stem)
+def page(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
+    image.ensure()
+    found = Page(request.param, tmp_path)
+    try:
+        yield found
+    finally:
+        found.clear()
+
+
+def test_every_command_does_what_the_page_says(page: Page) -> None:
+    assert SERVICE in page.commands
+    for command in page.commands:
+        page.run(command)
+    assert page.running() == page.core
+
+
+def test_the_site_is_built_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    environ = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=HERE, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*.html")}
+    assert {"index.html", "tutorial.html", "reference/rest.html", "reference/words.html"} <= made
+    assert "POST /api/v1/windows" in (tmp_path / "site/reference/rest.html").read_text()
+    outside = re.compile(r"<(?:script|link)[^>]+(?:src|href)=\"https?://")
+    assert not [name for name in made if outside.search((tmp_path / "site" / name).read_text())]
