@@ -1,4 +1,4 @@
-"""What was: windows on a line of time, and the trail with filters."""
+"""What was: windows on a line of time, hours off by week, and the trail with filters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.api.problems import Turned
 from app.console import drawing
 from app.console.pages import Pages, Said, shown
 from app.domain.words import Event
-from app.store import audit, windows
+from app.store import audit, savings, windows
 
 pages = Pages()
 
@@ -22,6 +22,8 @@ SPANS = {"1h": 3600, "6h": 6 * 3600, "1d": 86400, "1w": 7 * 86400}
 _MOST = 500
 """Windows on one picture."""
 _PAGE = 50
+_WEEKS = 5
+_WEEK = timedelta(weeks=1)
 
 
 class TimelineQuery(schemas.Query):
@@ -92,3 +94,18 @@ def trail(front: Front, _caller: Caller) -> Said:
     more = {**asked, "before": reading.cursor(last.at, last.chain, last.seq)} if last else None
     entries = [one.as_json() for one in page]
     return shown("trail.html", entries=entries, asked=asked, events=list(Event), more=more, wrong="")
+
+
+@pages.add("GET", "/savings")
+def saved_hours(front: Front, _caller: Caller) -> Said:
+    """Hours off by service and week."""
+    now = front.database.now()
+    monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
+    weeks = [monday - _WEEK * back for back in reversed(range(_WEEKS))]
+    with front.database.read() as session:
+        found = [savings.saved(session, week, min(now, week + _WEEK)) for week in weeks]
+    rows = {
+        f"{stack}/{name}": [week[stack, name] / 3600 for week in found] for stack, name in sorted(found[-1])
+    }
+    totals = [sum(week.values()) / 3600 for week in found]
+    return shown("savings.html", weeks=weeks, rows=rows, totals=totals)

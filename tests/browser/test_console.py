@@ -119,6 +119,7 @@ def test_no_page_shuts_anybody_out(site: Site, chromium: Browser, scheme: str) -
         "/",
         "/open",
         "/timeline",
+        "/savings",
         "/trail",
         f"{window.removeprefix(site.url)}/force",
         "/trail?event=x",

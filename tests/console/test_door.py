@@ -11,7 +11,7 @@ from app.store import tokens
 from tests.console.conftest import Browser
 from tests.house import House
 
-PAGES = ["/", "/open", "/timeline", "/trail", "/windows/0123456789abcdef"]
+PAGES = ["/", "/open", "/timeline", "/savings", "/trail", "/windows/0123456789abcdef"]
 FORMS = ["/open", "/windows/0123456789abcdef/close", "/windows/0123456789abcdef/extend", "/sign-out"]
 
 

@@ -144,6 +144,20 @@ def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, house: Hous
     assert "No window in this time" in ada.get("/timeline?span=1h&until=2029-01-01T00:00:00Z").text
 
 
+def test_hours_off_are_those_that_no_window_held(ada: Browser, house: House) -> None:
+    ada.opened("forge")
+    house.work()
+    house.tick(600)
+    house.tick(6600)
+    page = ada.get("/savings").text
+    hours = {
+        name: page.partition(f">studio/{name}</th>")[2].partition("</tr>")[0] for name in ("forge", "mill")
+    }
+    assert "<td>1.8 h</td>" in hours["forge"]
+    assert "<td>2.0 h</td>" in hours["mill"]
+    assert "studio/redis" not in page
+
+
 def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Browser, house: House) -> None:
     for _ in range(30):
         ada.post(f"/windows/{ada.opened('forge')}/close")

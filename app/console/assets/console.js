@@ -96,6 +96,8 @@ theme.addEventListener("click", () => {
   name();
 });
 name();
+// The newest part of a line of time is to the right.
+for (const one of document.querySelectorAll(".scroll:has(.timeline)")) one.scrollLeft = one.scrollWidth;
 tick();
 setInterval(tick, 500);
 // A service changes its power without an entry now and then: a slow look besides the news.
