@@ -15,6 +15,8 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import ChannelError
 
+from app import tracing
+
 OPEN = "power.open_window"
 CLOSE = "power.close_window"
 SWEEP = "power.sweep"
@@ -92,6 +94,7 @@ class Dispatch:
                 retry=False,
                 ignore_result=True,
                 argsrepr=shown or repr(tuple(args)),
+                headers=tracing.carry(),
             )
         except Exception as error:  # noqa: BLE001 - the window is committed; no word of a broker's may unsay that
             if time.monotonic() - began >= SLOW:

@@ -37,6 +37,10 @@ class Settings:
     """… and has come up since then."""
     wait_for_node: bool = True
     """An opening on a stack whose node is away waits for it; otherwise it is refused."""
+    traces: bool = False
+    """Somebody wants to be sent spans …"""
+    trace_timeout: bool = False
+    """… and says how long one sending may take."""
     pulse: Path | None = None
     """A file that a worker or beat touches while it does its work, for its supervisor to look at."""
 
@@ -67,6 +71,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         await_node=environ.get("POWER_AWAIT_NODE") or None,
         started_at=_moment(environ.get("POWER_STARTED_AT")),
         wait_for_node=_waits(environ.get("POWER_AWAY") or "wait"),
+        traces=_traces(environ),
+        trace_timeout="OTEL_EXPORTER_OTLP_TIMEOUT" in environ,
         pulse=Path(environ["POWER_PULSE"]) if environ.get("POWER_PULSE") else None,
     )
 
@@ -75,6 +81,12 @@ def _waits(given: str) -> bool:
     if given not in {"wait", "refuse"}:
         raise SystemExit(f"POWER_AWAY: {given!r} is neither `wait` nor `refuse`")
     return given == "wait"
+
+
+def _traces(environ: Mapping[str, str]) -> bool:
+    """By OpenTelemetry's own names; its exporter reads the rest of them."""
+    asked = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return bool(asked) and environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -12,9 +12,10 @@ again after letting go. Nothing here waits for a service to get ready.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app import observe
+from app import observe, tracing
 from app.domain import decisions
 from app.domain.decisions import Decision
 from app.domain.plans import ServiceSpec
@@ -110,9 +111,14 @@ def _to_stop(station: Station, served: Served) -> list[str]:
 def _all_at_once(station: Station, served: Served, names: Sequence[str], decide: Decide) -> None:
     """Converge services at the same time; one that breaks does not keep the others from theirs."""
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        for future in [pool.submit(converge, station, served, name, decide) for name in names]:
+        for future in [_submitted(pool, partial(converge, station, served, name, decide)) for name in names]:
             if error := future.exception():
                 log.error("converge failed", exc_info=error)
+
+
+def _submitted(pool: ThreadPoolExecutor, work: Callable[[], None]) -> Future[None]:
+    """In another thread, and still part of the same trace."""
+    return pool.submit(contextvars.copy_context().run, work)
 
 
 def converge(station: Station, served: Served, service: str, decide: Decide) -> None:
@@ -131,7 +137,9 @@ def converge(station: Station, served: Served, service: str, decide: Decide) -> 
             begun = _begun(station, served, spec, command, window)
             call = observe.call_started(session, begun, station.database.now())
             under_way(call)
-        _make(station, call, command, timeout_of(spec, decision.action, containers), lock)
+        with tracing.span(f"compose {command.action}", **_told(begun)) as span:
+            outcome = _make(station, call, command, timeout_of(spec, decision.action, containers), lock)
+            span.tell(power__status=str(outcome.status), process__exit__code=outcome.returncode)
 
 
 @contextmanager
@@ -262,12 +270,22 @@ def _begun(
     )
 
 
-def _make(station: Station, call: int, command: Command, timeout: float, lock: int) -> None:
+def _told(begun: Begun) -> dict[str, str | int | None]:
+    return {
+        "power.stack": begun.stack,
+        "power.service": begun.service,
+        "power.window": begun.window,
+        "process.command": " ".join(begun.argv),
+    }
+
+
+def _make(station: Station, call: int, command: Command, timeout: float, lock: int) -> Outcome:
     """Make a call that is on record, and put its end on record too."""
     try:
         outcome = compose.run(command, timeout, lock=lock, started=partial(identity.sign, lock))
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
         _record(station, call, outcome)
+        return outcome
     finally:
         station.under_way.discard(call)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 
-from app import settings
+from app import settings, tracing
 from app.claims import NodeTaken
 from app.settings import ConfigError, Settings
 from app.store import schema
@@ -46,6 +46,8 @@ def begin(environment: Settings | None = None) -> Station:
     that is away does not: what the files say is served from the first moment.
     """
     environment = environment or settings.load()
+    if environment.traces:
+        tracing.begin("power-worker", environment.trace_timeout)
     me = Identity(environment.lock_dir, environment.node)
     database = Database(environment.database_url)
     try:

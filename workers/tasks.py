@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import signals
+from celery import current_task, signals
 
-from app import control, dispatch
+from app import control, dispatch, tracing
 from app.store import windows
 from workers import house, logs, pulse
 from workers.celery import app
@@ -26,7 +26,8 @@ REFUSED = 1
 @app.task(name=dispatch.OPEN)
 def open_window(window_id: str) -> None:
     """Look at an opening window and start what may start now."""
-    attend_opening(house.station(), str(window_id))
+    with tracing.span(dispatch.OPEN, _carried(), power__window=str(window_id)):
+        attend_opening(house.station(), str(window_id))
 
 
 @app.task(name=dispatch.CLOSE)
@@ -36,7 +37,8 @@ def close_window(window_id: str) -> None:
     with station.database.read() as session:
         window = windows.get(session, str(window_id))
     if window is not None:
-        attend_closing(station, window.stack)
+        with tracing.span(dispatch.CLOSE, _carried(), power__window=window.id, power__stack=window.stack):
+            attend_closing(station, window.stack)
 
 
 @app.task(name=dispatch.SWEEP)
@@ -73,6 +75,11 @@ def resync(node: str | None = None) -> None:
 def read_logs(read_id: str) -> None:
     """Write the lines that somebody waits for where they look for them."""
     logs.answer(house.station(), str(read_id))
+
+
+def _carried() -> object:
+    """What the message says of a trace, which may be anything."""
+    return getattr(current_task.request, tracing.HEADER, None) if current_task else None
 
 
 @signals.worker_init.connect

@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 from gunicorn.errors import AppImportError
 
 from app import settings as environment
+from app import tracing
 from app.api import audit, docs, events, legacy, logs, ops, problems, reading, server, stacks, windows
 from app.api.auth import Door
 from app.api.front import Front
@@ -34,6 +35,8 @@ ROUTES: list[Route] = [
 
 def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
     settings = settings or environment.load()
+    if settings.traces:
+        tracing.begin("power-web", settings.trace_timeout)
     database = database or _known(Database(settings.database_url))
     return application(_front(settings, database, dispatch or Dispatch.to(settings.broker_url)))
 
@@ -83,6 +86,13 @@ def _served(front: Front, route: Route) -> Callable[..., Response]:
     def view(**said: Any) -> Response:
         if not route.tokened:
             return route.run(front)
+        name, carried = f"{route.method} {route.path}", request.headers.get(tracing.HEADER)
+        with tracing.span(name, carried, http__request__method=route.method, http__route=route.path) as span:
+            response = answer(said)
+            span.tell(http__response__status_code=response.status_code)
+            return response
+
+    def answer(said: dict[str, Any]) -> Response:
         caller = front.door.caller(request)
         if route.body:
             said["body"] = reading.body(request, route.body)
