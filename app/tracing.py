@@ -26,7 +26,7 @@ EXPORT = 3.0
 """Seconds that one sending may take, where OTEL_EXPORTER_OTLP_TIMEOUT does not say otherwise."""
 FAREWELL = 1.0
 """Seconds that a process stays at its end for the last spans to leave."""
-_FORM = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
+_FORM = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 log = logging.getLogger(__name__)
 
