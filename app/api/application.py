@@ -10,8 +10,24 @@ from gunicorn.errors import AppImportError
 
 from app import settings as environment
 from app import tracing
-from app.api import audit, docs, events, legacy, logs, ops, problems, reading, server, stacks, windows
+from app.api import (
+    audit,
+    docs,
+    events,
+    legacy,
+    logs,
+    ops,
+    problems,
+    reading,
+    server,
+    stacks,
+    tokens,
+    wake,
+    wakepage,
+    windows,
+)
 from app.api.auth import Door
+from app.api.doorbell import Doorbell
 from app.api.front import Front
 from app.api.gauges import Gauges
 from app.api.memory import Memory
@@ -28,7 +44,7 @@ from app.store.database import Database
 
 ROUTES: list[Route] = [
     route
-    for module in (windows, logs, stacks, audit, events, ops, docs, legacy)
+    for module in (windows, logs, stacks, audit, events, tokens, wake, ops, docs, legacy)
     for route in module.routes.all
 ]
 
@@ -52,7 +68,7 @@ def _known(database: Database) -> Database:
 
 def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
     streams, waits, tail = Seats(server.STREAMS), Seats(server.WAITS), Tail(database)
-    gauges = Gauges(database, dispatch, streams, waits)
+    gauges, changes = Gauges(database, dispatch, streams, waits), Changes(database)
     return Front(
         settings=settings,
         database=database,
@@ -63,7 +79,8 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
         streams=streams,
         readers=Seats(server.READERS),
         gauges=gauges,
-        memory=Memory(Changes(database)),
+        memory=Memory(changes),
+        doorbell=Doorbell(changes),
         readiness=Readiness(settings, database, Broker(dispatch)),
     )
 
@@ -76,7 +93,9 @@ def application(front: Front) -> Flask:
     for route in ROUTES:
         app.add_url_rule(route.path, route.name, _served(front, route), methods=[route.method])
     problems.install(app)
+    # The last that is named is the first that is run: counted is what goes out.
     app.after_request(_counted(front))
+    app.after_request(wakepage.dressed)
     return app
 
 
@@ -93,7 +112,7 @@ def _served(front: Front, route: Route) -> Callable[..., Response]:
             return response
 
     def answer(said: dict[str, Any]) -> Response:
-        caller = front.door.caller(request)
+        caller = front.door.caller(request, route.scope)
         if route.body:
             said["body"] = reading.body(request, route.body)
         if route.query:

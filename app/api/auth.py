@@ -23,6 +23,11 @@ REMEMBERED = 2.0
 _MOST = 1000
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="power-windows"'}
 
+_ELSEWHERE = {
+    tokens.WAKE: "this token is bound to one service's waiting page and is good for nothing else",
+    tokens.ADMIN: "no window is opened by a link with an ordinary token; make one with power token create",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -39,17 +44,23 @@ class Door:
         self._database, self._stranger, self._clock = database, stranger, clock
         self._known: dict[str, tuple[float, Caller]] = {}
 
-    def caller(self, request: Request) -> Caller:
-        """Who this is; raises Turned for a stranger."""
-        text = _token(request)
-        caller = self.knows(text)
+    def caller(self, request: Request, scope: str = tokens.ADMIN) -> Caller:
+        """Who this is; raises Turned for a stranger, and for a token that is not for this."""
+        text = _token(request, own_first=scope == tokens.WAKE)
+        caller = self._any(text)
         if caller is None:
             said = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
             raise Turned(problems.BAD_TOKEN, said, headers=_CHALLENGE)
+        if caller.scope != scope:
+            raise Turned(problems.OUT_OF_SCOPE, _ELSEWHERE.get(caller.scope, "this token is not for this"))
         return caller
 
     def knows(self, text: str) -> Caller | None:
-        """Whose token this is; a stranger is counted."""
+        """Whose token this is, if it is good for everything; a stranger is counted."""
+        caller = self._any(text)
+        return caller if caller and caller.scope == tokens.ADMIN else None
+
+    def _any(self, text: str) -> Caller | None:
         caller = self._remembered(text) if text else None
         if caller is None:
             self._stranger()
@@ -75,8 +86,12 @@ class Door:
             return Caller(token.name, token.scope) if token else None
 
 
-def _token(request: Request) -> str:
+def _token(request: Request, *, own_first: bool = False) -> str:
+    """The token that was sent. `own_first`: Authorization may be a visitor's, for somebody else."""
+    own = request.headers.get("X-VX11-Token", "").strip()
+    if own and own_first:
+        return own
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and text.strip():
         return text.strip()
-    return request.headers.get("X-VX11-Token", "").strip()
+    return own

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.api.auth import Door
+from app.api.doorbell import Doorbell
 from app.api.gauges import Gauges
-from app.api.memory import Memory
+from app.api.memory import Kept, Memory
 from app.api.readiness import Readiness
 from app.api.seats import Seats
 from app.api.tail import Tail
@@ -27,7 +28,8 @@ class Front:
     streams: Seats
     readers: Seats
     gauges: Gauges
-    memory: Memory
+    memory: Memory[Kept]
+    doorbell: Doorbell
     readiness: Readiness
 
     def nudged(self, sent: bool) -> None:

@@ -1,6 +1,6 @@
-"""What was read of a window, kept for as long as nothing at all has been committed.
+"""What was read, kept for as long as nothing at all has been committed.
 
-Reading the same window over and over then costs a look at the database's version
+Reading the same thing over and over then costs a look at the database's version
 rather than three queries.
 """
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from app.api import views
 from app.domain.words import State
@@ -20,6 +20,8 @@ from app.store.changes import Changes
 _KEPT_FOR = 5.0
 """Seconds for which anything is kept at most."""
 _MOST = 1000
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,25 @@ class Kept:
         return {**self.view, "ttl_remaining_sec": views.remaining(self.state, self.deadline, now)}
 
 
-class Memory:
+class Memory(Generic[Value]):
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
         self._lock = threading.Lock()
         self._version = ""
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, Value] = {}
 
-    def window(self, window: str, read: Callable[[], Kept]) -> Kept:
-        """The window as it is now, read anew only where something has changed."""
+    def of(self, name: str, read: Callable[[], Value]) -> Value:
+        """What has this name as it is now, read anew only where something has changed."""
         # Asked before reading: what is read may be newer than its version, never older.
         # That nobody is heard of any more changes no row, so nothing is kept for long.
         version = f"{self._changes.version()} {time.monotonic() // _KEPT_FOR}"
         with self._lock:
-            kept = self._kept.get(window) if version == self._version else None
-        return kept or self._keep(version, window, read())
+            kept = self._kept.get(name) if version == self._version else None
+        return self._keep(version, name, read()) if kept is None else kept
 
-    def _keep(self, version: str, window: str, fresh: Kept) -> Kept:
+    def _keep(self, version: str, name: str, fresh: Value) -> Value:
         with self._lock:
             if version != self._version or len(self._kept) >= _MOST:
                 self._version, self._kept = version, {}
-            self._kept[window] = fresh
+            self._kept[name] = fresh
         return fresh

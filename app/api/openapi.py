@@ -17,14 +17,14 @@ _PATH = re.compile(r"<(\w+)>")
 _ABOUT = """Timed leases, with an owner, on Docker Compose services: off until needed, off again afterwards.
 
 Every route takes a token, as `Authorization: Bearer TOKEN` or `X-VX11-Token: TOKEN`, except those of
-*operation* and this page. Times are ISO 8601 in UTC with milliseconds. Lists answer with `items` and
-`next`; give `next` back as `cursor` (of the trail: `after`) for the page after. Errors are problem details
-(RFC 9457): go by their `type`."""
+*operation* and this page; those of *wake* take a token that is bound to them. Times are ISO 8601 in UTC
+with milliseconds. Lists answer with `items` and `next`; give `next` back as `cursor` (of the trail:
+`after`) for the page after. Errors are problem details (RFC 9457): go by their `type`."""
 
 _SAID = {
     400: "It cannot be read.",
     401: "No token, or an unknown one.",
-    403: "A service that may not be powered.",
+    403: "A service that may not be powered, or a token that is for something else.",
     404: "There is no such thing.",
     409: "In conflict with the window's state.",
     413: f"The body is over {problems.BODY} bytes.",
@@ -132,7 +132,7 @@ def _responses(route: Route, schemes: _Schemes) -> dict[str, Any]:
 def _refused(route: Route) -> set[int]:
     of_body = {400, 413, 422} if route.body else set()
     of_query = {422} if route.query or route.headers else set()
-    of_token = {401, 503} if route.tokened else set()
+    of_token = {401, 403, 503} if route.tokened else set()
     return {*route.refuses} | of_body | of_query | of_token
 
 

@@ -30,6 +30,8 @@ AWAY = (OperationalError, InterfaceError, PoolTimeout)
 RETRY_AFTER = "2"
 NODE_RETRY_AFTER = "30"
 """Seconds after which a node that is away may be asked for again."""
+NAME = 120
+"""Characters of a name, at most."""
 BODY = 64 * 1024
 """Bytes of a body, at most."""
 
@@ -49,9 +51,11 @@ class Kind:
 
 UNREADABLE = Kind(400, "unreadable", "The request cannot be read")
 BAD_TOKEN = Kind(401, "bad-token", "No token, or one that is not known here")
+OUT_OF_SCOPE = Kind(403, "out-of-scope", "This token is for something else")
 NOT_ALLOWED = Kind(403, "not-allowed", "This service may not be powered")
 UNKNOWN_WINDOW = Kind(404, "unknown-window", "There is no such window")
 NO_SUCH_STACK = Kind(404, "no-such-stack", "There is no such stack")
+NO_SUCH_SERVICE = Kind(404, "no-such-service", "The stack has no such service")
 NO_SUCH_ROUTE = Kind(404, "no-such-route", "There is nothing at this address")
 NO_SUCH_METHOD = Kind(405, "no-such-method", "This address is not used like that")
 CONFLICT = Kind(409, "conflict", "The window's state does not permit it")
@@ -60,6 +64,8 @@ INVALID = Kind(422, "invalid", "Well-formed, but wrong")
 TOO_MANY = Kind(429, "too-many", "Too many at the same time")
 DATABASE_AWAY = Kind(503, "database-away", "The database does not answer")
 LOGS_UNREAD = Kind(503, "logs-unread", "The worker of the window's node was not heard of")
+STARTING = Kind(503, "starting", "The service is starting")
+NOT_STARTED = Kind(503, "not-started", "The service could not be started")
 FAULT = Kind(503, "fault", "Something is wrong on this side")
 
 TABLE: Mapping[type[Refusal], Kind] = {
@@ -78,6 +84,9 @@ TABLE: Mapping[type[Refusal], Kind] = {
     refusals.WouldShorten: Kind(409, "would-shorten", "Nobody's window is cut short by another"),
     refusals.StackRejected: Kind(409, "stack-rejected", "The stack's worker turned it down"),
     refusals.NodeAway: Kind(503, "node-away", "The stack's node is away"),
+    refusals.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
+    refusals.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),
+    refusals.LastToken: Kind(409, "last-token", "Nobody could come in without it"),
     refusals.WhichWindow: Kind(409, "which-window", "It is not clear which window is meant"),
 }
 _FALLBACK: Mapping[type[Refusal], Kind] = {
@@ -88,7 +97,9 @@ _FALLBACK: Mapping[type[Refusal], Kind] = {
 HOUSE = (
     UNREADABLE,
     BAD_TOKEN,
+    OUT_OF_SCOPE,
     NO_SUCH_STACK,
+    NO_SUCH_SERVICE,
     NO_SUCH_ROUTE,
     NO_SUCH_METHOD,
     TOO_LARGE,
@@ -96,6 +107,8 @@ HOUSE = (
     TOO_MANY,
     DATABASE_AWAY,
     LOGS_UNREAD,
+    STARTING,
+    NOT_STARTED,
     FAULT,
 )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from flask import Response
 from pydantic import BaseModel
 
+from app.store.tokens import ADMIN
+
 JSON = "application/json"
 
 
@@ -50,6 +52,8 @@ class Route:
     headers: tuple[Header, ...] = ()
     refuses: tuple[int, ...] = ()
     tokened: bool = True
+    scope: str = ADMIN
+    """What a token must be for."""
 
     @property
     def name(self) -> str:
@@ -83,10 +87,11 @@ class Routes:
         headers: tuple[Header, ...] = (),
         refuses: tuple[int, ...] = (),
         tokened: bool = True,
+        scope: str = ADMIN,
     ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
         def keep(run: Callable[..., Response]) -> Callable[..., Response]:
             at = self.prefix + path
-            route = Route(method, at, run, answers, self.tag, body, query, headers, refuses, tokened)
+            route = Route(method, at, run, answers, self.tag, body, query, headers, refuses, tokened, scope)
             self.all.append(route)
             return run
 

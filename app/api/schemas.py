@@ -7,7 +7,7 @@ plain values, for speed; that both say the same is proved by the tests, for ever
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
@@ -45,6 +45,7 @@ def _seconds(given: Any) -> float:
 
 Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Text, Field(min_length=1, max_length=120)]
+TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 Reason = Annotated[Text, Field(max_length=REASON)]
 Seconds = Annotated[
     float,
@@ -100,6 +101,23 @@ class Close(_Asked):
     force: StrictBool = Field(False, description="Kill what does not stop, and close even if that fails.")
 
 
+class Route(_Asked):
+    """One service of one stack."""
+
+    stack: Name
+    service: Name
+
+
+class NewToken(_Asked):
+    """A token that is bound to one service's waiting page."""
+
+    name: TokenName
+    wake: Route
+    ttl_sec: Seconds | None = Field(
+        None, description="Seconds that a window lasts after the last request; the stack's `default_ttl`."
+    )
+
+
 class LegacyOpen(_Asked):
     services: list[Name] = Field(json_schema_extra={"minItems": 1})
     ttl_sec: Seconds | None = None
@@ -137,6 +155,12 @@ class LogsQuery(Query):
     service: Name | None = Field(None, description="Only of this service of the window; of all if left out.")
     tail: int = Field(100, ge=0, le=LINES, description="The newest so many lines of each service.")
     follow: bool = Field(False, description="Go on with what is written, until the window has ended.")
+
+
+class WakeQuery(Query):
+    as_: Literal["nginx"] | None = Field(
+        None, alias="as", description="`nginx`: 401 in place of what `auth_request` does not know."
+    )
 
 
 class EventsQuery(Query):
@@ -258,6 +282,26 @@ class Stack(_Said):
 class Stacks(_Said):
     items: list[Stack]
     next: str | None
+
+
+class Token(_Said):
+    """A token without its text, which nobody has but who was given it."""
+
+    name: str
+    scope: str
+    wake: Route | None = Field(description="The one route it is good for; null where it is good for all.")
+    ttl_sec: float | None
+    created_at: Moment
+    revoked_at: Moment | None
+
+
+class Tokens(_Said):
+    items: list[Token]
+    next: None
+
+
+class MadeToken(Token):
+    token: str = Field(description="Its text, said this once.")
 
 
 class LogLine(_Said):

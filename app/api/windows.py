@@ -234,7 +234,7 @@ def show(front: Front, window: str) -> dict[str, Any]:
             shown = seen(session, [row], front.database.now())[0]
             return Kept(shown, State(row.state), row.deadline)
 
-    return front.memory.window(window, read).at(front.database.now())
+    return front.memory.of(window, read).at(front.database.now())
 
 
 def seen(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:

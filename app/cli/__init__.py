@@ -24,6 +24,7 @@ _COMMANDS = {
     "watch": ("app.cli.watching", "Follow what happens, as it happens."),
     "top": ("app.cli.top", "Look at everything at once, live."),
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
+    "token": ("app.cli.tokens", "Make, list and revoke tokens."),
     "backup": ("app.cli.backing", "Copy the database, also while the service runs."),
     "restore": ("app.cli.backing", "Put a backup in the database's place."),
     "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),

@@ -126,6 +126,17 @@ class Api:
         body = _given({"force": force or None, "reason": reason})
         return cast(Window, self._json(self._send("POST", f"{_window(identifier)}/close", json=body)))
 
+    def create_token(self, name: str, stack: str, service: str, ttl_sec: float | None) -> dict[str, Any]:
+        """A token for one service's waiting page; `token` is its text, said this once."""
+        body = _given({"name": name, "wake": {"stack": stack, "service": service}, "ttl_sec": ttl_sec})
+        return cast(dict[str, Any], self._json(self._send("POST", "/tokens", json=body, asked=[service])))
+
+    def tokens(self) -> list[dict[str, Any]]:
+        return list(self.get("/tokens")["items"])
+
+    def revoke_token(self, name: str) -> None:
+        self._send("DELETE", f"/tokens/{quote(name, safe='')}")
+
     def verify(self) -> Verdict:
         # Every entry is hashed again, which takes its time on a long trail.
         return cast(Verdict, self._json(self._send("GET", "/audit/verify", timeout=600)))

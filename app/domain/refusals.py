@@ -44,6 +44,11 @@ class UnknownStack(Unknown):
         )
 
 
+class UnknownToken(Unknown):
+    def __init__(self, token: str) -> None:
+        super().__init__(f"there is no token {token!r} that is in force", token=token)
+
+
 class Wrong(Refusal):
     """Well-formed, but it cannot be meant."""
 
@@ -165,6 +170,25 @@ class StackRejected(Conflict):
     def __init__(self, stack: str, faults: Iterable[str]) -> None:
         faults = list(faults)
         super().__init__(f"stack {stack!r} was rejected by its worker: {'; '.join(faults)}", faults=faults)
+
+
+class TokenExists(Conflict):
+    field = "name"
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            f"there is a token {token!r} already; revoke it first, or take another name", token=token
+        )
+
+
+class LastToken(Conflict):
+    field = "name"
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            f"{token!r} is the last token that is good for everything; nobody could come in without it",
+            token=token,
+        )
 
 
 class NodeAway(Refusal):

@@ -243,6 +243,19 @@ class Token(Table):
     revoked_at: Mapped[datetime | None]
 
 
+class Wake(Table):
+    """A token that is bound to one service's waiting page, and the window it has or had last."""
+
+    __tablename__ = "wakes"
+
+    token: Mapped[str] = mapped_column(String(120), primary_key=True)
+    stack: Mapped[str] = mapped_column(String(120))
+    service: Mapped[str] = mapped_column(String(120))
+    ttl_sec: Mapped[float | None]
+    """Seconds that a window lasts after the last request; empty for the stack's default."""
+    window_id: Mapped[str | None] = mapped_column(String(32))
+
+
 class Key(Table):
     """An Idempotency-Key and the window it stands for."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain.words import Event
@@ -14,14 +15,24 @@ from app.store import audit
 from app.store.tables import Token
 
 ADMIN = "admin"
+WAKE = "wake"
+"""Good for one waiting page and for nothing else."""
 
 
-def create(session: Session, name: str, now: datetime, scope: str = ADMIN) -> str:
+def create(
+    session: Session, name: str, now: datetime, scope: str = ADMIN, *, actor: str | None = None, **facts: Any
+) -> str:
     """Make a token and return its text, which nothing keeps; a token of that name is replaced."""
     text = f"pw_{secrets.token_urlsafe(32)}"
     session.merge(Token(name=name, digest=_digest(text), scope=scope, created_at=now, revoked_at=None))
-    audit.record(session, Event.TOKEN_CREATED, actor=name, now=now, name=name, scope=scope)
+    audit.record(session, Event.TOKEN_CREATED, actor=actor or name, now=now, name=name, scope=scope, **facts)
     return text
+
+
+def revoke(session: Session, token: Token, *, actor: str, now: datetime) -> None:
+    """From here on it is a stranger's; its name stays known."""
+    token.revoked_at = now
+    audit.record(session, Event.TOKEN_REVOKED, actor=actor, now=now, name=token.name, scope=token.scope)
 
 
 def bearer(session: Session, text: str) -> Token | None:
@@ -36,9 +47,26 @@ def named(session: Session, name: str) -> Token | None:
     return token if token and token.revoked_at is None else None
 
 
+def locked(session: Session, name: str) -> Token | None:
+    """The token of that name, revoked or not, with its row locked where the database locks rows."""
+    query = select(Token).where(Token.name == name).with_for_update()
+    return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
+
+
+def every(session: Session) -> list[Token]:
+    """All tokens by name, those that were revoked included."""
+    return list(session.scalars(select(Token).order_by(Token.name)))
+
+
 def good(session: Session, name: str) -> bool:
     """Is there a token of this name that has not been revoked?"""
     return named(session, name) is not None
+
+
+def good_for_all(session: Session) -> int:
+    """How many tokens there are that are good for everything."""
+    query = select(func.count()).where(Token.scope == ADMIN, Token.revoked_at.is_(None))
+    return session.scalar(query) or 0
 
 
 def _digest(text: str) -> str:

@@ -88,7 +88,17 @@ class Caller:
         return answer
 
     def at(self, path: str) -> str:
-        elsewhere = ("/madre", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/api", "//")
+        elsewhere = (
+            "/madre",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/openapi.json",
+            "/docs",
+            "/api",
+            "/wake",
+            "//",
+        )
         return path if path.startswith(elsewhere) else V1 + path
 
     def _check(self, method: str, answer: Answer) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, func, inspect, select
 
 import migrations
 from app.store.database import Database
-from app.store.tables import Key, LogRead, Mark, Node, Table, Token, Worker
+from app.store.tables import Key, LogRead, Mark, Node, Table, Token, Wake, Worker
 from tests.databases import Databases
 from tests.house import NOON, House
 
@@ -46,6 +46,7 @@ def lived_in(url: str) -> None:
             LogRead(id="r", window_id="w", node="local", services=["forge"], tail=1, after={}, asked_at=NOON)
         )
         session.add(Token(name="ada", digest="d", scope="admin", created_at=NOON))
+        session.add(Wake(token="door", stack="studio", service="forge"))
         session.add(Key(token="ada", key="k", body="b", window_id="w", created_at=NOON))
     with database.read() as session:
         counts = {

@@ -1,0 +1,71 @@
+"""`power token`: make, list and revoke tokens. So far those that a proxy needs for a waiting page."""
+
+from typing import Any
+
+import click
+
+from app.cli import screen
+from app.cli.arguments import Duration
+from app.client.api import here
+from app.client.errors import WrongUsage
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke tokens."""
+
+
+@token.command()
+@click.argument("name")
+@click.option("--wake", "route", required=True, metavar="STACK/SERVICE", help="The one route it is good for.")
+@click.option("--ttl", type=Duration(), help="How long a window lasts after the last request.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def create(name: str, route: str, ttl: float | None, as_json: bool) -> None:
+    """Make a token, and print it: this once, since nothing keeps it.
+
+    It is for a proxy's configuration, wakes one service for whoever visits, and is good for
+    nothing else.
+
+    \b
+    Example:
+      power token create nginx-wiki --wake homelab/wiki --ttl 15m
+    """
+    stack, slash, service = route.partition("/")
+    if not (stack and slash and service):
+        raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
+    with here() as api:
+        made = api.create_token(name, stack, service, ttl)
+    if as_json:
+        screen.dump(made)
+        return
+    screen.say(made["token"])
+    screen.note(f"good for GET /wake/{stack}/{service} and nothing else; it is not shown again")
+
+
+@token.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def list_tokens(as_json: bool) -> None:
+    """List the tokens there are and were."""
+    with here() as api:
+        found = api.tokens()
+    if as_json:
+        screen.dump({"items": found, "next": None})
+        return
+    table = screen.Table(("TOKEN", "SCOPE", "FOR", "TTL", "CREATED", "REVOKED"), loose={0: 12, 2: 12})
+    for one in found:
+        created, revoked = screen.clock(one["created_at"]), screen.clock(one["revoked_at"])
+        table.add(one["name"], one["scope"], _route(one), screen.seconds(one["ttl_sec"]), created, revoked)
+    table.show()
+
+
+def _route(one: dict[str, Any]) -> str:
+    return f"{one['wake']['stack']}/{one['wake']['service']}" if one["wake"] else "-"
+
+
+@token.command()
+@click.argument("name")
+def revoke(name: str) -> None:
+    """Revoke a token. A window that it has runs out."""
+    with here() as api:
+        api.revoke_token(name)
+    screen.say(f"token {name} is revoked")

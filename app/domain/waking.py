@@ -1,0 +1,98 @@
+"""What a visitor's request means for the service it is on its way to.
+
+Somebody's proxy asks before it lets a request through. The answer follows from the
+window that the proxy's token has, if it has one, and from the time: let it pass, have
+it wait, or open a window first. Whoever comes lengthens the window, never beyond what
+the stack permits, and seldom enough that most requests write nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.windows import LIVE
+from app.domain.words import Power, State, Status
+
+RENEWALS = 10
+"""A window is lengthened at most this often in the time that a silent one lasts."""
+BACKOFF = 30.0
+"""Seconds after a failed opening before a visitor opens again."""
+SOON, LATER, LONG = 2.0, 5.0, 30.0
+"""Seconds until a visitor should look again: at first, and once it has taken LONG."""
+_A_MOMENT = 0.01
+
+
+class Step(StrEnum):
+    """What becomes of a request."""
+
+    PASS = "pass"
+    WAIT = "wait"
+    OPEN = "open"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The window a token has, and how the service stands under it; `began` is when its time began."""
+
+    window: str
+    state: State
+    status: Status | None
+    began: datetime
+    deadline: datetime
+    ended: datetime | None
+    power: Power
+    ready: bool
+    count: tuple[int, int] = (0, 1)
+    """How many of the services that were opened are ready, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`renew`: seconds from now that the window is to last, where it is to be lengthened."""
+
+    step: Step
+    renew: float | None = None
+    again: float = SOON
+    """Seconds until it is worth asking again."""
+
+
+def judge(hold: Hold | None, ttl: float, max_ttl: float, now: datetime) -> Verdict:
+    """`ttl`: seconds that a window lasts after the last request; `max_ttl`: that it lasts at most."""
+    if hold is None:
+        return Verdict(Step.OPEN)
+    if not (hold.state in LIVE | {State.WAITING} and hold.deadline > now):
+        return _after(hold, now)
+    # It runs on for its time only: what fails is tried anew when its window is over.
+    if hold.power is Power.FAILING:
+        left = (hold.deadline - now).total_seconds()
+        return Verdict(Step.FAILED, again=min(BACKOFF, max(SOON, left)))
+    passes = hold.state is State.OPEN and hold.ready
+    waited = (now - hold.began).total_seconds()
+    return Verdict(
+        Step.PASS if passes else Step.WAIT,
+        _renewed(hold, ttl, max_ttl, now),
+        SOON if waited < LONG else LATER,
+    )
+
+
+def _after(hold: Hold, now: datetime) -> Verdict:
+    """Its window is over: the next may be opened, unless this one failed a moment ago."""
+    if hold.status is Status.FAIL and hold.ended:
+        left = BACKOFF - (now - hold.ended).total_seconds()
+        if left > 0:
+            return Verdict(Step.FAILED, again=max(1.0, left))
+    return Verdict(Step.OPEN)
+
+
+def _renewed(hold: Hold, ttl: float, max_ttl: float, now: datetime) -> float | None:
+    # One that waits for its node has not begun: what it is given counts from when it will.
+    began = now if hold.state is State.WAITING else hold.began
+    longest = (began - now).total_seconds() + max_ttl
+    new = min(ttl, longest)
+    gained = new - (hold.deadline - now).total_seconds()
+    # What is left up to the cap is taken at once, however little: then there is no more to gain.
+    enough = _A_MOMENT if longest < ttl else ttl / RENEWALS
+    return new if gained >= enough else None
