@@ -21,7 +21,7 @@ run: install ## Run the service on 127.0.0.1:8420 with the example stack, until 
 	@exec .venv/bin/power standalone --config examples/vx11/power.toml --port $(PORT)
 
 test: install ## Run every test; without a Docker engine they fail, they do not skip
-	@bin/packages mmdebstrap=mmdebstrap chromium=chromium
+	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy
 	@bin/promtool
 	@.venv/bin/python -m pytest $(TESTS)
 

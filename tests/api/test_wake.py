@@ -240,7 +240,7 @@ def test_a_service_that_fails_is_said_so_and_not_opened_at_each_refresh(door: Ca
 def test_a_service_that_may_not_be_powered_any_more_is_refused_and_once_on_record(
     door: Caller, house: House
 ) -> None:
-    strict = house.spec.services | {"forge": replace(house.spec.services["forge"], role=Role.NONE)}
+    strict = dict(house.spec.services) | {"forge": replace(house.spec.services["forge"], role=Role.NONE)}
     house.publish(replace(house.spec, services=strict))
     for _ in range(3):
         assert kind(door.get(FORGE)) == (403, "not-allowed")
