@@ -7,7 +7,7 @@ plain values, for speed; that both say the same is proved by the tests, for ever
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
@@ -155,12 +155,6 @@ class LogsQuery(Query):
     service: Name | None = Field(None, description="Only of this service of the window; of all if left out.")
     tail: int = Field(100, ge=0, le=LINES, description="The newest so many lines of each service.")
     follow: bool = Field(False, description="Go on with what is written, until the window has ended.")
-
-
-class WakeQuery(Query):
-    as_: Literal["nginx"] | None = Field(
-        None, alias="as", description="`nginx`: 401 in place of what `auth_request` does not know."
-    )
 
 
 class EventsQuery(Query):

@@ -49,16 +49,16 @@ _HEADERS = (
     "GET",
     "/<stack>/<service>",
     {200: _YES} | _NO,
-    query=schemas.WakeQuery,
     headers=_HEADERS,
     scope=tokens.WAKE,
 )
-def wake(front: Front, caller: Caller, *, stack: str, service: str, query: schemas.WakeQuery) -> Response:
+def wake(front: Front, caller: Caller, *, stack: str, service: str) -> Response:
     """Wake a service for a visitor, and say whether the request may pass.
 
     For Traefik's ForwardAuth, Caddy's `forward_auth` and nginx's `auth_request`, with the token that is
     bound to this route. Opens a window or joins the token's own; as long as requests come it lasts, up to
-    the stack's `max_ttl`.
+    the stack's `max_ttl`. With `?as=nginx` a 401 stands for whatever `auth_request` does not know; nothing
+    else in the query is looked at, since proxies put the visitor's there.
     """
     bell, verdict = _looked(front, caller, stack, service)
     if not _only_looks() and (verdict.step is Step.OPEN or verdict.renew is not None):

@@ -212,6 +212,10 @@ def test_nginx_hears_401_instead_of_what_it_does_not_know(door: Caller, house: H
     assert kind(door.get(f"{FORGE}/waiting")) == (503, "starting")
 
 
+def test_a_visitors_query_that_a_proxy_left_there_is_nobodys_business(door: Caller) -> None:
+    assert kind(door.get(f"{FORGE}?a=1&a=2&limit=x")) == (503, "starting")
+
+
 def test_the_page_of_nginx_acts_on_nothing(door: Caller, house: House) -> None:
     assert "is asleep" in door.get(f"{FORGE}/waiting").json["detail"]
     assert windows(house) == []

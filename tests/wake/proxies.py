@@ -1,4 +1,4 @@
-"""Real proxies by the examples' own files, each with a directory and a port of its own, never as a service."""
+"""Real proxies by the examples' own files, each with a directory and a port, and never as a service."""
 
 from __future__ import annotations
 
