@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain import durations
+from app.domain.words import WINDOW_ENDING, Event
 
 EMBEDDED = "broker.url"
 """The file in the data directory where a standalone leaves its broker's address."""
@@ -41,6 +42,8 @@ class Settings:
     """Somebody wants to be sent spans …"""
     trace_timeout: bool = False
     """… and says how long one sending may take."""
+    public_url: str | None = None
+    """Where people reach the front: what links in notices begin with. Without it they have none."""
     pulse: Path | None = None
     """A file that a worker or beat touches while it does its work, for its supervisor to look at."""
 
@@ -59,6 +62,7 @@ class ConfigError(Exception):
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG, POWER_AWAY,
+    of a worker POWER_PUBLIC_URL,
     of a supervised worker or beat POWER_PULSE, and of a standalone's own front POWER_AWAIT_NODE
     and POWER_STARTED_AT."""
     data_dir = Path(environ.get("POWER_DATA_DIR") or default_data_dir(environ)).expanduser().absolute()
@@ -73,6 +77,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         wait_for_node=_waits(environ.get("POWER_AWAY") or "wait"),
         traces=_traces(environ),
         trace_timeout="OTEL_EXPORTER_OTLP_TIMEOUT" in environ,
+        public_url=(environ.get("POWER_PUBLIC_URL") or "").rstrip("/") or None,
         pulse=Path(environ["POWER_PULSE"]) if environ.get("POWER_PULSE") else None,
     )
 
@@ -164,10 +169,36 @@ class StackToml(_Strict):
         return self.services.get(service, ServiceToml())
 
 
+class NoticeToml(_Strict):
+    """`[notices.NAME]`: who is told of what. Times are seconds."""
+
+    url: str | None = None
+    apprise: str | None = None
+    secret: str | None = None
+    secret_env: str | None = None
+    events: list[str] = ["window.ending", "window.stuck", "service.failing", "drift.found"]
+    stacks: list[Name] = []
+    before: Seconds = 600.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> NoticeToml:
+        if (self.url is None) == (self.apprise is None):
+            raise ValueError("name one of url (a webhook) and apprise (an Apprise address)")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url: begins with neither http:// nor https://")
+        if self.url is not None and (self.secret is None) == (self.secret_env is None):
+            raise ValueError("a webhook is signed: give one of secret and secret_env (a variable's name)")
+        known = {WINDOW_ENDING, *Event}
+        if strange := sorted(set(self.events) - known):
+            raise ValueError(f"events: {', '.join(strange)} is none of {', '.join(sorted(known))}")
+        return self
+
+
 class PowerToml(_Strict):
     """The whole file, with directories made absolute."""
 
     stacks: dict[Name, StackToml] = Field(min_length=1)
+    notices: dict[Name, NoticeToml] = {}
 
     def on_node(self, node: str) -> dict[str, StackToml]:
         return {name: stack for name, stack in self.stacks.items() if stack.node == node}
@@ -189,7 +220,7 @@ def read_power_toml(path: Path) -> PowerToml:
     except ValidationError as error:
         raise ConfigError([_line(path, fault) for fault in error.errors()]) from error
     stacks = {name: _placed(stack, path.absolute().parent) for name, stack in found.stacks.items()}
-    return PowerToml.model_construct(stacks=stacks)
+    return PowerToml.model_construct(stacks=stacks, notices=found.notices)
 
 
 def _placed(stack: StackToml, beside: Path) -> StackToml:

@@ -14,6 +14,7 @@ from app.store.database import Database
 from workers.engine import Engine
 from workers.identity import Identity
 from workers.loading import Loading
+from workers.postman import Postman
 from workers.presence import Presence
 from workers.station import Station
 from workers.watch import Watch
@@ -71,6 +72,9 @@ def begin(environment: Settings | None = None) -> Station:
     _house.leaving.callback(presence.end)
     _house.station, _house.watch = found, Watch(found, loading, presence)
     _house.watch.start()
+    postman = Postman(found, loading, environment.public_url)
+    postman.begin()
+    _house.leaving.callback(postman.end)
     return found
 
 

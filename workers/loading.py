@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from app import claims, observe, settings
 from app.claims import StackTaken
 from app.domain.nodes import Sign
-from app.settings import ConfigError, PowerToml
+from app.settings import ConfigError, NoticeToml, PowerToml
 from app.store import stacks as known
 from app.store import workers as signs
 from workers import files, stacks
@@ -72,6 +72,11 @@ class Loading:
         for name in toml.on_node(self._station.node):
             self._read(name, toml)
         self._news[""] = self._strangers
+
+    @property
+    def notices(self) -> dict[str, NoticeToml]:
+        """Who is to be told of what, as power.toml last said without a fault."""
+        return self._toml.notices if self._toml else {}
 
     # What is on disk.
 

@@ -16,6 +16,7 @@ from app.api import (
     events,
     legacy,
     logs,
+    notices,
     ops,
     problems,
     reading,
@@ -44,7 +45,7 @@ from app.store.database import Database
 
 ROUTES: list[Route] = [
     route
-    for module in (windows, logs, stacks, audit, events, tokens, wake, ops, docs, legacy)
+    for module in (windows, logs, stacks, audit, notices, events, tokens, wake, ops, docs, legacy)
     for route in module.routes.all
 ]
 

@@ -7,7 +7,7 @@ plain values, for speed; that both say the same is proved by the tests, for ever
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
@@ -138,6 +138,12 @@ class WindowsQuery(Query):
     cursor: Cursor | None = None
 
 
+class NoticesQuery(Query):
+    state: Literal["pending", "delivered", "given_up"] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
 class StacksQuery(Query):
     limit: Limit = 100
     cursor: Cursor | None = None
@@ -218,6 +224,35 @@ class Window(_Said):
 
 class Windows(_Said):
     items: list[Window]
+    next: str | None
+
+
+class Delivery(_Said):
+    """One attempt to hand over a notice."""
+
+    at: Moment
+    elapsed_ms: int
+    ok: bool
+    said: str = Field(description="What the sink answered, or why it could not be told: 300 characters.")
+
+
+class Notice(_Said):
+    """Something that a sink of `power.toml` is to be told, and how that went."""
+
+    id: str = Field(description="The same in each attempt; a webhook has it as `webhook-id`.")
+    node: str
+    sink: str
+    event: str
+    stack: str
+    window: str | None
+    state: Literal["pending", "delivered", "given_up"]
+    created_at: Moment
+    next_at: Moment | None
+    deliveries: list[Delivery]
+
+
+class Notices(_Said):
+    items: list[Notice]
     next: str | None
 
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "top": ("app.cli.top", "Look at everything at once, live."),
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
     "token": ("app.cli.tokens", "Make, list and revoke tokens."),
+    "notices": ("app.cli.notices", "List what was to be told to whom, and how that went."),
     "backup": ("app.cli.backing", "Copy the database, also while the service runs."),
     "restore": ("app.cli.backing", "Put a backup in the database's place."),
     "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.api import problems
 from app.api.front import Front
 from app.api.problems import AWAY, Turned
-from app.console import history, home, opening, sessions, window, wording
+from app.console import history, home, links, opening, sessions, window, wording
 from app.console.pages import Page, Said
 from app.console.sessions import Forged
 from app.domain.refusals import Refusal
@@ -44,6 +44,8 @@ def mounted(app: Flask) -> Flask:
     site.add_url_rule("/sign-in", "sign_in", _door)
     site.add_url_rule("/sign-in", "signing_in", _signing_in(front), methods=["POST"])
     site.add_url_rule("/sign-out", "signing_out", _signing_out(front), methods=["POST"])
+    site.add_url_rule("/extend/<text>", "extend", links.shown(front))
+    site.add_url_rule("/extend/<text>", "extending", links.taken(front), methods=["POST"])
     site.add_url_rule("/assets/<name>", "assets", _asset)
     site.after_request(_guarded)
     for kind, answer in _WRONGS:

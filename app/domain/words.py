@@ -111,3 +111,7 @@ class Event(StrEnum):
     NODE_BLIND = "node.blind"
     AUDIT_ARCHIVED = "audit.archived"
     DATABASE_RESTORED = "database.restored"
+
+
+WINDOW_ENDING = "window.ending"
+"""Told in notices alone, since nothing has changed yet: a window will end soon."""

@@ -350,6 +350,76 @@ class Mark(Table):
     at: Mapped[datetime]
 
 
+class Notice(Table):
+    """Something that a sink is to be told: here until it has been, and for a while after."""
+
+    __tablename__ = "notices"
+    __table_args__ = (UniqueConstraint("node", "sink", "key"), Index("notices_due", "state", "next_at"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    node: Mapped[str] = mapped_column(String(120))
+    sink: Mapped[str] = mapped_column(String(120))
+    key: Mapped[str] = mapped_column(String(300))
+    """What it tells of, so that it is noted once: an entry of the trail, or a window's deadline."""
+    event: Mapped[str] = mapped_column(String(40))
+    stack: Mapped[str] = mapped_column(String(120))
+    window_id: Mapped[str | None] = mapped_column(String(32))
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(String(20), default="pending")
+    """`pending`, `delivered`, or `given_up`."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Delivery(Table):
+    """One attempt to hand over a notice."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(_Big, primary_key=True, autoincrement=True)
+    notice_id: Mapped[str] = mapped_column(String(32), index=True)
+    at: Mapped[datetime]
+    elapsed_ms: Mapped[int]
+    ok: Mapped[bool]
+    said: Mapped[str] = mapped_column(String(300))
+
+
+class NoticePlace(Table):
+    """Up to where a sink has taken in a chain of the trail."""
+
+    __tablename__ = "notice_places"
+
+    node: Mapped[str] = mapped_column(String(120), primary_key=True)
+    sink: Mapped[str] = mapped_column(String(120), primary_key=True)
+    chain: Mapped[str] = mapped_column(String(120), primary_key=True)
+    seq: Mapped[int] = mapped_column(_Big)
+
+
+class Link(Table):
+    """A one-tap link: it extends one window once."""
+
+    __tablename__ = "links"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of what the link says after its signature was found good."""
+    window_id: Mapped[str] = mapped_column(String(32))
+    sink: Mapped[str] = mapped_column(String(120))
+    ttl_sec: Mapped[float]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class SigningKey(Table):
+    """What links are signed with, made when the first is."""
+
+    __tablename__ = "signing_keys"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(64))
+
+
 def insert_if_new(session: Session, table: type[Table]) -> Any:
     """An INSERT that leaves a row which is there as it is, and waits for one that is being made."""
     postgres = session.get_bind().dialect.name == "postgresql"

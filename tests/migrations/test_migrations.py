@@ -10,7 +10,21 @@ from sqlalchemy import create_engine, func, inspect, select
 
 import migrations
 from app.store.database import Database
-from app.store.tables import Key, LogRead, Mark, Node, Table, Token, Wake, Worker
+from app.store.tables import (
+    Delivery,
+    Key,
+    Link,
+    LogRead,
+    Mark,
+    Node,
+    Notice,
+    NoticePlace,
+    SigningKey,
+    Table,
+    Token,
+    Wake,
+    Worker,
+)
 from tests.databases import Databases
 from tests.house import NOON, House
 
@@ -42,6 +56,12 @@ def lived_in(url: str) -> None:
             )
         )
         session.add(Mark(name="restored", at=NOON))
+        notice = {"node": "local", "sink": "ops", "key": "k", "event": "window.stuck", "stack": "studio"}
+        session.add(Notice(id="n", **notice, body={}, next_at=NOON, created_at=NOON))
+        session.add(Delivery(notice_id="n", at=NOON, elapsed_ms=1, ok=True, said="200"))
+        session.add(NoticePlace(node="local", sink="ops", chain="studio", seq=1))
+        session.add(Link(digest="d", window_id="w", sink="ops", ttl_sec=1.0, expires_at=NOON))
+        session.add(SigningKey(name="links", secret="s"))
         session.add(
             LogRead(id="r", window_id="w", node="local", services=["forge"], tail=1, after={}, asked_at=NOON)
         )

@@ -1,0 +1,133 @@
+"""Takes notices from the outbox to their sinks, beside all else: nothing waits for a sink.
+
+trail, clock ---> outbox ---> claimed ---> sent ---> on record, or again later
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import notices
+from app.notices import Sink
+from app.store import notices as rows
+from app.store.tables import Notice
+from workers import sending
+from workers.loading import Loading
+from workers.station import Station
+
+log = logging.getLogger(__name__)
+
+LOOK = 1.0
+"""Seconds between looks at what is to be told."""
+HANDS = 4
+"""Sinks that are spoken to at the same time."""
+KEPT = timedelta(days=30)
+_FORGET = 3600.0
+
+
+class Postman:
+    def __init__(self, station: Station, loading: Loading, public_url: str | None) -> None:
+        self._station, self._loading, self._public_url = station, loading, public_url
+        self._ending = threading.Event()
+        self._hands = ThreadPoolExecutor(HANDS, "notices")
+        self._busy = threading.Semaphore(HANDS)
+        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+        self._forget_at = time.monotonic()
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """Begin nothing more; what is under way is given its few seconds."""
+        self._ending.set()
+        self._thread.join()
+        self._hands.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._ending.wait(LOOK):
+            if self._station.memory.away or not self._loading.notices:
+                continue
+            try:
+                self.turn()
+            except SQLAlchemyError as error:
+                log.warning("notices wait: %s", str(error).partition("\n")[0])
+            except Exception:
+                log.exception("notices")
+
+    def turn(self) -> None:
+        """Note what there is to tell, and hand over what is due."""
+        database = self._station.database
+        for sink in self._sinks():
+            with database.read() as session:
+                news = notices.news(session, sink, database.now())
+            if news:
+                with database.write() as session:
+                    notices.take_in(session, sink, database.now())
+        self._hand_over()
+        if time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + _FORGET
+            with database.write() as session:
+                rows.forget(session, database.now() - KEPT)
+
+    def _sinks(self) -> list[Sink]:
+        mine = sorted(self._station.stacks)
+        return [
+            Sink(
+                self._station.node,
+                name,
+                toml,
+                tuple(one for one in mine if not toml.stacks or one in toml.stacks),
+                self._public_url,
+            )
+            for name, toml in self._loading.notices.items()
+        ]
+
+    def _hand_over(self) -> None:
+        database, node = self._station.database, self._station.node
+        with database.read() as session:
+            if not rows.anything_due(session, node, database.now()):
+                return
+        free = 0
+        while free < HANDS and self._busy.acquire(blocking=False):
+            free += 1
+        found: list[Notice] = []
+        try:
+            if free:
+                with database.write() as session:
+                    found = notices.claimed(session, node, database.now(), free)
+        finally:
+            for _ in range(free - len(found)):
+                self._busy.release()
+        for one in found:
+            self._hands.submit(self._deliver, one)
+
+    def _deliver(self, notice: Notice) -> None:
+        try:
+            began = time.monotonic()
+            ok, said = self._sent(notice)
+            elapsed = round((time.monotonic() - began) * 1000)
+            with self._station.database.write() as session:
+                now = self._station.database.now()
+                notices.tried(session, notice.id, now, elapsed, ok=ok, said=said)
+        except SQLAlchemyError as error:
+            log.warning("notice %s was sent and may be sent again: %s", notice.id, error)
+        except Exception:
+            log.exception("notice %s", notice.id)
+        finally:
+            self._busy.release()
+
+    def _sent(self, notice: Notice) -> tuple[bool, str]:
+        toml = self._loading.notices.get(notice.sink)
+        if toml is None:
+            return False, f"power.toml has no notices.{notice.sink} any more"
+        try:
+            return True, sending.send(toml, notice.id, notice.body)
+        except sending.Failed as error:
+            log.warning("notice %s to %s: %s", notice.id, notice.sink, error)
+            return False, str(error)
