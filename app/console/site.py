@@ -44,8 +44,8 @@ def mounted(app: Flask) -> Flask:
     site.add_url_rule("/sign-in", "sign_in", _door)
     site.add_url_rule("/sign-in", "signing_in", _signing_in(front), methods=["POST"])
     site.add_url_rule("/sign-out", "signing_out", _signing_out(front), methods=["POST"])
-    site.add_url_rule("/extend/<text>", "extend", links.shown(front))
-    site.add_url_rule("/extend/<text>", "extending", links.taken(front), methods=["POST"])
+    site.add_url_rule("/extend/<text>", "tapping", links.shown(front))
+    site.add_url_rule("/extend/<text>", "tapped", links.taken(front), methods=["POST"])
     site.add_url_rule("/assets/<name>", "assets", _asset)
     site.after_request(_guarded)
     for kind, answer in _WRONGS:

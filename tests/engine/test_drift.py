@@ -127,7 +127,7 @@ def test_what_a_hand_stops_under_an_open_window(stack: Stack, words: tuple[str, 
     facts = found(stack, "forge")
     assert facts["windows"] == [window]
     assert facts["why"] == "stopped, though an open window holds it"
-    assert stack.window(window).status == Status.PARTIAL
+    until(lambda: stack.window(window).status == Status.PARTIAL, "the window is partial", 20, stack)
     until(lambda: detail in stack.lease(window, "forge").detail, detail, 10, stack)
     looked_again(stack, "forge")
     found(stack, "forge")

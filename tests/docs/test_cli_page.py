@@ -1,0 +1,41 @@
+"""The page of the command is what the command says of itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from app.cli import main
+
+PAGE = Path(__file__).parents[2] / "docs/cli.md"
+
+
+def commands(found: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    """Every command below this one, with its help."""
+    yield context.command_path, found.get_help(context)
+    if isinstance(found, click.Group):
+        for name in found.list_commands(context):
+            below = found.get_command(context, name)
+            assert below
+            yield from commands(below, click.Context(below, info_name=name, parent=context))
+
+
+def sections() -> Iterator[tuple[str, str]]:
+    for path, said in commands(main, click.Context(main, info_name="power", terminal_width=80)):
+        title = "" if path == "power" else f"## {path}\n\n"
+        yield path, f"{title}```\n{said.rstrip()}\n```\n"
+
+
+@pytest.mark.parametrize(("path", "section"), list(sections()))
+def test_the_page_has_the_help_of_each_command(path: str, section: str) -> None:
+    assert section in PAGE.read_text(), f"power {path} --help has changed: python {__file__} writes the page"
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(PAGE.parents[1]))
+    before = PAGE.read_text().partition("```")[0]
+    PAGE.write_text(before + "\n".join(section for _path, section in sections()))
