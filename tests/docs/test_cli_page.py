@@ -24,8 +24,12 @@ def commands(found: click.Command, context: click.Context) -> Iterator[tuple[str
             yield from commands(below, click.Context(below, info_name=name, parent=context))
 
 
+def _outer() -> click.Context:
+    return click.Context(main, info_name="power", terminal_width=78, **main.context_settings)
+
+
 def sections() -> Iterator[tuple[str, str]]:
-    for path, said in commands(main, click.Context(main, info_name="power", terminal_width=80)):
+    for path, said in commands(main, _outer()):
         title = "" if path == "power" else f"## {path}\n\n"
         yield path, f"{title}```\n{said.rstrip()}\n```\n"
 
