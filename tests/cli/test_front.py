@@ -172,3 +172,43 @@ def test_services_are_listed_with_their_holders(desk: Desk) -> None:
 
     assert row.split()[:5] == ["studio", "forge", "allowed", "on", "yes"]
     assert window in row
+
+
+def test_a_token_is_made_shown_once_listed_and_revoked(desk: Desk) -> None:
+    made = desk.power("token", "create", "nginx", "--wake", "studio/forge", "--ttl", "15m")
+    assert made.exit_code == 0, made.output
+    secret = made.stdout.split()[0]
+    assert secret.startswith("pw_")
+
+    listed = desk.power("token", "list")
+    assert "studio/forge" in listed.stdout
+    assert secret not in listed.stdout
+    again = desk.power("token", "create", "nginx", "--wake", "studio/forge")
+    assert again.exit_code in {1, 4}
+    assert "nginx" in again.output
+    wrong = desk.power("token", "create", "other", "--wake", "forge")
+    assert (wrong.exit_code, "STACK/SERVICE" in wrong.output) == (2, True)
+
+    assert desk.power("token", "revoke", "nginx").exit_code == 0
+    (row,) = [
+        one
+        for one in json.loads(desk.power("token", "list", "--json").stdout)["items"]
+        if one["name"] == "nginx"
+    ]
+    assert row["revoked_at"]
+    assert desk.power("token", "revoke", "nobody").exit_code == 4
+
+
+def test_notices_are_listed(desk: Desk) -> None:
+    from app.store import notices
+
+    assert "no notices" in desk.power("notices").output
+    with desk.house.database.write() as session:
+        body = {"event": "window.stuck", "stack": "studio", "window": "w"}
+        notices.note(session, "local", "ops", "k", body=body, now=desk.house.now)
+        (one,) = notices.due(session, "local", desk.house.now, 9)
+        notices.tried(session, one.id, desk.house.now, 7, ok=False, said="503 away")
+    said = desk.power("notices", "--state", "pending").stdout
+    assert "window.stuck" in said
+    assert "1 tries, last: 503 away" in said
+    assert desk.power("notices", "--state", "delivered").stdout == ""
