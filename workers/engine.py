@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,14 @@ _HASH = "com.docker.compose.config-hash"
 
 Away = (DockerException, requests.RequestException, OSError)
 """What reading raises while the engine does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Seconds of one core used since a container began, and bytes of memory in use now."""
+
+    cpu_seconds: float
+    memory: int
 
 
 class Engine:
@@ -136,6 +145,19 @@ class Engine:
             return []
         stamped = (line.partition(" ") for line in raw.decode(errors="replace").split("\n") if line)
         return [(at, text.rstrip("\r")) for at, _, text in stamped]
+
+    def usage(self, container: str) -> Usage | None:
+        """What a container has used and uses; None where it does not run."""
+        try:
+            said = self._client.stats(container, stream=False, one_shot=True)
+        except NotFound:
+            return None
+        memory = said.get("memory_stats") or {}
+        if "usage" not in memory:
+            return None
+        details = memory.get("stats") or {}
+        cached = details.get("inactive_file", details.get("total_inactive_file", 0))
+        return Usage(said["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, max(0, memory["usage"] - cached))
 
     def log(self, container: str, lines: int = 5) -> str:
         """The last lines a container wrote, on either stream."""

@@ -16,6 +16,7 @@ from workers.identity import Identity
 from workers.loading import Loading
 from workers.postman import Postman
 from workers.presence import Presence
+from workers.sampling import Sampling
 from workers.station import Station
 from workers.watch import Watch
 
@@ -75,6 +76,9 @@ def begin(environment: Settings | None = None) -> Station:
     postman = Postman(found, loading, environment.public_url)
     postman.begin()
     _house.leaving.callback(postman.end)
+    sampling = Sampling(found)
+    sampling.begin()
+    _house.leaving.callback(sampling.end)
     return found
 
 

@@ -1,13 +1,13 @@
-"""Windows on a line of time, as numbers for a picture: a row a service, a bar a window that held it."""
+"""Pictures as numbers: windows on a line of time, and what a service used while it was on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.windows import LIVE
-from app.store.tables import Window
+from app.store.tables import Sample, Window
 
 WIDE, LABELS, ROW, HEAD = 1000, 190, 30, 26
 """The picture's width, the room for names in it, a row's height, and the scale's; all in its own units."""
@@ -76,3 +76,42 @@ def _ticks(scale: _Scale) -> list[tuple[float, str]]:
     step = (scale.until - scale.since) / _TICKS
     form = "%d %b" if step >= timedelta(days=1) else "%H:%M"
     return [(scale.x(at), at.strftime(form)) for at in (scale.since + step * one for one in range(_TICKS))]
+
+
+CHART_WIDE, CHART_HIGH = 320, 60
+"""A chart's size, in its own units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a chart, with what it says in words."""
+
+    points: str
+    last: str
+    peak: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    service: str
+    cpu: Line
+    memory: Line
+
+
+def chart(service: str, found: Sequence[Sample], since: datetime, until: datetime) -> Chart:
+    """CPU and memory of one service between two moments; there is at least one sample."""
+    length = max(1.0, (until - since).total_seconds())
+    at = [CHART_WIDE * (one.at - since).total_seconds() / length for one in found]
+    return Chart(
+        service,
+        _line(at, [one.cpu for one in found], "{:.2f} cores".format, least=0.1),
+        _line(at, [one.memory / 2**20 for one in found], "{:.0f} MiB".format, least=1.0),
+    )
+
+
+def _line(at: Sequence[float], values: Sequence[float], say: Callable[[float], str], *, least: float) -> Line:
+    top = max(least, *values)
+    points = [
+        f"{x:.1f},{CHART_HIGH - 4 - (CHART_HIGH - 8) * y / top:.1f}" for x, y in zip(at, values, strict=True)
+    ]
+    return Line(" ".join(points), say(values[-1]), say(max(values)))

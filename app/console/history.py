@@ -14,7 +14,7 @@ from app.api.problems import Turned
 from app.console import drawing
 from app.console.pages import Pages, Said, shown
 from app.domain.words import Event
-from app.store import audit, savings, windows
+from app.store import audit, samples, savings, windows
 
 pages = Pages()
 
@@ -107,5 +107,10 @@ def saved_hours(front: Front, _caller: Caller) -> Said:
     rows = {
         f"{stack}/{name}": [week[stack, name] / 3600 for week in found] for stack, name in sorted(found[-1])
     }
+    with front.database.read() as session:
+        means = {f"{stack}/{name}": mean for (stack, name), mean in samples.means(session).items()}
+    memory = {
+        name: [hours * means[name] / 2**30 for hours in row] for name, row in rows.items() if name in means
+    }
     totals = [sum(week.values()) / 3600 for week in found]
-    return shown("savings.html", weeks=weeks, rows=rows, totals=totals)
+    return shown("savings.html", weeks=weeks, rows=rows, totals=totals, memory=memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import redirect, request
@@ -11,9 +12,12 @@ from app.api import windows as views
 from app.api.auth import Caller
 from app.api.front import Front
 from app.api.problems import Turned
+from app.console import drawing
+from app.console.drawing import Chart
 from app.console.opening import seconds
 from app.console.pages import Pages, Said, shown
 from app.domain.refusals import Refusal
+from app.store import samples
 
 pages = Pages()
 _LINES = 200
@@ -37,8 +41,25 @@ def window_acts(front: Front, _caller: Caller, *, window: str) -> Said:
     return shown("_acts.html", window=views.show(front, window), wrong=None, ttl="")
 
 
+@pages.add("GET", "/parts/windows/<window>/use", part=True)
+def window_use(front: Front, _caller: Caller, *, window: str) -> Said:
+    """What its services use, to be put in its place."""
+    found = views.show(front, window)
+    return shown("_use.html", window=found, charts=_charts(front, found))
+
+
+def _charts(front: Front, window: dict[str, Any]) -> list[Chart]:
+    """CPU and memory of each service that was sampled while this window held it."""
+    since = datetime.fromisoformat(window["created_at"])
+    until = datetime.fromisoformat(window["closed_at"]) if window["closed_at"] else front.database.now()
+    with front.database.read() as session:
+        found = samples.between(session, window["stack"], list(window["health"]), since, until)
+    return [drawing.chart(name, rows, since, until) for name, rows in found.items()]
+
+
 def _page(front: Front, window: str, wrong: str = "", status: int = 200, ttl: str = "") -> Said:
-    return shown("window.html", window=views.show(front, window), wrong=wrong, ttl=ttl), status
+    found = views.show(front, window)
+    return shown("window.html", window=found, charts=_charts(front, found), wrong=wrong, ttl=ttl), status
 
 
 @pages.add("POST", "/windows/<window>/extend")

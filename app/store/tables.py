@@ -411,6 +411,21 @@ class Link(Table):
     used_at: Mapped[datetime | None]
 
 
+class Sample(Table):
+    """What one service used at one moment, all its containers together."""
+
+    __tablename__ = "samples"
+    __table_args__ = (Index("samples_in_time", "at"),)
+
+    stack: Mapped[str] = mapped_column(String(120), primary_key=True)
+    service: Mapped[str] = mapped_column(String(120), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    cpu: Mapped[float]
+    """Cores in use, since the sample before."""
+    memory: Mapped[int] = mapped_column(_Big)
+    """Bytes, without the files that the kernel keeps cached."""
+
+
 class SigningKey(Table):
     """What links are signed with, made when the first is."""
 

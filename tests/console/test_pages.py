@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain import advice
+from app.store import samples
+from app.store.tables import Sample
 from tests.console.conftest import Browser
 from tests.house import House
 
@@ -207,3 +210,41 @@ def test_the_stream_is_there_for_who_is_signed_in(ada: Browser) -> None:
     assert answer.content_type.startswith("text/event-stream")
     assert "id:" in next(iter(answer.iter_encoded())).decode()
     answer.close()
+
+
+def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, house: House) -> None:
+    window = ada.opened("forge")
+    page = ada.get(f"/windows/{window}").text
+    assert "Nothing was measured yet" in page
+    with house.database.write() as session:
+        for number in range(3):
+            at = house.now + timedelta(seconds=number)
+            memory = (number + 1) * 2**20
+            session.add(Sample(stack="studio", service="forge", at=at, cpu=0.5 - number / 10, memory=memory))
+    house.tick(10)
+    for path in (f"/windows/{window}", f"/parts/windows/{window}/use"):
+        page = ada.get(path).text
+        assert page.count("<polyline") == 2
+        assert "0.30 cores" in page
+        assert "at most 0.50 cores" in page
+        assert "3 MiB" in page
+    saved = ada.get("/savings").text
+    assert "GB-hours" in saved
+    assert "studio/forge" in saved.partition("GB-hours")[2]
+    assert "studio/mill" not in saved.partition("GB-hours")[2]
+
+
+def test_of_many_samples_some_are_drawn_and_the_newest_among_them(house: House) -> None:
+    with house.database.write() as session:
+        for number in range(1001):
+            at = house.now + timedelta(seconds=number)
+            session.add(Sample(stack="studio", service="forge", at=at, cpu=1.0, memory=number))
+    with house.database.read() as session:
+        until = house.now + timedelta(hours=1)
+        (found,) = samples.between(session, "studio", ["forge"], house.now, until).values()
+    assert len(found) <= samples.MOST
+    assert found[-1].memory == 1000
+    with house.database.write() as session:
+        samples.forget(session, house.now + timedelta(seconds=1000))
+    with house.database.read() as session:
+        assert samples.means(session) == {("studio", "forge"): 1000.0}

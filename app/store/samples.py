@@ -1,0 +1,44 @@
+"""Named queries about what services used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.store.tables import Sample
+
+MOST = 400
+"""Points of one service on one picture; of more, every so-manieth is taken."""
+
+
+def between(
+    session: Session, stack: str, services: Sequence[str], since: datetime, until: datetime
+) -> dict[str, list[Sample]]:
+    """Samples by service, oldest first; only services that have some."""
+    query = select(Sample).where(
+        Sample.stack == stack, Sample.service.in_(services), Sample.at >= since, Sample.at <= until
+    )
+    found: dict[str, list[Sample]] = {}
+    for one in session.scalars(query.order_by(Sample.service, Sample.at)):
+        found.setdefault(one.service, []).append(one)
+    return {name: _thinned(rows) for name, rows in found.items()}
+
+
+def _thinned(rows: list[Sample]) -> list[Sample]:
+    step = -(-len(rows) // MOST)
+    # Counted from the end, so that the newest stays.
+    return rows[::-1][::step][::-1]
+
+
+def means(session: Session) -> dict[tuple[str, str], float]:
+    """The mean of the memory in bytes that each sampled service used."""
+    query = select(Sample.stack, Sample.service, func.avg(Sample.memory)).where(Sample.memory > 0)
+    rows = session.execute(query.group_by(Sample.stack, Sample.service))
+    return {(stack, service): float(mean) for stack, service, mean in rows}
+
+
+def forget(session: Session, before: datetime) -> None:
+    session.execute(delete(Sample).where(Sample.at < before))

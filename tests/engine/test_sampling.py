@@ -1,0 +1,46 @@
+"""What services use, measured on real containers: while a window holds them, and no longer."""
+
+from __future__ import annotations
+
+import time
+
+from app.store import samples
+from app.store.tables import Sample
+from tests.engine.stacks import Stack, python, running
+from workers.sampling import Sampling
+
+BUSY = "block = bytearray(40_000_000)\nwhile True: pass"
+
+
+def taken(stack: Stack) -> dict[str, list[Sample]]:
+    now = stack.database.now()
+    with stack.database.read() as session:
+        services = ["forge", "mill", "gate"]
+        return samples.between(session, "studio", services, now.replace(year=2000), now)
+
+
+def test_what_a_window_holds_is_measured_and_nothing_else(stack: Stack) -> None:
+    stack.write({"gate": running(), "forge": python(BUSY), "mill": running()}, core=["gate"])
+    stack.by_hand("up", "-d", "gate", "mill")
+    stack.begin()
+    sampling = Sampling(stack.station)
+    sampling.turn()
+    assert taken(stack) == {}
+
+    window = stack.open("forge")
+    stack.opened(window)
+    for _ in range(3):
+        sampling.turn()
+        time.sleep(0.5)
+
+    found = taken(stack)
+    assert found.keys() == {"forge"}
+    assert len(found["forge"]) == 2
+    last = found["forge"][-1]
+    assert last.memory > 40_000_000
+    assert last.cpu > 0.1
+
+    stack.close(window)
+    stack.closed(window)
+    sampling.turn()
+    assert len(taken(stack)["forge"]) == 2
