@@ -122,13 +122,22 @@ def test_no_page_shuts_anybody_out(site: Site, chromium: Browser, scheme: str) -
         "/savings",
         "/trail",
         f"{window.removeprefix(site.url)}/force",
+        f"{window.removeprefix(site.url)}/logs",
         "/trail?event=x",
+        "/extend/nobodys",
     ):
         page.goto(site.url + path)
         assert_open_to_all(page)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 390, f"{path} is {wide} pixels wide"
+    page.goto(f"{site.url}/open")
+    page.get_by_label("forge").check()
+    page.get_by_role("button", name="Show the plan").click()
+    page.get_by_role("button", name="Open it").wait_for()
+    assert_open_to_all(page)
     page.goto(window)
+    expect(page.locator("#use svg").first).to_be_visible()
+    assert_open_to_all(page)
     page.get_by_role("button", name="Close now").click()
     expect(page.locator("#window")).to_have_attribute("data-state", "closed")
     context.close()
