@@ -31,8 +31,8 @@ class Standalone:
         self.port = brokers.free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._outputs = 0
-        project = f"standalone-{os.getpid()}-{self.port}"
-        config = f'[stacks.small]\nproject = "{project}"\nallow = ["forge"]\n'
+        self.project = f"standalone-{os.getpid()}-{self.port}"
+        config = f'[stacks.small]\nproject = "{self.project}"\nallow = ["forge"]\n'
         (directory / "power.toml").write_text(config)
         (directory / "docker-compose.yml").write_text(
             "services:\n  forge:\n    image: power-windows/absent\n"
@@ -82,6 +82,14 @@ class Standalone:
             self.process.kill()
             self.process.wait()
         record.end(record.left_over(self.data / "standalone.children.json"), self.data, patience=1)
+        # An opening creates its network even where there is no image; an engine has room for some thirty.
+        self._remove(["network", "ls"], ["network", "rm"])
+
+    def _remove(self, listing: list[str], removing: list[str]) -> None:
+        of_ours = ["-q", "--filter", f"label=com.docker.compose.project={self.project}"]
+        said = subprocess.run(["docker", *listing, *of_ours], capture_output=True, text=True, check=True)
+        if found := said.stdout.split():
+            subprocess.run(["docker", *removing, *found], capture_output=True, check=False)
 
     def living(self) -> set[Process]:
         return processes.marked(MARK, str(self.data))
