@@ -11,10 +11,19 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from app.domain import durations
 from app.domain.words import WINDOW_ENDING, Event
@@ -117,7 +126,11 @@ def _seconds(value: Any) -> Any:
     return durations.parse(value if isinstance(value, str) else repr(value))
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+Seconds = Annotated[
+    float, BeforeValidator(_seconds), AfterValidator(partial(durations.at_most, durations.LONGEST))
+]
+CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durations.LONGEST_CALL))]
+DEFAULT_TTL = 1800.0
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)]
 ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=120)]
 
@@ -129,10 +142,10 @@ class _Strict(BaseModel):
 class ServiceToml(_Strict):
     """`[stacks.NAME.services.SERVICE]`: what differs from the defaults for one service. Times are seconds."""
 
-    up_timeout: Seconds = 30.0
-    stop_timeout: Seconds | None = None
-    ready_timeout: Seconds = 60.0
-    stable_for: Seconds = 1.0
+    up_timeout: CallSeconds = 30.0
+    stop_timeout: CallSeconds | None = None
+    ready_timeout: CallSeconds = 60.0
+    stable_for: CallSeconds = 1.0
     oneshot: bool | None = None
 
 
@@ -147,8 +160,8 @@ class StackToml(_Strict):
     node: Name = "local"
     core: list[Name] = []
     allow: list[Name] = Field(min_length=1)
-    default_ttl: Seconds = 1800.0
     max_ttl: Seconds = 28800.0
+    default_ttl: Seconds = Field(default_factory=lambda data: min(DEFAULT_TTL, data["max_ttl"]))
     drift: Literal["report", "stop"] = "report"
     grace: Seconds = 60.0
     blind: Literal["stop", "hold"] = "stop"
@@ -162,7 +175,9 @@ class StackToml(_Strict):
                 f"allow: {', '.join(both)} is core, which is never powered; take it out of one list"
             )
         if self.default_ttl > self.max_ttl:
-            raise ValueError(f"default_ttl: {self.default_ttl:g} s is over max_ttl, {self.max_ttl:g} s")
+            unsaid = "" if "max_ttl" in self.model_fields_set else " where it is not set; set it as well"
+            over = f"{self.default_ttl:g} s is over max_ttl, {self.max_ttl:g} s"
+            raise ValueError(f"default_ttl: {over}{unsaid}")
         return self
 
     def tuned(self, service: str) -> ServiceToml:
@@ -218,13 +233,18 @@ def read_power_toml(path: Path) -> PowerToml:
     try:
         found = PowerToml.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError([_line(path, fault) for fault in error.errors()]) from error
+        raise ConfigError([_line(path, fault) for fault in error.errors() if _is_a_cause(fault)]) from error
     stacks = {name: _placed(stack, path.absolute().parent) for name, stack in found.stacks.items()}
     return PowerToml.model_construct(stacks=stacks, notices=found.notices)
 
 
 def _placed(stack: StackToml, beside: Path) -> StackToml:
     return stack.model_copy(update={"directory": (beside / stack.directory).resolve()})
+
+
+def _is_a_cause(fault: Any) -> bool:
+    """Not a cause is that `default_ttl` cannot follow from a `max_ttl` that is at fault itself."""
+    return bool(fault["type"] != "default_factory_not_called")
 
 
 def _line(path: Path, fault: Any) -> str:

@@ -91,6 +91,45 @@ def test_a_default_over_the_maximum_is_a_fault(tmp_path: Path) -> None:
     assert "default_ttl: 32400 s is over max_ttl, 28800 s" in found[0]
 
 
+def test_a_default_over_a_maximum_that_nobody_set_says_to_set_it(tmp_path: Path) -> None:
+    found = faults(tmp_path, GOOD.replace('"1h30m"', '"9h"'))
+    assert found[0].endswith("28800 s where it is not set; set it as well")
+    assert not faults(tmp_path, GOOD.replace('"1h30m"', '"9h"\nmax_ttl = "8h"'))[0].endswith("as well")
+
+
+@pytest.mark.parametrize(("longest", "usual"), [("10m", 600), ("29m59s", 1799), ("30m", 1800), ("9h", 1800)])
+def test_a_maximum_alone_is_enough(tmp_path: Path, longest: str, usual: float) -> None:
+    found = read_power_toml(
+        written(tmp_path, GOOD.replace('default_ttl = "1h30m"', f'max_ttl = "{longest}"'))
+    )
+    assert found.stacks["vx11"].default_ttl == usual
+
+
+def test_a_maximum_that_is_at_fault_is_one_line(tmp_path: Path) -> None:
+    found = faults(tmp_path, GOOD.replace('default_ttl = "1h30m"', 'max_ttl = "soon"'))
+    assert [line.split(": ")[1] for line in found] == ["stacks.vx11.max_ttl"]
+
+
+@pytest.mark.parametrize("key", ["up_timeout", "stop_timeout", "ready_timeout", "stable_for"])
+def test_no_call_and_no_wait_for_a_service_takes_longer_than_a_day(tmp_path: Path, key: str) -> None:
+    text = GOOD.replace("up_timeout = 45", f'{key} = "GIVEN"')
+    assert faults(tmp_path, text.replace("GIVEN", "30d")) == [
+        f"{tmp_path}/power.toml: stacks.vx11.services.switch.{key}: 30d is too long; at most 1d (86400 s)"
+    ]
+    assert read_power_toml(written(tmp_path, text.replace("GIVEN", "24h")))
+
+
+@pytest.mark.parametrize("key", ["default_ttl", "max_ttl", "grace", "blind_grace", "before"])
+def test_every_other_duration_is_a_year_at_most(tmp_path: Path, key: str) -> None:
+    rest = 'max_ttl = "365d"\n' if key == "default_ttl" else ""
+    text = f'[stacks.a]\nproject = "a"\nallow = ["x"]\n{rest}'
+    if key == "before":
+        text += '[notices.me]\napprise = "json://x"\n'
+    (found,) = faults(tmp_path, text + f'{key} = "366d"\n')
+    assert found.endswith(f".{key}: 366d is too long; at most 365d (31536000 s)")
+    assert read_power_toml(written(tmp_path, text + f'{key} = "365d"\n'))
+
+
 def test_a_file_that_is_missing_or_no_toml_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_power_toml(tmp_path / "none.toml")

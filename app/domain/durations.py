@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 
+LONGEST_CALL = 86400.0
+"""Seconds that one call, or the wait for one service, may take at most: 24 h."""
+LONGEST = 365 * 86400.0
+"""Seconds of any other duration in power.toml, a window's length included, at most: a year."""
+
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _SHAPE = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?", re.ASCII)
 
@@ -19,6 +24,13 @@ def parse(text: str) -> float:
     seconds = sum(float(amount) * _UNITS[unit] for unit, amount in match.groupdict().items() if amount)
     if not 0 < seconds < 10**9:
         raise ValueError(f"{text!r} must be more than nothing and less than thirty years")
+    return seconds
+
+
+def at_most(longest: float, seconds: float) -> float:
+    """The same number of seconds; raises ValueError, naming the bound, where it is over `longest`."""
+    if seconds > longest:
+        raise ValueError(f"{show(seconds)} is too long; at most {show(longest)} ({longest:.0f} s)")
     return seconds
 
 
