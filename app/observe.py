@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 
 from app import restoring
 from app.control import HOUSE
+from app.domain import backoff
 from app.domain.plans import StackSpec
 from app.domain.words import Action, CallStatus, Event, Power, Role
 from app.settle import STUCK_AFTER, settle
 from app.store import audit, services
 from app.store import windows as rows
-from app.store.tables import Call, Lease, Node, Service, Stack, stamp
+from app.store.tables import LONGEST_MS, Call, Lease, Node, Service, Stack, stamp
 
 OUTPUT = 500
 """Characters kept of what a call printed."""
@@ -112,10 +113,11 @@ def call_finished(session: Session, call_id: int, outcome: Outcome, now: datetim
     call = session.get(Call, call_id, with_for_update=True)
     if call is None or call.status != CallStatus.RUNNING:
         return
-    call.status, call.returncode, call.elapsed_ms = outcome.status, outcome.returncode, outcome.elapsed_ms
+    call.status, call.returncode = outcome.status, outcome.returncode
+    call.elapsed_ms = min(outcome.elapsed_ms, LONGEST_MS)
     call.stdout, call.stderr, call.finished_at = _kept(outcome.stdout), _kept(outcome.stderr), now
     _conclude(session, call, now)
-    facts = {"status": outcome.status, "returncode": outcome.returncode, "elapsed_ms": outcome.elapsed_ms}
+    facts = {"status": outcome.status, "returncode": outcome.returncode, "elapsed_ms": call.elapsed_ms}
     say(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
 
 
@@ -169,7 +171,7 @@ def _stopped(service: Service, status: CallStatus, now: datetime) -> None:
 
 def _failed(service: Service, now: datetime) -> None:
     service.failures += 1
-    service.retry_at = now + min(RETRY_FIRST * 2 ** (service.failures - 1), RETRY_CAP)
+    service.retry_at = now + backoff.delay(service.failures, RETRY_FIRST, RETRY_CAP)
 
 
 def _fault(call: Call) -> str:

@@ -25,7 +25,7 @@ from app.settle import Scene, startable, stoppable
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.database import Database
-from app.store.tables import Entry, Lease, Service, Window
+from app.store.tables import Call, Entry, Lease, Service, Window
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(milliseconds=1)
@@ -175,6 +175,10 @@ class House:
     def row(self, service: str) -> Service:
         with self.database.read() as session:
             return services.of(session, self.spec.name)[service]
+
+    def calls(self, service: str) -> list[Call]:
+        with self.database.read() as session:
+            return list(session.scalars(select(Call).where(Call.service == service).order_by(Call.id)))
 
     def power(self, service: str) -> Power:
         return Power(self.row(service).power)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from app.domain import decisions
+from app.domain import backoff, decisions
 from app.domain.decisions import Decision, Owing
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Action, CallStatus, Role
@@ -181,8 +181,7 @@ class Blind:
     def _failed(self, known: KnownStack, service: str, *, unsure: bool = True) -> None:
         key = (known.spec.name, service)
         failures = self._tried.get(key, known.owing[service]).failures + 1
-        pause = min(RETRY_FIRST * 2 ** (failures - 1), RETRY_CAP)
-        retry_at = self._station.memory.now() + pause
+        retry_at = self._station.memory.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
         self._tried[key] = replace(known.owing[service], failures=failures, retry_at=retry_at, unsure=unsure)
 
 

@@ -26,6 +26,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import control, observe
+from app.domain import backoff
 from app.domain.words import State
 from app.settle import Scene, startable, stoppable
 from app.store import services
@@ -117,13 +118,13 @@ class Watch:
     # Events are a hint: whenever the stream breaks, everything is looked at again.
 
     def _events(self) -> None:
-        pause = FIRST_PAUSE
+        broke_off = 0
         while not self._stopping.is_set():
             began = time.monotonic()
             _guarded("listening to the engine", self._listen)
             # A stream that has lasted was a good one; one that breaks off at once is not asked again at once.
-            pause = FIRST_PAUSE if time.monotonic() - began > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
-            self._stopping.wait(pause)
+            broke_off = 1 if time.monotonic() - began > LONGEST_PAUSE else broke_off + 1
+            self._stopping.wait(backoff.seconds(broke_off, FIRST_PAUSE, LONGEST_PAUSE))
 
     def _listen(self) -> None:
         try:

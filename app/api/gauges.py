@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -18,6 +18,7 @@ from app.api.told import Told
 from app.dispatch import Dispatch, queue
 from app.store import services, stacks, windows, workers
 from app.store.database import Database
+from app.store.tables import Service
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -117,16 +118,25 @@ def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
     owing = [row.stack for row in troubled if row.owed and (row.stack, row.name) not in held]
     drifting = [row.stack for row in troubled if row.drift_since]
     retried = [row.stack for row in troubled if row.retry_at]
-    failed = [row.stack for row in troubled for _stop in range(row.failures)]
     for name, tells, found in (
         ("power_core_down", "Core services that are known to be down.", services.core_down(session)),
         ("power_windows_stuck", "Closing windows whose services refuse to stop.", stuck),
         ("power_services_owing", "Services that nobody holds and that are not yet known to be off.", owing),
         ("power_services_drifting", "Services whose power differs from what is wanted.", drifting),
-        ("power_failed_stops", "Stops that have failed in a row.", failed),
         ("power_services_retried", "Services that wait for their next stop to be tried.", retried),
     ):
         family = GaugeMetricFamily(name, tells, labels=["stack"])
         for stack in names:
             family.add_metric([stack], found.count(stack))
         yield family
+    yield _failed_stops(names, troubled)
+
+
+def _failed_stops(names: Iterable[str], troubled: Iterable[Service]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily("power_failed_stops", "Stops that have failed in a row.", labels=["stack"])
+    failures = dict.fromkeys(names, 0)
+    for row in troubled:
+        failures[row.stack] = failures.get(row.stack, 0) + row.failures
+    for stack, count in failures.items():
+        family.add_metric([stack], count)
+    return family

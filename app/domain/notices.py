@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from app.domain import backoff
 from app.domain.words import WINDOW_ENDING, Event
 
 FIRST, CAP, GIVEN_UP = timedelta(seconds=10), timedelta(minutes=5), timedelta(hours=24)
@@ -21,7 +22,7 @@ _SAYS: Mapping[str, str] = {
 
 def again(attempts: int) -> timedelta:
     """How long after so many failed attempts the next one is due."""
-    return min(CAP, FIRST * (1 << min(attempts - 1, 10)))
+    return backoff.delay(attempts, FIRST, CAP)
 
 
 def lead(before: float, ttl: float) -> timedelta:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.words import State
 from app.store.tables import (
+    LONGEST_MS,
     Delivery,
     Entry,
     Head,
@@ -109,7 +110,9 @@ def anything_due(session: Session, node: str, now: datetime) -> bool:
 
 
 def tried(session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, said: str) -> None:
-    session.add(Delivery(notice_id=notice, at=at, elapsed_ms=elapsed_ms, ok=ok, said=said[:SAID]))
+    session.add(
+        Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said[:SAID])
+    )
 
 
 def page(

@@ -32,6 +32,8 @@ from app.domain.plans import StackSpec
 from app.domain.words import Action, CallStatus, Power, Role, State, Status
 
 _Big = BigInteger().with_variant(Integer, "sqlite")
+LONGEST_MS = 2**31 - 1
+"""Milliseconds that a column of 32 bits holds at most, 24 days; whoever writes one cuts it to this."""
 
 
 class Moment(TypeDecorator[datetime]):

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from app import control
-from app.domain.words import Power
+from app import control, observe
+from app.domain.words import Action, CallStatus, Power
+from app.observe import Begun, Outcome
 from app.store import services
+from app.store.tables import LONGEST_MS
 from tests.house import House, WorkerKilled, names
 
 
@@ -116,6 +118,32 @@ def test_the_pause_doubles_up_to_five_minutes_and_stays_there(house: House) -> N
         pauses.append(round((retry_at - house.now).total_seconds()))
         house.tick(pauses[-1] + 1)
     assert pauses == [10, 20, 40, 80, 160, 300, 300, 300, 300]
+
+
+@pytest.mark.parametrize("failures", [43, 1_024, 100_000])
+def test_after_ever_so_many_failed_stops_the_stack_lives_on(house: House, failures: int) -> None:
+    house.will_not_stop.add("forge")
+    house.close(house.open("forge"))
+    with house.database.write() as session:
+        services.of(session, "studio")["forge"].failures = failures
+    house.tick(300)
+
+    assert house.row("forge").failures > failures
+    assert house.state(house.open("mill")) == "open"
+    house.will_not_stop.clear()
+    house.tick(300)
+    assert house.running() == {"redis", "mill"}
+
+
+def test_a_call_of_a_month_is_put_on_record(house: House) -> None:
+    window = house.open("forge")
+    begun = Begun("studio", "forge", Action.STOP, ("docker",), "local", "w", window)
+    with house.database.write() as session:
+        call = observe.call_started(session, begun, house.now)
+    with house.database.write() as session:
+        observe.call_finished(session, call, Outcome(CallStatus.FAIL, 1, 31 * 86_400_000), house.now)
+
+    assert [one.elapsed_ms for one in house.calls("forge")][-1] == LONGEST_MS
 
 
 def test_a_new_window_forgives_what_would_not_stop(house: House) -> None:

@@ -119,10 +119,19 @@ def test_the_wait_between_tries_has_an_end(house: House) -> None:
     seat = Seat(house.child("worker", SLEEPER))
 
     delays = []
-    for seat.failures in (1, 2, 5, 6, 7, 50):
+    for seat.failures in (1, 2, 5, 6, 7, 50, 1_025, 100_000, 10**9):
         delays.append(seat.delay)
 
-    assert delays == [0.2, 0.4, 3.2, 6.4, 10.0, 10.0]
+    assert delays == [0.2, 0.4, 3.2, 6.4, *[10.0] * 5]
+
+
+def test_the_hundred_thousandth_death_ends_nothing(house: House) -> None:
+    house.supervise(house.child("worker", "exit 3"), house.child("beat", SLEEPER))
+    house.supervisor._seats["worker"].failures = 100_000
+
+    house.until(lambda: "starting it again in 10.0 s" in house.said())
+
+    assert house.pid("beat")
 
 
 def test_a_command_that_is_not_there_does_not_bring_the_house_down(house: House) -> None:

@@ -158,3 +158,17 @@ def test_an_outage_lasts_until_the_database_is_heard(memory: Memory) -> None:
 
     assert memory.outage() is None
     assert [one.id for one in memory.over] == [outage.id]
+
+
+@pytest.mark.parametrize("failures", [44, 100_000])
+def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(memory: Memory, failures: int) -> None:
+    silent_for(memory, 31)
+    stack = KnownStack(SPEC, (held("forge", -31),), {"forge": Owing(failures)})
+    blind = Blind(station(memory))
+
+    blind._failed(stack, "forge")
+
+    again = blind._tried["studio", "forge"]
+    assert again.failures == failures + 1
+    assert again.retry_at
+    assert again.retry_at - memory.now() <= timedelta(minutes=5)

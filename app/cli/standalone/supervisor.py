@@ -22,6 +22,7 @@ from app.cli.standalone.children import Child
 from app.cli.standalone.record import Record
 from app.cli.standalone.signals import Signals
 from app.cli.standalone.terminal import Voice
+from app.domain import backoff
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ class Seat:
 
     @property
     def delay(self) -> float:
-        return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** max(0, self.failures - 1))
+        return backoff.seconds(self.failures, FIRST_DELAY, LONGEST_DELAY)
 
 
 class Supervisor:
