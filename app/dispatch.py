@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
+from kombu import Connection
 from kombu.exceptions import ChannelError
 
 from app import tracing
@@ -119,13 +120,44 @@ class Dispatch:
             return {}
 
     def fault(self) -> str | None:
-        """What keeps nudges from being sent, or None; takes as long as the broker's time-outs allow."""
+        """What keeps nudges from being sent, or None; takes as long as the broker's time-outs allow.
+
+        A broker that answers but takes no writes has a fault too: a read-only replica, one with too few
+        replicas, one that is out of memory or cannot save.
+        """
         try:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=0, timeout=2)
+                _try_to_write(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what keeps them from being sent
-            return str(error) or type(error).__name__
+            said = str(error) or type(error).__name__
+            return f"{NO_WRITES}: {said}" if _is_refusal(error) else said
         return None
+
+
+PROBE = "power.probe"
+"""The key of a list that never exists."""
+NO_WRITES = "it takes no writes"
+"""How the fault of a broker begins that answers and refuses to be written to."""
+
+
+def _try_to_write(connection: Connection) -> None:
+    """Raise what a Redis server would answer to a message now. Other brokers are only connected to.
+
+    LPUSHX pushes to a list that exists, so it changes nothing here; but the server counts it as a write
+    that needs memory, as the LPUSH of a message, and refuses it for the same reasons.
+    """
+    if connection.transport.driver_type == "redis":
+        channel: Any = connection.default_channel
+        channel.client.lpushx(PROBE, "")
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Did a Redis server answer, and answer no?"""
+    from redis.exceptions import ResponseError
+
+    causes = (error, error.__cause__, error.__context__)
+    return any(isinstance(one, ResponseError) for one in causes)
 
 
 def _depth(channel: Any, name: str) -> int:

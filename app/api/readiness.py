@@ -1,13 +1,12 @@
 """Is the house ready? The database answers, and at a standalone's start its worker serves its stacks.
 
-A broker that is away or hangs makes nothing unready, since every window is seen to
-without it; it is asked in the background and its last answer is shown.
+A broker that is away, hangs or takes no writes makes nothing unready, since every window
+is seen to without it. Each look asks database and broker anew.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from datetime import datetime
 from typing import Any
 
@@ -18,35 +17,48 @@ from app.store import stacks, workers
 from app.store.database import Database
 from app.store.tables import Node, stamp
 
-_ASK_AGAIN = 2.0
-_FIRST_ANSWER = 0.5
+PATIENCE = 1.0
+"""Seconds a look waits for the broker; one that answers does so within milliseconds."""
 
 
 class Broker:
-    """The broker's last answer to `are you there`, never older than it takes to ask again."""
+    """Asks the broker whether it takes messages: at each look anew, one question at a time.
+
+    Looks that come while a question is under way share the next one, so however many
+    there are, a broker that hangs has one connection waiting for it.
+    """
 
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
-        self._lock = threading.Lock()
-        self._heard = threading.Event()
-        self._asked_at: float | None = None
-        self._fault: str | None = "it has not answered yet"
+        self._turn = threading.Condition()
+        self._asking = False
+        self._asked = self._answered = self._wanted = 0
+        self._fault: str | None = None
 
     def fault(self) -> str | None:
-        """What is wrong with it, or None; answers at once, and asks again behind the scenes."""
-        with self._lock:
-            now = time.monotonic()
-            due = self._asked_at is None or now - self._asked_at > _ASK_AGAIN
-            if due:
-                self._asked_at = now
-        if due:
-            threading.Thread(target=self._ask, name="broker", daemon=True).start()
-        self._heard.wait(_FIRST_ANSWER)
-        return self._fault
+        """What is wrong with it now, or None; waits for at most PATIENCE."""
+        with self._turn:
+            mine = self._wanted = self._asked + 1
+            if not self._asking:
+                self._asking = True
+                threading.Thread(target=self._ask, name="broker", daemon=True).start()
+            if self._turn.wait_for(lambda: self._answered >= mine, PATIENCE):
+                return self._fault
+        return f"it has not answered within {PATIENCE:g} s"
 
     def _ask(self) -> None:
-        self._fault = self._dispatch.fault()
-        self._heard.set()
+        while self._next():
+            fault = self._dispatch.fault()
+            with self._turn:
+                self._fault, self._answered = fault, self._asked
+                self._turn.notify_all()
+
+    def _next(self) -> bool:
+        with self._turn:
+            self._asking = self._wanted > self._asked
+            if self._asking:
+                self._asked += 1
+            return self._asking
 
 
 class Readiness:

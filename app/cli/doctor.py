@@ -110,22 +110,23 @@ def _broker(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _answering(found: Settings, embedded: bool) -> Finding:
-    from kombu import Connection
-    from kombu.exceptions import OperationalError
     from kombu.utils.url import maybe_sanitize_url
 
+    from app.dispatch import NO_WRITES, Dispatch
+
     where = "embedded" if embedded else str(maybe_sanitize_url(found.broker_url))
-    try:
-        with Connection(found.broker_url, connect_timeout=3) as connection:
-            connection.ensure_connection(max_retries=1, timeout=3)
-    except (OperationalError, OSError, ValueError, KeyError) as error:
+    fault = Dispatch.to(found.broker_url).fault()
+    if fault is None:
+        return Finding("broker", True, f"{where}, takes messages")
+    if embedded:
+        mend = f"see {found.data_dir / 'logs' / 'broker.log'}"
+    elif fault.startswith(NO_WRITES):
         mend = (
-            f"see {found.data_dir / 'logs' / 'broker.log'}"
-            if embedded
-            else "start it, or unset POWER_BROKER_URL to use the embedded one"
+            "name the primary in POWER_BROKER_URL, or mend what it says (`INFO replication`, `INFO memory`)"
         )
-        return Finding("broker", False, f"{where}: {_one_line(error)}", mend)
-    return Finding("broker", True, f"{where}, answers")
+    else:
+        mend = "start it, or unset POWER_BROKER_URL to use the embedded one"
+    return Finding("broker", False, f"{where}: {' '.join(fault.split())[:300]}", mend)
 
 
 def _database(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
