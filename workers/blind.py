@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +19,7 @@ from functools import partial
 from app.domain import backoff, decisions
 from app.domain.decisions import Decision, Owing
 from app.domain.plans import ServiceSpec, StackSpec
-from app.domain.words import Action, CallStatus, Role
+from app.domain.words import Action, CallStatus, Loop, Role
 from app.observe import RETRY_CAP, RETRY_FIRST, Begun, Outcome
 from app.store import locks
 from workers import compose, engine, identity
@@ -49,9 +48,9 @@ class Blind:
         self._outage: Outage | None = None
         self._turned_at = time.monotonic()
 
-    def loop(self, stopping: threading.Event, guarded: Callable[[str, Callable[[], None]], None]) -> None:
+    def loop(self, stopping: threading.Event) -> None:
         while not stopping.wait(PAUSE):
-            guarded("acting without the database", self._turn_if_awake)
+            self._station.guard.run(Loop.BLIND, self._turn_if_awake)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _turn_if_awake(self) -> None:
@@ -69,9 +68,12 @@ class Blind:
             self._outage = outage
             self._off, self._tried = set(), {}
         if outage:
-            for known in self._station.memory.known.stacks.values():
-                for service in self.due(known):
-                    self._submit(outage, known, service)
+            for name, known in self._station.memory.known.stacks.items():
+                self._station.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
+
+    def _turn_to(self, outage: Outage, known: KnownStack) -> None:
+        for service in self.due(known):
+            self._submit(outage, known, service)
 
     def due(self, known: KnownStack) -> list[str]:
         """The services of a stack whose turn it is to be stopped blind."""
@@ -106,12 +108,11 @@ class Blind:
             self._pool.submit(self._see_to, outage, known, service)
 
     def _see_to(self, outage: Outage, known: KnownStack, service: str) -> None:
+        name = f"{known.spec.name}/{service}"
         try:
-            self._converge(outage, known, service)
-        except Exception:
             # One that breaks is tried again and keeps nothing else on.
-            log.exception("stopping %s/%s blind failed", known.spec.name, service)
-            self._failed(known, service)
+            if self._station.guard.run(Loop.BLIND, partial(self._converge, outage, known, service), name):
+                self._failed(known, service)
         finally:
             self._under_way.discard((known.spec.name, service))
 

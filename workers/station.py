@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.store.database import Database
+from app.loop_guard import LoopGuard
+from app.store.database import Database, is_outage
 from workers.engine import Engine
 from workers.identity import Identity
 from workers.journal import Journal
@@ -46,6 +47,8 @@ class Station:
     under_way: set[int] = field(default_factory=set)
     """Ids of the calls that this worker is making right now."""
     looking: dict[str, threading.Lock] = field(default_factory=dict)
+    guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
+    """Keeps this worker's loops alive, and counts their failures."""
     memory: Memory = field(init=False)
     journal: Journal = field(init=False)
 

@@ -27,10 +27,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import control, observe
 from app.domain import backoff
-from app.domain.words import State
+from app.domain.words import Loop, State
 from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
+from app.store.database import is_outage
 from workers import aftermath, engine, identity
 from workers.blind import Blind
 from workers.converge import attend_closing, attend_opening
@@ -73,6 +74,7 @@ class Watch:
 
     def __init__(self, station: Station, loading: Loading, presence: Presence) -> None:
         self._station, self._loading, self._presence = station, loading, presence
+        self._guard = station.guard
         self._marked: set[str] = set()
         self._due: dict[str, float] = {}
         self._wake = threading.Condition()
@@ -121,7 +123,7 @@ class Watch:
         broke_off = 0
         while not self._stopping.is_set():
             began = time.monotonic()
-            _guarded("listening to the engine", self._listen)
+            self._guard.run(Loop.EVENTS, self._listen)
             # A stream that has lasted was a good one; one that breaks off at once is not asked again at once.
             broke_off = 1 if time.monotonic() - began > LONGEST_PAUSE else broke_off + 1
             self._stopping.wait(backoff.seconds(broke_off, FIRST_PAUSE, LONGEST_PAUSE))
@@ -151,7 +153,7 @@ class Watch:
     def _looks(self) -> None:
         while not self._stopping.is_set():
             for stack in self._next():
-                _guarded(f"looking at {stack}", partial(self._look, stack))
+                self._look_if_served(stack)
 
     def _next(self) -> list[str]:
         with self._wake:
@@ -167,6 +169,13 @@ class Watch:
     def _until_due(self) -> float:
         now = time.monotonic()
         return max(0.0, min((at - now for at in self._due.values()), default=POLL_MOVING))
+
+    def _look_if_served(self, stack: str) -> None:
+        if stack not in self._station.stacks:
+            self._due.pop(stack, None)
+        elif failures := self._guard.run(Loop.LOOKS, partial(self._look, stack), stack):
+            # One stack that cannot be looked at delays no other.
+            self._due[stack] = time.monotonic() + backoff.seconds(failures, POLL_MOVING, LONGEST_PAUSE)
 
     def _look(self, stack: str) -> None:
         self._due[stack] = time.monotonic() + POLL_MOVING
@@ -194,20 +203,22 @@ class Watch:
         return bool(opening) or owing
 
     def open_soon(self, window: str) -> None:
-        self._submit(self._opening, attend_opening, window)
+        self._submit(self._opening, Loop.OPENING, attend_opening, window)
 
     def close_soon(self, stack: str) -> None:
-        self._submit(self._closing, attend_closing, stack)
+        self._submit(self._closing, Loop.CLOSING, attend_closing, stack)
 
-    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[Station, str], None], what: str) -> None:
+    def _submit(
+        self, pool: ThreadPoolExecutor, loop: Loop, work: Callable[[Station, str], None], what: str
+    ) -> None:
         if not self._stopping.is_set():
-            pool.submit(_guarded, f"{work.__name__} {what}", partial(work, self._station, what))
+            pool.submit(self._guard.run, loop, partial(work, self._station, what), what)
 
     # The clock needs no engine and no broker, only the database.
 
     def _clock(self) -> None:
         while not self._stopping.is_set():
-            _guarded("watching the clock", self._tick_or_say_so)
+            self._guard.run(Loop.CLOCK, self._tick_or_say_so)
             self._stopping.wait(self._until_stroke())
 
     def _until_stroke(self) -> float:
@@ -229,29 +240,34 @@ class Watch:
         self._station.memory.heard()
 
     def _unseeing(self) -> None:
-        self._blind.loop(self._stopping, _guarded)
+        self._blind.loop(self._stopping)
 
     def _tick(self) -> None:
         now = self._station.database.now()
-        self._take_in(now)
-        self._expire(now)
-        for window in self._presence.admit():
-            self.open_soon(window)
-        self._take_in_hand(now)
+        # What was done without the database comes before what is concluded with it.
+        self._step("journals", partial(aftermath.take_in, self._station, now))
+        self._step("deadlines", partial(self._expire, now))
+        self._step("waiting windows", self._admit)
+        self._step("untouched windows", partial(self._take_in_hand, now))
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + BEAT
-            self.beat(now)
-        self._station.memory.refresh(self._station.node, now)
+            self._step("sign of life", partial(self.beat, now))
+        self._step("what is known", partial(self._station.memory.refresh, self._station.node, now))
 
-    def _take_in(self, now: datetime) -> None:
-        """What was done without the database comes before what is concluded with it."""
+    def _step(self, name: str, work: Callable[[], None]) -> None:
+        """One part of a tick; where it breaks, the other parts are done all the same."""
         try:
-            aftermath.take_in(self._station, now)
-        except SQLAlchemyError:
-            raise
-        except Exception:
-            # Whatever is wrong with a journal, the deadlines are watched.
-            log.exception("the journals could not be taken in")
+            work()
+        except Exception as error:
+            if is_outage(error):
+                raise
+            self._guard.failed(Loop.CLOCK, error, name)
+        else:
+            self._guard.succeeded(Loop.CLOCK, name)
+
+    def _admit(self) -> None:
+        for window in self._presence.admit():
+            self.open_soon(window)
 
     def _expire(self, now: datetime) -> None:
         """Close what is due and was not swept: the sweep is late, or there is none."""
@@ -294,7 +310,7 @@ class Watch:
 
     def _files(self) -> None:
         while not self._stopping.wait(FILES):
-            _guarded("looking at the files", self._reread)
+            self._guard.run(Loop.FILES, self._reread)
 
     def _reread(self) -> None:
         asked = time.monotonic() - self._engine_asked_at
@@ -318,16 +334,3 @@ class Watch:
         served = self._station.stacks.get(stack)
         if served and identity.end_leftover(self._station.lock_dir, served.spec.project, service):
             log.warning("ended what a dead worker left running on %s/%s", stack, service)
-
-
-def _guarded(what: str, work: Callable[[], None]) -> None:
-    """A watch outlives a database or an engine that is away, and its own mistakes, and says so."""
-    try:
-        work()
-    except SQLAlchemyError as error:
-        log.warning("%s: the database is away: %s", what, error)
-        time.sleep(0.5)
-    except Exception:
-        # A thread that died here would end the guarantee without a word.
-        log.exception("%s failed", what)
-        time.sleep(0.5)

@@ -115,3 +115,19 @@ class Event(StrEnum):
 
 WINDOW_ENDING = "window.ending"
 """Told in notices alone, since nothing has changed yet: a window will end soon."""
+
+
+class Loop(StrEnum):
+    """The long-lived loops, as `power_loop_failures_total` names them."""
+
+    EVENTS = "events"
+    LOOKS = "looks"
+    CLOCK = "clock"
+    FILES = "files"
+    BLIND = "blind"
+    OPENING = "opening"
+    CLOSING = "closing"
+    NOTICES = "notices"
+    SAMPLES = "samples"
+    BEAT = "beat"
+    EVENT_STREAM = "event_stream"

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,12 @@ ASK_AGAIN = 1.0
 """Seconds after which a database that was away is asked for the time again."""
 PATIENCE = 15.0
 """Seconds that a database may be silent, or another writer at work, before it counts as away."""
+
+
+def is_outage(error: Exception) -> bool:
+    """Can the database not be read or written? False where it only refused one statement for its values."""
+    refused = isinstance(error, DataError | IntegrityError)
+    return isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and not refused)
 
 
 class Database:
