@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import docker
 
 from bench.stage import ENTRYPOINT, SERVICES, Stage, Standalone
-from workers.engine import PROJECT, moment
+from workers.inspected import PROJECT, moment
 
 Times = dict[str, list[float]]
 SETTLED = 2.0

@@ -15,7 +15,7 @@ from datetime import datetime
 import docker
 
 from bench.stage import PROBED, SERVICES, Failed, Json, Standalone
-from workers.engine import PROJECT
+from workers.inspected import PROJECT
 
 TTL = 6.0
 """Seconds that a window of the spread run lasts: enough to be up before its deadline."""

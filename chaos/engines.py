@@ -25,7 +25,8 @@ import docker
 from app.cli.standalone import processes
 from app.cli.standalone.processes import Process
 from chaos.processes import Kept
-from workers.engine import PROJECT, SERVICE, Away, moment
+from workers.inspected import PROJECT, SERVICE, moment
+from workers.negotiation import Away
 
 VERSION = "1.41"
 

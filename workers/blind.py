@@ -22,7 +22,7 @@ from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Action, CallStatus, Loop, Role
 from app.observe import RETRY_CAP, RETRY_FIRST, Begun, Outcome
 from app.store import locks
-from workers import compose, engine, identity
+from workers import compose, identity, negotiation
 from workers.compose import Command
 from workers.converge import Looked, timeout_of
 from workers.known import KnownStack, Outage
@@ -143,8 +143,8 @@ class Blind:
     def _containers(self, spec: StackSpec, service: str) -> Looked:
         try:
             return self._station.engine.containers(spec.project, [service])
-        except engine.Away as error:
-            log.warning("%s/%s: the engine does not answer: %s", spec.name, service, error)
+        except negotiation.Unable as error:
+            log.warning("%s/%s: %s", spec.name, service, negotiation.why(error))
             return None
 
     def _decision(self, known: KnownStack, service: str, containers: Looked) -> Decision:

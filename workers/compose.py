@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import endpoint
 from app.domain.words import Action, CallStatus
 from app.observe import Outcome
 
@@ -143,7 +144,8 @@ def program() -> tuple[str, ...]:
 
 def _answers(argv: tuple[str, ...]) -> bool:
     try:
-        return subprocess.run(argv, capture_output=True, timeout=10, check=False).returncode == 0
+        asked = subprocess.run(argv, capture_output=True, timeout=10, check=False, env=_environment())
+        return asked.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -216,8 +218,12 @@ def _dying_with_us() -> tuple[str, ...]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, less what would make compose do more than it is told."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
+    """Ours, less what would make compose do more than it is told or go to another engine than we look at.
+
+    Raises BadEndpoint.
+    """
+    found = endpoint.current().environment(os.environ)
+    kept = {name: value for name, value in found.items() if not name.startswith("COMPOSE_")}
     # Compose lives for a moment, and a quarter of its time would go into collecting garbage.
     return {"GOGC": "400"} | kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
 

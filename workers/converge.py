@@ -36,7 +36,7 @@ from app.settle import Scene, startable, stoppable
 from app.store import locks, services
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
-from workers import compose, engine, identity
+from workers import compose, identity, negotiation
 from workers.compose import Command
 from workers.look import look, seen_containers
 from workers.stacks import MARGIN, Served
@@ -163,7 +163,7 @@ def _containers(station: Station, served: Served, spec: ServiceSpec) -> Looked:
         # The digest goes on record with the call; a look costs little and the tag may have moved.
         station.digests[spec.image] = station.engine.image(spec.image) if spec.image else ""
         return seen_containers(station, served.spec, [spec.name])
-    except engine.Away:
+    except negotiation.Unable:
         return None
 
 
@@ -182,6 +182,8 @@ class _Start:
         now = self.station.database.now()
         if lease is None or spec is None or not _held_by(session, self.window, lease, now):
             return Decision(Action.NONE, "no live window holds it"), None
+        if containers is None and self.station.engine.fault:
+            return Decision(Action.NONE, self.station.engine.fault), None
         if containers is None:
             blind = "a live window holds it, and the engine shows nothing"
             return Decision(Action.UP, blind, keep_running=True), self.window
@@ -330,7 +332,7 @@ def _missing(station: Station, served: Served) -> bool:
             set((served.networks or {}).values()) - station.engine.networks()
             or set((served.volumes or {}).values()) - station.engine.volumes()
         )
-    except engine.Away:
+    except negotiation.Unable:
         return False
 
 

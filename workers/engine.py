@@ -1,32 +1,38 @@
-"""Eyes: what runs, and what has just changed, through the Engine API. Reads only."""
+"""Eyes: what runs, and what has just changed, through the Engine API. Reads only.
+
+How the engine is asked, and what its refusals and its silence are, is in `negotiation`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import docker
 import requests
-from docker.errors import DockerException, NotFound
-from docker.utils import kwargs_from_env
+from docker.errors import NullResource
+from docker.utils import version_gte
 
+from app import endpoint as endpoints
 from app.domain.readiness import Container
+from app.endpoint import Endpoint
 from app.store.database import Clock
+from workers.inspected import ONEOFF, PROJECT, SERVICE, described, labels_of, listed, moment
+from workers.negotiation import (
+    Agreement,
+    EngineRefused,
+    EngineUnsupported,
+    Negotiation,
+    Unable,
+)
 
 _ID = 120
 """Characters of an engine's id, at most."""
-PROJECT = "com.docker.compose.project"
-SERVICE = "com.docker.compose.service"
-_ONEOFF = "com.docker.compose.oneoff"
-_NUMBER = "com.docker.compose.container-number"
-_HASH = "com.docker.compose.config-hash"
-
-Away = (DockerException, requests.RequestException, OSError)
-"""What reading raises while the engine does not answer."""
+_ONE_SHOT = "1.41"
+"""The first API version that tells what a container uses without measuring for a second or two."""
+_GONE = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +44,28 @@ class Usage:
 
 
 class Engine:
-    """One engine, found as the docker client finds it (DOCKER_HOST and the rest of its environment)."""
+    """One engine. Its address is fixed; whether it answers, and in which API version, is asked at first use.
 
-    def __init__(self, timeout: int = 10) -> None:
-        # A version that is fixed saves asking; 1.41 is Debian 12's, and newer engines answer it.
-        self._clock = Clock(self._system_time, away=Away)
-        self._client = docker.APIClient(version="1.41", timeout=timeout, num_pools=16, **kwargs_from_env())
+    Every question raises EngineRefused where the engine says no, and one of Away where it does not answer.
+    """
+
+    def __init__(self, endpoint: Endpoint | None = None, timeout: int = 10) -> None:
+        """`endpoint`: this process's own, if None. Raises BadEndpoint."""
+        self.endpoint = endpoint or endpoints.current()
+        self._clock = Clock(self._system_time, away=Unable)
+        self._negotiation = Negotiation(self.endpoint, timeout)
+        self._ask = self._negotiation.ask
         self.heard_since: datetime | None = None
         """Since when every event has been heard, by the engine's clock; None while nobody listens."""
+
+    @property
+    def fault(self) -> str:
+        """Why what answers there cannot be served, in one line; empty where it can, or nothing answered."""
+        return self._negotiation.fault
+
+    def agreement(self) -> Agreement:
+        """What the engine says it is, and the API version that is spoken with it."""
+        return self._negotiation.agreement()
 
     def id(self) -> str:
         """What tells this engine from every other: its own id, its host's name and where its data is.
@@ -53,81 +73,118 @@ class Engine:
         The id alone does not: two engines on one host may share the key that it is made from,
         and so may hosts that were cloned.
         """
-        said = self._client.info()
-        where = f"{said['Name']}:{said['DockerRootDir']}"
-        found = f"{said['ID']}@{where}"
-        return (
-            found if len(found) <= _ID else f"{said['ID']}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
-        )
+        said = self._info()
+        where = f"{said.get('Name', '')}:{said.get('DockerRootDir', '')}"
+        own = str(said.get("ID", ""))
+        found = f"{own}@{where}"
+        return found if len(found) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
 
     def now(self) -> datetime:
         """The time on the engine's own clock, by which it tells its times; the clock here may be another.
 
-        An engine that has never answered has told no times yet, and any clock will do.
+        An engine that has never told its time has told no others yet, and any clock will do.
         """
         try:
             return self._clock.now()
-        except Away:
+        except Unable:
             return datetime.now(UTC)
 
     def _system_time(self) -> datetime:
-        return zoned(str(self._client.info()["SystemTime"]))
-
-    def close(self) -> None:
-        self._client.close()
-
-    def containers(self, project: str, services: Iterable[str] | None = None) -> list[Container]:
-        """A project's containers, perhaps only those of some services."""
-        only = None if services is None else set(services)
-        listed = self._listed(project)
-        wanted = [one for one in listed if only is None or one["Labels"].get(SERVICE) in only]
-        return [found for one in wanted if (found := self._inspected(one["Id"]))]
-
-    def _listed(self, project: str) -> list[dict[str, Any]]:
-        labels = [f"{PROJECT}={project}", f"{_ONEOFF}=False"]
-        found: list[dict[str, Any]] = self._client.containers(all=True, filters={"label": labels})
+        said = self._info().get("SystemTime")
+        if (found := moment(said)) is None:
+            raise EngineRefused(f"it tells its time as {said!r}")
         return found
 
-    def _inspected(self, container: str) -> Container | None:
+    def _info(self) -> Mapping[str, Any]:
+        said: Mapping[str, Any] = self._ask(lambda client: client.info())
+        return said
+
+    def close(self) -> None:
+        self._negotiation.close()
+
+    def containers(self, project: str, services: Iterable[str] | None = None) -> list[Container]:
+        """A project's containers, perhaps only those of some services.
+
+        One that the engine will not describe is told by its line in the list, with the reason.
+        """
+        only = None if services is None else set(services)
+        lines = [one for one in self._listed(project) if only is None or _service(one) in only]
+        found = []
+        late = False
+        for line in lines:
+            try:
+                one = self._container(line)
+            except requests.ReadTimeout:
+                # One may hang in the engine by itself; a second one says that the engine hangs.
+                if late:
+                    raise
+                late, one = True, listed(line, "the engine gave no answer about it in time")
+            found += [one] if one else []
+        return found
+
+    def _listed(self, project: str) -> list[dict[str, Any]]:
+        labels = [f"{PROJECT}={project}", f"{ONEOFF}=False"]
+        found: list[dict[str, Any]] = self._ask(
+            lambda client: client.containers(all=True, filters={"label": labels})
+        )
+        return found
+
+    def _container(self, line: Mapping[str, Any]) -> Container | None:
+        """One container of the list, as it is now; None where it has gone since."""
         try:
-            return described(self._client.inspect_container(container))
-        except NotFound:
-            return None
+            return described(self._inspect(line["Id"]))
+        except EngineUnsupported:
+            raise
+        except EngineRefused as refused:
+            return None if refused.status == _GONE else listed(line, f"the engine says of it: {refused}")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return listed(line, f"the engine describes it in an unknown way: {error!r}")
+
+    def _inspect(self, container: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._ask(lambda client: client.inspect_container(container))
+        return found
 
     def labels(self, container: str) -> Mapping[str, str]:
         """What a container is labelled with; nothing where this engine has no such container."""
         try:
-            return self._client.inspect_container(container)["Config"]["Labels"] or {}
-        except NotFound:
-            return {}
+            return labels_of(self._inspect(container).get("Config") or {})
+        except EngineRefused as refused:
+            if refused.status == _GONE:
+                return {}
+            raise
 
     def services_with(self, project: str, label: str) -> set[str]:
         """The services of a project whose containers carry a label."""
         wanted = {"label": [f"{PROJECT}={project}", label]}
-        found = self._client.containers(all=True, filters=wanted)
-        return {one["Labels"].get(SERVICE, "") for one in found}
+        found = self._ask(lambda client: client.containers(all=True, filters=wanted))
+        return {_service(one) for one in found}
 
     def image(self, name: str) -> str:
         """The digest of a local image, or nothing where there is none of that name."""
         try:
-            found: dict[str, Any] = self._client.inspect_image(name)  # type: ignore[no-untyped-call]
-        except (NotFound, docker.errors.NullResource):
+            found: Mapping[str, Any] = self._ask(
+                lambda client: client.inspect_image(name)  # type: ignore[no-untyped-call]
+            )
+        except EngineUnsupported:
+            raise
+        except (EngineRefused, NullResource):
             return ""
-        return str(found["Id"])
+        return str(found.get("Id") or "")
 
     def networks(self) -> set[str]:
         """The names of all networks there are."""
-        return {one["Name"] for one in self._client.networks()}
+        return {str(one.get("Name")) for one in self._ask(lambda client: client.networks())}
 
     def volumes(self) -> set[str]:
         """The names of all volumes there are."""
-        return {one["Name"] for one in self._client.volumes()["Volumes"] or []}
+        found = self._ask(lambda client: client.volumes())
+        return {str(one.get("Name")) for one in found.get("Volumes") or []}
 
     def named(self, project: str, services: Iterable[str]) -> dict[str, str]:
         """The services of a project's containers, by the containers' ids."""
         only = set(services)
-        listed = {one["Id"]: one["Labels"].get(SERVICE, "") for one in self._listed(project)}
-        return {container: service for container, service in listed.items() if service in only}
+        found = {one["Id"]: _service(one) for one in self._listed(project)}
+        return {container: service for container, service in found.items() if service in only}
 
     def lines(
         self, container: str, since: datetime, until: datetime | None, tail: int
@@ -140,41 +197,53 @@ class Engine:
         if until is not None:
             limits["until"] = until.timestamp()
         try:
-            raw: bytes = self._client.logs(container, stdout=True, stderr=True, timestamps=True, **limits)
-        except NotFound:
-            return []
+            raw: bytes = self._ask(
+                lambda client: client.logs(container, stdout=True, stderr=True, timestamps=True, **limits)
+            )
+        except EngineRefused as refused:
+            if refused.status == _GONE:
+                return []
+            raise
         stamped = (line.partition(" ") for line in raw.decode(errors="replace").split("\n") if line)
         return [(at, text.rstrip("\r")) for at, _, text in stamped]
 
     def usage(self, container: str) -> Usage | None:
-        """What a container has used and uses; None where it does not run."""
+        """What a container has used and uses; None where it does not run, or the engine does not say."""
+        quick = {"one_shot": True} if version_gte(self.agreement().api, _ONE_SHOT) else {}
         try:
-            said = self._client.stats(container, stream=False, one_shot=True)
-        except NotFound:
+            said = self._ask(lambda client: client.stats(container, stream=False, **quick))
+            memory = said["memory_stats"]
+            details = memory.get("stats") or {}
+            cached = details.get("inactive_file", details.get("total_inactive_file", 0))
+            return Usage(
+                said["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, max(0, memory["usage"] - cached)
+            )
+        except EngineUnsupported:
+            raise
+        except (EngineRefused, requests.ReadTimeout, KeyError, TypeError, AttributeError):
             return None
-        memory = said.get("memory_stats") or {}
-        if "usage" not in memory:
-            return None
-        details = memory.get("stats") or {}
-        cached = details.get("inactive_file", details.get("total_inactive_file", 0))
-        return Usage(said["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, max(0, memory["usage"] - cached))
 
     def log(self, container: str, lines: int = 5) -> str:
-        """The last lines a container wrote, on either stream."""
+        """The last lines a container wrote, on either stream; nothing where they cannot be had."""
         try:
-            raw: bytes = self._client.logs(container, stdout=True, stderr=True, tail=lines)
-        except DockerException:
+            raw: bytes = self._ask(
+                lambda client: client.logs(container, stdout=True, stderr=True, tail=lines)
+            )
+        except Unable:
             return ""
         return raw.decode(errors="replace").strip()
 
     def events(self) -> Iterator[Mapping[str, Any]]:
         """Container events as they happen; ends or raises when the engine goes away."""
-        stream = self._client.events(decode=True, filters={"type": "container", "label": [PROJECT]})
+        wanted = {"type": "container", "label": [PROJECT]}
+        stream = self._ask(lambda client: client.events(decode=True, filters=wanted))
         self.heard_since = self.now()
         try:
             yield from stream
         finally:
             self.heard_since = None
+            # What answers next may be another release.
+            self._negotiation.forget()
             _let_go(stream)
 
     def ran_on_since(self, moment: datetime) -> bool:
@@ -182,76 +251,33 @@ class Engine:
 
         It is where something on it has been running for longer, since an engine that starts
         ends what it finds running (unless it is told to keep it alive), and where it remembers
-        an event from before: its memory, some hundred events, does not outlive it.
+        an event from before: its memory, some hundred events, does not outlive it. Where it
+        refuses to tell, nothing is certain.
         """
-        return self._has_kept_running(moment) or self._remembers(moment)
+        try:
+            return self._has_kept_running(moment) or self._remembers(moment)
+        except EngineRefused:
+            return False
 
     def _has_kept_running(self, moment: datetime) -> bool:
-        if self._client.info().get("LiveRestoreEnabled"):
+        if self._info().get("LiveRestoreEnabled"):
             return False
-        found = (self._inspected(one["Id"]) for one in self._client.containers())
+        found = (self._container(one) for one in self._ask(lambda client: client.containers()))
         return any(one.alive and one.started_at and one.started_at < moment for one in found if one)
 
     def _remembers(self, moment: datetime) -> bool:
         until = int(moment.timestamp())
-        stream = self._client.events(since=1, until=until, decode=True)
+        stream = self._ask(lambda client: client.events(since=1, until=until, decode=True))
         try:
             return next(iter(stream), None) is not None
         finally:
             _let_go(stream)
 
 
+def _service(line: Mapping[str, Any]) -> str:
+    return labels_of(line).get(SERVICE, "")
+
+
 def _let_go(stream: Any) -> None:
     """Close a stream that was not read to its end; its own `close` fails where the engine has gone."""
     stream._response.close()
-
-
-def described(raw: Mapping[str, Any]) -> Container:
-    """A container from what the engine says when one is inspected."""
-    state, labels = raw["State"], raw["Config"]["Labels"] or {}
-    return Container(
-        id=raw["Id"],
-        service=labels.get(SERVICE, ""),
-        state=state["Status"],
-        health=_health(state),
-        exit_code=state["ExitCode"],
-        restarts=raw["RestartCount"],
-        oom_killed=state["OOMKilled"],
-        created_at=moment(raw["Created"]),
-        started_at=moment(state["StartedAt"]),
-        finished_at=moment(state["FinishedAt"]),
-        error=state.get("Error", ""),
-        image=raw["Image"],
-        config_hash=labels.get(_HASH, ""),
-        number=int(labels.get(_NUMBER, "1")),
-        policy=_policy(raw.get("HostConfig") or {}),
-        grace=raw["Config"].get("StopTimeout"),
-    )
-
-
-def _policy(host: Mapping[str, Any]) -> str:
-    said = str((host.get("RestartPolicy") or {}).get("Name", ""))
-    return "" if said == "no" else said
-
-
-def _health(state: Mapping[str, Any]) -> str:
-    said = (state.get("Health") or {}).get("Status", "")
-    return "" if said == "none" else said
-
-
-def moment(text: str) -> datetime | None:
-    """The engine's RFC 3339 with nanoseconds; its year 1 stands for never."""
-    if not text or text.startswith("0001-"):
-        return None
-    whole, _, rest = text.rstrip("Z").partition(".")
-    digits = "".join(character for character in rest if character.isdigit())[:6].ljust(6, "0")
-    return datetime.fromisoformat(f"{whole}.{digits}").replace(tzinfo=UTC)
-
-
-def zoned(text: str) -> datetime:
-    """The engine's own time, which it writes in the zone of its host and with nanoseconds."""
-    found = re.fullmatch(r"(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", text)
-    if found is None:
-        raise OSError(f"the engine tells its time as {text!r}")
-    digits = (found[2] or "")[:6].ljust(6, "0")
-    return datetime.fromisoformat(f"{found[1]}.{digits}{found[3].replace('Z', '+00:00')}").astimezone(UTC)

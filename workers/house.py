@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from app import settings, tracing
 from app.claims import NodeTaken
+from app.endpoint import BadEndpoint
 from app.settings import ConfigError, Settings
 from app.store import schema
 from app.store import stacks as known
@@ -44,8 +45,9 @@ def station() -> Station:
 def begin(environment: Settings | None = None) -> Station:
     """Read the stacks of this node, claim them, and start watching.
 
-    A bad power.toml, or a node that another worker has, ends the process. A database
-    that is away does not: what the files say is served from the first moment.
+    A bad power.toml, an address of the engine that cannot be used, or a node that another
+    worker has, ends the process. A database or an engine that is away does not: what the
+    files say is served from the first moment.
     """
     environment = environment or settings.load()
     if environment.traces:
@@ -56,7 +58,7 @@ def begin(environment: Settings | None = None) -> Station:
         schema.require(database)
     except schema.Mismatch as mismatch:
         raise SystemExit(str(mismatch)) from mismatch
-    found = Station(database, Engine(), me, environment.node, environment.lock_dir)
+    found = Station(database, _engine(), me, environment.node, environment.lock_dir)
     loading = Loading(found, environment.config)
     try:
         loading.begin()
@@ -80,6 +82,16 @@ def begin(environment: Settings | None = None) -> Station:
     sampling.begin()
     _house.leaving.callback(sampling.end)
     return found
+
+
+def _engine() -> Engine:
+    """The engine of this process; its address is found here and stays the same for as long as this lives."""
+    try:
+        engine = Engine()
+    except BadEndpoint as error:
+        raise SystemExit(f"the engine's address cannot be used: {error}") from error
+    log.info("the engine is at %s", engine.endpoint)
+    return engine
 
 
 def end() -> bool:

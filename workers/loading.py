@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from app import claims, observe, settings
 from app.claims import StackTaken
 from app.domain.nodes import Sign
+from app.domain.plans import StackSpec
 from app.settings import ConfigError, NoticeToml, PowerToml
 from app.store import stacks as known
 from app.store import workers as signs
@@ -62,6 +63,8 @@ class Loading:
         self._news: dict[str, News] = {}
         self._told: dict[str, str] = {}
         self._turn = threading.Lock()
+        self.engine_fault = ""
+        """Why nothing can be served on this engine; empty where it can."""
 
     def begin(self) -> None:
         """Read power.toml and every stack of this node; raises ConfigError."""
@@ -77,6 +80,18 @@ class Loading:
     def notices(self) -> dict[str, NoticeToml]:
         """Who is to be told of what, as power.toml last said without a fault."""
         return self._toml.notices if self._toml else {}
+
+    def serve_engine(self, fault: str) -> None:
+        """Withhold every stack for as long as the engine has a fault, and serve them again after it.
+
+        What a withheld stack owes is still turned off; nothing of it can be opened.
+        """
+        if fault == self.engine_fault:
+            return
+        self.engine_fault = fault
+        for name in self._toml.on_node(self._station.node) if self._toml else ():
+            assert self._toml
+            self._read(name, self._toml)
 
     # What is on disk.
 
@@ -136,6 +151,9 @@ class Loading:
             time.monotonic(),
             False,
         )
+        if self.engine_fault:
+            self._withhold(name, toml)
+            return
         try:
             served = stacks.read(self._path, toml, name, keep=self._station.lock_dir)
         except Rejected as rejected:
@@ -153,6 +171,19 @@ class Loading:
         self._station.stacks[name] = served
         self._tell(name, lambda session, mine: self._publish(session, mine, served))
         log.info("stack %s is served", name)
+
+    def _withhold(self, name: str, toml: PowerToml) -> None:
+        stack, fault = toml.stacks[name], f"{self._path}: stacks.{name}: {self.engine_fault}"
+        if self._known[name].refused == fault:
+            return
+        self._known[name].refused = fault
+        known = self._station.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
+        self._station.core[name] = frozenset(stack.core)
+        self._station.stacks[name] = replace(known, place=None)
+        log.error("%s", fault)
+        digest = files.digest([self._path, *files.of(stack)])
+        rejected = Rejected(known.spec, [fault])
+        self._tell(name, lambda session, _mine: self._reject(session, rejected, digest))
 
     def _turn_down(self, name: str, toml: PowerToml, rejected: Rejected) -> None:
         now = self._station.stacks.get(name)

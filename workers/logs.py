@@ -8,7 +8,8 @@ from typing import Any
 from app import logs
 from app.logs import Wanted
 from app.store import logs as rows
-from workers import engine
+from workers import inspected, negotiation
+from workers.negotiation import EngineRefused
 from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -35,10 +36,14 @@ def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]
     try:
         there = station.engine.named(project, wanted.services)
         for container, service in there.items():
-            lines += _of(station, wanted, container, service)
-    except engine.Away as error:
-        log.warning("stack %s: logs cannot be read: %s", wanted.stack, error)
-        return lines, dict.fromkeys(wanted.services, f"the engine does not answer: {error}"[:200])
+            try:
+                lines += _of(station, wanted, container, service)
+            except EngineRefused as refused:
+                # A logging driver that keeps nothing to be read says so; the other services have theirs.
+                notes[service] = f"the engine says: {refused}"[:200]
+    except negotiation.Unable as error:
+        log.warning("stack %s: logs cannot be read: %s", wanted.stack, negotiation.why(error))
+        return lines, dict.fromkeys(wanted.services, negotiation.why(error)[:200])
     for name in sorted(set(wanted.services) - set(there.values())):
         notes[name] = _gone(wanted.details.get(name, ""))
     return lines, notes
@@ -48,7 +53,7 @@ def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
-    since = max(wanted.since, engine.moment(last) or wanted.since)
+    since = max(wanted.since, inspected.moment(last) or wanted.since)
     found = station.engine.lines(container, since, wanted.until, wanted.tail)
     return [
         {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last

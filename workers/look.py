@@ -15,7 +15,7 @@ from app.observe import Seen
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
-from workers import engine, revival
+from workers import negotiation, revival
 from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,9 @@ def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, Look
     watched = _watched(spec, owing)
     try:
         containers = seen_containers(station, spec, (service.name for service in watched))
-    except engine.Away as error:
-        log.warning("stack %s: the engine does not answer: %s", spec.name, error)
-        blind = Seen(Power.UNKNOWN, f"the engine does not answer: {error}"[:DETAIL])
-        return {service.name: (blind, None) for service in watched}
+    except negotiation.Unable as error:
+        log.warning("stack %s: %s", spec.name, negotiation.why(error))
+        return {service.name: (_untold(error), None) for service in watched}
     verdicts = {
         service.name: _verdict(station, service, containers, wanted=service.name in wanted)
         for service in watched
@@ -57,9 +56,17 @@ def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, Look
     for name in _back(spec, verdicts, before, wanted):
         seen, again = verdicts[name]
         mine = [one for one in containers if one.service == name]
-        revived = revival.by_the_engine(station.engine, mine, before[name], at)
-        verdicts[name] = replace(seen, revived=revived), again
+        try:
+            revived = revival.by_the_engine(station.engine, mine, before[name], at)
+            verdicts[name] = replace(seen, revived=revived), again
+        except negotiation.Unable as error:
+            verdicts[name] = _untold(error), None
     return verdicts
+
+
+def _untold(error: BaseException) -> Seen:
+    """What is seen of a service while the engine tells nothing of it."""
+    return Seen(Power.UNKNOWN, negotiation.why(error)[:DETAIL])
 
 
 def _back(

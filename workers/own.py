@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from workers import engine
-from workers.engine import Away, Engine
+from workers import inspected
+from workers.engine import Engine
+from workers.negotiation import Unable
 
 LABEL = "power-windows.controller"
 """Every service of the top-level docker-compose.yml carries it."""
@@ -72,7 +73,7 @@ def inside(mounts: Path) -> str | None:
 def _described(container: str) -> Surroundings | None:
     try:
         return _asked(container)
-    except Away:
+    except Unable:
         return None
 
 
@@ -82,7 +83,7 @@ def _asked(container: str) -> Surroundings | None:
     asked = Engine()
     try:
         labels = asked.labels(container)
-        project, service = labels.get(engine.PROJECT), labels.get(engine.SERVICE)
+        project, service = labels.get(inspected.PROJECT), labels.get(inspected.SERVICE)
         if not project or not service:
             return None
         return Surroundings(project, service, frozenset(asked.services_with(project, f"{LABEL}=true")))

@@ -19,7 +19,7 @@ from app import claims, control
 from app.claims import NodeTaken
 from app.domain.nodes import Sign
 from app.store import windows as rows
-from workers import engine, identity
+from workers import identity, negotiation
 from workers.loading import Loading
 from workers.station import Station
 
@@ -66,11 +66,12 @@ class Presence:
             claims.leave(session, self._station.me.name)
 
     def know_engine(self) -> None:
-        """Ask which engine this is; one that is away is asked again."""
+        """Ask which engine this is; one that is away or cannot be served is asked again."""
         try:
             self._station.engine_id = self._station.engine.id()
-        except engine.Away as error:
-            log.warning("the engine does not answer: %s", error)
+        except negotiation.Unable as error:
+            log.warning("%s", negotiation.why(error))
+        self._loading.serve_engine(self._station.engine.fault)
 
     def admit(self) -> list[str]:
         """Begin every window that waited for this node and whose stack is served here; return their ids."""

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.store import samples, windows
 from app.store.tables import Sample
-from workers.engine import Away, Usage
+from workers.engine import Usage
+from workers.negotiation import Unable
 from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Sampling:
                 continue
             try:
                 self.turn()
-            except (*Away, SQLAlchemyError) as error:
+            except (*Unable, SQLAlchemyError) as error:
                 log.info("nothing is measured: %s", str(error).partition("\n")[0])
             except Exception:
                 log.exception("sampling")

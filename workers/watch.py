@@ -32,7 +32,7 @@ from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
 from app.store.database import is_outage
-from workers import aftermath, engine, identity
+from workers import aftermath, identity, inspected, negotiation
 from workers.blind import Blind
 from workers.converge import attend_closing, attend_opening
 from workers.lanes import CLOSING, OPENING
@@ -134,18 +134,18 @@ class Watch:
             for event in self._station.engine.events():
                 if self._stopping.is_set():
                     return
-                self._heard(event["Action"], event["Actor"])
-        except engine.Away as error:
-            log.warning("the engine's events broke off: %s", error)
+                self._heard(str(event.get("Action")), event.get("Actor") or {})
+        except negotiation.Unable as error:
+            log.warning("the engine's events broke off: %s", negotiation.why(error))
 
     def _heard(self, action: str, actor: Mapping[str, Any]) -> None:
-        said = actor.get("Attributes", {})
+        said = actor.get("Attributes") or {}
         if action.startswith(("exec_", "top")):
             return
         if action == "die":
-            self._station.restarts.heard(actor["ID"], int(said.get("exitCode", 0)))
+            self._station.restarts.heard(str(actor.get("ID")), inspected.whole(said.get("exitCode"), 0))
         for name, served in list(self._station.stacks.items()):
-            if served.spec.project == said.get(engine.PROJECT):
+            if served.spec.project == said.get(inspected.PROJECT):
                 self.mark(name)
 
     # Looks: one thread, so that a stack is looked at once for many events.
@@ -314,7 +314,7 @@ class Watch:
 
     def _reread(self) -> None:
         asked = time.monotonic() - self._engine_asked_at
-        if asked > ENGINE_ASKED or (not self._station.engine_id and asked > BEAT):
+        if asked > ENGINE_ASKED or (asked > BEAT and not self._knows_engine()):
             self._engine_asked_at = time.monotonic()
             self._presence.know_engine()
         changed = self._loading.look()
@@ -322,6 +322,11 @@ class Watch:
             self._beat_at = 0.0
         for stack in changed:
             self.mark(stack)
+
+    def _knows_engine(self) -> bool:
+        return (
+            bool(self._station.engine_id) and self._loading.engine_fault == self._station.engine.fault == ""
+        )
 
     def _is_lost(self, call: int, worker: str) -> bool:
         station = self._station

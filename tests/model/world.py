@@ -304,6 +304,8 @@ class World:
 class Eyes:
     """What `workers.engine.Engine` would have seen."""
 
+    fault = ""
+
     def __init__(self, world: World) -> None:
         self._world = world
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers import engine
+from workers import inspected
 
 INSPECTED: dict[str, Any] = {
     "Id": "c0ffee",
@@ -44,11 +44,11 @@ INSPECTED: dict[str, Any] = {
     ],
 )
 def test_the_engines_times_are_read_to_the_microsecond(text: str, expected: datetime | None) -> None:
-    assert engine.moment(text) == expected
+    assert inspected.moment(text) == expected
 
 
 def test_a_container_is_described_by_its_state_and_labels() -> None:
-    found = engine.described(INSPECTED)
+    found = inspected.described(INSPECTED)
 
     assert (found.id, found.service, found.number) == ("c0ffee", "forge", 2)
     assert (found.state, found.health, found.restarts) == ("running", "starting", 3)
@@ -61,8 +61,8 @@ def test_a_container_is_described_by_its_state_and_labels() -> None:
 def test_no_healthcheck_has_several_spellings(health: dict[str, str] | None) -> None:
     state = {**INSPECTED["State"], "Health": health}
 
-    assert engine.described({**INSPECTED, "State": state}).health == ""
+    assert inspected.described({**INSPECTED, "State": state}).health == ""
 
 
 def test_a_container_without_labels_belongs_to_nobody() -> None:
-    assert engine.described({**INSPECTED, "Config": {"Labels": None}}).service == ""
+    assert inspected.described({**INSPECTED, "Config": {"Labels": None}}).service == ""

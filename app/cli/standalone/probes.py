@@ -17,13 +17,30 @@ from app.cli.standalone.broker import server_binary
 _READ_STACK = """
 import sys
 from pathlib import Path
-from app import settings
+from app import endpoint, settings
 from workers import stacks
 path, name = Path(sys.argv[1]), sys.argv[2]
 try:
     stacks.read(path, settings.read_power_toml(path), name)
 except stacks.Rejected as rejected:
     sys.exit("\\n".join(rejected.faults))
+except endpoint.BadEndpoint as error:
+    sys.exit(str(error))
+"""
+
+# The worker's own client: its address, its API version, and whether the engine answers in it.
+_ASK_ENGINE = """
+import sys
+from workers import negotiation
+from workers.engine import Engine
+engine = Engine(timeout=5)
+try:
+    agreed = engine.agreement()
+    engine.id()
+except negotiation.Unable as error:
+    sys.exit(negotiation.why(error))
+print(f"Docker {agreed.release} at {engine.endpoint}")
+print(f"API {agreed.api}; the engine speaks {agreed.least} to {agreed.most}, the worker {negotiation.SPOKEN}")
 """
 
 
@@ -52,6 +69,14 @@ def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 2
     except OSError as error:
         return Answer(None, stderr=error.strerror or str(error))
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def engine(environ: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether the worker can serve the engine, and what it says or why not, in one line."""
+    answer = ask(sys.executable, "-c", _ASK_ENGINE, environ=environ, seconds=30.0)
+    if answer.returncode == 0:
+        return True, ", ".join(answer.stdout.split("\n")).strip(", ")
+    return False, (answer.stderr.strip() or "no answer").splitlines()[-1]
 
 
 def compose() -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from app import endpoint
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import children, farewell, logs, record
 from app.cli.standalone.broker import Broker
@@ -27,6 +28,7 @@ from app.cli.standalone.supervisor import Supervisor
 from app.cli.standalone.terminal import Voice
 from app.client import discovery
 from app.client.errors import Failed
+from app.endpoint import BadEndpoint
 from app.settings import Settings
 
 FLOWER_PORT = 5555
@@ -84,6 +86,11 @@ class Tree:
 
     def _run(self, lock: Lock) -> None:
         self._take_over()
+        try:
+            # Found once for as long as this runs: a worker that is started again goes to the same engine.
+            self._endpoint = endpoint.find(self._environ)
+        except BadEndpoint as error:
+            raise Failed(f"the engine's address cannot be used: {error}") from error
         with _listener(self._options.host, self._options.port) as listener:
             front = Front(self._options.host, int(listener.getsockname()[1]))
             lock.tell(front.url)
@@ -205,6 +212,7 @@ class Tree:
         say.line(f"  token    {self._token}" + ("  (new)" if prepared.new_token else ""))
         say.line(f"           kept in {self._token_file}")
         say.line(f"  stacks   {self._found.config}")
+        say.line(f"  engine   {self._endpoint}")
         say.line(f"  data     {self._data_dir}  (what happens: {self._data_dir / 'logs'})")
         say.line(f"  broker   {broker.address if broker else 'the one of POWER_BROKER_URL'}")
         if self._options.flower:
@@ -267,7 +275,8 @@ class Tree:
             "POWER_BROKER_URL": broker_url,
             "POWER_NODE": self._found.node,
         }
-        environ = children.environment(self._environ, self._data_dir, told)
+        own = self._endpoint.environment(self._environ)
+        environ = children.environment(own, self._data_dir, told)
         return Plan(self._data_dir, self._found.node, environ, self._started_at)
 
 

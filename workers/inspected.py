@@ -1,0 +1,104 @@
+"""Containers as the engine describes them, turned into values.
+
+What is wrong with one container is wrong with that one only: a label that is no number, a
+time that nobody can read or a missing field never keeps the others from being seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.readiness import Container
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+ONEOFF = "com.docker.compose.oneoff"
+_NUMBER = "com.docker.compose.container-number"
+_HASH = "com.docker.compose.config-hash"
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
+
+Raw = Mapping[str, Any]
+
+
+def described(raw: Raw) -> Container:
+    """A container from what the engine says when one is inspected."""
+    state, config, host = _part(raw, "State"), _part(raw, "Config"), _part(raw, "HostConfig")
+    labels = labels_of(config)
+    return Container(
+        id=str(raw["Id"]),
+        service=labels.get(SERVICE, ""),
+        state=str(state["Status"]),
+        health=_word(_part(state, "Health").get("Status")),
+        exit_code=whole(state.get("ExitCode"), 0),
+        restarts=whole(raw.get("RestartCount"), 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        created_at=moment(raw.get("Created")),
+        started_at=moment(state.get("StartedAt")),
+        finished_at=moment(state.get("FinishedAt")),
+        error=str(state.get("Error") or ""),
+        image=str(raw.get("Image") or ""),
+        config_hash=labels.get(_HASH, ""),
+        number=whole(labels.get(_NUMBER), 1),
+        policy=_word(_part(host, "RestartPolicy").get("Name")),
+        grace=_grace(config.get("StopTimeout")),
+    )
+
+
+def listed(raw: Raw, unreadable: str) -> Container:
+    """A container that could not be inspected, from its line in the list; `unreadable` says why."""
+    labels = labels_of(raw)
+    return Container(
+        id=str(raw.get("Id") or ""),
+        service=labels.get(SERVICE, ""),
+        state=str(raw.get("State") or "running"),
+        number=whole(labels.get(_NUMBER), 1),
+        unreadable=unreadable,
+    )
+
+
+def labels_of(raw: Raw) -> dict[str, str]:
+    """The labels of what is listed, or of a container's configuration; the engine may say null for none."""
+    found = _part(raw, "Labels")
+    return {str(name): str(value) for name, value in found.items()}
+
+
+def whole(value: Any, otherwise: int) -> int:
+    """A whole number, as a number or in digits; `otherwise` for all else."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return otherwise
+
+
+def moment(text: Any) -> datetime | None:
+    """The engine's RFC 3339 with nanoseconds, in UTC where no zone is named.
+
+    None for its year 1, which stands for never, and for what is no time.
+    """
+    found = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if found is None or found[1].startswith("0001-"):
+        return None
+    digits, zone = (found[2] or "")[:6].ljust(6, "0"), (found[3] or "Z").replace("Z", "+00:00")
+    try:
+        return datetime.fromisoformat(f"{found[1]}.{digits}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _part(raw: Raw, name: str) -> Raw:
+    found = raw.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _word(value: Any) -> str:
+    """The engine's word, which has several spellings for having none."""
+    said = str(value or "")
+    return "" if said in {"no", "none"} else said
+
+
+def _grace(value: Any) -> float | None:
+    grace = whole(value, -1)
+    return float(grace) if grace >= 0 else None
