@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 DEFAULT = "unix:///var/run/docker.sock"
 VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
@@ -201,14 +201,12 @@ def _tcp(given: str, rest: str, source: str, port: int) -> str:
         host, named = parts.hostname, parts.port
     except ValueError as error:
         raise BadEndpoint(f"{source}: {given!r} is no address: {error}; write tcp://HOST:PORT") from error
-    if not host or _has_more(parts) or any(character.isspace() for character in rest):
+    if parts.username or parts.password:
+        raise BadEndpoint(f"{source}: an address of an engine names no user; write tcp://HOST:PORT")
+    if not host or parts.query or parts.fragment or any(character.isspace() for character in rest):
         raise BadEndpoint(f"{source}: {given!r} is no address; write tcp://HOST:PORT")
     shown = f"[{host}]" if ":" in host else host
     return f"tcp://{shown}:{named or port}{parts.path.rstrip('/')}"
-
-
-def _has_more(parts: SplitResult) -> bool:
-    return bool(parts.query or parts.fragment or parts.username or parts.password)
 
 
 def _readable(tls: TLS, setting: str) -> TLS:

@@ -107,11 +107,9 @@ class Negotiation:
         """Put a question to the engine. Raises EngineRefused, or one of Away."""
         self.agreement()
         try:
-            return question(self._client)
-        except APIError as error:
-            refused = _refused(error)
-        except requests.exceptions.JSONDecodeError as error:
-            raise EngineRefused(f"its answer is no JSON: {error}") from error
+            return self._ask(question)
+        except EngineRefused as error:
+            refused = error
         except Away:
             self.forget()
             raise
@@ -123,10 +121,16 @@ class Negotiation:
         """The engine has become another release since the version was agreed upon."""
         self.forget()
         self.agreement()
+        return self._ask(question)
+
+    def _ask(self, question: Callable[[docker.APIClient], Answer]) -> Answer:
         try:
             return question(self._client)
         except APIError as error:
             raise _refused(error) from error
+        except (requests.exceptions.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
+            # The SDK itself takes answers apart, and expects in them what every engine should say.
+            raise EngineRefused(f"its answer cannot be read: {error!r}") from error
 
     def agreement(self) -> Agreement:
         """The agreement in force, made now where there is none. Raises EngineRefused, or one of Away."""

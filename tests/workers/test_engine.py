@@ -41,9 +41,16 @@ INSPECTED: dict[str, Any] = {
         ("2030-05-01T12:00:00Z", datetime(2030, 5, 1, 12, tzinfo=UTC)),
         ("0001-01-01T00:00:00Z", None),
         ("", None),
+        ("2030-05-01T14:00:00.5+02:00", datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)),
+        ("2030-05-01T12:00:00", datetime(2030, 5, 1, 12, tzinfo=UTC)),
+        ("yesterday", None),
+        ("2030-13-01T12:00:00Z", None),
+        ("9999-12-31T23:59:59-23:00", None),
+        (None, None),
+        (1234, None),
     ],
 )
-def test_the_engines_times_are_read_to_the_microsecond(text: str, expected: datetime | None) -> None:
+def test_the_engines_times_are_read_to_the_microsecond(text: Any, expected: datetime | None) -> None:
     assert inspected.moment(text) == expected
 
 
@@ -66,3 +73,35 @@ def test_no_healthcheck_has_several_spellings(health: dict[str, str] | None) -> 
 
 def test_a_container_without_labels_belongs_to_nobody() -> None:
     assert inspected.described({**INSPECTED, "Config": {"Labels": None}}).service == ""
+
+
+@pytest.mark.parametrize("said", ["abc", "", None, "1.5", "²", "9" * 5000, [], {}])
+def test_a_container_whose_number_is_none_is_the_first(said: Any) -> None:
+    labels = {**INSPECTED["Config"]["Labels"], "com.docker.compose.container-number": said}
+
+    assert inspected.described({**INSPECTED, "Config": {"Labels": labels}}).number == 1
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["Created", "RestartCount", "Image", "Config", "HostConfig", "State.ExitCode", "State.StartedAt"],
+)
+@pytest.mark.parametrize("null", [True, False])
+def test_what_is_not_told_of_a_container_does_not_hide_it(missing: str, null: bool) -> None:
+    raw = {**INSPECTED, "State": dict(INSPECTED["State"]), "HostConfig": {}}
+    part, _, key = missing.rpartition(".")
+    holder = raw[part] if part else raw
+    holder.pop(key)
+    if null:
+        holder[key] = None
+
+    found = inspected.described(raw)
+
+    assert (found.id, found.alive) == ("c0ffee", True)
+
+
+@pytest.mark.parametrize(("said", "grace"), [(60, 60.0), (0, 0.0), (None, None), ("soon", None), (-1, None)])
+def test_the_time_to_leave_is_a_number_of_seconds_or_unknown(said: Any, grace: float | None) -> None:
+    config = {**INSPECTED["Config"], "StopTimeout": said}
+
+    assert inspected.described({**INSPECTED, "Config": config}).grace == grace
