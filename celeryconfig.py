@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from app import settings
 
-_settings = settings.load()
+_settings = settings.load_or_exit()
 
 broker_url = _settings.broker_url
 broker_connection_retry_on_startup = True

@@ -7,8 +7,9 @@ value. Pydantic checks the file; every fault becomes one line that names the key
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from app import addresses
 from app.domain import durations
 from app.domain.words import WINDOW_ENDING, Event
 
@@ -62,28 +64,39 @@ class Settings:
 
 
 class ConfigError(Exception):
-    """power.toml cannot be used; `faults` has one line for each reason."""
+    """power.toml or the environment cannot be used; `faults` has one line for each reason."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
 
 
+class VariableError(ConfigError):
+    """Variables that cannot be used: `by_variable` has the faults of each, a line for every one."""
+
+    def __init__(self, by_variable: Mapping[str, list[str]]) -> None:
+        super().__init__([f"{name}: {fault}" for name, faults in by_variable.items() for fault in faults])
+        self.by_variable = by_variable
+
+
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG, POWER_AWAY,
     of a worker POWER_PUBLIC_URL,
     of a supervised worker or beat POWER_PULSE, and of a standalone's own front POWER_AWAIT_NODE
-    and POWER_STARTED_AT."""
+    and POWER_STARTED_AT. One that is empty counts as unset. Raises VariableError, with every fault."""
+    faults = {name: found for name in _CHECKS if (found := _faults(name, environ.get(name) or ""))}
+    if faults:
+        raise VariableError(faults)
     data_dir = Path(environ.get("POWER_DATA_DIR") or default_data_dir(environ)).expanduser().absolute()
     return Settings(
         data_dir=data_dir,
-        database_url=environ.get("POWER_DATABASE_URL") or f"sqlite:///{data_dir / 'power.db'}",
+        database_url=environ.get("POWER_DATABASE_URL") or addresses.of_file(data_dir / "power.db"),
         broker_url=environ.get("POWER_BROKER_URL") or _embedded_broker(data_dir),
         node=environ.get("POWER_NODE") or "local",
         config=Path(environ.get("POWER_CONFIG") or "power.toml").expanduser().absolute(),
         await_node=environ.get("POWER_AWAIT_NODE") or None,
         started_at=_moment(environ.get("POWER_STARTED_AT")),
-        wait_for_node=_waits(environ.get("POWER_AWAY") or "wait"),
+        wait_for_node=environ.get("POWER_AWAY") != "refuse",
         traces=_traces(environ),
         trace_timeout="OTEL_EXPORTER_OTLP_TIMEOUT" in environ,
         public_url=(environ.get("POWER_PUBLIC_URL") or "").rstrip("/") or None,
@@ -91,10 +104,52 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
-def _waits(given: str) -> bool:
+def load_or_exit(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a process that has nobody else to tell: it ends with one line per fault."""
+    try:
+        return load(environ)
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _faults(variable: str, given: str) -> list[str]:
+    if not given:
+        return []
+    if not given.isascii() and any("\ud800" <= sign <= "\udfff" for sign in given):
+        return [f"{given.encode(errors='surrogateescape')!r} is not UTF-8"]
+    return list(_CHECKS[variable](given))
+
+
+def _node_faults(given: str) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}", given):
+        yield f"{given!r} is no name of a node: letters, digits, `.`, `_` and `-`, first a letter or digit"
+
+
+def _away_faults(given: str) -> Iterator[str]:
     if given not in {"wait", "refuse"}:
-        raise SystemExit(f"POWER_AWAY: {given!r} is neither `wait` nor `refuse`")
-    return given == "wait"
+        yield f"{given!r} is neither `wait` nor `refuse`"
+
+
+def _public_faults(given: str) -> Iterator[str]:
+    if not given.startswith(("http://", "https://")):
+        yield f"{given!r} begins with neither http:// nor https://"
+
+
+def _any(_given: str) -> Iterator[str]:
+    """Any text will do."""
+    yield from ()
+
+
+_CHECKS: Mapping[str, Callable[[str], Iterable[str]]] = {
+    "POWER_DATA_DIR": _any,
+    "POWER_CONFIG": _any,
+    "POWER_DATABASE_URL": addresses.database_faults,
+    "POWER_BROKER_URL": addresses.broker_faults,
+    "POWER_NODE": _node_faults,
+    "POWER_AWAY": _away_faults,
+    "POWER_PUBLIC_URL": _public_faults,
+}
+"""What may be wrong with a variable, one line a fault."""
 
 
 def _traces(environ: Mapping[str, str]) -> bool:
@@ -114,9 +169,11 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 def _embedded_broker(data_dir: Path) -> str:
     try:
-        return (data_dir / EMBEDDED).read_text().strip()
-    except OSError:
-        return "redis://127.0.0.1:6379/0"
+        kept = (data_dir / EMBEDDED).read_text().strip()
+    except (OSError, ValueError):
+        kept = ""
+    # One that was cut short is as good as none: a standalone writes it anew when it starts.
+    return kept if kept and not addresses.broker_faults(kept) else "redis://127.0.0.1:6379/0"
 
 
 def _seconds(value: Any) -> Any:

@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 
 def config(database_url: str) -> Config:
     found = Config(attributes={"database_url": database_url})
-    found.set_main_option("script_location", str(HERE))
+    # Alembic reads options as those of an ini file, where a percent sign is doubled.
+    found.set_main_option("script_location", str(HERE).replace("%", "%%"))
     return found
 
 

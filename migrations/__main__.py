@@ -26,6 +26,8 @@ def main(words: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(words)
     try:
         _DO[given.what](settings.load().database_url, given.to)
+    except settings.ConfigError as error:
+        return _failed("\nmigrations: ".join(error.faults))
     except (CommandError, Mismatch) as error:
         return _failed(str(error))
     except (SQLAlchemyError, ArgumentError, ImportError, OSError) as error:

@@ -13,7 +13,7 @@ from app.store.tables import Moment, Table
 
 def _url() -> str:
     given = context.config.attributes.get("database_url")
-    return str(given) if given else settings.load().database_url
+    return str(given) if given else settings.load_or_exit().database_url
 
 
 def _plainly(kind: str, item: object, _context: object) -> str | Literal[False]:

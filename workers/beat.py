@@ -27,7 +27,7 @@ class DeadlineScheduler(PersistentScheduler):
     """Celery's own scheduler, which also wakes for deadlines."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._database = Database(settings.load().database_url)
+        self._database = Database(settings.load_or_exit().database_url)
         try:
             schema.require(self._database)
         except schema.Mismatch as mismatch:

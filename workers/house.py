@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 
-from app import settings, tracing
+from app import data_directory, settings, tracing
 from app.claims import NodeTaken
 from app.endpoint import BadEndpoint
 from app.settings import ConfigError, Settings
@@ -49,9 +49,14 @@ def begin(environment: Settings | None = None) -> Station:
     worker has, ends the process. A database or an engine that is away does not: what the
     files say is served from the first moment.
     """
-    environment = environment or settings.load()
+    environment = environment or settings.load_or_exit()
     if environment.traces:
         tracing.begin("power-worker", environment.trace_timeout)
+    try:
+        for warning in data_directory.claim(environment.data_dir):
+            log.warning("%s", warning)
+    except data_directory.Unusable as unusable:
+        raise SystemExit(str(unusable)) from unusable
     me = Identity(environment.lock_dir, environment.node)
     database = Database(environment.database_url)
     try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from app import settings
 
-_path = settings.load().pulse
+_path = settings.load_or_exit().pulse
 
 
 def beat() -> None:

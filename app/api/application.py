@@ -51,11 +51,19 @@ ROUTES: list[Route] = [
 
 
 def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
-    settings = settings or environment.load()
+    settings = settings or _told()
     if settings.traces:
         tracing.begin("power-web", settings.trace_timeout)
     database = database or _known(Database(settings.database_url))
     return application(_front(settings, database, dispatch or Dispatch.to(settings.broker_url)))
+
+
+def _told() -> Settings:
+    """The settings; where a variable cannot be used the server ends with one line for each fault."""
+    try:
+        return environment.load()
+    except environment.ConfigError as error:
+        raise AppImportError(str(error)) from error
 
 
 def _known(database: Database) -> Database:

@@ -19,8 +19,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from app import settings
-from app.cli import pages, screen
+from app.cli import environment, pages, screen
 from app.cli.pages import Broken, Head
 from app.client.errors import Failed, Unreachable
 from app.control import KEYS_LAST
@@ -36,7 +35,7 @@ _WINDOWS_AT_ONCE = 200
 @contextmanager
 def opened() -> Iterator[Database]:
     """The database that the environment names. Raises Unreachable or Failed."""
-    url = settings.load().database_url
+    url = environment.load().database_url
     database = Database(url)
     if database.sqlite and not Path(database.url.database or "").is_file():
         raise Unreachable(

@@ -17,8 +17,8 @@ import click
 from sqlalchemy import URL, make_url
 
 import migrations
-from app import restoring, settings
-from app.cli import archiving, screen
+from app import addresses, data_directory, restoring
+from app.cli import archiving, environment, screen
 from app.cli.standalone.record import Lock
 from app.client.errors import Failed, Refused, Unreachable, WrongUsage
 from app.store import audit, schema
@@ -37,7 +37,7 @@ def backup(file: Path) -> None:
     Example:
       power backup power-2030-05-01.db
     """
-    address = make_url(settings.load().database_url)
+    address = make_url(environment.load().database_url)
     if address.get_backend_name() != "sqlite":
         dump = f"pg_dump --format=custom --file {file} '{_plain(address)}'"
         raise WrongUsage(f"this database is PostgreSQL, which brings its own way; run\n  {dump}")
@@ -55,7 +55,7 @@ def backup(file: Path) -> None:
             raise Failed(f"{file}: cannot be written: {error}") from error
         finally:
             draft.unlink(missing_ok=True)
-    screen.say(f"{file}  {file.stat().st_size} bytes, schema {migrations.current(f'sqlite:///{file}')}")
+    screen.say(f"{file}  {file.stat().st_size} bytes, schema {migrations.current(addresses.of_file(file))}")
 
 
 def _plain(url: URL) -> str:
@@ -108,7 +108,7 @@ def restore(file: Path | None, *, mark: bool) -> None:
             _mark(database, "restored already")
         screen.say("marked: what no window holds is turned off when the workers start")
         return
-    found = settings.load()
+    found = environment.load()
     if not found.database_url.startswith("sqlite"):
         raise WrongUsage(
             "this database is PostgreSQL: stop every process, then run\n"
@@ -122,8 +122,11 @@ def restore(file: Path | None, *, mark: bool) -> None:
 
 @contextmanager
 def _stopped(data_dir: Path) -> Iterator[None]:
-    """Raises Refused while a standalone runs there."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Raises Refused while a standalone runs there, Failed where the directory cannot be used."""
+    try:
+        data_directory.claim(data_dir)
+    except data_directory.Unusable as error:
+        raise Failed(str(error)) from error
     lock = Lock(data_dir)
     try:
         lock.take("power restore")
@@ -142,7 +145,7 @@ def _put(file: Path, place: Path) -> Path | None:
     draft = place.with_name(f".draft-{place.name}")
     try:
         _copy(file, draft)
-        _renew(f"sqlite:///{draft}", file)
+        _renew(addresses.of_file(draft), file)
         kept = _aside(place) if place.exists() else None
         draft.replace(place)
     except OSError as error:

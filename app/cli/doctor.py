@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from app import endpoint, settings
+from app import data_directory, endpoint, settings
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import probes
 from app.client import discovery
@@ -46,7 +46,7 @@ def doctor(as_json: bool) -> None:
     Looks at engine, compose, broker, database, schema, stacks and nodes, with the same POWER_* settings
     as the service. Exits 0 where all is ok, else 1.
     """
-    found = [finding for check in CHECKS for finding in check(settings.load(os.environ), os.environ)]
+    found = list(_findings(os.environ))
     if as_json:
         told = [finding.__dict__ for finding in found]
         click.echo(json.dumps({"ok": all(finding.ok for finding in found), "checks": told}, indent=2))
@@ -55,6 +55,35 @@ def doctor(as_json: bool) -> None:
             _show(finding)
     if not all(finding.ok for finding in found):
         raise SystemExit(1)
+
+
+def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Everything that can be asked; of a variable that cannot be used its faults, in place of its check."""
+    unusable: Mapping[str, list[str]] = {}
+    try:
+        found = settings.load(environ)
+    except settings.VariableError as error:
+        unusable = error.by_variable
+        environ = {variable: value for variable, value in environ.items() if variable not in unusable}
+        found = settings.load(environ)
+    skipped = {check for variable in unusable for check in _CHECKED_WITH.get(variable, ())}
+    for variable, faults in unusable.items():
+        name = _NAMES.get(variable, "settings")
+        yield from (Finding(name, False, f"{variable}: {fault}", _MEND.get(variable, "")) for fault in faults)
+    for check in CHECKS:
+        if check not in skipped:
+            yield from check(found, environ)
+
+
+def _data(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
+    """The data directory, where there is something to say of it; one that is missing is made at the start."""
+    try:
+        told = [(True, warning) for warning in data_directory.foresee(found.data_dir)]
+    except data_directory.Unusable as error:
+        told = [(False, str(error))]
+    for ok, line in told:
+        detail, _sign, mend = line.partition("; ")
+        yield Finding("data", ok, detail, mend)
 
 
 def _show(finding: Finding) -> None:
@@ -227,4 +256,16 @@ def _one_line(error: Exception | str) -> str:
 
 
 _Check = Callable[[Settings, Mapping[str, str]], Iterator[Finding]]
-CHECKS: tuple[_Check, ...] = (_engine, _compose, _broker, _database, _stacks, _nodes)
+CHECKS: tuple[_Check, ...] = (_data, _engine, _compose, _broker, _database, _stacks, _nodes)
+_CHECKED_WITH: Mapping[str, tuple[_Check, ...]] = {
+    "POWER_BROKER_URL": (_broker,),
+    "POWER_DATABASE_URL": (_database, _nodes),
+    "POWER_DATA_DIR": (_data, _broker, _database, _nodes),
+    "POWER_CONFIG": (_stacks,),
+}
+"""The checks that say nothing where a variable cannot be used."""
+_NAMES = {"POWER_BROKER_URL": "broker", "POWER_DATABASE_URL": "database", "POWER_CONFIG": "stacks"}
+_MEND = {
+    "POWER_BROKER_URL": "correct it, or unset it to use the embedded broker",
+    "POWER_DATABASE_URL": "correct it, or unset it to use SQLite in the data directory",
+}

@@ -33,9 +33,9 @@ class Changes:
                 return str(connection.execute(_SNAPSHOT).scalar_one())
         with self._lock:
             # A connection that never writes: SQLite counts only what others commit.
-            if self._own is None:
-                self._own = sqlite3.connect(self._database.url.database or "", check_same_thread=False)
             try:
+                if self._own is None:
+                    self._own = sqlite3.connect(self._database.url.database or "", check_same_thread=False)
                 return str(self._own.execute("PRAGMA data_version").fetchone()[0])
             except sqlite3.Error as error:
                 raise OperationalError("PRAGMA data_version", None, error) from error

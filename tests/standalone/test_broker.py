@@ -12,9 +12,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app import settings
 from app.cli.standalone import broker as brokers
 from app.cli.standalone.broker import Broker
+from app.dispatch import Dispatch
 from tests.standalone.waiting import until
+from tests.test_addresses import ODD
 
 ONCE = Retry(NoBackoff(), 0)
 
@@ -28,7 +31,7 @@ class Running:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [brokers.server_binary(), self.broker.config_file], stdout=subprocess.DEVNULL
+            brokers.command(brokers.server_binary(), self.broker), stdout=subprocess.DEVNULL
         )
         until(lambda: brokers.answers(self.broker))
 
@@ -208,3 +211,17 @@ def _link(path: Path) -> str:
 def _address(text: str) -> str:
     address, port = text.split(":")
     return ".".join(str(byte) for byte in reversed(bytes.fromhex(address))) + f":{int(port, 16)}"
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_messages_reach_it_in_a_directory_of_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    server = Running(brokers.prepare(tmp_path / name))
+    server.start()
+    try:
+        found = settings.load({"POWER_DATA_DIR": str(tmp_path / name)})
+        assert Dispatch.to(found.broker_url).nudge("power.sweep", [], "power")
+        with server.client() as client:
+            assert client.llen("power") == 1
+    finally:
+        server.end()

@@ -140,6 +140,19 @@ def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -
     assert not (standalone.data / "standalone.json").exists()
 
 
+def test_it_lives_in_a_directory_of_any_name(standalone: Standalone) -> None:
+    standalone.data = standalone.directory / "odd ? # %20 [a]* ü"
+    standalone.start()
+
+    assert standalone.works()
+    assert (standalone.data / "power.db").is_file()
+    ready = standalone.front().ask("GET", "/readyz")[1]
+    assert [ready["broker"]["status"], ready["database"]["status"]] == ["ok", "ok"]
+    assert standalone.stop() == 0
+    made = {one.name for one in standalone.directory.iterdir() if one.is_dir()}
+    assert made == {standalone.data.name, "state"}
+
+
 @pytest.mark.parametrize("name", ["broker", "web", "worker", "beat"])
 def test_each_process_that_is_killed_comes_back(house: Standalone, name: str) -> None:
     killed = until(lambda: house.child(name))

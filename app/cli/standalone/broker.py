@@ -7,6 +7,7 @@ file, so that killing it loses no message it has confirmed.
 
 from __future__ import annotations
 
+import glob
 import secrets
 import shutil
 import socket
@@ -72,6 +73,11 @@ def _bundled() -> Path | None:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError:
         return None
+
+
+def command(server: Path, broker: Broker) -> tuple[str, ...]:
+    """The command line of the server, which takes the name of its configuration for a pattern."""
+    return (str(server), glob.escape(str(broker.config_file)))
 
 
 def prepare(data_dir: Path) -> Broker:

@@ -81,7 +81,7 @@ def broker(plan: Plan, server: Path, own: Broker) -> Child:
 
     return Child(
         "broker",
-        (str(server), str(own.config_file)),
+        brokers.command(server, own),
         plan.environ,
         plan.log("broker"),
         patience=10.0,

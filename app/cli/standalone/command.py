@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from app import settings
+from app.cli import environment
 from app.cli.standalone.tree import Options, Tree
 from app.client.errors import WrongUsage
 
@@ -43,10 +44,11 @@ def standalone(config: Path | None, data_dir: Path | None, **options: Any) -> No
         environ["POWER_CONFIG"] = str(config)
     if data_dir:
         environ["POWER_DATA_DIR"] = str(data_dir)
-    _check(settings.load(environ).config)
+    found = environment.load(environ)
+    _check(found.config)
     # One name for a directory, however it was reached: successors and clients know us by it.
-    environ["POWER_DATA_DIR"] = str(settings.load(environ).data_dir.resolve())
-    Tree(settings.load(environ), environ, Options(**options)).run()
+    environ["POWER_DATA_DIR"] = os.path.realpath(found.data_dir)
+    Tree(environment.load(environ), environ, Options(**options)).run()
 
 
 def _check(config: Path) -> None:
@@ -56,4 +58,4 @@ def _check(config: Path) -> None:
     try:
         settings.read_power_toml(config)
     except settings.ConfigError as error:
-        raise WrongUsage("\npower: ".join(error.faults)) from error
+        raise environment.usage(error) from error

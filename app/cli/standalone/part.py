@@ -52,7 +52,7 @@ PARTS: Mapping[str, Callable[[Settings], Command]] = {
 
 def command(name: str, environ: Mapping[str, str]) -> Command:
     """The command line of one part; raises KeyError for what is none."""
-    return PARTS[name](settings.load(environ))
+    return PARTS[name](settings.load_or_exit(environ))
 
 
 def main(arguments: list[str]) -> None:

@@ -24,7 +24,7 @@ TOKEN_FILE = "token"
 
 
 def main() -> int:
-    found = settings.load(os.environ)
+    found = settings.load_or_exit(os.environ)
     try:
         before = current(found.database_url)
         if before is not None and before not in schema.KNOWN:

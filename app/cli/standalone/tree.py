@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app import endpoint
+from app import data_directory, endpoint
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import children, farewell, logs, record
 from app.cli.standalone.broker import Broker
@@ -69,12 +69,11 @@ class Tree:
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._signals = Signals()
+        self._warnings: list[str] = []
 
     def run(self) -> None:
         """Raises Failed or Refused where it cannot start; returns when it was asked to stop and has."""
-        for directory in (self._data_dir, self._data_dir / "logs"):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = Lock(self._data_dir)
+        lock = self._claimed()
         try:
             lock.take(f"http://{self._options.host}:{self._options.port}")
             with self._signals:
@@ -84,7 +83,20 @@ class Tree:
         finally:
             lock.release()
 
+    def _claimed(self) -> Lock:
+        """The lock on the data directory, which is made and checked. Raises Failed."""
+        try:
+            self._warnings = data_directory.claim(self._data_dir)
+            (self._data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+            return Lock(self._data_dir)
+        except data_directory.Unusable as error:
+            raise Failed(str(error)) from error
+        except OSError as error:
+            raise Failed(f"{error.filename}: cannot be used: {error.strerror}") from error
+
     def _run(self, lock: Lock) -> None:
+        for warning in self._warnings:
+            self._voice.bad(warning)
         self._take_over()
         try:
             # Found once for as long as this runs: a worker that is started again goes to the same engine.

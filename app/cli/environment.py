@@ -1,0 +1,23 @@
+"""The settings of the commands that work on the service's own files, not through its API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from app import settings
+from app.client.errors import WrongUsage
+from app.settings import Settings
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """What the environment says; raises WrongUsage with one line per fault."""
+    try:
+        return settings.load(environ)
+    except settings.ConfigError as error:
+        raise usage(error) from error
+
+
+def usage(error: settings.ConfigError) -> WrongUsage:
+    """The same faults as an error of the command line, each on a line that names the program."""
+    return WrongUsage("\npower: ".join(error.faults))

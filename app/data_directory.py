@@ -1,0 +1,124 @@
+"""May this process keep its files there? Asked once by each that does, before it writes the first.
+
+What would fail later in many places is one line here. A directory that others may write
+to is refused, as PostgreSQL does: whoever may exchange the database or the token in it has
+everything. One that others may only look into is warned of.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from pathlib import Path
+
+_SECRETS = ("token", "broker.url", "power.db", "power.db-wal")
+_OTHER = "choose another directory with --data-dir or POWER_DATA_DIR"
+
+
+class Unusable(Exception):
+    """A directory that cannot be used; says why, and what would mend it."""
+
+
+def claim(path: Path) -> list[str]:
+    """Make the directory where it is missing, and check it; return warnings, a line each. Raises Unusable."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unusable(_cannot_be_made(path, error.strerror or str(error))) from error
+    return check(path)
+
+
+def foresee(path: Path) -> list[str]:
+    """What `claim` would say, without making anything."""
+    if os.path.lexists(path):
+        return check(path)
+    there = _nearest(path)
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+        raise Unusable(_cannot_be_made(path, "it cannot be written to"))
+    return []
+
+
+def check(path: Path) -> list[str]:
+    """The same for a directory that is there; changes nothing."""
+    try:
+        said = path.stat()
+    except OSError as error:
+        raise Unusable(f"the data directory {path} cannot be used: {error.strerror}; {_OTHER}") from error
+    if not stat.S_ISDIR(said.st_mode):
+        raise Unusable(f"the data directory {path} is a file; {_OTHER}")
+    _check_owner(path, said)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+        raise Unusable(
+            f"the data directory {path} cannot be written to by {_name(os.geteuid())}; "
+            f"{_command('chmod', 'u+rwx', path)}, or mount it writable; else {_OTHER}"
+        )
+    if said.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Unusable(
+            f"the data directory {path} can be written to by others (mode {_mode(said)}), who could take "
+            f"over all it controls; {_command('chmod', '700', path)}"
+        )
+    return [*_open(path, said), *_readable(path)]
+
+
+def _check_owner(path: Path, said: os.stat_result) -> None:
+    me = os.geteuid()
+    if me not in {0, said.st_uid}:
+        raise Unusable(
+            f"the data directory {path} belongs to {_name(said.st_uid)}, not to {_name(me)}; "
+            f"run as {_name(said.st_uid)}, or {_OTHER}"
+        )
+
+
+def _open(path: Path, said: os.stat_result) -> list[str]:
+    if not said.st_mode & stat.S_IRWXO:
+        return []
+    return [
+        f"everybody on this machine may look into {path} (mode {_mode(said)}); "
+        + _command("chmod", "700", path)
+    ]
+
+
+def _readable(path: Path) -> list[str]:
+    """Secrets that others may read: once copied they are known, whatever the directory's mode is later."""
+    found = [path / name for name in _SECRETS if _others_read(path / name)]
+    return [
+        f"{one} can be read by others, and holds a secret; {_command('chmod', '600', one)}" for one in found
+    ]
+
+
+def _others_read(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
+
+
+def _nearest(path: Path) -> Path:
+    """The nearest that is there, of the path and those above it."""
+    return next(one for one in (path, *path.parents) if os.path.lexists(one))
+
+
+def _cannot_be_made(path: Path, why: str) -> str:
+    there = _nearest(path)
+    if not there.is_dir():
+        what = "is a file" if there == path else f"cannot be made, since {there} is a file"
+        return f"the data directory {path} {what}; {_OTHER}"
+    return f"the data directory {path} cannot be made in {there}: {why}; {_OTHER}"
+
+
+def _mode(said: os.stat_result) -> str:
+    return f"{stat.S_IMODE(said.st_mode):04o}"
+
+
+def _command(*words: object) -> str:
+    return f"`{shlex.join(map(str, words))}`"
+
+
+def _name(user: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
