@@ -26,10 +26,11 @@ from app.domain.refusals import (
     StackRejected,
     TimeIsUp,
     TTLTooLong,
+    UnknownStack,
     UnknownWindow,
     WouldShorten,
 )
-from app.domain.words import Event, State, Status
+from app.domain.words import CloseReason, Event, State, Status
 from app.store import audit, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Lease, Stack, Window, stamp
@@ -39,6 +40,7 @@ CLOCK = "clock"
 HOUSE = "power-windows"
 """The actor of what the product does by itself."""
 KEYS_LAST = timedelta(hours=24)
+TIME_IS_UP = "its time was up"
 NODE = "node"
 """What a window waits for whose stack is away."""
 
@@ -256,12 +258,12 @@ def close(
         # Services are locked before windows, here as everywhere.
         services.locked(session, seen.stack)
     window = _known(session, window_id)
-    if window.state == State.WAITING:
-        advance(session, window, State.CLOSED, actor=actor, now=now, reason=reason or f"closed by {actor}")
-    elif force and window.state in _FORCEABLE and not window.forced:
+    if force and window.state in _FORCEABLE and not window.forced:
         _force(session, window, actor, now, _forced(actor, reason))
-    elif window.state in windows.LIVE:
-        advance(session, window, State.CLOSING, actor=actor, now=now, reason=reason or f"closed by {actor}")
+    elif window.state in windows.LIVE | {State.WAITING}:
+        to = State.CLOSED if window.state == State.WAITING else State.CLOSING
+        detail = reason or f"closed by {actor}"
+        advance(session, window, to, actor=actor, now=now, reason=CloseReason.MANUAL, detail=detail)
     if window.state == State.CLOSING and window.forced:
         _let_go(session, window, actor, now)
     return window
@@ -274,16 +276,18 @@ def _forced(actor: str, reason: str | None) -> str:
     return f"forced by {actor}: {reason}" if reason else f"forced by {actor}"
 
 
-def _force(session: Session, window: Window, actor: str, now: datetime, reason: str) -> None:
+def _force(session: Session, window: Window, actor: str, now: datetime, detail: str) -> None:
     """From here on it is killed; on record as one entry, which names the person."""
     window.forced = True
     _hurry(session, window)
     if window.state in windows.LIVE:
-        advance(session, window, State.CLOSING, actor=actor, now=now, reason=reason)
+        advance(
+            session, window, State.CLOSING, actor=actor, now=now, reason=CloseReason.FORCED, detail=detail
+        )
     else:
         # That it is closing is on record already; this says who would not wait, and why.
-        window.close_reason = reason
-        _say(session, window, Event.WINDOW_CLOSING, actor, now, reason=reason, forced=True)
+        _explain(window, CloseReason.FORCED, actor, detail)
+        _say(session, window, Event.WINDOW_CLOSING, actor, now, **_ending(window))
 
 
 def _let_go(session: Session, window: Window, actor: str, now: datetime) -> None:
@@ -294,8 +298,8 @@ def _let_go(session: Session, window: Window, actor: str, now: datetime) -> None
     held = [lease.service for lease in window.leases]
     owing = sorted(name for name, row in services.of(session, window.stack).items() if row.owed)
     left = ", ".join(name for name in owing if name in held) or "nothing"
-    why = f"{window.close_reason}, with node {window.node} away; still owing an off: {left}"
-    advance(session, window, State.CLOSED, actor=actor, now=now, reason=why)
+    why = f"{window.close_detail}, with node {window.node} away; still owing an off: {left}"
+    advance(session, window, State.CLOSED, actor=actor, now=now, detail=why)
 
 
 def _hurry(session: Session, window: Window) -> None:
@@ -316,15 +320,29 @@ def expire_due(session: Session, now: datetime, node: str | None = None) -> list
     """Start closing every window whose time is up, on one node or on all; return them."""
     found = rows.due(session, now, node)
     for window in found:
-        advance(session, window, State.CLOSING, actor=CLOCK, now=now, reason="its time was up")
+        expire(session, window, now)
     give_up_waiting(session, now)
     return found
+
+
+def expire(session: Session, window: Window, now: datetime) -> None:
+    """Start closing a live window whose deadline has passed, whoever noticed."""
+    advance(
+        session,
+        window,
+        State.CLOSING,
+        actor=CLOCK,
+        now=now,
+        reason=CloseReason.EXPIRED,
+        detail=TIME_IS_UP,
+    )
 
 
 def give_up_waiting(session: Session, now: datetime) -> None:
     """Close what waited in vain for its node all its time, and what is forced on a node that is away."""
     for window in rows.waited_in_vain(session, now):
-        _give_up(session, window, f"waited in vain for node {window.node}, which is away", now)
+        why = f"waited in vain for node {window.node}, which is away"
+        _give_up(session, window, CloseReason.LOST, why, now)
     for window in rows.forced(session):
         _let_go(session, window, HOUSE, now)
 
@@ -345,7 +363,8 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
     try:
         stack, asked, ttl = _checked(session, Ask(window.services, window.stack, window.ttl_sec))
     except Refusal as refusal:
-        _give_up(session, window, str(refusal), now)
+        gone = isinstance(refusal, UnknownStack | StackRejected)
+        _give_up(session, window, CloseReason.LOST if gone else CloseReason.FAILED, str(refusal), now)
         return None
     rows.hold_instead(session, window, _leases(stack.spec, asked))
     window.node = stack.node
@@ -355,9 +374,18 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
     return window
 
 
-def _give_up(session: Session, window: Window, why: str, now: datetime) -> None:
+def _give_up(session: Session, window: Window, reason: CloseReason, why: str, now: datetime) -> None:
+    """End a window that never began: one that waits holds nothing, an opening one has to close."""
+    to = State.CLOSED if window.state == State.WAITING else State.CLOSING
     window.status, window.waiting_for = Status.FAIL, None
-    advance(session, window, State.CLOSED, actor=HOUSE, now=now, reason=why)
+    advance(session, window, to, actor=HOUSE, now=now, reason=reason, detail=why)
+
+
+def lose_stack(session: Session, stack: str, now: datetime) -> None:
+    """End what never began on a stack that its node has no more; what is on keeps its time."""
+    services.locked(session, stack)
+    for window in rows.not_begun(session, stack):
+        _give_up(session, window, CloseReason.LOST, f"stack {stack} is no longer served by its node", now)
 
 
 def refuse(
@@ -387,23 +415,51 @@ _EVENTS = {
 
 
 def advance(
-    session: Session, window: Window, to: State, *, actor: str, now: datetime, reason: str | None = None
+    session: Session,
+    window: Window,
+    to: State,
+    *,
+    actor: str,
+    now: datetime,
+    reason: CloseReason | None = None,
+    detail: str | None = None,
 ) -> None:
-    """Move a window on and put that on record: the only place where a state changes."""
+    """Move a window on and put that on record: the only place where a state changes.
+
+    `reason` and `detail` say why it ends; what is left out stays as it was said before.
+    """
     window.state = windows.move(State(window.state), to)
     # A window that has just moved is for somebody to look at.
     window.attended_at = None
     if to is State.OPEN:
         window.opened_at = now
     if to is State.CLOSING:
-        window.closing_at, window.close_reason = now, reason
+        window.closing_at = now
     if to is State.CLOSED:
-        window.closed_at, window.close_reason = now, reason or window.close_reason
-        window.stuck, window.waiting_for = False, None
-    forced = {"forced": True} if window.forced and to in windows.ENDED else {}
+        window.closed_at, window.stuck, window.waiting_for = now, False, None
+    if to in windows.ENDED:
+        _explain(window, reason, actor, detail)
     late = {"late_ms": round((now - window.deadline).total_seconds() * 1000, 1)} if actor == CLOCK else {}
-    facts = {"status": window.status, "reason": window.close_reason, **forced, **late}
-    _say(session, window, _EVENTS[to], actor, now, **facts)
+    ending = _ending(window) if to in windows.ENDED else {}
+    _say(session, window, _EVENTS[to], actor, now, status=window.status, **ending, **late)
+
+
+def _explain(window: Window, reason: CloseReason | None, actor: str, detail: str | None) -> None:
+    """Note why a window ends. The one word and its actor are those of who began it, or forced it later."""
+    if reason is not None:
+        window.close_reason, window.closed_by = reason, actor
+    window.close_detail = detail or window.close_detail
+
+
+def _ending(window: Window) -> dict[str, Any]:
+    """Why a window ends, as its entries tell it; `reason` is what they called the sentence at first."""
+    return {
+        "reason": window.close_detail,
+        "close_reason": window.close_reason,
+        "closed_by": window.closed_by,
+        "close_detail": window.close_detail,
+        "forced": True if window.forced else None,
+    }
 
 
 def _say(session: Session, window: Window, event: Event, actor: str, now: datetime, **facts: Any) -> None:

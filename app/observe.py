@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import restoring
+from app import control, restoring
 from app.control import HOUSE
 from app.domain import backoff
 from app.domain.plans import StackSpec
@@ -370,6 +370,7 @@ def rejected(
 
 def forgotten(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
     """Let go of a stack that its node no longer has; False while something of it still has to end."""
+    control.lose_stack(session, stack.name, now)
     rows_of = services.of(session, stack.name)
     if rows.unfinished(session, stack.name) or any(row.owed for row in rows_of.values()):
         rejected(session, StackSpec(stack.name, stack.project, stack.node, {}), [fault], now)

@@ -13,12 +13,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app import drift
-from app.control import CLOCK, HOUSE, advance
+from app.control import HOUSE, advance, expire
 from app.domain import decisions, gates, windows
 from app.domain.gates import Gate, Standing, Way
 from app.domain.plans import StackSpec
 from app.domain.windows import Health
-from app.domain.words import Event, Power, Role, State, Status
+from app.domain.words import CloseReason, Event, Power, Role, State, Status
 from app.drift import Holds
 from app.store import audit, services
 from app.store import windows as rows
@@ -70,7 +70,7 @@ def _settle(scene: Scene, window: Window) -> bool:
     before = (window.state, window.status, window.stuck)
     if window.state in windows.LIVE and window.deadline <= scene.now:
         # Whoever notices first closes it; the sweep is only the one that noticed on the stroke.
-        advance(scene.session, window, State.CLOSING, actor=CLOCK, now=scene.now, reason="its time was up")
+        expire(scene.session, window, scene.now)
     healths = {lease.service: _note(scene, window, lease) for lease in window.leases}
     asked = [healths[lease.service] for lease in window.leases if lease.asked]
     if window.state == State.OPENING:
@@ -89,7 +89,10 @@ def _opening(session: Session, window: Window, asked: list[Health], now: datetim
     window.status = status
     if status is Status.FAIL:
         why = "; ".join(f"{health.service}: {health.detail}" for health in asked)
-        advance(session, window, State.CLOSING, actor=HOUSE, now=now, reason=f"nothing came up: {why}"[:500])
+        detail = f"nothing came up: {why}"[:500]
+        advance(
+            session, window, State.CLOSING, actor=HOUSE, now=now, reason=CloseReason.FAILED, detail=detail
+        )
     else:
         advance(session, window, State.OPEN, actor=HOUSE, now=now)
 
@@ -101,8 +104,8 @@ def _closing(scene: Scene, window: Window) -> None:
         advance(session, window, State.CLOSED, actor=HOUSE, now=now)
     elif window.forced and all(lease.killed for lease in left):
         names = ", ".join(lease.service for lease in left)
-        reason = f"{window.close_reason or 'forced'}; still owing an off: {names}"
-        advance(session, window, State.CLOSED, actor=HOUSE, now=now, reason=reason)
+        detail = f"{window.close_detail or 'forced'}; still owing an off: {names}"
+        advance(session, window, State.CLOSED, actor=HOUSE, now=now, detail=detail)
     else:
         _stuck(session, window, [scene.seen[lease.service] for lease in left], now)
 

@@ -125,7 +125,7 @@ def judge(calm: Calm, evidence: Evidence, patience: float) -> None:
         if row["state"] != "closed":
             calm.broken.append(
                 Broken(
-                    1, f"window {window} is still {row['state']}", f"{row['reason']} {row['close_reason']}"
+                    1, f"window {window} is still {row['state']}", f"{row['reason']} {row['close_detail']}"
                 )
             )
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.control import positive
 from app.domain.refusals import BadTTL
-from app.domain.words import Action, CallStatus, Event, Mode, Power, Role, State, Status
+from app.domain.words import Action, CallStatus, CloseReason, Event, Mode, Power, Role, State, Status
 from app.logs import LINES
 
 REASON = 500
@@ -212,7 +212,13 @@ class Window(_Said):
     ttl_sec: float
     ttl_remaining_sec: float
     closed_at: Moment | None
-    close_reason: str | None
+    close_reason: CloseReason | None = Field(
+        description="Why it ends, in one word; `lost` is one whose node or stack is gone."
+    )
+    closed_by: str | None = Field(
+        description="A person's name, `clock` where it expired, else `power-windows`."
+    )
+    close_detail: str | None = Field(description="The same as a sentence for people.")
     waiting_for: str | None = Field(
         default=None,
         description="What a window that waits is waiting for: `node` where its stack is away.",

@@ -39,6 +39,8 @@ def window(
         "ttl_remaining_sec": remaining(row.state, row.deadline, now),
         "closed_at": _stamp(row.closed_at),
         "close_reason": row.close_reason,
+        "closed_by": row.closed_by,
+        "close_detail": row.close_detail,
         "stuck": row.stuck,
         "health": {
             lease.service: unheard(row.node, away)

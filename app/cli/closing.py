@@ -100,7 +100,7 @@ def _report(windows: list[Window], as_json: bool, waited: bool) -> None:
 
 
 def _summary(window: Window, waited: bool) -> list[Text]:
-    line = Text.assemble("window ", window["id"], "  ", view.state(window))
+    line = Text.assemble("window ", window["id"], "  ", view.state(window), view.ended(window))
     if stopped := view.stopped(window):
         line.append(f"  stopped: {screen.harmless(', '.join(stopped))}")
     if window["state"] == State.CLOSED and not stopped:

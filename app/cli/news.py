@@ -103,13 +103,13 @@ def _extended(_: Story, entry: Entry) -> list[str]:
 
 
 def _closing(_: Story, entry: Entry) -> list[str]:
-    return [f"{'killing' if entry['facts'].get('forced') else 'closing'}: {_text(entry, 'reason')}"]
+    return [f"{'killing' if entry['facts'].get('forced') else 'closing'}: {_ending(entry)}"]
 
 
 def _closed(story: Story, entry: Entry) -> list[str]:
     took = story.after(entry, story.closing)
     whole = story.after(entry, story.began).replace(" after ", ", lasted ", 1)
-    return [f"closed{took}{whole}{'' if took else ': ' + _text(entry, 'reason')}"]
+    return [f"closed{took}{whole}{'' if took else ': ' + _ending(entry)}"]
 
 
 def _stuck(_: Story, entry: Entry) -> list[str]:
@@ -160,6 +160,11 @@ _SAID: dict[str, Callable[[Story, Entry], list[str]]] = {
     Event.REFUSED: _refused,
     Event.STACK_REJECTED: _rejected,
 }
+
+
+def _ending(entry: Entry) -> str:
+    """Why a window ends; entries of before there was a word for it have the sentence as `reason`."""
+    return _text(entry, "close_detail") or _text(entry, "reason")
 
 
 def _text(entry: Entry, name: str) -> str:

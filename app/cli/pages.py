@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.store import audit
+from app.store.tables import stamp
 
 ENTRIES, WINDOWS = "power-windows audit 1", "power-windows windows 1"
 _NAMED = re.compile(r"audit-(?P<chain>.+)-(?P<first>\d{10,})-(?P<last>\d{10,})\.jsonl(\.gz)?")
@@ -196,7 +197,8 @@ def _row(place: Path, chain: str, one: Mapping[str, Any], expected: int) -> dict
         at = datetime.fromisoformat(one["at"])
         names = ("seq", "event", "actor", "stack", "service", "prev", "hash")
         row = {name: one[name] for name in names} | {"chain": chain, "at": at, "window_id": one["window"]}
-        if not isinstance(row["seq"], int) or at.tzinfo is None or len(one) != 10:
+        # A time may be written in many ways, of which one is ours.
+        if not isinstance(row["seq"], int) or stamp(at) != one["at"] or len(one) != 10:
             raise ValueError("not an entry")
         return row | {"facts": audit.canonical(one["facts"])}
     except (KeyError, TypeError, ValueError) as error:

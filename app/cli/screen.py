@@ -26,6 +26,7 @@ _STYLES = {
     "on": "green", "ready": "green", "ok": "green", "open": "green", "OPEN": "green", "done": "green",
     "starting": "yellow", "stopping": "yellow", "opening": "yellow", "closing": "yellow", "CLOSING": "yellow",
     "waiting": "yellow", "partial": "yellow", "running": "yellow", "timeout": "red", "lost": "red",
+    "forced": "yellow", "failed": "bold red", "REJECTED": "bold red",
     "failing": "bold red", "fail": "bold red", "DRIFT": "bold red", "stuck": "bold red", "broken": "bold red",
     "unknown": "magenta", "off": "dim", "closed": "dim", "-": "dim", "none": "dim",
 }  # fmt: skip

@@ -10,7 +10,7 @@ from rich.text import Text
 from app.cli import screen
 from app.cli.screen import Table
 from app.client.replies import Call, Health, Window
-from app.domain.words import Action, CallStatus, Power, State
+from app.domain.words import Action, CallStatus, CloseReason, Power, State
 
 # Of an error's output the end says what it was.
 TAIL = 6
@@ -72,7 +72,7 @@ def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> Table
         table.add(
             names[window["id"]],
             window["stack"],
-            state(window),
+            state_and_end(window),
             screen.seconds(left[window["id"]]),
             window["actor"],
             ", ".join(window["services"]) if screen.live() else ",".join(window["services"]),
@@ -132,8 +132,22 @@ def lines(text: str) -> list[str]:
     return [screen.harmless(line).rstrip() for line in text.strip().splitlines()]
 
 
+def state_and_end(window: Window) -> Text:
+    """`closed, expired`: with the word for why it ends, where it does."""
+    reason = window["close_reason"]
+    return Text.assemble(state(window), ", ", screen.word(reason)) if reason else state(window)
+
+
+def ended(window: Window) -> Text:
+    """`expired by clock`, where somebody or something other than a plain close ended it."""
+    reason, by = window["close_reason"], window.get("closed_by")
+    if not reason or reason == CloseReason.MANUAL:
+        return Text()
+    return Text.assemble("  ", screen.word(reason), f" by {screen.harmless(by)}" if by else "")
+
+
 def why_closed(window: Window) -> Iterator[Text]:
-    return _indented(window["close_reason"] or "")
+    return _indented(window.get("close_detail") or window["close_reason"] or "")
 
 
 def ready(window: Window) -> list[str]:

@@ -93,6 +93,8 @@ def _facts(window: Window) -> list[Text]:
     }
     if ended or window["close_reason"]:
         facts["closed"] = f"{screen.clock(window['closed_at'])}  {window['close_reason'] or ''}"
+        facts["closed by"] = window.get("closed_by") or "-"
+        facts["because"] = window.get("close_detail") or "-"
     return [line for name, value in facts.items() for line in _fact(name, value)]
 
 

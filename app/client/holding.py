@@ -220,7 +220,7 @@ def _story(window: Window) -> str:
     """What failed, and what it said last."""
     lines = [f"window {window.id} on {window.stack} is {window.state}, {window.status or 'not known how'}"]
     if window.close_reason and window.state in {State.CLOSING, State.CLOSED}:
-        lines.append(f"  {window.close_reason}")
+        lines.append(f"  {window.close_detail or window.close_reason}")
     for one in window.unready:
         lines.append(f"  {one.service}: {one.power}")
         lines += [f"    {line}" for line in one.detail.strip().splitlines()[-LAST_WORDS:]]

@@ -36,6 +36,8 @@ class Window(TypedDict):
     ttl_remaining_sec: float | None
     closed_at: str | None
     close_reason: str | None
+    closed_by: NotRequired[str | None]
+    close_detail: NotRequired[str | None]
     waiting_for: NotRequired[str]
     stuck: bool
     health: dict[str, Health]

@@ -63,6 +63,10 @@ class Window:
     deadline: datetime | None
     closed_at: datetime | None
     close_reason: str | None
+    """`manual`, `expired`, `failed`, `forced` or `lost`; later versions may add words."""
+    closed_by: str | None
+    close_detail: str | None
+    """Why it ends, as a sentence for people."""
     ttl: float
     left: float
     stuck: bool
@@ -85,6 +89,8 @@ class Window:
             deadline=moment(told["deadline"]),
             closed_at=moment(told["closed_at"]),
             close_reason=told["close_reason"],
+            closed_by=told.get("closed_by"),
+            close_detail=told.get("close_detail"),
             ttl=float(told["ttl_sec"]),
             left=float(told["ttl_remaining_sec"] or 0),
             stuck=told["stuck"],

@@ -26,6 +26,21 @@ class Status(StrEnum):
     FAIL = "fail"
 
 
+class CloseReason(StrEnum):
+    """Why a window ends: by whom or what its closing was begun, or was forced later."""
+
+    MANUAL = "manual"
+    """Somebody closed it."""
+    EXPIRED = "expired"
+    """Its deadline has passed."""
+    FAILED = "failed"
+    """None of its services came up, or they may not be opened any more."""
+    FORCED = "forced"
+    """Somebody had its services killed, and waited for none that would not go."""
+    LOST = "lost"
+    """Its node or its stack is gone."""
+
+
 class Power(StrEnum):
     """What a service is really doing, as far as the engine tells."""
 

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeDecorator
 
 from app.domain.leases import Lease as LeaseValue
 from app.domain.plans import StackSpec
-from app.domain.words import Action, CallStatus, Power, Role, State, Status
+from app.domain.words import Action, CallStatus, CloseReason, Power, Role, State, Status
 
 _Big = BigInteger().with_variant(Integer, "sqlite")
 LONGEST_MS = 2**31 - 1
@@ -132,7 +132,11 @@ class Window(Table):
     deadline: Mapped[datetime]
     closing_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
-    close_reason: Mapped[str | None] = mapped_column(Text)
+    close_reason: Mapped[CloseReason | None] = mapped_column(String(16))
+    closed_by: Mapped[str | None] = mapped_column(String(120))
+    """The actor who began its closing, or forced it later."""
+    close_detail: Mapped[str | None] = mapped_column(Text)
+    """Why it ends, as a sentence for people."""
     forced: Mapped[bool] = mapped_column(default=False)
     stuck: Mapped[bool] = mapped_column(default=False)
     attended_at: Mapped[datetime | None]

@@ -94,6 +94,15 @@ def waiting(session: Session, node: str) -> list[Window]:
     return list(session.scalars(query.order_by(Window.created_at, Window.id)))
 
 
+def not_begun(session: Session, stack: str) -> list[Window]:
+    """Windows that wait, or open with nothing of theirs on or tried yet, each row locked."""
+    query = select(Window).where(_of(stack), Window.state.in_((State.WAITING, State.OPENING)))
+    found = session.scalars(
+        query.order_by(Window.id).with_for_update(), execution_options={"populate_existing": True}
+    )
+    return [one for one in found if not any(lease.tried_at or lease.ready for lease in one.leases)]
+
+
 def hold_instead(session: Session, window: Window, fresh: Iterable[Lease]) -> None:
     """Give a window other leases in place of those it has."""
     session.execute(delete(Lease).where(Lease.window_id == window.id))

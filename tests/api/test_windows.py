@@ -219,12 +219,12 @@ def test_a_close_is_accepted_and_a_closed_window_stays_as_it_is(
     window = opened(api, "forge")["id"]
     house.work()
     answer = api.post(f"/windows/{window}/close", {"reason": "done"})
-    assert (answer.status_code, answer.json["state"], answer.json["close_reason"]) == (202, "closing", "done")
+    assert (answer.status_code, answer.json["state"], answer.json["close_detail"]) == (202, "closing", "done")
     assert broker.sent[-1] == ("power.close_window", [window], "power.local")
     house.work()
 
     again = api.post(f"/windows/{window}/close")
-    assert (again.status_code, again.json["state"], again.json["close_reason"]) == (200, "closed", "done")
+    assert (again.status_code, again.json["state"], again.json["close_detail"]) == (200, "closed", "done")
     assert again.json["ttl_remaining_sec"] == 0
 
 

@@ -46,6 +46,8 @@ def window(identifier: str = "3f2a9c1d00", **facts: Any) -> dict[str, Any]:
         "ttl_remaining_sec": 1793.2,
         "closed_at": None,
         "close_reason": None,
+        "closed_by": None,
+        "close_detail": None,
         "stuck": False,
         "health": {"switch": health("starting")},
         "results": [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -332,3 +333,10 @@ def test_what_is_wrong_is_said(old: House, run: Run, tmp_path: Path, monkeypatch
     away = run("archive", "--before", "90d", "--to", tmp_path)
     assert (away.exit_code, "there is no database at" in away.stderr) == (3, True)
     assert not os.path.exists(tmp_path / "none.db")  # noqa: PTH110
+
+
+def test_a_time_is_written_in_one_way_only(old: House, run: Run, tmp_path: Path) -> None:
+    file = archived(run, tmp_path)[0]
+    file.write_text(re.sub(r'("at":"[0-9-]+)T', r"\1U", file.read_text(), count=1))
+    with pytest.raises(pages.Broken, match="entry 1 of studio is altered"):
+        pages.check_entries(file)

@@ -90,6 +90,26 @@ def test_following_ends_when_the_window_does(service: Service, power: Power) -> 
     assert result.exit_code == 0
 
 
+def test_why_a_window_ends_is_shown_in_a_word_with_who_and_a_sentence(service: Service, power: Power) -> None:
+    end = {"close_reason": "forced", "closed_by": "grace", "close_detail": "forced by grace: now"}
+    service.add(window(**{**OPEN, "state": "closing", **end}))
+
+    shown = power("show", "3f2a9c1d00").stdout.splitlines()
+    assert shown[-6:-3] == ["closed    -  forced", "closed by grace", "because   forced by grace: now"]
+    assert "closing, forced" in power("windows").stdout
+
+
+def test_a_server_that_knows_no_actor_of_an_end_is_understood(service: Service, power: Power) -> None:
+    before = window(state="closed", close_reason="its time was up")
+    del before["closed_by"], before["close_detail"]
+    service.add(before)
+
+    result = power("show", "3f2a9c1d00")
+
+    assert "closed    -  its time was up" in result.stdout
+    assert result.exit_code == 0
+
+
 def test_json_is_the_answer_as_it_came(service: Service, power: Power) -> None:
     service.add(window())
 

@@ -109,7 +109,7 @@ def test_a_forced_close_is_asked_about_first_and_names_who_did_it(
     assert house.state(window) == "open"
     grace.post(f"/windows/{window}/close", force="yes", reason="now")
     house.work()
-    assert house.window(window).close_reason == "forced by grace: now"
+    assert house.window(window).close_detail == "forced by grace: now"
 
 
 def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(

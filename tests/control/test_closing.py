@@ -168,10 +168,11 @@ def test_who_forces_is_on_record_and_by_name(house: House) -> None:
     house.close(window, actor="grace", force=True)
     said = [(one.actor, json.loads(one.facts).get("forced")) for one in house.said("window.closing")]
     assert said == [("ada", None), ("grace", True)]
-    reason = house.window(window).close_reason
+    reason = house.window(window).close_detail
     assert reason == "forced by grace; still owing an off: forge"
     (closed,) = house.said("window.closed")
-    assert json.loads(closed.facts) == {"status": "ok", "reason": reason, "forced": True}
+    why = {"reason": reason, "close_detail": reason, "close_reason": "forced", "closed_by": "grace"}
+    assert json.loads(closed.facts) == {"status": "ok", "forced": True, **why}
 
 
 def test_forcing_an_open_window_is_one_entry(house: House) -> None:
@@ -215,7 +216,7 @@ def test_force_kills_and_lets_the_window_go_though_the_service_still_owes(house:
     house.close(window, force=True)
     assert house.made == ["up forge", "kill forge"]
     assert house.state(window) == "closed"
-    assert "forced" in (house.window(window).close_reason or "")
+    assert "forced" in (house.window(window).close_detail or "")
     assert house.row("forge").owed
     assert "drift.found" in house.trail()
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app import claims, control
+from app import claims, control, observe
 from app.claims import NodeTaken, StackTaken
 from app.control import Ask
 from app.domain.nodes import AWAY, Sign
@@ -282,7 +282,8 @@ def test_what_may_not_be_opened_any_more_fails_with_the_reason(house: House) -> 
     assert admit(house) == []
 
     assert (house.state(window), house.status(window)) == ("closed", "fail")
-    assert "forge" in (house.window(window).close_reason or "")
+    assert (house.window(window).close_reason, house.window(window).closed_by) == ("failed", control.HOUSE)
+    assert "forge" in (house.window(window).close_detail or "")
 
 
 def test_it_begins_by_what_its_stack_is_by_then(house: House) -> None:
@@ -305,8 +306,34 @@ def test_it_gives_up_when_its_whole_time_went_by(house: House) -> None:
     house.tick(61)
 
     assert (house.state(window), house.status(window)) == ("closed", "fail")
-    assert "local" in (house.window(window).close_reason or "")
+    assert (house.window(window).close_reason, house.window(window).closed_by) == ("lost", control.HOUSE)
+    assert "local" in (house.window(window).close_detail or "")
     assert admit(house) == []
+
+
+def test_it_is_lost_when_its_stack_is_gone_for_good(house: House) -> None:
+    go_away(house)
+    window = ask(house, "forge")
+    with house.database.write() as session:
+        stack = stacks.named(session, "studio")
+        assert stack
+        observe.forgotten(session, stack, "it is gone", house.now)
+
+    row = house.window(window)
+    assert (row.state, row.status, row.close_reason) == ("closed", "fail", "lost")
+    assert row.close_detail == "stack studio is no longer served by its node"
+
+
+def test_it_is_lost_when_its_stack_is_rejected_meanwhile(house: House) -> None:
+    go_away(house)
+    window = ask(house, "forge")
+    with house.database.write() as session:
+        observe.rejected(session, replace(studio(), services={}), ["no such file"], house.now)
+
+    assert admit(house) == []
+
+    assert (house.window(window).close_reason, house.state(window)) == ("lost", "closed")
+    assert "no such file" in (house.window(window).close_detail or "")
 
 
 def test_closing_it_closes_it_at_once(house: House) -> None:
@@ -346,7 +373,7 @@ def test_a_forced_close_does_not_wait_for_a_node_that_is_away(house: House) -> N
         control.close(session, window, actor="ada", now=house.now, force=True)
 
     assert house.state(window) == "closed"
-    assert "forge" in (house.window(window).close_reason or "")
+    assert "forge" in (house.window(window).close_detail or "")
     assert house.row("forge").owed
     assert "forge" in house.running()
     house.work()

@@ -42,7 +42,7 @@ def test_none_of_them_is_fail_and_closes_by_itself(house: House) -> None:
     house.will_not_start.add("forge")
     window = house.open("forge")
     assert (house.state(window), house.status(window)) == ("closed", "fail")
-    assert "No such image" in (house.window(window).close_reason or "")
+    assert "No such image" in (house.window(window).close_detail or "")
 
 
 def test_no_engine_is_fail_and_what_was_begun_is_undone_when_it_is_back(house: House) -> None:
@@ -83,7 +83,7 @@ def test_core_that_is_down_fails_what_needs_it_and_is_never_started(house: House
     house.finish("redis", code=1)
     window = house.open("api")
     assert (house.state(window), house.status(window), house.made) == ("closed", "fail", [])
-    assert "core service redis" in (house.window(window).close_reason or "")
+    assert "core service redis" in (house.window(window).close_detail or "")
     assert "drift.found" in house.trail()
 
 

@@ -37,7 +37,7 @@ def _close_and_pull_the_plug(house: House, window: str) -> None:
     with house.database.write() as session:
         found = rows.locked(session, window)
         assert found
-        control.advance(session, found, State.CLOSING, actor="ada", now=house.now, reason="mistaken")
+        control.advance(session, found, State.CLOSING, actor="ada", now=house.now, detail="mistaken")
         session.flush()
         raise PulledPlug
 

@@ -113,7 +113,7 @@ def test_what_is_due_ends_while_the_database_is_away(
 
     closed = far.closed(window, within=LONG)
 
-    assert closed.close_reason == "its time was up"
+    assert closed.close_detail == "its time was up"
     until(lambda: far.station.journal.empty, "the journal is taken in", LONG, far)
     until(lambda: far.entries(Event.NODE_BLIND), "the outage is on record", LONG, far)
     assert_complete(far, calls=2)

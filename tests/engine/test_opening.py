@@ -94,7 +94,7 @@ def test_core_that_is_down_fails_the_window_by_name_and_stays_down(stack: Stack)
     window = stack.closed(stack.open("api"))
 
     assert window.status == Status.FAIL
-    assert "needs core service redis" in (window.close_reason or "")
+    assert "needs core service redis" in (window.close_detail or "")
     assert stack.alive() == set()
     assert stack.calls() == []
 
@@ -105,7 +105,7 @@ def test_a_missing_image_is_a_clear_failure_and_nothing_else_closes_the_window(s
     window = stack.closed(stack.open("forge"))
 
     assert window.status == Status.FAIL
-    assert "No such image" in (window.close_reason or "")
+    assert "No such image" in (window.close_detail or "")
     (up,) = stack.calls("forge")[:1]
     assert (up.status, up.returncode) == (CallStatus.FAIL, 1)
 
@@ -141,7 +141,7 @@ def test_dependants_of_what_fails_fail_with_its_reason(stack: Stack) -> None:
     window = stack.closed(stack.open("api"))
 
     assert window.status == Status.FAIL
-    assert "needs db, which is failing: exited with code 3" in (window.close_reason or "")
+    assert "needs db, which is failing: exited with code 3" in (window.close_detail or "")
     assert stack.calls("api") == []
 
 
@@ -168,6 +168,6 @@ def test_a_start_that_times_out_is_looked_at_and_tried_again(stack: Stack) -> No
     assert ups[0] == CallStatus.TIMEOUT
     if window.state == State.CLOSED:
         assert ups == [CallStatus.TIMEOUT] * 2
-        assert "did not finish within" in (window.close_reason or "")
+        assert "did not finish within" in (window.close_detail or "")
         assert [call.action for call in stack.calls("forge")][-1] == Action.STOP
     until(lambda: (row := stack.row("forge")) and row.alive == (window.state == State.OPEN), "it is so")

@@ -52,7 +52,7 @@ def test_unhealthy_is_failing_though_it_runs(stack: Stack) -> None:
     window = stack.closed(stack.open("forge"))
 
     assert window.status == Status.FAIL
-    assert "unhealthy" in (window.close_reason or "")
+    assert "unhealthy" in (window.close_detail or "")
 
 
 def test_one_that_never_gets_healthy_is_failing_after_its_time(stack: Stack) -> None:
@@ -61,7 +61,7 @@ def test_one_that_never_gets_healthy_is_failing_after_its_time(stack: Stack) -> 
     window = stack.closed(stack.open("forge"))
 
     assert window.status == Status.FAIL
-    assert "waited in vain for its healthcheck for 2 s" in (window.close_reason or "")
+    assert "waited in vain for its healthcheck for 2 s" in (window.close_detail or "")
 
 
 def test_events_are_only_a_hint(stack: Stack) -> None:

@@ -96,7 +96,7 @@ def test_a_command_runs_with_its_services_and_ends_as_it_does(
     assert (process.returncode, said) == (code, "ran\n"), errors
     newest = next(client.windows(limit=1))
     assert (newest.services, newest.status, newest.reason) == (("forge",), "ok", "run 7")
-    assert newest.close_reason == f"CI: exit {code}"
+    assert newest.close_detail == f"CI: exit {code}"
     assert let_go(client)
 
 
@@ -107,7 +107,7 @@ def test_a_command_that_is_stopped_lets_go(client: Client, environ: dict[str, st
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(60) == 143
-    assert next(client.windows(limit=1)).close_reason == "CI: exit 143"
+    assert next(client.windows(limit=1)).close_detail == "CI: exit 143"
     process.communicate()
     assert let_go(client)
 
@@ -163,7 +163,7 @@ def test_tests_that_are_interrupted_or_killed_let_go(
 
     assert let_go(client)
     if number is signal.SIGKILL:
-        assert next(client.windows(limit=1)).close_reason == "its time was up"
+        assert next(client.windows(limit=1)).close_detail == "its time was up"
 
 
 def test_whoever_names_no_service_is_told_how(environ: dict[str, str], tmp_path: Path) -> None:

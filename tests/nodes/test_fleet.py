@@ -128,7 +128,7 @@ def test_a_forced_close_lets_go_and_the_returning_worker_turns_off(fleet: Fleet,
 
     closed = fleet.window(window)
     assert closed["state"] == "closed"
-    assert "drill" in closed["close_reason"]
+    assert "drill" in closed["close_detail"]
     assert there.running() == {"drill"}
     fleet.worker(there)
     fleet.until(lambda: not there.running(), "what was owed is off")

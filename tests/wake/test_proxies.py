@@ -167,7 +167,7 @@ def test_visits_keep_it_silence_lets_it_go_and_the_cap_ends_it(front: httpx.Clie
     ended = next(one for one in site.windows() if one.id == window.id)
     with site.api as api:
         assert api.window(window.id)["ttl_sec"] == pytest.approx(CAP, abs=0.1)
-    assert ended.close_reason == "its time was up"
+    assert ended.close_detail == "its time was up"
 
     until(lambda: passes(front), "the next window is there", 60)
     until(lambda: not site.running(), "nobody visits and it goes off", TTL + 30)

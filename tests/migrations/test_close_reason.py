@@ -1,0 +1,80 @@
+"""A window that ended before there was a word for it says the same in one word, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+import migrations
+from app.control import CLOCK, HOUSE
+from app.domain.words import CloseReason
+from tests.databases import Databases
+from tests.house import NOON
+from tests.migrations import rows
+
+# What it said; whether it was forced; who is on record for it; the word and the actor that follow.
+ENDED = [
+    ("its time was up", False, CLOCK, "expired", CLOCK),
+    ("its time was up", False, None, "expired", CLOCK),
+    ("nothing came up: forge: No such image", False, HOUSE, "failed", HOUSE),
+    ("nothing came up: forge: No such image", False, None, "failed", HOUSE),
+    ("waited in vain for node gpu, which is away", False, HOUSE, "lost", HOUSE),
+    ("stack 'vx11' was rejected by its worker: no file", False, HOUSE, "lost", HOUSE),
+    ("forge of stack 'vx11' may not be powered; allowed are mill", False, HOUSE, "failed", HOUSE),
+    ("closed by ada", False, "ada", "manual", "ada"),
+    ("closed by ada.b-2", False, None, "manual", "ada.b-2"),
+    ("the batch is done", False, "ada", "manual", "ada"),
+    ("the batch is done", False, None, "manual", None),
+    ("its time was up, I think", False, "ada", "manual", "ada"),
+    ("nothing came up: so I leave", False, "ada", "manual", "ada"),
+    ("forced by grace; still owing an off: forge", True, "grace", "forced", "grace"),
+    ("forced by grace: now, please", True, None, "forced", "grace"),
+    ("forced by grace, with node gpu away; still owing an off: forge", True, None, "forced", "grace"),
+    (None, False, None, None, None),
+]
+
+
+@pytest.fixture(params=Databases.KINDS)
+def older(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    url = databases.empty(request.param)
+    migrations.upgrade(url, "0014")
+    yield url
+    databases.release(url, migrated=False)
+
+
+def fill(url: str) -> None:
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        for number, (said, forced, actor, _word, _by) in enumerate(ENDED):
+            window = tables.tables["windows"]
+            plain = {column.name: rows.value(column, number) for column in window.columns}
+            row = plain | {"id": f"w{number}", "close_reason": said, "forced": forced}
+            connection.execute(window.insert().values(row))
+            if actor:
+                # What was begun by one and forced by another is the other's.
+                first = {"event": "window.closing", "actor": "first"}
+                last = {"event": "window.closing", "actor": actor}
+                house = {"event": "window.closed", "actor": HOUSE}
+                for seq, entry in enumerate((first, last, house)):
+                    known = {"chain": f"c{number}", "seq": seq, "window_id": f"w{number}", "at": NOON}
+                    empty = {"facts": "{}", "prev": "", "hash": "", **known}
+                    connection.execute(tables.tables["audit"].insert().values(empty | entry))
+
+
+def test_old_sentences_are_put_in_a_word_and_kept(older: str) -> None:
+    fill(older)
+
+    migrations.upgrade(older)
+
+    windows = {row["id"]: row for row in rows.kept(older)["windows"]}
+    for number, (said, _forced, _actor, word, by) in enumerate(ENDED):
+        row = windows[f"w{number}"]
+        assert (row["close_reason"], row["closed_by"], row["close_detail"]) == (word, by, said), said
+    assert {row["close_reason"] for row in windows.values()} <= {None, *CloseReason}
+
+    migrations.downgrade(older, "0014")
+    back = {row["id"]: row["close_reason"] for row in rows.kept(older)["windows"]}
+    assert back == {f"w{number}": said for number, (said, *_) in enumerate(ENDED)}
