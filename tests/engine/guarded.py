@@ -1,21 +1,32 @@
-"""A door in front of the engine that turns away what ends certain containers, so that a stop really fails."""
+"""A door in front of the engine: it refuses what a test says, such as what ends certain containers.
+
+It can also stand for a newer release, which turns older clients away as Docker 29 does.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 _ENDS = re.compile(rb"^POST /[^ ]*containers/(?P<id>[0-9a-f]+)/(stop|kill)[? ]")
-_ANSWER = b'{"message": "cannot stop container: tried to kill container, but did not receive an exit event"}'
-_REFUSAL = (
-    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(_ANSWER), _ANSWER)
-)
+_WILL_NOT_END = "cannot stop container: tried to kill container, but did not receive an exit event"
+_VERSIONED = re.compile(rb"^([A-Z]+) /v1\.(\d+)/")
+_TELLS_VERSION = re.compile(rb"^[A-Z]+ (/v1\.\d+)?/(version|_ping)[? ]")
+
+
+def _refusal(status: int, sentence: str) -> bytes:
+    body = json.dumps({"message": sentence}).encode()
+    return (
+        b"HTTP/1.1 %d Refused\r\nContent-Type: application/json\r\n"
+        b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    )
 
 
 class Door(socketserver.ThreadingUnixStreamServer):
@@ -27,8 +38,46 @@ class Door(socketserver.ThreadingUnixStreamServer):
         self.engine = engine
         self.guarded: set[str] = set()
         """Ids of containers that nobody may stop or kill."""
+        self.refusals: dict[str, tuple[int, str]] = {}
+        """By a pattern of the request line: the status and the sentence it is answered with."""
+        self.newer = False
+        """Say to be a release that speaks the API versions 1.44 to 1.52, and refuse older clients."""
         self.refused = 0
         super().__init__(str(path), _Caller)
+
+    def refusal(self, head: bytes) -> bytes | None:
+        """The answer to a request that does not reach the engine; None for one that does."""
+        asked = _ENDS.match(head)
+        if asked and asked["id"].decode() in self.guarded:
+            return _refusal(500, _WILL_NOT_END)
+        for pattern, (status, sentence) in self.refusals.items():
+            if re.match(pattern.encode(), head):
+                return _refusal(status, sentence)
+        spoken = _VERSIONED.match(head)
+        if self.newer and spoken and int(spoken[2]) < 44:
+            version = f"1.{int(spoken[2])}"
+            return _refusal(
+                400,
+                f"client version {version} is too old. Minimum supported API version is 1.44, "
+                "please upgrade your client to a newer version",
+            )
+        return None
+
+    def passed_on(self, head: bytes) -> bytes:
+        """The request as the engine behind understands it."""
+        return _VERSIONED.sub(rb"\1 /v1.41/", head) if self.newer else head
+
+    def told(self, head: bytes, answer: bytes) -> bytes:
+        """An answer of the engine, as the release that this stands for would give it."""
+        if not (self.newer and _TELLS_VERSION.match(head)):
+            return answer
+        for old, new in (
+            (rb'("ApiVersion":")1\.\d+', rb"\g<1>1.52"),
+            (rb'("MinAPIVersion":")1\.\d+', rb"\g<1>1.44"),
+            (rb"(Api-Version: )1\.\d+", rb"\g<1>1.52"),
+        ):
+            answer = re.sub(old, new, answer)
+        return answer
 
 
 class _Caller(socketserver.BaseRequestHandler):
@@ -37,18 +86,17 @@ class _Caller(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         head, body = self._head()
-        asked = _ENDS.match(head)
-        if asked and asked["id"].decode() in self.server.guarded:
-            self.server.refused += 1
-            self.request.sendall(_REFUSAL)
-            return
         if not head:
+            return
+        if refusal := self.server.refusal(head):
+            self.server.refused += 1
+            self.request.sendall(refusal)
             return
         with socket.socket(socket.AF_UNIX) as engine:
             engine.connect(self.server.engine)
-            engine.sendall(_alone(head) + body)
+            engine.sendall(_alone(self.server.passed_on(head)) + body)
             threading.Thread(target=_copy, args=(self.request, engine), daemon=True).start()
-            _copy(engine, self.request)
+            _copy(engine, self.request, partial(self.server.told, head))
 
     def _head(self) -> tuple[bytes, bytes]:
         read = b""
@@ -69,10 +117,12 @@ def _alone(head: bytes) -> bytes:
     return without.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy(
+    source: socket.socket, target: socket.socket, told: Callable[[bytes], bytes] = lambda read: read
+) -> None:
     with suppress(OSError):
         while read := source.recv(65536):
-            target.sendall(read)
+            target.sendall(told(read))
         target.shutdown(socket.SHUT_WR)
 
 

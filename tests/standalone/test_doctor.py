@@ -11,6 +11,8 @@ from click.testing import CliRunner
 import migrations
 from app.cli.doctor import doctor
 from app.cli.standalone import probes
+from tests.workers.engine_server import Release, serving
+from workers.negotiation import NEWEST, SPOKEN
 
 CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks"]
 
@@ -61,6 +63,62 @@ def test_a_client_without_an_engine_is_no_engine(environ: dict[str, str]) -> Non
     code, found = examine({**environ, "DOCKER_HOST": "tcp://127.0.0.1:1"})
 
     assert (code, found["engine"]["mend"]) == (1, "start that engine, or unset DOCKER_HOST")
+
+
+def test_the_engine_is_named_with_its_address_and_versions(
+    environ: dict[str, str],
+) -> None:
+    with serving(Release("29.0.1", "1.44", "1.52")) as server:
+        _code, found = examine({**environ, "DOCKER_HOST": server.endpoint.host})
+
+    (said,) = (one["detail"] for one in found["all"] if one["check"] == "engine")
+    assert said == (
+        f"Docker 29.0.1 at {server.endpoint.host} (DOCKER_HOST), "
+        f"API {NEWEST}; the engine speaks 1.44 to 1.52, the worker {SPOKEN}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [
+        (
+            Release("5.4.2", "1.24", "1.41", [{"Name": "Podman Engine"}]),
+            "is Podman 5.4.2, which is not",
+        ),
+        (Release("99.0", "1.90", "1.99"), "they share none"),
+    ],
+)
+def test_an_engine_that_the_worker_would_refuse_is_not_ok(
+    environ: dict[str, str], release: Release, words: str
+) -> None:
+    with serving(release) as server:
+        code, found = examine({**environ, "DOCKER_HOST": server.endpoint.host})
+
+    assert (code, words in found["engine"]["detail"]) == (1, True), found["engine"]
+    assert "name a Docker engine" in found["engine"]["mend"]
+
+
+def test_a_refusal_of_the_engine_is_told_in_its_own_words(environ: dict[str, str]) -> None:
+    with serving(answers={"/info": (403, {"message": "the vault is shut"})}) as server:
+        code, found = examine({**environ, "DOCKER_HOST": server.endpoint.host})
+
+    assert (code, "the vault is shut" in found["engine"]["detail"]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"DOCKER_CONTEXT": "absent"}, "there is no context 'absent'"),
+        ({"DOCKER_HOST": "ssh://forge"}, "forward its socket"),
+        ({"DOCKER_HOST": "foo://x"}, "write unix:///PATH or tcp://HOST:PORT"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named(
+    environ: dict[str, str], more: dict[str, str], words: str
+) -> None:
+    code, found = examine({**environ, "DOCKER_HOST": "", **more})
+
+    assert (code, words in found["engine"]["detail"]) == (1, True), found["engine"]
 
 
 def test_an_engine_without_compose_is_named(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app import endpoint
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import children, processes, record
 from app.cli.standalone.children import MARK
@@ -253,6 +254,36 @@ def test_every_fault_of_a_bad_power_toml_has_a_line(standalone: Standalone) -> N
         "stacks.b.allow",
     ]
     assert not standalone.data.exists()
+
+
+def test_an_address_of_the_engine_that_cannot_be_used_is_one_line(
+    standalone: Standalone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "absent")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+
+    refused = standalone.command("--port", "0")
+
+    assert refused.wait(20) == 1
+    (line,) = standalone.said().splitlines()
+    assert "DOCKER_CONTEXT=absent: there is no context 'absent'" in line
+
+
+def test_its_worker_is_given_the_engine_that_was_found_at_the_start(
+    standalone: Standalone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configuration = tmp_path / "docker"
+    monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    for words in (["create", "chosen", "--docker", f"host={endpoint.DEFAULT}"], ["use", "chosen"]):
+        subprocess.run(["docker", "context", *words], check=True, capture_output=True)
+
+    standalone.start()
+
+    worker = until(lambda: standalone.child("worker"))
+    given = Path(f"/proc/{worker.pid}/environ").read_bytes().decode().split("\0")
+    assert f"DOCKER_HOST={endpoint.DEFAULT}" in given
+    assert f"engine   {endpoint.DEFAULT} (context chosen of {configuration}/config.json)" in standalone.said()
 
 
 def test_a_missing_configuration_is_named(standalone: Standalone) -> None:

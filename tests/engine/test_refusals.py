@@ -1,0 +1,189 @@
+"""An engine that answers, and says no: to a version, to all, or to one container alone."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app import control, logs
+from app.domain.refusals import StackRejected
+from app.domain.words import Power
+from app.store import stacks as known
+from tests.databases import Databases
+from tests.engine.guarded import Door, door
+from tests.engine.stacks import Stack, docker, running, standing, until
+from tests.workers.engine_server import Release, serving
+from workers import logs as reading
+from workers import watch
+
+PODMAN = Release("5.4.2", "1.24", "1.41", [{"Name": "Podman Engine"}])
+NEWER = Release("99.0", "1.90", "1.99")
+
+
+@pytest.fixture
+def guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    with tempfile.TemporaryDirectory(prefix="pw-door-") as directory, door(Path(directory)) as found:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/door.sock")
+        yield found
+
+
+@pytest.fixture
+def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack]:
+    with standing(tmp_path, databases.migrated("sqlite")) as found:
+        yield found
+        guard.refusals.clear()
+
+
+# The API version.
+
+
+def test_an_engine_whose_lowest_version_is_1_44_is_served(guarded: Stack, guard: Door) -> None:
+    guard.newer = True
+    guarded.write({"forge": running(network_mode="none")}).begin()
+
+    window = guarded.open("forge")
+
+    assert guarded.opened(window).status == "ok"
+    agreed = guarded.engine.agreement()
+    assert (tuple(map(int, agreed.api.split("."))) >= (1, 44), agreed.least) == (True, "1.44")
+    guarded.close(window)
+    guarded.closed(window)
+    assert guarded.alive() == set()
+
+
+def test_an_engine_that_is_upgraded_under_a_window_is_served_on(guarded: Stack, guard: Door) -> None:
+    guarded.write({"forge": running(network_mode="none")}).begin()
+    window = guarded.open("forge")
+    guarded.opened(window)
+    assert guarded.engine.agreement().api == "1.41"
+
+    guard.newer = True
+
+    guarded.close(window)
+    guarded.closed(window)
+    assert guarded.alive() == set()
+    assert guarded.engine.agreement().least == "1.44"
+
+
+@pytest.mark.parametrize(("release", "words"), [(PODMAN, "is Podman 5.4.2"), (NEWER, "share none")])
+def test_an_engine_that_cannot_be_served_is_said_and_asked_again(
+    tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch, release: Release, words: str
+) -> None:
+    monkeypatch.setattr(watch, "BEAT", 0.2)
+    monkeypatch.setattr(watch, "FILES", 0.1)
+    with serving(release, {"/containers/json": (200, [])}) as server:
+        monkeypatch.setenv("DOCKER_HOST", server.endpoint.host)
+        stack = Stack(tmp_path, databases.migrated("sqlite"))
+        stack.write({"forge": running()}).begin()
+        try:
+            (fault,) = until(lambda: faults(stack), "the stack is rejected", 10)
+            assert words in fault
+            with pytest.raises(StackRejected):
+                stack.ask("forge")
+
+            server.release = Release()
+
+            until(lambda: not faults(stack), "the stack is served", 10)
+            assert stack.ask("forge")
+        finally:
+            stack.end()
+            stack.engine.close()
+            stack.database.close()
+
+
+def faults(stack: Stack) -> list[str]:
+    with stack.database.read() as session:
+        row = known.named(session, "studio")
+        return list(row.faults) if row else []
+
+
+# Everything, and one container.
+
+
+def test_a_refusal_is_shown_in_the_engines_own_words(guarded: Stack, guard: Door) -> None:
+    guarded.write({"forge": running(network_mode="none")}).begin()
+    window = guarded.open("forge")
+    guarded.opened(window)
+
+    guard.refusals["GET /[^ ]*containers/json"] = 500, "the vault is shut"
+    guarded.watch.mark("studio")
+
+    until(lambda: shown(guarded, "forge")[0] == Power.UNKNOWN, "it is unknown", 20, guarded)
+    assert shown(guarded, "forge")[1] == "the engine refuses to tell: the vault is shut"
+    guard.refusals.clear()
+    guarded.close(window)
+    guarded.closed(window)
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+def test_a_container_that_is_not_described_hides_no_other_and_is_turned_off(
+    guarded: Stack, guard: Door, status: int
+) -> None:
+    names = {name: running(network_mode="none") for name in ("bad", "good")}
+    guarded.write(names).begin()
+    window = guarded.open("bad", "good")
+    guarded.opened(window)
+    (bad,) = guarded.ids("bad")
+
+    # Compose inspects it too, in order to stop it; what it asks for is answered.
+    worker = "(?s:.*)docker-sdk-python"
+    guard.refusals[f"GET /v1.41/containers/{bad}/json {worker}"] = status, "no such luck"
+    guarded.watch.mark("studio")
+
+    until(lambda: shown(guarded, "bad")[0] == Power.UNKNOWN, "bad is unknown", 20, guarded)
+    assert shown(guarded, "bad")[1] == "the engine says of it: no such luck"
+    assert shown(guarded, "good")[0] == Power.ON
+    guarded.close(window)
+    guarded.closed(window)
+    assert (guarded.alive(), docker("ps", "-q", "--filter", f"id={bad}")) == (set(), "")
+
+
+def shown(stack: Stack, service: str) -> tuple[str, str]:
+    row = stack.row(service)
+    assert row
+    return row.power, row.detail
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_container_with_odd_labels_keeps_nothing_on(stack: Stack, forced: bool) -> None:
+    stack.write({"forge": running(network_mode="none"), "mill": running(network_mode="none")}).begin()
+    window = stack.open("forge", "mill")
+    stack.opened(window)
+    labels = {
+        "project": stack.project,
+        "service": "forge",
+        "oneoff": "False",
+        "container-number": "abc",
+        "config-hash": "x",
+    }
+    worn = [f"--label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+    image, name = stack.engine.containers(stack.project)[0].image, f"pw-odd-{secrets.token_hex(4)}"
+    entry = ["--entrypoint", "python3", "--network", "none", "--name", name]
+    docker("run", "-d", *entry, *worn, image, "-c", "import signal; signal.pause()")
+
+    with stack.database.write() as session:
+        control.close(session, window, actor="ada", now=stack.database.now(), force=forced)
+    stack.watch.close_soon("studio")
+
+    stack.closed(window, within=60)
+    assert stack.alive() == set()
+
+
+def test_logs_that_nobody_keeps_are_said_to_be_so_and_the_others_are_read(stack: Stack) -> None:
+    mute = running(network_mode="none", logging={"driver": "none"})
+    stack.write({"mute": mute, "forge": running(network_mode="none")}).begin()
+    window = stack.open("mute", "forge")
+    stack.opened(window)
+    wanted = logs.Wanted("x", "studio", ["mute", "forge"], datetime(2020, 1, 1, tzinfo=UTC), None, {}, 10)
+
+    _lines, notes = reading._read(stack.station, wanted)
+
+    assert "does not support reading" in notes["mute"]
+    assert "forge" not in notes
+    stack.close(window)
+    stack.closed(window)
