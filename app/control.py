@@ -316,12 +316,15 @@ def _known(session: Session, window_id: str) -> Window:
     return window
 
 
-def expire_due(session: Session, now: datetime, node: str | None = None) -> list[Window]:
-    """Start closing every window whose time is up, on one node or on all; return them."""
-    found = rows.due(session, now, node)
+def expire_due(
+    session: Session, now: datetime, node: str | None = None, only: str | None = None
+) -> list[Window]:
+    """Start closing every window whose time is up, on one node or on all, or `only` this one; return them."""
+    found = rows.due(session, now, node, only)
     for window in found:
         expire(session, window, now)
-    give_up_waiting(session, now)
+    if only is None:
+        give_up_waiting(session, now)
     return found
 
 

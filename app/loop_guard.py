@@ -55,6 +55,21 @@ class LoopGuard:
         self.succeeded(loop, item)
         return 0
 
+    def isolate(self, loop: Loop, item: str, work: Callable[[], object]) -> bool:
+        """Do one part of a round; False where it has failed, which keeps no other part from its turn.
+
+        An outage is raised, since the other parts could not be done either.
+        """
+        try:
+            work()
+        except Exception as error:
+            if self._is_outage(error):
+                raise
+            self.failed(loop, error, item)
+            return False
+        self.succeeded(loop, item)
+        return True
+
     def failed(self, loop: Loop, error: Exception, item: str = "") -> int:
         """A round has raised this; return how many in a row have failed now."""
         away = self._is_outage(error)

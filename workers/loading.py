@@ -12,9 +12,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -23,9 +24,11 @@ from app import claims, observe, settings
 from app.claims import StackTaken
 from app.domain.nodes import Sign
 from app.domain.plans import StackSpec
+from app.domain.words import Loop
 from app.settings import ConfigError, NoticeToml, PowerToml
 from app.store import stacks as known
 from app.store import workers as signs
+from app.store.tables import Stack
 from workers import files, stacks
 from workers.files import Stamp
 from workers.stacks import Rejected, Served
@@ -138,6 +141,14 @@ class Loading:
                 self._read(name, toml)
         for name in self._station.stacks.keys() - mine.keys():
             self._drop(name, toml)
+        self._forget_news(mine)
+
+    def _forget_news(self, mine: Collection[str]) -> None:
+        """Drop the news of stacks that another worker serves and that were taken out of power.toml."""
+        with self._turn:
+            for name in self._news.keys() - {"", *mine, *self._station.stacks}:
+                for kept in (self._news, self._known, self._told, self._station.core):
+                    kept.pop(name, None)
 
     def _is_refused(self, name: str) -> bool:
         return bool(self._known.get(name, _Known()).refused)
@@ -159,16 +170,26 @@ class Loading:
         except Rejected as rejected:
             self._turn_down(name, toml, rejected)
             return
+        except Exception as error:  # noqa: BLE001 - one stack that breaks keeps no other from being served
+            self._station.guard.failed(Loop.FILES, error, f"stack {name}")
+            self._turn_down(name, toml, self._unreadable(name, toml, error))
+            return
+        self._station.guard.succeeded(Loop.FILES, f"stack {name}")
         now = self._station.stacks.get(name)
         if now and now.place and now.spec.digest == served.spec.digest and not one.refused:
             return
         self._adopt(name, toml, served)
 
+    def _unreadable(self, name: str, toml: PowerToml, error: Exception) -> Rejected:
+        stack = toml.stacks[name]
+        fault = f"{self._path}: stacks.{name}: could not be read: {type(error).__name__}: {error}"
+        return Rejected(StackSpec(name, stack.project, stack.node, {}), [fault], unanswered=True)
+
     def _adopt(self, name: str, toml: PowerToml, served: Served) -> None:
         one = self._known[name]
         one.refused = ""
         self._station.core[name] = frozenset(toml.stacks[name].core)
-        self._station.stacks[name] = served
+        self._station.adopt(served)
         self._tell(name, lambda session, mine: self._publish(session, mine, served))
         log.info("stack %s is served", name)
 
@@ -233,17 +254,21 @@ class Loading:
     def publish(self, mine: Callable[[], Sign]) -> None:
         """Offer every piece of news to the database; raises what the store raises while it is away."""
         for name, news in list(self._news.items()):
-            try:
-                with self._station.database.write() as session:
-                    news(session, mine())
-            except _NotYet:
-                continue
-            except StackTaken as taken:
-                self._taken(name, str(taken))
-                continue
-            with self._turn:
-                if self._news.get(name) is news:
-                    del self._news[name]
+            offer = partial(self._offer, name, news, mine)
+            self._station.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
+
+    def _offer(self, name: str, news: News, mine: Callable[[], Sign]) -> None:
+        try:
+            with self._station.database.write() as session:
+                news(session, mine())
+        except _NotYet:
+            return
+        except StackTaken as taken:
+            self._taken(name, str(taken))
+            return
+        with self._turn:
+            if self._news.get(name) is news:
+                del self._news[name]
 
     def _now(self) -> datetime:
         return self._station.database.now()
@@ -262,8 +287,8 @@ class Loading:
 
     def _taken(self, name: str, fault: str) -> None:
         """It is another's: this worker keeps its hands off, and asks again with its next sign of life."""
-        served = self._station.stacks.pop(name, None)
-        self._station.claimed.discard(name)
+        served = self._station.stacks.get(name)
+        self._station.forget(name)
         if self._told.get(name) == fault:
             return
         log.error("%s", fault)
@@ -277,7 +302,7 @@ class Loading:
         row = known.named(session, name)
         if row is not None and row.node != self._station.node:
             claims.rejected_elsewhere(session, name, "; ".join(rejected.faults), digest, self._now())
-            self._station.stacks.pop(name, None)
+            self._station.forget(name)
             return
         observe.rejected(session, rejected.spec, rejected.faults, self._now(), digest=digest)
         if row := known.named(session, name):
@@ -297,9 +322,10 @@ class Loading:
                 # Its faults are on record now, and it is asked again whether all of it has ended.
                 session.commit()
                 raise _NotYet
-        self._station.stacks.pop(name, None)
-        self._station.claimed.discard(name)
+        self._station.forget(name)
+        self._station.core.pop(name, None)
         self._known.pop(name, None)
+        self._told.pop(name, None)
 
     def _strangers(self, session: Session, _mine: Sign) -> None:
         """Stacks that this node published once and that are not in its power.toml any more."""
@@ -307,9 +333,13 @@ class Loading:
         mine = self._toml.on_node(self._station.node)
         for row in claims.known_here(session, self._station.node):
             if row.name not in mine:
-                self._station.stacks.setdefault(row.name, Served(row.spec))
-                self._station.claimed.add(row.name)
-                self._drop(row.name, self._toml)
+                take_over = partial(self._take_over, row, self._toml)
+                self._station.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
+
+    def _take_over(self, row: Stack, toml: PowerToml) -> None:
+        self._station.stacks.setdefault(row.name, Served(row.spec))
+        self._station.claimed.add(row.name)
+        self._drop(row.name, toml)
 
 
 class _NotYet(Exception):

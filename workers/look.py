@@ -88,8 +88,10 @@ def _watched(spec: StackSpec, owing: set[str]) -> list[ServiceSpec]:
 
 def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) -> list[Container]:
     """Containers of these services, with the restarts that are remembered of them."""
-    found = station.engine.containers(spec.project, services)
-    return [station.restarts.remember(container) for container in found]
+    named = list(services)
+    found = station.engine.containers(spec.project, named)
+    station.restarts.forget_gone(spec.project, named, {container.id for container in found})
+    return [station.restarts.remember(spec.project, container) for container in found]
 
 
 def _verdict(

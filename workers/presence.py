@@ -12,12 +12,14 @@ import os
 import signal
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import claims, control
 from app.claims import NodeTaken
 from app.domain.nodes import Sign
+from app.domain.words import Loop
 from app.store import windows as rows
 from workers import identity, negotiation
 from workers.loading import Loading
@@ -77,15 +79,21 @@ class Presence:
         """Begin every window that waited for this node and whose stack is served here; return their ids."""
         with self._station.database.read() as session:
             waiting = [one.id for one in rows.waiting(session, self._station.node) if self._serves(one.stack)]
-        return [window for window in waiting if self._admitted(window)]
+        admitted: list[str] = []
+        for window in waiting:
+            admit = partial(self._admit, window, admitted)
+            self._station.guard.isolate(Loop.CLOCK, f"window {window}", admit)
+        return admitted
 
     def _serves(self, stack: str) -> bool:
         served = self._station.stacks.get(stack)
         return stack in self._station.claimed and served is not None and served.place is not None
 
-    def _admitted(self, window: str) -> bool:
+    def _admit(self, window: str, admitted: list[str]) -> None:
         with self._station.database.write() as session:
-            return control.admit(session, window, self._station.database.now()) is not None
+            new = control.admit(session, window, self._station.database.now())
+        if new is not None:
+            admitted.append(window)
 
     def _claim(self) -> None:
         with self._station.database.write() as session:

@@ -8,7 +8,8 @@ last restart at the container's start, those before it at its creation.
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from app.domain.readiness import Container
@@ -16,37 +17,59 @@ from app.domain.readiness import Container
 KEPT = 2
 
 
+@dataclass(slots=True)
+class _Service:
+    """What is remembered of one service's containers, by their ids."""
+
+    seen: dict[str, tuple[int, tuple[datetime, ...]]] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
+
+    def exit_code(self, container: Container) -> int:
+        return container.exit_code or (self.codes.get(container.id, 0) if container.restarts else 0)
+
+    def keep(self, containers: Collection[str]) -> bool:
+        """Keep these containers alone; False where nothing is left."""
+        self.seen = {one: seen for one, seen in self.seen.items() if one in containers}
+        self.codes = {one: code for one, code in self.codes.items() if one in containers}
+        return bool(self.seen or self.codes)
+
+
 class Restarts:
-    """A memory of restarts, by container."""
+    """A memory of restarts, by service and container; it holds no container that is gone."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[int, tuple[datetime, ...]]] = {}
-        self._codes: dict[str, int] = {}
+        self._services: dict[tuple[str, str], _Service] = {}
         self._lock = threading.Lock()
 
-    def remember(self, container: Container) -> Container:
+    def remember(self, project: str, container: Container) -> Container:
         """The same container, with the times of its last restarts."""
         with self._lock:
-            count, times = self._seen.get(container.id, (0, ()))
+            known = self._services.setdefault((project, container.service), _Service())
+            count, times = known.seen.get(container.id, (0, ()))
             if container.restarts < count:  # Started anew by hand: the engine counts from zero again.
                 count, times = 0, ()
             grown = min(container.restarts - count, KEPT)
             times = (*times, *_times(container, grown))[-KEPT:]
-            self._seen[container.id] = (container.restarts, times)
-            return replace(container, restarted=times, exit_code=self._exit_code(container))
+            known.seen[container.id] = (container.restarts, times)
+            return replace(container, restarted=times, exit_code=known.exit_code(container))
 
-    def heard(self, container: str, exit_code: int) -> None:
+    def heard(self, project: str, service: str, container: str, exit_code: int) -> None:
         """A container has died; once it runs again, the engine no longer tells how."""
         with self._lock:
-            self._codes[container] = exit_code
+            self._services.setdefault((project, service), _Service()).codes[container] = exit_code
 
-    def _exit_code(self, container: Container) -> int:
-        return container.exit_code or (self._codes.get(container.id, 0) if container.restarts else 0)
-
-    def forget_all_but(self, containers: set[str]) -> None:
+    def forget_gone(self, project: str, services: Iterable[str], there: Collection[str]) -> None:
+        """Drop what is remembered of these services' containers that are not there (any more)."""
         with self._lock:
-            self._seen = {one: seen for one, seen in self._seen.items() if one in containers}
-            self._codes = {one: code for one, code in self._codes.items() if one in containers}
+            for service in services:
+                if (known := self._services.get((project, service))) and not known.keep(there):
+                    del self._services[project, service]
+
+    def forget_services(self, project: str, but: Collection[str] = ()) -> None:
+        """Drop a project's services but for these."""
+        with self._lock:
+            for key in [one for one in self._services if one[0] == project and one[1] not in but]:
+                del self._services[key]
 
 
 def _times(container: Container, grown: int) -> list[datetime]:

@@ -66,6 +66,30 @@ class Station:
         self.engine.close()
         self.database.close()
 
+    def adopt(self, served: Served) -> None:
+        """Serve a stack as it is now; drop what was remembered of services and images it has no more."""
+        self.stacks[served.spec.name] = served
+        self.restarts.forget_services(served.spec.project, but=served.spec.services)
+        self._drop_unused_digests()
+
+    def forget(self, stack: str) -> None:
+        """Drop a stack that is not this worker's (any more), and what was remembered of it."""
+        served = self.stacks.pop(stack, None)
+        self.claimed.discard(stack)
+        self.looking.pop(stack, None)
+        if served:
+            self.restarts.forget_services(served.spec.project)
+        self._drop_unused_digests()
+
+    def _drop_unused_digests(self) -> None:
+        used = {
+            service.image
+            for served in list(self.stacks.values())
+            for service in served.spec.services.values()
+        }
+        for image in list(self.digests.keys() - used):
+            self.digests.pop(image, None)
+
     def one_look(self, stack: str) -> threading.Lock:
         """Looks at one stack are taken in one after another."""
         return self.looking.setdefault(stack, threading.Lock())

@@ -31,7 +31,7 @@ from app.domain.words import Loop, State
 from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
-from app.store.database import is_outage
+from app.store.tables import Call
 from workers import aftermath, identity, inspected, negotiation
 from workers.blind import Blind
 from workers.converge import attend_closing, attend_opening
@@ -142,11 +142,16 @@ class Watch:
         said = actor.get("Attributes") or {}
         if action.startswith(("exec_", "top")):
             return
-        if action == "die":
-            self._station.restarts.heard(str(actor.get("ID")), inspected.whole(said.get("exitCode"), 0))
+        project = said.get(inspected.PROJECT)
         for name, served in list(self._station.stacks.items()):
-            if served.spec.project == said.get(inspected.PROJECT):
+            if served.spec.project == project:
+                if action == "die":
+                    self._remember_death(project, actor, said)
                 self.mark(name)
+
+    def _remember_death(self, project: str, actor: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+        service, code = str(said.get(inspected.SERVICE)), inspected.whole(said.get("exitCode"), 0)
+        self._station.restarts.heard(project, service, str(actor.get("ID")), code)
 
     # Looks: one thread, so that a stack is looked at once for many events.
 
@@ -245,25 +250,16 @@ class Watch:
     def _tick(self) -> None:
         now = self._station.database.now()
         # What was done without the database comes before what is concluded with it.
-        self._step("journals", partial(aftermath.take_in, self._station, now))
-        self._step("deadlines", partial(self._expire, now))
-        self._step("waiting windows", self._admit)
-        self._step("untouched windows", partial(self._take_in_hand, now))
+        self._guard.isolate(Loop.CLOCK, "journals", partial(aftermath.take_in, self._station, now))
+        self._guard.isolate(Loop.CLOCK, "deadlines", partial(self._expire, now))
+        self._guard.isolate(Loop.CLOCK, "waiting windows", self._admit)
+        self._guard.isolate(Loop.CLOCK, "untouched windows", partial(self._take_in_hand, now))
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + BEAT
-            self._step("sign of life", partial(self.beat, now))
-        self._step("what is known", partial(self._station.memory.refresh, self._station.node, now))
-
-    def _step(self, name: str, work: Callable[[], None]) -> None:
-        """One part of a tick; where it breaks, the other parts are done all the same."""
-        try:
-            work()
-        except Exception as error:
-            if is_outage(error):
-                raise
-            self._guard.failed(Loop.CLOCK, error, name)
-        else:
-            self._guard.succeeded(Loop.CLOCK, name)
+            self._guard.isolate(Loop.CLOCK, "sign of life", partial(self.beat, now))
+        self._guard.isolate(
+            Loop.CLOCK, "what is known", partial(self._station.memory.refresh, self._station.node, now)
+        )
 
     def _admit(self) -> None:
         for window in self._presence.admit():
@@ -275,10 +271,26 @@ class Watch:
             self._stroke = deadline = rows.next_deadline(session, self._station.node)
         if deadline is None or deadline > now - SWEPT:
             return
-        with self._station.database.write() as session:
-            stacks = {window.stack for window in control.expire_due(session, now, self._station.node)}
-        for stack in stacks:
+        for stack in self._expired(now):
             self.close_soon(stack)
+
+    def _expired(self, now: datetime) -> set[str]:
+        """All that is due in one transaction or, where one window breaks that, each in its own."""
+        stacks: set[str] = set()
+        if not self._guard.isolate(
+            Loop.CLOCK, "all that is due", partial(self._expire_some, now, None, stacks)
+        ):
+            with self._station.database.read() as session:
+                due = rows.due_ids(session, now, self._station.node)
+            for window in due:
+                expire = partial(self._expire_some, now, window, stacks)
+                self._guard.isolate(Loop.CLOCK, f"window {window}", expire)
+        return stacks
+
+    def _expire_some(self, now: datetime, window: str | None, stacks: set[str]) -> None:
+        with self._station.database.write() as session:
+            found = {one.stack for one in control.expire_due(session, now, self._station.node, window)}
+        stacks.update(found)
 
     def _take_in_hand(self, now: datetime) -> None:
         with self._station.database.read() as session:
@@ -293,18 +305,20 @@ class Watch:
         """Give a sign of life, and see to what dead workers of this node left behind."""
         station = self._station
         self._presence.beat()
-        with station.database.write() as session:
-            lost = [
-                call
-                for call in services.running_calls(session, station.node)
-                if self._is_lost(call.id, call.worker)
-            ]
-            for call in lost:
-                self._end(call.stack, call.service)
+        with station.database.read() as session:
+            running = services.running_calls(session, station.node)
+        for call in running:
+            self._guard.isolate(Loop.CLOCK, f"call {call.id}", partial(self._end_if_lost, call, now))
+
+    def _end_if_lost(self, running: Call, now: datetime) -> None:
+        if not self._is_lost(running.id, running.worker):
+            return
+        self._end(running.stack, running.service)
+        with self._station.database.write() as session:
+            if call := session.get(Call, running.id):
                 observe.call_lost(session, call, now)
-        for call in lost:
-            log.warning("call %d (%s %s) was lost with its worker", call.id, call.action, call.service)
-            self.mark(call.stack)
+        log.warning("call %d (%s %s) was lost with its worker", running.id, running.action, running.service)
+        self.mark(running.stack)
 
     # The files need neither engine nor database: what came of them is published with the next sign of life.
 

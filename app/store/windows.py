@@ -82,10 +82,18 @@ def moving_of(session: Session, stack: str) -> list[Window]:
     return list(session.scalars(query.order_by(Window.id)))
 
 
-def due(session: Session, now: datetime, node: str | None = None) -> list[Window]:
+def due(session: Session, now: datetime, node: str | None = None, only: str | None = None) -> list[Window]:
     """Live windows whose time is up, claimed for this transaction; another's claims are passed over."""
     query = select(Window).where(Window.state.in_(_LIVE), Window.deadline <= now, *_on(node))
+    if only is not None:
+        query = query.where(Window.id == only)
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
+
+
+def due_ids(session: Session, now: datetime, node: str) -> list[str]:
+    """The ids of a node's live windows whose time is up; nothing else of their rows is read."""
+    query = select(Window.id).where(Window.state.in_(_LIVE), Window.deadline <= now, *_on(node))
+    return list(session.scalars(query.order_by(Window.id)))
 
 
 def waiting(session: Session, node: str) -> list[Window]:

@@ -1,0 +1,163 @@
+"""One bad window, call, stack or file keeps no other from its turn; nothing is kept of what is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app import control, observe
+from app.domain.plans import ServiceSpec, StackSpec
+from app.domain.words import Action, CallStatus, Loop
+from app.observe import Begun
+from app.store.database import Database
+from tests.house import House
+from workers import stacks
+from workers.identity import Identity
+from workers.loading import Loading
+from workers.presence import Presence
+from workers.restarts import Restarts
+from workers.stacks import Served
+from workers.station import Station
+from workers.watch import Watch
+
+
+@pytest.fixture
+def station(tmp_path: Path, database: Database) -> Station:
+    me = Identity(tmp_path / "locks", "local")
+    engine: Any = SimpleNamespace(id=lambda: "engine", fault="")
+    return Station(database, engine, me, "local", tmp_path / "locks")
+
+
+def watch(station: Station, tmp_path: Path) -> Watch:
+    loading = Loading(station, tmp_path / "power.toml")
+    return Watch(station, loading, Presence(station, loading))
+
+
+def spec(name: str) -> StackSpec:
+    return StackSpec(name, name, "local", {"forge": ServiceSpec("forge", image=f"{name}-forge")})
+
+
+def test_a_window_that_cannot_be_closed_keeps_no_other_open(
+    house: House, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = house.open("forge", ttl=60), house.open("mill", ttl=60)
+    advance = control.advance
+
+    def breaks(session: Any, window: Any, *arguments: Any, **named: Any) -> None:
+        if window.id == bad:
+            raise ValueError("a row that nobody understands")
+        advance(session, window, *arguments, **named)
+
+    monkeypatch.setattr(control, "advance", breaks)
+    house.now = house.window(good).deadline
+
+    assert watch(station, tmp_path)._expired(house.now) == {"studio"}
+    assert (house.state(bad), house.state(good)) == ("open", "closing")
+    assert station.guard.take_counts() == {Loop.CLOCK: 2}
+
+
+def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
+    house: House, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house.database.write() as session:
+        for service in ("forge", "mill"):
+            begun = Begun("studio", service, Action.STOP, ("docker",), "local", "dead-worker")
+            observe.call_started(session, begun, house.now)
+    lost = observe.call_lost
+
+    def breaks(session: Any, call: Any, now: Any) -> None:
+        if call.service == "forge":
+            raise KeyError("forge")
+        lost(session, call, now)
+
+    monkeypatch.setattr(observe, "call_lost", breaks)
+    monkeypatch.setattr(Presence, "beat", lambda _self: None)
+
+    watch(station, tmp_path).beat(house.now)
+
+    statuses = {name: house.calls(name)[-1].status for name in ("forge", "mill")}
+    assert statuses == {"forge": CallStatus.RUNNING, "mill": CallStatus.LOST}
+
+
+def two_stacks(tmp_path: Path) -> None:
+    (tmp_path / "power.toml").write_text(
+        '[stacks.bad]\nproject = "bad"\nallow = ["forge"]\n\n'
+        '[stacks.good]\nproject = "good"\nallow = ["forge"]\n'
+    )
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("x"), MemoryError()])
+def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def read(_path: Path, _toml: Any, name: str, **_more: Any) -> Served:
+        if name == "bad":
+            raise error
+        return Served(spec(name), place=SimpleNamespace())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stacks, "read", read)
+    two_stacks(tmp_path)
+
+    loading = Loading(station, tmp_path / "power.toml")
+    loading.begin()
+    Presence(station, loading).begin()
+
+    assert station.claimed == {"good", "bad"}
+    assert station.stacks["good"].place
+    assert not station.stacks["bad"].place
+
+
+def test_a_stack_that_is_not_published_keeps_no_other_from_it(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = observe.published
+
+    def breaks(session: Any, found: StackSpec, now: Any) -> None:
+        if found.name == "bad":
+            raise TypeError("a definition that nobody understands")
+        published(session, found, now)
+
+    monkeypatch.setattr(observe, "published", breaks)
+    monkeypatch.setattr(stacks, "read", lambda _path, _toml, name, **_more: Served(spec(name)))
+    two_stacks(tmp_path)
+    loading = Loading(station, tmp_path / "power.toml")
+    loading.begin()
+
+    Presence(station, loading).begin()
+
+    assert station.claimed == {"good"}
+
+
+def test_a_stack_that_was_taken_out_leaves_nothing_behind(station: Station) -> None:
+    found = Served(spec("studio"))
+    station.adopt(found)
+    station.adopt(Served(spec("other")))
+    station.claimed |= {"studio", "other"}
+    station.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
+    station.one_look("studio")
+    station.restarts.heard("studio", "forge", "c0ffee", 1)
+
+    station.forget("studio")
+
+    assert set(station.stacks) == station.claimed == {"other"}
+    assert set(station.digests) == {"other-forge"}
+    assert not station.looking
+    assert not station.restarts._services
+
+
+def test_only_restarts_of_served_projects_are_remembered(station: Station, tmp_path: Path) -> None:
+    station.restarts = Restarts()
+    station.adopt(Served(spec("studio")))
+    mine = {"com.docker.compose.project": "studio", "com.docker.compose.service": "forge"}
+    found = watch(station, tmp_path)
+
+    for code in ("3", "", "a stray word"):
+        found._heard("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
+    found._heard("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
+
+    ((key, kept),) = station.restarts._services.items()
+    assert key == ("studio", "forge")
+    assert kept.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
