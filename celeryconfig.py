@@ -44,6 +44,10 @@ worker_concurrency = 40
 worker_prefetch_multiplier = 1
 worker_send_task_events = True
 worker_hijack_root_logger = False
+# Whatever the broker answers, the worker goes on, since deadlines are kept without it.
+worker_consumer = "workers.consumer:Consumer"
+# Anybody who reaches the broker could stop workers by it. Events tell a monitor all it shows.
+worker_enable_remote_control = False
 
 beat_scheduler = "workers.beat:DeadlineScheduler"
 beat_max_loop_interval = 1

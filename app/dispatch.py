@@ -24,6 +24,8 @@ SWEEP = "power.sweep"
 RESYNC = "power.resync"
 READ_LOGS = "power.read_logs"
 NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS)
+SHARED = "power"
+"""The queue of what any worker may do; a node's own begins with it."""
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ SLOW, REST = 1.0, 5.0
 
 
 def queue(node: str) -> str:
-    return f"power.{node}"
+    return f"{SHARED}.{node}"
 
 
 LONGEST = 400

@@ -1,30 +1,33 @@
 """Beat's scheduler: it sleeps until the next deadline and sends the sweep on the stroke.
 
 A second is the longest it sleeps, to see deadlines that are new. Where the database
-is away it keeps its regular beat, and the workers' own watch covers for it.
+is away it keeps its regular beat, and the workers' own watch covers for it. It keeps
+nothing on disk: both entries come round within a minute, so there is nothing to resume.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime
 from typing import Any
 
-from celery.beat import PersistentScheduler, ScheduleEntry
+from celery.beat import ScheduleEntry, Scheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import settings
 from app.store import schema, windows
 from app.store.database import Database
 from workers import pulse
+from workers.retries import BrokerRetries
 
 log = logging.getLogger(__name__)
 SETTLED = 0.02
 """Seconds a deadline must be past before a sweep is sent again for it, so one stroke is one message."""
 
 
-class DeadlineScheduler(PersistentScheduler):
-    """Celery's own scheduler, which also wakes for deadlines."""
+class DeadlineScheduler(Scheduler):
+    """Celery's own scheduler, which also wakes for deadlines and outlives its broker."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._database = Database(settings.load_or_exit().database_url)
@@ -33,14 +36,30 @@ class DeadlineScheduler(PersistentScheduler):
         except schema.Mismatch as mismatch:
             raise SystemExit(str(mismatch)) from mismatch
         self._swept: datetime | None = None
+        self._retries = BrokerRetries("the workers' own watch covers for it")
+        self._try_at = 0.0
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until there is something to do again."""
-        regular = float(super().tick(*args, **kwargs) or 0.0)
         pulse.beat()
+        left = self._try_at - time.monotonic()
+        if left > 0:
+            return min(left, self._longest)
         try:
-            return min(regular, self._stroke())
+            regular = float(super().tick(*args, **kwargs) or 0.0)
+            return min(regular, self._until_stroke(regular))
+        except Exception as error:  # noqa: BLE001 - no answer of a broker's may end the beat
+            return self._failed(error)
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        """Send one message. Raises what the broker raises; `tick` waits and tries again."""
+        self.apply_async(entry, producer=producer, advance=False)
+        self._retries.worked()
+
+    def _until_stroke(self, regular: float) -> float:
+        try:
+            return self._stroke()
         except SQLAlchemyError as error:
             log.warning("deadlines cannot be read: %s", error)
             return regular
@@ -50,16 +69,46 @@ class DeadlineScheduler(PersistentScheduler):
         with self._database.read() as session:
             deadline = windows.next_deadline(session)
         if deadline is None:
-            return float(self.max_interval or 1.0)
+            return self._longest
         left = (deadline - self._database.now()).total_seconds()
         if left > 0:
             return left
         if self._swept is not None and deadline <= self._swept:
             return SETTLED  # It was swept for; the worker is about to see to it.
-        self._swept = deadline
         self._sweep()
+        self._swept = deadline
         return SETTLED
 
     def _sweep(self) -> None:
         entry: ScheduleEntry = self.schedule["sweep"]
-        self.apply_async(entry, producer=self.producer, advance=False)
+        self.apply_entry(entry, producer=self.producer)
+
+    @property
+    def _longest(self) -> float:
+        return float(self.max_interval or 1.0)
+
+    def _failed(self, error: Exception) -> float:
+        wait = self._retries.failed(error)
+        self._try_at = time.monotonic() + wait
+        # Celery's tick takes an entry from its heap before it sends, and does not put it back if that fails.
+        self._heap = None
+        self._hang_up()
+        return min(wait, self._longest)
+
+    def _hang_up(self) -> None:
+        """Drop the connection; the next message makes a new one."""
+        self.__dict__.pop("producer", None)
+        connection = self.__dict__.pop("connection", None)
+        if connection is not None:
+            try:
+                connection.collect()
+            except Exception as error:  # noqa: BLE001 - it is given up either way
+                log.debug("the broker's connection could not be closed: %s", error)
+
+    def _ensure_connected(self) -> Any:
+        """Try each server once; `tick` does the waiting."""
+        connection = self.connection
+        tries = len(connection.alt or ())
+        return connection.ensure_connection(
+            max_retries=tries, interval_start=0, interval_step=0, interval_max=0
+        )

@@ -4,5 +4,8 @@ from __future__ import annotations
 
 from celery import Celery
 
+from workers import transport
+
+transport.install()
 app = Celery("workers", include=["workers.tasks"])
 app.config_from_object("celeryconfig")

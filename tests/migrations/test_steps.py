@@ -171,7 +171,7 @@ def test_the_program_knows_every_step() -> None:
 
 WEB = ["gunicorn", "app.api:create_app()", "--bind", "127.0.0.1:0", "--no-control-socket"]
 WORKER = ["celery", "-A", "workers", "worker", "-c", "1", "--without-mingle", "--without-gossip"]
-BEAT = ["celery", "-A", "workers", "beat", "--schedule", "beat"]
+BEAT = ["celery", "-A", "workers", "beat"]
 
 
 @pytest.mark.parametrize("words", [WEB, WORKER, BEAT], ids=["web", "worker", "beat"])

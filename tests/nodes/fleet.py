@@ -101,9 +101,7 @@ class Fleet:
         self._start(
             "front", server.command("127.0.0.1", port), POWER_DATA_DIR=str(self.home / "front"), **more
         )
-        schedule, pid = str(self.home / "schedule"), str(self.home / "beat.pid")
-        beat = ["beat", "--schedule", schedule, "--pidfile", pid]
-        self._start("beat", self._celery(*beat), POWER_DATA_DIR=str(self.home / "beat"))
+        self._start("beat", self._celery("beat"), POWER_DATA_DIR=str(self.home / "beat"))
         with self.database.write() as session:
             token = tokens.create(session, "ada", self.database.now())
         self._api = httpx.Client(

@@ -67,7 +67,6 @@ class Fleet:
             return server.command("127.0.0.1", self.ports[int(name[-1])])
         plan = Plan(self.data, "local", self._environ, "")
         if name == "beat":
-            (self.data / "beat").mkdir(exist_ok=True)
             return list(children.beat(plan).argv)
         argv = list(children.worker(plan).argv)
         argv[argv.index("power@local")] = f"{name}@local"

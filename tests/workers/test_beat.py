@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.beat import PersistentScheduler, SchedulingError
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
@@ -54,9 +54,9 @@ def database(databases: Databases) -> Iterator[Database]:
 
 
 @pytest.fixture
-def beat(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beat]:
+def beat(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beat]:
     monkeypatch.setenv("POWER_DATABASE_URL", str(database.url))
-    found = Beat(app, schedule_filename=str(tmp_path / "beat"), max_interval=1, lazy=False)
+    found = Beat(app, max_interval=1, lazy=False)
     yield found
     found.close()
     found._database.close()
@@ -73,6 +73,14 @@ def pass_by(database: Database, seconds: float) -> None:
     """Move every deadline into the past, as time would."""
     with database.write() as session:
         session.execute(update(Window).values(deadline=database.now() - timedelta(seconds=seconds)))
+
+
+def tick(beat: Beat) -> float:
+    """A tick at which everything is due and may be tried."""
+    beat._heap, beat._try_at = None, 0.0
+    for entry in beat.schedule.values():
+        entry.last_run_at -= timedelta(minutes=2)
+    return beat.tick()
 
 
 def test_without_a_window_it_looks_again_in_a_second(beat: Beat) -> None:
@@ -119,3 +127,42 @@ def test_a_database_that_is_away_leaves_the_regular_beat(
     assert 0 <= beat.tick() <= 1.0
     assert "deadlines cannot be read" in caplog.text
     assert {"sweep", "resync"} <= beat.schedule.keys()
+
+
+def test_a_message_that_is_not_sent_is_tried_again_and_ends_nothing(
+    beat: Beat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise SchedulingError("Couldn't apply scheduled task sweep: NOREPLICAS Not enough good replicas")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(beat, "apply_async", refuse)
+        waits = [tick(beat) for _ in range(100)]
+
+    assert all(0 <= wait <= 1.0 for wait in waits)
+    assert caplog.text.count("NOREPLICAS") == 1
+
+    tick(beat)
+    beat.tick()
+    assert set(beat.sent) == {"power.sweep", "power.resync"}
+
+
+def test_a_sweep_that_is_not_sent_at_its_deadline_is_sent_later(
+    beat: Beat, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window(database, 60)
+    pass_by(database, 1)
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise SchedulingError("OOM command not allowed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(beat, "apply_async", refuse)
+        with pytest.raises(SchedulingError):
+            beat.strike()
+
+    assert (beat.strike(), beat.sent) == (SETTLED, ["power.sweep"])
+
+
+def test_it_keeps_nothing_on_disk(beat: Beat) -> None:
+    assert not isinstance(beat, PersistentScheduler)

@@ -16,7 +16,6 @@ from app.cli.standalone.broker import Broker
 
 # What every child is marked with, so that a successor knows the tree of a killed supervisor by it.
 MARK = "POWER_STANDALONE"
-PIDFILE = "beat.pid"
 
 # Settings of a shell or a service manager that would reach into our children.
 _FOREIGN = ("GUNICORN_CMD_ARGS", "GUNICORN_FD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -123,27 +122,16 @@ def worker_command(node: str, name: str) -> tuple[str, ...]:
 
 
 def beat(plan: Plan) -> Child:
-    directory = plan.data_dir / "beat"
-
-    def tidy(_: int) -> None:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        # We know that ours is dead, whoever has its number now.
-        (directory / PIDFILE).unlink(missing_ok=True)
-
-    return Child("beat", beat_command(directory), plan.environ, plan.log("beat"), before=tidy)
+    return Child("beat", beat_command(), plan.environ, plan.log("beat"))
 
 
-def beat_command(directory: Path) -> tuple[str, ...]:
-    return (
-        *_celery("beat"),
-        *("--schedule", str(directory / "schedule")),
-        *("--pidfile", str(directory / PIDFILE)),
-        *("--loglevel", "INFO"),
-    )
+def beat_command() -> tuple[str, ...]:
+    """It keeps no file: none for its schedule, none with its process id, which a full disk would refuse."""
+    return (*_celery("beat"), *("--loglevel", "INFO"))
 
 
 def flower(plan: Plan, port: int, password: str) -> Child:
-    """Loopback only, and behind a password: it can stop workers."""
+    """Loopback only, and behind a password: it shows what everybody opened."""
     # In the environment, since everybody may read a command line.
     environ = {**plan.environ, "FLOWER_BASIC_AUTH": f"power:{password}"}
     return Child("flower", flower_command("127.0.0.1", port), environ, plan.log("flower"))
@@ -158,4 +146,5 @@ def _python(module: str) -> tuple[str, ...]:
 
 
 def _celery(command: str) -> tuple[str, ...]:
-    return (*_python("celery"), "-A", "workers", command)
+    # Quiet, since a banner that cannot be written, as on a full disk, would end the process.
+    return (*_python("celery"), "--quiet", "-A", "workers", command)

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from app import settings
 from app.api import server
@@ -34,8 +32,7 @@ def _worker(found: Settings) -> Command:
 
 
 def _beat(_: Settings) -> Command:
-    # It keeps nothing that it could not do without, and no number of a process that is long gone.
-    return children.beat_command(Path(tempfile.mkdtemp(prefix="beat-")))
+    return children.beat_command()
 
 
 def _flower(_: Settings) -> Command:
@@ -65,10 +62,12 @@ def main(arguments: list[str]) -> None:
 
 
 def _guarded(environ: Mapping[str, str]) -> str:
-    """Flower can stop workers, so without a password it does not start."""
+    """Flower shows what everybody opened, so without a password it does not start."""
     if password := environ.get("POWER_FLOWER_PASSWORD"):
         return f"power:{password}"
-    raise SystemExit("POWER_FLOWER_PASSWORD is not set: Flower can stop workers and wants a password")
+    raise SystemExit(
+        "POWER_FLOWER_PASSWORD is not set: Flower shows everybody's windows and wants a password"
+    )
 
 
 if __name__ == "__main__":
