@@ -98,6 +98,11 @@ class LoopGuard:
                 "%s works again, after %d failures in %.0f s", _named(loop, item), over.rounds, seconds
             )
 
+    def count(self, loop: Loop) -> None:
+        """One failure that its loop has logged and dealt with itself."""
+        with self._lock:
+            self._counts[loop] += 1
+
     def take_counts(self) -> dict[Loop, int]:
         """Failures of each loop since they were last taken."""
         with self._lock:

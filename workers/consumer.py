@@ -49,6 +49,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
                 self.blueprint.start(self)
             except Exception as error:  # noqa: BLE001 - no answer of a broker's may end the worker
                 state.maybe_shutdown()
+                transport.answered(error)
                 wait = retries.failed(error, after=time.monotonic() - began)
                 self._let_go()
                 self._rest(wait)

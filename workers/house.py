@@ -12,6 +12,7 @@ from app.settings import ConfigError, Settings
 from app.store import schema
 from app.store import stacks as known
 from app.store.database import Database
+from workers import transport
 from workers.engine import Engine
 from workers.identity import Identity
 from workers.loading import Loading
@@ -64,6 +65,7 @@ def begin(environment: Settings | None = None) -> Station:
     except schema.Mismatch as mismatch:
         raise SystemExit(str(mismatch)) from mismatch
     found = Station(database, _engine(), me, environment.node, environment.lock_dir)
+    transport.count_with(found.guard.count)
     loading = Loading(found, environment.config)
     try:
         loading.begin()

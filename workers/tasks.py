@@ -13,7 +13,7 @@ from celery import current_task, signals
 
 from app import control, dispatch, tracing
 from app.store import windows
-from workers import house, logs, pulse
+from workers import house, logs
 from workers.celery import app
 from workers.converge import attend_closing, attend_opening
 
@@ -97,9 +97,3 @@ def _end(sender: Any, **_: object) -> None:
     if not house.end():
         # Celery takes every end by a signal for a good one; a service manager must see that this is none.
         sender.exitcode = REFUSED
-
-
-@signals.heartbeat_sent.connect
-def _pulse(**_: object) -> None:
-    # Celery sends it every two seconds, and only while it is in touch with the broker.
-    pulse.beat()

@@ -13,9 +13,12 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
+from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError, TimeoutError
 
+from app.domain.words import Loop
 from workers import messages
 from workers.retries import one_line
 
@@ -25,23 +28,29 @@ log = logging.getLogger(__name__)
 kombu: Any = redis
 
 
-def _uncounted() -> None:
-    """Until a worker counts them."""
+def _uncounted(_: Loop) -> None:
+    """Until a worker counts."""
 
 
 class _Counter:
-    add: Callable[[], None] = staticmethod(_uncounted)
+    add: Callable[[Loop], None] = staticmethod(_uncounted)
 
 
-def count_with(add: Callable[[], None]) -> None:
-    """Call `add` for each message that is dropped."""
+def count_with(add: Callable[[Loop], None]) -> None:
+    """Have `add` called for each message that is dropped, and each error that the broker answers with."""
     _Counter.add = staticmethod(add)
 
 
 def dropped(where: str, reason: object) -> None:
     """Log and count a message that was dropped."""
-    _Counter.add()
+    _Counter.add(Loop.MESSAGES)
     log.warning("%s: dropped a message: %s", where, one_line(reason))
+
+
+def answered(error: Exception) -> None:
+    """Count an error of the consumer, unless it says that the broker is away."""
+    if not isinstance(error, OSError | RedisConnectionError | TimeoutError | OperationalError):
+        _Counter.add(Loop.CONSUMER)
 
 
 class QoS(kombu.QoS):  # type: ignore[misc]

@@ -32,7 +32,7 @@ from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Call
-from workers import aftermath, identity, inspected, negotiation
+from workers import aftermath, identity, inspected, negotiation, pulse
 from workers.blind import Blind
 from workers.converge import attend_closing, attend_opening
 from workers.lanes import CLOSING, OPENING
@@ -223,6 +223,7 @@ class Watch:
 
     def _clock(self) -> None:
         while not self._stopping.is_set():
+            pulse.beat()
             self._guard.run(Loop.CLOCK, self._tick_or_say_so)
             self._stopping.wait(self._until_stroke())
 

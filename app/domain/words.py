@@ -146,3 +146,7 @@ class Loop(StrEnum):
     SAMPLES = "samples"
     BEAT = "beat"
     EVENT_STREAM = "event_stream"
+    CONSUMER = "consumer"
+    """The broker answered a worker's consumer with an error; one that is away is not counted."""
+    MESSAGES = "messages"
+    """A message was dropped, since nobody of ours sent it."""

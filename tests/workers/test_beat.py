@@ -79,7 +79,7 @@ def tick(beat: Beat) -> float:
     """A tick at which everything is due and may be tried."""
     beat._heap, beat._try_at = None, 0.0
     for entry in beat.schedule.values():
-        entry.last_run_at -= timedelta(minutes=2)
+        entry.last_run_at = beat.app.now() - timedelta(minutes=2)
     return beat.tick()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def no_permission(client: Any) -> None:
     client.execute_command("ACL", "SETUSER", "default", "-brpop", "-ping", "-lpush")
 
 
-ANSWERS = {
+ANSWERS: dict[str, tuple[Callable[[Any], object], Callable[[Any], object] | None]] = {
     "NOREPLICAS": (
         lambda client: client.config_set("min-replicas-to-write", 1),
         lambda client: client.config_set("min-replicas-to-write", 0),
