@@ -59,7 +59,7 @@ def commands(tmp_path: Path) -> dict[str, tuple[str, ...]]:
         "migrations": (sys.executable, "-m", "migrations"),
         "web": tuple(server.serving("127.0.0.1:0")),
         "worker": children.worker_command("local", "power@local"),
-        "beat": children.beat_command(tmp_path),
+        "beat": children.beat_command(),
         "flower": children.flower_command("127.0.0.1", 0),
         "part": (sys.executable, "-m", "app.cli.standalone.part", "beat"),
     }
