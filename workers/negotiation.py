@@ -178,6 +178,11 @@ class _Client(docker.APIClient):
         """Ask in this version from now on; the SDK itself fixes it when a client is made."""
         self._version = version
 
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """The certificates of the endpoint count, where requests would take REQUESTS_CA_BUNDLE instead."""
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
 
 def _client(endpoint: Endpoint, timeout: int) -> _Client:
     try:

@@ -34,6 +34,7 @@ class Presence:
         self._locks = identity.locks_id(station.lock_dir)
         self._started_at: datetime | None = None
         self._up = False
+        self._engine_said = ""
         self.refused = False
 
     def begin(self) -> None:
@@ -71,9 +72,16 @@ class Presence:
         """Ask which engine this is; one that is away or cannot be served is asked again."""
         try:
             self._station.engine_id = self._station.engine.id()
+            self._engine_said = ""
         except negotiation.Unable as error:
-            log.warning("%s", negotiation.why(error))
+            self._say_once(negotiation.why(error))
         self._loading.serve_engine(self._station.engine.fault)
+
+    def _say_once(self, why: str) -> None:
+        """Log why the engine cannot be used, when that has changed: it is asked every few seconds."""
+        if why != self._engine_said:
+            log.warning("%s", why)
+        self._engine_said = why
 
     def admit(self) -> list[str]:
         """Begin every window that waited for this node and whose stack is served here; return their ids."""

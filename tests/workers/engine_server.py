@@ -62,10 +62,19 @@ class EngineServer(socketserver.ThreadingUnixStreamServer):
             "/info": (200, {"ID": "X", "Name": "forge", "DockerRootDir": "/d"})
         } | answers
         self.asked: list[str] = []
+        self.hung: set[str] = set()
+        """Paths without their version that are never answered."""
+        self._closing = threading.Event()
         super().__init__(str(path), _Handler)
+
+    def let_go(self) -> None:
+        """Answer what hangs, so that nothing outlives a test."""
+        self._closing.set()
 
     def answer(self, path: str) -> tuple[int, Any]:
         self.asked.append(path)
+        if any(path.endswith(hung) for hung in self.hung):
+            self._closing.wait()
         if path in self.answers:
             return self.answers[path]
         if path == "/version":
@@ -115,4 +124,5 @@ def serving(release: Release | None = None, answers: Answers | None = None) -> I
         try:
             yield found
         finally:
+            found.let_go()
             found.shutdown()

@@ -213,6 +213,21 @@ def test_one_container_that_is_not_described_is_no_veil_over_the_others(answer: 
     assert (good.id, good.alive, good.unreadable) == ("good", True, "")
 
 
+def test_one_container_that_hangs_in_the_engine_is_no_veil_either() -> None:
+    good = "/containers/good/json"
+    answers: Answers = {LIST: (200, [line("hung"), line("good")]), good: (200, inspected("good"))}
+    with asking(answers=answers) as (server, engine):
+        server.hung.add("/containers/hung/json")
+
+        hung, fine = engine.containers("studio")
+
+        assert (hung.alive, hung.unreadable) == (True, "the engine gave no answer about it in time")
+        assert fine.unreadable == ""
+        server.hung.add(good)
+        with pytest.raises(Away):
+            engine.containers("studio")
+
+
 @pytest.mark.parametrize("labels", [None, {}, []])
 def test_a_line_without_labels_is_nobodys(labels: Any) -> None:
     with asking(answers={LIST: (200, [line("odd", Labels=labels)])}) as (_server, engine):
