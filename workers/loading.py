@@ -24,6 +24,7 @@ from app import claims, observe, settings
 from app.claims import StackTaken
 from app.domain.nodes import Sign
 from app.domain.plans import StackSpec
+from app.domain.readings import POWER_TOML, Reading, Verdict
 from app.domain.words import Loop
 from app.settings import ConfigError, NoticeToml, PowerToml
 from app.store import stacks as known
@@ -131,8 +132,9 @@ class Loading:
             toml = settings.read_power_toml(self._path)
         except ConfigError as error:
             digest = files.digest([self._path])
+            _log(POWER_TOML, Verdict.UNCHANGED, digest, error.faults)
             for name in list(self._station.stacks):
-                self._refuse(name, error.faults, digest)
+                self._refuse(name, error.faults, digest, log_it=False)
             return
         before, self._toml = self._toml, toml
         mine = toml.on_node(self._station.node)
@@ -191,7 +193,7 @@ class Loading:
         self._station.core[name] = frozenset(toml.stacks[name].core)
         self._station.adopt(served)
         self._tell(name, lambda session, mine: self._publish(session, mine, served))
-        log.info("stack %s is served", name)
+        log.info("%s", Reading(f"stack {name}", Verdict.SERVED, served.spec.digest, "its files are good"))
 
     def _withhold(self, name: str, toml: PowerToml) -> None:
         stack, fault = toml.stacks[name], f"{self._path}: stacks.{name}: {self.engine_fault}"
@@ -212,27 +214,28 @@ class Loading:
             # Where compose gave no answer in time, nothing is known to be wrong with the files.
             if not rejected.unanswered:
                 self._refuse(
-                    name, rejected.faults, rejected.digest or files.digest(files.of(toml.stacks[name]))
+                    name,
+                    rejected.faults,
+                    rejected.digest or files.digest([self._path, *files.of(toml.stacks[name])]),
                 )
             return
         digest = rejected.digest or files.digest([self._path, *files.of(toml.stacks[name])])
         if self._is_refused(name) and self._known[name].refused == digest and not rejected.unanswered:
             return
         self._known[name].refused = digest
-        for fault in rejected.faults:
-            log.error("%s", fault)
+        _log(f"stack {name}", Verdict.REJECTED, digest, rejected.faults)
         self._station.core[name] = frozenset(toml.stacks[name].core)
         self._station.stacks.setdefault(name, Served(rejected.spec))
         self._tell(name, lambda session, _mine: self._reject(session, rejected, digest))
 
-    def _refuse(self, name: str, faults: list[str], digest: str) -> None:
+    def _refuse(self, name: str, faults: list[str], digest: str, *, log_it: bool = True) -> None:
         """A later reading is no good: what is in force stays so."""
         one = self._known.setdefault(name, _Known())
         if one.refused == digest:
             return
         one.refused = digest
-        for fault in faults:
-            log.error("stack %s stays as it was: %s", name, fault)
+        if log_it:
+            _log(f"stack {name}", Verdict.UNCHANGED, digest, faults)
         self._tell(name, lambda session, _mine: self._say_refused(session, name, faults, digest))
 
     def _drop(self, name: str, toml: PowerToml) -> None:
@@ -291,9 +294,9 @@ class Loading:
         self._station.forget(name)
         if self._told.get(name) == fault:
             return
-        log.error("%s", fault)
+        digest = served.spec.digest if served else ""
+        _log(f"stack {name}", Verdict.REJECTED, digest, [fault])
         with self._station.database.write() as session:
-            digest = served.spec.digest if served else ""
             claims.rejected_elsewhere(session, name, fault, digest, self._now())
         self._told[name] = fault
 
@@ -340,6 +343,12 @@ class Loading:
         self._station.stacks.setdefault(row.name, Served(row.spec))
         self._station.claimed.add(row.name)
         self._drop(row.name, toml)
+
+
+def _log(subject: str, verdict: Verdict, digest: str, faults: list[str]) -> None:
+    """Each fault on a line of its own, as a standalone's supervisor reads it."""
+    for fault in faults:
+        log.error("%s", Reading(subject, verdict, digest, fault))
 
 
 class _NotYet(Exception):

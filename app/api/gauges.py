@@ -100,10 +100,14 @@ def _stacks(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
     refused = GaugeMetricFamily(
         "power_stack_refused", "1 where a change of its files is not in force.", labels=["stack", "node"]
     )
+    rejected = GaugeMetricFamily(
+        "power_stack_rejected", "1 where nothing can be opened on the stack.", labels=["stack", "node"]
+    )
     for stack in found:
+        rejected.add_metric([stack.name, stack.node], float(bool(stack.faults)))
         gone.add_metric([stack.name, stack.node], float(stack.name in away))
         refused.add_metric([stack.name, stack.node], float(bool(stack.refused or stack.faults)))
-    yield from (gone, refused)
+    yield from (gone, refused, rejected)
 
 
 def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:

@@ -107,9 +107,10 @@ def _stack(scene: _Scene) -> dict[str, Any]:
     # What was held once and is listed no more may still be there to be stopped.
     roles |= {name: Role.NONE for name, row in scene.seen.items() if name not in roles and row.alive}
     states = {State(window.state) for window in scene.moving}
+    standings = [scene.standing(name, role) for name, role in roles.items()]
     said = {
         "name": scene.stack.name,
-        "mode": modes.mode([scene.standing(name, role) for name, role in roles.items()], states),
+        "mode": modes.mode(standings, states, rejected=bool(scene.stack.faults)),
         "node": scene.stack.node,
         "away": scene.away is not None,
         "away_since": stamp(scene.away) if scene.away else None,

@@ -35,6 +35,9 @@ def stacks(as_json: bool) -> None:
         screen.dump({"items": found})
     elif found:
         _stacks(found).show()
+        if screen.live():
+            # A cell is cut where the line is short; a fault is of use only whole.
+            screen.say(*(line for stack in found for line in _faults(stack, f"{stack['name']} ")))
     else:
         screen.note("no stacks; they are named in power.toml and read by their node's worker")
 
@@ -50,8 +53,7 @@ def _stacks(found: Iterable[Stack]) -> Table:
         refusing = [service["name"] for service in services if service.get("failed_stops")]
         notes = [
             *_away(stack),
-            *stack.get("faults", []),
-            *(f"change refused: {fault}" for fault in stack.get("refused", [])),
+            *_file_notes(stack),
             *_note("drifting", drifting),
             *_note("would not stop", refusing),
             *_note("failing", failing),
@@ -65,6 +67,15 @@ def _stacks(found: Iterable[Stack]) -> Table:
             "; ".join(notes),
         )
     return table
+
+
+def _file_notes(stack: Stack) -> list[str]:
+    """What is wrong with its files; on a terminal only how much, since the faults stand below."""
+    faults, refused = stack.get("faults", []), stack.get("refused", [])
+    if not screen.live():
+        return [*faults, *(f"change refused: {fault}" for fault in refused)]
+    said = {"fault": len(faults), "refused change": len(refused)}
+    return [f"{count} {what}{'s' * (count > 1)}" for what, count in said.items() if count]
 
 
 def _away(stack: Stack) -> list[str]:
@@ -120,6 +131,8 @@ _HEADS = ("SERVICE", "ROLE", "POWER", "READY", "LEFT", "HELD BY", "DETAIL")
 def _together(found: list[Stack], names: dict[str, str]) -> Table:
     table = Table(("STACK", *_HEADS))
     for stack in found:
+        for fault in stack.get("faults", []):
+            table.add(stack["name"], "-", "-", screen.word(stack["mode"]), "-", "-", "-", fault)
         for service in stack["services"]:
             table.add(stack["name"], *_cells(service, names, 0.0))
     return table
@@ -137,11 +150,13 @@ def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[
     return [head, *away, *_faults(stack), *table.lines(width)]
 
 
-def _faults(stack: Stack) -> list[Text]:
+def _faults(stack: Stack, name: str = "") -> list[Text]:
     """Why nothing can be opened on it, or why a change of its files is not in force, where that is so."""
-    rejected = [Text(f"rejected: {screen.harmless(fault)}", "red") for fault in stack.get("faults", [])]
-    refused = [Text(f"change refused: {screen.harmless(one)}", "yellow") for one in stack.get("refused", [])]
-    return [*rejected, *refused]
+    faults, refused = stack.get("faults", []), stack.get("refused", [])
+    return [
+        *(Text(screen.harmless(f"{name}rejected: {fault}"), "red") for fault in faults),
+        *(Text(screen.harmless(f"{name}change refused: {fault}"), "yellow") for fault in refused),
+    ]
 
 
 def _cells(service: Service, names: dict[str, str], since: float) -> list[str | Text]:

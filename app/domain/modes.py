@@ -64,8 +64,10 @@ def strays(service: Standing) -> bool:
     return forsaken or drifts(service)
 
 
-def mode(services: Iterable[Standing], windows: Collection[State]) -> Mode:
+def mode(services: Iterable[Standing], windows: Collection[State], *, rejected: bool = False) -> Mode:
     """The mode of a stack with these services and these windows that are not closed."""
+    if rejected:
+        return Mode.REJECTED
     if any(strays(service) for service in services):
         return Mode.DRIFT
     if State.CLOSING in windows:

@@ -64,6 +64,8 @@ class Role(StrEnum):
 class Mode(StrEnum):
     """What a stack is up to, the first that is true."""
 
+    REJECTED = "REJECTED"
+    """Its files were refused and none was good before: nothing can be opened."""
     DRIFT = "DRIFT"
     CLOSING = "CLOSING"
     OPEN = "OPEN"

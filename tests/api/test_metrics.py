@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app import observe
+from app.domain.plans import StackSpec
 from tests.api.caller import Caller, Remembering
 from tests.api.test_windows import opened
 from tests.house import House
@@ -33,6 +35,14 @@ def test_the_docs_list_every_metric_and_no_other(api: Caller) -> None:
     shown = {(name, kind) for name, kind in families if not name.endswith("_created")}
     listed = re.findall(r"^\| `(power_\w+)` \| (\w+) \|", DOCS.read_text(), re.MULTILINE)
     assert set(listed) == shown
+
+
+def test_a_stack_that_is_rejected_has_a_figure(api: Caller, house: House) -> None:
+    named = {"stack": "studio", "node": "local"}
+    assert figure(api, "power_stack_rejected", **named) == 0
+    with house.database.write() as session:
+        observe.rejected(session, StackSpec("studio", "studio", "local", {}), ["no file"], house.now)
+    assert figure(api, "power_stack_rejected", **named) == 1
 
 
 def test_calls_are_timed_by_service_and_outcome(api: Caller, house: House) -> None:

@@ -108,7 +108,8 @@ def test_a_service_names_its_holders_and_its_last_call(api: Caller, house: House
 def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, house: House) -> None:
     with house.database.write() as session:
         observe.rejected(session, StackSpec("studio", "studio", "local", {}), ["no file"], house.now)
-    assert stack(api)["faults"] == ["no file"]
+    assert (stack(api)["mode"], stack(api)["faults"]) == ("REJECTED", ["no file"])
+    assert api.get("/stacks").json["items"][0]["mode"] == "REJECTED"
     answer = api.post("/windows", {"services": ["forge"]})
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/stack-rejected")
 

@@ -67,6 +67,20 @@ def test_drift_and_stops_that_fail_are_told_in_a_line(service: Service, power: P
     assert hermes.endswith(f"and would not stop; 4 stops have failed, next try {again}")
 
 
+def test_a_stack_that_is_rejected_says_every_fault(service: Service, power: Power) -> None:
+    faults = [
+        "power.toml: stacks.new.core: no service 'a'; there is b",
+        "power.toml: stacks.new.allow: " + "x" * 300,
+    ]
+    service.stacks = [stack("new", "REJECTED") | {"faults": faults}]
+    assert (
+        power("stacks").stdout.splitlines()[1] == f"new    REJECTED  local  0/0  0        {'; '.join(faults)}"
+    )
+    assert [line.split(maxsplit=7) for line in power("ps").stdout.splitlines()[1:]] == [
+        ["new", "-", "-", "REJECTED", "-", "-", "-", fault] for fault in faults
+    ]
+
+
 def test_one_stack_may_be_named(stacked: Service, power: Power) -> None:
     power("ps", "vx11")
 

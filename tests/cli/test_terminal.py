@@ -123,6 +123,19 @@ def test_interrupting_leaves_the_window_and_says_how_to_close_it(slow: Service, 
     assert not slow.requests("POST", "/windows/3f2a9c1d00/close")
 
 
+@pytest.mark.parametrize("command", ["stacks", "ps"])
+def test_faults_are_whole_and_red_on_a_terminal(service: Service, tmp_path: Path, command: str) -> None:
+    faults = [f"power.toml: stacks.new.core: the compose files have no service {'x' * 90}{at}" for at in "ab"]
+    service.stacks = [stack("new", "REJECTED") | {"faults": faults}]
+    terminal = Terminal(service, tmp_path, command)
+
+    assert terminal.end() == 0
+    told = terminal.text.replace("\n", "")
+    assert all("".join(fault.split()) in "".join(told.split()) for fault in faults)
+    assert "\x1b[31m" in terminal.raw
+    assert "\x1b[1;31mREJECTED" in terminal.raw
+
+
 def test_long_names_are_cut_and_every_line_fits(service: Service, tmp_path: Path) -> None:
     long = "a-service-with-a-name-that-nobody-would-choose-without-need"
     held = {"holders": ["3f2a9c1d00", "77aa000000"], "time_left_sec": 1793.2, "detail": "exit code 1, " * 9}

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app import observe
 from app.domain import advice
+from app.domain.plans import StackSpec
 from app.store import samples
 from app.store.tables import Sample
 from tests.console.conftest import Browser
@@ -83,6 +85,16 @@ def test_a_window_is_extended_and_closed(ada: Browser, house: House) -> None:
     house.work()
     assert house.state(window) == "closed"
     assert "Open the same again" in ada.get(f"/parts/windows/{window}/acts").text
+
+
+def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, house: House) -> None:
+    faults = ["no file", "no <service>"]
+    with house.database.write() as session:
+        observe.rejected(session, StackSpec("studio", "studio", "local", {}), faults, house.now)
+    page = ada.get("/").text
+    assert '<span class="pill REJECTED">REJECTED</span>' in page
+    assert page.count('<p class="wrong">rejected: ') == 2
+    assert "no &lt;service&gt;" in page
 
 
 @pytest.mark.parametrize("ttl", ["", "soon", "-5", "9h", "1e400"])

@@ -36,6 +36,26 @@ def test_the_first_that_is_true(services: list[Standing], windows: list[State], 
     assert modes.mode(services, windows) is mode
 
 
+@pytest.mark.parametrize("windows", [[], [State.OPEN], [State.CLOSING]])
+def test_rejected_goes_before_all_else(windows: list[State]) -> None:
+    assert modes.mode([CORE, STRAY], windows, rejected=True) is Mode.REJECTED
+    assert modes.mode([], windows, rejected=True) is Mode.REJECTED
+
+
+def test_what_is_not_listed_does_not_count_whatever_it_does() -> None:
+    odd = [
+        Standing(Role.NONE, power, alive=alive, owed=True, failures=3)
+        for power in Power
+        for alive in (True, False)
+    ]
+    assert modes.mode([CORE, OFF, *odd], []) is Mode.SOLO_CORE
+
+
+def test_the_order_of_the_modes_is_that_of_the_contract() -> None:
+    assert [*Mode] == ["REJECTED", "DRIFT", "CLOSING", "OPEN", "SOLO_CORE"]
+
+
 def test_of_several_stacks_the_first_that_is_true_of_any() -> None:
     assert modes.worst([Mode.SOLO_CORE, Mode.CLOSING, Mode.OPEN]) is Mode.CLOSING
+    assert modes.worst([Mode.DRIFT, Mode.REJECTED]) is Mode.REJECTED
     assert modes.worst([]) is None

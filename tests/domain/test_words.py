@@ -20,4 +20,4 @@ def test_states_statuses_powers_and_modes_are_the_contracts() -> None:
     assert " ".join(State) == "waiting opening open closing closed"
     assert " ".join(Status) == "ok partial fail"
     assert set(Power) == set("off starting on done failing stopping unknown".split())  # noqa: SIM905
-    assert " ".join(Mode) == "DRIFT CLOSING OPEN SOLO_CORE"
+    assert " ".join(Mode) == "REJECTED DRIFT CLOSING OPEN SOLO_CORE"

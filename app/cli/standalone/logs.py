@@ -11,6 +11,8 @@ import re
 import shutil
 from pathlib import Path
 
+from app.domain import readings
+
 LIMIT = 8 * 1024 * 1024
 
 _IMPORTANT = re.compile(r"\b(ERROR|CRITICAL)\b")
@@ -45,6 +47,10 @@ def last_lines(path: Path, count: int = 5) -> list[str]:
     return [line for line in text.splitlines() if line.strip()][-count:]
 
 
+def _is_important(line: str) -> bool:
+    return bool(_IMPORTANT.search(line) or readings.parse(line))
+
+
 class Tail:
     """The important lines that were added to a log since the last look."""
 
@@ -59,7 +65,7 @@ class Tail:
             self._at = 0
         if size == self._at:
             return []
-        return [line for line in self._added(size).splitlines() if _IMPORTANT.search(line)]
+        return [line for line in self._added(size).splitlines() if _is_important(line)]
 
     def _added(self, size: int) -> str:
         with self._path.open("rb") as log:

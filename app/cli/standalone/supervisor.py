@@ -20,6 +20,7 @@ from typing import TypeVar
 from app.cli.standalone import children, logs, processes
 from app.cli.standalone.children import Child
 from app.cli.standalone.record import Record
+from app.cli.standalone.refusals import Refusals
 from app.cli.standalone.signals import Signals
 from app.cli.standalone.terminal import Voice
 from app.domain import backoff
@@ -63,6 +64,7 @@ class Supervisor:
         self._record = record
         self._voice = voice
         self._signals = signals
+        self.refusals = Refusals(voice)
         self._logs_seen = time.monotonic()
 
     def start(self, *names: str) -> None:
@@ -204,7 +206,7 @@ class Supervisor:
 
     def _look_at_logs(self) -> None:
         for seat in self._seats.values():
-            self._quote(seat, seat.tail.look())
+            self._quote(seat, self.refusals.take(seat.tail.look()))
             logs.cut(seat.child.log)
 
     def _quote(self, seat: Seat, lines: list[str]) -> None:

@@ -33,6 +33,11 @@ class Voice:
     def bad(self, text: str) -> None:
         self.event(text, colour="yellow")
 
+    def fault(self, text: str) -> None:
+        """Why files are not in force: whole, and in the log, too."""
+        self.line(f"         {text}", colour="red")
+        self._keep(text)
+
     def quoted(self, lines: Iterable[str]) -> None:
         """Lines of somebody else's, set apart from ours."""
         for text in lines:

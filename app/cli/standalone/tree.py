@@ -28,6 +28,7 @@ from app.cli.standalone.supervisor import Supervisor
 from app.cli.standalone.terminal import Voice
 from app.client import discovery
 from app.client.errors import Failed
+from app.domain.words import Mode
 from app.endpoint import BadEndpoint
 from app.settings import Settings
 
@@ -199,6 +200,7 @@ class Tree:
             if ready:
                 discovery.publish(running, self._environ)
                 self._tell_ready(supervisor, front)
+                supervisor.refusals.begin()
                 return
             if time.monotonic() > complain_at:
                 # Clients may need it to see what is the matter.
@@ -244,10 +246,18 @@ class Tree:
             self._voice.bad(f"the stacks cannot be listed: {error}")
             return
         for stack in stacks:
-            self._voice.line(f"         {_line(stack)}")
+            self._tell_stack(stack)
         if not stacks:
             self._voice.bad("no stack is served; `power doctor` tells why")
         self._voice.line("         Ctrl-C or SIGTERM stops everything" + self._what_then)
+
+    def _tell_stack(self, stack: Mapping[str, Any]) -> None:
+        rejected = stack["mode"] == Mode.REJECTED
+        self._voice.line(f"         {_line(stack)}", colour="red" if rejected else None)
+        for fault in stack.get("faults", []):
+            self._voice.fault(f"  {fault}")
+        for fault in stack.get("refused", []):
+            self._voice.fault(f"  an edit is not in force: {fault}")
 
     @property
     def _what_then(self) -> str:
@@ -312,6 +322,8 @@ def _free(port: int) -> bool:
 
 
 def _line(stack: Mapping[str, Any]) -> str:
+    if stack["mode"] == Mode.REJECTED:
+        return f"{stack['name']}  {stack['mode']}  (nothing can be opened)"
     roles = [service["role"] for service in stack["services"]]
     counts = ", ".join(f"{roles.count(role)} {role}" for role in ("core", "allowed"))
     return f"{stack['name']}  {stack['mode']}  ({counts})"
