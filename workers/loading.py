@@ -203,8 +203,8 @@ class Loading:
         known = self._station.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
         self._station.core[name] = frozenset(stack.core)
         self._station.stacks[name] = replace(known, place=None)
-        log.error("%s", fault)
         digest = files.digest([self._path, *files.of(stack)])
+        _log(f"stack {name}", Verdict.REJECTED, digest, [fault])
         rejected = Rejected(known.spec, [fault])
         self._tell(name, lambda session, _mine: self._reject(session, rejected, digest))
 
