@@ -286,7 +286,7 @@ def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> boo
     """Nobody wants it, nothing of it runs, and nothing that was started may still come up."""
     if row.role == Role.CORE:
         return True
-    known = row.power is not Power.UNKNOWN
+    known = row.power != Power.UNKNOWN
     return known and not (wanted or calling or row.alive or row.unsure)
 
 

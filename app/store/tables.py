@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -56,6 +57,35 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+Closed = TypeVar("Closed", bound=StrEnum)
+
+
+class Word(TypeDecorator[Closed]):
+    """A column of closed words, which loads as a member of its enum.
+
+    A word that is none of them, which a newer version or a person may have written, is read as
+    `otherwise` and stays in the row as it is: one such row keeps no other from being read.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, words: type[Closed], otherwise: Closed | None) -> None:
+        super().__init__(16)
+        self.words, self.otherwise = words, otherwise
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Closed | None:
+        if value is None:
+            return None
+        try:
+            return self.words(value)
+        except ValueError:
+            return self.otherwise
+
+
 class Table(DeclarativeBase):
     type_annotation_map = {datetime: Moment(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012
 
@@ -87,8 +117,8 @@ class Service(Table):
 
     stack: Mapped[str] = mapped_column(String(120), primary_key=True)
     name: Mapped[str] = mapped_column(String(120), primary_key=True)
-    role: Mapped[Role] = mapped_column(String(16))
-    power: Mapped[Power] = mapped_column(String(16), default=Power.UNKNOWN)
+    role: Mapped[Role] = mapped_column(Word(Role, Role.NONE))
+    power: Mapped[Power] = mapped_column(Word(Power, Power.UNKNOWN), default=Power.UNKNOWN)
     ready: Mapped[bool] = mapped_column(default=False)
     detail: Mapped[str] = mapped_column(Text, default="")
     alive: Mapped[bool] = mapped_column(default=False)
@@ -120,8 +150,8 @@ class Window(Table):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     stack: Mapped[str] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
-    state: Mapped[State] = mapped_column(String(16))
-    status: Mapped[Status | None] = mapped_column(String(16))
+    state: Mapped[State] = mapped_column(Word(State, State.CLOSED))
+    status: Mapped[Status | None] = mapped_column(Word(Status, None))
     actor: Mapped[str] = mapped_column(String(120))
     reason: Mapped[str | None] = mapped_column(Text)
     services: Mapped[list[str]]
@@ -132,7 +162,7 @@ class Window(Table):
     deadline: Mapped[datetime]
     closing_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
-    close_reason: Mapped[CloseReason | None] = mapped_column(String(16))
+    close_reason: Mapped[CloseReason | None] = mapped_column(Word(CloseReason, None))
     closed_by: Mapped[str | None] = mapped_column(String(120))
     """The actor who began its closing, or forced it later."""
     close_detail: Mapped[str | None] = mapped_column(Text)
@@ -166,7 +196,7 @@ class Lease(Table):
     """A forced close has made its attempt."""
     blocked: Mapped[str] = mapped_column(Text, default="")
     """The dependency that keeps it from starting, in words."""
-    power: Mapped[Power] = mapped_column(String(16), default=Power.OFF)
+    power: Mapped[Power] = mapped_column(Word(Power, Power.UNKNOWN), default=Power.OFF)
     ready: Mapped[bool] = mapped_column(default=False)
     ready_at: Mapped[datetime | None]
     """When it was first ready under this window; empty where it never was."""
@@ -193,9 +223,9 @@ class Call(Table):
     service: Mapped[str] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
     worker: Mapped[str] = mapped_column(String(120))
-    action: Mapped[Action] = mapped_column(String(16))
+    action: Mapped[Action] = mapped_column(Word(Action, Action.NONE))
     argv: Mapped[list[str]]
-    status: Mapped[CallStatus] = mapped_column(String(16), default=CallStatus.RUNNING)
+    status: Mapped[CallStatus] = mapped_column(Word(CallStatus, CallStatus.LOST), default=CallStatus.RUNNING)
     returncode: Mapped[int | None]
     elapsed_ms: Mapped[int | None]
     stdout: Mapped[str] = mapped_column(Text, default="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -287,6 +288,27 @@ def test_while_the_engine_is_away_nothing_is_confirmed(house: House) -> None:
     house.away = False
     house.tick(300)
     assert (house.state(window), house.running()) == ("closed", {"redis"})
+
+
+def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(house: House) -> None:
+    """The start was cut off and may come up late; the stop found nothing to stop, and no look tells more."""
+    house.times_out.add("forge")
+    window = house.ask("forge")[0]
+    house.attend_opening(window)
+    with house.database.write() as session:
+        control.close(session, window, actor="ada", now=house.now)
+    house.attend_closing()
+    assert house.made[-1] == "stop forge"
+
+    house.away = True
+    for _ in range(5):
+        house.now += timedelta(seconds=60)
+        house.look()
+        assert (house.state(window), house.row("forge").owed) == ("closing", True)
+
+    house.away = False
+    house.work()
+    assert (house.state(window), house.row("forge").owed) == ("closed", False)
 
 
 def test_an_engine_that_answers_again_is_asked_to_stop_at_once_and_gently(house: House) -> None:
