@@ -57,7 +57,7 @@ class Blind:
         now, before = time.monotonic(), self._turned_at
         self._turned_at = now
         if now - before > FROZEN:
-            self._station.memory.begin()
+            self._station.memory.thawed()
         else:
             self.turn()
 
@@ -78,7 +78,7 @@ class Blind:
     def due(self, known: KnownStack) -> list[str]:
         """The services of a stack whose turn it is to be stopped blind."""
         spec, memory = self._spec(known), self._station.memory
-        if spec.blind == "hold" or memory.silence < spec.blind_grace:
+        if spec.blind == "hold" or not memory.is_silent_for(spec.blind_grace):
             return []
         now = memory.now()
         barely = now - timedelta(seconds=spec.blind_grace)

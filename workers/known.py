@@ -29,11 +29,14 @@ from app.store import stacks as stored
 from app.store import windows as rows
 from app.store.changes import Changes
 from app.store.database import Database
+from workers.last_word import LastWord, boot_clock
 
 log = logging.getLogger(__name__)
 
 QUIET = 5.0
 """Seconds without a good answer after which the database counts as away, though nothing has failed."""
+PATIENCE = 2.0
+"""Seconds that a worker listens before it acts without the database: both may have just begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ class Memory:
         self._version: str | None = None
         self._lock = threading.Lock()
         self._noted = 0
-        self._heard_at = time.monotonic()
+        self._word = LastWord(directory / "last_word.json")
+        self._heard_at = boot_clock()
+        self._listening_since = time.monotonic()
         self._failed = False
         self._outage: Outage | None = None
         self._written = _read(self._path)
@@ -88,12 +93,21 @@ class Memory:
 
     @property
     def silence(self) -> float:
-        """Seconds since the database was last read and written, or since this worker began."""
-        return time.monotonic() - self._heard_at
+        """Seconds since the database was last read and written, by this worker or the one before it."""
+        return boot_clock() - self._heard_at
+
+    @property
+    def listened(self) -> float:
+        """Seconds for which this worker has listened to the database."""
+        return time.monotonic() - self._listening_since
+
+    def is_silent_for(self, grace: float) -> bool:
+        """Has the database been silent for so many seconds, and has this worker listened for a moment?"""
+        return self.silence >= grace and self.listened >= min(grace, PATIENCE)
 
     @property
     def away(self) -> bool:
-        return self._failed or self.silence > QUIET
+        return self._failed or min(self.silence, self.listened) > QUIET
 
     @property
     def lost(self) -> bool:
@@ -101,16 +115,27 @@ class Memory:
         return self._failed
 
     def begin(self) -> None:
-        """The silence is counted from here: this process has just begun, or was itself frozen until now."""
+        """This process has just begun: the silence is counted from what is on disk, else from here."""
         with self._lock:
-            self._heard_at = time.monotonic()
+            word = self._word.read()
+            self._heard_at = boot_clock() if word is None else word
+            self._listening_since = time.monotonic()
+
+    def thawed(self) -> None:
+        """This process was itself frozen until now: the silence is counted from here."""
+        with self._lock:
+            self._heard_at, self._listening_since = boot_clock(), time.monotonic()
 
     def heard(self) -> None:
         """The database was read and written just now."""
         with self._lock:
             if self._outage:
                 self.over.append(replace(self._outage, until=self.now()))
-            self._heard_at, self._failed, self._outage = time.monotonic(), False, None
+            self._answered()
+
+    def _answered(self) -> None:
+        self._heard_at, self._failed, self._outage = boot_clock(), False, None
+        self._word.note(self._heard_at)
 
     def ending(self, now: datetime) -> list[Outage]:
         """Outages that are over or, since the database answers, just ending."""
@@ -123,7 +148,7 @@ class Memory:
         with self._lock:
             self.over = [one for one in self.over if one.id not in ids]
             if written and self._outage and self._outage.id in ids:
-                self._heard_at, self._failed, self._outage = time.monotonic(), False, None
+                self._answered()
 
     def failed(self) -> None:
         self._failed = True

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -238,6 +239,31 @@ def test_a_worker_killed_in_a_blind_stop_and_begun_again_without_the_database_go
     with far.database.read() as session:
         assert all(proof.ok for proof in audit.verify(session))
     assert len(far.entries(Event.NODE_BLIND)) == 1
+
+
+def test_a_worker_that_is_killed_every_few_seconds_goes_on_counting(
+    server: Server, line: Line, far: Stack
+) -> None:
+    """No life is as long as the grace, which counts from the last word of the database."""
+    far.write({"forge": running()}, blind_grace="20s")
+    with worker(far):
+        window = far.ask("forge", ttl=15)
+        far.opened(window)
+        server.kill()
+        left_at = time.monotonic()
+    try:
+        while not is_off(far):
+            assert time.monotonic() - left_at < LONG + 30, "it is on for ever"
+            with worker(far):
+                # Less than the grace after the last word, whatever this machine takes to start a worker.
+                ends = time.monotonic() + 10
+                while time.monotonic() < ends and not is_off(far):
+                    time.sleep(0.1)
+        assert time.monotonic() - left_at > 20 - 3
+    finally:
+        server.start()
+    with worker(far):
+        far.closed(window, within=LONG)
 
 
 def test_the_end_of_a_call_that_the_database_did_not_hear_of_is_no_lost_call(line: Line, far: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,10 @@ from app.domain.plans import StackSpec
 from app.domain.words import State
 from app.store.database import Database
 from tests.house import House, studio
-from workers import known
+from workers import known, last_word
 from workers.blind import Blind
-from workers.known import KnownStack, Memory
+from workers.known import PATIENCE, KnownStack, Memory
+from workers.last_word import EVERY, boot_clock
 
 SPEC = replace(studio(), blind_grace=30.0)
 
@@ -47,7 +49,8 @@ def held(service: str, seconds: float, window: str = "w1") -> Lease:
 
 
 def silent_for(memory: Memory, seconds: float) -> None:
-    memory._heard_at = time.monotonic() - seconds
+    memory._heard_at = boot_clock() - seconds
+    memory._listening_since = time.monotonic() - seconds
 
 
 def due(memory: Memory, *leases: Lease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
@@ -80,6 +83,71 @@ def test_a_worker_that_was_frozen_listens_first(memory: Memory) -> None:
 
     assert memory.silence < 5
     assert not memory.away
+
+
+def test_a_restarted_worker_goes_on_counting(tmp_path: Path) -> None:
+    """Without it, a worker that is restarted every few seconds would never come to the end of the grace."""
+    heard(tmp_path, ago=40)
+
+    memory = begun(tmp_path)
+
+    assert 40 <= memory.silence < 45
+    assert not memory.away
+    memory.failed()
+    outage = memory.outage()
+    assert outage
+    assert abs((memory.now() - outage.since).total_seconds() - 40) < 5
+    assert due(memory, held("forge", -31)) == []
+    memory._listening_since -= PATIENCE
+    assert due(memory, held("forge", -31)) == ["forge"]
+
+
+def test_after_a_reboot_the_silence_is_at_least_as_long_as_the_host_is_up(tmp_path: Path) -> None:
+    heard(tmp_path, ago=5, boot="another")
+
+    assert begun(tmp_path).silence == pytest.approx(boot_clock(), abs=5)
+
+
+@pytest.mark.parametrize("written", ["", "not json", "[]", '{"at": 1}', '{"boot": "b", "at": "x"}'])
+def test_a_file_that_cannot_be_read_counts_from_now(tmp_path: Path, written: str) -> None:
+    (tmp_path / "blind").mkdir()
+    (tmp_path / "blind" / "last_word.json").write_text(written)
+
+    assert begun(tmp_path).silence < 5
+
+
+def test_a_moment_that_has_not_come_yet_counts_as_now(tmp_path: Path) -> None:
+    heard(tmp_path, ago=-1000)
+
+    assert 0 <= begun(tmp_path).silence < 5
+
+
+def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_path: Path) -> None:
+    memory = begun(tmp_path)
+    memory.heard()
+    path = tmp_path / "blind" / "last_word.json"
+    first = path.read_text()
+    memory.heard()
+    assert path.read_text() == first
+    memory._word._written_at = boot_clock() - EVERY
+
+    memory.heard()
+
+    assert path.read_text() != first
+    assert path.stat().st_size == len(first)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def begun(tmp_path: Path) -> Memory:
+    memory = Memory(tmp_path / "blind", Away())  # type: ignore[arg-type]
+    memory.begin()
+    return memory
+
+
+def heard(tmp_path: Path, ago: float, boot: str | None = None) -> None:
+    (tmp_path / "blind").mkdir()
+    at, boot = boot_clock() - ago, boot or last_word._boot_id()
+    (tmp_path / "blind" / "last_word.json").write_text(json.dumps({"at": at, "boot": boot}))
 
 
 def test_dependants_go_first(memory: Memory) -> None:
