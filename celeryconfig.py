@@ -14,7 +14,7 @@ broker_url = _settings.broker_url
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_transport_options = {
-    # Longer than the longest task, which is one wave of compose calls.
+    # Longer than the longest task, which reads logs.
     "visibility_timeout": 180,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
@@ -39,8 +39,9 @@ task_default_queue = "power"
 task_send_sent_event = True
 
 worker_pool = "threads"
-# Threads that wait for compose processes; workers.lanes bounds how many may open and how many may close.
-worker_concurrency = 40
+# A task reads and writes a few rows and hands on what is to be called: it never waits for a call, whose
+# number workers.concurrency bounds. Only tasks that read logs wait for the engine.
+worker_concurrency = 16
 worker_prefetch_multiplier = 1
 worker_send_task_events = True
 worker_hijack_root_logger = False

@@ -156,7 +156,7 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
 
 
 def _tried(lease: Lease | None, status: CallStatus, now: datetime) -> None:
-    unknown = status in {CallStatus.TIMEOUT, CallStatus.LOST}
+    unknown = status in {CallStatus.TIMEOUT, CallStatus.LOST, CallStatus.CANCELLED}
     if lease and not (unknown and lease.tried < TRIES):
         lease.tried_at = now
 
@@ -165,7 +165,7 @@ def _stopped(service: Service, status: CallStatus, now: datetime) -> None:
     if status is CallStatus.OK:
         # Whether it has failed all the same, only a look can tell; see `_in_vain`.
         service.unsure, service.retry_at = False, None
-    elif status is not CallStatus.LOST:
+    elif status not in {CallStatus.LOST, CallStatus.CANCELLED}:
         _failed(service, now)
 
 
@@ -177,7 +177,7 @@ def _failed(service: Service, now: datetime) -> None:
 def _fault(call: Call) -> str:
     if call.status == CallStatus.TIMEOUT:
         return f"its start did not finish within {(call.elapsed_ms or 0) / 1000:.0f} s"
-    if call.status == CallStatus.LOST:
+    if call.status in {CallStatus.LOST, CallStatus.CANCELLED}:
         return "its start was cut off before it ended"
     said = call.stderr.strip() or call.stdout.strip() or "no output"
     return f"could not be started (exit {call.returncode}): {said}"

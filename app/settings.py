@@ -30,6 +30,7 @@ from app import addresses
 from app.domain import durations
 from app.domain.words import WINDOW_ENDING, Event
 
+_MOST_CALLS = 10_000
 EMBEDDED = "broker.url"
 """The file in the data directory where a standalone leaves its broker's address."""
 
@@ -55,6 +56,10 @@ class Settings:
     """… and says how long one sending may take."""
     public_url: str | None = None
     """Where people reach the front: what links in notices begin with. Without it they have none."""
+    opening_calls: int | None = None
+    """Compose calls that start services at once on this node; None: by its cores and memory."""
+    closing_calls: int | None = None
+    """The same for those that stop services."""
     pulse: Path | None = None
     """A file that a worker or beat touches while it does its work, for its supervisor to look at."""
 
@@ -81,7 +86,7 @@ class VariableError(ConfigError):
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG, POWER_AWAY,
-    of a worker POWER_PUBLIC_URL,
+    of a worker POWER_PUBLIC_URL, POWER_OPENING_CALLS and POWER_CLOSING_CALLS,
     of a supervised worker or beat POWER_PULSE, and of a standalone's own front POWER_AWAIT_NODE
     and POWER_STARTED_AT. One that is empty counts as unset. Raises VariableError, with every fault."""
     faults = {name: found for name in _CHECKS if (found := _faults(name, environ.get(name) or ""))}
@@ -100,6 +105,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         traces=_traces(environ),
         trace_timeout="OTEL_EXPORTER_OTLP_TIMEOUT" in environ,
         public_url=(environ.get("POWER_PUBLIC_URL") or "").rstrip("/") or None,
+        opening_calls=_number(environ.get("POWER_OPENING_CALLS")),
+        closing_calls=_number(environ.get("POWER_CLOSING_CALLS")),
         pulse=Path(environ["POWER_PULSE"]) if environ.get("POWER_PULSE") else None,
     )
 
@@ -125,6 +132,11 @@ def _node_faults(given: str) -> Iterator[str]:
         yield f"{given!r} is no name of a node: letters, digits, `.`, `_` and `-`, first a letter or digit"
 
 
+def _count_faults(given: str) -> Iterator[str]:
+    if not given.isascii() or not given.isdigit() or not 0 < int(given) <= _MOST_CALLS:
+        yield f"{given!r} is not a whole number from 1 to {_MOST_CALLS}"
+
+
 def _away_faults(given: str) -> Iterator[str]:
     if given not in {"wait", "refuse"}:
         yield f"{given!r} is neither `wait` nor `refuse`"
@@ -148,8 +160,14 @@ _CHECKS: Mapping[str, Callable[[str], Iterable[str]]] = {
     "POWER_NODE": _node_faults,
     "POWER_AWAY": _away_faults,
     "POWER_PUBLIC_URL": _public_faults,
+    "POWER_OPENING_CALLS": _count_faults,
+    "POWER_CLOSING_CALLS": _count_faults,
 }
 """What may be wrong with a variable, one line a fault."""
+
+
+def _number(given: str | None) -> int | None:
+    return int(given) if given else None
 
 
 def _traces(environ: Mapping[str, str]) -> bool:

@@ -74,16 +74,19 @@ def _settle(scene: Scene, window: Window) -> bool:
     healths = {lease.service: _note(scene, window, lease) for lease in window.leases}
     asked = [healths[lease.service] for lease in window.leases if lease.asked]
     if window.state == State.OPENING:
-        _opening(scene.session, window, asked, scene.now)
+        along = [healths[lease.service] for lease in window.leases if not lease.asked]
+        _opening(scene.session, window, asked, along, scene.now)
     elif window.state == State.OPEN:
-        window.status = windows.standing(asked)
+        window.status = windows.standing(healths.values())
     elif window.state == State.CLOSING:
         _closing(scene, window)
     return before != (window.state, window.status, window.stuck)
 
 
-def _opening(session: Session, window: Window, asked: list[Health], now: datetime) -> None:
-    status = windows.status(asked)
+def _opening(
+    session: Session, window: Window, asked: list[Health], along: list[Health], now: datetime
+) -> None:
+    status = windows.status(asked, along)
     if status is None:
         return
     window.status = status

@@ -14,6 +14,7 @@ from app import journals
 from app.journals import Page
 from workers import identity, journal
 from workers.known import QUIET, Outage
+from workers.marks import Trigger
 from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def take_in(station: Station, now: datetime) -> None:
             journals.take_in(session, station.node, pages, now)
         _log(pages)
         for stack in list(station.stacks):
-            station.look_again(stack)
+            station.look_again(stack, None, Trigger.START)
     if page.blind or not outages:
         # Else a call is still being made, whose end belongs to the same outage.
         station.memory.told(over, written=news)

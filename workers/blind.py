@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -26,7 +25,6 @@ from workers import compose, identity, negotiation
 from workers.compose import Command
 from workers.converge import Looked, timeout_of
 from workers.known import KnownStack, Outage
-from workers.lanes import CLOSING
 from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -41,7 +39,6 @@ class Blind:
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self._pool = ThreadPoolExecutor(CLOSING, "watch-blind")
         self._under_way: set[tuple[str, str]] = set()
         self._off: set[tuple[str, str]] = set()
         self._tried: dict[tuple[str, str], Owing] = {}
@@ -51,7 +48,6 @@ class Blind:
     def loop(self, stopping: threading.Event) -> None:
         while not stopping.wait(PAUSE):
             self._station.guard.run(Loop.BLIND, self._turn_if_awake)
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _turn_if_awake(self) -> None:
         now, before = time.monotonic(), self._turned_at
@@ -105,7 +101,8 @@ class Blind:
         key = (known.spec.name, service)
         if key not in self._under_way:
             self._under_way.add(key)
-            self._pool.submit(self._see_to, outage, known, service)
+            work = partial(self._see_to, outage, known, service)
+            self._station.closing.submit(("blind", *key), work)
 
     def _see_to(self, outage: Outage, known: KnownStack, service: str) -> None:
         name = f"{known.spec.name}/{service}"

@@ -15,9 +15,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app import endpoint
@@ -25,7 +26,7 @@ from app.domain.words import Action, CallStatus
 from app.observe import Outcome
 
 SHARED = "power-windows-shared"
-"""A service of no containers: creating it creates what a project shares, and nothing else."""
+"""A service of no containers: creating it creates the networks it joins, and nothing else."""
 _NOT_ON_DEMAND = ("--no-deps", "--no-build", "--pull", "never")
 
 
@@ -42,6 +43,8 @@ class Place:
     files: tuple[str, ...]
     profiles: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    kept: Path | None = None
+    """The one rendered file that `files` names, where starts go by a copy of what was read."""
 
     def paths(self) -> list[Path]:
         return [self.directory / file for file in (*self.files, *self.env_files)]
@@ -66,7 +69,7 @@ def up(place: Place, service: str, *, keep_running: bool = False) -> Command:
 
 
 def share(place: Place, extra: Path) -> Command:
-    """Create the project's networks and volumes; `extra` is a file made by `shared_file`."""
+    """Create networks of the project; `extra` is a file made by `shared_file`."""
     return _from_files(
         place, Action.SHARE, "create", "--no-build", "--pull", "never", "--", SHARED, extra=(str(extra),)
     )
@@ -117,14 +120,9 @@ def _flagged(flag: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (flag, value)]
 
 
-def shared_file(networks: Iterable[str], volumes: Iterable[str]) -> str:
-    """A compose file whose one service uses all networks and volumes and has no containers."""
-    service: dict[str, object] = {"image": "scratch", "scale": 0}
-    if found := sorted(networks):
-        service["networks"] = found
-    else:
-        service["network_mode"] = "none"
-    service["volumes"] = [f"{name}:/shared/{number}" for number, name in enumerate(sorted(volumes))]
+def shared_file(networks: Iterable[str]) -> str:
+    """A compose file whose one service joins these networks and has no containers."""
+    service: dict[str, object] = {"image": "scratch", "scale": 0, "networks": sorted(networks)}
     return json.dumps({"services": {SHARED: service}})
 
 
@@ -150,15 +148,48 @@ def _answers(argv: tuple[str, ...]) -> bool:
         return False
 
 
+class Cancellation:
+    """A way to end one running command early, from another thread."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Why it was cancelled; empty while it was not."""
+        self._child: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def cancel(self, reason: str) -> None:
+        """End the command, now or as soon as it starts; one that has ended stays as it is."""
+        with self._lock:
+            self.reason = self.reason or reason
+            self._kill()
+
+    def watch(self, child: subprocess.Popen[str]) -> None:
+        """The command runs as this child from here on."""
+        with self._lock:
+            self._child = child
+            if self.reason:
+                self._kill()
+
+    def _kill(self) -> None:
+        if self._child is not None and self._child.returncode is None:
+            _kill_family(self._child)
+
+
 def run(
-    command: Command, timeout: float, *, lock: int | None = None, started: Callable[[int], None] | None = None
+    command: Command,
+    timeout: float,
+    *,
+    lock: int | tuple[int, ...] | None = None,
+    started: Callable[[int], None] | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Outcome:
     """Run one command to its end or for `timeout` seconds, and leave nothing of its family behind.
 
     The child dies with this thread (a parent-death signal) and has a process group of
-    its own, which is killed on any way out. `lock` is a descriptor for it to keep, so
-    that a service stays locked for as long as anything is left that works on it.
-    `started` is told the child's process id.
+    its own, which is killed on any way out. `lock` is what it keeps open, one
+    descriptor or several, so that a service stays locked while any process of the call lives.
+    `started` is called with the child's process id. `cancellation` may end the command
+    early, which is the outcome's status then.
     """
     began = time.monotonic()
     try:
@@ -168,12 +199,23 @@ def run(
     try:
         if started:
             started(child.pid)
-        return _wait(child, timeout, began)
+        if cancellation:
+            cancellation.watch(child)
+        return _as_cancelled(_wait(child, timeout, began), cancellation)
     finally:
         _kill_family(child)
 
 
-def _spawn(command: Command, lock: int | None) -> subprocess.Popen[str]:
+def _as_cancelled(outcome: Outcome, cancellation: Cancellation | None) -> Outcome:
+    """The outcome, marked as cancelled where the command did not end by itself before that."""
+    if cancellation is None or not cancellation.reason or outcome.status is CallStatus.OK:
+        return outcome
+    said = f"{outcome.stderr.rstrip()}\ncut short: {cancellation.reason}".lstrip()
+    return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=said)
+
+
+def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.Popen[str]:
+    kept = (lock,) if isinstance(lock, int) else lock or ()
     return subprocess.Popen(
         (*_dying_with_us(), *command.argv),
         stdin=subprocess.DEVNULL,
@@ -184,7 +226,7 @@ def _spawn(command: Command, lock: int | None) -> subprocess.Popen[str]:
         cwd=command.directory,
         env=_environment(),
         start_new_session=True,
-        pass_fds=() if lock is None else (lock,),
+        pass_fds=kept,
     )
 
 

@@ -1,26 +1,24 @@
-"""The heart: make one service's actual power equal its desired power.
+"""Make one service's actual power equal its desired power.
 
 Everything that changes the engine goes through `converge`. Under the service's lock
 it looks at what is, reads what is wanted, makes at most one compose call and records
-what happened. Where somebody else holds the lock it leaves, since the holder looks
-again after letting go. Nothing here waits for a service to get ready.
+what happened. Where another worker holds the lock it leaves. Nothing here waits for a
+service to get ready, and no task waits for a call: each call has a thread of its own.
 
     attend_opening(window) --> startable now --+
-                                               +--> converge each, at the same time --> look --> settle
+                                               +--> a queue each --> converge --> look again
     attend_closing(stack)  --> stoppable now --+
 """
 
 from __future__ import annotations
 
-import contextvars
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -30,15 +28,17 @@ from app.domain import decisions
 from app.domain.decisions import Decision
 from app.domain.plans import ServiceSpec
 from app.domain.readiness import Container, judge
-from app.domain.words import Action, CallStatus, Power, Role, State
+from app.domain.words import Action, CallStatus, Loop, Power, Role, State
 from app.observe import Begun, Outcome
 from app.settle import Scene, startable, stoppable
 from app.store import locks, services
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
-from workers import compose, identity, negotiation
-from workers.compose import Command
-from workers.look import look, seen_containers
+from workers import compose, identity, negotiation, outdated_calls, service_files
+from workers.compose import Command, Place
+from workers.look import seen_containers
+from workers.marks import Trigger
+from workers.running_calls import ENDS_WITHIN, RunningCall
 from workers.stacks import MARGIN, Served
 from workers.station import Station
 
@@ -52,94 +52,118 @@ Decide = Callable[[Session, str, Looked], tuple[Decision, str | None]]
 
 
 def attend_opening(station: Station, window: str) -> None:
-    """Start what may start now of one opening window, and take in what came of it."""
-    with station.opening.entered() as room:
-        if not room:
-            return
-        served, names = _to_start(station, window)
-        if served is None or not names:
-            return
-        _share(station, served)
-        _all_at_once(station, served, names, _Start(station, served, window))
-        look(station, served.spec.name)
-    station.look_again(served.spec.name)
+    """Submit the start of every service of an opening window that may start now, and look at the rest."""
+    served, names, leased = _to_start(station, window)
+    if served is None:
+        return
+    decide = _Start(station, served, window)
+    for name in names:
+        _submit(station, Loop.OPENING, served, name, partial(_start, station, served, name, decide))
+    # What runs already makes no event: a look finds it, and settles the window.
+    station.look_again(served.spec.name, leased - set(names), Trigger.REQUEST)
 
 
 def attend_closing(station: Station, stack: str) -> None:
-    """Stop what nobody holds any more of one stack and may stop now, and take in what came of it."""
+    """Submit the stop of every service of a stack that may stop now, and look at the rest."""
     served = station.stacks.get(stack)
     if served is None or station.memory.lost:
         # Until what was done without the database is on record, it would be done again.
         return
-    with station.closing.entered() as room:
-        names = _to_stop(station, served) if room else []
-        if names:
-            _all_at_once(station, served, names, _Stop(station, served))
-        if room:
-            look(station, stack)
-    if names:
-        station.look_again(stack)
+    names, leased = _to_stop(station, served)
+    outdated_calls.cancel_outdated(station, stack)
+    decide = _Stop(station, served)
+    for name in names:
+        _submit(station, Loop.CLOSING, served, name, partial(_stop, station, served, name, decide))
+    station.look_again(stack, leased - set(names), Trigger.REQUEST)
 
 
-def _to_start(station: Station, window_id: str) -> tuple[Served | None, list[str]]:
-    """The stack of an opening window, and its services whose turn it is."""
+def _submit(station: Station, loop: Loop, served: Served, service: str, work: Callable[[], None]) -> None:
+    queue, key = station.opening if loop is Loop.OPENING else station.closing, (served.spec.name, service)
+    queue.submit(key, partial(station.guard.run, loop, work, "/".join(key)))
+
+
+def _to_start(station: Station, window_id: str) -> tuple[Served | None, list[str], set[str]]:
+    """The stack of an opening window, its services that may start now, and all that it holds."""
     now = station.database.now()
     with station.database.write() as session:
         window = rows.get(session, window_id)
         served = station.stacks.get(window.stack) if window else None
         if window is None or served is None or served.place is None:
-            return None, []
+            return None, [], set()
         rows.touch(session, window_id, now)
+        leased = {lease.service for lease in window.leases}
         if window.state != State.OPENING or window.deadline <= now:
-            return served, []
+            return served, [], leased
         names = startable(served.spec, services.of(session, served.spec.name), window)
     # Should the database go away during the start, its end must be known here.
     station.memory.note(served.spec, [lease.of(window) for lease in window.leases if lease.service in names])
-    return served, names
+    return served, names, leased
 
 
-def _to_stop(station: Station, served: Served) -> list[str]:
+def _to_stop(station: Station, served: Served) -> tuple[list[str], set[str]]:
+    """The services of a stack that may stop now, and all that its closing windows held."""
     now, stack = station.database.now(), served.spec.name
     with station.database.write() as session:
         scene = Scene(session, served.spec, services.of(session, stack), rows.unfinished(session, stack), now)
-        for window in scene.windows:
-            if window.state == State.CLOSING:
-                window.attended_at = now
-        return stoppable(served.spec, scene.seen, scene.held, now)
+        closing = [window for window in scene.windows if window.state == State.CLOSING]
+        for window in closing:
+            window.attended_at = now
+        names = stoppable(served.spec, scene.seen, scene.held, now)
+        return names, {lease.service for window in closing for lease in window.leases}
 
 
-def _all_at_once(station: Station, served: Served, names: Sequence[str], decide: Decide) -> None:
-    """Converge services at the same time; one that breaks does not keep the others from theirs."""
-    with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        for future in [_submitted(pool, partial(converge, station, served, name, decide)) for name in names]:
-            if error := future.exception():
-                log.error("converge failed", exc_info=error)
+def _start(station: Station, served: Served, service: str, decide: Decide) -> None:
+    _share(station, served, service)
+    _converge_and_look(station, served, service, decide)
 
 
-def _submitted(pool: ThreadPoolExecutor, work: Callable[[], None]) -> Future[None]:
-    """In another thread, and still part of the same trace."""
-    return pool.submit(contextvars.copy_context().run, work)
+def _stop(station: Station, served: Served, service: str, decide: Decide) -> None:
+    running = station.running.get(served.spec.name, service)
+    if running and running.cancelled:
+        running.ended.wait(ENDS_WITHIN)
+    _converge_and_look(station, served, service, decide)
 
 
-def converge(station: Station, served: Served, service: str, decide: Decide) -> None:
-    """Under the service's lock: look, decide, make at most one call, record it."""
+def _converge_and_look(station: Station, served: Served, service: str, decide: Decide) -> None:
+    if converge(station, served, service, decide):
+        station.look_again(served.spec.name, [service], Trigger.CALL)
+
+
+def converge(station: Station, served: Served, service: str, decide: Decide) -> bool:
+    """Under the service's lock: look, decide, make at most one call, record it.
+
+    True where what is on record of the service is out of date by that.
+    """
     spec = served.spec.services.get(service) or ServiceSpec(service)
     with locks.held(station.lock_dir, served.spec.project, service) as lock:
         if lock is None:
-            return
+            return False
         containers = _containers(station, served, spec)
         with _starting(station) as under_way, station.database.write() as session:
             decision, window = decide(session, service, containers)
             log.info("%s/%s: %s: %s", served.spec.name, service, decision.action, decision.why)
             if decision.action is Action.NONE:
-                return
+                return decision.outdated
             command = _command(served, service, decision)
             begun = _begun(station, served, spec, command, window)
             call = observe.call_started(session, begun, station.database.now())
             under_way(call)
-        with tracing.span(f"compose {command.action}", **_told(begun)) as span:
-            outcome = _make(station, call, command, timeout_of(spec, decision.action, containers), lock)
+        running = RunningCall(served.spec.name, service, decision.action, forced=decision.forced)
+        with (
+            station.running.during(running),
+            tracing.span(f"compose {command.action}", **_told(begun)) as span,
+        ):
+            run = partial(
+                compose.run,
+                command,
+                timeout_of(spec, decision.action, containers),
+                lock=lock,
+                started=partial(identity.sign, lock),
+                cancellation=running.cancellation,
+            )
+            outcome = _make(station, call, command, run)
             span.tell(power__status=str(outcome.status), process__exit__code=outcome.returncode)
+        return True
 
 
 @contextmanager
@@ -222,7 +246,8 @@ class _Stop:
         newest = max(closing, key=lambda one: one.created_at, default=None)
         kill = row.failures > 0 or any(one.forced for one in closing)
         decision = decisions.off(self._role(service), containers, owed=row.owed, unsure=row.unsure, kill=kill)
-        return decision, newest.id if newest else None
+        forced = any(one.forced for one in closing)
+        return replace(decision, forced=forced), newest.id if newest else None
 
     def _role(self, service: str) -> Role:
         """By what this worker read itself, so that no edited row can make it touch core."""
@@ -244,7 +269,8 @@ def _command(served: Served, service: str, decision: Decision) -> Command:
         return compose.kill(project, service)
     if served.place is None:
         raise ValueError(f"{service} cannot be started: its stack is not served")
-    return compose.up(served.place, service, keep_running=decision.keep_running)
+    place = service_files.place_of(served.place, service)
+    return compose.up(place, service, keep_running=decision.keep_running)
 
 
 def timeout_of(spec: ServiceSpec, action: Action, containers: Looked) -> float:
@@ -281,10 +307,10 @@ def _told(begun: Begun) -> dict[str, str | int | None]:
     }
 
 
-def _make(station: Station, call: int, command: Command, timeout: float, lock: int) -> Outcome:
+def _make(station: Station, call: int, command: Command, run: Callable[[], Outcome]) -> Outcome:
     """Make a call that is on record, and put its end on record too."""
     try:
-        outcome = compose.run(command, timeout, lock=lock, started=partial(identity.sign, lock))
+        outcome = run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
         _record(station, call, outcome)
         return outcome
@@ -308,35 +334,47 @@ def _record(station: Station, call: int, outcome: Outcome) -> None:
     station.journal.reported(call, outcome, at)
 
 
-def _share(station: Station, served: Served) -> None:
-    """Create what the project shares before its services start at the same time.
+def _share(station: Station, served: Served, service: str) -> None:
+    """Create the networks that a service joins before services start at the same time.
 
     Two first starts at once would each create the project's network, and the engine
-    then calls it ambiguous. Where somebody else is at it, the services wait for their
-    own calls, which find it done or are tried again.
+    then calls it ambiguous. Whoever has the lock of a network creates it; the others wait
+    for that and find it done. Volumes need no such care: their names are unique.
     """
-    if not _missing(station, served) or served.place is None:
+    missing = _missing(station, served, service)
+    if not missing or served.place is None:
         return
-    with locks.held(station.lock_dir, served.spec.project, locks.SHARED, wait=True) as lock:
-        if not _missing(station, served):
-            return
-        command = compose.share(served.place, _shared_file(station, served))
-        outcome = compose.run(command, SHARE_TIMEOUT, lock=lock)
-        if outcome.status is not CallStatus.OK:
-            log.warning("%s: %s: %s", command, outcome.status, outcome.stderr)
+    with ExitStack() as stack:
+        held = [
+            stack.enter_context(locks.held(station.lock_dir, served.spec.project, name, wait=True))
+            for name in sorted(f"{locks.SHARED}.{network}" for network in missing)
+        ]
+        if missing := _missing(station, served, service):
+            _create(station, served.place, missing, tuple(lock for lock in held if lock is not None))
 
 
-def _missing(station: Station, served: Served) -> bool:
+def _create(station: Station, place: Place, networks: set[str], held: tuple[int, ...]) -> None:
+    file = station.lock_dir / f"{place.project}.{secrets.token_hex(8)}.shared.json"
     try:
-        return bool(
-            set((served.networks or {}).values()) - station.engine.networks()
-            or set((served.volumes or {}).values()) - station.engine.volumes()
-        )
+        file.write_text(compose.shared_file(networks))
+        outcome = compose.run(compose.share(place, file), SHARE_TIMEOUT, lock=held)
+    finally:
+        file.unlink(missing_ok=True)
+    if outcome.status is not CallStatus.OK:
+        # The service's own start meets the same fault, and puts it on record.
+        named = ", ".join(sorted(networks))
+        log.warning("%s: networks %s: %s: %s", place.project, named, outcome.status, outcome.stderr)
+
+
+def _missing(station: Station, served: Served, service: str) -> set[str]:
+    """The networks of the project that a service joins and the engine lacks, by their names in the files."""
+    made = served.networks or {}
+    joined = service_files.networks_of(served.place, service) if served.place else None
+    wanted = {name for name in made if joined is None or name in joined}
+    if not wanted:
+        return set()
+    try:
+        there = station.engine.networks()
     except negotiation.Unable:
-        return False
-
-
-def _shared_file(station: Station, served: Served) -> Path:
-    path = station.lock_dir / f"{served.spec.project}.shared.json"
-    path.write_text(compose.shared_file(served.networks or (), served.volumes or ()))
-    return path
+        return set()
+    return {name for name in wanted if made[name] not in there}

@@ -175,11 +175,6 @@ class Engine:
         """The names of all networks there are."""
         return {str(one.get("Name")) for one in self._ask(lambda client: client.networks())}
 
-    def volumes(self) -> set[str]:
-        """The names of all volumes there are."""
-        found = self._ask(lambda client: client.volumes())
-        return {str(one.get("Name")) for one in found.get("Volumes") or []}
-
     def named(self, project: str, services: Iterable[str]) -> dict[str, str]:
         """The services of a project's containers, by the containers' ids."""
         only = set(services)

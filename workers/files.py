@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def _forget_older(kept: Path, stack: str) -> None:
     found = sorted(kept.glob(f"{stack}@*.json"), key=lambda one: one.stat().st_mtime, reverse=True)
     for old in found[_OF_EACH:]:
         old.unlink(missing_ok=True)
+        shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 
 
 def tidy(directory: Path) -> None:

@@ -13,9 +13,11 @@ from app.store import schema
 from app.store import stacks as known
 from app.store.database import Database
 from workers import transport
+from workers.concurrency import CallQueue, closing_limits, opening_limits
 from workers.engine import Engine
 from workers.identity import Identity
 from workers.loading import Loading
+from workers.marks import Trigger
 from workers.postman import Postman
 from workers.presence import Presence
 from workers.sampling import Sampling
@@ -64,7 +66,15 @@ def begin(environment: Settings | None = None) -> Station:
         schema.require(database)
     except schema.Mismatch as mismatch:
         raise SystemExit(str(mismatch)) from mismatch
-    found = Station(database, _engine(), me, environment.node, environment.lock_dir)
+    found = Station(
+        database,
+        _engine(),
+        me,
+        environment.node,
+        environment.lock_dir,
+        opening=CallQueue("opening", opening_limits(environment.opening_calls)),
+        closing=CallQueue("closing", closing_limits(environment.closing_calls)),
+    )
     transport.count_with(found.guard.count)
     loading = Loading(found, environment.config)
     try:
@@ -133,4 +143,4 @@ def resync() -> None:
     """Look at everything again, whatever events have said or not said."""
     if _house.watch:
         _house.watch.beat(station().database.now())
-        _house.watch.mark_all()
+        _house.watch.mark_all(Trigger.RESYNC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
 from workers import negotiation, revival
+from workers.marks import LookRequest
 from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -26,24 +27,31 @@ Looked = tuple[Seen, datetime | None]
 """What a service does, and when that may change without an event."""
 
 
-def look(station: Station, stack: str) -> datetime | None:
-    """Take in what the engine shows of a stack; return when a verdict may change by itself, in host time."""
-    served = station.stacks[stack]
+def look(station: Station, stack: str, request: LookRequest | None = None) -> dict[str, datetime]:
+    """Take in what the engine shows of a stack, or only of the services of `request`.
+
+    Returns, by service, when its verdict may change by itself, by the engine's clock.
+    """
+    served, services = station.stacks[stack], request.services if request else None
     with station.one_look(stack):
         at = station.database.now()
-        verdicts = _verdicts(station, served.spec, at)
+        verdicts = _verdicts(station, served.spec, at, services)
         seen = {name: seen for name, (seen, _again) in verdicts.items()}
         with station.database.write() as session:
             observe.looked(session, served.spec, seen, at=at, now=station.database.now())
-    return min((again for _seen, again in verdicts.values() if again), default=None)
+    return {name: again for name, (_seen, again) in verdicts.items() if again}
 
 
-def _verdicts(station: Station, spec: StackSpec, at: datetime) -> dict[str, Looked]:
+def _verdicts(
+    station: Station, spec: StackSpec, at: datetime, only: Collection[str] | None
+) -> dict[str, Looked]:
     with station.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
     owing = {name for name, row in before.items() if row.owed}
-    watched = _watched(spec, owing)
+    watched = [one for one in _watched(spec, owing) if only is None or one.name in only]
+    if not watched:
+        return {}
     try:
         containers = seen_containers(station, spec, (service.name for service in watched))
     except negotiation.Unable as error:

@@ -35,8 +35,7 @@ class Served:
     spec: StackSpec
     place: Place | None = None
     networks: Mapping[str, str] | None = None
-    """Names in the compose files of what the project shares, and the engine's names for them."""
-    volumes: Mapping[str, str] | None = None
+    """The networks that the project makes: their names in the compose files, and the engine's for them."""
 
 
 class Rejected(Exception):
@@ -88,12 +87,12 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
         raise Rejected(empty, faults)
     if keep is not None:
         place = _kept(place, files.keep(keep, name, spec.digest, rendered))
-    return Served(spec, place, _own(config.get("networks")), _own(config.get("volumes")))
+    return Served(spec, place, _own(config.get("networks")))
 
 
 def _kept(place: Place, rendered: Path) -> Place:
     """The same stack, from what was rendered of it: nothing is left in it to be filled in."""
-    return replace(place, files=(str(rendered),), env_files=("/dev/null",))
+    return replace(place, files=(str(rendered),), env_files=("/dev/null",), kept=rendered)
 
 
 def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:

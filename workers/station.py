@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.loop_guard import LoopGuard
 from app.store.database import Database, is_outage
+from workers import concurrency
+from workers.concurrency import CallQueue
 from workers.engine import Engine
 from workers.identity import Identity
 from workers.journal import Journal
 from workers.known import Memory
-from workers.lanes import CLOSING, OPENING, Lane
+from workers.marks import Trigger
 from workers.restarts import Restarts
+from workers.running_calls import RunningCalls
 from workers.stacks import Served
 
+LookAgain = Callable[[str, Iterable[str] | None, Trigger], None]
+"""Asks for a look at these services of a stack (None: all), soon and in another thread."""
 
-def _nobody(_stack: str) -> None:
-    """Until a watch has begun, there is nobody to look again."""
+
+def _ignore(_stack: str, _services: Iterable[str] | None, _trigger: Trigger) -> None:
+    """Until a watch has begun, nothing looks."""
+
+
+def _opening_queue() -> CallQueue:
+    return CallQueue("opening", concurrency.opening_limits())
+
+
+def _closing_queue() -> CallQueue:
+    return CallQueue("closing", concurrency.closing_limits())
 
 
 @dataclass
@@ -36,10 +50,12 @@ class Station:
     claimed: set[str] = field(default_factory=set)
     """The stacks that the database knows to be served here."""
     restarts: Restarts = field(default_factory=Restarts)
-    opening: Lane = field(default_factory=lambda: Lane(OPENING))
-    closing: Lane = field(default_factory=lambda: Lane(CLOSING))
-    look_again: Callable[[str], None] = _nobody
-    """Ask for another look at a stack, soon and by somebody else."""
+    opening: CallQueue = field(default_factory=_opening_queue)
+    """The calls that start services …"""
+    closing: CallQueue = field(default_factory=_closing_queue)
+    """… and, with room of their own, those that stop them."""
+    running: RunningCalls = field(default_factory=RunningCalls)
+    look_again: LookAgain = _ignore
     core: dict[str, frozenset[str]] = field(default_factory=dict)
     """What this worker's own power.toml calls core, whatever a row in the database may say."""
     digests: dict[str, str] = field(default_factory=dict)

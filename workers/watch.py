@@ -5,8 +5,8 @@ container's change by the engine's events with a poll behind them, expires what 
 sweep has, and takes in hand what nobody has, so a broker or a beat that is away
 delays nothing for long.
 
-    events ---> marks a stack as changed
-    looks  ---> looks at marked stacks, and starts and stops what is due there
+    events ---> marks services as changed
+    looks  ---> looks at what is marked, and starts and stops what is due there
     clock  ---> deadlines, untouched rows, lost calls, the worker's sign of life
     files  ---> reads anew what has changed on disk
     blind  ---> what is due while the database is away
@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,12 +32,13 @@ from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Call
-from workers import aftermath, identity, inspected, negotiation, pulse
+from workers import aftermath, identity, inspected, negotiation, outdated_calls, pulse
 from workers.blind import Blind
+from workers.concurrency import CallQueue, Limits
 from workers.converge import attend_closing, attend_opening
-from workers.lanes import CLOSING, OPENING
 from workers.loading import Loading
 from workers.look import look
+from workers.marks import POLL_MOVING, Marks, Trigger
 from workers.presence import Presence
 from workers.station import Station
 
@@ -49,8 +50,6 @@ SWEPT = timedelta(seconds=0.25)
 """How long a deadline is left to the sweep, which comes on the stroke where broker and beat are there."""
 ABANDONED = timedelta(seconds=5)
 """How long after somebody took a moving window in hand it is looked at again, in case they are dead."""
-POLL_MOVING, POLL_IDLE = 1.0, 60.0
-"""Seconds between looks without an event: while a window moves, and otherwise."""
 TICK = 0.5
 """Seconds between looks at the clock."""
 BEAT = 5.0
@@ -61,8 +60,12 @@ ENGINE_ASKED = 60.0
 """Seconds after which the engine is asked who it is again."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds before the engine's event stream is asked for again, doubled while it keeps breaking off."""
+ATTENDING = 4
+"""Windows that are read and handed on at the same time, opening and closing apart."""
+LOOKING = 8
+"""Stacks that are looked at at the same time."""
 CALM, CALM_BUSY = 0.05, 0.2
-"""Seconds that events are gathered for, since one start makes several; longer while calls are under way.
+"""Seconds that marks are gathered for, since one start makes several events; longer while calls run.
 
 Looks would otherwise compete with the very calls whose events they follow, and whoever
 makes a call looks again after it.
@@ -70,17 +73,16 @@ makes a call looks again after it.
 
 
 class Watch:
-    """Five threads and a few small pools, one per worker."""
+    """Five threads, two small pools and the queues of calls, one per worker."""
 
     def __init__(self, station: Station, loading: Loading, presence: Presence) -> None:
         self._station, self._loading, self._presence = station, loading, presence
         self._guard = station.guard
-        self._marked: set[str] = set()
-        self._due: dict[str, float] = {}
-        self._wake = threading.Condition()
+        self._marks = Marks(time.monotonic)
         self._stopping = threading.Event()
-        self._opening = ThreadPoolExecutor(OPENING, "watch-opening")
-        self._closing = ThreadPoolExecutor(CLOSING, "watch-closing")
+        self._opening = ThreadPoolExecutor(ATTENDING, "watch-opening")
+        self._closing = ThreadPoolExecutor(ATTENDING, "watch-closing")
+        self._looking = CallQueue("looks", Limits(LOOKING, LOOKING))
         self._blind = Blind(station)
         self._beat_at = 0.0
         self._stroke: datetime | None = None
@@ -89,33 +91,33 @@ class Watch:
 
     def start(self) -> None:
         self._station.memory.begin()
-        self.mark_all()
+        self.mark_all(Trigger.START)
         for loop in (self._events, self._looks, self._clock, self._files, self._unseeing):
             threading.Thread(target=loop, name=f"watch{loop.__name__}", daemon=True).start()
 
     def stop(self, *, patiently: bool = False) -> None:
         """Begin nothing more; `patiently` also waits until calls under way are made and on record."""
         self._stopping.set()
-        with self._wake:
-            self._wake.notify_all()
+        self._marks.wake()
         for pool in (self._opening, self._closing):
             pool.shutdown(wait=patiently, cancel_futures=True)
+        for queue in (self._looking, self._station.opening, self._station.closing):
+            queue.close(wait=patiently)
 
     @property
     def refused(self) -> bool:
         """Did somebody else turn out to have this node?"""
         return self._presence.refused
 
-    def mark(self, stack: str) -> None:
-        """Something may have changed there: look soon."""
+    def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
+        """Something may have changed at these services of a stack (None: all): look soon."""
         if stack in self._station.stacks:
-            with self._wake:
-                self._marked.add(stack)
-                self._wake.notify_all()
+            self._marks.mark(stack, services, trigger)
 
-    def mark_all(self) -> None:
+    def mark_all(self, trigger: Trigger) -> None:
+        """Look at every service of every stack soon."""
         for stack in list(self._station.stacks):
-            self.mark(stack)
+            self.mark(stack, None, trigger)
 
     # Events are a hint: whenever the stream breaks, everything is looked at again.
 
@@ -130,7 +132,7 @@ class Watch:
 
     def _listen(self) -> None:
         try:
-            self.mark_all()
+            self.mark_all(Trigger.START)
             for event in self._station.engine.events():
                 if self._stopping.is_set():
                     return
@@ -147,49 +149,42 @@ class Watch:
             if served.spec.project == project:
                 if action == "die":
                     self._remember_death(project, actor, said)
-                self.mark(name)
+                self.mark(name, [str(said.get(inspected.SERVICE, ""))], Trigger.EVENT)
 
     def _remember_death(self, project: str, actor: Mapping[str, Any], said: Mapping[str, Any]) -> None:
         service, code = str(said.get(inspected.SERVICE)), inspected.whole(said.get("exitCode"), 0)
         self._station.restarts.heard(project, service, str(actor.get("ID")), code)
 
-    # Looks: one thread, so that a stack is looked at once for many events.
+    # Looks: one at a time for each stack, so that many events cost one look.
 
     def _looks(self) -> None:
         while not self._stopping.is_set():
-            for stack in self._next():
-                self._look_if_served(stack)
+            self._guard.run(Loop.LOOKS, self._hand_out)
 
-    def _next(self) -> list[str]:
-        with self._wake:
-            if not self._marked:
-                self._wake.wait(self._until_due())
+    def _hand_out(self) -> None:
+        self._marks.wait()
         self._stopping.wait(CALM_BUSY if self._station.under_way else CALM)
-        with self._wake:
-            now = time.monotonic()
-            late = {stack for stack, at in self._due.items() if at <= now}
-            found, self._marked = sorted(self._marked | late), set()
-            return found
+        for stack in self._marks.hand_out():
+            self._looking.submit(stack, partial(self._look_or_retry, stack))
 
-    def _until_due(self) -> float:
-        now = time.monotonic()
-        return max(0.0, min((at - now for at in self._due.values()), default=POLL_MOVING))
-
-    def _look_if_served(self, stack: str) -> None:
-        if stack not in self._station.stacks:
-            self._due.pop(stack, None)
-        elif failures := self._guard.run(Loop.LOOKS, partial(self._look, stack), stack):
+    def _look_or_retry(self, stack: str) -> None:
+        if failures := self._guard.run(Loop.LOOKS, partial(self._look, stack), stack):
             # One stack that cannot be looked at delays no other.
-            self._due[stack] = time.monotonic() + backoff.seconds(failures, POLL_MOVING, LONGEST_PAUSE)
+            self._marks.retry(stack, backoff.seconds(failures, POLL_MOVING, LONGEST_PAUSE))
 
     def _look(self, stack: str) -> None:
-        self._due[stack] = time.monotonic() + POLL_MOVING
-        again = look(self._station, stack)
+        request = self._marks.take(stack)
+        if request is None:
+            return
+        if stack not in self._station.stacks:
+            self._marks.forget(stack)
+            return
+        began = time.monotonic()
+        again = look(self._station, stack, request)
         moving = self.act(stack)
-        wait = POLL_MOVING if moving else POLL_IDLE
-        if again is not None:
-            wait = min(wait, max(0.0, (again - self._station.engine.now()).total_seconds()) + 0.01)
-        self._due[stack] = time.monotonic() + wait
+        now = self._station.engine.now()
+        left = {name: (at - now).total_seconds() + 0.01 for name, at in again.items()}
+        self._marks.plan(stack, request, left, moving=moving, took=time.monotonic() - began)
 
     def act(self, stack: str) -> bool:
         """Hand out what is due on one stack; True while something there is on its way."""
@@ -198,14 +193,19 @@ class Watch:
             seen = services.of(session, stack)
             scene = Scene(session, spec, seen, rows.unfinished(session, stack), now)
             opening = [one for one in scene.windows if one.state == State.OPENING and one.deadline > now]
-            starts = [one.id for one in opening if startable(spec, seen, one)]
-            stops = stoppable(spec, seen, scene.held, now)
+            starts = [one.id for one in opening if self._to_begin(stack, startable(spec, seen, one))]
+            stops = self._to_begin(stack, stoppable(spec, seen, scene.held, now))
             owing = any(row.owed and name not in scene.held for name, row in seen.items())
         for window in starts:
             self.open_soon(window)
         if stops:
             self.close_soon(stack)
         return bool(opening) or owing
+
+    def _to_begin(self, stack: str, names: Iterable[str]) -> list[str]:
+        """Those that no call of this worker is under way for, nor queued."""
+        queues = self._station.opening, self._station.closing
+        return [name for name in names if not any((stack, name) in queue for queue in queues)]
 
     def open_soon(self, window: str) -> None:
         self._submit(self._opening, Loop.OPENING, attend_opening, window)
@@ -253,6 +253,8 @@ class Watch:
         # What was done without the database comes before what is concluded with it.
         self._guard.isolate(Loop.CLOCK, "journals", partial(aftermath.take_in, self._station, now))
         self._guard.isolate(Loop.CLOCK, "deadlines", partial(self._expire, now))
+        cancel = partial(outdated_calls.cancel_outdated, self._station)
+        self._guard.isolate(Loop.CLOCK, "running calls", cancel)
         self._guard.isolate(Loop.CLOCK, "waiting windows", self._admit)
         self._guard.isolate(Loop.CLOCK, "untouched windows", partial(self._take_in_hand, now))
         if time.monotonic() >= self._beat_at:
@@ -319,7 +321,7 @@ class Watch:
             if call := session.get(Call, running.id):
                 observe.call_lost(session, call, now)
         log.warning("call %d (%s %s) was lost with its worker", running.id, running.action, running.service)
-        self.mark(running.stack)
+        self.mark(running.stack, [running.service], Trigger.CALL)
 
     # The files need neither engine nor database: what came of them is published with the next sign of life.
 
@@ -336,7 +338,7 @@ class Watch:
         if changed:
             self._beat_at = 0.0
         for stack in changed:
-            self.mark(stack)
+            self.mark(stack, None, Trigger.REQUEST)
 
     def _knows_engine(self) -> bool:
         return (

@@ -23,6 +23,10 @@ class Decision:
     why: str
     keep_running: bool = False
     """Some of its containers run already and must stay exactly as they are."""
+    forced: bool = False
+    """A window that lets the service go is closed by force."""
+    outdated: bool = False
+    """Nothing is to be done, since what is on record differs from what is seen: take in what is seen."""
 
 
 def on(role: Role, containers: Sequence[Container], power: Power, replicas: int, tried: int) -> Decision:
@@ -33,9 +37,9 @@ def on(role: Role, containers: Sequence[Container], power: Power, replicas: int,
         return Decision(Action.NONE, "it was tried for this window already")
     alive = [container for container in containers if container.alive]
     if len(alive) >= replicas:
-        return Decision(Action.NONE, "it is running already")
+        return Decision(Action.NONE, "it is running already", outdated=True)
     if power is Power.DONE:
-        return Decision(Action.NONE, "it has done its work already")
+        return Decision(Action.NONE, "it has done its work already", outdated=True)
     return Decision(Action.UP, "a live window holds it and it is not running", keep_running=bool(alive))
 
 
@@ -59,7 +63,7 @@ def off(
         return Decision(end, "no live window holds it and it is running")
     if unsure:
         return Decision(Action.STOP, "no live window holds it and its last start has not been undone")
-    return Decision(Action.NONE, "it is off")
+    return Decision(Action.NONE, "it is off", outdated=True)
 
 
 @dataclass(frozen=True, slots=True)

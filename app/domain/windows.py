@@ -57,20 +57,27 @@ class Health:
         return self.ready or self.power is Power.FAILING
 
 
-def status(asked: Iterable[Health]) -> Status | None:
-    """How an opening went, judged by the services that were asked for; None while one may still come."""
+def status(asked: Iterable[Health], along: Iterable[Health] = ()) -> Status | None:
+    """How an opening went; None while that may still change.
+
+    `asked`: the services that were asked for; `along`: the dependencies opened with them. The
+    opening has failed as soon as nothing that was asked for can get ready any more, and has
+    gone well only when the whole closure is ready.
+    """
     healths = list(asked)
     if not all(health.settled for health in healths):
         return None
-    ready = sum(health.ready for health in healths)
-    if ready == len(healths):
-        return Status.OK
-    return Status.PARTIAL if ready else Status.FAIL
+    if not any(health.ready for health in healths):
+        return Status.FAIL
+    healths += along
+    if not all(health.settled for health in healths):
+        return None
+    return Status.OK if all(health.ready for health in healths) else Status.PARTIAL
 
 
-def standing(asked: Iterable[Health]) -> Status:
+def standing(healths: Iterable[Health]) -> Status:
     """How an open window stands now: `fail` is never said of it, since it was open once."""
-    return Status.OK if all(health.ready for health in asked) else Status.PARTIAL
+    return Status.OK if all(health.ready for health in healths) else Status.PARTIAL
 
 
 def extendable(state: State, deadline: datetime, now: datetime) -> bool:

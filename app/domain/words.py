@@ -91,13 +91,14 @@ class Action(StrEnum):
 
 
 class CallStatus(StrEnum):
-    """How one compose call ended; `running` until it has."""
+    """How one compose call ended; `running` until it has. `cancelled`: cut short as pointless."""
 
     RUNNING = "running"
     OK = "ok"
     FAIL = "fail"
     TIMEOUT = "timeout"
     LOST = "lost"
+    CANCELLED = "cancelled"
 
 
 class Event(StrEnum):

@@ -176,6 +176,13 @@ def wanted(session: Session, stack: str, service: str, now: datetime) -> bool:
     return leases.wanted(live_leases(session, [stack], now), service, now)
 
 
+def is_forced(session: Session, stack: str, service: str) -> bool:
+    """Does a window that holds this service close by force?"""
+    query = select(Window.id).join(Lease, Lease.window_id == Window.id)
+    those = query.where(Lease.stack == stack, Lease.service == service)
+    return session.scalar(those.where(Window.state == State.CLOSING, Window.forced).limit(1)) is not None
+
+
 def live_of(session: Session, actor: str, now: datetime) -> list[Window]:
     query = select(Window).where(Window.actor == actor, Window.state.in_(_LIVE), Window.deadline > now)
     return list(session.scalars(query.order_by(Window.created_at)))

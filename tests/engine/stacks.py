@@ -134,8 +134,9 @@ class Stack:
         self.config.write_text("\n".join(lines) + "\n")
         return self
 
-    def define(self, defined: Mapping[str, Definition]) -> None:
-        self.file.write_text(json.dumps({"services": defined}, indent=1))
+    def define(self, defined: Mapping[str, Definition], **more: Any) -> None:
+        """Write the compose file; `more` are its other top-level elements."""
+        self.file.write_text(json.dumps({"services": defined, **more}, indent=1))
 
     # The worker.
 

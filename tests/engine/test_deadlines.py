@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.domain.words import Action, CallStatus, Event, Power, State
 from tests.engine.stacks import Stack, checked, python, running, until
+from workers.marks import Trigger
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -47,7 +48,7 @@ def test_what_a_hand_started_is_drift_told_once(stack: Stack) -> None:
     stack.by_hand("up", "-d", "forge")
 
     until(lambda: stack.entries(Event.DRIFT_FOUND), "the drift is found", 20, stack)
-    stack.watch.mark_all()
+    stack.watch.mark_all(Trigger.RESYNC)
     seen = stack.row("forge")
     until(
         lambda: (row := stack.row("forge")) and seen and row.observed_at != seen.observed_at, "a second look"

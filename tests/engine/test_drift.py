@@ -16,7 +16,8 @@ from examples.vx11 import image
 from tests.databases import Databases
 from tests.engine.engines import OwnEngine, forgive_sockets, own_engine
 from tests.engine.stacks import Stack, checked, docker, running, standing, until
-from workers import house, tasks, watch
+from workers import house, marks, tasks
+from workers.marks import Trigger
 
 
 def found(stack: Stack, service: str, times: int = 1, within: float = 20) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def ended(stack: Stack, service: str) -> dict[str, Any]:
 def looked_again(stack: Stack, service: str) -> None:
     """A look that began after this was called has been taken in."""
     now = stack.database.now()
-    stack.watch.mark_all()
+    stack.watch.mark_all(Trigger.RESYNC)
     until(
         lambda: (row := stack.row(service)) and row.observed_at and row.observed_at > now, "a look", 20, stack
     )
@@ -168,8 +169,8 @@ def test_without_events_a_resync_finds_it(deaf: Stack) -> None:
 
 
 def test_without_events_or_resync_the_poll_finds_it(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert watch.POLL_IDLE <= 60
-    monkeypatch.setattr(watch, "POLL_IDLE", 1.0)
+    assert marks.POLL_IDLE <= 60
+    monkeypatch.setattr(marks, "POLL_IDLE", 1.0)
     stack.write({"forge": running()}).begin(events=False)
     until(lambda: stack.row("forge"), "the first look", 20, stack)
     stack.by_hand("up", "-d", "forge")

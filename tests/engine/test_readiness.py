@@ -6,6 +6,7 @@ import json
 
 from app.domain.words import Action, Event, Power, State, Status
 from tests.engine.stacks import Stack, checked, exits, python, running, until
+from workers.marks import Trigger
 
 
 def test_a_crash_loop_without_a_healthcheck_is_failing_and_says_why(stack: Stack) -> None:
@@ -72,7 +73,7 @@ def test_events_are_only_a_hint(stack: Stack) -> None:
     assert stack.opened(window).status == Status.OK
 
     stack.by_hand("kill", "mill")
-    stack.watch.mark_all()  # What the resync does.
+    stack.watch.mark_all(Trigger.RESYNC)  # What the resync does.
     until(lambda: stack.window(window).status == Status.PARTIAL, "it is partial", 20, stack)
 
 

@@ -31,6 +31,7 @@ FRONT = (
 )
 HANDS = (
     "workers/converge.py",
+    "workers/outdated_calls.py",
     "workers/look.py",
     "workers/watch.py",
     "workers/loading.py",

@@ -6,9 +6,9 @@ says when it goes on. All that is known here of the inside of `workers` is in th
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,6 +23,7 @@ from workers import house, tasks
 from workers.engine import Engine
 from workers.identity import Identity
 from workers.loading import Loading
+from workers.marks import Trigger
 from workers.presence import Presence
 from workers.station import Station
 from workers.watch import Watch
@@ -57,27 +58,6 @@ class Way(Database):
             self.world.writing -= 1
 
 
-class AtOnce:
-    """A pool that does its work in the caller's thread; who is killed in it is killed outside too."""
-
-    def __init__(self, max_workers: int) -> None:
-        pass
-
-    def __enter__(self) -> AtOnce:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def submit(self, work: Callable[..., Any], *args: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(work(*args))
-        except Exception as error:  # noqa: BLE001 - as the real one does
-            future.set_exception(error)
-        return future
-
-
 class Later:
     """A pool whose work waits to be called for."""
 
@@ -89,6 +69,31 @@ class Later:
 
     def shutdown(self, **_: Any) -> None:
         self.work.clear()
+
+
+class Calls:
+    """A queue of calls that are made when they are called for, each key once."""
+
+    def __init__(self, *_: object) -> None:
+        self.waiting: dict[Hashable, Callable[[], None]] = {}
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self.waiting
+
+    def submit(self, key: Hashable, work: Callable[[], None]) -> None:
+        self.waiting.setdefault(key, work)
+
+    def make(self, which: int) -> None:
+        """Make one of them. As the real queue does, it goes on whatever becomes of one."""
+        key = list(self.waiting)[which % len(self.waiting)]
+        work = self.waiting.pop(key)
+        try:
+            work()
+        except Exception:
+            logging.getLogger("workers.concurrency").exception("%s failed", key)
+
+    def close(self, **_: Any) -> None:
+        self.waiting.clear()
 
 
 class Still:
@@ -130,15 +135,16 @@ class Hand:
         me = Identity(self.world.lock_dir, NODE)
         # Not `me.living()`, which tidies up at the end: whoever is killed does not.
         self._leaving.enter_context(locks.held(self.world.lock_dir, "worker", me.name))
-        found = Station(self.way, cast(Engine, Eyes(self.world)), me, NODE, self.world.lock_dir)
+        eyes, opening, closing = cast(Engine, Eyes(self.world)), cast(Any, Calls()), cast(Any, Calls())
+        found = Station(self.way, eyes, me, NODE, self.world.lock_dir, opening=opening, closing=closing)
         loading = Loading(found, self.world.config)
         loading.begin()
         presence = Presence(found, loading)
         presence.begin()
         watch = Watch(found, loading, presence)
-        vars(watch).update(_wake=Still(), _stopping=Still())
+        vars(watch).update(_stopping=Still())
         found.memory.begin()
-        watch.mark_all()
+        watch.mark_all(Trigger.START)
         self.station, self._watch = found, watch
 
     def reread(self) -> None:
@@ -170,24 +176,36 @@ class Hand:
         self._watching()._tick_or_say_so()
 
     def look(self, stack: str) -> None:
-        self._watching()._look(stack)
+        """Look at all of a stack."""
+        watch = self._watching()
+        watch.mark(stack, None, Trigger.POLL)
+        watch._marks.hand_out()
+        watch._look(stack)
 
     def looks(self) -> None:
         """Look where something was marked, or is due."""
-        for stack in self._watching()._next():
-            self.look(stack)
+        watch = self._watching()
+        for stack in watch._marks.hand_out():
+            watch._look(stack)
 
     @property
-    def queued(self) -> list[Callable[[], None]]:
-        watch = self._watching()
-        return [*cast(Later, watch._opening).work, *cast(Later, watch._closing).work]
+    def queued(self) -> list[Any]:
+        """What was handed to the pools and queues and waits to be done."""
+        watch, station = self._watching(), self._alive()
+        pools = cast(Later, watch._opening).work, cast(Later, watch._closing).work
+        calls = cast(Any, station.closing).waiting, cast(Any, station.opening).waiting
+        return [*pools[0], *pools[1], *calls[0], *calls[1]]
 
     def work(self, which: int = 0) -> None:
-        """Do one thing that was handed to the pools."""
-        watch = self._watching()
+        """Do one thing of that."""
+        watch, station = self._watching(), self._alive()
         for pool in (cast(Later, watch._closing), cast(Later, watch._opening)):
             if pool.work:
                 pool.work.pop(which % len(pool.work))()
+                return
+        for queue in (cast(Calls, station.closing), cast(Calls, station.opening)):
+            if queue.waiting:
+                queue.make(which)
                 return
 
     # What messages make it do.
@@ -215,8 +233,8 @@ def patches(world: World) -> list[AbstractContextManager[Any]]:
         mock.patch("workers.compose.run", world.run),
         mock.patch("workers.compose.program", return_value=("docker", "compose")),
         mock.patch("workers.identity.end_leftover", world.end_child),
-        mock.patch("workers.converge.ThreadPoolExecutor", AtOnce),
         mock.patch("workers.watch.ThreadPoolExecutor", Later),
+        mock.patch("workers.watch.CallQueue", Calls),
         mock.patch("workers.watch.time", clock),
         mock.patch("workers.loading.time", clock),
         mock.patch("workers.loading.settings.read_power_toml", world.files.toml),

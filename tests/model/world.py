@@ -23,7 +23,7 @@ from app.observe import Outcome
 from app.settings import PowerToml, StackToml
 from app.store import locks
 from tests.model.crashes import ENGINE, Interrupted, Killed
-from workers.compose import Command, Place
+from workers.compose import Cancellation, Command, Place
 from workers.stacks import Rejected, Served
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -75,7 +75,7 @@ class Files:
             digest = f"broken {self.version}"
             raise Rejected(StackSpec(name, spec.project, spec.node, {}, digest=digest), ["a file is missing"])
         place = Place(spec.project, keep, ("docker-compose.yml",))
-        return Served(spec, place, {"default": f"{spec.project}_default"}, {})
+        return Served(spec, place, {"default": f"{spec.project}_default"})
 
     def nobody_ends(self, *_: object) -> None:
         raise AssertionError("a worker was turned away")
@@ -204,13 +204,15 @@ class World:
         command: Command,
         timeout: float,
         *,
-        lock: int | None = None,
+        lock: int | tuple[int, ...] | None = None,
         started: Callable[[int], None] | None = None,
+        cancellation: Cancellation | None = None,
     ) -> Outcome:
         project, service = command.argv[command.argv.index("-p") + 1], command.argv[-1]
         if command.action is Action.SHARE:
             self.networks.add(f"{project}_default")
             return Outcome(CallStatus.OK, 0, 100)
+        assert not isinstance(lock, tuple)
         key = (project, service)
         self._expect(command, key, lock)
         self.busy.add(key)
@@ -218,6 +220,10 @@ class World:
             if started:
                 started(NOBODY)
             self.point(1)
+            if cancellation and cancellation.reason:
+                # The engine may go on with what it was asked for.
+                self._orphaned(command.action, key, None)
+                return Outcome(CallStatus.CANCELLED, None, 100, stderr=cancellation.reason)
             outcome = self._done(command, key, timeout)
             self.point(2)
             return outcome
@@ -341,9 +347,6 @@ class Eyes:
 
     def networks(self) -> set[str]:
         return set(self._look().networks)
-
-    def volumes(self) -> set[str]:
-        return set()
 
     def log(self, container: str, lines: int = 5) -> str:
         return ""

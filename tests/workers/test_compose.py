@@ -81,25 +81,11 @@ def test_all_services_cannot_be_said(make: Callable[..., Command]) -> None:
     assert service.kind is not inspect.Parameter.VAR_POSITIONAL
 
 
-def test_the_shared_file_uses_every_network_and_volume_and_has_no_containers() -> None:
-    said = json.loads(compose.shared_file({"front", "default"}, {"models"}))
+def test_the_shared_file_joins_the_networks_and_has_no_containers() -> None:
+    said = json.loads(compose.shared_file({"front", "default"}))
 
-    assert said == {
-        "services": {
-            "power-windows-shared": {
-                "image": "scratch",
-                "scale": 0,
-                "networks": ["default", "front"],
-                "volumes": ["models:/shared/0"],
-            }
-        }
-    }
-
-
-def test_the_shared_file_of_a_project_without_networks_makes_none() -> None:
-    said = json.loads(compose.shared_file((), {"models"}))
-
-    assert said["services"]["power-windows-shared"]["network_mode"] == "none"
+    service = {"image": "scratch", "scale": 0, "networks": ["default", "front"]}
+    assert said == {"services": {"power-windows-shared": service}}
 
 
 def test_an_address_of_compose_that_answers_nothing_is_passed_over(

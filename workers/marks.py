@@ -1,0 +1,162 @@
+"""What is to be looked at: stacks or single services of them, when, and what asked for it.
+
+A mark is made by an event, a call that ended, a request, a timer of a verdict or a poll.
+Marks of one stack are gathered into one request until a look takes it, so many events
+cost one look. The idle poll and the resync only repair what was lost: where one of
+them alone finds a change, an event or a mark was missing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+POLL_MOVING, POLL_IDLE = 1.0, 60.0
+"""Seconds between looks at a whole stack without an event: while something moves, and otherwise."""
+LOOK_SHARE = 20
+"""While something moves, looks at whole stacks take at most one part in this many of the time."""
+
+
+class Trigger(StrEnum):
+    """What asked for a look."""
+
+    START = "start"
+    """The worker began, or began to listen to the engine's events anew."""
+    EVENT = "event"
+    CALL = "call"
+    """A compose call has ended, or found that what is on record is out of date."""
+    REQUEST = "request"
+    """A window was opened or closed, or its stack was read anew."""
+    TIMER = "timer"
+    """A verdict may have changed by the passing of time."""
+    POLL = "poll"
+    """The poll of a stack where something moves."""
+    IDLE = "idle poll"
+    RESYNC = "resync"
+
+
+REPAIRS = frozenset({Trigger.IDLE, Trigger.RESYNC})
+"""Triggers that no ordinary change may depend on."""
+
+
+@dataclass(slots=True)
+class LookRequest:
+    """The services of one stack to look at; None for all of them."""
+
+    services: set[str] | None = field(default_factory=set)
+    triggers: set[Trigger] = field(default_factory=set)
+
+    def add(self, services: Iterable[str] | None, triggers: Iterable[Trigger]) -> None:
+        self.triggers.update(triggers)
+        if services is None:
+            self.services = None
+        elif self.services is not None:
+            self.services.update(services)
+
+    @property
+    def is_repair(self) -> bool:
+        """Did nothing but the idle poll or a resync ask for this?"""
+        return self.triggers <= REPAIRS
+
+
+class Marks:
+    """Shared by everything that asks for looks and the loop that hands them out."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._marked: dict[str, LookRequest] = {}
+        self._handed: dict[str, LookRequest] = {}
+        """Requests that a look is about to take."""
+        self._polls: dict[str, tuple[float, Trigger]] = {}
+        self._timers: dict[str, dict[str, float]] = {}
+        """By stack and service: when a verdict may change by itself."""
+        self._whole_at: dict[str, float] = {}
+        """When each stack was last looked at as a whole."""
+
+    def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
+        """Ask for a look at these services of a stack (None: all), as soon as may be."""
+        with self._changed:
+            self._marked.setdefault(stack, LookRequest()).add(services, [trigger])
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Return once something is marked or due, or after `POLL_MOVING` seconds."""
+        with self._changed:
+            if not self._marked:
+                self._changed.wait(max(0.0, min(self._until_due(), POLL_MOVING)))
+
+    def wake(self) -> None:
+        """Let `wait` return."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def hand_out(self) -> list[str]:
+        """The stacks that a look is due on; each look then takes its request with `take`."""
+        with self._changed:
+            self._mark_due()
+            stacks = sorted(self._marked)
+            for stack in stacks:
+                request = self._marked.pop(stack)
+                self._handed.setdefault(stack, LookRequest()).add(request.services, request.triggers)
+            return stacks
+
+    def take(self, stack: str) -> LookRequest | None:
+        """What to look at now; None where an earlier look has taken it."""
+        with self._changed:
+            return self._handed.pop(stack, None)
+
+    def plan(
+        self, stack: str, request: LookRequest, again: Mapping[str, float], *, moving: bool, took: float
+    ) -> None:
+        """Plan the looks after one that took `took` seconds.
+
+        `again`: by service, seconds until its verdict may change by itself. `moving`: a window of
+        the stack opens, or a service still owes an off.
+        """
+        with self._changed:
+            now = self._clock()
+            timers = self._timers.setdefault(stack, {})
+            for service in list(timers) if request.services is None else request.services:
+                timers.pop(service, None)
+            timers.update({service: now + max(0.0, seconds) for service, seconds in again.items()})
+            if request.services is None:
+                self._whole_at[stack] = now
+            if moving:
+                self._polls[stack] = now + max(POLL_MOVING, took * LOOK_SHARE), Trigger.POLL
+            else:
+                self._polls[stack] = self._whole_at.get(stack, now) + POLL_IDLE, Trigger.IDLE
+
+    def retry(self, stack: str, seconds: float) -> None:
+        """A look has failed: look at the whole stack again after so long."""
+        with self._changed:
+            self._polls[stack] = self._clock() + seconds, Trigger.POLL
+
+    def forget(self, stack: str) -> None:
+        """Drop everything about a stack that is not served any more."""
+        with self._changed:
+            for kept in (self._marked, self._handed, self._polls, self._timers, self._whole_at):
+                kept.pop(stack, None)
+
+    def _mark_due(self) -> None:
+        now = self._clock()
+        for stack, (at, trigger) in list(self._polls.items()):
+            if at <= now:
+                self._marked.setdefault(stack, LookRequest()).add(None, [trigger])
+                # Where the look fails, it is tried again.
+                self._polls[stack] = now + POLL_MOVING, Trigger.POLL
+        for stack, timers in self._timers.items():
+            late = [service for service, at in timers.items() if at <= now]
+            for service in late:
+                del timers[service]
+            if late:
+                self._marked.setdefault(stack, LookRequest()).add(late, [Trigger.TIMER])
+
+    def _until_due(self) -> float:
+        now = self._clock()
+        polls = [at for at, _ in self._polls.values()]
+        timers = [at for timers in self._timers.values() for at in timers.values()]
+        return min((*polls, *timers), default=now + POLL_MOVING) - now
