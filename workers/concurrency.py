@@ -35,7 +35,7 @@ MEMORY_OF_CALL = 16 * 2**20
 SHARE_OF_MEMORY = 4
 """Compose processes together may take one part in this many of the host's memory."""
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ BROKEN: dict[str, Broken] = {
         "none of its services was ever ready",
     ),
     "nobody stops anything": Broken(
-        lambda: mock.patch.object(converge, "_to_stop", return_value=[]), "is still on"
+        lambda: mock.patch.object(converge, "_to_stop", return_value=([], set())), "is still on"
     ),
     "a service is stopped in spite of a lease": Broken(_stops_in_spite, "which a live window holds"),
     "nobody minds a lock": Broken(
@@ -147,7 +147,7 @@ BROKEN: dict[str, Broken] = {
     "a dead worker's calls are not looked for": Broken(
         lambda: mock.patch("workers.watch.Watch._is_lost", return_value=False),
         "still on|closing|never ended|owe",
-        killed_in=("workers/converge.py", 12),
+        killed_in=("workers/converge.py", 40),
     ),
     "a window holds nothing": Broken(
         lambda: mock.patch.object(control, "_hold"), "was never off|is still on", do=_begun_by_hand
