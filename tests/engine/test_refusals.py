@@ -20,6 +20,7 @@ from tests.engine.stacks import Stack, docker, running, standing, until
 from tests.workers.engine_server import Release, serving
 from workers import logs as reading
 from workers import watch
+from workers.marks import Trigger
 
 PODMAN = Release("5.4.2", "1.24", "1.41", [{"Name": "Podman Engine"}])
 NEWER = Release("99.0", "1.90", "1.99")
@@ -111,7 +112,7 @@ def test_a_refusal_is_shown_in_the_engines_own_words(guarded: Stack, guard: Door
     guarded.opened(window)
 
     guard.refusals["GET /[^ ]*containers/json"] = 500, "the vault is shut"
-    guarded.watch.mark("studio")
+    guarded.watch.mark("studio", None, Trigger.RESYNC)
 
     until(lambda: shown(guarded, "forge")[0] == Power.UNKNOWN, "it is unknown", 20, guarded)
     assert shown(guarded, "forge")[1] == "the engine refuses to tell: the vault is shut"
@@ -133,7 +134,7 @@ def test_a_container_that_is_not_described_hides_no_other_and_is_turned_off(
     # Compose inspects it too, in order to stop it; what it asks for is answered.
     worker = "(?s:.*)docker-sdk-python"
     guard.refusals[f"GET /v1.41/containers/{bad}/json {worker}"] = status, "no such luck"
-    guarded.watch.mark("studio")
+    guarded.watch.mark("studio", None, Trigger.RESYNC)
 
     until(lambda: shown(guarded, "bad")[0] == Power.UNKNOWN, "bad is unknown", 20, guarded)
     assert shown(guarded, "bad")[1] == "the engine says of it: no such luck"
