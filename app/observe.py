@@ -180,7 +180,9 @@ def _fault(call: Call) -> str:
     if call.status in {CallStatus.LOST, CallStatus.CANCELLED}:
         return "its start was cut off before it ended"
     said = call.stderr.strip() or call.stdout.strip() or "no output"
-    return f"could not be started (exit {call.returncode}): {said}"
+    # Without an exit code nothing was run at all, and what was said is why.
+    code = "" if call.returncode is None else f" (exit {call.returncode})"
+    return f"could not be started{code}: {said}"
 
 
 def _lease(session: Session, window: str | None, service: str) -> Lease | None:

@@ -219,7 +219,7 @@ class ServiceToml(_Strict):
 
     up_timeout: CallSeconds = 30.0
     stop_timeout: CallSeconds | None = None
-    ready_timeout: CallSeconds = 60.0
+    ready_timeout: CallSeconds | None = None
     stable_for: CallSeconds = 1.0
     oneshot: bool | None = None
 

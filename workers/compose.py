@@ -195,7 +195,7 @@ def run(
     try:
         child = _spawn(command, lock)
     except OSError as error:
-        return Outcome(CallStatus.FAIL, None, _since(began), stderr=f"{command.argv[0]}: {error.strerror}")
+        return Outcome(CallStatus.FAIL, None, _since(began), stderr=_why_not_begun(command, error))
     try:
         if started:
             started(child.pid)
@@ -212,6 +212,13 @@ def _as_cancelled(outcome: Outcome, cancellation: Cancellation | None) -> Outcom
         return outcome
     said = f"{outcome.stderr.rstrip()}\ncut short: {cancellation.reason}".lstrip()
     return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=said)
+
+
+def _why_not_begun(command: Command, error: OSError) -> str:
+    """What the system would not do, with what it is about: a program, or the directory it runs in."""
+    if error.filename is not None and str(error.filename) == str(command.directory):
+        return f"the directory {command.directory} cannot be entered: {error.strerror}"
+    return f"{error.filename or command.argv[0]}: {error.strerror}"
 
 
 def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.Popen[str]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain import healthchecks
+from app.domain.healthchecks import Healthcheck
 from app.domain.readiness import Container
 
 PROJECT = "com.docker.compose.project"
@@ -44,7 +46,16 @@ def described(raw: Raw) -> Container:
         number=whole(labels.get(_NUMBER), 1),
         policy=_word(_part(host, "RestartPolicy").get("Name")),
         grace=_grace(config.get("StopTimeout")),
+        ready_within=_ready_within(_part(config, "Healthcheck")),
     )
+
+
+def _ready_within(raw: Raw) -> float | None:
+    """By the healthcheck that a container was made with, which may be its image's; times are nanoseconds."""
+    if (raw.get("Test") or ["NONE"])[0] == "NONE":
+        return None
+    seconds = (whole(raw.get(name), 0) / 1e9 for name in ("StartPeriod", "Interval", "Timeout"))
+    return healthchecks.ready_timeout(Healthcheck(whole(raw.get("Retries"), 0), *seconds))
 
 
 def listed(raw: Raw, unreadable: str) -> Container:

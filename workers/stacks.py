@@ -10,12 +10,14 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.domain import plans
+from app.domain import healthchecks, plans
+from app.domain.healthchecks import Healthcheck
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import CallStatus, Condition, Role
 from app.settings import PowerToml, StackToml
@@ -103,21 +105,31 @@ def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
 
 
 def _missing(key: str, place: Place) -> Iterator[str]:
-    if why := _unusable(place.directory, os.R_OK | os.X_OK):
+    if why := _no_directory(place.directory) or _unusable(place.directory, os.R_OK | os.X_OK):
         yield f"{key}.directory: {place.directory} {why}"
         return
-    if not place.directory.is_dir():
-        yield f"{key}.directory: {place.directory} is not a directory"
-        return
-    for path in place.paths():
-        if why := _unusable(path, os.R_OK):
-            yield f"{key}.files: {path} {why}"
-        elif not path.is_file():
-            yield f"{key}.files: {path} is missing"
+    for setting, names in {"files": place.files, "env_files": place.env_files}.items():
+        for path in (place.directory / name for name in names):
+            if why := _unusable(path, os.R_OK):
+                yield f"{key}.{setting}: {path} {why}"
+            elif not path.is_file():
+                yield f"{key}.{setting}: {path} is {'a directory' if path.is_dir() else 'missing'}"
     # Compose reads it by itself, where no other is named.
     beside = place.directory / ".env"
     if not place.env_files and (why := _unusable(beside, os.R_OK)):
         yield f"{key}.files: {beside} {why}, or name another in env_files"
+
+
+def _no_directory(path: Path) -> str:
+    """Why this is no directory; nothing where it is one, or where this user may not know."""
+    try:
+        return "" if stat.S_ISDIR(path.stat().st_mode) else "is not a directory"
+    except FileNotFoundError:
+        return "is missing"
+    except NotADirectoryError:
+        return "is missing: a part of its path is not a directory"
+    except OSError:
+        return ""
 
 
 def _unusable(path: Path, wanted: int) -> str:
@@ -196,7 +208,8 @@ def _service(
         config_hash=config_hash,
         up_timeout=tuned.up_timeout,
         stop_timeout=tuned.stop_timeout or grace_of(raw) + MARGIN,
-        ready_timeout=tuned.ready_timeout,
+        ready_timeout=tuned.ready_timeout or healthchecks.ready_timeout(healthcheck_of(raw)),
+        ready_timeout_derived=tuned.ready_timeout is None,
         stable_for=tuned.stable_for,
     )
 
@@ -242,9 +255,24 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6,
 
 
 def grace_of(raw: Mapping[str, Any]) -> float:
-    """A service's stop_grace_period in seconds; Compose writes it as `1m30s`."""
+    """A service's stop_grace_period in seconds."""
     given = raw.get("stop_grace_period")
-    if not given:
-        return GRACE
-    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)", str(given))
+    return _seconds(given) if given else GRACE
+
+
+def healthcheck_of(raw: Mapping[str, Any]) -> Healthcheck | None:
+    """What the compose files say of a service's healthcheck; None where they say nothing or disable it.
+
+    What they leave out may be in the image: the engine tells, once there is a container.
+    """
+    said = raw.get("healthcheck") or {}
+    if not said or said.get("disable") or said.get("test") == ["NONE"]:
+        return None
+    times = (_seconds(said.get(name)) for name in ("start_period", "interval", "timeout"))
+    return Healthcheck(int(said.get("retries") or 0), *times)
+
+
+def _seconds(given: Any) -> float:
+    """A duration as Compose writes it, `1m30s`; nothing is 0."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)", str(given or ""))
     return sum(float(amount) * _UNITS[unit] for amount, unit in parts)

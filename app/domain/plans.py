@@ -31,6 +31,8 @@ class ServiceSpec:
     up_timeout: float = 30.0
     stop_timeout: float = 20.0
     ready_timeout: float = 60.0
+    ready_timeout_derived: bool = False
+    """Nobody has set it: it follows from the healthcheck, which may be the image's and be known later."""
     stable_for: float = 1.0
 
 

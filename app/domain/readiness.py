@@ -52,6 +52,8 @@ class Container:
     """Seconds it is given to leave on a stop, where it was made with a time of its own."""
     restarted: tuple[datetime, ...] = ()
     """When the restarts that were seen happened, oldest first."""
+    ready_within: float | None = None
+    """Seconds in which its healthcheck, as the engine has it, says healthy or unhealthy; None without one."""
     unreadable: str = ""
     """Why the engine tells no more of it than its state; empty where it tells all."""
 
@@ -135,7 +137,7 @@ def _crash_loop(spec: ServiceSpec, container: Container) -> bool:
         return False
     if len(container.restarted) < 2:
         return True
-    return container.restarted[-1] - container.restarted[-2] <= timedelta(seconds=spec.ready_timeout)
+    return container.restarted[-1] - container.restarted[-2] <= timedelta(seconds=_patience(spec, container))
 
 
 def _running(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
@@ -146,7 +148,7 @@ def _running(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
         return Verdict(Power.ON)
     if container.health == "unhealthy" and not spec.oneshot:
         return Verdict(Power.FAILING, "its healthcheck says unhealthy")
-    return _not_yet(spec, started, now)
+    return _not_yet(spec, container, started, now)
 
 
 def _stable(spec: ServiceSpec, started: datetime, now: datetime) -> Verdict:
@@ -156,9 +158,17 @@ def _stable(spec: ServiceSpec, started: datetime, now: datetime) -> Verdict:
     return Verdict(Power.STARTING, f"running for less than {spec.stable_for:g} s", stable_at)
 
 
-def _not_yet(spec: ServiceSpec, started: datetime, now: datetime) -> Verdict:
+def _patience(spec: ServiceSpec, container: Container) -> float:
+    """Seconds that it may run and not be ready: as was set, or as its healthcheck needs."""
+    if not spec.ready_timeout_derived:
+        return spec.ready_timeout
+    return max(spec.ready_timeout, container.ready_within or 0.0)
+
+
+def _not_yet(spec: ServiceSpec, container: Container, started: datetime, now: datetime) -> Verdict:
     awaited = "to exit with 0" if spec.oneshot else "for its healthcheck"
-    late_at = started + timedelta(seconds=spec.ready_timeout)
+    patience = _patience(spec, container)
+    late_at = started + timedelta(seconds=patience)
     if now >= late_at:
-        return Verdict(Power.FAILING, f"running, but waited in vain {awaited} for {spec.ready_timeout:g} s")
+        return Verdict(Power.FAILING, f"running, but waited in vain {awaited} for {patience:g} s")
     return Verdict(Power.STARTING, f"waiting {awaited}", late_at)

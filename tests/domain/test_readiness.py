@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,6 +45,22 @@ def test_one_that_is_never_healthy_is_failing_after_its_ready_timeout() -> None:
     late = verdict(container(health="starting", started=60), spec=CHECKED)
     assert late.power is Power.FAILING
     assert "60 s" in late.detail
+
+
+def test_where_nobody_has_set_it_the_containers_own_healthcheck_says_how_long() -> None:
+    """The healthcheck may be the image's, of which the compose files say nothing."""
+    derived = replace(CHECKED, ready_timeout_derived=True)
+    slow = container(health="starting", started=299, ready_within=300.0)
+    assert (verdict(slow, spec=derived).power, verdict(slow, spec=derived).look_again) == (
+        Power.STARTING,
+        ago(-1),
+    )
+    late = verdict(replace(slow, started_at=ago(300)), spec=derived)
+    assert (late.power, "for 300 s" in late.detail) == (Power.FAILING, True)
+    assert verdict(slow, spec=CHECKED).power is Power.FAILING
+    assert verdict(container(health="starting", started=61), spec=derived).power is Power.FAILING
+    longer = replace(derived, ready_timeout=400.0)
+    assert verdict(replace(slow, started_at=ago(399)), spec=longer).power is Power.STARTING
 
 
 def test_without_a_healthcheck_it_must_have_run_for_a_moment() -> None:

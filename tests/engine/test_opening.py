@@ -171,3 +171,22 @@ def test_a_start_that_times_out_is_looked_at_and_tried_again(stack: Stack) -> No
         assert "did not finish within" in (window.close_detail or "")
         assert [call.action for call in stack.calls("forge")][-1] == Action.STOP
     until(lambda: (row := stack.row("forge")) and row.alive == (window.state == State.OPEN), "it is so")
+
+
+def test_a_directory_that_is_gone_is_named(stack: Stack) -> None:
+    stack.write({"forge": running()})
+    place = stack.directory / "place"
+    place.mkdir()
+    stack.file.rename(place / stack.file.name)
+    toml = stack.config.read_text()
+    stack.config.write_text(toml.replace("project", f'directory = "{place}"\nproject', 1))
+    stack.begin()
+    place.rename(stack.directory / "elsewhere")
+
+    window = stack.closed(stack.open("forge"))
+
+    assert (window.close_reason, window.status) == ("failed", Status.FAIL)
+    assert f"the directory {place} cannot be entered: No such file or directory" in (
+        window.close_detail or ""
+    )
+    assert "exit None" not in (window.close_detail or "")

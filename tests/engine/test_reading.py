@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 
 from app import settings
@@ -105,3 +108,76 @@ def test_a_rejected_stack_is_on_record_and_keeps_no_other_out(stack: Stack) -> N
     # What is rejected can be turned off all the same, and nothing more.
     assert [name for name, one in stack.station.stacks.items() if one.place] == ["studio"]
     assert [one.stack for one in stack.entries(Event.STACK_REJECTED)] == ["broken"]
+
+
+CHECKS: dict[str, tuple[dict[str, object], float]] = {
+    "slow": ({"test": "true", "start_period": "5m", "interval": "2s", "timeout": "1s"}, 300 + 1 + 3 * 3 + 10),
+    "often": ({"test": "true", "interval": "1m30s", "timeout": "1500ms", "retries": 4}, 1.5 + 4 * 91.5 + 10),
+    "usual": ({"test": "true"}, 30 + 3 * 60 + 10),
+    "quick": ({"test": "true", "interval": "1s", "timeout": "1s", "retries": 3}, 60),
+    "off": ({"disable": True}, 60),
+    "none": ({"test": ["NONE"]}, 60),
+    "image": ({"start_period": "10m"}, 600 + 220),
+    "long": ({"test": "true", "interval": "20h"}, 86400),
+}
+
+
+def test_the_time_to_be_ready_follows_from_the_healthcheck(stack: Stack) -> None:
+    services = {name: running(healthcheck=check) for name, (check, _) in CHECKS.items()}
+    stack.write({**services, "plain": running()}, tuned={"usual": {"ready_timeout": "20s"}})
+
+    spec = stacks.read(stack.config, settings.read_power_toml(stack.config), "studio").spec
+
+    expected = {name: seconds for name, (_, seconds) in CHECKS.items()} | {"usual": 20, "plain": 60}
+    assert {name: one.ready_timeout for name, one in spec.services.items()} == expected
+    assert not spec.services["usual"].ready_timeout_derived
+    assert spec.services["slow"].ready_timeout_derived
+
+
+def test_the_healthcheck_of_an_image_counts_too(stack: Stack) -> None:
+    """The compose files say nothing of it; its container does."""
+    mine = f"{stack.project}-checked"
+    stack.write({"forge": running()})
+    stack.by_hand("create", "forge")
+    (container,) = stack.engine.containers(stack.project)
+    check = 'HEALTHCHECK --start-period=5m --interval=2s --timeout=1s CMD ["false"]'
+    subprocess.run(
+        ["docker", "commit", "--change", check, container.id, mine], check=True, capture_output=True
+    )
+    try:
+        stack.write({"forge": running(image=mine)})
+        stack.by_hand("create", "forge")
+        (container,) = stack.engine.containers(stack.project)
+        assert container.ready_within == 300 + 1 + 3 * 3 + 10
+    finally:
+        stack.by_hand("rm", "-f", "forge")
+        subprocess.run(["docker", "rmi", mine], check=True, capture_output=True)
+
+
+def test_a_directory_that_is_missing_or_a_file_is_told_as_what_it_is(stack: Stack) -> None:
+    stack.write({"forge": running()})
+    toml = stack.config.read_text()
+    place = stack.directory / "gone"
+    pointed = re.sub(r"^directory *=.*$", f'directory = "{place}"', toml, flags=re.MULTILINE)
+    stack.config.write_text(
+        pointed if pointed != toml else toml.replace("project", f'directory = "{place}"\nproject', 1)
+    )
+    key = f"{stack.config}: stacks.studio.directory: {place}"
+
+    assert faults(stack) == [f"{key} is missing"]
+    place.write_text("")
+    assert faults(stack) == [f"{key} is not a directory"]
+
+
+def test_a_directory_where_a_file_should_be_is_told_with_its_key(stack: Stack) -> None:
+    stack.write({"forge": running()})
+    toml = stack.config.read_text()
+    stack.config.write_text(toml.replace("project", 'env_files = ["gone.env"]\nproject', 1))
+    stack.file.unlink()
+    stack.file.mkdir()
+
+    key = f"{stack.config}: stacks.studio"
+    assert faults(stack) == [
+        f"{key}.files: {stack.file} is a directory",
+        f"{key}.env_files: {stack.directory / 'gone.env'} is missing",
+    ]

@@ -105,3 +105,22 @@ def test_the_time_to_leave_is_a_number_of_seconds_or_unknown(said: Any, grace: f
     config = {**INSPECTED["Config"], "StopTimeout": said}
 
     assert inspected.described({**INSPECTED, "Config": config}).grace == grace
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (None, None),
+        ({"Test": ["NONE"]}, None),
+        ({"Test": None}, None),
+        ({"Test": ["CMD-SHELL", "true"], "StartPeriod": 300_000_000_000}, 300 + 30 + 3 * 60 + 10),
+        ({"Test": ["CMD", "true"], "Interval": 10**9, "Timeout": 10**9, "Retries": 2}, 60),
+        ({"Test": ["CMD", "true"], "Interval": "soon", "Retries": None}, 220),
+    ],
+)
+def test_the_time_to_be_ready_is_that_of_the_containers_own_healthcheck(
+    said: Any, seconds: float | None
+) -> None:
+    config = {**INSPECTED["Config"], "Healthcheck": said}
+
+    assert inspected.described({**INSPECTED, "Config": config}).ready_within == seconds

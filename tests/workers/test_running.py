@@ -166,3 +166,44 @@ def test_what_a_dead_worker_left_is_found_and_ended(tmp_path: Path) -> None:
 
     until(lambda: not alive(grandchild), "the grandchild is gone")
     until(lambda: _free(tmp_path), "the lock is free")
+
+
+def test_a_directory_that_is_gone_is_named_and_not_the_program(tmp_path: Path) -> None:
+    gone = tmp_path / "stack"
+    outcome = compose.run(shell(gone, "true"), 10)
+    assert (outcome.status, outcome.returncode) == (CallStatus.FAIL, None)
+    assert outcome.stderr == f"the directory {gone} cannot be entered: No such file or directory"
+
+
+@pytest.mark.parametrize("below", ["", "/further"])
+def test_a_file_where_a_directory_should_be_is_named(tmp_path: Path, below: str) -> None:
+    (tmp_path / "stack").write_text("")
+    where = Path(f"{tmp_path / 'stack'}{below}")
+    said = compose.run(shell(where, "true"), 10).stderr
+    assert said == f"the directory {where} cannot be entered: Not a directory"
+
+
+def test_a_directory_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
+    """By a user who is not root, since root may enter every one."""
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o000)
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from app.domain.words import Action\n"
+        "from workers import compose\n"
+        "os.setuid(65534) if os.geteuid() == 0 else None\n"
+        "print(compose.run(compose.Command(Action.UP, ('/bin/true',), Path(sys.argv[1])), 10).stderr)"
+    )
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.stat().st_uid == os.geteuid() and directory.name.startswith(("pytest", "test_")):
+            directory.chmod(0o755)
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(shut)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert said.stdout == f"the directory {shut} cannot be entered: Permission denied\n", said.stderr
+
+
+def test_a_program_that_is_missing_is_still_named(tmp_path: Path) -> None:
+    outcome = compose.run(Command(Action.UP, (str(tmp_path / "none"),), tmp_path), 10)
+    assert str(tmp_path / "none") in outcome.stderr
