@@ -7,6 +7,7 @@ the first time since; what a live window still holds stays on.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ from sqlalchemy.orm import Session
 from app.domain.plans import StackSpec
 from app.domain.words import Event, Role
 from app.store import audit, services, stacks
-from app.store.tables import Mark, Stack
+from app.store import windows as rows
+from app.store.tables import Mark, Service, Stack
 
 MARK = "restored"
 
@@ -28,6 +30,39 @@ def restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> No
     audit.record(session, Event.DATABASE_RESTORED, actor=actor, now=now, **facts)
 
 
+def behind_snapshot(
+    session: Session,
+    spec: StackSpec,
+    *,
+    windows: Collection[str],
+    services_on: Collection[str],
+    place: tuple[int, str] | None,
+    actor: str,
+    now: datetime,
+) -> list[str]:
+    """Doubt what a worker's snapshot says is on, where the database is behind the snapshot; return it.
+
+    It is behind where it does not know one of the snapshot's `windows`, or where the stack's chain has not
+    come to the snapshot's `place` (seq and hash of an entry) or went on differently from there.
+    """
+    unknown = sorted(set(windows) - rows.known(session, windows))
+    if not unknown and (place is None or audit.has_come_to(session, spec.name, *place)):
+        return []
+    allowed = {name: Role.ALLOWED for name in services_on if _may_be_on(session, spec, name)}
+    if allowed:
+        _doubt(session, spec.name, allowed)
+        facts: dict[str, Any] = {"services": sorted(allowed), "windows": unknown}
+        audit.record(session, Event.DATABASE_BEHIND, actor=actor, now=now, stack=spec.name, **facts)
+    return sorted(allowed)
+
+
+def _may_be_on(session: Session, spec: StackSpec, name: str) -> bool:
+    """Core is never turned off, whoever says that it is core."""
+    known = session.get(Service, (spec.name, name))
+    role = spec.services[name].role if name in spec.services else None
+    return Role.CORE not in {role, Role(known.role) if known else None}
+
+
 def behind(session: Session, before: Stack | None) -> bool:
     """Is this what was known of a stack before the database was restored, with no worker's word since?"""
     mark = session.get(Mark, MARK)
@@ -37,6 +72,10 @@ def behind(session: Session, before: Stack | None) -> bool:
 def doubt(session: Session, spec: StackSpec) -> None:
     """Every allowed service may run, or yet come up, for a window that is not known here."""
     allowed = {name: one.role for name, one in spec.services.items() if one.role is Role.ALLOWED}
-    services.locked(session, spec.name)
-    services.ensure(session, spec.name, allowed)
-    services.doubt(session, spec.name, allowed)
+    _doubt(session, spec.name, allowed)
+
+
+def _doubt(session: Session, stack: str, allowed: Mapping[str, Role]) -> None:
+    services.locked(session, stack)
+    services.ensure(session, stack, allowed)
+    services.doubt(session, stack, allowed)

@@ -60,6 +60,8 @@ class Settings:
     """Compose calls that start services at once on this node; None: by its cores and memory."""
     closing_calls: int | None = None
     """The same for those that stop services."""
+    database_fault: str | None = None
+    """Why the database must not be used, as a standalone found out at its start."""
     pulse: Path | None = None
     """A file that a worker or beat touches while it does its work, for its supervisor to look at."""
 
@@ -85,10 +87,13 @@ class VariableError(ConfigError):
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG, POWER_AWAY,
-    of a worker POWER_PUBLIC_URL, POWER_OPENING_CALLS and POWER_CLOSING_CALLS,
-    of a supervised worker or beat POWER_PULSE, and of a standalone's own front POWER_AWAIT_NODE
-    and POWER_STARTED_AT. One that is empty counts as unset. Raises VariableError, with every fault."""
+    """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG and POWER_AWAY.
+
+    Of a worker also POWER_PUBLIC_URL, POWER_OPENING_CALLS and POWER_CLOSING_CALLS; of a supervised worker or
+    beat POWER_PULSE; of a standalone's own front POWER_AWAIT_NODE and POWER_STARTED_AT; of its children
+    POWER_DATABASE_FAULT, where the database cannot be used. One that is empty counts as unset. Raises
+    VariableError, with every fault.
+    """
     faults = {name: found for name in _CHECKS if (found := _faults(name, environ.get(name) or ""))}
     if faults:
         raise VariableError(faults)
@@ -107,6 +112,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         public_url=(environ.get("POWER_PUBLIC_URL") or "").rstrip("/") or None,
         opening_calls=_number(environ.get("POWER_OPENING_CALLS")),
         closing_calls=_number(environ.get("POWER_CLOSING_CALLS")),
+        database_fault=environ.get("POWER_DATABASE_FAULT") or None,
         pulse=Path(environ["POWER_PULSE"]) if environ.get("POWER_PULSE") else None,
     )
 

@@ -18,8 +18,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 import migrations
 from app import settings
-from app.store import schema
+from app.store import schema, soundness
 from app.store.schema import Mismatch
+from app.store.soundness import Unsound
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
         _DO[given.what](settings.load().database_url, given.to)
     except settings.ConfigError as error:
         return _failed("\nmigrations: ".join(error.faults))
-    except (CommandError, Mismatch) as error:
+    except (CommandError, Mismatch, Unsound) as error:
         return _failed(str(error))
     except (SQLAlchemyError, ArgumentError, ImportError, OSError) as error:
         return _failed(f"the database cannot be used: {str(error).partition(chr(10))[0]}")
@@ -56,6 +57,7 @@ def _upgrade(url: str, to: str | None) -> None:
     database = make_url(url).database
     if url.startswith("sqlite") and database:
         Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    soundness.require(url)
     before = migrations.current(url)
     if before is not None and before not in schema.KNOWN:
         schema.check(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 
-from app import data_directory, settings, tracing
+from app import data_directory, settings, snapshot, tracing
 from app.claims import NodeTaken
 from app.endpoint import BadEndpoint
 from app.settings import ConfigError, Settings
@@ -62,10 +62,7 @@ def begin(environment: Settings | None = None) -> Station:
         raise SystemExit(str(unusable)) from unusable
     me = Identity(environment.lock_dir, environment.node)
     database = Database(environment.database_url)
-    try:
-        schema.require(database)
-    except schema.Mismatch as mismatch:
-        raise SystemExit(str(mismatch)) from mismatch
+    _require_schema(database, environment)
     found = Station(
         database,
         _engine(),
@@ -99,6 +96,19 @@ def begin(environment: Settings | None = None) -> Station:
     sampling.begin()
     _house.leaving.callback(sampling.end)
     return found
+
+
+def _require_schema(database: Database, environment: Settings) -> None:
+    """Leave a database alone that cannot be used; where nothing can be on, this process ends."""
+    if environment.database_fault:
+        database.refuse(environment.database_fault)
+        return
+    try:
+        schema.require(database)
+    except schema.Mismatch as mismatch:
+        if not snapshot.on(environment.data_dir, environment.node):
+            raise SystemExit(str(mismatch)) from mismatch
+        schema.await_match(database, mismatch)
 
 
 def _engine() -> Engine:

@@ -20,11 +20,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import restoring, snapshot
+from app.control import HOUSE
 from app.domain.decisions import Owing
 from app.domain.leases import Lease
 from app.domain.plans import StackSpec
 from app.domain.words import Role, State
-from app.store import services
+from app.store import audit, services
 from app.store import stacks as stored
 from app.store import windows as rows
 from app.store.changes import Changes
@@ -46,6 +48,8 @@ class KnownStack:
     spec: StackSpec
     leases: tuple[Lease, ...] = ()
     owing: Mapping[str, Owing] = field(default_factory=dict)
+    place: tuple[int, str] | None = field(default=None, compare=False)
+    """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Memory:
     """Shared by the thread that reads the database and the one that acts without it."""
 
     def __init__(self, directory: Path, database: Database) -> None:
-        self._path, self._database = directory / "known.json", database
+        self._path, self._database = directory / snapshot.FILE, database
         self._changes = Changes(database)
         self._version: str | None = None
         self._lock = threading.Lock()
@@ -82,6 +86,8 @@ class Memory:
         self._outage: Outage | None = None
         self._written = _read(self._path)
         self._known = self._written or Knowledge({})
+        self._unconfirmed: Mapping[str, KnownStack] = self._known.stacks
+        """What a worker before this one knew, until the database was found not to be behind it."""
         self.over: list[Outage] = []
         """Outages that are over and not on record yet."""
 
@@ -107,7 +113,7 @@ class Memory:
 
     @property
     def away(self) -> bool:
-        return self._failed or min(self.silence, self.listened) > QUIET
+        return self._failed or min(self.silence, self.listened) > QUIET or self._database.unusable is not None
 
     @property
     def lost(self) -> bool:
@@ -169,8 +175,40 @@ class Memory:
 
     # What is known.
 
-    def refresh(self, node: str, now: datetime) -> None:
-        """Read what has changed. Raises what the store raises."""
+    def refresh(self, node: str, now: datetime) -> list[str]:
+        """Read what has changed; return the stacks of which the database was found to know too little.
+
+        Raises what the store raises.
+        """
+        behind = self._confirm(now)
+        self._read_again(node, now)
+        return behind
+
+    def _confirm(self, now: datetime) -> list[str]:
+        """Once: doubt what the snapshot says is on, where the database has lost transactions since."""
+        behind = []
+        for name, known in self._unconfirmed.items():
+            with self._database.write() as session:
+                doubted = restoring.behind_snapshot(
+                    session,
+                    known.spec,
+                    windows={lease.window for lease in known.leases},
+                    services_on={*known.owing, *(lease.service for lease in known.leases)},
+                    place=known.place,
+                    actor=HOUSE,
+                    now=now,
+                )
+            if doubted:
+                log.error(
+                    "%s: the database is behind this worker's snapshot; turning off %s",
+                    name,
+                    ", ".join(doubted),
+                )
+                behind.append(name)
+        self._unconfirmed = {}
+        return behind
+
+    def _read_again(self, node: str, now: datetime) -> None:
         noted, version = self._noted, self._changes.version()
         if version == self._version:
             return
@@ -191,7 +229,7 @@ class Memory:
             if new:
                 held = (*(one for one in old.leases if one not in new), *new)
                 owing = {**old.owing, **{lease.service: Owing() for lease in new}}
-                stacks = {**self._known.stacks, spec.name: KnownStack(spec, held, owing)}
+                stacks = {**self._known.stacks, spec.name: KnownStack(spec, held, owing, old.place)}
                 self._keep(replace(self._known, stacks=stacks))
 
     def _keep(self, found: Knowledge) -> None:
@@ -218,7 +256,7 @@ def _stack(session: Session, spec: StackSpec, now: datetime) -> KnownStack:
         if row.owed and row.role != Role.CORE
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
-    return KnownStack(spec, tuple(leases), owing)
+    return KnownStack(spec, tuple(leases), owing, audit.place(session, spec.name))
 
 
 def _write(path: Path, said: Mapping[str, Any]) -> None:
@@ -256,6 +294,7 @@ def _as_json(known: Knowledge) -> dict[str, Any]:
                 "spec": one.spec.as_json(),
                 "leases": [asdict(lease) | {"deadline": lease.deadline.isoformat()} for lease in one.leases],
                 "owing": {service: _owing_as_json(owing) for service, owing in one.owing.items()},
+                "place": one.place,
             }
             for name, one in known.stacks.items()
         },
@@ -271,7 +310,12 @@ def _from_json(said: Mapping[str, Any]) -> KnownStack:
         StackSpec.from_json(said["spec"]),
         tuple(_lease(one) for one in said["leases"]),
         {name: _owing(one) for name, one in said["owing"].items()},
+        _place(said.get("place")),
     )
+
+
+def _place(said: Any) -> tuple[int, str] | None:
+    return None if said is None else (int(said[0]), str(said[1]))
 
 
 def _lease(said: Mapping[str, Any]) -> Lease:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app import snapshot
 from app.loop_guard import LoopGuard
 from app.store.database import Database, is_outage
 from workers import concurrency
@@ -75,7 +76,7 @@ class Station:
     @property
     def blind_dir(self) -> Path:
         """Where this node's workers keep what they need while the database is away."""
-        return self.lock_dir.parent / "blind" / self.node
+        return snapshot.directory(self.lock_dir.parent, self.node)
 
     def close(self) -> None:
         """Let go of the engine and the database."""

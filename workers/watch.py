@@ -260,9 +260,11 @@ class Watch:
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + BEAT
             self._guard.isolate(Loop.CLOCK, "sign of life", partial(self.beat, now))
-        self._guard.isolate(
-            Loop.CLOCK, "what is known", partial(self._station.memory.refresh, self._station.node, now)
-        )
+        self._guard.isolate(Loop.CLOCK, "what is known", partial(self._refresh, now))
+
+    def _refresh(self, now: datetime) -> None:
+        for stack in self._station.memory.refresh(self._station.node, now):
+            self.mark(stack, None, Trigger.START)
 
     def _admit(self) -> None:
         for window in self._presence.admit():

@@ -54,7 +54,7 @@ def build(settings: Settings | None, database: Database | None, dispatch: Dispat
     settings = settings or _told()
     if settings.traces:
         tracing.begin("power-web", settings.trace_timeout)
-    database = database or _known(Database(settings.database_url))
+    database = database or _known(Database(settings.database_url), settings.database_fault)
     return application(_front(settings, database, dispatch or Dispatch.to(settings.broker_url)))
 
 
@@ -66,8 +66,14 @@ def _told() -> Settings:
         raise AppImportError(str(error)) from error
 
 
-def _known(database: Database) -> Database:
-    """This database, if it is as we know it; otherwise the server ends with one line that says what to do."""
+def _known(database: Database, fault: str | None) -> Database:
+    """This database, if it is as we know it; otherwise the server ends with one line that says what to do.
+
+    With a `fault` that is known already every request is refused, since a worker goes on beside it.
+    """
+    if fault:
+        database.refuse(fault)
+        return database
     try:
         schema.require(database)
     except schema.Mismatch as mismatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from app.api import gauges, replies, schemas
+from app.api import gauges, problems, replies, schemas
 from app.api.front import Front
 from app.api.problems import AWAY, RETRY_AFTER
 from app.api.routes import Answer, Routes
@@ -34,8 +34,8 @@ def readyz(front: Front) -> Response:
     """
     try:
         found = front.readiness.look()
-    except AWAY:
-        found = front.readiness.away()
+    except AWAY as error:
+        found = front.readiness.away(problems.away_detail(error))
     if found["ready"]:
         return replies.json(found)
     return replies.json(found, 503, {"Retry-After": RETRY_AFTER})

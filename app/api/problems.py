@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 
 from app.domain import refusals
 from app.domain.refusals import Refusal
+from app.store.database import Unusable
 
 log = logging.getLogger(__name__)
 
@@ -183,8 +184,15 @@ def _http(error: HTTPException) -> Response | HTTPException:
 
 def _database_away(error: Exception) -> Response:
     log.warning("the database does not answer: %s", str(error).partition("\n")[0])
-    detail = "the database does not answer; nothing was changed"
+    detail = f"{away_detail(error)}; nothing was changed"
     return answer(DATABASE_AWAY, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def away_detail(error: Exception) -> str:
+    """What a caller is told of a database that is away; where its files lie is for the operator alone."""
+    if isinstance(error, Unusable):
+        return "the database cannot be used (`power doctor` on its host says how to mend it)"
+    return "the database does not answer"
 
 
 def _nested(_error: RecursionError) -> Response:

@@ -85,12 +85,12 @@ class Readiness:
             ],
         }
 
-    def away(self) -> dict[str, Any]:
+    def away(self, detail: str) -> dict[str, Any]:
         """What stands where while the database does not answer."""
         fault = self._broker.fault()
         return {
             "ready": False,
-            "detail": "the database does not answer",
+            "detail": detail,
             "database": {"status": "away", "detail": ""},
             "broker": {"status": "degraded" if fault else "ok", "detail": fault or ""},
             "nodes": [],

@@ -24,7 +24,7 @@ from app.cli.pages import Broken, Head
 from app.client.errors import Failed, Unreachable
 from app.control import KEYS_LAST
 from app.domain.words import Event
-from app.store import audit, retention, schema
+from app.store import audit, retention, schema, soundness
 from app.store.database import Database
 
 _AT_ONCE = 1000
@@ -42,12 +42,13 @@ def opened() -> Iterator[Database]:
             f"there is no database at {database.url.database}; set POWER_DATA_DIR or POWER_DATABASE_URL"
         )
     try:
+        soundness.require(url)
         with database.engine.connect():
             pass
         schema.require(database)
         yield database
-    except schema.Mismatch as mismatch:
-        raise Failed(str(mismatch)) from mismatch
+    except (schema.Mismatch, soundness.Unsound) as error:
+        raise Failed(str(error)) from error
     except DBAPIError as error:
         said = str(error.orig).partition("\n")[0]
         raise Unreachable(f"the database does not answer: {said}; see POWER_DATABASE_URL") from error

@@ -21,7 +21,7 @@ from app.cli.standalone import probes
 from app.client import discovery
 from app.endpoint import BadEndpoint, Endpoint
 from app.settings import ConfigError, Settings
-from app.store import schema
+from app.store import schema, soundness
 
 _INSTALL_ENGINE = "apt-get install -y docker.io && systemctl start docker  (as root; Debian or Ubuntu)"
 _OTHER_ENGINE = "name a Docker engine of 20.10 or later with DOCKER_HOST or `docker context use`"
@@ -174,7 +174,17 @@ def _database(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             yield from _yet_to_be_made(Path(url.database or ""))
             return
+        soundness.require(found.database_url)
         current = migrations.current(found.database_url)
+    except soundness.Unsound as error:
+        mend = (
+            " or ".join(soundness.mends(error.file, found.data_dir))
+            if error.file
+            else "correct POWER_DATABASE_URL"
+        )
+        yield Finding("database", False, str(error), f"stop the service, then {mend}" if error.file else mend)
+        yield Finding("schema", False, "unknown while the database cannot be used", "mend the database first")
+        return
     except (SQLAlchemyError, ArgumentError, ImportError) as error:
         mend = (
             "start the database server, or correct POWER_DATABASE_URL (unset: SQLite in the data directory)"
@@ -242,8 +252,9 @@ def _nodes(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
         url = make_url(found.database_url)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             return
+        soundness.require(found.database_url)
         names, troubles = fleet.troubles(found.database_url)
-    except (SQLAlchemyError, ArgumentError, ImportError):
+    except (SQLAlchemyError, ArgumentError, ImportError, soundness.Unsound):
         return
     for trouble, mend in troubles:
         yield Finding("nodes", False, trouble, mend)

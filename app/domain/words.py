@@ -129,6 +129,7 @@ class Event(StrEnum):
     NODE_BLIND = "node.blind"
     AUDIT_ARCHIVED = "audit.archived"
     DATABASE_RESTORED = "database.restored"
+    DATABASE_BEHIND = "database.behind"
 
 
 WINDOW_ENDING = "window.ending"

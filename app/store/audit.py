@@ -148,6 +148,23 @@ class Proof:
         return self.first_bad is None
 
 
+def place(session: Session, chain: str) -> tuple[int, str]:
+    """How far a chain has come: seq and hash of its last entry."""
+    head = session.get(Head, chain)
+    return (head.seq, head.hash) if head else (0, GENESIS)
+
+
+def has_come_to(session: Session, chain: str, seq: int, hashed: str) -> bool:
+    """Is this entry in the chain, or was it, until it was archived?"""
+    head = session.get(Head, chain)
+    if seq == 0 or (head is not None and seq < head.archived_seq):
+        return True
+    if head is not None and seq == head.archived_seq:
+        return head.archived_hash == hashed
+    found = session.scalar(select(Entry.hash).where(Entry.chain == chain, Entry.seq == seq))
+    return found == hashed
+
+
 def newest(session: Session, chain: str, event: Event) -> Entry | None:
     """The last entry of a chain that says this."""
     query = select(Entry).where(Entry.chain == chain, Entry.event == event)

@@ -10,6 +10,8 @@ PATIENCE and a few seconds, with one of AWAY.
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +19,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.store import audit
+
+log = logging.getLogger(__name__)
 
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What is raised while the database does not answer."""
@@ -33,6 +37,22 @@ ASK_AGAIN = 1.0
 """Seconds after which a database that was away is asked for the time again."""
 PATIENCE = 15.0
 """Seconds that a database may be silent, or another writer at work, before it counts as away."""
+
+
+RECHECK = 1.0
+"""Seconds after which it is checked again whether a database that could not be used can be."""
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Unusable(OperationalError):
+    """The database is there and must not be used: it is damaged, or at another schema. Counts as away."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(None, None, Exception(reason))
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 def is_outage(error: Exception) -> bool:
@@ -48,6 +68,11 @@ class Database:
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(url) if self.sqlite else _postgres(url)
+        if self.sqlite:
+            event.listen(self.engine, "handle_error", self._damage, retval=True)
+        self._unusable: str | None = None
+        self._check_again: Callable[[], None] | None = None
+        self._check_at = 0.0
         self._writing = self.engine.execution_options(begin="BEGIN IMMEDIATE")
         # SQLite's readers see one moment by themselves; PostgreSQL's have to be told.
         self._reading = (
@@ -63,6 +88,7 @@ class Database:
 
         `patient` is for the few that may take long, such as verifying the whole trail.
         """
+        self._require_usable()
         with Session(self._reading, expire_on_commit=False) as session:
             if patient and not self.sqlite:
                 _take_your_time(session)
@@ -71,6 +97,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed with its audit entries at the end, or nothing at all on an exception."""
+        self._require_usable()
         with self._in_turn(), Session(self._writing, expire_on_commit=False) as session:
             # SQLite takes the write lock here, before anything is read.
             session.connection()
@@ -91,6 +118,46 @@ class Database:
             yield
         finally:
             self._turn.release()
+
+    def refuse(self, reason: str, check: Callable[[], None] | None = None) -> None:
+        """Use this database no more, and say so once; with `check`, until that raises nothing."""
+        if self._unusable is None:
+            log.error("the database cannot be used: %s", reason)
+        self._unusable, self._check_again = reason, check
+        self._check_at = time.monotonic() + RECHECK
+
+    @property
+    def unusable(self) -> str | None:
+        """Why this database is not used, or None."""
+        return self._unusable
+
+    def _require_usable(self) -> None:
+        if self._unusable is not None and not self._is_mended():
+            raise Unusable(self._unusable)
+
+    def _is_mended(self) -> bool:
+        if self._check_again is None or time.monotonic() < self._check_at:
+            return False
+        self._check_at = time.monotonic() + RECHECK
+        try:
+            self._check_again()
+        except Exception:  # noqa: BLE001 - whatever it is, the database cannot be used yet
+            return False
+        log.warning("the database can be used again")
+        self._unusable = self._check_again = None
+        return True
+
+    def _damage(self, context: ExceptionContext) -> Unusable | None:
+        """What to raise where SQLite calls the file damaged, which is not used any more from then on.
+
+        What is read from it may be wrong, and what is written to it makes it worse.
+        """
+        error = context.original_exception
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+            return None
+        reason = f"{self.url.database} is damaged: {error}"
+        self.refuse(reason)
+        return Unusable(reason)
 
     def now(self) -> datetime:
         return self._clock.now()

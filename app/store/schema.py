@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from app.store.database import Database
+from app.store.database import Database, Unusable
 
 KNOWN = ("0001", "0002", "0003", "0004", "0007", "0008", "0012", "0013", "0014", "0015")
 """Every revision from the first to the newest, which is the one that this program works with."""
@@ -21,19 +21,30 @@ class Mismatch(Exception):
 
 
 def require(database: Database) -> None:
-    """Raises Mismatch; a database that is away is not asked, since it may well be right when it is back."""
+    """Raises Mismatch; a database that is away is not asked, since it may well be right when it is back.
+
+    One that is found to be damaged is away from then on.
+    """
     try:
         with database.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
+        found = _revision(database)
     except (OperationalError, InterfaceError):
         return
-    check(_revision(database))
+    check(found)
+
+
+def await_match(database: Database, mismatch: Mismatch) -> None:
+    """Leave the database alone until it has the schema that this program was written for."""
+    database.refuse(str(mismatch), lambda: check(_revision(database)))
 
 
 def _revision(database: Database) -> str | None:
     try:
         with database.engine.connect() as connection:
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except Unusable:
+        raise
     except DBAPIError:
         return None
 

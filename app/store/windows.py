@@ -22,6 +22,11 @@ def get(session: Session, window: str) -> Window | None:
     return session.get(Window, window)
 
 
+def known(session: Session, windows: Collection[str]) -> set[str]:
+    """Those of these ids that are here."""
+    return set(session.scalars(select(Window.id).where(Window.id.in_(windows))))
+
+
 def locked(session: Session, window: str) -> Window | None:
     """The window, with its row locked where the database locks rows."""
     query = select(Window).where(Window.id == window).with_for_update()

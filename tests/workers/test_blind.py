@@ -29,7 +29,7 @@ SPEC = replace(studio(), blind_grace=30.0)
 class Away:
     """A database that never answers and has never answered."""
 
-    url, sqlite = None, True
+    url, sqlite, unusable = None, True, None
 
     def carried(self) -> datetime | None:
         return None

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import settings
+from app import settings, snapshot
 from app.cli.standalone import broker
-from app.store import schema, tokens
+from app.store import schema, soundness, tokens
 from app.store.database import Database
 from migrations import current, upgrade
 
@@ -26,19 +26,34 @@ TOKEN_FILE = "token"
 def main() -> int:
     found = settings.load_or_exit(os.environ)
     try:
+        soundness.require(found.database_url)
         before = current(found.database_url)
         if before is not None and before not in schema.KNOWN:
             schema.check(before)
         upgrade(found.database_url)
         new = ensure_token(found)
+    except soundness.Unsound as error:
+        return _unusable(
+            found, str(error), list(soundness.mends(error.file, found.data_dir)) if error.file else []
+        )
     except schema.Mismatch as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        return _unusable(found, str(error), [])
     except SQLAlchemyError as error:
         sys.stderr.write(f"the database cannot be used: {_first_line(error)}\n")
         return 1
     sys.stdout.write(json.dumps({"new_token": new, "server": _server()}))
     return 0
+
+
+def _unusable(found: settings.Settings, why: str, mends: list[str]) -> int:
+    """The start ends here, unless a worker has yet to turn off what its snapshot knows."""
+    if snapshot.on(found.data_dir, found.node):
+        told = {"new_token": False, "server": _server(), "fault": why, "mends": mends}
+        sys.stdout.write(json.dumps(told))
+        return 0
+    either = ["mend it with one of these:", *(f"  {mend}" for mend in mends)] if mends else []
+    sys.stderr.write("\n".join([f"the database cannot be used: {why}", *either]) + "\n")
+    return 1
 
 
 def ensure_token(found: settings.Settings) -> bool:

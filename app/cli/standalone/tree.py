@@ -9,14 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app import data_directory, endpoint
+from app import data_directory, endpoint, snapshot
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import children, farewell, logs, record
 from app.cli.standalone.broker import Broker
@@ -53,6 +53,10 @@ class Options:
 class Prepared:
     new_token: bool
     server: str | None
+    fault: str | None = None
+    """Why the database cannot be used, where a worker starts without it for what its snapshot says is on."""
+    mends: Sequence[str] = ()
+    """Commands that mend it, each by itself."""
 
 
 class Asked(Exception):
@@ -158,7 +162,11 @@ class Tree:
 
     def _children(self, broker: Broker | None, prepared: Prepared, listener: int) -> list[Child]:
         plan = self._plan_with(broker.url if broker else self._environ["POWER_BROKER_URL"])
-        found = [children.web(plan, listener), children.worker(plan), children.beat(plan)]
+        if prepared.fault:
+            plan = replace(plan, environ={**plan.environ, "POWER_DATABASE_FAULT": prepared.fault})
+        found = [children.web(plan, listener), children.worker(plan)]
+        if not prepared.fault:
+            found.append(children.beat(plan))
         if self._options.flower:
             found.append(children.flower(plan, self._flower_port, self._token))
         if broker is None:
@@ -180,7 +188,11 @@ class Tree:
             front.url, self._token_file, os.getpid(), self._started_at, self._data_dir
         )
         try:
-            self._await_ready(supervisor, front, running)
+            if prepared.fault:
+                # Clients find it all the same, and are told what is the matter.
+                discovery.publish(running, self._environ)
+            else:
+                self._await_ready(supervisor, front, running)
             while not self._signals.asked:
                 supervisor.wait(1.0)
             self._leave(supervisor, front)
@@ -232,11 +244,25 @@ class Tree:
         if self._options.flower:
             say.line(f"  flower   http://127.0.0.1:{self._flower_port}  (user power, password: the token)")
         say.line()
+        if prepared.fault:
+            self._explain(prepared.fault, prepared.mends)
         if self._options.host not in ("127.0.0.1", "localhost", "::1"):
             say.bad(
                 f"listening on {self._options.host}: others on the network can reach it, and their tokens "
                 "travel unencrypted; put a TLS proxy before it"
             )
+
+    def _explain(self, fault: str, mends: Sequence[str]) -> None:
+        """The database cannot be used, and why this goes on nevertheless."""
+        on = snapshot.on(self._data_dir, self._found.node)
+        self._voice.bad(
+            f"the database cannot be used: {fault}. Every request is refused; the worker turns off what its "
+            f"snapshot says is on, when it is due: {', '.join(on)}"
+        )
+        if mends:
+            self._voice.line("         stop this, then mend the database with one of these:")
+            for mend in mends:
+                self._voice.line(f"           {mend}")
 
     def _tell_ready(self, supervisor: Supervisor, front: Front) -> None:
         self._voice.good(f"ready in {time.monotonic() - self._began:.1f} s")
@@ -275,7 +301,10 @@ class Tree:
 
     @cached_property
     def _token(self) -> str:
-        return self._token_file.read_text().strip()
+        try:
+            return self._token_file.read_text().strip()
+        except FileNotFoundError:
+            return "none yet"
 
     @cached_property
     def _flower_port(self) -> int:
