@@ -150,7 +150,7 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
         _tried(_lease(session, call.window_id, call.service), CallStatus(call.status), now)
     elif call.action in {Action.STOP, Action.KILL}:
-        _stopped(service, CallStatus(call.status), now)
+        _stopped(session, service, call, now)
         if call.action == Action.KILL:
             rows.attempted(session, call.stack, call.service)
 
@@ -161,12 +161,23 @@ def _tried(lease: Lease | None, status: CallStatus, now: datetime) -> None:
         lease.tried_at = now
 
 
-def _stopped(service: Service, status: CallStatus, now: datetime) -> None:
-    if status is CallStatus.OK:
+def _stopped(session: Session, service: Service, call: Call, now: datetime) -> None:
+    if call.status == CallStatus.OK:
         # Whether it has failed all the same, only a look can tell; see `_in_vain`.
         service.unsure, service.retry_at = False, None
-    elif status not in {CallStatus.LOST, CallStatus.CANCELLED}:
+    elif _is_failure(session, call):
         _failed(service, now)
+
+
+def _is_failure(session: Session, call: Call) -> bool:
+    """Does this stop, which was not confirmed, say anything against its service?
+
+    One that was cut short does not. One that was lost says that its worker died: it is made again at
+    once, and as gently; a second one in a row waits as after any failure.
+    """
+    if call.status == CallStatus.LOST:
+        return services.lost_before(session, call)
+    return call.status != CallStatus.CANCELLED
 
 
 def _failed(service: Service, now: datetime) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
 import shutil
 import signal
@@ -22,9 +23,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app import endpoint
+from app.domain.durations import LONGEST_CALL
 from app.domain.words import Action, CallStatus
 from app.observe import Outcome
 
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 3600.0
+"""Seconds of one wait for a child; a longer timeout is several of them."""
 SHARED = "power-windows-shared"
 """A service of no containers: creating it creates the networks it joins, and nothing else."""
 _NOT_ON_DEMAND = ("--no-deps", "--no-build", "--pull", "never")
@@ -194,14 +200,17 @@ def run(
     began = time.monotonic()
     try:
         child = _spawn(command, lock)
-    except OSError as error:
-        return Outcome(CallStatus.FAIL, None, _since(began), stderr=_why_not_begun(command, error))
+    except Exception as error:  # noqa: BLE001 - whatever keeps a call from being made is its outcome
+        return _not_run(command, began, error)
     try:
         if started:
-            started(child.pid)
+            _tell(started, command, child.pid)
         if cancellation:
             cancellation.watch(child)
-        return _as_cancelled(_wait(child, timeout, began), cancellation)
+        return _as_cancelled(_wait(child, min(timeout, LONGEST_CALL), began), cancellation)
+    except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
+        _discard(child)
+        return _not_run(command, began, error)
     finally:
         _kill_family(child)
 
@@ -214,8 +223,24 @@ def _as_cancelled(outcome: Outcome, cancellation: Cancellation | None) -> Outcom
     return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=said)
 
 
-def _why_not_begun(command: Command, error: OSError) -> str:
-    """What the system would not do, with what it is about: a program, or the directory it runs in."""
+def _tell(started: Callable[[int], None], command: Command, pid: int) -> None:
+    """Tell who has begun. A start that nobody could end later is not made; a stop is wanted in any case."""
+    try:
+        started(pid)
+    except OSError as error:
+        if command.action not in {Action.STOP, Action.KILL}:
+            raise
+        log.warning("%s: goes on, though its process could not be written down: %s", command, error)
+
+
+def _not_run(command: Command, began: float, error: Exception) -> Outcome:
+    return Outcome(CallStatus.FAIL, None, _since(began), stderr=_reason(command, error))
+
+
+def _reason(command: Command, error: Exception) -> str:
+    """Why it could not be run, with what that is about: a program, or the directory it runs in."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return f"{command.argv[0]}: {type(error).__name__}: {error}".rstrip(": ")
     if error.filename is not None and str(error.filename) == str(command.directory):
         return f"the directory {command.directory} cannot be entered: {error.strerror}"
     return f"{error.filename or command.argv[0]}: {error.strerror}"
@@ -239,7 +264,7 @@ def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.P
 
 def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> Outcome:
     try:
-        stdout, stderr = child.communicate(timeout=timeout)
+        stdout, stderr = _communicate(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
         _kill_family(child)
         stdout, stderr = _last_words(child)
@@ -248,11 +273,35 @@ def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> Outcome
     return Outcome(status, child.returncode, _since(began), stdout, stderr)
 
 
+def _communicate(child: subprocess.Popen[str], until: float) -> tuple[str, str]:
+    """What the child says until it ends; raises TimeoutExpired when the time is up.
+
+    The wait is cut into pieces, since the kernel takes no wait of more than 2**31 milliseconds.
+    """
+    while True:
+        left = max(0.0, until - time.monotonic())
+        try:
+            return child.communicate(timeout=min(left, LONGEST_WAIT))
+        except subprocess.TimeoutExpired:
+            if left <= LONGEST_WAIT:
+                raise
+
+
 def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
     try:
         return child.communicate(timeout=2)
     except subprocess.TimeoutExpired:
         return "", "killed, and its output could not be read"
+
+
+def _discard(child: subprocess.Popen[str]) -> None:
+    """End a child whose output nobody will read, and close its pipes."""
+    _kill_family(child)
+    for pipe in (child.stdout, child.stderr):
+        if pipe:
+            pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=2)
 
 
 def _kill_family(child: subprocess.Popen[str]) -> None:

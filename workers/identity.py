@@ -18,6 +18,8 @@ from app.store import locks
 
 _WORKER = "worker"
 _NAME = "id"
+_SIGNED = 256
+"""Bytes of what `sign` writes, which is filled up with blanks."""
 
 
 class Identity:
@@ -62,10 +64,13 @@ def locks_id(directory: Path) -> str:
 
 
 def sign(lock: int, pid: int) -> None:
-    """Write into a service's lock which process works under it."""
-    written = json.dumps({"pid": pid, "started": started(pid), "namespace": _namespace()}).encode()
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, written, 0)
+    """Write into a service's lock which process works under it. Raises OSError where the disk takes nothing.
+
+    It is always as long, so that it goes where the last one was: that needs no room on a full disk.
+    """
+    written = json.dumps({"pid": pid, "started": started(pid), "namespace": _namespace()})
+    os.pwrite(lock, written.ljust(_SIGNED).encode(), 0)
+    os.ftruncate(lock, _SIGNED)
 
 
 def end_leftover(directory: Path, project: str, service: str) -> int | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.domain import healthchecks, plans
+from app.domain import durations, healthchecks, plans
 from app.domain.healthchecks import Healthcheck
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import CallStatus, Condition, Role
@@ -85,7 +85,8 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
     if faults := list(own.faults(key, stack.project, stack.allow, config, own.surroundings())):
         raise Rejected(empty, faults)
     spec = _spec(name, stack, config, hashes)
-    if faults := [*_out_of_reach(key, spec), *_too_short(key, stack, config["services"])]:
+    too_long = _too_long(key, spec, config["services"])
+    if faults := [*_out_of_reach(key, spec), *too_long, *_too_short(key, stack, config["services"])]:
         raise Rejected(empty, faults)
     if keep is not None:
         place = _kept(place, files.keep(keep, name, spec.digest, rendered))
@@ -233,6 +234,26 @@ def _digest(stack: StackToml, config: Mapping[str, Any]) -> str:
 def _out_of_reach(key: str, spec: StackSpec) -> Iterator[str]:
     for service, missing in plans.unreachable(spec).items():
         yield f"{key}.allow: {service} needs {', '.join(missing)}, neither core nor allowed; add it to one"
+
+
+def _too_long(key: str, spec: StackSpec, services: Mapping[str, Any]) -> Iterator[str]:
+    """Durations of the compose files that are over the bound of one call, of services that are listed."""
+    for name, raw in services.items():
+        if spec.services[name].role is Role.NONE:
+            continue
+        for setting, given in _durations(raw).items():
+            try:
+                durations.at_most(durations.LONGEST_CALL, _seconds(given))
+            except ValueError as error:
+                yield f"{key}.files: service {name}: {setting}: {error}"
+
+
+def _durations(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What the compose files say of how long this service may take, by the name of the setting."""
+    check = raw.get("healthcheck") or {}
+    checks = ("start_period", "start_interval", "interval", "timeout")
+    found = {f"healthcheck.{name}": check.get(name) for name in checks}
+    return {"stop_grace_period": raw.get("stop_grace_period")} | found
 
 
 def _too_short(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from app.domain.words import Action, CallStatus, Power, Role
 from app.store.tables import Call, Service, insert_if_new
 
+_OFF = {Action.STOP, Action.KILL}
+
 
 def of(session: Session, stack: str) -> dict[str, Service]:
     return {row.name: row for row in session.scalars(select(Service).where(Service.stack == stack))}
@@ -75,6 +77,13 @@ def last_calls(session: Session, stacks: Collection[str]) -> dict[tuple[str, str
     )
     rows = session.scalars(select(Call).where(Call.id.in_(select(newest).where(Service.stack.in_(stacks)))))
     return {(row.stack, row.service): row for row in rows}
+
+
+def lost_before(session: Session, call: Call) -> bool:
+    """Was the call that was made for this service before this one a stop that was lost, too?"""
+    query = select(Call.action, Call.status).where(Call.stack == call.stack, Call.service == call.service)
+    before = session.execute(query.where(Call.id < call.id).order_by(Call.id.desc()).limit(1)).first()
+    return before is not None and before.action in _OFF and before.status == CallStatus.LOST
 
 
 def running_calls(session: Session, node: str) -> list[Call]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -266,6 +267,25 @@ def test_a_stop_that_was_lost_is_made_again(house: House) -> None:
     assert house.made == ["up forge", "stop forge", "stop forge"]
     assert house.state(window) == "closed"
     assert house.trail().count("call.lost") == 1
+
+
+def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(house: House) -> None:
+    window = house.open("forge")
+    with house.database.write() as session:
+        control.close(session, window, actor="ada", now=house.now)
+    for _ in range(60):
+        house.dies_at = "kill forge" if house.row("forge").failures else "stop forge"
+        with contextlib.suppress(WorkerKilled):
+            house.work()
+        with house.database.write() as session:
+            observe.lost_calls(session, "local", {"worker-1": True}, house.now)
+        house.now += timedelta(seconds=1)
+    assert house.made == ["up forge", "stop forge", "stop forge", "kill forge", "kill forge"]
+    assert house.window(window).stuck
+
+    house.dies_at = ""
+    house.tick(300)
+    assert (house.state(window), house.running()) == ("closed", {"redis"})
 
 
 def test_an_off_is_not_confirmed_by_not_being_seen_alone(house: House) -> None:

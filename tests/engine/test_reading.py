@@ -56,6 +56,24 @@ def test_a_missing_file_is_named(stack: Stack) -> None:
     assert faults(stack) == [f"{stack.config}: stacks.studio.files: {stack.file} is missing"]
 
 
+def test_durations_of_the_compose_files_are_bounded_by_name(stack: Stack) -> None:
+    check = {"test": ["CMD", "true"], "interval": "25h", "start_period": "1500m", "timeout": "24h"}
+    stack.write(
+        {
+            "forge": running(stop_grace_period="1000h"),
+            "mill": running(healthcheck=check),
+            "unlisted": running(stop_grace_period="1000h"),
+        },
+        allow=["forge", "mill"],
+    )
+    key, most = f"{stack.config}: stacks.studio.files", "at most 1d (86400 s)"
+    assert faults(stack) == [
+        f"{key}: service forge: stop_grace_period: 41d 16h is too long; {most}",
+        f"{key}: service mill: healthcheck.start_period: 1d 1h is too long; {most}",
+        f"{key}: service mill: healthcheck.interval: 1d 1h is too long; {most}",
+    ]
+
+
 def test_a_stop_timeout_that_is_no_longer_than_the_grace_is_refused(stack: Stack) -> None:
     stack.write({"forge": running(stop_grace_period="1m30s")}, tuned={"forge": {"stop_timeout": "40s"}})
 

@@ -38,9 +38,9 @@ def _said(session: Any, window: Any, event: Any, *_: Any, **__: Any) -> None:
     """Nothing is."""
 
 
-def _failed_is_off(service: Any, status: CallStatus, now: Any) -> None:
-    _stopped(service, status, now)
-    if status is CallStatus.FAIL:
+def _failed_is_off(session: Any, service: Any, call: Any, now: Any) -> None:
+    _stopped(session, service, call, now)
+    if call.status == CallStatus.FAIL:
         service.owed = False
 
 

@@ -207,3 +207,76 @@ def test_a_directory_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
 def test_a_program_that_is_missing_is_still_named(tmp_path: Path) -> None:
     outcome = compose.run(Command(Action.UP, (str(tmp_path / "none"),), tmp_path), 10)
     assert str(tmp_path / "none") in outcome.stderr
+
+
+@pytest.mark.parametrize("timeout", [2**31 / 1000 + 10, 3_600_010.0, 30 * 86400.0, 1e18, float("inf")])
+def test_a_timeout_of_weeks_is_waited_for(tmp_path: Path, timeout: float) -> None:
+    """The kernel takes no single wait of more than 2**31 milliseconds."""
+    outcome = compose.run(shell(tmp_path, "sleep 0.2; echo said"), timeout)
+
+    assert (outcome.status, outcome.stdout) == (CallStatus.OK, "said\n")
+
+
+def test_a_long_wait_is_several_short_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "LONGEST_WAIT", 0.05)
+
+    outcome = compose.run(shell(tmp_path, "echo one; sleep 0.3; echo two"), 10)
+    assert (outcome.status, outcome.stdout) == (CallStatus.OK, "one\ntwo\n")
+
+    outcome = compose.run(shell(tmp_path, "echo one; sleep 60"), 0.3)
+    assert (outcome.status, outcome.stdout) == (CallStatus.TIMEOUT, "one\n")
+    assert 250 <= outcome.elapsed_ms < 5000
+
+
+SPAWNING = [
+    (OSError(24, "Too many open files"), "Too many open files"),
+    (OSError(11, "Resource temporarily unavailable"), "Resource temporarily unavailable"),
+    (MemoryError(), "MemoryError"),
+    (ValueError("embedded null byte"), "ValueError: embedded null byte"),
+    (subprocess.SubprocessError("no more"), "SubprocessError: no more"),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), SPAWNING, ids=lambda one: str(one)[:20])
+def test_a_call_that_cannot_begin_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def spawn(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(compose, "_spawn", spawn)
+    outcome = compose.run(shell(tmp_path, "true"), 10)
+
+    assert (outcome.status, outcome.returncode) == (CallStatus.FAIL, None)
+    assert outcome.stderr == f"/bin/sh: {said}"
+
+
+def full(_pid: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_start_whose_process_cannot_be_written_down_is_ended(tmp_path: Path) -> None:
+    """Nobody could end it if this worker were killed meanwhile."""
+    outcome = compose.run(shell(tmp_path, "echo $$ > child; sleep 600"), 10, started=full)
+
+    assert (outcome.status, outcome.stderr) == (CallStatus.FAIL, "/bin/sh: No space left on device")
+
+
+def test_a_stop_goes_on_though_its_process_cannot_be_written_down(tmp_path: Path) -> None:
+    stop = Command(Action.STOP, ("/bin/sh", "-c", "echo stopped"), tmp_path)
+
+    outcome = compose.run(stop, 10, started=full)
+
+    assert (outcome.status, outcome.stdout) == (CallStatus.OK, "stopped\n")
+
+
+def test_output_that_cannot_be_read_ends_the_call_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def communicate(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(compose, "_communicate", communicate)
+    outcome = compose.run(shell(tmp_path, "sleep 600"), 10)
+
+    assert (outcome.status, outcome.stderr) == (CallStatus.FAIL, "/bin/sh: MemoryError")
