@@ -32,7 +32,7 @@ OLDEST, NEWEST = MINIMUM_DOCKER_API_VERSION, DEFAULT_DOCKER_API_VERSION
 """The API versions that the SDK speaks."""
 SPOKEN = f"{OLDEST} to {NEWEST}"
 _WRONG_VERSION = re.compile(r"client version \S+ is too (old|new)")
-_CONNECTIONS = 16
+_CONNECTIONS = 64
 
 Away = (
     DockerException,
@@ -187,7 +187,12 @@ class _Client(docker.APIClient):
 def _client(endpoint: Endpoint, timeout: int) -> _Client:
     try:
         return _Client(
-            endpoint.host, version=OLDEST, timeout=timeout, num_pools=_CONNECTIONS, tls=_tls(endpoint)
+            endpoint.host,
+            version=OLDEST,
+            timeout=timeout,
+            num_pools=_CONNECTIONS,
+            max_pool_size=_CONNECTIONS,
+            tls=_tls(endpoint),
         )
     except Exception as error:
         # Not the engine, which is not asked yet: the address, the certificates, or Docker's own config.json.
