@@ -56,6 +56,8 @@ def keep(directory: Path, stack: str, digest: str, rendered: str) -> Path:
     kept = directory / _KEPT
     kept.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = kept / f"{stack}@{digest[:16]}.json"
+    if _reads(path, rendered):
+        return path  # Nothing is written, so a full disk keeps no stack from being served.
     fresh = path.with_suffix(f".{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -63,6 +65,13 @@ def keep(directory: Path, stack: str, digest: str, rendered: str) -> Path:
     fresh.replace(path)
     _forget_older(kept, stack)
     return path
+
+
+def _reads(path: Path, text: str) -> bool:
+    try:
+        return path.read_text() == text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _forget_older(kept: Path, stack: str) -> None:

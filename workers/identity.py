@@ -7,11 +7,12 @@ go of it whatever kills the worker, so nobody is declared dead by a timer.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from app.store import locks
@@ -20,6 +21,8 @@ _WORKER = "worker"
 _NAME = "id"
 _SIGNED = 256
 """Bytes of what `sign` writes, which is filled up with blanks."""
+
+log = logging.getLogger(__name__)
 
 
 class Identity:
@@ -31,8 +34,12 @@ class Identity:
 
     @contextmanager
     def living(self) -> Iterator[None]:
-        """Be alive, for as long as this lasts."""
-        with locks.held(self._directory, _WORKER, self.name):
+        """Be alive, for as long as this lasts. On a disk that takes no new file, others take us for dead."""
+        with ExitStack() as sign_of_life:
+            try:
+                sign_of_life.enter_context(locks.held(self._directory, _WORKER, self.name))
+            except OSError as error:
+                log.error("%s: no sign of life can be kept here: %s", self._directory, error.strerror)
             try:
                 yield
             finally:

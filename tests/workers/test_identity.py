@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from app.store import locks
 from workers import identity
@@ -100,3 +103,17 @@ def test_a_lock_that_is_free_has_nothing_to_end(tmp_path: Path) -> None:
         assert lock is not None
         identity.sign(lock, os.getpid())
     assert identity.end_leftover(tmp_path, "studio", "forge") is None
+
+
+def test_a_worker_lives_where_no_file_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+
+    with Identity(tmp_path, "local").living():
+        pass
+
+    assert "no sign of life can be kept here: No space left on device" in caplog.text

@@ -92,12 +92,24 @@ def prepare(data_dir: Path) -> Broker:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; it is never readable by others, not even for a moment."""
+    """Replace a file in one step; it is never readable by others, not even for a moment.
+
+    One that reads so already is left alone, so that a start on a full disk needs no room for it.
+    """
+    if _reads(path, text):
+        return
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600, exist_ok=False)
     draft.write_text(text)
     draft.replace(path)
+
+
+def _reads(path: Path, text: str) -> bool:
+    try:
+        return path.stat().st_mode & 0o077 == 0 and path.read_text() == text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _placed(directory: Path, password: str) -> Broker:
