@@ -6,17 +6,19 @@ win the same name. A worker that dies gives up its claims with its sign of life.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app import relocation
 from app.control import HOUSE
 from app.domain import nodes
+from app.domain.locations import Holding, Location, elsewhere, why_not_moved
 from app.domain.nodes import Sign
 from app.domain.plans import StackSpec
-from app.domain.words import Event, Role
+from app.domain.words import Event
 from app.store import audit, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Node, Stack
@@ -36,6 +38,17 @@ class NodeTaken(Exception):
 
 class StackTaken(Exception):
     """Another worker that is alive serves this stack or its project; the sentence says which."""
+
+
+class StackHeld(Exception):
+    """Something is still held or owed in another location, so the stack is not served here yet.
+
+    The sentence says what. `at` is where its own is held; None where another stack holds its project.
+    """
+
+    def __init__(self, sentence: str, at: Location | None = None) -> None:
+        super().__init__(sentence)
+        self.at = at
 
 
 def appear(session: Session, mine: Sign, *, dead: Dead, now: datetime, up: bool = True) -> None:
@@ -100,10 +113,10 @@ def leave(session: Session, worker: str) -> None:
 
 
 def take(session: Session, spec: StackSpec, mine: Sign, *, key: str, dead: Dead, now: datetime) -> None:
-    """Make sure that nobody else serves this stack or its project; raises StackTaken.
+    """Make sure that nobody else serves this stack or its project; raises StackTaken or StackHeld.
 
-    `key` is where it stands in power.toml. What is still at work on a node that is away
-    keeps its name until its windows have ended, or it would be lost there.
+    `key` is where it stands in power.toml. What is still at work on a node that is away, or in
+    another location, is ended there first, or it would be lost.
     """
     workers.alone(session)
     known = workers.signs(session)
@@ -111,24 +124,60 @@ def take(session: Session, spec: StackSpec, mine: Sign, *, key: str, dead: Dead,
     for other in _alive(known, gone, now):
         if other.worker != mine.worker:
             _no_rival(session, spec, mine, other, key)
-    row = session.get(Stack, spec.name)
-    if row is not None and row.node != spec.node and rows.unfinished(session, spec.name):
+    row = stacks.locked(session, spec.name)
+    held = relocation.holdings(session, spec.name)
+    if row is not None and row.node != spec.node:
+        _not_moved(row, held, key)
+    here = Location(spec.project, mine.engine_id)
+    if away := elsewhere(held, here):
+        raise StackHeld(why_not_moved(key, spec.name, here, away), away[0].location)
+    for other_stack in stacks.every(session):
+        if other_stack.name != spec.name and _shares(other_stack, spec, here):
+            _succeed(session, other_stack, here, key, now)
+
+
+def _not_moved(row: Stack, held: Collection[Holding], key: str) -> None:
+    """A stack moves to another node once nothing is left on the one it had, or that is given up."""
+    left = [one for one in held if one.location != Location()]
+    if any(one.windows for one in left):
         raise StackTaken(
-            f"{key}: stack {spec.name!r} still has windows on node {row.node!r}, which is away; "
+            f"{key}: stack {row.name!r} still has windows on node {row.node!r}, which is away; "
             "start its worker, or close them with --force"
         )
-    if row is not None and row.node != spec.node and (owing := _owing(session, spec.name)):
+    if owing := sorted(name for one in left for name in one.owing):
         raise StackTaken(
-            f"{key}: stack {spec.name!r} still owes an off of {', '.join(owing)} on node {row.node!r}; "
-            "start its worker, which turns that off, or give this one another name"
+            f"{key}: stack {row.name!r} still owes an off of {', '.join(owing)} on node {row.node!r}; "
+            "start its worker, which turns that off, or give this one another name; "
+            f"if that node is gone, run `power relocate {row.name}`"
         )
 
 
-def _owing(session: Session, stack: str) -> list[str]:
-    """What may still run where the stack was: nobody else can turn it off there."""
-    return sorted(
-        name for name, row in services.of(session, stack).items() if row.owed and row.role != Role.CORE
-    )
+def _shares(other: Stack, spec: StackSpec, here: Location) -> bool:
+    """May another stack have something in the very same location?"""
+    if other.node != spec.node and not (other.engine_id and here.engine_id):
+        return False
+    return other.engine_id == here.engine_id or other.node == spec.node
+
+
+def _succeed(session: Session, other: Stack, here: Location, key: str, now: datetime) -> None:
+    """Take over a project that was another stack's, once nothing of that one is left in it."""
+    stacks.locked(session, other.name)
+    for one in relocation.holdings(session, other.name):
+        if one.location.project == here.project and one.location.agrees(here):
+            raise StackHeld(
+                f"{key}.project: project {here.project!r} is still used by stack {other.name!r}: {one}; "
+                f"close its windows with `power close`, and wait until it is off"
+            )
+    if other.location.project == here.project and not other.faults:
+        other.faults = [f"{key}.project: its project {here.project!r} is another stack's by now"]
+        facts: dict[str, Any] = {"faults": other.faults, "digest": other.digest, "before": other.digest}
+        audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=other.name, **facts)
+
+
+def out_of_reach(session: Session, stack: Stack, mine: Sign) -> Holding | None:
+    """What a stack still holds or owes on another engine than this worker's."""
+    found = elsewhere(relocation.holdings(session, stack.name), Location(engine_id=mine.engine_id))
+    return found[0] if found else None
 
 
 def _no_rival(session: Session, spec: StackSpec, mine: Sign, other: Sign, key: str) -> None:

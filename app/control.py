@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain import plans, windows
+from app.domain.locations import Location
 from app.domain.plans import StackSpec
 from app.domain.refusals import (
     BadTTL,
@@ -33,7 +34,7 @@ from app.domain.refusals import (
 from app.domain.words import CloseReason, Event, State, Status
 from app.store import audit, services, stacks, workers
 from app.store import windows as rows
-from app.store.tables import Lease, Stack, Window, stamp
+from app.store.tables import Lease, Service, Stack, Window, stamp
 
 CLOCK = "clock"
 """The actor of what happens because a deadline has come."""
@@ -103,11 +104,11 @@ def open_window(
     """
     if repeat and (first := _first(session, repeat, now)):
         return first, False
-    stack, asked, ttl = _checked(session, ask)
+    stack, asked, ttl = _checked(session, ask, keep=True)
     away = workers.is_away(session, stack, now)
     if away and not wait_for_node:
         raise NodeAway(stack.name, stack.node, away)
-    window = _new(stack.spec, asked, ttl, reason=ask.reason, actor=actor, now=now)
+    window = _new(stack, asked, ttl, reason=ask.reason, actor=actor, now=now)
     if repeat and (first := _quicker(session, repeat, window, now)):
         return first, False
     session.add(window)
@@ -119,13 +120,13 @@ def open_window(
         said |= {"waiting_for": NODE, "node": stack.node, "away_since": stamp(away)}
         _say(session, window, Event.WINDOW_WAITING, actor, now, **said)
     else:
-        _hold(session, stack.spec, window)
+        _hold(session, stack, window)
         _say(session, window, Event.WINDOW_OPENING, actor, now, **said)
     return window, True
 
 
-def _checked(session: Session, ask: Ask) -> tuple[Stack, list[str], float]:
-    stack = stacks.chosen(session, ask.stack)
+def _checked(session: Session, ask: Ask, *, keep: bool = False) -> tuple[Stack, list[str], float]:
+    stack = stacks.chosen(session, ask.stack, keep=keep)
     if stack.faults:
         raise StackRejected(stack.name, stack.faults)
     spec = stack.spec
@@ -164,12 +165,12 @@ def _quicker(session: Session, repeat: Repeat, window: Window, now: datetime) ->
 
 
 def _new(
-    spec: StackSpec, asked: list[str], ttl: float, *, reason: str | None, actor: str, now: datetime
+    stack: Stack, asked: list[str], ttl: float, *, reason: str | None, actor: str, now: datetime
 ) -> Window:
     return Window(
         id=secrets.token_hex(8),
-        stack=spec.name,
-        node=spec.node,
+        stack=stack.name,
+        node=stack.node,
         state=State.OPENING,
         actor=actor,
         reason=reason,
@@ -178,30 +179,38 @@ def _new(
         created_at=now,
         opening_at=now,
         deadline=now + timedelta(seconds=ttl),
-        leases=_leases(spec, asked),
+        leases=_leases(stack, asked),
     )
 
 
-def _leases(spec: StackSpec, asked: list[str]) -> list[Lease]:
+def _leases(stack: Stack, asked: list[str]) -> list[Lease]:
+    spec, at = stack.spec, stack.location
     waves = plans.waves(spec, plans.closure(spec, asked))
     return [
-        Lease(service=name, stack=spec.name, wave=number, asked=name in asked)
+        Lease(
+            service=name,
+            stack=stack.name,
+            wave=number,
+            asked=name in asked,
+            project=at.project,
+            engine_id=at.engine_id,
+        )
         for number, wave in enumerate(waves)
         for name in wave
     ]
 
 
-def _hold(session: Session, spec: StackSpec, window: Window) -> None:
+def _hold(session: Session, stack: Stack, window: Window) -> None:
     """From here on these services owe an off, even those that somebody had started by hand.
 
     The rows are taken in name order, as everywhere, so that two openings cannot wait for each other.
     """
-    held = sorted(lease.service for lease in window.leases)
+    spec, held = stack.spec, sorted(lease.service for lease in window.leases)
     known = services.locked(session, spec.name)
     services.ensure(
         session, spec.name, {name: spec.services[name].role for name in held if name not in known}
     )
-    services.owe(session, spec.name, held)
+    services.owe(session, spec.name, held, stack.location)
 
 
 def extend(session: Session, window_id: str, ttl: float, *, actor: str, now: datetime) -> Window:
@@ -291,15 +300,27 @@ def _force(session: Session, window: Window, actor: str, now: datetime, detail: 
 
 
 def _let_go(session: Session, window: Window, actor: str, now: datetime) -> None:
-    """A forced close waits for nobody who is away; what was held is stopped when its worker is back."""
+    """A forced close waits for no node or engine that is away; what was held is stopped when it is back."""
     stack = stacks.named(session, window.stack)
-    if stack is None or not workers.is_away(session, stack, now):
+    if stack is None:
         return
-    held = [lease.service for lease in window.leases]
-    owing = sorted(name for name, row in services.of(session, window.stack).items() if row.owed)
-    left = ", ".join(name for name in owing if name in held) or "nothing"
-    why = f"{window.close_detail}, with node {window.node} away; still owing an off: {left}"
+    known = services.of(session, window.stack)
+    owing = [known[one.service] for one in window.leases if one.service in known and known[one.service].owed]
+    away = _away(session, stack, owing, now)
+    if not away:
+        return
+    left = ", ".join(sorted(row.name for row in owing)) or "nothing"
+    why = f"{window.close_detail}, with {away} away; still owing an off: {left}"
     advance(session, window, State.CLOSED, actor=actor, now=now, detail=why)
+
+
+def _away(session: Session, stack: Stack, owing: Sequence[Service], now: datetime) -> str:
+    """The node, or the engine it had, that would have to stop these and is not there; empty where it is."""
+    if workers.is_away(session, stack, now):
+        return f"node {stack.node}"
+    node = stacks.node(session, stack.node)
+    here = Location(engine_id=node.engine_id if node else "")
+    return next((f"engine {row.engine_id}" for row in owing if row.owed_outside(here)), "")
 
 
 def _hurry(session: Session, window: Window) -> None:
@@ -358,7 +379,8 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
     seen = rows.get(session, window_id)
     if seen is None:
         return None
-    # Services are locked before windows, here as everywhere.
+    # Stacks are locked before services, and those before windows, here as everywhere.
+    stacks.keep(session, seen.stack)
     services.locked(session, seen.stack)
     window = rows.locked(session, window_id)
     if window is None or window.state != State.WAITING or window.deadline <= now:
@@ -369,10 +391,10 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
         gone = isinstance(refusal, UnknownStack | StackRejected)
         _give_up(session, window, CloseReason.LOST if gone else CloseReason.FAILED, str(refusal), now)
         return None
-    rows.hold_instead(session, window, _leases(stack.spec, asked))
+    rows.hold_instead(session, window, _leases(stack, asked))
     window.node = stack.node
     window.opening_at, window.deadline, window.waiting_for = now, now + timedelta(seconds=ttl), None
-    _hold(session, stack.spec, window)
+    _hold(session, stack, window)
     advance(session, window, State.OPENING, actor=HOUSE, now=now)
     return window
 

@@ -69,7 +69,7 @@ def find(
         if modes.drifts(standing):
             _begin(session, row, holds, REVIVED if row.name in revived else modes.why(standing))
             if _to_be_stopped(spec, row, standing, holds.now):
-                row.owed = True
+                row.owe(services.location(session, row))
         elif row.drift_since is not None and not _undecided(standing):
             _end(session, row, standing, holds.now)
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import control, restoring
+from app import control, relocation, restoring
 from app.control import HOUSE
 from app.domain import backoff
+from app.domain.locations import Location
 from app.domain.plans import StackSpec
 from app.domain.words import Action, CallStatus, Event, Power, Role
 from app.settle import STUCK_AFTER, settle
@@ -99,7 +100,8 @@ def _expect(session: Session, begun: Begun, now: datetime) -> None:
     if service is None:
         return
     if begun.action is Action.UP:
-        service.owed = service.unsure = True
+        service.owe(services.location(session, service))
+        service.unsure = True
         service.power, service.ready, service.detail = Power.STARTING, False, ""
         if lease := _lease(session, begun.window, begun.service):
             lease.tried += 1
@@ -201,22 +203,38 @@ def _lease(session: Session, window: str | None, service: str) -> Lease | None:
 
 
 def looked(
-    session: Session, spec: StackSpec, seen: Mapping[str, Seen], *, at: datetime, now: datetime
+    session: Session,
+    spec: StackSpec,
+    seen: Mapping[str, Seen],
+    *,
+    at: datetime,
+    now: datetime,
+    engine_id: str = "",
 ) -> list[str]:
-    """Take in what the engine showed at the moment `at`, and settle what that settles.
+    """Take in what the engine of this id showed at the moment `at`, and settle what that settles.
 
-    An older look never overwrites a newer one. Returns the ids of windows that changed.
+    An older look never overwrites a newer one, and what owes its off in another location was
+    not seen. Returns the ids of windows that changed.
     """
     known = _rows(session, spec, seen)
+    here = Location(spec.project, engine_id)
+    seen = {
+        name: _unseen(known[name]) if known[name].owed_outside(here) else one for name, one in seen.items()
+    }
     wanted = {lease.service for lease in rows.live_leases(session, [spec.name], now)}
     calling = services.calling(session, spec.name)
     new = [name for name in seen if (last := known[name].observed_at) is None or last < at]
     for name in new:
         _take_in(known[name], seen[name], wanted=name in wanted, calling=calling.get(name), at=at, now=now)
-    for name in _in_vain(session, [known[name] for name in new], wanted | calling.keys(), at):
+    shown = [known[name] for name in new if seen[name].power is not Power.UNKNOWN]
+    for name in _in_vain(session, shown, wanted | calling.keys(), at):
         _failed(known[name], now)
-    revived = {name for name in new if seen[name].revived and _revive(known[name], name in wanted)}
+    revived = {name for name in new if seen[name].revived and _revive(session, known[name], name in wanted)}
     return settle(session, spec, known, now, revived)
+
+
+def _unseen(row: Service) -> Seen:
+    return Seen(Power.UNKNOWN, f"it may still run in {row.location}, which is not looked at")
 
 
 def _in_vain(session: Session, looked_at: Iterable[Service], busy: set[str], at: datetime) -> list[str]:
@@ -235,11 +253,11 @@ def _ended_well(call: Call | None, at: datetime) -> bool:
     return bool(stop and call and call.finished_at and call.finished_at < at)
 
 
-def _revive(row: Service, wanted: bool) -> bool:
+def _revive(session: Session, row: Service, wanted: bool) -> bool:
     """It was confirmed off and comes back without a hand: that off is owed anew."""
     if wanted or row.owed or row.role != Role.ALLOWED or not row.alive:
         return False
-    row.owed = True
+    row.owe(services.location(session, row))
     return True
 
 
@@ -269,7 +287,8 @@ def _take_in(
     else:
         row.fault = ""
     if _confirmed_off(row, wanted=wanted, calling=calling):
-        row.owed, row.failures, row.retry_at = False, 0, None
+        row.confirm_off()
+        row.failures, row.retry_at = 0, None
 
 
 def _answers_again(row: Service) -> None:
@@ -296,9 +315,10 @@ def _shown(row: Service, one: Seen, *, wanted: bool, calling: Action | None) -> 
 
 
 def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> bool:
-    """Nobody wants it, nothing of it runs, and nothing that was started may still come up."""
-    if row.role == Role.CORE:
-        return True
+    """Nobody wants it, nothing of it runs, and nothing that was started may still come up.
+
+    Core is no exception: what a window has started before it became core still owes its off afterwards.
+    """
     known = row.power != Power.UNKNOWN
     return known and not (wanted or calling or row.alive or row.unsure)
 
@@ -311,14 +331,19 @@ def lost_calls(session: Session, node: str, dead: Mapping[str, bool], now: datet
     return found
 
 
-def published(session: Session, spec: StackSpec, now: datetime) -> None:
-    """A worker has read and checked a stack: the front may know it."""
+def published(session: Session, spec: StackSpec, now: datetime, engine_id: str = "") -> None:
+    """A worker has read and checked a stack: the front may know it.
+
+    `engine_id` tells the engine on which it serves it; empty while that has not answered.
+    """
     before = session.get(Stack, spec.name)
+    at = Location(spec.project, engine_id or (before.engine_id if before else ""))
+    before_node = before.node if before else spec.node
     if _differs(before, spec):
         facts = {"digest": spec.digest, "before": before.digest if before else None, "node": spec.node}
         audit.record(session, Event.STACK_LOADED, actor=HOUSE, now=now, stack=spec.name, **facts)
     if restoring.behind(session, before):
-        restoring.doubt(session, spec)
+        restoring.doubt(session, spec, at)
     session.merge(
         Stack(
             name=spec.name,
@@ -329,9 +354,13 @@ def published(session: Session, spec: StackSpec, now: datetime) -> None:
             loaded_at=now,
             faults=[],
             refused=[],
+            engine_id=at.engine_id,
         )
     )
     _roles(session, spec)
+    relocation.complete(session, spec.name, at)
+    if before and before_node != spec.node:
+        rows.move(session, spec.name, spec.node)
 
 
 def _differs(before: Stack | None, spec: StackSpec) -> bool:
@@ -377,19 +406,33 @@ def rejected(
     if before.faults != faults:
         facts: dict[str, Any] = {"faults": faults, "digest": digest or empty.digest, "before": known}
         audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=empty.name, **facts)
-    before.node, before.project, before.faults, before.loaded_at = empty.node, empty.project, faults, now
-    before.refused = []
+    if not before.spec.services:
+        before.project, before.definition = empty.project, empty.as_json()
+    before.node, before.faults, before.loaded_at, before.refused = empty.node, faults, now, []
+
+
+def unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -> None:
+    """Services that owe an off on another engine may run there; a worker on this one cannot tell."""
+    known = services.locked(session, stack.name)
+    here = Location(engine_id=engine_id)
+    for row in known.values():
+        if row.owed_outside(here) and row.power != Power.UNKNOWN:
+            row.power, row.ready, row.detail, row.changed_at = Power.UNKNOWN, False, _unseen(row).detail, now
+    settle(session, stack.spec, known, now)
 
 
 def forgotten(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
     """Let go of a stack that its node no longer has; False while something of it still has to end."""
     control.lose_stack(session, stack.name, now)
     rows_of = services.of(session, stack.name)
-    if rows.unfinished(session, stack.name) or any(row.owed for row in rows_of.values()):
+    owing = any(row.owed and row.role != Role.CORE for row in rows_of.values())
+    if rows.unfinished(session, stack.name) or owing:
         rejected(session, StackSpec(stack.name, stack.project, stack.node, {}), [fault], now)
         return False
     for row in rows_of.values():
-        session.delete(row)
+        # Core is not stopped; should it come back as an allowed service, it still owes its off.
+        if not row.owed:
+            session.delete(row)
     session.delete(stack)
     facts: dict[str, Any] = {"faults": [fault], "digest": None, "before": stack.digest}
     audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=stack.name, **facts)

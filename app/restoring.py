@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.domain.locations import Location
 from app.domain.plans import StackSpec
 from app.domain.words import Event, Role
 from app.store import audit, services, stacks
@@ -26,7 +27,7 @@ def restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> No
     """Mark this database as restored; the trail goes on from where the backup ended, and says so."""
     session.merge(Mark(name=MARK, at=now))
     for stack in stacks.every(session):
-        doubt(session, stack.spec)
+        doubt(session, stack.spec, stack.location)
     audit.record(session, Event.DATABASE_RESTORED, actor=actor, now=now, **facts)
 
 
@@ -35,7 +36,7 @@ def behind_snapshot(
     spec: StackSpec,
     *,
     windows: Collection[str],
-    services_on: Collection[str],
+    services_on: Mapping[str, Location],
     place: tuple[int, str] | None,
     actor: str,
     now: datetime,
@@ -43,14 +44,15 @@ def behind_snapshot(
     """Doubt what a worker's snapshot says is on, where the database is behind the snapshot; return it.
 
     It is behind where it does not know one of the snapshot's `windows`, or where the stack's chain has not
-    come to the snapshot's `place` (seq and hash of an entry) or went on differently from there.
+    come to the snapshot's `place` (seq and hash of an entry) or went on differently from there. `services_on`
+    says where each may be on.
     """
     unknown = sorted(set(windows) - rows.known(session, windows))
     if not unknown and (place is None or audit.has_come_to(session, spec.name, *place)):
         return []
     allowed = {name: Role.ALLOWED for name in services_on if _may_be_on(session, spec, name)}
     if allowed:
-        _doubt(session, spec.name, allowed)
+        _doubt(session, spec.name, allowed, services_on)
         facts: dict[str, Any] = {"services": sorted(allowed), "windows": unknown}
         audit.record(session, Event.DATABASE_BEHIND, actor=actor, now=now, stack=spec.name, **facts)
     return sorted(allowed)
@@ -69,13 +71,16 @@ def behind(session: Session, before: Stack | None) -> bool:
     return mark is not None and (before is None or before.loaded_at <= mark.at)
 
 
-def doubt(session: Session, spec: StackSpec) -> None:
+def doubt(session: Session, spec: StackSpec, at: Location) -> None:
     """Every allowed service may run, or yet come up, for a window that is not known here."""
     allowed = {name: one.role for name, one in spec.services.items() if one.role is Role.ALLOWED}
-    _doubt(session, spec.name, allowed)
+    _doubt(session, spec.name, allowed, dict.fromkeys(allowed, at))
 
 
-def _doubt(session: Session, stack: str, allowed: Mapping[str, Role]) -> None:
+def _doubt(
+    session: Session, stack: str, allowed: Mapping[str, Role], locations: Mapping[str, Location]
+) -> None:
     services.locked(session, stack)
     services.ensure(session, stack, allowed)
-    services.doubt(session, stack, allowed)
+    for name in sorted(allowed):
+        services.doubt(session, stack, [name], locations[name])

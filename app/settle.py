@@ -16,6 +16,7 @@ from app import drift
 from app.control import HOUSE, advance, expire
 from app.domain import decisions, gates, windows
 from app.domain.gates import Gate, Standing, Way
+from app.domain.locations import Location
 from app.domain.plans import StackSpec
 from app.domain.windows import Health
 from app.domain.words import CloseReason, Event, Power, Role, State, Status
@@ -114,7 +115,9 @@ def _closing(scene: Scene, window: Window) -> None:
 
 
 def _owes(lease: Lease, seen: Mapping[str, Service], held: set[str]) -> bool:
-    return lease.service not in held and lease.service in seen and seen[lease.service].owed
+    row = seen.get(lease.service)
+    # Core is not stopped, so no window waits for it.
+    return row is not None and lease.service not in held and row.owed and row.role != Role.CORE
 
 
 def _stuck(session: Session, window: Window, left: list[Service], now: datetime) -> None:
@@ -263,9 +266,10 @@ def _open(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: L
 
 def stoppable(spec: StackSpec, seen: Mapping[str, Service], held: set[str], now: datetime) -> list[str]:
     """The services that owe an off, held by nobody, and whose turn it is."""
+    here = Location(spec.project)
     owing = {
         name: decisions.Owing(row.failures, row.retry_at, row.unsure)
         for name, row in seen.items()
-        if row.owed and row.role != Role.CORE and name not in held
+        if row.owed and row.role != Role.CORE and name not in held and not row.owed_outside(here)
     }
     return decisions.in_turn(spec, owing, now)

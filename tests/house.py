@@ -105,6 +105,12 @@ class House:
             )
             return window.id, new
 
+    def ask_on(self, stack: str, *names: str) -> tuple[str, bool]:
+        """The same, where there are several stacks."""
+        with self.database.write() as session:
+            window, new = control.open_window(session, Ask(names, stack), actor="ada", now=self.now)
+            return window.id, new
+
     def open(self, *names: str, ttl: float | None = None, actor: str = "ada") -> str:
         window, _new = self.ask(*names, ttl=ttl, actor=actor)
         self.work()

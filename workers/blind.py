@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -82,7 +83,10 @@ class Blind:
         owing = {
             name: self._tried.get((spec.name, name), before)
             for name, before in known.owing.items()
-            if name not in held and (spec.name, name) not in self._off and not self._is_core(known, name)
+            if name not in held
+            and (spec.name, name) not in self._off
+            and not self._is_core(known, name)
+            and self._is_here(before)
         }
         return decisions.in_turn(spec, owing, now)
 
@@ -96,6 +100,16 @@ class Blind:
             return True
         spec = self._spec(known).services.get(service)
         return spec is not None and spec.role is Role.CORE
+
+    def _is_here(self, owing: Owing) -> bool:
+        """Is this the engine on which that off is owed?"""
+        wanted = owing.location.engine_id
+        if not wanted:
+            return True
+        if not self._station.engine_id:
+            with suppress(*negotiation.Unable):
+                self._station.engine_id = self._station.engine.id()
+        return wanted == self._station.engine_id
 
     def _submit(self, outage: Outage, known: KnownStack, service: str) -> None:
         key = (known.spec.name, service)
@@ -115,33 +129,33 @@ class Blind:
 
     def _converge(self, outage: Outage, known: KnownStack, service: str) -> None:
         """Under the service's lock: look, make at most one call, look again."""
-        spec, station = self._spec(known), self._station
-        with locks.held(station.lock_dir, spec.project, service) as lock:
+        spec, station, project = self._spec(known), self._station, known.project_of(service)
+        with locks.held(station.lock_dir, project, service) as lock:
             # While a call of before is still at it, its end is waited for.
             if lock is None or station.memory.outage() != outage:
                 return
-            containers = self._containers(spec, service)
+            containers = self._containers(project, service)
             decision = self._decision(known, service, containers)
             if decision.action is Action.NONE:
                 self._off.add((spec.name, service))
                 return
             log.warning("%s/%s: %s blind: %s", spec.name, service, decision.action, decision.why)
-            command = _command(spec.project, service, decision)
+            command = _command(project, service, decision)
             defined = spec.services.get(service) or ServiceSpec(service)
             begun = self._begun(known, defined, command)
             timeout = timeout_of(defined, command.action, containers)
             outcome = self._make(outage, begun, command, timeout, lock)
-            after = self._containers(spec, service)
+            after = self._containers(project, service)
             if outcome.status is CallStatus.OK and after is not None and not any(one.alive for one in after):
                 self._off.add((spec.name, service))
             else:
                 self._failed(known, service, unsure=outcome.status is not CallStatus.OK)
 
-    def _containers(self, spec: StackSpec, service: str) -> Looked:
+    def _containers(self, project: str, service: str) -> Looked:
         try:
-            return self._station.engine.containers(spec.project, [service])
+            return self._station.engine.containers(project, [service])
         except negotiation.Unable as error:
-            log.warning("%s/%s: %s", spec.name, service, negotiation.why(error))
+            log.warning("%s/%s: %s", project, service, negotiation.why(error))
             return None
 
     def _decision(self, known: KnownStack, service: str, containers: Looked) -> Decision:

@@ -18,8 +18,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from app import endpoint
@@ -179,6 +180,12 @@ class Cancellation:
     def _kill(self) -> None:
         if self._child is not None and self._child.returncode is None:
             _kill_family(self._child)
+
+
+def project_of(argv: Sequence[str]) -> str:
+    """The project that a command line names; empty where it names none."""
+    after = [value for flag, value in pairwise(argv) if flag == "-p"]
+    return after[0] if after else ""
 
 
 def run(

@@ -96,7 +96,8 @@ def _to_start(station: Station, window_id: str) -> tuple[Served | None, list[str
             return served, [], leased
         names = startable(served.spec, services.of(session, served.spec.name), window)
     # Should the database go away during the start, its end must be known here.
-    station.memory.note(served.spec, [lease.of(window) for lease in window.leases if lease.service in names])
+    held = [lease.of(window) for lease in window.leases if lease.service in names]
+    station.memory.note(served.spec, held, station.engine_id)
     return served, names, leased
 
 
@@ -206,6 +207,9 @@ class _Start:
         now = self.station.database.now()
         if lease is None or spec is None or not _held_by(session, self.window, lease, now):
             return Decision(Action.NONE, "no live window holds it"), None
+        here = self.station.location(self.served.spec)
+        if not lease.location.agrees(here) or (row and row.owed_outside(here)):
+            return Decision(Action.NONE, f"it is held in {lease.location}, and this is {here}"), None
         if containers is None and self.station.engine.fault:
             return Decision(Action.NONE, self.station.engine.fault), None
         if containers is None:
@@ -242,6 +246,8 @@ class _Stop:
         row = session.get(Service, (stack, service), with_for_update=True)
         if row is None or rows.wanted(session, stack, service, now):
             return Decision(Action.NONE, "a live window holds it"), None
+        if row.owed_outside(self.station.location(self.served.spec)):
+            return Decision(Action.NONE, f"it owes its off in {row.location}"), None
         closing = [window for window in rows.unfinished(session, stack) if _lets_go(window, service)]
         newest = max(closing, key=lambda one: one.created_at, default=None)
         kill = row.failures > 0 or any(one.forced for one in closing)

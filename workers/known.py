@@ -24,8 +24,9 @@ from app import restoring, snapshot
 from app.control import HOUSE
 from app.domain.decisions import Owing
 from app.domain.leases import Lease
+from app.domain.locations import Location
 from app.domain.plans import StackSpec
-from app.domain.words import Role, State
+from app.domain.words import State
 from app.store import audit, services
 from app.store import stacks as stored
 from app.store import windows as rows
@@ -50,6 +51,18 @@ class KnownStack:
     owing: Mapping[str, Owing] = field(default_factory=dict)
     place: tuple[int, str] | None = field(default=None, compare=False)
     """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
+
+    def project_of(self, service: str) -> str:
+        """The project in which a service owes its off."""
+        owing = self.owing.get(service)
+        return (owing.location.project if owing else "") or self.spec.project
+
+    def locations(self) -> dict[str, Location]:
+        """Where each service is that may be on."""
+        plain = dict.fromkeys((lease.service for lease in self.leases), Location(self.spec.project))
+        return plain | {
+            name: Location(self.project_of(name), one.location.engine_id) for name, one in self.owing.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +206,7 @@ class Memory:
                     session,
                     known.spec,
                     windows={lease.window for lease in known.leases},
-                    services_on={*known.owing, *(lease.service for lease in known.leases)},
+                    services_on=known.locations(),
                     place=known.place,
                     actor=HOUSE,
                     now=now,
@@ -220,7 +233,7 @@ class Memory:
                 self._version = version
                 self._keep(found)
 
-    def note(self, spec: StackSpec, leases: Iterable[Lease]) -> None:
+    def note(self, spec: StackSpec, leases: Iterable[Lease], engine_id: str = "") -> None:
         """Something is about to be started: know it before it is."""
         with self._lock:
             self._noted += 1
@@ -228,7 +241,8 @@ class Memory:
             new = [lease for lease in leases if lease not in old.leases or lease.service not in old.owing]
             if new:
                 held = (*(one for one in old.leases if one not in new), *new)
-                owing = {**old.owing, **{lease.service: Owing() for lease in new}}
+                owed = Owing(location=Location(spec.project, engine_id))
+                owing = {**old.owing, **{lease.service: owed for lease in new}}
                 stacks = {**self._known.stacks, spec.name: KnownStack(spec, held, owing, old.place)}
                 self._keep(replace(self._known, stacks=stacks))
 
@@ -251,9 +265,10 @@ def _stacks(session: Session, node: str, now: datetime) -> dict[str, KnownStack]
 
 def _stack(session: Session, spec: StackSpec, now: datetime) -> KnownStack:
     owing = {
-        name: Owing(row.failures, row.retry_at, row.unsure)
+        name: Owing(row.failures, row.retry_at, row.unsure, row.location)
         for name, row in sorted(services.of(session, spec.name).items())
-        if row.owed and row.role != Role.CORE
+        # What is core now may not be by the files that are read while the database is away.
+        if row.owed
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
     return KnownStack(spec, tuple(leases), owing, audit.place(session, spec.name))
@@ -325,4 +340,6 @@ def _lease(said: Mapping[str, Any]) -> Lease:
 
 def _owing(said: Mapping[str, Any]) -> Owing:
     retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
-    return Owing(said["failures"], retry_at, said["unsure"])
+    # What an older worker has written does not say where.
+    location = Location(**said.get("location", {}))
+    return Owing(said["failures"], retry_at, said["unsure"], location)

@@ -20,8 +20,9 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from app import claims, observe, settings
-from app.claims import StackTaken
+from app import claims, observe, relocation, settings
+from app.claims import StackHeld, StackTaken
+from app.domain.locations import Location, elsewhere, why_not_moved
 from app.domain.nodes import Sign
 from app.domain.plans import StackSpec
 from app.domain.readings import POWER_TOML, Reading, Verdict
@@ -32,6 +33,7 @@ from app.store import workers as signs
 from app.store.tables import Stack
 from workers import files, stacks
 from workers.files import Stamp
+from workers.marks import Trigger
 from workers.stacks import Rejected, Served
 from workers.station import Station
 
@@ -39,8 +41,9 @@ log = logging.getLogger(__name__)
 THOROUGH = 60.0
 """Seconds after which the files are read anew even if they look as before: they may include others."""
 
-News = Callable[[Session, Sign], None]
-"""What is to be said of one stack, in one transaction."""
+Done = Callable[[], None]
+News = Callable[[Session, Sign], Done | None]
+"""What is to be said of one stack, in one transaction; returns what follows once that is committed."""
 
 
 @dataclass
@@ -55,6 +58,14 @@ class _Known:
     read_at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """A stack as its files say, and what they call core."""
+
+    served: Served
+    core: frozenset[str]
+
+
 class Loading:
     """One worker's stacks. Called from one thread at a time, but for `publish`."""
 
@@ -66,6 +77,8 @@ class Loading:
         self._toml: PowerToml | None = None
         self._news: dict[str, News] = {}
         self._told: dict[str, str] = {}
+        self._offered: dict[str, _Offered] = {}
+        """What was last offered to the database of each stack."""
         self._turn = threading.Lock()
         self.engine_fault = ""
         """Why nothing can be served on this engine; empty where it can."""
@@ -188,12 +201,28 @@ class Loading:
         return Rejected(StackSpec(name, stack.project, stack.node, {}), [fault], unanswered=True)
 
     def _adopt(self, name: str, toml: PowerToml, served: Served) -> None:
-        one = self._known[name]
+        one, offered = self._known[name], _Offered(served, frozenset(toml.stacks[name].core))
         one.refused = ""
-        self._station.core[name] = frozenset(toml.stacks[name].core)
-        self._station.adopt(served)
-        self._tell(name, lambda session, mine: self._publish(session, mine, served))
-        log.info("%s", Reading(f"stack {name}", Verdict.SERVED, served.spec.digest, "its files are good"))
+        now = self._station.stacks.get(name)
+        if name not in self._station.claimed or (now and now.spec.project == served.spec.project):
+            self._serve(offered)
+        # Another project waits until the database says that nothing is left in this one.
+        self._tell(name, partial(self._publish, offered=offered))
+
+    def _in_force(self, name: str) -> Served | None:
+        """What is served of a stack as the database knows it."""
+        now = self._station.stacks.get(name)
+        return now if now and now.place and name in self._station.claimed else None
+
+    def _serve(self, offered: _Offered) -> None:
+        name = offered.served.spec.name
+        self._station.core[name] = offered.core
+        self._station.adopt(offered.served)
+        # What is to be done may follow from the roles that were just published.
+        self._station.look_again(name, None, Trigger.REQUEST)
+        log.info(
+            "%s", Reading(f"stack {name}", Verdict.SERVED, offered.served.spec.digest, "its files are good")
+        )
 
     def _withhold(self, name: str, toml: PowerToml) -> None:
         stack, fault = toml.stacks[name], f"{self._path}: stacks.{name}: {self.engine_fault}"
@@ -207,6 +236,25 @@ class Loading:
         _log(f"stack {name}", Verdict.REJECTED, digest, [fault])
         rejected = Rejected(known.spec, [fault])
         self._tell(name, lambda session, _mine: self._reject(session, rejected, digest))
+
+    def publish_again(self) -> None:
+        """The engine is another one than before: every stack is claimed anew, for that one."""
+        for name, served in list(self._station.stacks.items()):
+            if served.place is not None and name not in self._news:
+                offered = _Offered(served, self._station.core.get(name, frozenset()))
+                self._tell(name, partial(self._publish, offered=offered))
+
+    def check_locations(self) -> None:
+        """Claim anew what holds or owes something elsewhere, so that it is held back until that has ended."""
+        with self._station.database.read() as session:
+            found = [
+                name
+                for name, served in list(self._station.stacks.items())
+                if name in self._station.claimed
+                and elsewhere(relocation.holdings(session, name), self._station.location(served.spec))
+            ]
+        if found:
+            self.publish_again()
 
     def _turn_down(self, name: str, toml: PowerToml, rejected: Rejected) -> None:
         now = self._station.stacks.get(name)
@@ -246,7 +294,7 @@ class Loading:
                 "stack %s is no longer in %s; it is turned off when its windows end", name, self._path
             )
             self._station.stacks[name] = replace(served, place=None)
-        self._tell(name, lambda session, _mine: self._forget(session, name, toml))
+        self._tell(name, lambda session, mine: self._forget(session, mine, name, toml))
 
     # What is said of it.
 
@@ -263,12 +311,17 @@ class Loading:
     def _offer(self, name: str, news: News, mine: Callable[[], Sign]) -> None:
         try:
             with self._station.database.write() as session:
-                news(session, mine())
+                done = news(session, mine())
         except _NotYet:
             return
         except StackTaken as taken:
             self._taken(name, str(taken))
             return
+        except StackHeld as held:
+            self._hold_back(name, held)
+            return
+        if done:
+            done()
         with self._turn:
             if self._news.get(name) is news:
                 del self._news[name]
@@ -276,13 +329,48 @@ class Loading:
     def _now(self) -> datetime:
         return self._station.database.now()
 
-    def _publish(self, session: Session, mine: Sign, served: Served) -> None:
-        key = f"{self._path}: stacks.{served.spec.name}"
-        claims.take(session, served.spec, mine, key=key, dead=self._station.me.dead, now=self._now())
-        observe.published(session, served.spec, self._now())
-        self._claim(session, mine, served.spec.name)
-        self._told.pop(served.spec.name, None)
-        self._station.stacks[served.spec.name] = served
+    def _publish(self, session: Session, mine: Sign, offered: _Offered) -> Done:
+        spec = offered.served.spec
+        key = f"{self._path}: stacks.{spec.name}"
+        self._offered[spec.name] = offered
+        claims.take(session, spec, mine, key=key, dead=self._station.me.dead, now=self._now())
+        observe.published(session, spec, self._now(), mine.engine_id)
+        self._claim(session, mine, spec.name)
+        self._told.pop(spec.name, None)
+        return partial(self._serve, offered)
+
+    def _hold_back(self, name: str, held: StackHeld) -> None:
+        """Keep what is in force, or else only turn off what is left in the old location."""
+        offered, fault, now = self._offered[name], str(held), self._in_force(name)
+        spec = offered.served.spec
+        if now and held.at and not held.at.agrees(self._station.location(now.spec)):
+            now = None
+        if self._told.get(name) != fault:
+            _log(f"stack {name}", Verdict.UNCHANGED if now else Verdict.REJECTED, spec.digest, [fault])
+            with self._station.database.write() as session:
+                self._say_held_back(session, spec, fault, in_force=now is not None)
+            self._told[name] = fault
+        self._known.setdefault(name, _Known()).refused = spec.digest
+        self._station.claimed.add(name)
+        if now is None:
+            self._only_turn_off(spec, held.at)
+
+    def _say_held_back(self, session: Session, spec: StackSpec, fault: str, *, in_force: bool) -> None:
+        if in_force:
+            observe.refused(session, spec.name, [fault], spec.digest, self._now())
+            return
+        empty = replace(spec, services={}, digest="")
+        observe.rejected(session, empty, [fault], self._now(), digest=spec.digest)
+        if (row := known.named(session, spec.name)) and self._station.engine_id:
+            observe.unreachable(session, row, self._station.engine_id, self._now())
+
+    def _only_turn_off(self, spec: StackSpec, at: Location | None) -> None:
+        """Serve what is left of a stack in one project, or nothing where that is not on this engine."""
+        if at is None or not at.on_engine(self._station.engine_id):
+            self._station.stacks.pop(spec.name, None)
+        else:
+            self._station.stacks[spec.name] = Served(replace(spec, project=at.project or spec.project))
+            self._station.look_again(spec.name, None, Trigger.REQUEST)
 
     def _claim(self, session: Session, mine: Sign, name: str) -> None:
         self._station.claimed.add(name)
@@ -315,20 +403,47 @@ class Loading:
     def _say_refused(self, session: Session, name: str, faults: list[str], digest: str) -> None:
         observe.refused(session, name, faults, digest, self._now())
 
-    def _forget(self, session: Session, name: str, toml: PowerToml) -> None:
+    def _forget(self, session: Session, mine: Sign, name: str, toml: PowerToml) -> Done:
         row = known.named(session, name)
         if row is not None and row.node == self._station.node:
+            unreached = self._follow(session, row, mine)
             if name in toml.stacks and not claims.at_rest(session, name):
                 raise _NotYet
-            fault = f"{self._path}: is no longer there; its services are turned off when their windows end"
+            gone = f"{self._path}: is no longer there; its services are turned off when their windows end"
+            fault = unreached or gone
+            self._log_once(name, unreached)
             if name not in toml.stacks and not observe.forgotten(session, row, fault, self._now()):
                 # Its faults are on record now, and it is asked again whether all of it has ended.
                 session.commit()
                 raise _NotYet
+        return partial(self._let_go, name)
+
+    def _log_once(self, name: str, fault: str) -> None:
+        if fault and self._told.get(name) != fault:
+            log.error("%s", fault)
+        self._told[name] = fault
+
+    def _let_go(self, name: str) -> None:
         self._station.forget(name)
         self._station.core.pop(name, None)
         self._known.pop(name, None)
         self._told.pop(name, None)
+
+    def _follow(self, session: Session, row: Stack, mine: Sign) -> str:
+        """Turn off what is left of a stack that is no longer served, wherever on this engine that is.
+
+        Returns why that cannot be done yet, where it is on another engine.
+        """
+        here = self._station.location(row.spec)
+        left = elsewhere(relocation.holdings(session, row.name), here)
+        if not left:
+            self._station.stacks.setdefault(row.name, Served(row.spec))
+            return ""
+        self._only_turn_off(row.spec, left[0].location)
+        if left[0].location.on_engine(mine.engine_id):
+            return ""
+        observe.unreachable(session, row, mine.engine_id, self._now())
+        return why_not_moved(f"{self._path}: stacks.{row.name}", row.name, here, left)
 
     def _strangers(self, session: Session, _mine: Sign) -> None:
         """Stacks that this node published once and that are not in its power.toml any more."""

@@ -38,7 +38,14 @@ def look(station: Station, stack: str, request: LookRequest | None = None) -> di
         verdicts = _verdicts(station, served.spec, at, services)
         seen = {name: seen for name, (seen, _again) in verdicts.items()}
         with station.database.write() as session:
-            observe.looked(session, served.spec, seen, at=at, now=station.database.now())
+            observe.looked(
+                session,
+                served.spec,
+                seen,
+                at=at,
+                now=station.database.now(),
+                engine_id=station.engine_id,
+            )
     return {name: again for name, (_seen, again) in verdicts.items() if again}
 
 

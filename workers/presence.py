@@ -59,6 +59,7 @@ class Presence:
             self._say_refused(taken)
             self._end()
             return
+        self._loading.check_locations()
         self._loading.publish(self._sign)
         self._up = True
         self._tidy()
@@ -70,12 +71,15 @@ class Presence:
 
     def know_engine(self) -> None:
         """Ask which engine this is; one that is away or cannot be served is asked again."""
+        before = self._station.engine_id
         try:
             self._station.engine_id = self._station.engine.id()
             self._engine_said = ""
         except negotiation.Unable as error:
             self._say_once(negotiation.why(error))
         self._loading.serve_engine(self._station.engine.fault)
+        if self._station.engine_id != before:
+            self._loading.publish_again()
 
     def _say_once(self, why: str) -> None:
         """Log why the engine cannot be used, when that has changed: it is asked every few seconds."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app import snapshot
+from app.domain.locations import Location
+from app.domain.plans import StackSpec
 from app.loop_guard import LoopGuard
 from app.store.database import Database, is_outage
 from workers import concurrency
@@ -77,6 +79,10 @@ class Station:
     def blind_dir(self) -> Path:
         """Where this node's workers keep what they need while the database is away."""
         return snapshot.directory(self.lock_dir.parent, self.node)
+
+    def location(self, spec: StackSpec) -> Location:
+        """Where this worker starts and stops what is of this stack."""
+        return Location(spec.project, self.engine_id)
 
     def close(self) -> None:
         """Let go of the engine and the database."""

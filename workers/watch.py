@@ -27,12 +27,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import control, observe
 from app.domain import backoff
-from app.domain.words import Loop, State
+from app.domain.words import Loop, Role, State
 from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Call
-from workers import aftermath, identity, inspected, negotiation, outdated_calls, pulse
+from workers import aftermath, compose, identity, inspected, negotiation, outdated_calls, pulse
 from workers.blind import Blind
 from workers.concurrency import CallQueue, Limits
 from workers.converge import attend_closing, attend_opening
@@ -195,7 +195,9 @@ class Watch:
             opening = [one for one in scene.windows if one.state == State.OPENING and one.deadline > now]
             starts = [one.id for one in opening if self._to_begin(stack, startable(spec, seen, one))]
             stops = self._to_begin(stack, stoppable(spec, seen, scene.held, now))
-            owing = any(row.owed and name not in scene.held for name, row in seen.items())
+            owing = any(
+                row.owed and row.role != Role.CORE and name not in scene.held for name, row in seen.items()
+            )
         for window in starts:
             self.open_soon(window)
         if stops:
@@ -318,7 +320,7 @@ class Watch:
     def _end_if_lost(self, running: Call, now: datetime) -> None:
         if not self._is_lost(running.id, running.worker):
             return
-        self._end(running.stack, running.service)
+        self._end(running)
         with self._station.database.write() as session:
             if call := session.get(Call, running.id):
                 observe.call_lost(session, call, now)
@@ -354,7 +356,7 @@ class Watch:
         # Its journal is taken in first: it may tell how the call ended.
         return station.me.dead(worker) and worker not in aftermath.others(station)
 
-    def _end(self, stack: str, service: str) -> None:
-        served = self._station.stacks.get(stack)
-        if served and identity.end_leftover(self._station.lock_dir, served.spec.project, service):
-            log.warning("ended what a dead worker left running on %s/%s", stack, service)
+    def _end(self, call: Call) -> None:
+        project = compose.project_of(call.argv)
+        if project and identity.end_leftover(self._station.lock_dir, project, call.service):
+            log.warning("ended what a dead worker left running on %s/%s", call.stack, call.service)

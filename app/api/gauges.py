@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.api.seats import Seats
 from app.api.told import Told
 from app.dispatch import Dispatch, queue
+from app.domain.words import Role
 from app.store import services, stacks, windows, workers
 from app.store.database import Database
 from app.store.tables import Service
@@ -119,7 +120,11 @@ def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
         for stack in {row.stack for row in troubled}
         for lease in windows.live_leases(session, [stack], now)
     }
-    owing = [row.stack for row in troubled if row.owed and (row.stack, row.name) not in held]
+    owing = [
+        row.stack
+        for row in troubled
+        if row.owed and row.role != Role.CORE and (row.stack, row.name) not in held
+    ]
     drifting = [row.stack for row in troubled if row.drift_since]
     retried = [row.stack for row in troubled if row.retry_at]
     for name, tells, found in (

@@ -86,6 +86,7 @@ TABLE: Mapping[type[Refusal], Kind] = {
     refusals.StackRejected: Kind(409, "stack-rejected", "The stack's worker turned it down"),
     refusals.NodeAway: Kind(503, "node-away", "The stack's node is away"),
     refusals.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
+    refusals.NotDisplaced: Kind(409, "not-displaced", "The stack is served where it is held"),
     refusals.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),
     refusals.LastToken: Kind(409, "last-token", "Nobody could come in without it"),
     refusals.WhichWindow: Kind(409, "which-window", "It is not clear which window is meant"),

@@ -10,11 +10,13 @@ from typing import Any
 from flask import Response
 from sqlalchemy.orm import Session
 
+from app import relocation
 from app.api import problems, reading, replies, schemas, views
 from app.api.auth import Caller
 from app.api.front import Front
 from app.api.problems import Turned
 from app.api.routes import Answer, Routes
+from app.api.windows import on_record
 from app.domain import modes
 from app.domain.leases import Lease
 from app.domain.modes import Standing
@@ -42,13 +44,31 @@ def list_stacks(front: Front, caller: Caller, *, query: schemas.StacksQuery) -> 
 def show_stack(front: Front, caller: Caller, *, name: str) -> Response:
     """Show one stack with its mode and its services."""
     with front.database.read() as session:
-        try:
-            if "\0" in name:
-                raise UnknownStack(name, stacks.names(session))
-            stack = stacks.chosen(session, name)
-        except UnknownStack as unknown:
-            raise Turned(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown
-        return replies.json(shown(session, [stack], front.database.now())[0])
+        return replies.json(shown(session, [_found(session, name)], front.database.now())[0])
+
+
+@routes.add("POST", "/stacks/<name>/relocate", {200: Answer("The stack.", schemas.Stack)}, refuses=(404, 409))
+def relocate_stack(front: Front, caller: Caller, *, name: str) -> Response:
+    """Let a stack's windows and owed offs count for wherever its worker serves it next.
+
+    For a stack that is not served because something of it is held in another project or on another
+    engine or node, which is gone for good. What may still run there is not turned off any more.
+    """
+    with front.database.read() as session:
+        stack = _found(session, name)
+    with on_record(front, caller, "relocate", stack.name), front.database.write() as session:
+        relocation.relocate(session, stack.name, actor=caller.name, now=front.database.now())
+    with front.database.read() as session:
+        return replies.json(shown(session, [_found(session, name)], front.database.now())[0])
+
+
+def _found(session: Session, name: str) -> Stack:
+    try:
+        if "\0" in name:
+            raise UnknownStack(name, stacks.names(session))
+        return stacks.chosen(session, name)
+    except UnknownStack as unknown:
+        raise Turned(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown
 
 
 def shown(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ _COMMANDS = {
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
     "token": ("app.cli.tokens", "Make, list and revoke tokens."),
     "notices": ("app.cli.notices", "List what was to be told to whom, and how that went."),
+    "relocate": ("app.cli.relocating", "Give up a location that a stack was held in and that is gone."),
     "backup": ("app.cli.backing", "Copy the database, also while the service runs."),
     "restore": ("app.cli.backing", "Put a backup in the database's place."),
     "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),

@@ -87,6 +87,11 @@ class Api:
         reply = self._send("GET", f"/stacks/{quote(name, safe='')}", asked=[name])
         return cast(Stack, self._json(reply))
 
+    def relocate(self, name: str) -> Stack:
+        """Let what a stack holds and owes count for wherever its worker serves it next."""
+        reply = self._send("POST", f"/stacks/{quote(name, safe='')}/relocate", asked=[name])
+        return cast(Stack, self._json(reply))
+
     def window(self, identifier: str) -> Window:
         return cast(Window, self.get(_window(identifier)))
 

@@ -7,9 +7,10 @@ only the worker acts on the answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.domain.locations import Location
 from app.domain.plans import StackSpec
 from app.domain.readiness import Container
 from app.domain.words import Action, Power, Role
@@ -73,6 +74,8 @@ class Owing:
     failures: int = 0
     retry_at: datetime | None = None
     unsure: bool = True
+    location: Location = field(default_factory=Location)
+    """Where it is owed."""
 
 
 def in_turn(spec: StackSpec, owing: Mapping[str, Owing], now: datetime) -> list[str]:

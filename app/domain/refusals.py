@@ -172,6 +172,16 @@ class StackRejected(Conflict):
         super().__init__(f"stack {stack!r} was rejected by its worker: {'; '.join(faults)}", faults=faults)
 
 
+class NotDisplaced(Conflict):
+    field = "stack"
+
+    def __init__(self, stack: str) -> None:
+        super().__init__(
+            f"stack {stack!r} is served where its windows and offs are, so there is nothing to relocate",
+            stack=stack,
+        )
+
+
 class TokenExists(Conflict):
     field = "name"
 

@@ -130,6 +130,7 @@ class Event(StrEnum):
     AUDIT_ARCHIVED = "audit.archived"
     DATABASE_RESTORED = "database.restored"
     DATABASE_BEHIND = "database.behind"
+    STACK_RELOCATED = "stack.relocated"
 
 
 WINDOW_ENDING = "window.ending"

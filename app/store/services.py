@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.domain.locations import Location
 from app.domain.words import Action, CallStatus, Power, Role
-from app.store.tables import Call, Service, insert_if_new
+from app.store.tables import Call, Service, Stack, insert_if_new
 
 _OFF = {Action.STOP, Action.KILL}
 
@@ -37,16 +38,28 @@ def hurry(session: Session, stack: str, names: Collection[str]) -> None:
     session.execute(those.values(retry_at=None))
 
 
-def owe(session: Session, stack: str, names: Collection[str]) -> None:
-    """From now on these owe an off."""
-    those = update(Service).where(Service.stack == stack, Service.name.in_(names))
-    session.execute(those.values(owed=True))
+def owe(session: Session, stack: str, names: Collection[str], at: Location) -> None:
+    """From now on these owe an off at this location; one that is owed already stays owed where it is."""
+    for row in _of(session, stack, names):
+        row.owe(at)
 
 
-def doubt(session: Session, stack: str, names: Collection[str]) -> None:
+def doubt(session: Session, stack: str, names: Collection[str], at: Location) -> None:
     """Whatever is known of these, they may be running or come up: only a stop confirms that they are off."""
-    those = update(Service).where(Service.stack == stack, Service.name.in_(names))
-    session.execute(those.values(owed=True, unsure=True, observed_at=None, retry_at=None))
+    for row in _of(session, stack, names):
+        row.owe(at)
+        row.unsure, row.observed_at, row.retry_at = True, None, None
+
+
+def _of(session: Session, stack: str, names: Collection[str]) -> list[Service]:
+    query = select(Service).where(Service.stack == stack, Service.name.in_(names)).order_by(Service.name)
+    return list(session.scalars(query.with_for_update(), execution_options={"populate_existing": True}))
+
+
+def location(session: Session, row: Service) -> Location:
+    """Where this service would run if it were started now."""
+    stack = session.get(Stack, row.stack)
+    return stack.location if stack else Location()
 
 
 def troubled(session: Session) -> list[Service]:

@@ -21,14 +21,27 @@ def named(session: Session, name: str) -> Stack | None:
     return session.get(Stack, name)
 
 
-def chosen(session: Session, name: str | None) -> Stack:
-    """The stack of that name, or the only one there is; raises UnknownStack or StackNeeded."""
-    if name is None:
-        return _only(session)
-    found = session.get(Stack, name)
+def chosen(session: Session, name: str | None, *, keep: bool = False) -> Stack:
+    """The stack of that name, or the only one there is; raises UnknownStack or StackNeeded.
+
+    With `keep`, nobody publishes it anew before this transaction ends.
+    """
+    found = _only(session) if name is None else session.get(Stack, name)
     if found is None:
-        raise UnknownStack(name, names(session))
+        raise UnknownStack(str(name), names(session))
+    if keep:
+        session.refresh(found, with_for_update={"read": True})
     return found
+
+
+def keep(session: Session, name: str) -> None:
+    """Nobody publishes this stack anew before this transaction ends."""
+    session.get(Stack, name, with_for_update={"read": True}, populate_existing=True)
+
+
+def locked(session: Session, name: str) -> Stack | None:
+    """The stack of that name; nothing is opened on it before this transaction ends."""
+    return session.get(Stack, name, with_for_update=True, populate_existing=True)
 
 
 def _only(session: Session) -> Stack:
@@ -36,6 +49,10 @@ def _only(session: Session) -> Stack:
     if len(found) != 1:
         raise StackNeeded(stack.name for stack in found)
     return found[0]
+
+
+def node(session: Session, name: str) -> Node | None:
+    return session.get(Node, name)
 
 
 def nodes(session: Session) -> list[Node]:

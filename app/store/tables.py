@@ -29,6 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 from sqlalchemy.types import TypeDecorator
 
 from app.domain.leases import Lease as LeaseValue
+from app.domain.locations import Location
 from app.domain.plans import StackSpec
 from app.domain.words import Action, CallStatus, CloseReason, Power, Role, State, Status
 
@@ -104,10 +105,17 @@ class Stack(Table):
     faults: Mapped[list[str]] = mapped_column(default=list)
     refused: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     """Why a later change of its files is not in force, while what was good before still is."""
+    engine_id: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    """The engine on which its worker serves it; empty until that has answered."""
 
     @property
     def spec(self) -> StackSpec:
         return StackSpec.from_json(self.definition)
+
+    @property
+    def location(self) -> Location:
+        """Where what is opened on it now runs."""
+        return Location(self.project, self.engine_id)
 
 
 class Service(Table):
@@ -136,6 +144,27 @@ class Service(Table):
     retry_at: Mapped[datetime | None]
     drift_since: Mapped[datetime | None]
     """Since when its power has differed from what is wanted with nobody waiting for it."""
+    project: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    engine_id: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    """With `project`, where the off is owed; empty where none is, or where that is not known."""
+
+    @property
+    def location(self) -> Location:
+        return Location(self.project, self.engine_id)
+
+    def owe(self, at: Location) -> None:
+        """From now on it owes an off at this location; one that is owed already stays owed where it is."""
+        if not self.owed or self.location == Location():
+            self.project, self.engine_id = at.project, at.engine_id
+        self.owed = True
+
+    def owed_outside(self, here: Location) -> bool:
+        """Does it owe its off in another location than this?"""
+        return self.owed and not self.location.agrees(here)
+
+    def confirm_off(self) -> None:
+        """It is off where it owed that."""
+        self.owed, self.project, self.engine_id = False, "", ""
 
 
 class Window(Table):
@@ -201,6 +230,13 @@ class Lease(Table):
     ready_at: Mapped[datetime | None]
     """When it was first ready under this window; empty where it never was."""
     detail: Mapped[str] = mapped_column(Text, default="")
+    project: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    engine_id: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    """With `project`, where the service is held."""
+
+    @property
+    def location(self) -> Location:
+        return Location(self.project, self.engine_id)
 
     def of(self, window: Window) -> LeaseValue:
         return LeaseValue(window.id, self.service, State(window.state), window.deadline)

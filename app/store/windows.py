@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.domain import leases
-from app.domain.words import State
+from app.domain.words import CallStatus, State
 from app.store.tables import Call, Key, Lease, Window, insert_if_new
 
 _LONGEST = timedelta(days=31)
@@ -136,6 +136,14 @@ def forced(session: Session) -> list[Window]:
     """Windows that somebody forces to close and that have not yet, claimed for this transaction."""
     query = select(Window).where(Window.state == State.CLOSING, Window.forced)
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
+
+
+def move(session: Session, stack: str, node: str) -> None:
+    """Give a stack's unfinished windows, and calls that have not ended, to another node."""
+    unfinished = update(Window).where(_of(stack), Window.state != State.CLOSED)
+    session.execute(unfinished.values(node=node))
+    running = update(Call).where(Call.stack == stack, Call.status == CallStatus.RUNNING)
+    session.execute(running.values(node=node))
 
 
 def next_deadline(session: Session, node: str | None = None) -> datetime | None:

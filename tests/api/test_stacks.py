@@ -135,3 +135,18 @@ def test_no_such_stack_is_404_and_names_those_there_are(api: Caller) -> None:
     for name in ("nowhere", "%00", "x" * 500):
         answer = api.get(f"/stacks/{name}")
         assert (answer.status_code, answer.json["allowed"]) == (404, ["studio"])
+
+
+def test_a_stack_that_is_held_elsewhere_is_relocated_and_no_other(api: Caller, house: House) -> None:
+    answer = api.post("/stacks/studio/relocate")
+    assert (answer.status_code, answer.json["type"]) == (409, "/problems/not-displaced")
+    opened(api, "forge")
+    with house.database.write() as session:
+        observe.refused(session, "studio", ["held in another project"], "digest", house.now)
+
+    answer = api.post("/stacks/studio/relocate")
+
+    assert (answer.status_code, answer.json["name"]) == (200, "studio")
+    assert house.facts("stack.relocated")["left"][0]["owing"] == ["forge"]
+    for name in ("nowhere", "%00", "x" * 500):
+        assert api.post(f"/stacks/{name}/relocate").status_code == 404

@@ -223,6 +223,10 @@ def application(service: Service) -> Flask:
             else problem(404, detail=f"there is no stack {name!r}", allowed=allowed)
         )
 
+    @app.post("/api/v1/stacks/<name>/relocate")
+    def relocate(name: str) -> Answer:
+        return jsonify(next(one for one in service.stacks if one["name"] == name))
+
     return app
 
 

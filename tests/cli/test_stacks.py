@@ -109,3 +109,17 @@ def test_no_stacks_is_said(service: Service, power: Power) -> None:
 
     assert result.exit_code == 0
     assert "power.toml" in result.stderr
+
+
+def test_relocating_asks_the_service_and_says_what_follows(service: Service, power: Power) -> None:
+    service.stacks = [stack("vx11")]
+    result = power("relocate", "vx11")
+    assert "stack vx11 is served where its worker is" in result.stdout
+    assert len(service.requests("POST", "/stacks/vx11/relocate")) == 1
+
+
+def test_what_may_not_be_relocated_is_refused_in_one_line(service: Service, power: Power) -> None:
+    service.refuse("POST", "/stacks/vx11/relocate", 409, detail="stack 'vx11' is served where it is held")
+    result = power("relocate", "vx11")
+    assert (result.exit_code, result.stderr.count("\n")) == (4, 1)
+    assert "served where it is held" in result.stderr

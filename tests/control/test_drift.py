@@ -187,7 +187,7 @@ def test_core_that_is_down_is_told_of_and_not_started(strict: House) -> None:
     assert strict.made == []
 
 
-def test_nothing_ever_marks_core(house: House) -> None:
+def test_nothing_ever_stops_core(house: House) -> None:
     """Not even a window that held it while it was not core yet."""
     window = house.open("forge")
     services = {**house.spec.services, "forge": replace(house.spec.services["forge"], role=Role.CORE)}
@@ -195,9 +195,10 @@ def test_nothing_ever_marks_core(house: House) -> None:
     house.close(window)
     house.tick(3600)
     assert house.state(window) == "closed"
-    assert (house.row("forge").owed, house.row("redis").owed) == (False, False)
+    assert (house.row("forge").owed, house.row("redis").owed) == (True, False)
     assert house.running() == {"redis", "forge"}
     assert house.made == ["up forge"]
+    assert "drift.found" not in house.trail()
 
 
 def test_an_older_look_never_overwrites_a_newer_one(house: House) -> None:

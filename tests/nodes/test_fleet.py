@@ -189,6 +189,72 @@ def test_a_stack_that_another_node_serves_is_rejected_and_the_others_are_served(
     assert fleet.stack("quarry")["node"] == "there"
 
 
+def test_an_engine_that_changed_under_a_window_is_refused_until_the_old_one_is_back(
+    fleet: Fleet, here: Node, there: Node
+) -> None:
+    """The worker was restarted with another DOCKER_HOST."""
+    fleet.begin()
+    worker = fleet.worker(there)
+    fleet.served("quarry")
+    window = fleet.open("quarry", "drill")["id"]
+    fleet.reaches(window, "open")
+    worker.terminate()
+    worker.wait(60)
+
+    elsewhere = Node("there", there.home, here.docker, there.project)
+    moved = fleet.worker(elsewhere)
+
+    fleet.until(lambda: fleet.stack("quarry").get("faults"), "the stack is not served")
+    (fault,) = fleet.stack("quarry")["faults"]
+    for word in (window, "drill", "DOCKER_HOST", "power relocate quarry"):
+        assert word in fault
+    assert fault in fleet.said(moved)
+    refused = fleet.api.post("/api/v1/windows", json={"stack": "quarry", "services": ["crane"]})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/stack-rejected")
+    fleet.api.post(f"/api/v1/windows/{window}/close", json={})
+    fleet.reaches(window, "closing")
+    assert fleet.stack("quarry")["mode"] != "SOLO_CORE"
+    moved.terminate()
+    moved.wait(60)
+    assert there.running() == {"drill"}
+
+    fleet.worker(there)
+
+    fleet.reaches(window, "closed")
+    assert (there.running(), elsewhere.running()) == (set(), set())
+    assert "faults" not in fleet.stack("quarry")
+
+
+def test_an_engine_that_is_gone_for_good_is_given_up_by_name(fleet: Fleet, here: Node, there: Node) -> None:
+    fleet.begin()
+    worker = fleet.worker(there)
+    fleet.served("quarry")
+    window = fleet.open("quarry", "drill")["id"]
+    fleet.reaches(window, "open")
+    worker.terminate()
+    worker.wait(60)
+    there.clear()
+    elsewhere = Node("there", there.home, here.docker, there.project)
+    fleet.worker(elsewhere)
+    fleet.until(lambda: fleet.stack("quarry").get("faults"), "the stack is not served")
+    fleet.api.post(f"/api/v1/windows/{window}/close", json={"force": True})
+    closed = fleet.reaches(window, "closed")
+    assert "still owing an off: drill" in closed["close_detail"]
+
+    answer = fleet.api.post("/api/v1/stacks/quarry/relocate")
+
+    assert answer.status_code == 200
+    fleet.until(lambda: "faults" not in fleet.stack("quarry"), "it is served where the worker is")
+    fleet.reaches(fleet.open("quarry", "drill")["id"], "open")
+    assert elsewhere.running() == {"drill"}
+    elsewhere.clear()
+    (entry,) = fleet.entries(Event.STACK_RELOCATED)
+    assert entry["actor"] == "ada"
+    assert entry["facts"]["left"][0]["owing"] == ["drill"]
+    again = fleet.api.post("/api/v1/stacks/quarry/relocate")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/not-displaced")
+
+
 def test_who_was_frozen_and_finds_its_node_taken_ends(fleet: Fleet, here: Node, there: Node) -> None:
     fleet.begin()
     frozen = fleet.worker(there)

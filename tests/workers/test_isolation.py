@@ -115,10 +115,10 @@ def test_a_stack_that_is_not_published_keeps_no_other_from_it(
 ) -> None:
     published = observe.published
 
-    def breaks(session: Any, found: StackSpec, now: Any) -> None:
+    def breaks(session: Any, found: StackSpec, *arguments: Any) -> None:
         if found.name == "bad":
             raise TypeError("a definition that nobody understands")
-        published(session, found, now)
+        published(session, found, *arguments)
 
     monkeypatch.setattr(observe, "published", breaks)
     monkeypatch.setattr(stacks, "read", lambda _path, _toml, name, **_more: Served(spec(name)))
