@@ -8,12 +8,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import click
 
-from app.client.errors import PowerError, Refused, Unreachable, WrongUsage
+from app.client.errors import PowerError, Refused, Unreachable, WrongUsage, not_text
 
 _CODES: tuple[tuple[type[PowerError], int], ...] = ((WrongUsage, 2), (Unreachable, 3), (Refused, 4))
 
@@ -27,7 +27,9 @@ class Ended(click.ClickException):
         setattr(self, "exit_code", exit_code(error))  # noqa: B010
 
     def show(self, file: IO[Any] | None = None) -> None:
-        tell(f"power: {self.format_message()}", file or sys.stderr)
+        # Where nobody can be told, the exit code still says it.
+        with suppress(OSError):
+            tell(f"power: {self.format_message()}", file or sys.stderr)
 
 
 def exit_code(error: PowerError) -> int:
@@ -42,6 +44,8 @@ def shown() -> Iterator[None]:
         yield
     except PowerError as error:
         raise Ended(error) from error
+    except UnicodeEncodeError as error:
+        raise Ended(not_text(str(error.object), error.start)) from error
 
 
 def tell(message: str, out: IO[Any]) -> None:

@@ -19,7 +19,7 @@ import httpx
 
 from app.client import discovery, problems
 from app.client.discovery import Target
-from app.client.errors import PowerError, Unreachable, WrongUsage
+from app.client.errors import PowerError, Unreachable, WrongUsage, not_text
 from app.client.replies import Entry, Plan, Stack, Verdict, Window
 
 ROOT = "/api/v1"
@@ -84,7 +84,7 @@ class Api:
         return list(self.pages("/stacks"))
 
     def stack(self, name: str) -> Stack:
-        reply = self._send("GET", f"/stacks/{quote(name, safe='')}", asked=[name])
+        reply = self._send("GET", f"/stacks/{_quoted(name)}", asked=[name])
         return cast(Stack, self._json(reply))
 
     def relocate(self, name: str) -> Stack:
@@ -140,7 +140,7 @@ class Api:
         return list(self.get("/tokens")["items"])
 
     def revoke_token(self, name: str) -> None:
-        self._send("DELETE", f"/tokens/{quote(name, safe='')}")
+        self._send("DELETE", f"/tokens/{_quoted(name)}")
 
     def verify(self) -> Verdict:
         # Every entry is hashed again, which takes its time on a long trail.
@@ -223,6 +223,8 @@ class Api:
     def _reached(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise not_text(str(error.object), error.start) from error
         except httpx.RequestError as error:
             said = str(error) or type(error).__name__
             raise Unreachable(f"{self.url} cannot be reached: {said}; is the service running?") from error
@@ -272,8 +274,16 @@ def here() -> Api:
     return Api(discovery.find(os.environ))
 
 
+def _quoted(text: str) -> str:
+    """Text as a part of a path; raises WrongUsage for what is no text."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as error:
+        raise not_text(text, error.start) from error
+
+
 def _window(identifier: str) -> str:
-    return f"/windows/{quote(identifier, safe='')}"
+    return f"/windows/{_quoted(identifier)}"
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:

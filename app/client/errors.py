@@ -52,6 +52,12 @@ class WrongUsage(PowerError):
     """What was asked cannot be meant."""
 
 
+def not_text(given: str, at: int) -> WrongUsage:
+    """What is said of text with a byte in it, at this place, that is not UTF-8."""
+    near = given[max(0, at - 20) : at + 20]
+    return WrongUsage(f"{near!r} holds a byte that is not UTF-8 text; write it in UTF-8, or leave it out")
+
+
 class Unreachable(PowerError):
     """Nobody answers there, or somebody else does."""
 

@@ -14,10 +14,11 @@ import pytest
 
 from app import endpoint
 from app.cli.standalone import broker as brokers
-from app.cli.standalone import children, processes, record
+from app.cli.standalone import children, processes, record, tree
 from app.cli.standalone.children import MARK
 from app.cli.standalone.front import Front, NoAnswer
 from app.cli.standalone.processes import Process
+from app.client.errors import Failed
 from tests.standalone.waiting import until
 
 CHILDREN = {"broker", "web", "worker", "beat"}
@@ -139,6 +140,12 @@ def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -
     assert {process for process in family if processes.alive(process)} == set()
     assert standalone.living() == set()
     assert not (standalone.data / "standalone.json").exists()
+
+
+def test_a_host_that_is_no_name_is_one_line() -> None:
+    for host in ("caf\udce9", "a..b", "x" * 64):
+        with pytest.raises(Failed, match="cannot listen on"):
+            tree._listener(host, 0)
 
 
 def test_it_lives_in_a_directory_of_any_name(standalone: Standalone) -> None:

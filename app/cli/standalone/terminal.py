@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from app.cli import output
+
 
 class Voice:
     def __init__(self, log: Path) -> None:
@@ -19,8 +21,12 @@ class Voice:
 
     def line(self, text: str = "", *, colour: str | None = None, bold: bool = False) -> None:
         """For the terminal alone: secrets may be in it."""
-        with contextlib.suppress(OSError, ValueError):
+        try:
             click.secho(text, fg=colour, bold=bold)
+        except OSError:
+            output.discard()
+        except ValueError:
+            pass
 
     def event(self, text: str, *, colour: str | None = None) -> None:
         """Something happened: on the terminal with the hour, in the log with the day."""

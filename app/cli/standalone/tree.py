@@ -335,7 +335,11 @@ def _listener(host: str, port: int) -> socket.socket:
     """Bound by us and held for as long as we live. Raises Failed that names the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        # Looked at first, since a socket that fails over its name is left open.
+        host.encode("idna")
         return socket.create_server((host, port), family=family, backlog=2048)
+    except UnicodeError as error:
+        raise Failed(f"cannot listen on {host!r}: it is no name of a host") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Failed(f"port {port} on {host} is in use; choose another with --port") from error
