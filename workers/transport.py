@@ -16,7 +16,7 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError, TimeoutError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError, TimeoutError
 
 from app.domain.words import Loop
 from workers import messages
@@ -69,6 +69,8 @@ class QoS(kombu.QoS):  # type: ignore[misc]
         """A server that refuses to write keeps nothing from being read."""
         try:
             super().restore_visible(*args, **kwargs)
+        except NoPermissionError:
+            log.debug("restoring unacknowledged messages is left to the workers")
         except ResponseError as error:
             log.warning("unacknowledged messages cannot be restored: %s", error)
 
