@@ -75,18 +75,18 @@ class QoS(kombu.QoS):  # type: ignore[misc]
             log.warning("unacknowledged messages cannot be restored: %s", error)
 
 
-class _Checks:
-    """Mixed into the channels for one server and for Sentinel."""
+class Channel(kombu.Channel):  # type: ignore[misc]
+    """Reads the queues; an entry that cannot be read is dropped."""
 
     QoS = QoS
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)  # type: ignore[misc]
+            return super()._brpop_read(**options)
         except (RedisError, OSError, Empty):
             raise
         except Exception as error:  # noqa: BLE001 - kombu's JSON reader raises whatever the text makes it raise
-            dropped(", ".join(self.active_queues), f"it cannot be read: {error}")  # type: ignore[attr-defined]
+            dropped(", ".join(self.active_queues), f"it cannot be read: {error}")
             return True
 
     def _do_restore_message(
@@ -98,28 +98,22 @@ class _Checks:
         except messages.Refused as refused:
             dropped(str(routing_key), refused)
             return
-        super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)  # type: ignore[misc]
+        super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Acknowledge; on a channel that was closed meanwhile, the message is delivered again."""
-        if not self.closed:  # type: ignore[attr-defined]
-            super().basic_ack(delivery_tag, multiple=multiple)  # type: ignore[misc]
+        if not self.closed:
+            super().basic_ack(delivery_tag, multiple=multiple)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if not self.closed:  # type: ignore[attr-defined]
-            super().basic_reject(delivery_tag, requeue=requeue)  # type: ignore[misc]
+        if not self.closed:
+            super().basic_reject(delivery_tag, requeue=requeue)
 
 
-class Channel(_Checks, kombu.Channel):  # type: ignore[misc]
-    pass
+class Transport(kombu.Transport):  # type: ignore[misc]
+    """Delivers messages of tasks once they are checked, and all others as they are."""
 
-
-class SentinelChannel(_Checks, kombu.SentinelChannel):  # type: ignore[misc]
-    pass
-
-
-class _Delivers:
-    """Mixed into the transports: a message is checked before anything else is done with it."""
+    Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
         if messages.is_ours(queue):
@@ -128,19 +122,10 @@ class _Delivers:
             except messages.Refused as refused:
                 dropped(queue, refused)
                 return
-        super()._deliver(message, queue)  # type: ignore[misc]
-
-
-class Transport(_Delivers, kombu.Transport):  # type: ignore[misc]
-    Channel = Channel
-
-
-class SentinelTransport(_Delivers, kombu.SentinelTransport):  # type: ignore[misc]
-    Channel = SentinelChannel
+        super()._deliver(message, queue)
 
 
 def install() -> None:
     """Have every connection of this process use these. Call it before the first connection."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{Transport.__name__}"
-    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{SentinelTransport.__name__}"
