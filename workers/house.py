@@ -89,13 +89,18 @@ def begin(environment: Settings | None = None) -> Station:
     _house.leaving.callback(presence.end)
     _house.station, _house.watch = found, Watch(found, loading, presence)
     _house.watch.start()
+    _begin_beside(found, loading, environment)
+    return found
+
+
+def _begin_beside(found: Station, loading: Loading, environment: Settings) -> None:
+    """What a worker does besides its watch: it sends notices and takes samples."""
     postman = Postman(found, loading, environment.public_url)
     postman.begin()
     _house.leaving.callback(postman.end)
     sampling = Sampling(found)
     sampling.begin()
     _house.leaving.callback(sampling.end)
-    return found
 
 
 def _require_schema(database: Database, environment: Settings) -> None:
