@@ -226,7 +226,7 @@ def looked(
     new = [name for name in seen if (last := known[name].observed_at) is None or last < at]
     for name in new:
         _take_in(known[name], seen[name], wanted=name in wanted, calling=calling.get(name), at=at, now=now)
-    shown = [known[name] for name in new if seen[name].power is not Power.UNKNOWN]
+    shown = [known[name] for name in new if seen[name].power != Power.UNKNOWN]
     for name in _in_vain(session, shown, wanted | calling.keys(), at):
         _failed(known[name], now)
     revived = {name for name in new if seen[name].revived and _revive(session, known[name], name in wanted)}
@@ -275,7 +275,7 @@ def _take_in(
     row: Service, one: Seen, *, wanted: bool, calling: Action | None, at: datetime, now: datetime
 ) -> None:
     one = replace(one, detail=_storable(one.detail))
-    if row.power == Power.UNKNOWN and one.power is not Power.UNKNOWN:
+    if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
         _answers_again(row)
     shown = _shown(row, one, wanted=wanted, calling=calling)
     if (shown.power, shown.ready, shown.detail, shown.alive) != (row.power, row.ready, row.detail, row.alive):
