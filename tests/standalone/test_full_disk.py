@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.standalone import record
+from app.cli.standalone import logs, record
 from chaos.disks import Disk
 from examples.vx11 import image
 from tests.engine.stacks import running
@@ -75,6 +77,25 @@ class OnDisk(Standalone):
         left = record.left_over(self.data / "standalone.children.json")
         return {name: process.pid for name, process in left.items()}
 
+    @contextmanager
+    def kept_full(self) -> Iterator[None]:
+        """Whatever is removed meanwhile makes no room."""
+        over = threading.Event()
+
+        def fill() -> None:
+            while not over.wait(0.02):
+                self.disk.fill()
+
+        filling = threading.Thread(target=fill)
+        self.disk.fill()
+        filling.start()
+        try:
+            yield
+        finally:
+            over.set()
+            filling.join()
+            self.disk.free()
+
     def remove(self) -> None:
         self.disk.free()
         self.clear()
@@ -130,3 +151,43 @@ def test_what_is_due_ends_though_all_were_killed_on_a_full_disk(standalone: OnDi
     assert standalone.said().count("starting it again") == 3
     # Also the farewell needs no room.
     assert standalone.stop() == 0
+
+
+def test_what_is_due_ends_though_all_is_started_on_a_full_disk(standalone: OnDisk) -> None:
+    standalone.start()
+    window = standalone.open()
+    assert standalone.stop() == 0
+    with standalone.kept_full():
+        standalone.process = standalone.command("--port", str(standalone.port))
+
+        assert_off_in_time(standalone, window)
+
+        assert "the database does not answer" in standalone.said()
+        assert "small/forge" in standalone.said()
+        # It also says what is missing, as at any start that takes long.
+        until(lambda: "not ready after" in standalone.said() or " ready in " in standalone.said(), 40)
+        assert standalone.process.poll() is None, standalone.said()
+    until(lambda: answers(standalone, window["id"]), 60)
+    assert standalone.stop() == 0
+
+
+def answers(standalone: OnDisk, window: str) -> bool:
+    try:
+        return standalone.state(window) == "closed"
+    except httpx.TransportError:
+        return False
+
+
+def test_a_big_log_is_cut_where_there_is_no_room_for_a_copy(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "disk", 4)
+    try:
+        log = disk.at / "worker.log"
+        log.write_bytes(b"a line\n" * 300_000)
+        disk.fill()
+
+        logs.cut(log, limit=1_000_000)
+
+        assert log.stat().st_size == 0
+        assert not (disk.at / "worker.log.1").exists()
+    finally:
+        disk.remove()

@@ -20,7 +20,7 @@ _IMPORTANT = re.compile(r"\b(ERROR|CRITICAL)\b")
 
 def rotate(path: Path, limit: int = LIMIT) -> None:
     """Before a start: put a big log behind the new one, over the one before."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         if path.stat().st_size > limit:
             path.replace(path.with_name(path.name + ".1"))
 
@@ -28,13 +28,19 @@ def rotate(path: Path, limit: int = LIMIT) -> None:
 def cut(path: Path, limit: int = LIMIT) -> None:
     """While a child writes to it, in append mode: copy a big log away and begin it anew.
 
-    A line written between the copy and the cut is lost; a full disk would lose more.
+    A line written between the copy and the cut is lost; a full disk would lose more. Where there is
+    no room for the copy, the log is cut all the same, which makes room.
     """
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > limit:
-            shutil.copyfile(path, path.with_name(path.name + ".1"))
-            with path.open("r+b") as log:
-                log.truncate(0)
+    before = path.with_name(path.name + ".1")
+    with contextlib.suppress(OSError):
+        if path.stat().st_size <= limit:
+            return
+        try:
+            shutil.copyfile(path, before)
+        except OSError:
+            before.unlink(missing_ok=True)
+        with path.open("r+b") as log:
+            log.truncate(0)
 
 
 def last_lines(path: Path, count: int = 5) -> list[str]:

@@ -39,8 +39,7 @@ def main() -> int:
     except schema.Mismatch as error:
         return _unusable(found, str(error), [])
     except SQLAlchemyError as error:
-        sys.stderr.write(f"the database cannot be used: {_first_line(error)}\n")
-        return 1
+        return _away(found, _first_line(error))
     sys.stdout.write(json.dumps({"new_token": new, "server": _server()}))
     return 0
 
@@ -53,6 +52,15 @@ def _unusable(found: settings.Settings, why: str, mends: list[str]) -> int:
         return 0
     either = ["mend it with one of these:", *(f"  {mend}" for mend in mends)] if mends else []
     sys.stderr.write("\n".join([f"the database cannot be used: {why}", *either]) + "\n")
+    return 1
+
+
+def _away(found: settings.Settings, why: str) -> int:
+    """A database that is away, or on a full disk, may come back: who has something to turn off starts all."""
+    if snapshot.on(found.data_dir, found.node):
+        sys.stdout.write(json.dumps({"new_token": False, "server": _server(), "outage": why}))
+        return 0
+    sys.stderr.write(f"the database cannot be used: {why}\n")
     return 1
 
 

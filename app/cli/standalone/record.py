@@ -42,9 +42,10 @@ class Lock:
         self.tell(url)
 
     def tell(self, url: str) -> None:
-        """What a second one will be told about us."""
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
+        """What a second one will be told about us; on a full disk it will be told less."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
 
     def release(self) -> None:
         os.close(self._file)

@@ -57,6 +57,8 @@ class Prepared:
     """Why the database cannot be used, where a worker starts without it for what its snapshot says is on."""
     mends: Sequence[str] = ()
     """Commands that mend it, each by itself."""
+    outage: str | None = None
+    """Why the database does not answer at the moment, where all start nevertheless, since something is on."""
 
 
 class Asked(Exception):
@@ -190,7 +192,7 @@ class Tree:
         try:
             if prepared.fault:
                 # Clients find it all the same, and are told what is the matter.
-                discovery.publish(running, self._environ)
+                self._publish(running)
             else:
                 self._await_ready(supervisor, front, running)
             while not self._signals.asked:
@@ -198,6 +200,15 @@ class Tree:
             self._leave(supervisor, front)
         finally:
             discovery.withdraw(running, self._environ)
+
+    def _publish(self, running: discovery.Running) -> None:
+        """Let clients find this standalone; on a full disk they have to be told its address."""
+        try:
+            discovery.publish(running, self._environ)
+        except OSError as error:
+            self._voice.bad(
+                f"clients do not find this by themselves ({error.strerror}); set POWER_URL={running.url}"
+            )
 
     def _await_broker(self, supervisor: Supervisor, broker: Broker) -> None:
         """The others would find it later too; like this they need not try twice."""
@@ -210,13 +221,13 @@ class Tree:
         while not self._signals.asked:
             ready, said = supervisor.meanwhile(front.readiness)
             if ready:
-                discovery.publish(running, self._environ)
+                self._publish(running)
                 self._tell_ready(supervisor, front)
                 supervisor.refusals.begin()
                 return
             if time.monotonic() > complain_at:
                 # Clients may need it to see what is the matter.
-                discovery.publish(running, self._environ)
+                self._publish(running)
                 self._complain(supervisor, said)
                 complain_at = time.monotonic() + _REMIND_EVERY
             supervisor.wait(0.1)
@@ -246,6 +257,11 @@ class Tree:
         say.line()
         if prepared.fault:
             self._explain(prepared.fault, prepared.mends)
+        if prepared.outage:
+            say.bad(
+                f"the database does not answer: {prepared.outage}. It is used when it does; until then the "
+                f"worker turns off what its snapshot says is on, when it is due: {', '.join(self._on())}"
+            )
         if self._options.host not in ("127.0.0.1", "localhost", "::1"):
             say.bad(
                 f"listening on {self._options.host}: others on the network can reach it, and their tokens "
@@ -254,15 +270,17 @@ class Tree:
 
     def _explain(self, fault: str, mends: Sequence[str]) -> None:
         """The database cannot be used, and why this goes on nevertheless."""
-        on = snapshot.on(self._data_dir, self._found.node)
         self._voice.bad(
             f"the database cannot be used: {fault}. Every request is refused; the worker turns off what its "
-            f"snapshot says is on, when it is due: {', '.join(on)}"
+            f"snapshot says is on, when it is due: {', '.join(self._on())}"
         )
         if mends:
             self._voice.line("         stop this, then mend the database with one of these:")
             for mend in mends:
                 self._voice.line(f"           {mend}")
+
+    def _on(self) -> list[str]:
+        return snapshot.on(self._data_dir, self._found.node)
 
     def _tell_ready(self, supervisor: Supervisor, front: Front) -> None:
         self._voice.good(f"ready in {time.monotonic() - self._began:.1f} s")
