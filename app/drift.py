@@ -20,6 +20,9 @@ from app.domain.words import Action, CallStatus, Event, Power, Role, State
 from app.store import audit, services
 from app.store.tables import Call, Service, Window, stamp
 
+CAME_LATE = "its last start was cut off, and the engine went on with it; no hand did"
+LATE = timedelta(minutes=2)
+"""For so long after a start that did not end well, what runs without a window is that start's doing."""
 REVIVED = "the engine started it again by its restart policy; no hand did"
 _OFF = {Action.STOP, Action.KILL}
 
@@ -61,17 +64,30 @@ class Holds:
 
 
 def find(
-    session: Session, spec: StackSpec, seen: Mapping[str, Service], holds: Holds, revived: Collection[str]
+    session: Session, spec: StackSpec, seen: Mapping[str, Service], holds: Holds, ours: Mapping[str, str]
 ) -> None:
     """Put on record what has begun to drift and what has ceased to, and have stopped what is to be."""
     for row in seen.values():
         standing = holds.standing(row)
         if modes.drifts(standing):
-            _begin(session, row, holds, REVIVED if row.name in revived else modes.why(standing))
+            _begin(session, row, holds, ours.get(row.name) or modes.why(standing))
             if _to_be_stopped(spec, row, standing, holds.now):
                 row.owe(services.location(session, row))
         elif row.drift_since is not None and not _undecided(standing):
             _end(session, row, standing, holds.now)
+
+
+def is_back(row: Service) -> bool:
+    """Does it run though it was confirmed off, and may be stopped?"""
+    return row.alive and not row.owed and row.role == Role.ALLOWED
+
+
+def why_ours(session: Session, row: Service, revived: bool, now: datetime) -> str:
+    """Why a service that is back owes an off anew, whatever `drift` says; empty where a person started it."""
+    if revived:
+        return REVIVED
+    new = row.drift_since is None
+    return CAME_LATE if new and services.cut_off_since(session, row.stack, row.name, now - LATE) else ""
 
 
 def _undecided(service: Standing) -> bool:

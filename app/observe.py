@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app import control, relocation, restoring
+from app import control, drift, relocation, restoring
 from app.control import HOUSE
 from app.domain import backoff
 from app.domain.locations import Location
@@ -105,6 +105,9 @@ def _expect(session: Session, begun: Begun, now: datetime) -> None:
         service.power, service.ready, service.detail = Power.STARTING, False, ""
         if lease := _lease(session, begun.window, begun.service):
             lease.tried += 1
+    elif service.power == Power.UNKNOWN:
+        # Nothing is seen of what this call does.
+        return
     elif begun.action in {Action.STOP, Action.KILL} and service.alive:
         service.power, service.ready = Power.STOPPING, False
     service.changed_at = now
@@ -166,9 +169,19 @@ def _tried(lease: Lease | None, status: CallStatus, now: datetime) -> None:
 def _stopped(session: Session, service: Service, call: Call, now: datetime) -> None:
     if call.status == CallStatus.OK:
         # Whether it has failed all the same, only a look can tell; see `_in_vain`.
-        service.unsure, service.retry_at = False, None
+        service.unsure, service.retry_at = False, _unseen_until(service, now)
     elif _is_failure(session, call):
         _failed(service, now)
+
+
+def _unseen_until(service: Service, now: datetime) -> datetime | None:
+    """When a stop that returned 0 is made again while the engine shows nothing; None where it shows a state.
+
+    Each pause is as long as nothing has been shown so far. The first look that shows the service ends it.
+    """
+    if service.power != Power.UNKNOWN:
+        return None
+    return now + min(max(now - (service.changed_at or now), RETRY_FIRST), RETRY_CAP)
 
 
 def _is_failure(session: Session, call: Call) -> bool:
@@ -229,8 +242,13 @@ def looked(
     shown = [known[name] for name in new if seen[name].power != Power.UNKNOWN]
     for name in _in_vain(session, shown, wanted | calling.keys(), at):
         _failed(known[name], now)
-    revived = {name for name in new if seen[name].revived and _revive(session, known[name], name in wanted)}
-    return settle(session, spec, known, now, revived)
+    back = [known[name] for name in new if name not in wanted and drift.is_back(known[name])]
+    ours = {
+        row.name: why for row in back if (why := drift.why_ours(session, row, seen[row.name].revived, now))
+    }
+    for name in ours:
+        known[name].owe(services.location(session, known[name]))
+    return settle(session, spec, known, now, ours)
 
 
 def _unseen(row: Service) -> Seen:
@@ -251,14 +269,6 @@ def _in_vain(session: Session, looked_at: Iterable[Service], busy: set[str], at:
 def _ended_well(call: Call | None, at: datetime) -> bool:
     stop = call and call.action in {Action.STOP, Action.KILL} and call.status == CallStatus.OK
     return bool(stop and call and call.finished_at and call.finished_at < at)
-
-
-def _revive(session: Session, row: Service, wanted: bool) -> bool:
-    """It was confirmed off and comes back without a hand: that off is owed anew."""
-    if wanted or row.owed or row.role != Role.ALLOWED or not row.alive:
-        return False
-    row.owe(services.location(session, row))
-    return True
 
 
 def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, Service]:

@@ -6,7 +6,7 @@ windows of that stack, so it never matters whose news it was.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,15 +55,15 @@ def settle(
     spec: StackSpec,
     seen: Mapping[str, Service],
     now: datetime,
-    revived: Collection[str] = (),
+    ours: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Move on every window of a stack that can move on; return the ids of those that changed.
 
-    `revived`: what the engine has started again by itself though nobody holds it.
+    `ours`: what runs again though nobody holds it and no person has started it, and why that is so.
     """
     scene = Scene(session, spec, seen, rows.unfinished(session, spec.name), now)
     changed = [window.id for window in scene.windows if _settle(scene, window)]
-    drift.find(session, spec, seen, Holds(scene.windows, scene.held, scene.awaited, now), revived)
+    drift.find(session, spec, seen, Holds(scene.windows, scene.held, scene.awaited, now), ours or {})
     return changed
 
 

@@ -78,6 +78,8 @@ class House:
     """What the engine has started by itself since the last look."""
     away: bool = False
     """The engine does not answer."""
+    shows_nothing: bool = False
+    """The engine does what it is asked, and every look at it fails."""
     dies_at: str = ""
     """The worker is killed right after it has begun this call, such as `up forge`."""
     worker: int = 1
@@ -280,7 +282,7 @@ class House:
         return {name: self._seen(name, name in wanted) for name in sorted(owing | listed)}
 
     def _seen(self, name: str, wanted: bool) -> Seen:
-        if self.away:
+        if self.away or self.shows_nothing:
             return Seen(Power.UNKNOWN, "the engine does not answer")
         spec = self.spec.services.get(name) or ServiceSpec(name)
         wanted = wanted or spec.role is Role.CORE
@@ -306,7 +308,7 @@ class House:
             closing = [one for one in rows.moving_of(session, self.spec.name) if one.state == State.CLOSING]
         mine = [one for one in closing if any(lease.service == name for lease in one.leases)]
         kill = row.failures > 0 or any(one.forced for one in mine)
-        seen = None if self.away else self._containers(name)
+        seen = None if self.away or self.shows_nothing else self._containers(name)
         decision = decisions.off(Role(row.role), seen, owed=row.owed, unsure=row.unsure, kill=kill)
         last = max(mine, key=lambda one: one.created_at, default=None)
         self._call(name, decision.action, last.id if last else None)

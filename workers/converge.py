@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -36,6 +37,7 @@ from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
 from workers import compose, identity, negotiation, outdated_calls, service_files
 from workers.compose import Command, Place
+from workers.failed_attempts import failure_recorded
 from workers.look import seen_containers
 from workers.marks import Trigger
 from workers.running_calls import ENDS_WITHIN, RunningCall
@@ -114,20 +116,33 @@ def _to_stop(station: Station, served: Served) -> tuple[list[str], set[str]]:
 
 
 def _start(station: Station, served: Served, service: str, decide: Decide) -> None:
-    _share(station, served, service)
-    _converge_and_look(station, served, service, decide)
+    with failure_recorded(station, partial(_attempt, station, served, service, decide)):
+        _share(station, served, service)
+        _converge_and_look(station, served, service, decide)
 
 
 def _stop(station: Station, served: Served, service: str, decide: Decide) -> None:
     running = station.running.get(served.spec.name, service)
     if running and running.cancelled:
         running.ended.wait(ENDS_WITHIN)
-    _converge_and_look(station, served, service, decide)
+    with failure_recorded(station, partial(_attempt, station, served, service, decide)):
+        _converge_and_look(station, served, service, decide)
 
 
 def _converge_and_look(station: Station, served: Served, service: str, decide: Decide) -> None:
     if converge(station, served, service, decide):
         station.look_again(served.spec.name, [service], Trigger.CALL)
+
+
+def _attempt(
+    station: Station, served: Served, service: str, decide: Decide, session: Session
+) -> Begun | None:
+    """The call that is due for a service, by what is on record alone."""
+    decision, window = decide(session, service, None)
+    if decision.action is Action.NONE:
+        return None
+    spec = served.spec.services.get(service) or ServiceSpec(service)
+    return _begun(station, served, spec, Command(decision.action, (), Path("/")), window)
 
 
 def converge(station: Station, served: Served, service: str, decide: Decide) -> bool:
@@ -212,6 +227,8 @@ class _Start:
             return Decision(Action.NONE, f"it is held in {lease.location}, and this is {here}"), None
         if containers is None and self.station.engine.fault:
             return Decision(Action.NONE, self.station.engine.fault), None
+        if containers is None and lease.tried_at is not None:
+            return Decision(Action.NONE, "it was tried for this window already"), None
         if containers is None:
             blind = "a live window holds it, and the engine shows nothing"
             return Decision(Action.UP, blind, keep_running=True), self.window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -90,6 +91,13 @@ def last_calls(session: Session, stacks: Collection[str]) -> dict[tuple[str, str
     )
     rows = session.scalars(select(Call).where(Call.id.in_(select(newest).where(Service.stack.in_(stacks)))))
     return {(row.stack, row.service): row for row in rows}
+
+
+def cut_off_since(session: Session, stack: str, service: str, since: datetime) -> bool:
+    """Has the last start of a service ended since then, and not well? The engine may go on with it."""
+    starts = select(Call.status, Call.finished_at).where(Call.stack == stack, Call.service == service)
+    last = session.execute(starts.where(Call.action == Action.UP).order_by(Call.id.desc()).limit(1)).first()
+    return bool(last and last.status != CallStatus.OK and last.finished_at and last.finished_at > since)
 
 
 def lost_before(session: Session, call: Call) -> bool:

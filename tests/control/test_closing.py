@@ -331,6 +331,20 @@ def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(
     assert (house.state(window), house.row("forge").owed) == ("closed", False)
 
 
+def test_stops_that_nobody_can_confirm_are_made_ever_later(house: House) -> None:
+    window = house.open("forge")
+    house.shows_nothing = True
+    house.close(window)
+    for _ in range(600):
+        house.tick(1)
+    assert 2 <= len(names(house.made, "stop")) <= 9
+    assert (house.state(window), house.window(window).stuck) == ("closing", False)
+
+    house.shows_nothing = False
+    house.tick(1)
+    assert (house.state(window), house.running()) == ("closed", {"redis"})
+
+
 def test_an_engine_that_answers_again_is_asked_to_stop_at_once_and_gently(house: House) -> None:
     window = house.open("forge")
     house.away = True

@@ -219,3 +219,41 @@ def test_what_services_say_is_kept_whatever_they_say(house: House) -> None:
         observe.looked(session, house.spec, {"forge": seen}, at=house.now, now=house.now)
     assert house.row("forge").detail.startswith("broken \ufffd text ?")
     assert house.intact()
+
+
+def test_what_a_start_that_was_cut_off_brings_up_late_is_turned_off(house: House) -> None:
+    house.times_out.add("forge")
+    house.will_not_start.add("forge")
+    window = house.open("forge")
+    assert (house.status(window), house.state(window)) == ("fail", "closed")
+
+    house.now += timedelta(seconds=90)
+    house.run_by_hand("forge")
+    house.tick(1)
+
+    assert house.facts("drift.found")["why"] == drift.CAME_LATE
+    assert house.running() == {"redis"}
+    assert house.made[-1] == "stop forge"
+
+
+def test_long_after_it_a_person_has_started_it(house: House) -> None:
+    house.times_out.add("forge")
+    house.will_not_start.add("forge")
+    house.open("forge")
+    made = list(house.made)
+
+    house.now += drift.LATE + timedelta(seconds=30)
+    house.run_by_hand("forge")
+    house.tick(600)
+
+    assert (house.made, house.running()) == (made, {"redis", "forge"})
+
+
+def test_after_a_start_that_ended_well_a_person_has_started_it(house: House) -> None:
+    house.close(house.open("forge"))
+    made = list(house.made)
+
+    house.run_by_hand("forge")
+    house.tick(600)
+
+    assert (house.made, house.running()) == (made, {"redis", "forge"})

@@ -10,6 +10,7 @@ import re
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -40,6 +41,8 @@ class Door(socketserver.ThreadingUnixStreamServer):
         """Ids of containers that nobody may stop or kill."""
         self.refusals: dict[str, tuple[int, str]] = {}
         """By a pattern of the request line: the status and the sentence it is answered with."""
+        self.delays: dict[str, float] = {}
+        """By a pattern of the request line: seconds until it is passed on, even if its client is gone."""
         self.newer = False
         """Say to be a release that speaks the API versions 1.44 to 1.52, and refuse older clients."""
         self.refused = 0
@@ -62,6 +65,9 @@ class Door(socketserver.ThreadingUnixStreamServer):
                 "please upgrade your client to a newer version",
             )
         return None
+
+    def delay(self, head: bytes) -> float:
+        return next((seconds for one, seconds in self.delays.items() if re.match(one.encode(), head)), 0.0)
 
     def passed_on(self, head: bytes) -> bytes:
         """The request as the engine behind understands it."""
@@ -92,6 +98,7 @@ class _Caller(socketserver.BaseRequestHandler):
             self.server.refused += 1
             self.request.sendall(refusal)
             return
+        time.sleep(self.server.delay(head))
         with socket.socket(socket.AF_UNIX) as engine:
             engine.connect(self.server.engine)
             engine.sendall(_alone(self.server.passed_on(head)) + body)
