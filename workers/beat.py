@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import settings
 from app.store import schema, windows
 from app.store.database import Database
+from app.timekeeping import Timekeeper
 from workers import pulse
 from workers.retries import BrokerRetries
 
@@ -35,6 +36,7 @@ class DeadlineScheduler(Scheduler):
             schema.require(self._database)
         except schema.Mismatch as mismatch:
             raise SystemExit(str(mismatch)) from mismatch
+        self._timekeeper = Timekeeper(self._database)
         self._swept: datetime | None = None
         self._retries = BrokerRetries("the workers' own watch covers for it")
         self._try_at = 0.0
@@ -46,11 +48,22 @@ class DeadlineScheduler(Scheduler):
         left = self._try_at - time.monotonic()
         if left > 0:
             return min(left, self._longest)
+        self._forget_the_future()
         try:
             regular = float(super().tick(*args, **kwargs) or 0.0)
             return min(regular, self._until_stroke(regular))
         except Exception as error:  # noqa: BLE001 - no answer of a broker's may end the beat
             return self._failed(error)
+
+    def _forget_the_future(self) -> None:
+        """Celery goes by the host's clock: where that was set back, nothing was sent after now."""
+        now = self.app.now()
+        future = [one for one in self.schedule.values() if one.last_run_at and one.last_run_at > now]
+        for entry in future:
+            entry.last_run_at = now
+        if future:
+            log.warning("the host's clock was set back; the regular messages go on from here")
+            self._heap = None
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send one message. Raises what the broker raises; `tick` waits and tries again."""
@@ -59,6 +72,7 @@ class DeadlineScheduler(Scheduler):
 
     def _until_stroke(self, regular: float) -> float:
         try:
+            self._timekeeper.tend()
             return self._stroke()
         except SQLAlchemyError as error:
             log.warning("deadlines cannot be read: %s", error)

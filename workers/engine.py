@@ -18,7 +18,7 @@ from docker.utils import version_gte
 from app import endpoint as endpoints
 from app.domain.readiness import Container
 from app.endpoint import Endpoint
-from app.store.database import Clock
+from workers.engine_clock import EngineClock
 from workers.inspected import ONEOFF, PROJECT, SERVICE, described, labels_of, listed, moment
 from workers.negotiation import (
     Agreement,
@@ -52,7 +52,7 @@ class Engine:
     def __init__(self, endpoint: Endpoint | None = None, timeout: int = 10) -> None:
         """`endpoint`: this process's own, if None. Raises BadEndpoint."""
         self.endpoint = endpoint or endpoints.current()
-        self._clock = Clock(self._system_time, away=Unable)
+        self._clock = EngineClock(self._system_time, away=Unable)
         self._negotiation = Negotiation(self.endpoint, timeout)
         self._ask = self._negotiation.ask
         self.heard_since: datetime | None = None
@@ -80,7 +80,7 @@ class Engine:
         return found if len(found) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
 
     def now(self) -> datetime:
-        """The time on the engine's own clock, by which it tells its times; the clock here may be another.
+        """The time by which the engine tells its times, without the steps of its clock; ours may be another.
 
         An engine that has never told its time has told no others yet, and any clock will do.
         """
@@ -132,7 +132,7 @@ class Engine:
     def _container(self, line: Mapping[str, Any]) -> Container | None:
         """One container of the list, as it is now; None where it has gone since."""
         try:
-            return described(self._inspect(line["Id"]))
+            return self._clock.placed(described(self._inspect(line["Id"])))
         except EngineUnsupported:
             raise
         except EngineRefused as refused:
@@ -261,7 +261,7 @@ class Engine:
         return any(one.alive and one.started_at and one.started_at < moment for one in found if one)
 
     def _remembers(self, moment: datetime) -> bool:
-        until = int(moment.timestamp())
+        until = int((moment - self._clock.ahead).timestamp())
         stream = self._ask(lambda client: client.events(since=1, until=until, decode=True))
         try:
             return next(iter(stream), None) is not None

@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app import restoring, snapshot
+from app.boot_clock import boot_clock, boot_id
 from app.control import HOUSE
 from app.domain.decisions import Owing
 from app.domain.leases import Lease
@@ -32,7 +33,7 @@ from app.store import stacks as stored
 from app.store import windows as rows
 from app.store.changes import Changes
 from app.store.database import Database
-from workers.last_word import LastWord, boot_clock
+from workers.last_word import LastWord
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,16 @@ class Knowledge:
 
     stacks: Mapping[str, KnownStack]
     ahead: float = 0.0
-    """Seconds that the database's clock was ahead of this host's."""
+    """Seconds that the house clock was ahead of this host's."""
+    boot: str = ""
+    booted_at: datetime | None = None
+    """When the host was booted by the house clock, and in `boot` which time that was."""
+
+    def now(self) -> datetime:
+        """The house clock as well as it can be told without the database."""
+        if self.booted_at and self.boot == boot_id():
+            return self.booted_at + timedelta(seconds=boot_clock())
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +194,7 @@ class Memory:
 
     def now(self) -> datetime:
         """The database's time without asking it: by its last answer, or by what this host was behind it."""
-        return self._database.carried() or datetime.now(UTC) + timedelta(seconds=self._known.ahead)
+        return self._database.carried() or self._known.now()
 
     # What is known.
 
@@ -226,7 +236,9 @@ class Memory:
         if version == self._version:
             return
         with self._database.read() as session:
-            found = Knowledge(_stacks(session, node, now), (now - datetime.now(UTC)).total_seconds())
+            ahead = (now - datetime.now(UTC)).total_seconds()
+            booted_at = now - timedelta(seconds=boot_clock())
+            found = Knowledge(_stacks(session, node, now), ahead, boot_id(), booted_at)
         with self._lock:
             # What was noted while it was read may be missing in it: the next look has it.
             if noted == self._noted:
@@ -293,7 +305,13 @@ def _write(path: Path, said: Mapping[str, Any]) -> None:
 def _read(path: Path) -> Knowledge | None:
     try:
         said = json.loads(path.read_text())
-        return Knowledge({name: _from_json(one) for name, one in said["stacks"].items()}, said["ahead"])
+        booted_at = said.get("booted_at")
+        return Knowledge(
+            {name: _from_json(one) for name, one in said["stacks"].items()},
+            said["ahead"],
+            said.get("boot", ""),
+            datetime.fromisoformat(booted_at) if booted_at else None,
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -304,6 +322,8 @@ def _read(path: Path) -> Knowledge | None:
 def _as_json(known: Knowledge) -> dict[str, Any]:
     return {
         "ahead": known.ahead,
+        "boot": known.boot,
+        "booted_at": known.booted_at and known.booted_at.isoformat(),
         "stacks": {
             name: {
                 "spec": one.spec.as_json(),

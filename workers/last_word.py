@@ -11,19 +11,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from pathlib import Path
+
+from app.boot_clock import boot_clock, boot_id
 
 log = logging.getLogger(__name__)
 
 EVERY = 2.0
 """Seconds after which a new answer is written down."""
 _SIZE = 128
-
-
-def boot_clock() -> float:
-    """Seconds since the host was booted, suspended or not."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class LastWord:
@@ -46,7 +42,7 @@ class LastWord:
                 "%s: cannot be read, so the database's silence is counted from now: %s", self._path, error
             )
             return None
-        return min(max(at, 0.0), boot_clock()) if boot == _boot_id() else 0.0
+        return min(max(at, 0.0), boot_clock()) if boot == boot_id() else 0.0
 
     def note(self, at: float) -> None:
         """The database answered at this moment."""
@@ -54,7 +50,7 @@ class LastWord:
             return
         self._written_at = at
         try:
-            _overwrite(self._path, json.dumps({"boot": _boot_id(), "at": round(at, 6)}))
+            _overwrite(self._path, json.dumps({"boot": boot_id(), "at": round(at, 6)}))
             self._told = False
         except OSError as error:
             if not self._told:
@@ -70,10 +66,3 @@ def _overwrite(path: Path, text: str) -> None:
         os.pwrite(descriptor, text.ljust(_SIZE - 1).encode() + b"\n", 0)
     finally:
         os.close(descriptor)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""

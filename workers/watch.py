@@ -32,6 +32,7 @@ from app.settle import Scene, startable, stoppable
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Call
+from app.timekeeping import Timekeeper
 from workers import aftermath, compose, identity, inspected, negotiation, outdated_calls, pulse
 from workers.blind import Blind
 from workers.concurrency import CallQueue, Limits
@@ -84,6 +85,7 @@ class Watch:
         self._closing = ThreadPoolExecutor(ATTENDING, "watch-closing")
         self._looking = CallQueue("looks", Limits(LOOKING, LOOKING))
         self._blind = Blind(station)
+        self._timekeeper = Timekeeper(station.database)
         self._beat_at = 0.0
         self._stroke: datetime | None = None
         self._engine_asked_at = time.monotonic()
@@ -251,6 +253,8 @@ class Watch:
         self._blind.loop(self._stopping)
 
     def _tick(self) -> None:
+        # Deadlines go by the clock, so what has become of that comes first.
+        self._guard.isolate(Loop.CLOCK, "house clock", self._timekeeper.tend)
         now = self._station.database.now()
         # What was done without the database comes before what is concluded with it.
         self._guard.isolate(Loop.CLOCK, "journals", partial(aftermath.take_in, self._station, now))

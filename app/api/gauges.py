@@ -17,7 +17,7 @@ from app.api.seats import Seats
 from app.api.told import Told
 from app.dispatch import Dispatch, queue
 from app.domain.words import Role
-from app.store import services, stacks, windows, workers
+from app.store import house_clock, services, stacks, windows, workers
 from app.store.database import Database
 from app.store.tables import Service
 
@@ -66,7 +66,7 @@ class _Now(Collector):
         try:
             with self._database.read() as session:
                 now = self._database.now()
-                found = [_windows(session), *_stacks(session, now), *_troubles(session, now)]
+                found = [_windows(session), _clock(session), *_stacks(session, now), *_troubles(session, now)]
                 self._nodes = sorted({stack.node for stack in stacks.every(session)})
                 self._told.take_in(session, now)
                 yield from found
@@ -83,6 +83,14 @@ def _queues(dispatch: Dispatch, names: list[str]) -> GaugeMetricFamily:
     for name, depth in dispatch.depths(names).items():
         family.add_metric([name], depth)
     return family
+
+
+def _clock(session: Session) -> GaugeMetricFamily:
+    return GaugeMetricFamily(
+        "power_clock_offset_seconds",
+        "Seconds that the house clock is ahead of the database's own, since that was set.",
+        value=house_clock.offset(session),
+    )
 
 
 def _windows(session: Session) -> GaugeMetricFamily:

@@ -131,6 +131,7 @@ class Event(StrEnum):
     DATABASE_RESTORED = "database.restored"
     DATABASE_BEHIND = "database.behind"
     STACK_RELOCATED = "stack.relocated"
+    CLOCK_STEPPED = "clock.stepped"
 
 
 WINDOW_ENDING = "window.ending"

@@ -1,8 +1,8 @@
 """Sessions and the house clock, on SQLite or PostgreSQL with one behaviour.
 
 `write()` takes the write lock at once, so that two writers queue rather than
-collide; `read()` sees one moment. `now()` is the database's clock carried on this
-process's monotonic clock, so hosts may disagree about the time and deadlines do not.
+collide; `read()` sees one moment. `now()` is the house clock (`app.store.clock`), so hosts
+may disagree about the time, or set it, and deadlines do not move.
 
 A database that hangs is away: whatever is asked of it ends with an answer or, within
 PATIENCE and a few seconds, with one of AWAY.
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
@@ -24,17 +24,15 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from app.store import audit
+from app.boot_clock import boot_clock, boot_id
+from app.store import audit, house_clock
+from app.store.clock import HouseClock, Reading
 
 log = logging.getLogger(__name__)
 
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What is raised while the database does not answer."""
 
-ANCHOR_FOR = 15.0
-"""Seconds after which the clock is compared with the database's again."""
-ASK_AGAIN = 1.0
-"""Seconds after which a database that was away is asked for the time again."""
 PATIENCE = 15.0
 """Seconds that a database may be silent, or another writer at work, before it counts as away."""
 
@@ -64,7 +62,15 @@ def is_outage(error: Exception) -> bool:
 class Database:
     """One process's way to the database; share it between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        source: Callable[[], datetime] | None = None,
+        elapsed: Callable[[], float] = boot_clock,
+        boot: str | None = None,
+    ) -> None:
+        """`source` tells the time in place of the database's own clock, `elapsed` the seconds since boot."""
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(url) if self.sqlite else _postgres(url)
@@ -80,7 +86,9 @@ class Database:
         )
         # One writer at a time per process keeps SQLite's own queue, and so the slowest commit, short.
         self._turn = threading.Lock() if self.sqlite else None
-        self._clock = Clock(self._database_now)
+        self._source = source or (_host_now if self.sqlite else None)
+        self.boot = boot_id() if boot is None else boot
+        self.clock = HouseClock(self._read_clock, elapsed)
 
     @contextmanager
     def read(self, *, patient: bool = False) -> Iterator[Session]:
@@ -160,71 +168,39 @@ class Database:
         return Unusable(reason)
 
     def now(self) -> datetime:
-        return self._clock.now()
+        """The time by the house clock (`app.store.clock`)."""
+        return self.clock.now()
 
     def carried(self) -> datetime | None:
         """The time by the last answer, without asking, so never waiting; None where there was none yet."""
-        return self._clock.carried()
+        return self.clock.carried()
 
     def close(self) -> None:
         self.engine.dispose()
 
-    def _database_now(self) -> datetime:
-        if self.sqlite:
-            return datetime.now(UTC)
+    def reading(self, session: Session) -> Reading:
+        """What the database says of the time, in the middle of a transaction."""
+        return house_clock.reading(session, self._source_now(session.connection()), self.boot)
+
+    def _read_clock(self) -> Reading:
         with self.engine.connect() as connection:
-            found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-            return found.astimezone(UTC)
-
-
-class Clock:
-    """A remote clock, carried on the local monotonic one between looks."""
-
-    def __init__(
-        self,
-        ask: Callable[[], datetime],
-        elapsed: Callable[[], float] = time.monotonic,
-        away: tuple[type[Exception], ...] = (DBAPIError, PoolTimeout),
-    ) -> None:
-        self._ask, self._elapsed, self._away = ask, elapsed, away
-        self._anchor: tuple[float, datetime] | None = None
-        self._ask_at = 0.0
-        self._lock = threading.Lock()
-
-    def now(self) -> datetime:
-        """The time; where the database is away, the last answer carried on."""
-        anchor = self._anchor
-        if anchor is None or self._elapsed() >= self._ask_at:
-            anchor = self._look()
-        return anchor[1] + timedelta(seconds=self._elapsed() - anchor[0])
-
-    def carried(self) -> datetime | None:
-        """The last answer carried on, asking nobody; None where there was none yet."""
-        anchor = self._anchor
-        return anchor[1] + timedelta(seconds=self._elapsed() - anchor[0]) if anchor else None
-
-    def _look(self) -> tuple[float, datetime]:
-        """Ask, one thread at a time; whoever has an answer to carry on with does not wait for a new one."""
-        if self._anchor and self._lock.locked():
-            return self._anchor
-        with self._lock:
-            if self._anchor is None or self._elapsed() >= self._ask_at:
-                self._anchor = self._asked()
-            return self._anchor
-
-    def _asked(self) -> tuple[float, datetime]:
-        before = self._elapsed()
-        try:
-            answer = self._ask()
-        except self._away:
-            if self._anchor is None:
+            source = self._source_now(connection)
+            try:
+                return house_clock.reading(connection, source, self.boot)
+            except DBAPIError as error:
+                if house_clock.is_unknown(error):
+                    return Reading(source)
                 raise
-            self._ask_at = self._elapsed() + ASK_AGAIN
-            return self._anchor
-        # The answer was true somewhere between asking and hearing it.
-        middle = (before + self._elapsed()) / 2
-        self._ask_at = middle + ANCHOR_FOR
-        return middle, answer
+
+    def _source_now(self, connection: Connection) -> datetime:
+        if self._source:
+            return self._source()
+        found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return found.astimezone(UTC)
+
+
+def _host_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _sqlite(url: str) -> Engine:

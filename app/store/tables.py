@@ -422,6 +422,26 @@ class Mark(Table):
     at: Mapped[datetime]
 
 
+class ClockOffset(Table):
+    """By how much the house clock is ahead of the database's own; one row, none where they agree."""
+
+    __tablename__ = "house_clock"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    offset_sec: Mapped[float]
+    changed_at: Mapped[datetime]
+
+
+class Boot(Table):
+    """When a host was booted, by the house clock, so that a new process on it can carry that on."""
+
+    __tablename__ = "boots"
+
+    boot_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    booted_at: Mapped[datetime]
+    noted_at: Mapped[datetime]
+
+
 class Notice(Table):
     """Something that a sink is to be told: here until it has been, and for a while after."""
 

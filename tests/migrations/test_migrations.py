@@ -11,6 +11,8 @@ from sqlalchemy import create_engine, func, inspect, select
 import migrations
 from app.store.database import Database
 from app.store.tables import (
+    Boot,
+    ClockOffset,
     Delivery,
     Key,
     Link,
@@ -57,6 +59,8 @@ def lived_in(url: str) -> None:
             )
         )
         session.add(Mark(name="restored", at=NOON))
+        session.add(ClockOffset(name="house", offset_sec=7200.0, changed_at=NOON))
+        session.add(Boot(boot_id="b", booted_at=NOON, noted_at=NOON))
         notice = {"node": "local", "sink": "ops", "key": "k", "event": "window.stuck", "stack": "studio"}
         session.add(Notice(id="n", **notice, body={}, next_at=NOON, created_at=NOON))
         session.add(Delivery(notice_id="n", at=NOON, elapsed_ms=1, ok=True, said="200"))

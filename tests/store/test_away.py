@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import make_url, text
 
+from app.store import clock, postgres
 from app.store import database as store
-from app.store import postgres
 from app.store.changes import Changes
 from app.store.database import AWAY, Database
 from tests.databases import Databases
@@ -120,7 +120,7 @@ def test_the_clock_goes_on_without_a_frozen_server(
 ) -> None:
     assert Database("sqlite:///never-asked.db").carried() is None
     before = way.now()
-    monkeypatch.setattr(store, "ANCHOR_FOR", 0.0)
+    monkeypatch.setattr(clock, "ANCHOR_FOR", 0.0)
     server.freeze()
     try:
         began = time.monotonic()

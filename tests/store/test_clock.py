@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.store.database import ANCHOR_FOR, ASK_AGAIN, Clock, Database
+from app.store.clock import ANCHOR_FOR, ASK_AGAIN, Clock
+from app.store.database import Database
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 

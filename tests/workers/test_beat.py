@@ -166,3 +166,22 @@ def test_a_sweep_that_is_not_sent_at_its_deadline_is_sent_later(
 
 def test_it_keeps_nothing_on_disk(beat: Beat) -> None:
     assert not isinstance(beat, PersistentScheduler)
+
+
+@pytest.mark.parametrize("hours", [2, 24 * 9000])
+def test_a_clock_that_was_set_back_delays_the_regular_beat_by_nothing(beat: Beat, hours: float) -> None:
+    """Celery would wait until the time of its last message has come once more."""
+    beat.tick()
+    for entry in beat.schedule.values():
+        entry.last_run_at = beat.app.now() + timedelta(hours=hours)
+    beat.sent.clear()
+
+    assert beat.tick() <= 1.0
+    now = beat.app.now()
+    assert all(entry.last_run_at and entry.last_run_at <= now for entry in beat.schedule.values())
+    for entry in beat.schedule.values():
+        entry.last_run_at = now - timedelta(seconds=61)
+    beat._heap = None
+    while beat.tick() == 0:
+        pass
+    assert {"power.sweep", "power.resync"} <= set(beat.sent)

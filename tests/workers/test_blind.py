@@ -12,16 +12,17 @@ from typing import Any
 
 import pytest
 
+from app.boot_clock import boot_clock, boot_id
 from app.domain.decisions import Owing
 from app.domain.leases import Lease
 from app.domain.plans import StackSpec
 from app.domain.words import State
 from app.store.database import Database
 from tests.house import House, studio
-from workers import known, last_word
+from workers import known
 from workers.blind import Blind
 from workers.known import PATIENCE, KnownStack, Memory
-from workers.last_word import EVERY, boot_clock
+from workers.last_word import EVERY
 
 SPEC = replace(studio(), blind_grace=30.0)
 
@@ -146,7 +147,7 @@ def begun(tmp_path: Path) -> Memory:
 
 def heard(tmp_path: Path, ago: float, boot: str | None = None) -> None:
     (tmp_path / "blind").mkdir()
-    at, boot = boot_clock() - ago, boot or last_word._boot_id()
+    at, boot = boot_clock() - ago, boot or boot_id()
     (tmp_path / "blind" / "last_word.json").write_text(json.dumps({"at": at, "boot": boot}))
 
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import settings, snapshot
+from app import settings, snapshot, timekeeping
 from app.cli.standalone import broker
 from app.store import schema, soundness, tokens
 from app.store.database import Database
+from app.store.tables import stamp
 from migrations import current, upgrade
 
 TOKEN_FILE = "token"
@@ -31,7 +34,7 @@ def main() -> int:
         if before is not None and before not in schema.KNOWN:
             schema.check(before)
         upgrade(found.database_url)
-        new = ensure_token(found)
+        new, now = _begin(found)
     except soundness.Unsound as error:
         return _unusable(
             found, str(error), list(soundness.mends(error.file, found.data_dir)) if error.file else []
@@ -40,7 +43,7 @@ def main() -> int:
         return _unusable(found, str(error), [])
     except SQLAlchemyError as error:
         return _away(found, _first_line(error))
-    sys.stdout.write(json.dumps({"new_token": new, "server": _server()}))
+    sys.stdout.write(json.dumps({"new_token": new, "server": _server(), "now": stamp(now)}))
     return 0
 
 
@@ -62,6 +65,15 @@ def _away(found: settings.Settings, why: str) -> int:
         return 0
     sys.stderr.write(f"the database cannot be used: {why}\n")
     return 1
+
+
+def _begin(found: settings.Settings) -> tuple[bool, datetime]:
+    """Whether a token had to be made, and the time by the house clock, which is set if it may be."""
+    new = ensure_token(found)
+    with closing(Database(found.database_url)) as database:
+        timekeeping.begin_anew(database)
+    with closing(Database(found.database_url)) as database:
+        return new, database.now()
 
 
 def ensure_token(found: settings.Settings) -> bool:

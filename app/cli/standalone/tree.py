@@ -59,6 +59,8 @@ class Prepared:
     """Commands that mend it, each by itself."""
     outage: str | None = None
     """Why the database does not answer at the moment, where all start nevertheless, since something is on."""
+    now: str = ""
+    """The time by the house clock; empty where the database cannot be used."""
 
 
 class Asked(Exception):
@@ -75,6 +77,7 @@ class Tree:
         self._data_dir = found.data_dir
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._house_began_at = self._started_at
         self._signals = Signals()
         self._warnings: list[str] = []
 
@@ -156,7 +159,10 @@ class Tree:
             said, errors = process.stdout.read(), process.stderr.read()
         if process.returncode:
             raise Failed(errors.strip() or f"preparing ended with exit code {process.returncode}")
-        return Prepared(**json.loads(said))
+        prepared = Prepared(**json.loads(said))
+        # Workers put their start on record by the house clock.
+        self._house_began_at = prepared.now or self._started_at
+        return prepared
 
     def _broker(self) -> Broker | None:
         """The embedded broker; none where another one is configured."""
@@ -346,7 +352,7 @@ class Tree:
         }
         own = self._endpoint.environment(self._environ)
         environ = children.environment(own, self._data_dir, told)
-        return Plan(self._data_dir, self._found.node, environ, self._started_at)
+        return Plan(self._data_dir, self._found.node, environ, self._house_began_at)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,0 +1,177 @@
+"""Clocks that are carried on the time since boot, so that a step of the wall clock moves none of them.
+
+The house clock is the one that every deadline and every other time on record goes by. It is
+the database's clock (on SQLite the host's) plus an offset that is kept in the database.
+A step of the database's clock shows as a difference between what a process carries and what
+it reads. The process goes on with what it carries, and `app.timekeeping` changes the offset:
+
+    database's clock   12:00:15 ... 10:00:30      stepped back by two hours
+    offset                    0         +2 h      corrected once, by whichever process is first
+    house clock        12:00:15 ... 12:00:30
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.boot_clock import boot_clock
+
+ANCHOR_FOR = 15.0
+"""Seconds after which a clock is compared with the one it follows again."""
+ASK_AGAIN = 1.0
+"""Seconds after which one that was away, or has stepped, is asked for the time again."""
+STEP = timedelta(minutes=1)
+"""Smaller differences are followed, as those that NTP corrects."""
+WITNESSED = timedelta(seconds=15)
+"""A worker that wrote the time on record no longer ago than this goes by the same clock as the database."""
+
+_AWAY = (DBAPIError, PoolTimeout)
+
+
+class Clock:
+    """A remote clock, carried on the time since boot between looks."""
+
+    def __init__(
+        self,
+        ask: Callable[[], datetime],
+        elapsed: Callable[[], float] = boot_clock,
+        away: tuple[type[Exception], ...] = _AWAY,
+    ) -> None:
+        self._ask, self._elapsed, self._away = ask, elapsed, away
+        self._anchor: tuple[float, datetime] | None = None
+        self._ask_at = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """The time; where the remote clock is away, the last answer carried on."""
+        anchor = self._anchor
+        if anchor is None or self._elapsed() >= self._ask_at:
+            anchor = self._look()
+        return _carried(anchor, self._elapsed())
+
+    def carried(self) -> datetime | None:
+        """The last answer carried on, asking nobody; None where there was none yet."""
+        anchor = self._anchor
+        return _carried(anchor, self._elapsed()) if anchor else None
+
+    def _look(self) -> tuple[float, datetime]:
+        """Ask, one thread at a time; whoever has an answer to carry on with does not wait for a new one."""
+        if self._anchor and self._lock.locked():
+            return self._anchor
+        with self._lock:
+            if self._anchor is None or self._elapsed() >= self._ask_at:
+                self._anchor = self._asked()
+            return self._anchor
+
+    def _asked(self) -> tuple[float, datetime]:
+        before = self._elapsed()
+        try:
+            answer = self._ask()
+        except self._away:
+            if self._anchor is None:
+                raise
+            self._ask_at = self._elapsed() + ASK_AGAIN
+            return self._anchor
+        # The answer was true somewhere between asking and hearing it.
+        middle = (before + self._elapsed()) / 2
+        self._ask_at = middle + ANCHOR_FOR
+        return middle, self._accepted(middle, answer)
+
+    def _accepted(self, _at: float, answer: datetime) -> datetime:
+        """The time to go by from this moment on, `_at` by the time since boot."""
+        return answer
+
+
+def _carried(anchor: tuple[float, datetime], elapsed: float) -> datetime:
+    return anchor[1] + timedelta(seconds=elapsed - anchor[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the database says of the time, at one moment."""
+
+    source: datetime
+    """Its own clock; on SQLite the host's."""
+    offset: timedelta = timedelta()
+    """By how much the house clock is ahead of that."""
+    booted_at: datetime | None = None
+    """When this host was booted, by the house clock; None where no process has noted it since."""
+    witness: datetime | None = None
+    """The newest time by the house clock at which any worker gave a sign of life."""
+
+    @property
+    def house(self) -> datetime:
+        return self.source + self.offset
+
+
+class HouseClock(Clock):
+    """The house clock as one process goes by it."""
+
+    def __init__(self, read: Callable[[], Reading], elapsed: Callable[[], float] = boot_clock) -> None:
+        super().__init__(self._read, elapsed)
+        self._reading_of = read
+        self._reading: Reading | None = None
+        self.is_behind = False
+        """The database does not show what this process goes by: a step, or a boot that is not noted yet."""
+
+    def _read(self) -> datetime:
+        self._reading = self._reading_of()
+        return self._reading.house
+
+    def _accepted(self, at: float, answer: datetime) -> datetime:
+        assert self._reading
+        expected = self._expected(at, self._reading)
+        stepped = expected is not None and has_stepped(self._reading, expected)
+        noted = self._reading.booted_at
+        self.is_behind = stepped or noted is None or abs(answer - _since_boot(noted, at)) > _DRIFT
+        if not stepped or expected is None:
+            return answer
+        self._ask_at = at + ASK_AGAIN
+        return expected
+
+    def _expected(self, at: float, reading: Reading) -> datetime | None:
+        """What the house clock should show, by all that is known; None where nothing is."""
+        if self._anchor:
+            return _carried(self._anchor, at)
+        if reading.booted_at:
+            return _since_boot(reading.booted_at, at)
+        # Nobody lived through the reboot; time has gone on at least to where it was last seen.
+        return reading.witness if reading.witness and reading.witness > reading.house else None
+
+    def elapsed(self) -> float:
+        """Seconds since this host was booted."""
+        return self._elapsed()
+
+    def corrected(self) -> None:
+        """The database shows what this process goes by, or has a reason not to: read it again."""
+        self._ask_at = 0.0
+
+    @property
+    def offset(self) -> timedelta:
+        """As it was last read."""
+        return self._reading.offset if self._reading else timedelta()
+
+
+_DRIFT = timedelta(seconds=1)
+"""By so much may the noted time of a boot be wrong before it is noted anew."""
+
+
+def _since_boot(booted_at: datetime, at: float) -> datetime:
+    return booted_at + timedelta(seconds=at)
+
+
+def has_stepped(reading: Reading, expected: datetime) -> bool:
+    """Has the database's clock stepped, for a process that carried the house clock to `expected`?
+
+    Where a worker's sign of life agrees with what is read, others go by that, and it was this
+    process's host that stood still.
+    """
+    if abs(reading.house - expected) <= STEP:
+        return False
+    return reading.witness is None or abs(reading.witness - reading.house) > WITNESSED
