@@ -18,7 +18,7 @@ from app import control, drift, relocation, restoring
 from app.control import HOUSE
 from app.domain import backoff
 from app.domain.locations import Location
-from app.domain.plans import StackSpec
+from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Action, CallStatus, Event, Power, Role
 from app.settle import STUCK_AFTER, settle
 from app.store import audit, services
@@ -69,6 +69,8 @@ class Seen:
     alive: bool = False
     revived: bool = False
     """The engine itself has started it again since it was last seen off: no hand, and nothing of ours."""
+    severed: bool = False
+    """It runs, but what it refers to by id is gone."""
 
     @property
     def ready(self) -> bool:
@@ -153,6 +155,7 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
         return
     if call.action == Action.UP:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
+        service.start_failed = call.status == CallStatus.FAIL
         _tried(_lease(session, call.window_id, call.service), CallStatus(call.status), now)
     elif call.action in {Action.STOP, Action.KILL}:
         _stopped(session, service, call, now)
@@ -238,7 +241,15 @@ def looked(
     calling = services.calling(session, spec.name)
     new = [name for name in seen if (last := known[name].observed_at) is None or last < at]
     for name in new:
-        _take_in(known[name], seen[name], wanted=name in wanted, calling=calling.get(name), at=at, now=now)
+        _take_in(
+            known[name],
+            seen[name],
+            spec.services.get(name),
+            wanted=name in wanted,
+            calling=calling.get(name),
+            at=at,
+            now=now,
+        )
     shown = [known[name] for name in new if seen[name].power != Power.UNKNOWN]
     for name in _in_vain(session, shown, wanted | calling.keys(), at):
         _failed(known[name], now)
@@ -282,20 +293,28 @@ def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, S
 
 
 def _take_in(
-    row: Service, one: Seen, *, wanted: bool, calling: Action | None, at: datetime, now: datetime
+    row: Service,
+    one: Seen,
+    spec: ServiceSpec | None,
+    *,
+    wanted: bool,
+    calling: Action | None,
+    at: datetime,
+    now: datetime,
 ) -> None:
     one = replace(one, detail=_storable(one.detail))
     if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
         _answers_again(row)
-    shown = _shown(row, one, wanted=wanted, calling=calling)
+    shown = _shown(row, one, spec, wanted=wanted, calling=calling)
     if (shown.power, shown.ready, shown.detail, shown.alive) != (row.power, row.ready, row.detail, row.alive):
         row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive
         row.changed_at = now
     row.observed_at = at
+    row.severed = one.severed
     if wanted:
         row.failures, row.retry_at = 0, None
     else:
-        row.fault = ""
+        row.fault, row.start_failed = "", False
     if _confirmed_off(row, wanted=wanted, calling=calling):
         row.confirm_off()
         row.failures, row.retry_at = 0, None
@@ -308,7 +327,9 @@ def _answers_again(row: Service) -> None:
         row.failures = 0
 
 
-def _shown(row: Service, one: Seen, *, wanted: bool, calling: Action | None) -> Seen:
+def _shown(
+    row: Service, one: Seen, spec: ServiceSpec | None, *, wanted: bool, calling: Action | None
+) -> Seen:
     """What is seen, in the light of a call that is under way or has failed."""
     if one.power is Power.UNKNOWN:
         return Seen(one.power, one.detail, alive=row.alive)
@@ -321,6 +342,15 @@ def _shown(row: Service, one: Seen, *, wanted: bool, calling: Action | None) -> 
         return Seen(Power.STOPPING, one.detail, alive=True)
     if wanted and row.fault and not one.alive and not one.ready:
         return Seen(Power.FAILING, row.fault)
+    return _after_hook(row, one, calling) if spec and spec.post_start and wanted else one
+
+
+def _after_hook(row: Service, one: Seen, calling: Action | None) -> Seen:
+    """A container with a post_start hook is ready when that has ended well, not when it runs."""
+    if calling is Action.UP and one.ready:
+        return replace(one, power=Power.STARTING, detail="its post_start hook runs")
+    if row.start_failed and one.alive:
+        return replace(one, power=Power.FAILING, detail=row.fault)
     return one
 
 

@@ -180,9 +180,14 @@ def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease:
     lease.blocked = gate.why if gate.way is Way.SHUT else ""
     if gate.way is Way.SHUT and not row.alive:
         return Health(row.name, Power.FAILING, ready=False, detail=gate.why)
-    if window.state == State.OPEN or row.alive:
+    if window.state == State.OPEN or (row.alive and not _to_recreate(row, lease)):
         return replace(plain, detail=plain.detail or _gone(row, lease))
     return _beginning(row, lease, gate, plain)
+
+
+def _to_recreate(row: Service, lease: Lease) -> bool:
+    """It runs and is of no use, and this window has yet to make it anew."""
+    return row.severed and lease.tried_at is None
 
 
 def _gone(row: Service, lease: Lease) -> str:
@@ -198,6 +203,8 @@ def _refusing(row: Service) -> str:
 
 def _beginning(row: Service, lease: Lease, gate: Gate, plain: Health) -> Health:
     """A service of an opening window that does not run: not yet, being looked at, or not any more."""
+    if _to_recreate(row, lease):
+        return Health(row.name, Power.STARTING, ready=False, detail=f"is made anew: {row.detail}")
     if lease.tried_at is None:
         power = Power.STARTING if row.power == Power.STARTING else Power.OFF
         return Health(row.name, power, ready=False, detail=gate.why)
@@ -257,7 +264,7 @@ def startable(spec: StackSpec, seen: Mapping[str, Service], window: Window) -> l
 
 
 def _idle(row: Service | None) -> bool:
-    return row is None or not (row.alive or row.ready)
+    return row is None or row.severed or not (row.alive or row.ready)
 
 
 def _open(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> bool:

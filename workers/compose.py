@@ -18,8 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +52,8 @@ class Place:
     env_files: tuple[str, ...] = ()
     kept: Path | None = None
     """The one rendered file that `files` names, where starts go by a copy of what was read."""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What secrets and configs take from the environment; it is in no file and on no command line."""
 
     def paths(self) -> list[Path]:
         return [self.directory / file for file in (*self.files, *self.env_files)]
@@ -64,22 +66,26 @@ class Command:
     action: Action
     argv: tuple[str, ...]
     directory: Path
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Added to the environment of the process."""
 
     def __str__(self) -> str:
         return " ".join(self.argv)
 
 
-def up(place: Place, service: str, *, keep_running: bool = False) -> Command:
-    """Start one service and nothing it depends on; `keep_running` leaves what runs of it untouched."""
-    keep = ("--no-recreate",) if keep_running else ()
-    return _from_files(place, Action.UP, "up", "-d", *_NOT_ON_DEMAND, *keep, "--", service)
+def up(place: Place, service: str, *, keep_running: bool = False, recreate: bool = False) -> Command:
+    """Start one service and nothing it depends on.
+
+    `keep_running` leaves what runs of it untouched; `recreate` makes its containers anew.
+    """
+    how = ("--no-recreate",) if keep_running else ("--force-recreate",) if recreate else ()
+    return _from_files(place, Action.UP, "up", "-d", *_NOT_ON_DEMAND, *how, "--", service)
 
 
-def share(place: Place, extra: Path) -> Command:
-    """Create networks of the project; `extra` is a file made by `shared_file`."""
-    return _from_files(
-        place, Action.SHARE, "create", "--no-build", "--pull", "never", "--", SHARED, extra=(str(extra),)
-    )
+def share(place: Place, extra: Path, *, trial: bool = False) -> Command:
+    """Create networks of the project, or only say what that would do; `extra` is a `shared_file`."""
+    words = ("create", "--no-build", "--pull", "never", "--", SHARED)
+    return _from_files(place, Action.SHARE, *(("--dry-run",) if trial else ()), *words, extra=(str(extra),))
 
 
 def stop(project: str, service: str) -> Command:
@@ -93,6 +99,11 @@ def kill(project: str, service: str) -> Command:
 def config(place: Place) -> Command:
     """Everything the files say, services of every profile included, as JSON."""
     return _from_files(place, Action.NONE, "config", "--format", "json", every_profile=True)
+
+
+def config_as_yaml(place: Place) -> Command:
+    """The same as YAML, which keeps what the JSON lacks."""
+    return _from_files(place, Action.NONE, "config", every_profile=True)
 
 
 def hashes(place: Place) -> Command:
@@ -111,7 +122,8 @@ def _from_files(
         *_flagged("--env-file", (str(place.directory / file) for file in place.env_files)),
     )
     where = ("--project-directory", str(place.directory))
-    return Command(action, (*_start(place.project), *where, *options, *words), place.directory)
+    argv = (*_start(place.project), *where, *options, *words)
+    return Command(action, argv, place.directory, place.variables)
 
 
 def _from_labels(project: str, action: Action, *words: str) -> Command:
@@ -127,9 +139,12 @@ def _flagged(flag: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (flag, value)]
 
 
-def shared_file(networks: Iterable[str]) -> str:
-    """A compose file whose one service joins these networks and has no containers."""
-    service: dict[str, object] = {"image": "scratch", "scale": 0, "networks": sorted(networks)}
+def shared_file(networks: Iterable[str], volumes: Iterable[str] = ()) -> str:
+    """A compose file whose one service joins these networks, has these volumes and no containers."""
+    service: dict[str, object] = {"image": "scratch", "scale": 0}
+    service |= {"networks": found} if (found := sorted(networks)) else {"network_mode": "none"}
+    if mounts := [f"{name}:/shared/{number}" for number, name in enumerate(sorted(volumes))]:
+        service["volumes"] = mounts
     return json.dumps({"services": {SHARED: service}})
 
 
@@ -263,7 +278,7 @@ def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.P
         text=True,
         errors="replace",
         cwd=command.directory,
-        env=_environment(),
+        env={**command.variables, **_environment()},
         start_new_session=True,
         pass_fds=kept,
     )
@@ -328,7 +343,7 @@ def _environment() -> dict[str, str]:
     Raises BadEndpoint.
     """
     found = endpoint.current().environment(os.environ)
-    kept = {name: value for name, value in found.items() if not name.startswith("COMPOSE_")}
+    kept = {name: value for name, value in found.items() if not name.startswith(("COMPOSE_", "POWER_"))}
     # Compose lives for a moment, and a quarter of its time would go into collecting garbage.
     return {"GOGC": "400"} | kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
 

@@ -13,9 +13,8 @@ service to get ready, and no task waits for a call: each call has a thread of it
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -29,14 +28,14 @@ from app.domain import decisions
 from app.domain.decisions import Decision
 from app.domain.plans import ServiceSpec
 from app.domain.readiness import Container, judge
-from app.domain.words import Action, CallStatus, Loop, Power, Role, State
+from app.domain.words import Action, Loop, Power, Role, State
 from app.observe import Begun, Outcome
 from app.settle import Scene, startable, stoppable
 from app.store import locks, services
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
-from workers import compose, identity, negotiation, outdated_calls, service_files
-from workers.compose import Command, Place
+from workers import compose, identity, negotiation, outdated_calls, references, shared_elements
+from workers.compose import Command
 from workers.failed_attempts import failure_recorded
 from workers.look import seen_containers
 from workers.marks import Trigger
@@ -45,7 +44,6 @@ from workers.stacks import MARGIN, Served
 from workers.station import Station
 
 log = logging.getLogger(__name__)
-SHARE_TIMEOUT = 30.0
 
 Looked = Sequence[Container] | None
 """A service's containers; None while the engine does not answer."""
@@ -116,9 +114,11 @@ def _to_stop(station: Station, served: Served) -> tuple[list[str], set[str]]:
 
 
 def _start(station: Station, served: Served, service: str, decide: Decide) -> None:
+    if served.place is None:
+        return
     with failure_recorded(station, partial(_attempt, station, served, service, decide)):
-        _share(station, served, service)
-        _converge_and_look(station, served, service, decide)
+        prepared = replace(served, place=shared_elements.prepare(station, served, service))
+        _converge_and_look(station, prepared, service, decide)
 
 
 def _stop(station: Station, served: Served, service: str, decide: Decide) -> None:
@@ -202,7 +202,7 @@ def _containers(station: Station, served: Served, spec: ServiceSpec) -> Looked:
     try:
         # The digest goes on record with the call; a look costs little and the tag may have moved.
         station.digests[spec.image] = station.engine.image(spec.image) if spec.image else ""
-        return seen_containers(station, served.spec, [spec.name])
+        return references.checked(station.engine, seen_containers(station, served.spec, [spec.name]))
     except negotiation.Unable:
         return None
 
@@ -292,8 +292,7 @@ def _command(served: Served, service: str, decision: Decision) -> Command:
         return compose.kill(project, service)
     if served.place is None:
         raise ValueError(f"{service} cannot be started: its stack is not served")
-    place = service_files.place_of(served.place, service)
-    return compose.up(place, service, keep_running=decision.keep_running)
+    return compose.up(served.place, service, keep_running=decision.keep_running, recreate=decision.recreate)
 
 
 def timeout_of(spec: ServiceSpec, action: Action, containers: Looked) -> float:
@@ -355,49 +354,3 @@ def _record(station: Station, call: int, outcome: Outcome) -> None:
         except SQLAlchemyError as error:
             log.warning("the end of call %d goes to the journal: %s", call, error)
     station.journal.reported(call, outcome, at)
-
-
-def _share(station: Station, served: Served, service: str) -> None:
-    """Create the networks that a service joins before services start at the same time.
-
-    Two first starts at once would each create the project's network, and the engine
-    then calls it ambiguous. Whoever has the lock of a network creates it; the others wait
-    for that and find it done. Volumes need no such care: their names are unique.
-    """
-    missing = _missing(station, served, service)
-    if not missing or served.place is None:
-        return
-    with ExitStack() as stack:
-        held = [
-            stack.enter_context(locks.held(station.lock_dir, served.spec.project, name, wait=True))
-            for name in sorted(f"{locks.SHARED}.{network}" for network in missing)
-        ]
-        if missing := _missing(station, served, service):
-            _create(station, served.place, missing, tuple(lock for lock in held if lock is not None))
-
-
-def _create(station: Station, place: Place, networks: set[str], held: tuple[int, ...]) -> None:
-    file = station.lock_dir / f"{place.project}.{secrets.token_hex(8)}.shared.json"
-    try:
-        file.write_text(compose.shared_file(networks))
-        outcome = compose.run(compose.share(place, file), SHARE_TIMEOUT, lock=held)
-    finally:
-        file.unlink(missing_ok=True)
-    if outcome.status is not CallStatus.OK:
-        # The service's own start meets the same fault, and puts it on record.
-        named = ", ".join(sorted(networks))
-        log.warning("%s: networks %s: %s: %s", place.project, named, outcome.status, outcome.stderr)
-
-
-def _missing(station: Station, served: Served, service: str) -> set[str]:
-    """The networks of the project that a service joins and the engine lacks, by their names in the files."""
-    made = served.networks or {}
-    joined = service_files.networks_of(served.place, service) if served.place else None
-    wanted = {name for name in made if joined is None or name in joined}
-    if not wanted:
-        return set()
-    try:
-        there = station.engine.networks()
-    except negotiation.Unable:
-        return set()
-    return {name for name in wanted if made[name] not in there}

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import requests
 from docker.errors import NullResource
@@ -144,6 +144,16 @@ class Engine:
         found: Mapping[str, Any] = self._ask(lambda client: client.inspect_container(container))
         return found
 
+    def started_at(self, container: str) -> datetime | Literal["gone"] | None:
+        """When a container began to run, None where it does not run, or "gone"."""
+        try:
+            found = described(self._inspect(container))
+        except EngineRefused as refused:
+            if refused.status == _GONE:
+                return "gone"
+            raise
+        return found.started_at if found.alive else None
+
     def labels(self, container: str) -> Mapping[str, str]:
         """What a container is labelled with; nothing where this engine has no such container."""
         try:
@@ -174,6 +184,25 @@ class Engine:
     def networks(self) -> set[str]:
         """The names of all networks there are."""
         return {str(one.get("Name")) for one in self._ask(lambda client: client.networks())}
+
+    def network_ids(self) -> set[str]:
+        """The ids of all networks there are."""
+        return {str(one.get("Id")) for one in self._ask(lambda client: client.networks())}
+
+    def volumes(self) -> set[str]:
+        """The names of all volumes there are."""
+        found = self._ask(lambda client: client.volumes())
+        return {str(one.get("Name")) for one in found.get("Volumes") or []}
+
+    def running_on(self, network: str) -> bool:
+        """Does any container run that is attached to this network?"""
+        return bool(self._ask(lambda client: client.containers(filters={"network": network})))
+
+    def users_of(self, kind: str, name: str, project: str) -> set[str]:
+        """The services of a project with a container, running or not, on this `network` or `volume`."""
+        wanted = {kind: name, "label": [f"{PROJECT}={project}", f"{ONEOFF}=False"]}
+        found = self._ask(lambda client: client.containers(all=True, filters=wanted))
+        return {_service(one) for one in found}
 
     def named(self, project: str, services: Iterable[str]) -> dict[str, str]:
         """The services of a project's containers, by the containers' ids."""

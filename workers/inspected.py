@@ -47,7 +47,45 @@ def described(raw: Raw) -> Container:
         policy=_word(_part(host, "RestartPolicy").get("Name")),
         grace=_grace(config.get("StopTimeout")),
         ready_within=_ready_within(_part(config, "Healthcheck")),
+        networks=_network_ids(raw),
+        owners=_owners(host),
+        unattached=_unattached(state, host, raw),
     )
+
+
+def _networks(raw: Raw) -> Raw:
+    return _part(_part(raw, "NetworkSettings"), "Networks")
+
+
+def _network_ids(raw: Raw) -> frozenset[str]:
+    networks = _networks(raw)
+    return frozenset(
+        found for name in networks if (found := str(_part(networks, name).get("NetworkID") or ""))
+    )
+
+
+_NAMESPACES = {"NetworkMode": "network", "IpcMode": "ipc", "PidMode": "pid"}
+
+
+def _owners(host: Raw) -> dict[str, str]:
+    """The containers whose namespaces this one uses, by the kind of namespace."""
+    pairs = ((word, str(host.get(key) or "").partition(":")) for key, word in _NAMESPACES.items())
+    return {word: owner for word, (kind, _, owner) in pairs if kind == "container"}
+
+
+_WITHOUT = frozenset({"", "none", "host", "default", "bridge"})
+"""Network modes under which a container joins no network of a project."""
+
+
+def _unattached(state: Raw, host: Raw, raw: Raw) -> str:
+    """Why a running container is on no network though it was made to join one."""
+    mode = str(host.get("NetworkMode") or "")
+    if state.get("Status") != "running" or mode in _WITHOUT or mode.startswith("container:"):
+        return ""
+    networks = _networks(raw)
+    if any(_part(networks, name).get("EndpointID") for name in networks):
+        return ""
+    return f"it runs, but is attached to no network, and should be on {mode}"
 
 
 def _ready_within(raw: Raw) -> float | None:

@@ -31,7 +31,7 @@ from app.settings import ConfigError, NoticeToml, PowerToml
 from app.store import stacks as known
 from app.store import workers as signs
 from app.store.tables import Stack
-from workers import files, stacks
+from workers import files, negotiation, shared_elements, stacks
 from workers.files import Stamp
 from workers.marks import Trigger
 from workers.stacks import Rejected, Served
@@ -182,6 +182,7 @@ class Loading:
             return
         try:
             served = stacks.read(self._path, toml, name, keep=self._station.lock_dir)
+            self._refuse_what_core_uses(name, served)
         except Rejected as rejected:
             self._turn_down(name, toml, rejected)
             return
@@ -199,6 +200,20 @@ class Loading:
         stack = toml.stacks[name]
         fault = f"{self._path}: stacks.{name}: could not be read: {type(error).__name__}: {error}"
         return Rejected(StackSpec(name, stack.project, stack.node, {}), [fault], unanswered=True)
+
+    def _refuse_what_core_uses(self, name: str, served: Served) -> None:
+        """Raises Rejected where a network or volume of core is defined otherwise than it exists."""
+        key = f"{self._path}: stacks.{name}"
+        try:
+            faults = shared_elements.faults(self._station.engine, served, key, self._station.lock_dir)
+        except negotiation.Unable as error:
+            log.warning(
+                "stack %s: its networks and volumes are not compared: %s", name, negotiation.why(error)
+            )
+            return
+        if faults:
+            empty = StackSpec(name, served.spec.project, served.spec.node, {}, digest=served.spec.digest)
+            raise Rejected(empty, faults)
 
     def _adopt(self, name: str, toml: PowerToml, served: Served) -> None:
         one, offered = self._known[name], _Offered(served, frozenset(toml.stacks[name].core))

@@ -15,7 +15,7 @@ from app.observe import Seen
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
-from workers import negotiation, revival
+from workers import negotiation, references, revival
 from workers.marks import LookRequest
 from workers.station import Station
 
@@ -56,7 +56,7 @@ def _verdicts(
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
     owing = {name for name, row in before.items() if row.owed}
-    watched = [one for one in _watched(spec, owing) if only is None or one.name in only]
+    watched = [one for one in _watched(spec, owing) if only is None or _is_meant(one, only)]
     if not watched:
         return {}
     try:
@@ -77,6 +77,11 @@ def _verdicts(
         except negotiation.Unable as error:
             verdicts[name] = _untold(error), None
     return verdicts
+
+
+def _is_meant(service: ServiceSpec, only: Collection[str]) -> bool:
+    """One that uses a namespace of a service that has changed may have changed with it."""
+    return service.name in only or not service.shares_with.isdisjoint(only)
 
 
 def _untold(error: BaseException) -> Seen:
@@ -106,7 +111,8 @@ def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) 
     named = list(services)
     found = station.engine.containers(spec.project, named)
     station.restarts.forget_gone(spec.project, named, {container.id for container in found})
-    return [station.restarts.remember(spec.project, container) for container in found]
+    remembered = [station.restarts.remember(spec.project, container) for container in found]
+    return references.reachable(station.engine, remembered)
 
 
 def _verdict(
@@ -119,7 +125,8 @@ def _verdict(
     if verdict.power is Power.FAILING:
         verdict = _with_last_words(station, verdict, mine)
     alive = any(container.alive for container in mine)
-    return Seen(verdict.power, verdict.detail, alive), verdict.look_again
+    severed = any(container.severed for container in mine if container.alive)
+    return Seen(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
 
 
 def _with_last_words(station: Station, verdict: Verdict, containers: list[Container]) -> Verdict:

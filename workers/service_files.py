@@ -10,10 +10,11 @@ labels of a container that is started so depend on them.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,17 @@ _READINGS = 64
 """Kept configurations that stay parsed, over all stacks."""
 
 
-def place_of(place: Place, service: str) -> Place:
-    """The same stack with only what this service needs; the stack as it is where nothing was kept of it."""
+def place_of(place: Place, service: str, external: frozenset[str] = frozenset()) -> Place:
+    """The same stack with only what this service needs; the stack as it is where nothing was kept of it.
+
+    `external`: what exists already, as `networks.NAME` and `volumes.NAME`; Compose only uses it then.
+    """
     if place.kept is None:
         return place
-    path = place.kept.with_suffix("") / f"{service}.json"
+    mark = hashlib.sha256(" ".join(sorted(external)).encode()).hexdigest()[:8]
+    path = place.kept.with_suffix("") / f"{service}@{mark}.json"
     if not path.exists():
-        _write(path, json.dumps(only(_config(place.kept), service)))
+        _write(path, json.dumps(only(_config(place.kept), service, external)))
     return replace(place, files=(str(path),))
 
 
@@ -44,11 +49,21 @@ def networks_of(place: Place, service: str) -> set[str] | None:
     return set(_config(place.kept)["services"][service].get("networks") or {})
 
 
-def only(config: Config, service: str) -> dict[str, Any]:
+def only(config: Config, service: str, external: Collection[str] = ()) -> dict[str, Any]:
     """The configuration with this service, what it refers to, and every top-level element."""
     names = _referred_to(config["services"], service)
     services = {name: _without_others(config["services"][name], names) for name in sorted(names)}
-    return {**config, "services": services}
+    shared = {
+        kind: _existing(config[kind], kind, external) for kind in ("networks", "volumes") if kind in config
+    }
+    return {**config, **shared, "services": services}
+
+
+def _existing(section: Mapping[str, Config], kind: str, external: Collection[str]) -> dict[str, Config]:
+    return {
+        name: {"name": raw["name"], "external": True} if f"{kind}.{name}" in external else raw
+        for name, raw in section.items()
+    }
 
 
 def _without_others(raw: Config, names: set[str]) -> dict[str, Any]:
@@ -67,12 +82,17 @@ def _referred_to(services: Mapping[str, Config], service: str) -> set[str]:
     return names
 
 
-def _references(raw: Config) -> Iterator[str]:
-    """The services whose containers this one cannot be created without."""
+def namespace_owners(raw: Config) -> Iterator[str]:
+    """The services whose namespaces this one uses."""
     for key in _SHARED_BY:
         kind, _, name = str(raw.get(key) or "").partition(":")
         if kind == "service":
             yield name
+
+
+def _references(raw: Config) -> Iterator[str]:
+    """The services whose containers this one cannot be created without."""
+    yield from namespace_owners(raw)
     for volumes in raw.get("volumes_from") or []:
         yield str(volumes).partition(":")[0]
     for link in raw.get("links") or []:

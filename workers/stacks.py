@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from app.domain.healthchecks import Healthcheck
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import CallStatus, Condition, Role
 from app.settings import PowerToml, StackToml
-from workers import compose, files, own
+from workers import compose, files, kept_copy, own, service_files, unsupported
 from workers.compose import Command, Place
 
 READING = 30.0
@@ -36,8 +36,12 @@ class Served:
 
     spec: StackSpec
     place: Place | None = None
-    networks: Mapping[str, str] | None = None
+    networks: Mapping[str, str] = field(default_factory=dict)
     """The networks that the project makes: their names in the compose files, and the engine's for them."""
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Its volumes likewise."""
+    outdated: set[str] = field(default_factory=set, compare=False)
+    """Networks that exist with another definition, to be made anew when nothing runs on them."""
 
 
 class Rejected(Exception):
@@ -76,8 +80,7 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
     )
     if faults := [*_shared_project(key, toml, name), *_missing(key, place)]:
         raise Rejected(empty, faults)
-    rendered = _output(compose.config(place), key, empty)
-    config = json.loads(rendered)
+    config = json.loads(_output(compose.config(place), key, empty))
     empty = replace(empty, digest=_digest(stack, config))
     hashes = _hashes(_output(compose.hashes(place), key, empty))
     if faults := list(_unknown(key, stack, config["services"])):
@@ -86,16 +89,42 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
         raise Rejected(empty, faults)
     spec = _spec(name, stack, config, hashes)
     too_long = _too_long(key, spec, config["services"])
-    if faults := [*_out_of_reach(key, spec), *too_long, *_too_short(key, stack, config["services"])]:
+    unable = unsupported.faults(key, spec, stack, config["services"])
+    if faults := [*_out_of_reach(key, spec), *unable, *too_long, *_too_short(key, stack, config["services"])]:
         raise Rejected(empty, faults)
     if keep is not None:
-        place = _kept(place, files.keep(keep, name, spec.digest, rendered))
-    return Served(spec, place, _own(config.get("networks")))
+        spec, place = _kept(key, spec, place, config, keep)
+    return Served(spec, place, _own(config.get("networks")), _own(config.get("volumes")))
 
 
-def _kept(place: Place, rendered: Path) -> Place:
-    """The same stack, from what was rendered of it: nothing is left in it to be filled in."""
-    return replace(place, files=(str(rendered),), env_files=("/dev/null",), kept=rendered)
+def _kept(
+    key: str, spec: StackSpec, place: Place, config: dict[str, Any], directory: Path
+) -> tuple[StackSpec, Place]:
+    """The same stack, from what was rendered of it and read back: nothing is left in it to be filled in."""
+
+    def output(command: Command) -> str:
+        return _output(command, key, spec)
+
+    try:
+        variables = kept_copy.variables(place, config, directory, output)
+    except kept_copy.Unset as unset:
+        raise Rejected(spec, [f"{key}.files: {fault}" for fault in unset.faults]) from unset
+    if variables:
+        said = json.dumps([spec.digest, variables], sort_keys=True)
+        spec = replace(spec, digest=hashlib.sha256(said.encode()).hexdigest())
+    rendered = files.keep(
+        directory, spec.name, spec.digest, json.dumps(kept_copy.complete(place, config, output), indent=1)
+    )
+    kept = replace(
+        place, files=(str(rendered),), env_files=("/dev/null",), kept=rendered, variables=variables
+    )
+    hashes = {name: one.config_hash for name, one in spec.services.items()}
+    if different := kept_copy.differences(hashes, _hashes(output(compose.hashes(kept)))):
+        named = ", ".join(different)
+        raise Rejected(
+            spec, [f"{key}.files: what is kept of them does not read the same for {named}; report this file"]
+        )
+    return spec, kept
 
 
 def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
@@ -212,6 +241,9 @@ def _service(
         ready_timeout=tuned.ready_timeout or healthchecks.ready_timeout(healthcheck_of(raw)),
         ready_timeout_derived=tuned.ready_timeout is None,
         stable_for=tuned.stable_for,
+        post_start=bool(raw.get("post_start")),
+        shares_with=frozenset(service_files.namespace_owners(raw)),
+        pre_stop=bool(raw.get("pre_stop")),
     )
 
 

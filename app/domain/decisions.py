@@ -24,6 +24,8 @@ class Decision:
     why: str
     keep_running: bool = False
     """Some of its containers run already and must stay exactly as they are."""
+    recreate: bool = False
+    """Its containers refer to what is gone, and have to be made anew."""
     forced: bool = False
     """A window that lets the service go is closed by force."""
     outdated: bool = False
@@ -36,6 +38,8 @@ def on(role: Role, containers: Sequence[Container], power: Power, replicas: int,
         return Decision(Action.NONE, f"a service that is {role} is never started")
     if tried:
         return Decision(Action.NONE, "it was tried for this window already")
+    if severed := [container.severed for container in containers if container.severed]:
+        return Decision(Action.UP, f"a live window holds it and {severed[0]}", recreate=True)
     alive = [container for container in containers if container.alive]
     if len(alive) >= replicas:
         return Decision(Action.NONE, "it is running already", outdated=True)

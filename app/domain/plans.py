@@ -34,6 +34,12 @@ class ServiceSpec:
     ready_timeout_derived: bool = False
     """Nobody has set it: it follows from the healthcheck, which may be the image's and be known later."""
     stable_for: float = 1.0
+    post_start: bool = False
+    """It has a hook that its start waits for."""
+    shares_with: frozenset[str] = frozenset()
+    """The services whose network, ipc or pid namespace it uses: when those are restarted, it loses that."""
+    pre_stop: bool = False
+    """It has a hook to be run before it is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ class StackSpec:
 
     def as_json(self) -> dict[str, Any]:
         services = {
-            name: asdict(spec) | {"optional": sorted(spec.optional)} for name, spec in self.services.items()
+            name: asdict(spec) | {key: sorted(getattr(spec, key)) for key in _SETS}
+            for name, spec in self.services.items()
         }
         return {name: getattr(self, name) for name in _PLAIN} | {"services": services}
 
@@ -91,11 +98,14 @@ _PLAIN = (
 )
 
 
+_SETS = ("optional", "shares_with")
+
+
 def _service(stored: Mapping[str, Any]) -> ServiceSpec:
     typed = {
         "role": Role(stored["role"]),
         "depends_on": {name: Condition(condition) for name, condition in stored["depends_on"].items()},
-        "optional": frozenset(stored["optional"]),
+        **{key: frozenset(stored.get(key, ())) for key in _SETS},
     }
     return ServiceSpec(**{**stored, **typed})
 

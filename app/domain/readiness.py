@@ -9,8 +9,8 @@ that host's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.domain.plans import ServiceSpec
@@ -54,6 +54,14 @@ class Container:
     """When the restarts that were seen happened, oldest first."""
     ready_within: float | None = None
     """Seconds in which its healthcheck, as the engine has it, says healthy or unhealthy; None without one."""
+    networks: frozenset[str] = frozenset()
+    """The ids of the networks that it is or was attached to."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """The ids of the containers whose network, ipc or pid namespace it uses, by that word."""
+    unattached: str = ""
+    """Why it cannot be reached over a network though it should; empty where it can."""
+    severed: str = ""
+    """Why what it refers to by id is gone, so that it has to be made anew; empty where it is there."""
     unreadable: str = ""
     """Why the engine tells no more of it than its state; empty where it tells all."""
 
@@ -76,17 +84,26 @@ class Verdict:
 
 
 def judge(spec: ServiceSpec, containers: Sequence[Container], *, wanted: bool, now: datetime) -> Verdict:
-    """The power of one service, worst container first."""
+    """The power of one service: by its best containers, as many as it has replicas, worst of them first."""
     if not wanted and not any(container.alive for container in containers):
         return Verdict(Power.OFF)
     if not containers:
         return Verdict(Power.OFF)
     verdicts = [_container(spec, container, now) for container in containers]
-    verdict = min(verdicts, key=lambda one: _WORST.index(one.power))
+    verdicts.sort(key=lambda one: _WORST.index(one.power), reverse=True)
+    verdict = verdicts[: max(spec.replicas, 1)][-1]
     running = sum(one.ready for one in verdicts)
     if verdict.ready and running < spec.replicas:
         return Verdict(Power.STARTING, f"{running} of {spec.replicas} replicas are ready", verdict.look_again)
-    return verdict
+    surplus = len(containers) - max(spec.replicas, 1)
+    return _with_surplus(verdict, verdicts[-surplus:]) if surplus > 0 else verdict
+
+
+def _with_surplus(verdict: Verdict, surplus: Sequence[Verdict]) -> Verdict:
+    """Containers that a person or a cut-off call has made beside the replicas are named, not judged."""
+    powers = ", ".join(one.power for one in surplus)
+    said = f"{len(surplus)} surplus container{'s' * (len(surplus) > 1)}: {powers}"
+    return replace(verdict, detail=f"{verdict.detail}; {said}" if verdict.detail else said)
 
 
 _WORST = (Power.FAILING, Power.UNKNOWN, Power.STOPPING, Power.OFF, Power.STARTING, Power.ON, Power.DONE)
@@ -99,6 +116,8 @@ def _container(spec: ServiceSpec, container: Container, now: datetime) -> Verdic
         return Verdict(Power.FAILING, container.error) if container.error else Verdict(Power.OFF)
     if not container.alive:
         return _exited(spec, container)
+    if container.severed:
+        return Verdict(Power.FAILING, container.severed)
     if container.state == "paused":
         return Verdict(Power.FAILING, "paused by hand; `docker compose unpause` lets it run on")
     return _restarting(spec, container, now) or _running(spec, container, now)

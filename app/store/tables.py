@@ -139,6 +139,10 @@ class Service(Table):
     """An `up` was started since a `stop` last returned 0; it may yet come up by itself."""
     fault: Mapped[str] = mapped_column(Text, default="")
     """Why its last `up` failed, until one succeeds or nobody wants it."""
+    start_failed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """That `up` ended with an error, which a container that runs all the same does not undo."""
+    severed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It runs, but what it refers to by id is gone: its containers have to be made anew."""
     failures: Mapped[int] = mapped_column(default=0)
     """Stops that failed in a row."""
     retry_at: Mapped[datetime | None]

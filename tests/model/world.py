@@ -348,6 +348,12 @@ class Eyes:
     def networks(self) -> set[str]:
         return set(self._look().networks)
 
+    def network_ids(self) -> set[str]:
+        return set(self._look().networks)
+
+    def volumes(self) -> set[str]:
+        return set()
+
     def log(self, container: str, lines: int = 5) -> str:
         return ""
 
