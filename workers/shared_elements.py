@@ -98,7 +98,8 @@ def _missing(station: Station, served: Served, service: str) -> set[str]:
 
 def _existing(engine: Engine, served: Served) -> frozenset[str]:
     """What exists of the project's networks and volumes, as `networks.NAME` and `volumes.NAME`."""
-    networks, volumes = engine.networks(), engine.volumes() if served.volumes else set()
+    networks = engine.networks() if served.networks else set()
+    volumes = engine.volumes() if served.volumes else set()
     return frozenset(
         {f"networks.{name}" for name, real in served.networks.items() if real in networks}
         | {f"volumes.{name}" for name, real in served.volumes.items() if real in volumes}
