@@ -111,11 +111,10 @@ def changed(engine: Engine, served: Served, directory: Path) -> tuple[set[str], 
 
     Compose is asked what it would do, and does nothing. Raises what the engine raises.
     """
-    assert served.place
     there = _existing(engine, served)
     networks = {name for name in served.networks if f"networks.{name}" in there}
     volumes = {name for name in served.volumes if f"volumes.{name}" in there}
-    if not networks | volumes:
+    if served.place is None or not networks | volumes:
         return set(), set()
     with _extra_file(directory, served.spec.project, networks, volumes) as file:
         outcome = compose.run(compose.share(served.place, file, trial=True), CREATE_TIMEOUT)
