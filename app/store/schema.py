@@ -11,7 +11,21 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from app.store.database import Database, Unusable
 
-KNOWN = ("0001", "0002", "0003", "0004", "0007", "0008", "0012", "0013", "0014", "0015", "0016", "0017")
+KNOWN = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0007",
+    "0008",
+    "0012",
+    "0013",
+    "0014",
+    "0015",
+    "0016",
+    "0017",
+    "0018",
+)
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST = KNOWN[-1]
 
