@@ -7,10 +7,13 @@ transaction, and their files go when it is committed.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from app import journals
+from app.domain.words import Loop
 from app.journals import Page
 from workers import identity, journal
 from workers.known import QUIET, Outage
@@ -29,23 +32,57 @@ def take_in(station: Station, now: datetime) -> None:
         station.memory.told(over, written=False)
         return
     page, taken = station.journal.page(outages)
-    left = [journal.read(path) for path in dead.values()]
-    for made in (made for page_left in left for made in page_left.made if made.outcome is None):
-        _end(station, made.begun.stack, made.begun.service)
-    pages: list[Page] = [page, *left]
-    news = any(one.made or one.ended or one.blind for one in pages)
+    left: dict[Path, Page] = {}
+    for path in dead.values():
+        if not station.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_read, station, path, left)):
+            _set_aside(path)
+    news = any(one.made or one.ended or one.blind for one in (page, *left.values()))
     if news:
-        with station.database.write() as session:
-            journals.take_in(session, station.node, pages, now)
-        _log(pages)
+        _record(station, page, left, now)
         for stack in list(station.stacks):
             station.look_again(stack, None, Trigger.START)
     if page.blind or not outages:
         # Else a call is still being made, whose end belongs to the same outage.
         station.memory.told(over, written=news)
     station.journal.forget(taken)
-    for path in dead.values():
+    for path in left:
         path.unlink(missing_ok=True)
+
+
+def _read(station: Station, path: Path, left: dict[Path, Page]) -> None:
+    page = journal.read(path)
+    for made in page.made:
+        if made.outcome is None:
+            _end(station, made.begun.stack, made.begun.service)
+    left[path] = page
+
+
+def _record(station: Station, page: Page, left: dict[Path, Page], now: datetime) -> None:
+    """All pages in one transaction or, where the database refuses one for what it says, each in its own.
+
+    A dead worker's page that is refused is set aside. Raises what refuses this worker's own.
+    """
+    together = partial(_take_in, station, [page, *left.values()], now)
+    if station.guard.isolate(Loop.CLOCK, "journals together", together):
+        return
+    _take_in(station, [page], now)
+    for path, one in list(left.items()):
+        alone = partial(_take_in, station, [one], now)
+        if not station.guard.isolate(Loop.CLOCK, f"journal {path.name}", alone):
+            _set_aside(path)
+            del left[path]
+
+
+def _take_in(station: Station, pages: list[Page], now: datetime) -> None:
+    with station.database.write() as session:
+        journals.take_in(session, station.node, pages, now)
+    _log(pages)
+
+
+def _set_aside(path: Path) -> None:
+    """Give a journal that cannot be taken in another name: its calls then count as lost."""
+    with suppress(OSError):
+        path.rename(path.with_suffix(".refused"))
 
 
 def others(station: Station) -> dict[str, Path]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from app.domain.decisions import Owing
 from app.domain.leases import Lease
 from app.domain.locations import Location
 from app.domain.plans import StackSpec
-from app.domain.words import State
+from app.domain.words import Loop, State
+from app.loop_guard import LoopGuard
 from app.store import audit, services
 from app.store import stacks as stored
 from app.store import windows as rows
 from app.store.changes import Changes
-from app.store.database import Database
+from app.store.database import Database, is_outage
+from app.store.tables import Stack
 from workers.last_word import LastWord
 
 log = logging.getLogger(__name__)
@@ -96,7 +99,8 @@ class Outage:
 class Memory:
     """Shared by the thread that reads the database and the one that acts without it."""
 
-    def __init__(self, directory: Path, database: Database) -> None:
+    def __init__(self, directory: Path, database: Database, guard: LoopGuard | None = None) -> None:
+        self._guard = guard or LoopGuard(is_outage)
         self._path, self._database = directory / snapshot.FILE, database
         self._changes = Changes(database)
         self._version: str | None = None
@@ -238,12 +242,21 @@ class Memory:
         with self._database.read() as session:
             ahead = (now - datetime.now(UTC)).total_seconds()
             booted_at = now - timedelta(seconds=boot_clock())
-            found = Knowledge(_stacks(session, node, now), ahead, boot_id(), booted_at)
+            found = Knowledge(self._stacks(session, node, now), ahead, boot_id(), booted_at)
         with self._lock:
             # What was noted while it was read may be missing in it: the next look has it.
             if noted == self._noted:
                 self._version = version
                 self._keep(found)
+
+    def _stacks(self, session: Session, node: str, now: datetime) -> dict[str, KnownStack]:
+        """Every stack of the node; of one whose row cannot be understood, what was known before."""
+        stacks = dict(self._known.stacks)
+        mine = {row.name: row for row in stored.every(session) if row.node == node}
+        for name, row in mine.items():
+            read = partial(_read_stack, session, row, now, stacks)
+            self._guard.isolate(Loop.CLOCK, f"what is known of stack {name}", read)
+        return {name: known for name, known in stacks.items() if name in mine}
 
     def note(self, spec: StackSpec, leases: Iterable[Lease], engine_id: str = "") -> None:
         """Something is about to be started: know it before it is."""
@@ -270,9 +283,8 @@ class Memory:
             log.error("%s: cannot be written: %s", self._path, error.strerror)
 
 
-def _stacks(session: Session, node: str, now: datetime) -> dict[str, KnownStack]:
-    mine = [row for row in stored.every(session) if row.node == node]
-    return {row.name: _stack(session, row.spec, now) for row in mine}
+def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[str, KnownStack]) -> None:
+    stacks[row.name] = _stack(session, row.spec, now)
 
 
 def _stack(session: Session, spec: StackSpec, now: datetime) -> KnownStack:

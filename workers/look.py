@@ -62,8 +62,9 @@ def _verdicts(
     try:
         containers = seen_containers(station, spec, (service.name for service in watched))
     except negotiation.Unable as error:
-        log.warning("stack %s: %s", spec.name, negotiation.why(error))
+        station.unread(spec.name, negotiation.why(error))
         return {service.name: (_untold(error), None) for service in watched}
+    station.unread(spec.name, "")
     verdicts = {
         service.name: _verdict(station, service, containers, wanted=service.name in wanted)
         for service in watched

@@ -10,10 +10,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-
-from sqlalchemy.exc import SQLAlchemyError
+from functools import partial
 
 from app import notices
+from app.domain.words import Loop
 from app.notices import Sink
 from app.store import notices as rows
 from app.store.tables import Notice
@@ -53,27 +53,26 @@ class Postman:
         while not self._ending.wait(LOOK):
             if self._station.memory.away or not self._loading.notices:
                 continue
-            try:
-                self.turn()
-            except SQLAlchemyError as error:
-                log.warning("notices wait: %s", str(error).partition("\n")[0])
-            except Exception:
-                log.exception("notices")
+            self._station.guard.run(Loop.NOTICES, self.turn)
 
     def turn(self) -> None:
         """Note what there is to tell, and hand over what is due."""
         database = self._station.database
         for sink in self._sinks():
-            with database.read() as session:
-                news = notices.news(session, sink, database.now())
-            if news:
-                with database.write() as session:
-                    notices.take_in(session, sink, database.now())
+            self._station.guard.isolate(Loop.NOTICES, f"sink {sink.name}", partial(self._note, sink))
         self._hand_over()
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + _FORGET
             with database.write() as session:
                 rows.forget(session, database.now() - KEPT)
+
+    def _note(self, sink: Sink) -> None:
+        database = self._station.database
+        with database.read() as session:
+            news = notices.news(session, sink, database.now())
+        if news:
+            with database.write() as session:
+                notices.take_in(session, sink, database.now())
 
     def _sinks(self) -> list[Sink]:
         mine = sorted(self._station.stacks)
@@ -109,18 +108,18 @@ class Postman:
 
     def _deliver(self, notice: Notice) -> None:
         try:
-            began = time.monotonic()
-            ok, said = self._sent(notice)
-            elapsed = round((time.monotonic() - began) * 1000)
-            with self._station.database.write() as session:
-                now = self._station.database.now()
-                notices.tried(session, notice.id, now, elapsed, ok=ok, said=said)
-        except SQLAlchemyError as error:
-            log.warning("notice %s was sent and may be sent again: %s", notice.id, error)
-        except Exception:
-            log.exception("notice %s", notice.id)
+            self._station.guard.run(Loop.NOTICES, partial(self._send, notice), f"sending by {notice.sink}")
         finally:
             self._busy.release()
+
+    def _send(self, notice: Notice) -> None:
+        began = time.monotonic()
+        ok, said = self._sent(notice)
+        elapsed = round((time.monotonic() - began) * 1000)
+        with self._station.database.write() as session:
+            # Where this is not taken in, the notice was sent and is sent again.
+            now = self._station.database.now()
+            notices.tried(session, notice.id, now, elapsed, ok=ok, said=said)
 
     def _sent(self, notice: Notice) -> tuple[bool, str]:
         toml = self._loading.notices.get(notice.sink)
@@ -131,3 +130,6 @@ class Postman:
         except sending.Failed as error:
             log.warning("notice %s to %s: %s", notice.id, notice.sink, error)
             return False, str(error)
+        except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again
+            self._station.guard.failed(Loop.NOTICES, error, f"sink {notice.sink}")
+            return False, f"{type(error).__name__}: {error}"

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from app.domain.words import Loop
 from app.store import samples, windows
 from app.store.tables import Sample
 from workers.engine import Usage
@@ -49,12 +48,13 @@ class Sampling:
         while not self._ending.wait(EVERY):
             if self._station.memory.away:
                 continue
-            try:
-                self.turn()
-            except (*Unable, SQLAlchemyError) as error:
-                log.info("nothing is measured: %s", str(error).partition("\n")[0])
-            except Exception:
-                log.exception("sampling")
+            self._station.guard.run(Loop.SAMPLES, self._turn_if_shown)
+
+    def _turn_if_shown(self) -> None:
+        try:
+            self.turn()
+        except Unable as error:
+            log.info("nothing is measured: %s", str(error).partition("\n")[0])
 
     def turn(self) -> None:
         """Measure once what live windows hold, and put it on record."""
@@ -100,9 +100,19 @@ class Sampling:
             found[containers[container]] = (cpu + cores, memory + usage.memory)
         return found
 
+    def _usage(self, container: str) -> Usage | None:
+        """What a container uses; one that cannot be read keeps no other from being measured."""
+        try:
+            return self._station.engine.usage(container)
+        except Unable as error:
+            log.info("container %s is not measured: %s", container, str(error).partition("\n")[0])
+        except Exception as error:  # noqa: BLE001 - it is logged and counted
+            self._station.guard.failed(Loop.SAMPLES, error, "reading a container")
+        return None
+
     def _asked(self, containers: Iterable[str]) -> list[tuple[str, float, Usage]]:
         def ask(container: str) -> tuple[str, float, Usage | None]:
-            return container, time.monotonic(), self._station.engine.usage(container)
+            return container, time.monotonic(), self._usage(container)
 
         with ThreadPoolExecutor(HANDS, "sampling") as pool:
             said = list(pool.map(ask, containers))

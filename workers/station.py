@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from workers.marks import Trigger
 from workers.restarts import Restarts
 from workers.running_calls import RunningCalls
 from workers.stacks import Served
+
+log = logging.getLogger(__name__)
 
 LookAgain = Callable[[str, Iterable[str] | None, Trigger], None]
 """Asks for a look at these services of a stack (None: all), soon and in another thread."""
@@ -66,13 +69,15 @@ class Station:
     under_way: set[int] = field(default_factory=set)
     """Ids of the calls that this worker is making right now."""
     looking: dict[str, threading.Lock] = field(default_factory=dict)
+    unread_stacks: dict[str, str] = field(default_factory=dict)
+    """Why the engine shows nothing of a stack at present."""
     guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
     """Keeps this worker's loops alive, and counts their failures."""
     memory: Memory = field(init=False)
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
-        self.memory = Memory(self.blind_dir, self.database)
+        self.memory = Memory(self.blind_dir, self.database, self.guard)
         self.journal = Journal(self.blind_dir, self.me.name)
 
     @property
@@ -100,6 +105,7 @@ class Station:
         served = self.stacks.pop(stack, None)
         self.claimed.discard(stack)
         self.looking.pop(stack, None)
+        self.unread_stacks.pop(stack, None)
         if served:
             self.restarts.forget_services(served.spec.project)
         self._drop_unused_digests()
@@ -112,6 +118,14 @@ class Station:
         }
         for image in list(self.digests.keys() - used):
             self.digests.pop(image, None)
+
+    def unread(self, stack: str, why: str) -> None:
+        """The engine shows nothing of a stack for this reason or, where that is empty, shows it."""
+        if why and self.unread_stacks.get(stack) != why:
+            self.unread_stacks[stack] = why
+            log.warning("stack %s: %s", stack, why)
+        elif not why and self.unread_stacks.pop(stack, ""):
+            log.warning("stack %s: the engine shows it again", stack)
 
     def one_look(self, stack: str) -> threading.Lock:
         """Looks at one stack are taken in one after another."""

@@ -29,7 +29,7 @@ from app import control, observe
 from app.domain import backoff
 from app.domain.words import Loop, Role, State
 from app.settle import Scene, startable, stoppable
-from app.store import services
+from app.store import loop_failures, services
 from app.store import windows as rows
 from app.store.tables import Call
 from app.timekeeping import Timekeeper
@@ -318,8 +318,21 @@ class Watch:
         self._presence.beat()
         with station.database.read() as session:
             running = services.running_calls(session, station.node)
+        self._report_failures()
         for call in running:
             self._guard.isolate(Loop.CLOCK, f"call {call.id}", partial(self._end_if_lost, call, now))
+
+    def _report_failures(self) -> None:
+        """Put on record how often the loops have failed since the last time."""
+        counts = self._guard.take_counts()
+        if not counts:
+            return
+        try:
+            with self._station.database.write() as session:
+                loop_failures.add(session, self._station.node, counts)
+        except SQLAlchemyError:
+            self._guard.give_back(counts)
+            raise
 
     def _end_if_lost(self, running: Call, now: datetime) -> None:
         if not self._is_lost(running.id, running.worker):

@@ -83,7 +83,7 @@ def _known(database: Database, fault: str | None) -> Database:
 
 def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
     streams, waits, tail = Seats(server.STREAMS), Seats(server.WAITS), Tail(database)
-    gauges, changes = Gauges(database, dispatch, streams, waits), Changes(database)
+    gauges, changes = Gauges(database, dispatch, streams, waits, tail.guard), Changes(database)
     return Front(
         settings=settings,
         database=database,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client import Counter as Counted
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from app.api.seats import Seats
 from app.api.told import Told
 from app.dispatch import Dispatch, queue
-from app.domain.words import Role
-from app.store import house_clock, services, stacks, windows, workers
+from app.domain.words import Loop, Role
+from app.loop_guard import LoopGuard
+from app.store import house_clock, loop_failures, services, stacks, windows, workers
 from app.store.database import Database
 from app.store.tables import Service
 
@@ -27,7 +28,9 @@ log = logging.getLogger(__name__)
 
 
 class Gauges:
-    def __init__(self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats) -> None:
+    def __init__(
+        self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats, guard: LoopGuard
+    ) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counted(
             "power_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
@@ -39,6 +42,7 @@ class Gauges:
             "power_dispatch_failures", "Nudges the broker did not take.", registry=self._registry
         )
         self._registry.register(_Now(database, dispatch, streams, waits, Told()))
+        self._registry.register(_Loops(database, guard))
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
@@ -75,6 +79,40 @@ class _Now(Collector):
             log.warning("the database cannot be counted: %s", str(error).partition("\n")[0])
         yield from self._told.figures()
         yield _queues(self._dispatch, ["power", *map(queue, self._nodes)])
+
+
+class _Loops(Collector):
+    """How often loops have failed: of workers from the database, of this front from its own count."""
+
+    def __init__(self, database: Database, guard: LoopGuard) -> None:
+        self._database, self._guard = database, guard
+        self._mine = 0
+
+    def describe(self) -> Iterator[Metric]:
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "power_loop_failures",
+            "Rounds of a loop, or parts of one, that have failed; the loop goes on.",
+            labels=["node", "loop"],
+        )
+        self._mine += sum(self._guard.take_counts().values())
+        family.add_metric(["", Loop.EVENT_STREAM], self._mine)
+        try:
+            for (node, loop), failures in self._of_workers().items():
+                family.add_metric([node, loop], failures)
+        except SQLAlchemyError as error:
+            log.warning("loop failures cannot be counted: %s", str(error).partition("\n")[0])
+        yield family
+
+    def _of_workers(self) -> dict[tuple[str, str], int]:
+        """Every loop of every node; without one at 0, its first failure would be no increase."""
+        with self._database.read() as session:
+            nodes = [node.name for node in stacks.nodes(session)]
+            counted = loop_failures.counts(session)
+        loops = [str(loop) for loop in Loop if loop is not Loop.EVENT_STREAM]
+        return dict.fromkeys(((node, loop) for node in nodes for loop in loops), 0) | counted
 
 
 def _queues(dispatch: Dispatch, names: list[str]) -> GaugeMetricFamily:

@@ -9,7 +9,6 @@ earlier place, reads what it missed from the database by its own place.
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections import deque
@@ -17,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from app.domain.words import Loop
+from app.loop_guard import LoopGuard
 from app.store import audit
-from app.store.database import Database
+from app.store.database import Database, is_outage
 from app.store.tables import Entry
 
 POLL = 0.025
@@ -29,8 +28,6 @@ KEPT = 5000
 """Entries kept for listeners that are a little behind."""
 PAGE = 500
 _AFTER_A_FAULT = 1.0
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +54,7 @@ class Tail:
         self._place: dict[str, int] = {}
         self._listeners = 0
         self._running = False
+        self.guard = LoopGuard(is_outage)
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -95,12 +93,11 @@ class Tail:
 
     def _run(self) -> None:
         while self._wanted():
-            try:
-                self._tell(self.missed(self._place))
-                time.sleep(POLL)
-            except SQLAlchemyError as error:
-                log.warning("the trail cannot be read, trying again: %s", str(error).partition("\n")[0])
-                time.sleep(_AFTER_A_FAULT)
+            failures = self.guard.run(Loop.EVENT_STREAM, self._read_on)
+            time.sleep(_AFTER_A_FAULT if failures else POLL)
+
+    def _read_on(self) -> None:
+        self._tell(self.missed(self._place))
 
     def _wanted(self) -> bool:
         with self._news:

@@ -25,6 +25,7 @@ KNOWN = (
     "0016",
     "0017",
     "0018",
+    "0019",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST = KNOWN[-1]

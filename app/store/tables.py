@@ -522,6 +522,16 @@ class Sample(Table):
     """Bytes, without the files that the kernel keeps cached."""
 
 
+class LoopFailures(Table):
+    """How often one loop of a node's workers has failed; it only grows."""
+
+    __tablename__ = "loop_failures"
+
+    node: Mapped[str] = mapped_column(String(120), primary_key=True)
+    loop: Mapped[str] = mapped_column(String(40), primary_key=True)
+    failures: Mapped[int] = mapped_column(_Big, default=0)
+
+
 class SigningKey(Table):
     """What links are signed with, made when the first is."""
 

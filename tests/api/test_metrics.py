@@ -7,10 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import observe
+from app.api import tail as tail_module
+from app.api.tail import News, Tail
 from app.domain.plans import StackSpec
+from app.domain.words import Loop
+from app.store import loop_failures
+from app.store.audit import Place
+from app.store.tables import Node
 from tests.api.caller import Caller, Remembering
 from tests.api.test_windows import opened
 from tests.house import House
@@ -101,3 +108,40 @@ def test_what_waits_in_the_queues_is_a_figure_while_the_broker_says_so(
     assert figure(api, "power_queue_depth", queue="power.local") == 1
     broker.away = True
     assert "power_queue_depth" not in {name for name, _ in samples(api)}
+
+
+def test_failures_of_loops_come_from_the_workers_and_from_the_front(
+    api: Caller, house: House, app: Flask
+) -> None:
+    named = {"node": "local", "loop": "looks"}
+    with house.database.write() as session:
+        session.merge(Node(name="local", engine_id="e", worker="w", started_at=house.now, seen_at=house.now))
+    assert figure(api, "power_loop_failures_total", **named) == 0
+    for _ in range(2):
+        with house.database.write() as session:
+            loop_failures.add(session, "local", {Loop.LOOKS: 3, Loop.CLOCK: 1})
+    app.extensions["power-windows"].tail.guard.failed(Loop.EVENT_STREAM, KeyError("x"))
+
+    assert figure(api, "power_loop_failures_total", **named) == 6
+    assert figure(api, "power_loop_failures_total", node="local", loop="clock") == 2
+    assert figure(api, "power_loop_failures_total", node="", loop="event_stream") == 1
+    assert figure(api, "power_loop_failures_total", node="", loop="event_stream") == 1
+
+
+def test_an_event_stream_outlives_what_cannot_be_read(
+    api: Caller, house: House, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail: Tail = app.extensions["power-windows"].tail
+    missed, broken = tail.missed, [KeyError("an entry that nobody understands"), ValueError("another")]
+
+    def breaks(place: Place) -> list[News]:
+        if broken:
+            raise broken.pop()
+        return missed(place)
+
+    monkeypatch.setattr(tail, "missed", breaks)
+    monkeypatch.setattr(tail_module, "_AFTER_A_FAULT", 0.01)
+    with tail.listen() as listener:
+        opened(api, "forge")
+        assert listener.next(10)
+    assert figure(api, "power_loop_failures_total", node="", loop="event_stream") == 2

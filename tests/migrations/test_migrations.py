@@ -17,6 +17,7 @@ from app.store.tables import (
     Key,
     Link,
     LogRead,
+    LoopFailures,
     Mark,
     Node,
     Notice,
@@ -67,6 +68,7 @@ def lived_in(url: str) -> None:
         session.add(NoticePlace(node="local", sink="ops", chain="studio", seq=1))
         session.add(Link(digest="d", window_id="w", sink="ops", ttl_sec=1.0, expires_at=NOON))
         session.add(Sample(stack="studio", service="forge", at=NOON, cpu=0.5, memory=1))
+        session.add(LoopFailures(node="local", loop="looks", failures=1))
         session.add(SigningKey(name="links", secret="s"))
         session.add(
             LogRead(id="r", window_id="w", node="local", services=["forge"], tail=1, after={}, asked_at=NOON)

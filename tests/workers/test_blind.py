@@ -19,7 +19,6 @@ from app.domain.plans import StackSpec
 from app.domain.words import State
 from app.store.database import Database
 from tests.house import House, studio
-from workers import known
 from workers.blind import Blind
 from workers.known import PATIENCE, KnownStack, Memory
 from workers.last_word import EVERY
@@ -200,14 +199,14 @@ def test_what_is_about_to_be_started_is_known_on_disk_before(
 def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
     house: House, read: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = known._stacks
+    look = Memory._stacks
 
     def looks(*arguments: Any) -> Any:
         found = look(*arguments)
         read.note(house.spec, [held("forge", 60)])
         return found
 
-    monkeypatch.setattr(known, "_stacks", looks)
+    monkeypatch.setattr(Memory, "_stacks", looks)
     read.refresh("local", house.now)
 
     assert "forge" in read.known.stacks["studio"].owing

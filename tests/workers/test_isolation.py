@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from app import control, observe
+from app import control, journals, notices, observe
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Action, CallStatus, Loop
-from app.observe import Begun
+from app.observe import Begun, Outcome
+from app.store import loop_failures
 from app.store.database import Database
-from tests.house import House
-from workers import stacks
+from app.store.tables import Notice, Stack
+from tests.house import NOON, House
+from tests.workers.deadline import until
+from workers import aftermath, sending, stacks
 from workers.identity import Identity
+from workers.journal import Journal
+from workers.known import Outage
 from workers.loading import Loading
+from workers.postman import Postman
 from workers.presence import Presence
 from workers.restarts import Restarts
 from workers.stacks import Served
@@ -161,3 +169,109 @@ def test_only_restarts_of_served_projects_are_remembered(station: Station, tmp_p
     ((key, kept),) = station.restarts._services.items()
     assert key == ("studio", "forge")
     assert kept.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
+
+
+def blind_stop(station: Station, worker: str, service: str, **changed: Any) -> None:
+    """A dead worker left a journal behind, which tells of one stop."""
+    left = Journal(station.blind_dir, worker)
+    begun = Begun("studio", service, Action.STOP, ("docker",), "local", worker)
+    outage = Outage(f"outage of {worker}", NOON)
+    left.ended(left.began(outage, replace(begun, **changed), NOON), Outcome(CallStatus.OK, 0, 5), NOON)
+
+
+def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
+    house: House, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind_stop(station, "good", "forge")
+    blind_stop(station, "bad", "mill")
+    (station.blind_dir / "folder.journal").mkdir()
+    take_in = journals._take_in
+
+    def breaks(session: Any, made: Any, now: Any) -> None:
+        if made.begun.service == "mill":
+            raise ValueError("a line that nobody understands")
+        take_in(session, made, now)
+
+    monkeypatch.setattr(journals, "_take_in", breaks)
+
+    aftermath.take_in(station, house.now)
+
+    assert [call.service for call in house.calls("forge")] == ["forge"]
+    assert not house.calls("mill")
+    assert sorted(one.name for one in station.blind_dir.iterdir()) == ["bad.refused", "folder.refused"]
+    assert station.guard.take_counts() == {Loop.CLOCK: 3}
+    aftermath.take_in(station, house.now)
+    assert not station.guard.take_counts()
+
+
+def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
+    house: House, station: Station, database: Database
+) -> None:
+    window = house.open("forge")
+    with database.write() as session:
+        observe.published(session, spec("other"), house.now)
+    station.memory.refresh("local", house.now)
+    house.extend(window, 1000)
+    with database.write() as session:
+        session.get_one(Stack, "other").definition = {"nothing": "of it"}
+
+    station.memory.refresh("local", house.now)
+
+    known = station.memory.known.stacks
+    assert {lease.deadline for lease in known["studio"].leases} == {house.window(window).deadline}
+    assert known["other"].spec == spec("other")
+
+
+def test_failures_of_loops_are_on_record_with_the_sign_of_life(
+    house: House, station: Station, tmp_path: Path
+) -> None:
+    found = watch(station, tmp_path)
+    for _ in range(2):
+        station.guard.failed(Loop.LOOKS, KeyError("x"), "studio")
+        found._report_failures()
+    found._report_failures()
+
+    with house.database.read() as session:
+        assert loop_failures.counts(session) == {("local", "looks"): 2}
+
+
+def test_a_sink_that_breaks_keeps_no_other_from_being_told(
+    house: House, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "power.toml").write_text(
+        "".join(
+            f'[notices.{name}]\nurl = "http://127.0.0.1:9/"\nsecret = "s"\nevents = ["window.opening"]\n\n'
+            for name in ("bad", "good")
+        )
+        + '[stacks.studio]\nproject = "studio"\nallow = ["forge"]\n'
+    )
+    monkeypatch.setattr(stacks, "read", lambda _path, _toml, name, **_more: Served(house.spec))
+    monkeypatch.setattr(house.database, "now", lambda: house.now)
+    loading = Loading(station, tmp_path / "power.toml")
+    loading.begin()
+    postman = Postman(station, loading, None)
+    sent: list[str] = []
+
+    def send(toml: Any, notice: str, body: Any) -> str:
+        sent.append(notice)
+        raise RuntimeError("in a way of its own")
+
+    take_in = notices.take_in
+
+    def breaks(session: Any, sink: Any, now: Any) -> None:
+        if sink.name == "bad":
+            raise KeyError("bad")
+        take_in(session, sink, now)
+
+    monkeypatch.setattr(sending, "send", send)
+    monkeypatch.setattr(notices, "take_in", breaks)
+    postman.turn()
+    house.open("forge")
+    postman.turn()
+    until(lambda: sent, "the other sink is told")
+    postman._hands.shutdown()
+
+    with house.database.read() as session:
+        (row,) = session.scalars(select(Notice))
+    assert (row.sink, row.state, row.attempts) == ("good", "pending", 1)
+    assert row.next_at > house.now
