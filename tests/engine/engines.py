@@ -4,103 +4,133 @@ from __future__ import annotations
 
 import gc
 import os
+import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from app.cli.standalone import processes
+from tests.engine import roots
 from tests.engine.stacks import until
+
+_NAMESPACE = Path(__file__).with_name("namespace.sh")
+_STARTED_WITHIN = 90.0
+_STOPPED_WITHIN = 60.0
 
 
 class OwnEngine:
-    """A dockerd without networks, beside the machine's own; everything of it goes with it."""
+    """A dockerd in namespaces of its own, beside the machine's engine.
 
-    def __init__(self, directory: Path) -> None:
+    Its containers, mounts and networks end with its first process, however that ends, and
+    that process ends with the thread that has started it.
+    """
+
+    def __init__(self, directory: Path, root: Path | None = None) -> None:
         self.directory = directory
+        self.root = roots.chosen() if root is None else root
+        self._cgroup = f"power-windows-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def host(self) -> str:
         return f"unix://{self.directory}/engine.sock"
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment in which docker's clients find this engine, with a client of its release."""
+        path = f"{self.directory}/bin:{os.environ['PATH']}"
+        return {**os.environ, "DOCKER_HOST": self.host, "PATH": path}
+
     def start(self) -> None:
-        at = self.directory
-        with (at / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    "dockerd",
-                    f"--data-root={at}/data",
-                    f"--exec-root={at}/run",
-                    f"--pidfile={at}/pid",
-                    f"--host={self.host}",
-                    "--bridge=none",
-                    "--iptables=false",
-                    "--ip-masq=false",
-                    "--shutdown-timeout=2",
-                ],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        until(self._answers, "the engine answers", 90)
+        for name in ("etc", "bin"):
+            (self.directory / name).mkdir(exist_ok=True)
+        self._provide_client()
+        with (self.directory / "log").open("ab") as log:
+            command = self._command()
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        until(self._answers, "the engine answers", _STARTED_WITHIN)
+
+    def _provide_client(self) -> None:
+        if self.root != roots.HOST:
+            client = self.directory / "bin/docker"
+            client.write_text(roots.client(self.root))
+            client.chmod(0o755)
+
+    def _command(self) -> list[str]:
+        shared = [tempfile.gettempdir(), str(roots.REPOSITORY)]
+        return [
+            *("setpriv", "--pdeathsig", "KILL", "--"),
+            *("unshare", "--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child"),
+            *("bash", str(_NAMESPACE), str(self.root), str(self.directory / "etc"), *shared, "--"),
+            "dockerd",
+            f"--data-root={self.directory}/data",
+            f"--host={self.host}",
+            f"--cgroup-parent=/{self._cgroup}",
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-masq=false",
+            "--shutdown-timeout=2",
+        ]
+
+    def docker(self, *words: str) -> str:
+        command = ["docker", *words]
+        return subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True).stdout
 
     def _answers(self) -> bool:
-        asked = subprocess.run(
-            ["docker", "version"],
-            capture_output=True,
-            check=False,
-            timeout=30,
-            env={**os.environ, "DOCKER_HOST": self.host},
-        )
-        return asked.returncode == 0
+        assert self._process
+        if self._process.poll() is not None:
+            raise AssertionError(f"the engine has ended:\n{(self.directory / 'log').read_text()[-3000:]}")
+        try:
+            return bool(self.docker("version", "--format", "{{.Server.Version}}"))
+        except subprocess.CalledProcessError:
+            return False
+
+    def load(self, image: str) -> None:
+        """Copy an image from the engine that the environment names."""
+        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as save:
+            command = ["docker", "load"]
+            subprocess.run(command, stdin=save.stdout, env=self.environ, check=True, capture_output=True)
+        assert save.returncode == 0
 
     def kill(self) -> None:
-        """As if the host had lost its power: nothing is said goodbye to."""
-        self._end(signal.SIGKILL)
+        """End everything at once, as a host does that loses its power."""
+        if process := self._process:
+            family = processes.descendants(process.pid)
+            process.kill()
+            self._await_end(process)
+            left = processes.wait_gone(family, _STOPPED_WITHIN)
+            assert not left, f"the engine's processes are still there: {left}"
 
     def stop(self) -> None:
-        self._end(signal.SIGTERM)
+        """End the engine as a service manager does: it stops its containers first."""
+        if process := self._process:
+            assert process.stdin
+            process.stdin.close()
+            self._await_end(process)
 
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        with self._process as process:
-            process.send_signal(how)
-            process.wait(60)
+    def _await_end(self, process: subprocess.Popen[bytes]) -> None:
+        with process:
+            process.wait(_STOPPED_WITHIN)
         self._process = None
-        (self.directory / "pid").unlink(missing_ok=True)
-        self._await_containerd()
-
-    def _await_containerd(self) -> None:
-        """It dies with its engine, a moment later; the next engine would take a dying one for its own."""
-        noted = self.directory / "run" / "containerd" / "containerd.pid"
-        if noted.exists():
-            containerd = int(noted.read_text())
-            until(lambda: not _runs(containerd), "its containerd is gone", 30)
-            # Where nobody buries it, it would still look alive.
-            noted.unlink(missing_ok=True)
+        (self.directory / "engine.sock").unlink(missing_ok=True)
 
     def remove(self) -> None:
-        if self._process is None:
-            self.start()
-        env = {**os.environ, "DOCKER_HOST": self.host}
-        left = subprocess.run(["docker", "ps", "-aq"], env=env, capture_output=True, text=True, check=True)
-        if ids := left.stdout.split():
-            subprocess.run(["docker", "rm", "-f", *ids], env=env, capture_output=True, check=False)
-        self.stop()
+        self.kill()
+        for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
+            _remove_cgroup(top / self._cgroup)
         _remove_tree(self.directory)
 
 
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+def _remove_cgroup(top: Path) -> None:
+    for directory, _, _ in os.walk(top, topdown=False):
+        with suppress(OSError):
+            Path(directory).rmdir()
 
 
 def _remove_tree(directory: Path) -> None:
@@ -111,19 +141,19 @@ def _remove_tree(directory: Path) -> None:
 
 
 def forgive_sockets() -> None:
-    """Collect connections that an engine's end has cut, before their warnings are laid at another's door."""
+    """Collect connections that an engine's end has cut, before another test is charged with their warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
 
 @contextmanager
-def own_engine() -> Iterator[OwnEngine]:
+def own_engine(root: Path | None = None) -> Iterator[OwnEngine]:
     # A socket's path may have some hundred characters only, and pytest's are long.
-    found = OwnEngine(Path(tempfile.mkdtemp(prefix="pw-engine-")))
+    engine = OwnEngine(Path(tempfile.mkdtemp(prefix="pw-engine-")), root)
     try:
-        found.start()
-        yield found
+        engine.start()
+        yield engine
     finally:
-        found.remove()
+        engine.remove()
         forgive_sockets()

@@ -6,6 +6,7 @@ It can also stand for a newer release, which turns older clients away as Docker 
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import socketserver
@@ -134,7 +135,9 @@ def _copy(
 
 
 @contextmanager
-def door(directory: Path, engine: str = "/var/run/docker.sock") -> Iterator[Door]:
+def door(directory: Path, engine: str | None = None) -> Iterator[Door]:
+    """A door in front of an engine's socket, by default that of the engine that the environment names."""
+    engine = engine or os.environ.get("DOCKER_HOST", "/var/run/docker.sock").removeprefix("unix://")
     with Door(directory / "door.sock", engine) as found:
         thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

@@ -10,8 +10,7 @@ import pytest
 
 from examples.vx11 import image
 from tests.databases import Databases
-from tests.nodes import engines
-from tests.nodes.engines import Engine
+from tests.engine.engines import OwnEngine, own_engine
 from tests.nodes.fleet import Fleet, Node, standing
 
 
@@ -21,9 +20,10 @@ def _the_image() -> None:
 
 
 @pytest.fixture(scope="session")
-def second() -> Iterator[Engine]:
-    with engines.running(image.ensure()) as found:
-        yield found
+def second() -> Iterator[OwnEngine]:
+    with own_engine() as engine:
+        engine.load(image.NAME)
+        yield engine
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def here(tmp_path: Path) -> Iterator[Node]:
 
 
 @pytest.fixture
-def there(tmp_path: Path, second: Engine) -> Iterator[Node]:
+def there(tmp_path: Path, second: OwnEngine) -> Iterator[Node]:
     """The node with an engine of its own."""
     found = Node("there", tmp_path / "there", second.environ)
     found.write("quarry", "drill", "crane")
