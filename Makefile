@@ -7,7 +7,7 @@ PORT ?= 8420
 SEED ?=
 WINDOWS ?= 300
 
-.PHONY: help install demo run test check bench model chaos images docs venv
+.PHONY: help install demo run test engines check bench model chaos images docs venv
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: install ## Run every test; without a Docker engine they fail, they do not 
 	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy
 	@bin/promtool
 	@.venv/bin/python -m pytest $(TESTS)
+
+engines: install ## Run the main flow and tests/engine on Docker 20.10, 26.1 and 28.5: ENGINES="26.1 28.5"
+	@bin/packages mmdebstrap=mmdebstrap
+	@TESTS="$(TESTS)" .venv/bin/python -m tests.matrix $(ENGINES)
 
 check: venv ## Format, lint, types, import rules, migrations in step with the models; edits nothing
 	.venv/bin/ruff format --check .

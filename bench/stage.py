@@ -89,7 +89,8 @@ def built() -> Iterator[Stage]:
 
 def _services(name: str) -> Json:
     plain = {"image": name, "pull_policy": "never", "entrypoint": ENTRYPOINT, "command": []}
-    check = {"test": ["CMD", "python3", "-I", "-S", "-c", "pass"], "interval": "300ms", "start_period": "20s"}
+    often = {"interval": "300ms", "start_interval": "300ms", "start_period": "20s"}
+    check = {"test": ["CMD", "python3", "-I", "-S", "-c", "pass"], **often}
     return {**dict.fromkeys(SERVICES, plain), PROBED: {**plain, "healthcheck": check}}
 
 

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,9 +30,13 @@ class OwnEngine:
     that process ends with the thread that has started it.
     """
 
-    def __init__(self, directory: Path, root: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, root: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
+        """`root`: that of the release that the environment names, if None; `variables` are dockerd's."""
         self.directory = directory
         self.root = roots.chosen() if root is None else root
+        self._variables = dict(variables or {})
         self._cgroup = f"power-windows-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -51,8 +55,13 @@ class OwnEngine:
             (self.directory / name).mkdir(exist_ok=True)
         self._provide_client()
         with (self.directory / "log").open("ab") as log:
-            command = self._command()
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command(),
+                env={**os.environ, **self._variables},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
         until(self._answers, "the engine answers", _STARTED_WITHIN)
 
     def _provide_client(self) -> None:
@@ -141,16 +150,16 @@ def _remove_tree(directory: Path) -> None:
 
 
 def forgive_sockets() -> None:
-    """Collect connections that an engine's end has cut, before another test is charged with their warnings."""
+    """Collect connections that an engine's end has cut, before another test gets their warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
 
 @contextmanager
-def own_engine(root: Path | None = None) -> Iterator[OwnEngine]:
+def own_engine(root: Path | None = None, variables: Mapping[str, str] | None = None) -> Iterator[OwnEngine]:
     # A socket's path may have some hundred characters only, and pytest's are long.
-    engine = OwnEngine(Path(tempfile.mkdtemp(prefix="pw-engine-")), root)
+    engine = OwnEngine(Path(tempfile.mkdtemp(prefix="pw-engine-")), root, variables)
     try:
         engine.start()
         yield engine

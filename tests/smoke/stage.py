@@ -119,7 +119,8 @@ class Stage:
 
     def _write(self) -> None:
         served = {"image": image.ensure(), "pull_policy": "never", "stop_grace_period": f"{GRACE}s"}
-        checked = {"test": ["CMD", *_PROBE], "interval": "300ms", "start_period": "20s"}
+        often = {"interval": "300ms", "start_interval": "300ms", "start_period": "20s"}
+        checked = {"test": ["CMD", *_PROBE], **often}
         services = {
             "hearth": served | {"command": ["hearth"]},
             "forge": served | {"command": ["forge"], "healthcheck": checked},
