@@ -37,7 +37,7 @@ class OwnEngine:
         self.directory = directory
         self.root = roots.chosen() if root is None else root
         self._variables = dict(variables or {})
-        self._cgroup = f"power-windows-{secrets.token_hex(4)}"
+        self.cgroup = f"power-windows-{secrets.token_hex(4)}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -79,7 +79,7 @@ class OwnEngine:
             "dockerd",
             f"--data-root={self.directory}/data",
             f"--host={self.host}",
-            f"--cgroup-parent=/{self._cgroup}",
+            f"--cgroup-parent=/{self.cgroup}",
             "--bridge=none",
             "--iptables=false",
             "--ip6tables=false",
@@ -132,7 +132,7 @@ class OwnEngine:
     def remove(self) -> None:
         self.kill()
         for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
-            _remove_cgroup(top / self._cgroup)
+            _remove_cgroup(top / self.cgroup)
         _remove_tree(self.directory)
 
 

@@ -10,6 +10,8 @@ import textwrap
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from app.domain.words import Action, CallStatus, Event, Power, State
 from tests.engine.stacks import Stack, checked, python, running, until
 from workers.marks import Trigger
@@ -31,6 +33,7 @@ def test_the_watch_alone_closes_a_window_on_time(stack: Stack) -> None:
     assert stack.alive() == set()
 
 
+@pytest.mark.every_engine
 def test_a_close_whose_nudge_is_lost_is_seen_to(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
     window = stack.open("forge")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.domain.words import Action, CallStatus, Power, State, Status
 from tests.engine.stacks import Stack, checked, docker, exits, needs, running, until
 
 EIGHT = [f"service-{number}" for number in range(8)]
 
 
+@pytest.mark.every_engine
 def test_the_first_open_of_eight_at_once_makes_one_network(stack: Stack) -> None:
     """Two first starts at once would each create the network, and the engine then calls it ambiguous."""
     stack.write({name: running() for name in EIGHT}).begin()
@@ -26,6 +29,7 @@ def test_the_first_open_of_eight_at_once_makes_one_network(stack: Stack) -> None
     assert stack.alive() == set()
 
 
+@pytest.mark.every_engine
 def test_neither_core_nor_what_runs_is_touched_though_the_file_has_changed(stack: Stack) -> None:
     """A plain `up` would start what a service depends on, and recreate it where the file has changed."""
     defined = {
@@ -99,6 +103,7 @@ def test_core_that_is_down_fails_the_window_by_name_and_stays_down(stack: Stack)
     assert stack.calls() == []
 
 
+@pytest.mark.every_engine
 def test_a_missing_image_is_a_clear_failure_and_nothing_else_closes_the_window(stack: Stack) -> None:
     stack.write({"forge": {"image": "power-windows/not-there:none"}}).begin()
 
@@ -145,6 +150,7 @@ def test_dependants_of_what_fails_fail_with_its_reason(stack: Stack) -> None:
     assert stack.calls("api") == []
 
 
+@pytest.mark.every_engine
 def test_a_one_shot_is_done_once_for_each_window(stack: Stack) -> None:
     stack.write({"job": exits(0), "report": running(**needs(job="completed"))}).begin()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from app.domain.words import Action, Event, Power, State, Status
 from tests.engine.stacks import Stack, checked, exits, python, running, until
 from workers.marks import Trigger
 
 
+@pytest.mark.every_engine
 def test_a_crash_loop_without_a_healthcheck_is_failing_and_says_why(stack: Stack) -> None:
     """`up --wait` calls such a container healthy."""
     loop = exits(1, saying="ModuleNotFoundError: No module named 'switch'", restart="always")
@@ -33,6 +36,7 @@ def test_what_exits_is_failing_with_its_code_and_last_words(stack: Stack) -> Non
     assert stack.lease(window.id, "forge").detail == "exited with code 7\nout of coal"
 
 
+@pytest.mark.every_engine
 def test_a_service_that_dies_later_makes_its_window_partial(stack: Stack) -> None:
     stack.write({"forge": running(), "mill": running()}).begin()
     window = stack.open("forge", "mill")
@@ -45,6 +49,7 @@ def test_a_service_that_dies_later_makes_its_window_partial(stack: Stack) -> Non
     assert stack.lease(window, "forge").power == Power.FAILING
 
 
+@pytest.mark.every_engine
 def test_unhealthy_is_failing_though_it_runs(stack: Stack) -> None:
     sick = {"test": ["CMD", "python3", "-I", "-S", "-c", "raise SystemExit(1)"]}
     often = {"interval": "200ms", "timeout": "2s", "retries": 1}

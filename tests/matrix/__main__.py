@@ -8,6 +8,7 @@ make engines TESTS="tests/engine/test_main_flow.py"
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterable
 
@@ -58,4 +59,6 @@ def _row(result: Result) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
+    # So that the engine and its tests are ended in good order then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:], os.environ.get("TESTS", "").split() or ["-q", "tests/engine"]))

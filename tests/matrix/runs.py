@@ -72,7 +72,9 @@ def run(target: Target, tests: Sequence[str], *, echo: bool = False) -> Result:
 def _tested(target: Target, engine: OwnEngine, tests: Sequence[str], began: float, *, echo: bool) -> Result:
     with tempfile.TemporaryDirectory(prefix="pw-matrix-") as directory:
         report = Path(directory, "report.xml")
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junit-xml={report}", *tests]
+        # Whoever kills this process interrupts the tests.
+        command = ["setpriv", "--pdeathsig", "INT", "--", sys.executable, "-m", "pytest"]
+        command += ["-p", "no:cacheprovider", f"--junit-xml={report}", *tests]
         pytest = subprocess.run(
             command,
             cwd=roots.REPOSITORY,
