@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from typing import Self
 
 import click
-import httpx
 
 from app.client.api import Api, Stream
-from app.client.errors import PowerError, Unreachable
+from app.client.errors import Unreachable
 from app.client.replies import Entry, Window
 from app.domain.words import State
 
@@ -96,7 +95,7 @@ class Hints:
     def _hear(self) -> None:
         while not self._over.is_set():
             # A refused or broken stream is no loss: the windows are looked at without hints, and oftener.
-            with suppress(PowerError, httpx.HTTPError, OSError):
+            with suppress(Exception):
                 self._listen()
             # From here on again, so that whoever counts on hearing everything does.
             self._place = (self._stream and self._stream.place) or self._place

@@ -258,8 +258,8 @@ class Stream:
             elif not line:
                 # Only now: what broke off half-way is to come again.
                 self.place = place
-                if data:
-                    yield json.loads("\n".join(data))
+                if data and (entry := _entry("\n".join(data))):
+                    yield entry
                 data = []
 
     def hang_up(self) -> None:
@@ -267,6 +267,14 @@ class Stream:
         # The other side may have been faster.
         with suppress(OSError):
             raw.shutdown(socket.SHUT_RDWR)
+
+
+def _entry(data: str) -> Entry | None:
+    """What an event tells; None where that is no JSON, which the next event says nothing of."""
+    try:
+        return cast(Entry, json.loads(data))
+    except ValueError:
+        return None
 
 
 def here() -> Api:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.failures import exit_code
-from app.cli.standalone import processes, record
+from app.cli.standalone import logs, processes, record
 from app.cli.standalone.children import MARK, Child
 from app.cli.standalone.processes import Process
 from app.cli.standalone.record import Lock, Record
@@ -132,6 +132,33 @@ def test_the_hundred_thousandth_death_ends_nothing(house: House) -> None:
     house.until(lambda: "starting it again in 10.0 s" in house.said())
 
     assert house.pid("beat")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("no thread"), KeyError("x")]
+)
+def test_a_round_that_breaks_ends_neither_the_others_nor_the_supervisor(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    house.supervise(house.child("worker", SLEEPER), house.child("beat", SLEEPER))
+    worker, beat = house.pid("worker"), house.pid("beat")
+    remove = house.record.remove
+
+    def breaks(_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(house.record, "remove", breaks)
+    monkeypatch.setattr(logs, "cut", breaks)
+    os.kill(worker, signal.SIGKILL)
+
+    house.until(lambda: house.supervisor.pid("worker") not in (None, worker))
+    house.supervisor._logs_seen = 0.0
+    house.supervisor.tick()
+
+    assert house.pid("beat") == beat
+    assert house.said().count("looking after worker failed, and is tried again") == 1
+    assert house.said().count("looking at the logs failed, and is tried again") == 1
+    monkeypatch.setattr(house.record, "remove", remove)
 
 
 def test_a_command_that_is_not_there_does_not_bring_the_house_down(house: House) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from app.cli.standalone import children, logs, processes
@@ -66,6 +67,8 @@ class Supervisor:
         self._signals = signals
         self.refusals = Refusals(voice)
         self._logs_seen = time.monotonic()
+        self._troubles: dict[str, str] = {}
+        """What failed in the last round, and how."""
 
     def start(self, *names: str) -> None:
         for name in names:
@@ -111,14 +114,35 @@ class Supervisor:
     def tick(self) -> None:
         """Bury the dead and start again what is due."""
         now = time.monotonic()
-        for seat in self._seats.values():
-            self._bury(seat)
-            if seat.due is not None and seat.due <= now:
-                self._start(seat)
-        self._reap_orphans()
+        for name, seat in self._seats.items():
+            self._survive(f"looking after {name}", partial(self._look_after, seat, now))
+        self._survive("reaping orphans", self._reap_orphans)
         if now - self._logs_seen >= _LOOK_AT_LOGS_EVERY:
             self._logs_seen = now
-            self._look_at_logs()
+            self._survive("looking at the logs", self._look_at_logs)
+
+    def _survive(self, what: str, work: Callable[[], None]) -> None:
+        """Do one part of a round; one that breaks ends neither the others nor us, and is told once."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - a supervisor that ended here would take all children along
+            if self._troubles.get(what) != (trouble := f"{type(error).__name__}: {error}"):
+                self._troubles[what] = trouble
+                self._voice.bad(f"{what} failed, and is tried again: {trouble}")
+        else:
+            self._troubles.pop(what, None)
+
+    def _look_after(self, seat: Seat, now: float) -> None:
+        ran = seat.running is not None
+        try:
+            self._bury(seat)
+        finally:
+            if ran and seat.running is None and seat.due is None:
+                # It has ended, and something went wrong before its next start was planned.
+                seat.failures += 1
+                seat.due = time.monotonic() + seat.delay
+        if seat.due is not None and seat.due <= now:
+            self._start(seat)
 
     def stop(self) -> None:
         """End all children, a wave at a time; being asked to stop a second time ends them at once."""
@@ -132,8 +156,7 @@ class Supervisor:
         try:
             child.before(seat.failures)
             seat.running = _spawn(child)
-        except OSError as error:
-            # No room for a process, or on the disk: that passes, and the others go on.
+        except Exception as error:  # noqa: BLE001 - no room for a process or on the disk: that passes
             self._fell(seat, f"cannot be started ({error})")
             return
         if sight := processes.look(seat.running.pid):
