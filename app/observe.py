@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app import control, drift, relocation, restoring
 from app.control import HOUSE
-from app.domain import backoff
+from app.domain import backoff, call_output
 from app.domain.locations import Location
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Action, CallStatus, Event, Power, Role
@@ -25,8 +25,6 @@ from app.store import audit, services
 from app.store import windows as rows
 from app.store.tables import LONGEST_MS, Call, Lease, Node, Service, Stack, stamp
 
-OUTPUT = 500
-"""Characters kept of what a call printed."""
 TRIES = 2
 """Calls to bring a service up for one window; the second only where nobody knows what became of the first."""
 RETRY_FIRST, RETRY_CAP = timedelta(seconds=10), timedelta(minutes=5)
@@ -129,8 +127,8 @@ def call_finished(session: Session, call_id: int, outcome: Outcome, now: datetim
 
 
 def _kept(said: str) -> str:
-    """The beginning of what was said, without the characters that no database keeps."""
-    return _storable(said[:OUTPUT])
+    """The beginning and the end of what was said, without the characters that no database keeps."""
+    return _storable(call_output.kept(said))
 
 
 def _storable(said: str) -> str:
@@ -208,10 +206,18 @@ def _fault(call: Call) -> str:
         return f"its start did not finish within {(call.elapsed_ms or 0) / 1000:.0f} s"
     if call.status in {CallStatus.LOST, CallStatus.CANCELLED}:
         return "its start was cut off before it ended"
-    said = call.stderr.strip() or call.stdout.strip() or "no output"
+    printed = call.stderr.strip() or call.stdout.strip()
+    said = call_output.reason(printed) or "no output"
+    if mended_by := call_output.advice(printed, _project(call), call.service):
+        said = f"{said.splitlines()[0]}; {mended_by}"
     # Without an exit code nothing was run at all, and what was said is why.
     code = "" if call.returncode is None else f" (exit {call.returncode})"
     return f"could not be started{code}: {said}"
+
+
+def _project(call: Call) -> str:
+    argv = list(call.argv)
+    return argv[argv.index("-p") + 1] if "-p" in argv[:-1] else call.stack
 
 
 def _lease(session: Session, window: str | None, service: str) -> Lease | None:

@@ -18,9 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from app.domain import call_output
 from app.domain.words import Action, CallStatus
 from app.journals import Blind, Ended, Made, Page
-from app.observe import OUTPUT, Begun, Outcome
+from app.observe import Begun, Outcome
 from workers.known import Outage
 
 log = logging.getLogger(__name__)
@@ -172,7 +173,8 @@ def _outcome(said: Mapping[str, Any]) -> Outcome:
 
 
 def _kept(outcome: Outcome) -> dict[str, Any]:
-    return asdict(outcome) | {"stdout": outcome.stdout[:OUTPUT], "stderr": outcome.stderr[:OUTPUT]}
+    kept = call_output.kept
+    return asdict(outcome) | {"stdout": kept(outcome.stdout), "stderr": kept(outcome.stderr)}
 
 
 def _append(path: Path, lines: Iterable[Line]) -> None:

@@ -1,0 +1,68 @@
+"""The reason of a failed start comes first, and neither its beginning nor its end is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain import call_output
+
+BUSY = """ Network studio_default Creating
+ Network studio_default Created
+ Container studio-web-1 Creating
+ Container studio-web-1 Created
+ Container studio-web-1 Starting
+time="2030-05-01T12:00:00Z" level=warning msg="service \\"other\\": deploy.placement is only honored by Swarm"
+Error response from daemon: driver failed programming external connectivity on endpoint studio-web-1: \
+Bind for 127.0.0.1:8080 failed: port is already allocated
+"""
+
+
+def test_progress_and_warnings_are_no_reason() -> None:
+    said = call_output.reason(BUSY)
+
+    assert said.startswith("Error response from daemon: driver failed")
+    assert "Creating" not in said
+    assert "placement" not in said
+
+
+def test_where_there_is_nothing_else_all_of_it_is_kept() -> None:
+    assert "Container studio-web-1 Starting" in call_output.reason(" Container studio-web-1 Starting \n")
+    assert call_output.reason("") == ""
+
+
+def test_the_last_error_comes_first_and_once() -> None:
+    said = " service:web:1 Error response from daemon: no such image: x\nError response from daemon: oh\n"
+    assert call_output.reason(said * 2).splitlines()[0] == "Error response from daemon: oh"
+    assert len(call_output.reason(said * 2).splitlines()) == 2
+
+
+@pytest.mark.parametrize("length", [0, 1, 499, 500, 501, 10_000, 1_000_000])
+def test_what_is_kept_is_bounded_and_has_both_ends(length: int) -> None:
+    said = ("begin " + "x" * length + " the reason")[:length] if length < 20 else f"begin{'x' * length}reason"
+    found = call_output.kept(said)
+
+    assert len(found) <= call_output.KEPT
+    if length >= 20:
+        assert found.startswith("begin")
+        assert found.endswith("reason")
+
+
+@pytest.mark.parametrize(
+    ("said", "mended_by"),
+    [
+        (BUSY, "port 8080 is taken; see by what: docker ps --filter publish=8080"),
+        ("listen tcp4 0.0.0.0:53: bind: address already in use", "port 53 is taken"),
+        (
+            "Error: No such image: ghcr.io/a/b:1",
+            "image ghcr.io/a/b:1 is not on this machine: docker compose -p studio pull",
+        ),
+        ('could not select device driver "nvidia" with capabilities: [[gpu]]', "no GPU runtime"),
+        ("unknown or invalid runtime name: nvidia", "no GPU runtime"),
+        ("exit 137", ""),
+    ],
+)
+def test_a_known_cause_comes_with_the_command_that_mends_it(said: str, mended_by: str) -> None:
+    found = call_output.advice(said, "studio", "web")
+
+    assert found.startswith(mended_by) if mended_by.startswith(("port", "image")) else mended_by in found
+    assert "\n" not in found
