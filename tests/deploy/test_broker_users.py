@@ -29,6 +29,7 @@ from app.store.database import Database
 from tests.deploy.site import COMPOSE, ROOT
 from tests.workers.deadline import until
 
+PROJECT = f"users-{os.getpid()}"
 USERS = ("web", "worker", "beat", "flower")
 
 
@@ -117,6 +118,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield found
     finally:
         found.stop()
+        # The opening makes the project's network, though there is no image to start.
+        subprocess.run(["docker", "network", "rm", f"{PROJECT}_default"], capture_output=True, check=False)
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -179,7 +182,7 @@ def test_nobody_comes_in_without_a_password(deployment: Deployment) -> None:
 
 def test_each_part_does_its_work_as_its_own_user(deployment: Deployment) -> None:
     home = deployment.home
-    (home / "power.toml").write_text('[stacks.small]\nproject = "users-none"\nallow = ["forge"]\n')
+    (home / "power.toml").write_text(f'[stacks.small]\nproject = "{PROJECT}"\nallow = ["forge"]\n')
     (home / "docker-compose.yml").write_text("services: {forge: {image: power-windows/absent}}\n")
     (home / "data").mkdir(mode=0o700)
     url = f"sqlite:///{home / 'data' / 'power.db'}"
