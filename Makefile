@@ -7,7 +7,7 @@ PORT ?= 8420
 SEED ?=
 WINDOWS ?= 300
 
-.PHONY: help install demo run test engines check bench model chaos images docs venv
+.PHONY: help install demo run test engines check bench model chaos soak images docs venv
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: install ## Measure against the engine's own speed; the table is also in b
 
 chaos: install ## Break everything at random while windows run, and check that nothing stays on (SEED=7 WINDOWS=300)
 	@.venv/bin/python -m chaos $(if $(SEED),--seed $(SEED)) --windows $(WINDOWS) --page
+
+soak: install ## Thousands of short windows on one standalone: does memory or the database grow? (WINDOWS=2500)
+	@.venv/bin/python -m chaos.soak --windows $(if $(filter command line,$(origin WINDOWS)),$(WINDOWS),2500) --page
 
 images: install ## Build the product's images with no registry; then: docker compose up -d --wait
 	@bin/packages mmdebstrap=mmdebstrap
