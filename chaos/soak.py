@@ -212,7 +212,8 @@ def verdict(soak: Soak) -> str:
 def _line(soak: Soak) -> str:
     last = soak.samples[-1]
     parts = ", ".join(f"{part} {mib:.1f}" for part, mib in last["mib"].items())
-    return f"{soak.windows}/{soak.planned} windows, {soak.seconds:.0f} s: {parts} MiB, {last['database_kib']} KiB"
+    done = f"{soak.windows}/{soak.planned} windows, {soak.seconds:.0f} s"
+    return f"{done}: {parts} MiB, {last['database_kib']} KiB"
 
 
 def record(soak: Soak, page: Path = PAGE) -> None:
