@@ -151,3 +151,11 @@ def _word(value: Any) -> str:
 def _grace(value: Any) -> float | None:
     grace = whole(value, -1)
     return float(grace) if grace >= 0 else None
+
+
+def dated(event: Mapping[str, Any]) -> datetime | None:
+    """When the engine says that an event was; None where it does not say."""
+    try:
+        return datetime.fromtimestamp(int(event["timeNano"]) / 1e9, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None

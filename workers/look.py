@@ -17,6 +17,7 @@ from app.store import windows as rows
 from app.store.tables import Service
 from workers import negotiation, references, revival
 from workers.marks import LookRequest
+from workers.repairs import Changes, Standing
 from workers.station import Station
 
 log = logging.getLogger(__name__)
@@ -37,15 +38,14 @@ def look(station: Station, stack: str, request: LookRequest | None = None) -> di
         at = station.database.now()
         verdicts = _verdicts(station, served.spec, at, services)
         seen = {name: seen for name, (seen, _again) in verdicts.items()}
+        repair = request is not None and request.is_repair
         with station.database.write() as session:
-            observe.looked(
-                session,
-                served.spec,
-                seen,
-                at=at,
-                now=station.database.now(),
-                engine_id=station.engine_id,
-            )
+            now = station.database.now()
+            before = Standing.of(session, stack, now) if repair else None
+            observe.looked(session, served.spec, seen, at=at, now=now, engine_id=station.engine_id)
+            changes = before.changes(session, stack) if before else Changes()
+        if changes.told:
+            station.repairs.found(stack, changes, station.engine.now())
     return {name: again for name, (_seen, again) in verdicts.items() if again}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from app import snapshot
 from app.domain.locations import Location
 from app.domain.plans import StackSpec
+from app.domain.words import Loop
 from app.loop_guard import LoopGuard
 from app.store.database import Database, is_outage
 from workers import concurrency
@@ -20,6 +21,7 @@ from workers.identity import Identity
 from workers.journal import Journal
 from workers.known import Memory
 from workers.marks import Trigger
+from workers.repairs import Repairs
 from workers.restarts import Restarts
 from workers.running_calls import RunningCalls
 from workers.stacks import Served
@@ -73,10 +75,12 @@ class Station:
     """Why the engine shows nothing of a stack at present."""
     guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
     """Keeps this worker's loops alive, and counts their failures."""
+    repairs: Repairs = field(init=False)
     memory: Memory = field(init=False)
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
+        self.repairs = Repairs(lambda: self.guard.count(Loop.REPAIRS), lambda: self.engine.heard_since)
         self.memory = Memory(self.blind_dir, self.database, self.guard)
         self.journal = Journal(self.blind_dir, self.me.name)
 
@@ -106,6 +110,7 @@ class Station:
         self.claimed.discard(stack)
         self.looking.pop(stack, None)
         self.unread_stacks.pop(stack, None)
+        self.repairs.forget(stack)
         if served:
             self.restarts.forget_services(served.spec.project)
         self._drop_unused_digests()

@@ -138,11 +138,11 @@ class Watch:
             for event in self._station.engine.events():
                 if self._stopping.is_set():
                     return
-                self._heard(str(event.get("Action")), event.get("Actor") or {})
+                self._heard(str(event.get("Action")), event.get("Actor") or {}, inspected.dated(event))
         except negotiation.Unable as error:
             log.warning("the engine's events broke off: %s", negotiation.why(error))
 
-    def _heard(self, action: str, actor: Mapping[str, Any]) -> None:
+    def _heard(self, action: str, actor: Mapping[str, Any], at: datetime | None = None) -> None:
         said = actor.get("Attributes") or {}
         if action.startswith(("exec_", "top")):
             return
@@ -151,7 +151,10 @@ class Watch:
             if served.spec.project == project:
                 if action == "die":
                     self._remember_death(project, actor, said)
-                self.mark(name, [str(said.get(inspected.SERVICE, ""))], Trigger.EVENT)
+                service = str(said.get(inspected.SERVICE, ""))
+                if at:
+                    self._station.repairs.heard(name, service, at)
+                self.mark(name, [service], Trigger.EVENT)
 
     def _remember_death(self, project: str, actor: Mapping[str, Any], said: Mapping[str, Any]) -> None:
         service, code = str(said.get(inspected.SERVICE)), inspected.whole(said.get("exitCode"), 0)
@@ -165,6 +168,7 @@ class Watch:
 
     def _hand_out(self) -> None:
         self._marks.wait()
+        self._station.repairs.confirm(self._station.engine.now)
         self._stopping.wait(CALM_BUSY if self._station.under_way else CALM)
         for stack in self._marks.hand_out():
             self._looking.submit(stack, partial(self._look_or_retry, stack))

@@ -156,3 +156,5 @@ class Loop(StrEnum):
     """The broker answered a worker's consumer with an error; one that is away is not counted."""
     MESSAGES = "messages"
     """A message was dropped, since nobody of ours sent it."""
+    REPAIRS = "repairs"
+    """A change that only the idle poll or a resync has noticed."""

@@ -29,6 +29,7 @@ from workers import compose
 from workers.engine import Engine
 from workers.identity import Identity
 from workers.loading import Loading
+from workers.marks import Trigger
 from workers.presence import Presence
 from workers.station import Station
 from workers.watch import Watch
@@ -93,6 +94,10 @@ class Stack:
         self._worker = ExitStack()
         self._station: Station | None = None
         self._watch: Watch | None = None
+        self.repairs_expected = False
+        """Set where a test loses events on purpose."""
+        self.repairs: list[str] = []
+        """Changes that only the idle poll or a resync has noticed, by all workers so far."""
 
     # What is written down.
 
@@ -160,9 +165,21 @@ class Stack:
 
     def end(self) -> None:
         if self._watch:
+            if not self.repairs_expected:
+                self._resync()
             self._watch.stop()
+        if self._station:
+            self.repairs += self._station.repairs.confirmed
         self._worker.close()
         self._watch = self._station = None
+
+    def _resync(self) -> None:
+        """Whatever was not noticed so far is noticed now, and counted."""
+        self.watch.mark_all(Trigger.RESYNC)
+        end = time.monotonic() + 4
+        time.sleep(0.3)
+        while self.station.repairs.doubted and time.monotonic() < end:
+            time.sleep(0.1)
 
     @property
     def station(self) -> Station:
@@ -253,6 +270,11 @@ class Stack:
 
     def remove(self) -> None:
         self.end()
+        self._remove()
+        if not self.repairs_expected:
+            assert not self.repairs, f"changes without an event, a call or a request: {self.repairs}"
+
+    def _remove(self) -> None:
         for kind, remove in (
             (["ps", "-a"], ["rm", "-f", "-v"]),
             (["network", "ls"], ["network", "rm"]),

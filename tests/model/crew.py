@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.store import locks
 from app.store.database import Database
-from tests.model.world import Eyes, World
+from tests.model.world import Eyes, Key, World
 from workers import house, tasks
 from workers.engine import Engine
 from workers.identity import Identity
@@ -146,6 +146,7 @@ class Hand:
         found.memory.begin()
         watch.mark_all(Trigger.START)
         self.station, self._watch = found, watch
+        self.world.listeners.append(self._heard)
 
     def reread(self) -> None:
         """Notice that the files have changed, and see a moment later that they are at rest."""
@@ -153,7 +154,15 @@ class Hand:
             self._watching()._reread()
         self._watching().beat(self.way.now())
 
+    def _heard(self, key: Key) -> None:
+        """The engine's event stream, which tells of a change and not of what it is."""
+        for name, served in self._alive().stacks.items():
+            if served.spec.project == key[0]:
+                self._watching().mark(name, [key[1]], Trigger.EVENT)
+
     def die(self) -> None:
+        if self._heard in self.world.listeners:
+            self.world.listeners.remove(self._heard)
         self._leaving.close()
         self.station = self._watch = None
 
@@ -187,6 +196,11 @@ class Hand:
         watch = self._watching()
         for stack in watch._marks.hand_out():
             watch._look(stack)
+
+    def looks_without_polls(self) -> None:
+        """Look where a mark or a timer asks for it, and let no poll ask for anything."""
+        self._watching()._marks._polls.clear()
+        self.looks()
 
     @property
     def queued(self) -> list[Any]:

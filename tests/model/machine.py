@@ -44,6 +44,8 @@ NAMES = ("forge", "mill", "db", "api", "job", "report")
 ODD = ("redis", "secret", "nothing", "--all", "")
 LONG = timedelta(hours=9)
 WITHIN = timedelta(seconds=10)
+FOLLOWED = 7
+"""Rounds that follow marks: enough for every wave, and over before a window counts as abandoned."""
 
 
 def attic() -> StackSpec:
@@ -524,6 +526,30 @@ class Machine(RuleBasedStateMachine):
                 return
             while hand.queued:
                 hand.work()
+
+    @rule(hand=which)
+    def a_worker_is_undisturbed(self, hand: int) -> None:
+        self._follow_marks(hand)
+
+    def _follow_marks(self, number: int, rounds: int = FOLLOWED) -> None:
+        """With events, calls and requests alone, and no poll, every window comes to its place."""
+        world = self.world
+        if world.away or world.children or world.late or world.files.version > 1:
+            return
+        for hand in self.hands:
+            if hand is not self.hands[number % 2]:
+                hand.die()
+        hand = self.hands[number % 2]
+        if not hand.up:
+            self._begin(hand)
+        for _ in range(rounds):
+            hand.tick()
+            hand.looks_without_polls()
+            while hand.queued:
+                hand.work()
+            hand.looks_without_polls()
+            world.spend(0.6)
+        self.record.nothing_left_behind()
 
     # What becomes of the engine and of containers.
 

@@ -231,6 +231,60 @@ class Record:
         ends = {CallStatus.RUNNING: [], CallStatus.LOST: [Event.CALL_LOST]}
         assert said == [Event.CALL_STARTED, *ends.get(CallStatus(call.status), [Event.CALL_FINISHED])]
 
+    # While a worker runs.
+
+    def nothing_left_behind(self) -> None:
+        """No window rests where it has nothing to wait for."""
+        now = self._world.now
+        with self._way.read() as session:
+            running = set(session.scalars(select(Call.stack).where(Call.status == CallStatus.RUNNING)))
+            services = {(row.stack, row.name): row for row in session.scalars(select(Service))}
+            for row in session.scalars(select(Window)):
+                if row.stack in running or (row.deadline <= now and row.state in LIVE):
+                    continue
+                if row.state == State.OPENING:
+                    self._waits_to_open(row, now)
+                elif row.state == State.CLOSING:
+                    self._waits_to_close(row, services, now)
+
+    def _waits_to_open(self, row: Window, now: datetime) -> None:
+        spec = self._plain.stacks[row.stack]
+        ready = [
+            lease.service
+            for lease in row.leases
+            if self._world.was_ready(spec, lease.service, now - SLACK, now - SLACK)
+            and self._world.was_ready(spec, lease.service, now, now)
+        ]
+        assert len(ready) < len(row.leases), f"{row.id} is opening, and all of {ready} are ready"
+        asked = [lease for lease in row.leases if lease.asked]
+        dead = [
+            one
+            for one in asked
+            if one.tried_at and not self._world.containers.get((spec.project, one.service))
+        ]
+        assert len(dead) < len(asked), f"{row.id} is opening, and none of {row.services} could be started"
+
+    def _waits_to_close(self, row: Window, services: dict[Container, Service], now: datetime) -> None:
+        spec, reasons = self._plain.stacks[row.stack], list[str]()
+        for lease in row.leases:
+            key = (row.stack, lease.service)
+            known = services.get(key)
+            if known is None or not known.owed or self._plain.wanted(row.stack, lease.service, now):
+                continue
+            if (
+                known.failures
+                or known.retry_at
+                or self._left_to_wait(services, key)
+                or decisions.dependants(spec, lease.service) & self._wanted_of(row.stack, now)
+            ):
+                reasons.append(lease.service)
+            else:
+                raise AssertionError(f"{row.id} is closing, and nothing keeps {lease.service} from its off")
+        assert reasons, f"{row.id} is closing, and nothing is left to be turned off"
+
+    def _wanted_of(self, stack: str, now: datetime) -> set[str]:
+        return {name for name in self._plain.stacks[stack].services if self._plain.wanted(stack, name, now)}
+
     # At the end.
 
     def ways(self) -> list[str]:

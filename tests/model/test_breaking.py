@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from app import control, observe
-from app.domain.words import Action, CallStatus, Status
+from app.domain.words import Action, CallStatus, State, Status
 from app.store import windows as rows
 from app.store.tables import Service
 from tests.databases import Databases
@@ -21,6 +21,8 @@ from tests.model.everywhere import NOWHERE
 from tests.model.machine import Machine, Stage
 from tests.model.stage import stage
 from workers import converge
+from workers.marks import Trigger
+from workers.watch import Watch
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,65 @@ def _cut_off(machine: Machine) -> None:
     machine.world.spend(60.0)
 
 
+def _without(trigger: Trigger) -> Callable[[], Any]:
+    """A watch that misses every mark of one kind."""
+    mark = Watch.mark
+
+    def deaf(watch: Watch, stack: str, services: Iterable[str] | None, asked: Trigger) -> None:
+        if asked is not trigger:
+            mark(watch, stack, services, asked)
+
+    return lambda: mock.patch.object(Watch, "mark", deaf)
+
+
+def _joining(machine: Machine) -> None:
+    """A window on what runs already, which makes no event."""
+    for _ in range(2):
+        machine._open("ada", "studio", ["forge"], 600.0)
+        machine._follow_marks(0)
+
+
+def _healing(machine: Machine) -> None:
+    """A service gets healthy long after its start."""
+    machine._open("ada", "studio", ["db"], 600.0)
+    machine._follow_marks(0)
+    machine.world.health(("studio", "db"), "healthy")
+    machine._follow_marks(0, rounds=1)
+
+
+def _leaving_alone(machine: Machine) -> None:
+    """The first of two windows on one service ends: there is nothing to stop."""
+    _joining(machine)
+    machine._close("ada", machine._window(1))
+    machine._follow_marks(0)
+
+
+def _closing_shared(machine: Machine) -> None:
+    # Opened with polls, so that only the end is without one.
+    for _ in range(2):
+        machine._open("ada", "studio", ["forge"], 600.0)
+        machine._hand(0, (), "nothing", machine._until_quiet)
+        machine._hand(0, (), "nothing", machine._until_quiet)
+    machine._close("ada", machine._window(1))
+    machine._follow_marks(0)
+
+
+LIVELY = {"joining": _joining, "healing": _healing, "leaving": _leaving_alone}
+
+
+@pytest.mark.parametrize("life", LIVELY)
+def test_every_window_moves_without_a_poll(here: Stage, life: str) -> None:
+    machine = Machine(here)
+    try:
+        machine.somebody_works()
+        LIVELY[life](machine)
+        machine.record.moved()
+        states = {one.state for one in machine.plain.promises.values()}
+        assert states <= {State.OPEN, State.CLOSED}, states
+    finally:
+        machine.leave()
+
+
 def _begun_by_hand(machine: Machine) -> None:
     """A hand had started what a window then held."""
     machine._started_by_hand(("studio", "forge"))
@@ -164,6 +225,15 @@ BROKEN: dict[str, Broken] = {
     ),
     "anybody may shorten": Broken(
         lambda: mock.patch.object(control, "extend", _shortened), "WouldShorten", do=_shortening
+    ),
+    "a request asks for no look": Broken(
+        _without(Trigger.REQUEST), "is opening, and all of .* are ready", do=_joining
+    ),
+    "an event asks for no look": Broken(
+        _without(Trigger.EVENT), "is opening, and all of .* are ready", do=_healing
+    ),
+    "a closing window asks for no look": Broken(
+        _without(Trigger.REQUEST), "is closing, and nothing is left", do=_closing_shared
     ),
     "a start that may yet come is forgotten": Broken(
         lambda: mock.patch.object(observe, "_expect", _surely), "is still on|was never off", do=_cut_off

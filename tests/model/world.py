@@ -112,6 +112,8 @@ class World:
     """What should never have happened."""
     writing: int = 0
     interrupted: Interrupted | None = None
+    listeners: list[Callable[[Key], None]] = field(default_factory=list)
+    """Who is told of every event of a container."""
     judge: Callable[[Action, Key, Sequence[str]], None] = lambda *_: None
 
     @property
@@ -165,6 +167,8 @@ class World:
     def put(self, key: Key, container: Container) -> None:
         self.containers[key] = container
         self.history.setdefault(key, []).append((self.now, container))
+        for heard in self.listeners:
+            heard(key)
 
     # What is the case, and what was.
 
@@ -311,6 +315,7 @@ class Eyes:
     """What `workers.engine.Engine` would have seen."""
 
     fault = ""
+    heard_since = None
 
     def __init__(self, world: World) -> None:
         self._world = world
