@@ -126,7 +126,7 @@ def _healing(machine: Machine) -> None:
     machine._open("ada", "studio", ["db"], 600.0)
     machine._follow_marks(0)
     machine.world.health(("studio", "db"), "healthy")
-    machine._follow_marks(0, rounds=1)
+    machine._follow_marks(0, rounds=2)
 
 
 def _leaving_alone(machine: Machine) -> None:
