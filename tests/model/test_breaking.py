@@ -124,7 +124,7 @@ def _joining(machine: Machine) -> None:
 def _healing(machine: Machine) -> None:
     """A service gets healthy long after its start."""
     machine._open("ada", "studio", ["db"], 600.0)
-    machine._follow_marks(0)
+    machine._follow_marks(0, rounds=3)
     machine.world.health(("studio", "db"), "healthy")
     machine._follow_marks(0, rounds=2)
 
