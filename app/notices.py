@@ -7,13 +7,14 @@ missed. Whoever runs this may be killed at any statement; a notice is noted once
 
 from __future__ import annotations
 
-import secrets
+import base64
+import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy.orm import Session
 
 from app import control
@@ -25,7 +26,6 @@ from app.store import notices as rows
 from app.store import stacks, windows
 from app.store.tables import Entry, Link, Notice, Window, stamp
 
-_SALT = "extend"
 _LEAST = 1.0
 """Seconds that a link has to add, or it is not worth a tap."""
 
@@ -43,6 +43,8 @@ class Sink:
     toml: NoticeToml
     stacks: tuple[str, ...]
     public_url: str | None = None
+    link_key: bytes = b""
+    """What the texts of one-tap links are made with. It is in a file of the node, never in the database."""
 
 
 def news(session: Session, sink: Sink, now: datetime) -> bool:
@@ -58,8 +60,16 @@ def take_in(session: Session, sink: Sink, now: datetime) -> None:
                 key = f"entry:{entry.chain}:{entry.seq}"
                 rows.note(session, sink.node, sink.name, key, body=_body(entry), now=now)
     for key, window in _ending(session, sink, now).items():
-        body = _ending_body(session, sink, window, now)
+        body = _ending_body(session, sink, key, window, now)
         rows.note(session, sink.node, sink.name, key, body=body, now=now)
+
+
+def outgoing(notice: Notice, public_url: str | None, link_key: bytes) -> dict[str, Any]:
+    """What is sent of a notice: its body and, where it offers one, the one-tap link, which is not stored."""
+    if not public_url or "extend_sec" not in notice.body:
+        return notice.body
+    text = _link_text(link_key, notice.node, notice.sink, notice.key)
+    return {**notice.body, "extend_url": f"{public_url}/extend/{text}"}
 
 
 def _body(entry: Entry) -> dict[str, Any]:
@@ -83,7 +93,7 @@ def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]
     return {key: window for key, window in found.items() if key not in known}
 
 
-def _ending_body(session: Session, sink: Sink, window: Window, now: datetime) -> dict[str, Any]:
+def _ending_body(session: Session, sink: Sink, key: str, window: Window, now: datetime) -> dict[str, Any]:
     body: dict[str, Any] = {
         "at": stamp(now),
         "event": WINDOW_ENDING,
@@ -96,7 +106,8 @@ def _ending_body(session: Session, sink: Sink, window: Window, now: datetime) ->
     }
     more = _room(session, window)
     if sink.public_url and more > _LEAST:
-        body["extend_url"] = f"{sink.public_url}/extend/{_made(session, sink, window, more)}"
+        text = _link_text(sink.link_key, sink.node, sink.name, key)
+        rows.add_link(session, text, window.id, sink=sink.name, more=more, expires_at=window.deadline)
         body["extend_sec"] = round(more, 3)
     return body
 
@@ -111,12 +122,12 @@ def _room(session: Session, window: Window) -> float:
 # Links.
 
 
-def _made(session: Session, sink: Sink, window: Window, more: float) -> str:
-    nonce = secrets.token_urlsafe(18)
-    rows.add_link(session, nonce, window.id, sink=sink.name, more=more, expires_at=window.deadline)
-    key = rows.signing_key(session, make=True)
-    assert key
-    return str(URLSafeSerializer(key, salt=_SALT).dumps(nonce))
+def _link_text(key: bytes, node: str, sink: str, notice: str) -> str:
+    """The text of the link in one notice: the same at each attempt to send it, and unguessable."""
+    if not key:
+        raise ValueError("links need a key")
+    made = hmac.new(key, "\0".join(("link", node, sink, notice)).encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
 
 class BadLink(Exception):
@@ -138,7 +149,7 @@ class Offer:
 
 def offered(session: Session, text: str, now: datetime, *, locked: bool = False) -> Offer:
     """What a link stands for; changes nothing. Raises BadLink, UsedLink or TimeIsUp."""
-    link = rows.link(session, _nonce(session, text), locked=locked)
+    link = rows.link(session, text, locked=locked)
     window = windows.get(session, link.window_id) if link else None
     if link is None or window is None:
         raise BadLink
@@ -178,11 +189,3 @@ def tried(session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: 
         one.state, one.ended_at = rows.DELIVERED if ok else rows.GIVEN_UP, now
     else:
         one.next_at = now + rules.again(one.attempts)
-
-
-def _nonce(session: Session, text: str) -> str:
-    key = rows.signing_key(session, make=False)
-    try:
-        return str(URLSafeSerializer(key or "", salt=_SALT).loads(text)) if key else ""
-    except BadSignature as error:
-        raise BadLink from error

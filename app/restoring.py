@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.domain.locations import Location
 from app.domain.plans import StackSpec
 from app.domain.words import Event, Role
-from app.store import audit, services, stacks
+from app.store import audit, services, sessions, stacks
 from app.store import windows as rows
 from app.store.tables import Mark, Service, Stack
 
@@ -26,6 +26,8 @@ MARK = "restored"
 def restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> None:
     """Mark this database as restored; the trail goes on from where the backup ended, and says so."""
     session.merge(Mark(name=MARK, at=now))
+    # Who signed out since the backup stays signed out.
+    sessions.end_all(session)
     for stack in stacks.every(session):
         doubt(session, stack.spec, stack.location)
     audit.record(session, Event.DATABASE_RESTORED, actor=actor, now=now, **facts)

@@ -95,7 +95,7 @@ def begin(environment: Settings | None = None) -> Station:
 
 def _begin_beside(found: Station, loading: Loading, environment: Settings) -> None:
     """What a worker does besides its watch: it sends notices and takes samples."""
-    postman = Postman(found, loading, environment.public_url)
+    postman = Postman(found, loading, environment.public_url, environment.data_dir)
     postman.begin()
     _house.leaving.callback(postman.end)
     sampling = Sampling(found)

@@ -11,13 +11,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from app import notices
 from app.domain.words import Loop
 from app.notices import Sink
 from app.store import notices as rows
 from app.store.tables import Notice
-from workers import sending
+from workers import link_key, sending
 from workers.loading import Loading
 from workers.station import Station
 
@@ -32,8 +33,9 @@ _FORGET = 3600.0
 
 
 class Postman:
-    def __init__(self, station: Station, loading: Loading, public_url: str | None) -> None:
+    def __init__(self, station: Station, loading: Loading, public_url: str | None, data_dir: Path) -> None:
         self._station, self._loading, self._public_url = station, loading, public_url
+        self._link_key = link_key.read_or_create(data_dir) if public_url else b""
         self._ending = threading.Event()
         self._hands = ThreadPoolExecutor(HANDS, "notices")
         self._busy = threading.Semaphore(HANDS)
@@ -83,6 +85,7 @@ class Postman:
                 toml,
                 tuple(one for one in mine if not toml.stacks or one in toml.stacks),
                 self._public_url,
+                self._link_key,
             )
             for name, toml in self._loading.notices.items()
         ]
@@ -125,8 +128,9 @@ class Postman:
         toml = self._loading.notices.get(notice.sink)
         if toml is None:
             return False, f"power.toml has no notices.{notice.sink} any more"
+        body = notices.outgoing(notice, self._public_url, self._link_key)
         try:
-            return True, sending.send(toml, notice.id, notice.body)
+            return True, sending.send(toml, notice.id, body)
         except sending.Failed as error:
             log.warning("notice %s to %s: %s", notice.id, notice.sink, error)
             return False, str(error)

@@ -88,7 +88,7 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
         settings=settings,
         database=database,
         dispatch=dispatch,
-        door=Door(database, gauges.strangers.inc),
+        door=Door(database, gauges.strangers.inc, changes),
         tail=tail,
         waiting=Waiting(database, tail, waits),
         streams=streams,

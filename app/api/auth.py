@@ -1,26 +1,25 @@
-"""Who is calling: a bearer token, remembered for a moment so that reading stays cheap.
+"""Who is calling: a bearer token, remembered until anything is committed so that reading stays cheap.
 
-A revoked token is good for as long as it is remembered, and not a moment longer.
+A token that was revoked or replaced is refused from that commit on.
 Strangers are counted, never recorded, so that they cannot fill the trail.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Request
 
 from app.api import problems
+from app.api.memory import Memory
 from app.api.problems import Turned
 from app.store import tokens
+from app.store.changes import Changes
 from app.store.database import Database
 
-REMEMBERED = 2.0
-"""Seconds for which a token that was good is not looked up again."""
-_MOST = 1000
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="power-windows"'}
 
 _ELSEWHERE = {
@@ -38,11 +37,10 @@ class Caller:
 
 
 class Door:
-    def __init__(
-        self, database: Database, stranger: Callable[[], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._database, self._stranger, self._clock = database, stranger, clock
-        self._known: dict[str, tuple[float, Caller]] = {}
+    def __init__(self, database: Database, stranger: Callable[[], None], changes: Changes) -> None:
+        self._database, self._stranger = database, stranger
+        self.memory: Memory[Any] = Memory(changes)
+        """By `token` or `session` and a hash: what the database says of whom that is."""
 
     def caller(self, request: Request, scope: str = tokens.ADMIN) -> Caller:
         """Who this is; raises Turned for a stranger, and for a token that is not for this."""
@@ -67,16 +65,9 @@ class Door:
         return caller
 
     def _remembered(self, text: str) -> Caller | None:
-        digest, now = hashlib.sha256(text.encode(errors="replace")).hexdigest(), self._clock()
-        until, caller = self._known.get(digest, (0.0, None))
-        if caller and until > now:
-            return caller
-        found = self._looked_up(text)
-        if found:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            self._known[digest] = (now + REMEMBERED, found)
-        return found
+        digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+        found = self.memory.of(f"token {digest}", lambda: self._looked_up(text))
+        return found if isinstance(found, Caller) else None
 
     def _looked_up(self, text: str) -> Caller | None:
         if not text.isascii():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 
 from flask import Response, request
 
@@ -27,6 +28,8 @@ routes = Routes("events", "/api/v1")
 MEDIA = "text/event-stream"
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment says that we are still there."""
+CHECK = 1.0
+"""Seconds between looks at whether the session of a stream is still valid."""
 _RETRY = 2000
 _STEP = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,119}):(\d{1,18})", re.ASCII)
 
@@ -47,11 +50,18 @@ def listen(front: Front, caller: Caller, *, query: schemas.EventsQuery) -> Respo
     `Last-Event-ID` resumes and misses nothing but what has been archived since, which the header
     `Power-Archived` tells; without it the stream starts now.
     """
+    return stream(front, caller, query)
+
+
+def stream(
+    front: Front, caller: Caller, query: schemas.EventsQuery, is_valid: Callable[[], bool] | None = None
+) -> Response:
+    """The events as a response. With `is_valid` the stream ends within CHECK seconds of it being false."""
     heads = front.tail.heads()
     given = request.headers.get("Last-Event-ID") or query.last_event_id
     place = _resumed(given, heads) if given else heads
     # Who was away for so long is told from what is there, and that there was more.
-    return streamed(front, _events(front, caller, place), MEDIA, said(front) if given else None)
+    return streamed(front, _events(front, caller, place, is_valid), MEDIA, said(front) if given else None)
 
 
 def _resumed(given: str, heads: Place) -> Place:
@@ -64,19 +74,29 @@ def _resumed(given: str, heads: Place) -> Place:
     return {chain: min(seq, heads.get(chain, 0)) for chain, seq in found.items()}
 
 
-def _events(front: Front, caller: Caller, place: Place) -> Generator[str]:
+def _events(
+    front: Front, caller: Caller, place: Place, is_valid: Callable[[], bool] | None
+) -> Generator[str]:
     with front.tail.listen() as listener:
         # An id without data: who leaves before anything happens can still resume.
         yield f"retry: {_RETRY}\nid: {written(place)}\n\n"
         yield from _missed(front, place)
-        while True:
+        heartbeat_at = time.monotonic() + HEARTBEAT
+        while is_valid is None or is_valid():
+            left = max(0.0, heartbeat_at - time.monotonic())
             try:
-                news = listener.next(HEARTBEAT)
+                news = listener.next(left if is_valid is None else min(left, CHECK))
             except Behind:
                 listener.catch_up()
                 yield from _missed(front, place)
                 continue
-            yield "".join(_told(news, place)) if news else ": still here\n\n"
+            if news:
+                yield "".join(_told(news, place))
+            elif time.monotonic() >= heartbeat_at:
+                yield ": still here\n\n"
+            else:
+                continue
+            heartbeat_at = time.monotonic() + HEARTBEAT
             if any(_revokes(one, caller) for one in news):
                 return
 
@@ -102,4 +122,7 @@ def written(place: Place) -> str:
 
 
 def _revokes(one: News, caller: Caller) -> bool:
-    return one.event == Event.TOKEN_REVOKED and json.loads(one.data)["facts"].get("name") == caller.name
+    """Is this caller's token revoked, or replaced by another of that name?"""
+    if one.event not in {Event.TOKEN_REVOKED, Event.TOKEN_CREATED}:
+        return False
+    return bool(json.loads(one.data)["facts"].get("name") == caller.name)

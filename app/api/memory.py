@@ -53,6 +53,8 @@ class Memory(Generic[Value]):
         return self._keep(version, name, read()) if kept is None else kept
 
     def _keep(self, version: str, name: str, fresh: Value) -> Value:
+        if fresh is None:
+            return fresh
         with self._lock:
             if version != self._version or len(self._kept) >= _MOST:
                 self._version, self._kept = version, {}

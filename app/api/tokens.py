@@ -58,10 +58,7 @@ def list_tokens(front: Front, caller: Caller) -> Response:
     "DELETE", "/tokens/<name>", {200: Answer("The token as it was.", schemas.Token)}, refuses=(404, 409)
 )
 def revoke_token(front: Front, caller: Caller, *, name: str) -> Response:
-    """Revoke a token; a window that it has runs out.
-
-    For up to two seconds it may still be taken for good.
-    """
+    """Revoke a token, with its event streams and the console's sessions; a window that it has runs out."""
     if len(name) > problems.NAME or not (name.isascii() and name.isprintable()):
         raise UnknownToken(name)
     with front.database.read() as session:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import Response, g
 
 from app.api import events, schemas
 from app.api import stacks as stack_views
 from app.api import windows as window_views
 from app.api.auth import Caller
 from app.api.front import Front
+from app.api.problems import AWAY
+from app.console import sessions
 from app.console.pages import Pages, Said, shown
 from app.domain.words import State
 from app.store import stacks, windows
@@ -33,7 +35,16 @@ def home_part(front: Front, _caller: Caller) -> Said:
 @pages.add("GET", "/live", part=True)
 def live(front: Front, caller: Caller) -> Response:
     """What happens, as the API tells it."""
-    return events.listen(front, caller, query=schemas.EventsQuery(last_event_id=None))
+    identifier = g.session.identifier
+
+    def is_valid() -> bool:
+        try:
+            return sessions.caller_of(front, identifier) is not None
+        except AWAY:
+            # Nobody can sign out either while the database is away.
+            return True
+
+    return events.stream(front, caller, schemas.EventsQuery(last_event_id=None), is_valid)
 
 
 def _standing(front: Front) -> dict[str, Any]:

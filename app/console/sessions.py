@@ -1,33 +1,33 @@
-"""Who looks at the pages: a cookie that is signed with what is kept of a token, and never the token.
+"""Sign-in sessions of the console: the cookie carries a random id, the database its hash.
 
-The key is made from the token's digest, so a session ends when its token is revoked or
-replaced, no list of sessions has to be kept, and a restart signs nobody out.
+The word that forms carry (CSRF) is derived from the id, so it needs neither a key nor a column.
+Over https the cookies are `Secure` and have the prefix `__Host-`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from datetime import datetime
 
 from flask import Request, Response
-from itsdangerous import BadData, URLSafeTimedSerializer
 
 from app.api.auth import Caller
 from app.api.front import Front
-from app.store import tokens
+from app.store import sessions as rows
 from app.store.tables import Token
 
 COOKIE = "power_session"
 DOOR = "power_door"
 """The cookie that a sign-in form has to match, so that nobody is signed in as somebody else."""
-LASTS = 12 * 3600
+LASTS = int(rows.LASTS.total_seconds())
 """Seconds that a session lasts."""
-_LONGEST = 1000
-_ID = 120
+_HOST = "__Host-"
+_ID = re.compile(r"[A-Za-z0-9_-]{20,100}", re.ASCII)
+_INSIDE = re.compile(r"/(?![/\\])[^\\]*")
 
 
 class Forged(Exception):
@@ -40,6 +40,7 @@ class Session:
 
     caller: Caller
     csrf: str
+    identifier: str
 
     def check(self, form: Mapping[str, str]) -> None:
         """Raises Forged unless this form was made in this session."""
@@ -47,59 +48,88 @@ class Session:
             raise Forged
 
 
-def begun(token: Token) -> str:
-    """The cookie of a new session."""
-    return _signer(token).dumps({"name": token.name, "nonce": secrets.token_hex(16)})
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the database says of a session id."""
+
+    caller: Caller
+    expires_at: datetime
+
+
+def begin(front: Front, token: Token) -> str:
+    """Begin a session; return its id for the cookie."""
+    with front.database.write() as session:
+        return rows.begin(session, token, front.database.now())
 
 
 def of(front: Front, request: Request) -> Session | None:
     """The session that a request belongs to; None for a stranger, or where it has ended."""
-    text = request.cookies.get(COOKIE, "")
-    name = _claimed(text)
-    if name is None:
+    identifier = cookie(request, COOKIE)
+    caller = caller_of(front, identifier)
+    if caller is None:
         return None
-    with front.database.read() as session:
-        token = tokens.named(session, name)
-    if token is None:
+    csrf = hmac.new(identifier.encode(), b"form", hashlib.sha256).hexdigest()
+    return Session(caller, csrf, identifier)
+
+
+def caller_of(front: Front, identifier: str) -> Caller | None:
+    """Who has signed in with this id, as the database says now; None where that session has ended."""
+    if not _ID.fullmatch(identifier):
         return None
-    try:
-        said = _signer(token).loads(text, max_age=LASTS)
-    except BadData:
-        return None
-    csrf = hmac.new(_key(token), f"form {said['nonce']}".encode(), hashlib.sha256).hexdigest()
-    return Session(Caller(token.name, token.scope), csrf)
+
+    def read() -> Remembered | None:
+        with front.database.read() as session:
+            row = rows.find(session, identifier)
+            return Remembered(Caller(row[0].name, row[0].scope), row[1]) if row else None
+
+    # The same id is a different text where bearer tokens are remembered.
+    found = front.door.memory.of(f"session {rows.digest(identifier)}", read)
+    return found.caller if isinstance(found, Remembered) and found.expires_at > front.database.now() else None
 
 
-def _claimed(text: str) -> str | None:
-    """Whose session this says it is, before anything of it is believed."""
-    if not text or len(text) > _LONGEST:
-        return None
-    _, said = URLSafeTimedSerializer("").loads_unsafe(text)
-    name = said.get("name") if isinstance(said, dict) else None
-    if not isinstance(name, str) or not isinstance(said.get("nonce"), str):
-        return None
-    return name if 0 < len(name) <= _ID and name.isprintable() else None
+def end(front: Front, identifier: str) -> None:
+    """End a session for every browser and stream that uses its id."""
+    with front.database.write() as session:
+        rows.end(session, identifier)
 
 
-def _signer(token: Token) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(
-        _key(token), salt="console", signer_kwargs={"digest_method": hashlib.sha256}
-    )
-
-
-def _key(token: Token) -> bytes:
-    return hashlib.sha256(f"console session {token.digest}".encode()).digest()
+def cookie(request: Request, name: str) -> str:
+    """A cookie of ours; over https only the one that no other host of the domain can set."""
+    own = request.cookies.get(_HOST + name, "")
+    return own if own or is_https(request) else request.cookies.get(name, "")
 
 
 def keep(response: Response, request: Request, name: str, value: str) -> None:
     """A cookie that no script reads and no other site's form brings along."""
-    secure = request.is_secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
-    response.set_cookie(name, value, max_age=LASTS, httponly=True, samesite="Lax", secure=secure, path="/")
+    secure = is_https(request)
+    response.set_cookie(
+        (_HOST if secure else "") + name,
+        value,
+        max_age=LASTS,
+        httponly=True,
+        samesite="Lax",
+        secure=secure,
+        path="/",
+    )
+
+
+def drop(response: Response, name: str) -> None:
+    """Delete a cookie under both of its names."""
+    response.delete_cookie(name, path="/", httponly=True, samesite="Lax")
+    response.delete_cookie(_HOST + name, path="/", httponly=True, samesite="Lax", secure=True)
+
+
+def is_https(request: Request) -> bool:
+    """Was this request sent over https, as far as anybody says?
+
+    Whoever claims https gets stricter cookies and nothing else, so the claim is believed from everybody.
+    """
+    return request.is_secure or request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
 
 
 def let_in(request: Request) -> None:
     """Raises Forged unless a sign-in form was made here, for this very browser."""
-    if not _same(request.form.get("door", ""), request.cookies.get(DOOR, "")):
+    if not _same(request.form.get("door", ""), cookie(request, DOOR)):
         raise Forged
 
 
@@ -110,7 +140,5 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def inside(address: str) -> str:
-    """An address of this house to go on to; home for any other."""
-    parts = urlsplit(address) if address.isprintable() and "\\" not in address else None
-    well = parts and not parts.scheme and not parts.netloc and address.startswith("/") and address[1:2] != "/"
-    return address if well else "/"
+    """An address of this server to go on to; home for any other."""
+    return address if address.isprintable() and _INSIDE.fullmatch(address) else "/"

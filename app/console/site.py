@@ -85,7 +85,7 @@ def _next(address: str) -> str:
 
 def _door(wrong: str = "", status: int = 200) -> Said:
     """The sign-in form."""
-    door = request.cookies.get(sessions.DOOR) or secrets.token_urlsafe(24)
+    door = sessions.cookie(request, sessions.DOOR) or secrets.token_urlsafe(24)
     going = sessions.inside(request.values.get("next", "/"))
     page = Response(render_template("sign-in.html", door=door, wrong=wrong, going=going), status)
     sessions.keep(page, request, sessions.DOOR, door)
@@ -110,7 +110,7 @@ def _signing_in(front: Front) -> Callable[[], Said]:
             return _door("This token was revoked just now.", HTTPStatus.UNAUTHORIZED)
         going = redirect(sessions.inside(request.form.get("next", "/")), HTTPStatus.SEE_OTHER)
         assert isinstance(going, Response)
-        sessions.keep(going, request, sessions.COOKIE, sessions.begun(token))
+        sessions.keep(going, request, sessions.COOKIE, sessions.begin(front, token))
         return going
 
     return sign_in
@@ -121,8 +121,10 @@ def _signing_out(front: Front) -> Callable[[], Said]:
         session = sessions.of(front, request)
         if session:
             session.check(request.form)
+            sessions.end(front, session.identifier)
         going = redirect("/sign-in", HTTPStatus.SEE_OTHER)
-        going.delete_cookie(sessions.COOKIE, path="/", httponly=True, samesite="Lax")
+        assert isinstance(going, Response)
+        sessions.drop(going, sessions.COOKIE)
         return going
 
     return sign_out

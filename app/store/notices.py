@@ -20,7 +20,6 @@ from app.store.tables import (
     Link,
     Notice,
     NoticePlace,
-    SigningKey,
     Window,
     insert_if_new,
 )
@@ -29,7 +28,6 @@ PENDING, DELIVERED, GIVEN_UP = "pending", "delivered", "given_up"
 SAID = 300
 """Characters kept of what a sink answered."""
 _AT_ONCE = 200
-_LINKS = "links"
 
 
 def behind(session: Session, node: str, sink: str, chains: Sequence[str]) -> list[str]:
@@ -144,24 +142,18 @@ def forget(session: Session, before: datetime) -> None:
 # Links.
 
 
-def signing_key(session: Session, *, make: bool) -> str | None:
-    """What links are signed with; None where there is none yet and none is to be made."""
-    if make:
-        fresh = {"name": _LINKS, "secret": secrets.token_hex(32)}
-        session.execute(insert_if_new(session, SigningKey).values(**fresh))
-    return session.scalar(select(SigningKey.secret).where(SigningKey.name == _LINKS))
-
-
 def add_link(
-    session: Session, nonce: str, window: str, *, sink: str, more: float, expires_at: datetime
+    session: Session, text: str, window: str, *, sink: str, more: float, expires_at: datetime
 ) -> None:
-    session.add(Link(digest=_digest(nonce), window_id=window, sink=sink, ttl_sec=more, expires_at=expires_at))
+    place = {"digest": _digest(text), "window_id": window, "sink": sink}
+    query = insert_if_new(session, Link)
+    session.execute(query.values(**place, ttl_sec=more, expires_at=expires_at))
 
 
-def link(session: Session, nonce: str, *, locked: bool = False) -> Link | None:
-    query = select(Link).where(Link.digest == _digest(nonce))
+def link(session: Session, text: str, *, locked: bool = False) -> Link | None:
+    query = select(Link).where(Link.digest == _digest(text))
     return session.scalar(query.with_for_update() if locked else query)
 
 
-def _digest(nonce: str) -> str:
-    return hashlib.sha256(nonce.encode()).hexdigest()
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

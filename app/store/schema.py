@@ -26,6 +26,7 @@ KNOWN = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST = KNOWN[-1]

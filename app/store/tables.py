@@ -499,7 +499,7 @@ class Link(Table):
     __tablename__ = "links"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """SHA-256 of what the link says after its signature was found good."""
+    """SHA-256 of the random text in the link."""
     window_id: Mapped[str] = mapped_column(String(32))
     sink: Mapped[str] = mapped_column(String(120))
     ttl_sec: Mapped[float]
@@ -532,13 +532,16 @@ class LoopFailures(Table):
     failures: Mapped[int] = mapped_column(_Big, default=0)
 
 
-class SigningKey(Table):
-    """What links are signed with, made when the first is."""
+class ConsoleSession(Table):
+    """One sign-in to the console. It is valid while a token with `token_digest` is."""
 
-    __tablename__ = "signing_keys"
+    __tablename__ = "sessions"
 
-    name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    secret: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the session id, which only the browser's cookie has."""
+    token_digest: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 def insert_if_new(session: Session, table: type[Table]) -> Any:

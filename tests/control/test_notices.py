@@ -18,11 +18,12 @@ from tests.house import House
 from tests.together import together
 
 URL = "https://front.example"
+KEY = b"k" * 32
 
 
 def sink(name: str = "ops", public_url: str | None = URL, **more: Any) -> Sink:
     toml = NoticeToml(url="http://127.0.0.1:9/hook", secret="opensesame", **more)
-    return Sink("local", name, toml, ("studio",), public_url)
+    return Sink("local", name, toml, ("studio",), public_url, KEY)
 
 
 def take_in(house: House, one: Sink) -> list[Notice]:
@@ -42,7 +43,7 @@ def told(house: House, one: Sink) -> list[str]:
 
 def link_of(house: House, one: Sink) -> str:
     (found,) = [notice for notice in take_in(house, one) if notice.event == "window.ending"]
-    address = str(found.body["extend_url"])
+    address = str(notices.outgoing(found, URL, KEY)["extend_url"])
     assert address.startswith(f"{URL}/extend/")
     return address.rpartition("/")[2]
 
@@ -174,7 +175,7 @@ def test_a_link_goes_no_further_than_the_longest_and_then_there_is_none(
 
     house.tick(630)
     last = [notice for notice in take_in(house, one) if notice.event == "window.ending"][-1]
-    assert "extend_url" not in last.body
+    assert "extend_url" not in notices.outgoing(last, URL, KEY)
 
 
 def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(house: House) -> None:
@@ -200,7 +201,7 @@ def test_without_an_address_there_is_no_link(house: House) -> None:
     house.open("forge", ttl=600)
     house.tick(590)
     (found,) = take_in(house, one)
-    assert "extend_url" not in found.body
+    assert "extend_url" not in notices.outgoing(found, one.public_url, KEY)
 
 
 def test_what_was_claimed_by_a_worker_that_died_is_due_again(house: House) -> None:

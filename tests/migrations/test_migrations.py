@@ -13,6 +13,7 @@ from app.store.database import Database
 from app.store.tables import (
     Boot,
     ClockOffset,
+    ConsoleSession,
     Delivery,
     Key,
     Link,
@@ -23,7 +24,6 @@ from app.store.tables import (
     Notice,
     NoticePlace,
     Sample,
-    SigningKey,
     Table,
     Token,
     Wake,
@@ -69,7 +69,7 @@ def lived_in(url: str) -> None:
         session.add(Link(digest="d", window_id="w", sink="ops", ttl_sec=1.0, expires_at=NOON))
         session.add(Sample(stack="studio", service="forge", at=NOON, cpu=0.5, memory=1))
         session.add(LoopFailures(node="local", loop="looks", failures=1))
-        session.add(SigningKey(name="links", secret="s"))
+        session.add(ConsoleSession(digest="d", token_digest="d", created_at=NOON, expires_at=NOON))
         session.add(
             LogRead(id="r", window_id="w", node="local", services=["forge"], tail=1, after={}, asked_at=NOON)
         )

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -139,13 +140,15 @@ def test_an_address_that_apprise_does_not_know_says_so(receiver: Receiver) -> No
 
 
 @pytest.fixture
-def postman(house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postman]:
+def postman(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Postman]:
     monkeypatch.setattr(house.database, "now", lambda: house.now)
     station = SimpleNamespace(
         database=house.database, node="local", stacks={"studio": None}, memory=SimpleNamespace(away=False)
     )
     loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})
-    found = Postman(cast(Any, station), cast(Any, loading), None)
+    found = Postman(cast(Any, station), cast(Any, loading), None, tmp_path)
     found.turn()
     yield found
     found._hands.shutdown(wait=True)
