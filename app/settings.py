@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from app import addresses
-from app.domain import durations
+from app.domain import durations, names
 from app.domain.words import WINDOW_ENDING, Event
 
 _MOST_CALLS = 10_000
@@ -213,6 +213,7 @@ Seconds = Annotated[
 CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durations.LONGEST_CALL))]
 DEFAULT_TTL = 1800.0
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)]
+StackName = Annotated[Name, AfterValidator(names.require_free)]
 ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=120)]
 
 
@@ -293,7 +294,7 @@ class NoticeToml(_Strict):
 class PowerToml(_Strict):
     """The whole file, with directories made absolute."""
 
-    stacks: dict[Name, StackToml] = Field(min_length=1)
+    stacks: dict[StackName, StackToml] = Field(min_length=1)
     notices: dict[Name, NoticeToml] = {}
 
     def on_node(self, node: str) -> dict[str, StackToml]:

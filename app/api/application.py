@@ -11,6 +11,7 @@ from gunicorn.errors import AppImportError
 from app import settings as environment
 from app import tracing
 from app.api import (
+    answer_headers,
     audit,
     docs,
     events,
@@ -102,6 +103,8 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
 
 def application(front: Front) -> Flask:
     app = Flask("app.api", static_folder=None)
+    # A doubled slash is no address, so no redirect is made of the caller's Host.
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = problems.BODY + 1
     app.extensions["power-windows"] = front
     app.extensions["power-windows-routes"] = ROUTES
@@ -110,6 +113,7 @@ def application(front: Front) -> Flask:
     problems.install(app)
     # The last that is named is the first that is run: counted is what goes out.
     app.after_request(_counted(front))
+    app.after_request(answer_headers.complete)
     app.after_request(wakepage.dressed)
     return app
 

@@ -6,6 +6,8 @@ anywhere else.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from functools import cache
 from html import escape
@@ -32,6 +34,11 @@ a { color: var(--accent); }
 .verb { color: var(--accent); font-weight: bold; }
 .soft { opacity: 0.7; }
 """
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+}
 
 
 @cache
@@ -55,7 +62,7 @@ def openapi_json(_front: Front) -> Response:
 @routes.add("GET", "/docs", {200: Answer("A page.", media="text/html")}, tokened=False)
 def docs(_front: Front) -> Response:
     """The specification, to be read."""
-    return Response(_page(), content_type="text/html; charset=utf-8")
+    return Response(_page(), headers=_POLICY, content_type="text/html; charset=utf-8")
 
 
 def _html(spec: dict[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from app.control import positive
+from app.domain import names
 from app.domain.refusals import BadTTL
 from app.domain.words import Action, CallStatus, CloseReason, Event, Mode, Power, Role, State, Status
 from app.logs import LINES
@@ -45,7 +46,9 @@ def _seconds(given: Any) -> float:
 
 Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Text, Field(min_length=1, max_length=120)]
-TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+TokenName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"), AfterValidator(names.require_free)
+]
 Reason = Annotated[Text, Field(max_length=REASON)]
 Seconds = Annotated[
     float,

@@ -38,6 +38,9 @@ def serving(bind: str, *, python: str = sys.executable) -> list[str]:
         *("--timeout", "60"),
         # Streams have no end of their own; this is how long a stop waits for them.
         *("--graceful-timeout", "2"),
+        # No header of a client stands for an address, a scheme or a path of ours.
+        *("--forwarder-headers", ""),
+        *("--forwarded-allow-ips", ""),
         "--no-control-socket",
         *(("--worker-tmp-dir", str(_SHARED_MEMORY)) if _SHARED_MEMORY.is_dir() else ()),
     ]

@@ -197,3 +197,9 @@ def test_a_chunked_body_over_64_kib_is_413(served: Served) -> None:
         chunks = (b"[" * 8192 for _ in range(9))
         connection.request("POST", "/api/v1/windows", chunks, headers, encode_chunked=True)
         assert connection.getresponse().status == 413
+
+
+@pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "X-Forwarded-Prefix", "X-Script-Name"])
+def test_no_header_of_a_client_stands_for_the_path(served: Served, name: str) -> None:
+    assert served.ask("GET", "/healthz", **{name: "/api/v1"})[0] == 200
+    assert served.ask("GET", "/api/v1/windows", **{name: "/healthz", "Authorization": ""})[0] == 401

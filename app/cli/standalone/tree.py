@@ -252,8 +252,13 @@ class Tree:
         say.line("Power Windows", bold=True)
         say.line()
         say.line(f"  address  {front.url}  (to read: {front.url}/docs)")
-        say.line(f"  token    {self._token}" + ("  (new)" if prepared.new_token else ""))
-        say.line(f"           kept in {self._token_file}")
+        new = "  (new)" if prepared.new_token else ""
+        if sys.stdout.isatty():
+            say.line(f"  token    {self._token}{new}")
+            say.line(f"           kept in {self._token_file}")
+        else:
+            # What is no terminal may be a journal, which others read.
+            say.line(f"  token    kept in {self._token_file}{new}")
         say.line(f"  stacks   {self._found.config}")
         say.line(f"  engine   {self._endpoint}")
         say.line(f"  data     {self._data_dir}  (what happens: {self._data_dir / 'logs'})")

@@ -1,0 +1,39 @@
+"""The headers of every answer, set in one place: API, pages, waiting page and refusals alike.
+
+What a route sets itself stays, such as a page's own Content-Security-Policy.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Response
+
+_ALWAYS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
+_UNLESS_SET = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def complete(response: Response) -> Response:
+    """Add what every answer has. A redirect never names a host: the caller's `Host` would choose it."""
+    response.headers.update(_ALWAYS)
+    for name, value in _UNLESS_SET.items():
+        response.headers.setdefault(name, value)
+    if location := response.headers.get("Location"):
+        response.headers["Location"] = _path_of(location)
+    return response
+
+
+def _path_of(location: str) -> str:
+    """The path of an address that begins with a host; any other as it is."""
+    if location.startswith("/") and not location.startswith("//"):
+        return location
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "/"
+    return "/" + parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
