@@ -16,7 +16,7 @@ READERS = 16
 """Those who read logs at the same time; each costs a worker some work."""
 WAITS = 60
 """Requests that wait for a window at the same time; the next one is answered at once."""
-_CONNECTIONS = 2000
+_CONNECTIONS = 4000
 _SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -30,7 +30,7 @@ def serving(bind: str, *, python: str = sys.executable) -> list[str]:
     return [
         *(python, "-m", "gunicorn", "app.console:create_app()"),
         *("--bind", bind),
-        *("--worker-class", "gthread"),
+        *("--worker-class", "app.connections.BufferingWorker"),
         *("--workers", "1"),
         *("--threads", str(THREADS)),
         *("--worker-connections", str(_CONNECTIONS)),

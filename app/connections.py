@@ -1,0 +1,291 @@
+r"""The web server's worker: threads get whole requests and never wait for a client.
+
+gunicorn's threaded worker reads a request and writes its answer in a thread, so as many half-open clients
+as there are threads stop the server. Here the main loop reads each request until it is whole, and sends what
+a client was too slow to take. Silent clients, half headers, half bodies and readers that do not read
+cost a descriptor and a little memory, until a deadline. Where an address has too many of them, its
+oldest is closed.
+
+    accepted ---> reading ---> whole: a thread ---> sent ---> reading the next one
+                     |                      \---> writing ---^
+                     +--- deadline, limit: closed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import resource
+import selectors
+import socket
+import struct
+import time
+from typing import Any
+
+from gunicorn import util
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+REQUEST_SECONDS = 10.0
+"""How long the header and the body of a request may take together."""
+WRITE_SECONDS = 20.0
+"""How long a client may take for the rest of an answer."""
+LINGER_SECONDS = 2.0
+"""How long a client may take to close what was closed on this side."""
+PER_ADDRESS = 128
+"""Connections of one address that wait for a client; with another one the oldest is closed."""
+_HEADER, _BODY = 64 * 1024, 64 * 1024 + 4096
+_DESCRIPTORS = 8192
+_PATIENCE = struct.pack("ll", 5, 0)
+"""Seconds and microseconds for which a thread waits for bytes, should it ever have to."""
+_AT_ONCE = 64
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Client:
+    """A socket whose `sendall` never waits: what the client does not take is left in `unsent`.
+
+    An answer without an end sets a timeout, and waits for as long as that.
+    """
+
+    def __init__(self, own: socket.socket) -> None:
+        self.own, self.unsent, self._patience = own, bytearray(), 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own, name)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self.own.settimeout(seconds)
+        self._patience = seconds or 0.0
+
+    def sendall(self, data: bytes) -> None:
+        if self.unsent:
+            self.unsent += data
+            return
+        rest = memoryview(data)[self._taken(data) :]
+        if rest and self._patience:
+            self.own.sendall(rest)
+        else:
+            self.unsent += rest
+
+    def flush(self) -> bool:
+        """Send what the client takes now; is nothing left?"""
+        del self.unsent[: self._taken(self.unsent)]
+        return not self.unsent
+
+    def _taken(self, data: bytes | bytearray) -> int:
+        try:
+            return self.own.send(data, socket.MSG_DONTWAIT) if data else 0
+        except BlockingIOError:
+            return 0
+
+
+class Incoming:
+    """What has come of one request."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data, self.oversized = bytearray(data), False
+        self._body, self._length, self._chunked = -1, 0, False
+
+    def needs_continue(self) -> bool:
+        return self._body >= 0 and b"100-continue" in bytes(self.data[: self._body]).lower()
+
+    def is_whole(self) -> bool:
+        """Is there nothing more to wait for? A request that cannot be read is whole: it is to be refused."""
+        if self._body < 0 and not self._read_header():
+            self.oversized = len(self.data) > _HEADER
+            return self.oversized
+        came = len(self.data) - self._body
+        if (self._length if not self._chunked else came) > _BODY:
+            self.oversized = True
+            return came >= min(_BODY, self._length) or not self._chunked
+        return self._chunks_end() if self._chunked else came >= self._length
+
+    def _read_header(self) -> bool:
+        end = self.data.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        self._body = end + 4
+        for line in bytes(self.data[:end]).lower().split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name == b"content-length" and value.strip().isdigit():
+                self._length = int(value[:20])
+            elif name == b"transfer-encoding" and b"chunked" in value:
+                self._chunked = True
+        return True
+
+    def _chunks_end(self) -> bool:
+        at = self._body
+        while True:
+            end = self.data.find(b"\r\n", at)
+            if end < 0:
+                return len(self.data) - at > 1024
+            try:
+                size = int(bytes(self.data[at:end]).partition(b";")[0], 16)
+            except ValueError:
+                return True
+            if size == 0:
+                return self.data.startswith(b"\r\n", end + 2) or self.data.find(b"\r\n\r\n", end) >= 0
+            at = end + 2 + size + 2
+            if at > len(self.data):
+                return False
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """One client, and where it stands."""
+
+    def __init__(self, cfg: Any, client: Client, address: Any, server: Any) -> None:
+        super().__init__(cfg, client, address, server)
+        self.host = address[0] if isinstance(address, tuple) else ""
+        self.incoming, self.deadline, self.continued = Incoming(), 0.0, False
+        self.close_after, self.lingering = False, False
+
+    def writing(self) -> bool:
+        return bool(self.sock.unsent)
+
+
+class BufferingWorker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker, with the main loop reading and writing for clients that are slow."""
+
+    def init_process(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        limit = max(soft, wanted) if soft != resource.RLIM_INFINITY else _DESCRIPTORS
+        self._most = min(self.worker_connections, limit - 200) - 1
+        self._waiting: dict[str, dict[Connection, None]] = {}
+        super().init_process()
+
+    def accept(self, listener: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                own, address = listener.accept()
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE}:
+                    self._close_oldest(self._fullest())
+                elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
+                    raise
+                return
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+            self.nr_conns += 1
+            conn = Connection(self.cfg, Client(own), address, listener.getsockname())
+            conn.deadline = time.monotonic() + REQUEST_SECONDS
+            self._wait(conn, selectors.EVENT_READ)
+            if self.nr_conns > self._most:
+                self._close_oldest(self._fullest())
+
+    def _wait(self, conn: Connection, event: int) -> None:
+        conn.sock.setblocking(False)
+        mine = self._waiting.setdefault(conn.host, {})
+        mine[conn] = None
+        self.poller.register(conn.sock, event, lambda _sock: self._go_on(conn))
+        if len(mine) > PER_ADDRESS and conn.host:
+            self._close_oldest(conn.host)
+
+    def _leave(self, conn: Connection) -> None:
+        self.poller.unregister(conn.sock)
+        mine = self._waiting[conn.host]
+        del mine[conn]
+        if not mine:
+            del self._waiting[conn.host]
+
+    def _go_on(self, conn: Connection) -> None:
+        if conn not in self._waiting.get(conn.host, {}):
+            return
+        try:
+            done = conn.sock.flush() if conn.writing() else self._read(conn)
+        except OSError:
+            self._drop(conn)
+            return
+        if done is None:
+            self._drop(conn)
+        elif done and conn.close_after:
+            self._leave(conn)
+            self._linger(conn)
+        elif done and conn.incoming.data:
+            self._leave(conn)
+            self._submit(conn)
+        elif done:
+            self._leave(conn)
+            self._next(conn)
+
+    def _read(self, conn: Connection) -> bool | None:
+        """Read what is there; is the request whole? None: the client has left."""
+        data = conn.sock.recv(65536)
+        if not data:
+            return None
+        if conn.lingering:
+            return False
+        if not conn.incoming.data:
+            conn.deadline = time.monotonic() + REQUEST_SECONDS
+        conn.incoming.data += data
+        if conn.incoming.is_whole():
+            return True
+        if not conn.continued and conn.incoming.needs_continue():
+            conn.continued = True
+            conn.sock.own.send(_CONTINUE)
+        return False
+
+    def _submit(self, conn: Connection) -> None:
+        incoming, conn.incoming, conn.continued = conn.incoming, Incoming(), False
+        conn.sock.settimeout(None)
+        conn.init()
+        conn.close_after = incoming.oversized
+        conn.parser.unreader.unread(bytes(incoming.data))
+        conn.data_ready = True
+        self.enqueue_req(conn)
+
+    def finish_request(self, conn: Connection, fs: Any) -> None:
+        """Back from a thread: the rest of the answer, then the next request."""
+        try:
+            keep = bool(not fs.cancelled() and fs.result())
+        except Exception:  # noqa: BLE001
+            keep = False
+        conn.close_after = conn.close_after or not keep
+        if conn.sock.unsent:
+            conn.deadline = time.monotonic() + WRITE_SECONDS
+            self._wait(conn, selectors.EVENT_WRITE)
+        elif conn.close_after:
+            self._linger(conn)
+        else:
+            self._next(conn)
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        if conn.close_after:
+            # Nothing more is read of a body that is too large.
+            req.force_close()
+        return super().handle_request(req, conn)
+
+    def _linger(self, conn: Connection) -> None:
+        """Say that nothing more comes, and close when the client has: unread bytes would cut the answer."""
+        conn.lingering, conn.deadline = True, time.monotonic() + LINGER_SECONDS
+        with contextlib.suppress(OSError):
+            conn.sock.shutdown(socket.SHUT_WR)
+        self._wait(conn, selectors.EVENT_READ)
+
+    def _next(self, conn: Connection) -> None:
+        conn.incoming = Incoming(conn.parser.unreader.take_buffered())
+        conn.deadline = time.monotonic() + (self.cfg.keepalive if self.alive else 1.0)
+        if conn.incoming.data and conn.incoming.is_whole():
+            self._submit(conn)
+        else:
+            self._wait(conn, selectors.EVENT_READ)
+
+    def _fullest(self) -> str:
+        return max(self._waiting, key=lambda host: len(self._waiting[host]), default="")
+
+    def _close_oldest(self, host: str) -> None:
+        if mine := self._waiting.get(host):
+            self._drop(next(iter(mine)))
+
+    def _drop(self, conn: Connection) -> None:
+        self._leave(conn)
+        self.nr_conns -= 1
+        with contextlib.suppress(OSError):
+            util.close(conn.sock)
+
+    def murder_pending(self) -> None:
+        """Close whatever has waited beyond its deadline."""
+        now = time.monotonic()
+        for conn in [one for mine in self._waiting.values() for one in mine if one.deadline <= now]:
+            self._drop(conn)

@@ -1,0 +1,80 @@
+"""Clients that are slow, silent or do not read: health is answered while they are held."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.api.test_server import Served, many_files, served
+
+__all__ = ["many_files", "served"]
+
+HEAD = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+KINDS = {
+    "half headers": (720, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Half: "),
+    "half bodies": (720, HEAD + b"Content-Length: 100\r\n\r\ntoken="),
+    "half chunks": (720, HEAD + b"Transfer-Encoding: chunked\r\n\r\n40\r\ntoken="),
+    "bodies that are too large": (720, HEAD + b"Content-Length: 1000000\r\n\r\ntoken="),
+    "continue": (720, HEAD + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"),
+    "readers that do not read": (720, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 40),
+    "silent": (2160, b""),
+}
+
+
+@pytest.fixture
+def hold(served: Served) -> Iterator[Callable[[int, bytes], None]]:
+    held: list[socket.socket] = []
+
+    def connect(number: int, said: bytes) -> None:
+        for _ in range(number):
+            one = socket.socket()
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            one.settimeout(20)
+            held.append(one)
+            one.connect(("127.0.0.1", served.port))
+            with suppress(OSError):
+                one.setblocking(False)
+                one.send(said)
+
+    yield connect
+    for one in held:
+        one.close()
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize("kind", KINDS)
+def test_health_is_answered_while_clients_are_held(
+    served: Served, hold: Callable[[int, bytes], None], kind: str
+) -> None:
+    hold(*KINDS[kind])
+    for _ in range(5):
+        began = time.monotonic()
+        assert served.ask("GET", "/healthz")[0] == 200
+        assert served.ask("GET", "/api/v1/windows")[0] == 200
+        assert time.monotonic() - began < 5
+
+
+def test_a_request_that_comes_byte_by_byte_is_answered(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n":
+            one.sendall(bytes([byte]))
+        assert one.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_requests_in_one_piece_are_answered_in_turn(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
+        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET /no HTTP/1.0\r\n\r\n")
+        came = b""
+        while data := one.recv(65536):
+            came += data
+    assert (came.count(b"HTTP/1.1 200"), came.count(b" 404 ")) == (3, 1)
+
+
+def test_a_half_header_ends_at_its_deadline(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
+        one.sendall(b"GET /healthz HTTP/1.1\r\n")
+        assert one.recv(100) == b""
