@@ -249,7 +249,7 @@ def test_a_sink_that_breaks_keeps_no_other_from_being_told(
     monkeypatch.setattr(house.database, "now", lambda: house.now)
     loading = Loading(station, tmp_path / "power.toml")
     loading.begin()
-    postman = Postman(station, loading, None)
+    postman = Postman(station, loading, None, tmp_path)
     sent: list[str] = []
 
     def send(toml: Any, notice: str, body: Any) -> str:
