@@ -18,11 +18,12 @@ for word in "$@"; do
     case "$before" in -p) project=$word ;; esac
     if [ -n "$after" ]; then service=$word
     elif [ "$word" = -- ]; then after=yes
-    elif [ -z "$verb" ]; then case "$word" in up|stop|kill|create) verb=$word ;; esac
+    elif [ -z "$verb" ]; then case "$word" in up|stop|kill|create|--dry-run) verb=$word ;; esac
     fi
     before=$word
 done
-if [ -n "$verb" ]; then
+# A trial changes nothing, so two may meet.
+if [ -n "$verb" ] && [ "$verb" != --dry-run ]; then
     exec 9>>"{locks}/$CHAOS_ENGINE.$project.$service"
     met=alone
     flock -n 9 || met=second

@@ -75,3 +75,9 @@ def test_a_call_that_names_nobody_means_all(shim: Shim) -> None:
     begun(shim, "stop").communicate()
 
     assert shim.calls()[0].service == "ALL"
+
+
+def test_a_trial_changes_nothing_and_is_not_taken_down(shim: Shim) -> None:
+    begun(shim, "--dry-run", "create", "--", "forge").communicate()
+
+    assert shim.calls() == []
