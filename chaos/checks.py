@@ -25,6 +25,9 @@ ANSWER_WITHIN = 15.0
 TOLD_LATE = 1.0
 """Seconds between seeing how things are and putting on record what follows, in which they may change."""
 
+RECOVERED = 15.0
+"""Seconds after an outage of a worker, its engine or a wire of it in which a repair may be needed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
@@ -271,6 +274,16 @@ def _prompt(evidence: Evidence, patience: float) -> Found:
             yield Broken(8, f"{promise.plan.name} was refused", promise.refused)
 
 
+def _without_repairs(evidence: Evidence) -> Found:
+    """While its events arrive, a worker needs neither idle poll nor resync."""
+    for one in evidence.repairs:
+        since, node = one.at - RECOVERED, stacks.NODES[one.stack]
+        if not evidence.frozen(one.stack, since, one.at) and not evidence.outages.meeting(
+            since, one.at, [f"engine.{node}", "broker", "front", "beat"]
+        ):
+            yield Broken(7, f"only a repair has noticed a change of {one.stack}", f"{one.at:.3f} {one}")
+
+
 _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     _core,
     _recreated,
@@ -279,4 +292,5 @@ _CHECKS: tuple[Callable[[Evidence], Found], ...] = (
     _one_at_a_time,
     _on_record,
     _open_when_ready,
+    _without_repairs,
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from chaos import stacks
@@ -19,6 +21,8 @@ from chaos.shim import Call
 One = TypeVar("One")
 Place = tuple[str, str]
 """A stack and a service of it."""
+UNNOTICED = "only the idle poll or a resync has noticed a change: "
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}")
 RESTING = 2.0
 """Seconds beside an outage of an engine in which its containers may still change by it."""
 
@@ -46,6 +50,19 @@ class Entry:
         return datetime.fromisoformat(told).timestamp() if told else self.at
 
 
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A change that a worker says only its idle poll or a resync has noticed."""
+
+    at: float
+    worker: str
+    what: str
+
+    @property
+    def stack(self) -> str:
+        return next(stack for stack, node in stacks.NODES.items() if node == WORKERS[self.worker])
+
+
 @dataclass
 class Evidence:
     """Gathered at one moment; every check reads it. Lists are in the order of time."""
@@ -64,6 +81,7 @@ class Evidence:
     trail: list[Entry] = field(default_factory=list)
     call_rows: list[dict[str, Any]] = field(default_factory=list)
     windows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    repairs: list[Repair] = field(default_factory=list)
 
     @classmethod
     def gather(cls, house: House, ledger: Ledger, began: float) -> Evidence:
@@ -92,6 +110,7 @@ class Evidence:
             [entry(row) for row in trail],
             call_rows,
             {row["id"]: row for row in windows},
+            [one for name in WORKERS for one in repairs(name, house.directory / "logs" / f"{name}.log")],
         )
 
     @property
@@ -135,6 +154,17 @@ class Evidence:
             one for one in self.happenings.get(place, ()) if one.action in {"start", "die"} and one.at <= at
         ]
         return bool(found) and found[-1].action == "start"
+
+
+def repairs(worker: str, log: Path) -> list[Repair]:
+    """What a worker's log tells of changes that only a repair has noticed."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    found = [(_TIME.search(line), line.partition(UNNOTICED)[2]) for line in lines if UNNOTICED in line]
+    return [
+        Repair(datetime.strptime(time[0], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp(), worker, what)
+        for time, what in found
+        if time
+    ]
 
 
 def entry(row: dict[str, Any]) -> Entry:

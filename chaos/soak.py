@@ -224,7 +224,7 @@ def record(soak: Soak, page: Path = PAGE) -> None:
         raise Failed(f"{page} has no place for the figures: {_BEGIN} … {_END}")
     rows = [f"| {part} | {a:.1f} | {b:.1f} |" for part in soak.parts() for a, b in [soak.growth(part)]]
     table = "\n".join(["| process | MiB (PSS) after warm-up | MiB at the end |", "|---|---|---|", *rows])
-    page.write_text(f"{before}{_BEGIN}\n\n{verdict(soak).capitalize()}.\n\n{table}\n\n{_END}{after}")
+    page.write_text(f"{before}{_BEGIN}\n\n{verdict(soak)}.\n\n{table}\n\n{_END}{after}")
 
 
 def say(what: str) -> None:
