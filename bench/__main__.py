@@ -68,6 +68,9 @@ def _lags(
         _say(f"{options.ready} services getting healthy")
         lag = moments.ready_lag(standalone, client, stage.name, options.ready)
         found["ready_lag_ms"] = figures.lags(lag)
+    if options.joins:
+        _say(f"{options.joins} windows on services that run")
+        found["join_ms"] = figures.lags(moments.join(standalone, options.joins))
     _tell(found)
 
 
@@ -89,8 +92,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--ready", type=int, default=15, help="services seen to healthy (default 15; 0: none)"
     )
+    parser.add_argument(
+        "--joins", type=int, default=100, help="windows on services that run (default 100; 0: none)"
+    )
+    parser.add_argument("--only", choices=["join"], help="measure this alone")
     parser.add_argument("--page", action="store_true", help="write docs/performance.md too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.only:
+        options.rounds = options.windows = options.ready = 0
+    return options
 
 
 def _machine(client: docker.APIClient) -> Machine:

@@ -29,6 +29,7 @@ LAGS = {
     "expiry_late_ms": "deadline to first stop call",
     "dispatch_ms": "window accepted to first call",
     "ready_lag_ms": "healthy (engine) to window open",
+    "join_ms": "second window on services that run: POST accepted to open (p99 at most 1000)",
 }
 
 

@@ -102,6 +102,21 @@ def ready_lag(standalone: Standalone, engine: docker.APIClient, project: str, ti
     return lags
 
 
+def join(standalone: Standalone, times: int) -> list[float]:
+    """From an accepted window to seen open, where everything that it asks for runs already."""
+    holder = standalone.open(SERVICES)["id"]
+    standalone.until(holder, "open")
+    lags = []
+    for number in range(times):
+        window = standalone.open([SERVICES[number % len(SERVICES)]])["id"]
+        found = standalone.until(window, "open")
+        lags.append((_at(found["opened_at"]) - _at(found["created_at"])) * 1000)
+        standalone.close(window)
+    standalone.close(holder)
+    standalone.until(holder, "closed")
+    return lags
+
+
 class _Healthy:
     """When the engine last said that a container of a project had become healthy."""
 
