@@ -249,6 +249,27 @@ def test_an_engine_that_is_replaced_under_a_worker_is_noticed(stack: Stack) -> N
     assert stack.alive() == set()
 
 
+def test_a_stack_removed_while_its_engine_was_another_is_turned_off_when_that_is_back(stack: Stack) -> None:
+    stack.write({"forge": running()}).begin()
+    window = stack.open("forge")
+    stack.opened(window)
+    genuine = stack.engine.id
+    stack.engine.id = lambda: "OTHER@host:/var/lib/docker"  # type: ignore[method-assign]
+    stack.watch._presence.know_engine()
+    until(lambda: row(stack).faults, "it is held back", PATIENCE, stack)
+
+    said = stack.config.read_text()
+    stack.config.write_text(said.replace("studio", "other").replace(stack.project, f"{stack.project}-c"))
+    until(lambda: "other" in stack.station.claimed, "the other one is served", PATIENCE, stack)
+    stack.let_go(window)
+    assert stack.alive() == {"forge"}
+    stack.engine.id = genuine  # type: ignore[method-assign]
+    stack.watch._presence.know_engine()
+
+    stack.closed(window, within=PATIENCE)
+    assert stack.alive() == set()
+
+
 def test_blind_stops_are_made_in_the_project_that_owes_them(tmp_path: Path, databases: Databases) -> None:
     """The database is away, and power.toml has come to name another project."""
     place, hidden = tmp_path / "database", tmp_path / "hidden"
