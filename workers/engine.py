@@ -89,6 +89,10 @@ class Engine:
         except Unable:
             return datetime.now(UTC)
 
+    def own_time(self, moment: datetime) -> datetime:
+        """What the engine's own clock showed at a moment that `now` told, before it was set."""
+        return self._clock.own_time(moment)
+
     def _system_time(self) -> datetime:
         said = self._info().get("SystemTime")
         if (found := moment(said)) is None:
@@ -290,7 +294,7 @@ class Engine:
         return any(one.alive and one.started_at and one.started_at < moment for one in found if one)
 
     def _remembers(self, moment: datetime) -> bool:
-        until = int((moment - self._clock.ahead).timestamp())
+        until = int(self.own_time(moment).timestamp())
         stream = self._ask(lambda client: client.events(since=1, until=until, decode=True))
         try:
             return next(iter(stream), None) is not None

@@ -58,6 +58,13 @@ class EngineClock(Clock):
             self._epochs.append((answer, expected - answer))
         return answer + self.ahead
 
+    def own_time(self, moment: datetime) -> datetime:
+        """What the engine's own clock showed at a moment by this one."""
+        for since, ahead in reversed(self._epochs[1:]):
+            if since + ahead <= moment:
+                return moment - ahead
+        return moment
+
     def placed(self, container: Container) -> Container:
         """The same container with its times by this clock."""
         now = self.carried()

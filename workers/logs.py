@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 from typing import Any
 
 from app import logs
@@ -13,6 +14,8 @@ from workers.negotiation import EngineRefused
 from workers.station import Station
 
 log = logging.getLogger(__name__)
+_APART = timedelta(seconds=1)
+"""Clocks that differ by less are taken for the same."""
 Line = dict[str, Any]
 
 
@@ -53,11 +56,19 @@ def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
-    since = max(wanted.since, inspected.moment(last) or wanted.since)
-    found = station.engine.lines(container, since, wanted.until, wanted.tail)
+    began = _by_the_engine(station, wanted.since)
+    until = wanted.until and _by_the_engine(station, wanted.until)
+    since = max(began, inspected.moment(last) or began)
+    found = station.engine.lines(container, since, until, wanted.tail)
     return [
         {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last
     ]
+
+
+def _by_the_engine(station: Station, moment: datetime) -> datetime:
+    """A moment by the house clock as the engine dated what was written then."""
+    apart = station.engine.now() - station.database.now()
+    return station.engine.own_time(moment + apart if abs(apart) > _APART else moment)
 
 
 def _gone(detail: str) -> str:

@@ -105,3 +105,16 @@ def test_a_small_step_is_followed(engine: Engine) -> None:
     engine.time -= timedelta(seconds=30)
     engine.pass_by(ANCHOR_FOR + 1)
     assert engine.clock.now() == engine.time
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_what_the_engine_dated_before_and_after_a_step_is_found_by_our_time(
+    engine: Engine, hours: int
+) -> None:
+    engine.pass_by(60)
+    before = engine.clock.now()
+    engine.time += timedelta(hours=hours)
+    engine.pass_by(ANCHOR_FOR + 1)
+    after = engine.clock.now()
+    assert engine.clock.own_time(before) == NOON + timedelta(seconds=60)
+    assert engine.clock.own_time(after) == engine.time
