@@ -18,6 +18,7 @@ from app.observe import Seen
 from app.store import services, stacks
 from app.store.tables import Lease, Service, Stack, Window
 from tests.house import House, studio
+from tests.together import together
 
 OLD, NEW = Location("studio", "E1"), Location("atelier", "E1")
 
@@ -171,6 +172,28 @@ def test_another_node_with_a_project_of_the_same_name_is_not_in_the_way(placed: 
     with placed.database.write() as session:
         mine = Sign("w2", "attic", "", "L2", [], placed.now, placed.now)
         claims.take(session, attic, mine, key="power.toml: x", dead=lambda _one: False, now=placed.now)
+
+
+def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(placed: House) -> None:
+    """Whichever comes first, what is opened is where its stack is."""
+    moved = replace(studio(), project="atelier", digest="another")
+
+    def act(number: int) -> str:
+        if number % 2:
+            try:
+                publish(placed, moved)
+            except StackHeld:
+                return "held back"
+            return "moved"
+        placed.ask("forge")
+        return "opened"
+
+    together(6, act)
+
+    with placed.database.read() as session:
+        stack = session.get_one(Stack, "studio")
+        locations = {one.location for one in relocation.holdings(session, "studio")}
+    assert locations == {stack.location}
 
 
 def test_core_for_a_moment_loses_no_off(placed: House) -> None:
