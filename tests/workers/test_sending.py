@@ -18,7 +18,9 @@ import pytest
 from sqlalchemy import select
 
 from app import notices
+from app.loop_guard import LoopGuard
 from app.settings import NoticeToml
+from app.store.database import is_outage
 from app.store.tables import Delivery, Notice
 from tests.engine.stacks import until
 from tests.house import House
@@ -145,7 +147,11 @@ def postman(
 ) -> Iterator[Postman]:
     monkeypatch.setattr(house.database, "now", lambda: house.now)
     station = SimpleNamespace(
-        database=house.database, node="local", stacks={"studio": None}, memory=SimpleNamespace(away=False)
+        database=house.database,
+        node="local",
+        stacks={"studio": None},
+        memory=SimpleNamespace(away=False),
+        guard=LoopGuard(is_outage),
     )
     loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})
     found = Postman(cast(Any, station), cast(Any, loading), None, tmp_path)
