@@ -225,11 +225,17 @@ def test_a_close_does_not_end_a_start_that_another_window_waits_for(stack: Stack
     assert [(call.action, call.status) for call in stack.calls()] == [(Action.UP, CallStatus.OK)]
 
 
-def test_force_cuts_a_running_stop_short(stack: Stack) -> None:
+def stopping(stack: Stack) -> str:
+    """A window that closes, with a stop under way that takes the grace of 40 s."""
     stack.write({"forge": python(STUBBORN, stop_grace_period="40s")}).begin()
     window = stack.opened(stack.open("forge")).id
     stack.close(window)
     until(lambda: stack.calls()[-1].action == Action.STOP, "its stop is under way", 10, stack)
+    return window
+
+
+def test_force_cuts_a_running_stop_short(stack: Stack) -> None:
+    window = stopping(stack)
 
     with stack.database.write() as session:
         control.close(session, window, actor="bob", now=stack.database.now(), force=True)
@@ -246,10 +252,7 @@ def test_force_cuts_a_running_stop_short(stack: Stack) -> None:
 
 
 def test_force_whose_message_is_lost_cuts_a_stop_short_too(stack: Stack) -> None:
-    stack.write({"forge": python(STUBBORN, stop_grace_period="40s")}).begin()
-    window = stack.opened(stack.open("forge")).id
-    stack.close(window)
-    until(lambda: stack.calls()[-1].action == Action.STOP, "its stop is under way", 10, stack)
+    window = stopping(stack)
 
     with stack.database.write() as session:
         control.close(session, window, actor="bob", now=stack.database.now(), force=True)
