@@ -11,7 +11,7 @@ import sys
 import docker
 import httpx
 
-from bench import contenders, figures, moments
+from bench import contenders, figures, many, moments
 from bench.figures import Figure, Machine
 from bench.stage import Failed, Stage, Standalone, built, engine, running
 from workers import compose
@@ -26,10 +26,13 @@ def main() -> int:
     load, client = os.getloadavg()[0], engine()
     found = figures.last() | {"machine": _machine(client).facts(load)}
     try:
-        with built() as stage, running(stage) as standalone:
-            if options.rounds:
-                _race(stage, standalone, client, options, found)
-            _lags(stage, standalone, client, options, found)
+        if options.only != "many":
+            with built() as stage, running(stage) as standalone:
+                if options.rounds:
+                    _race(stage, standalone, client, options, found)
+                _lags(stage, standalone, client, options, found)
+        if options.many:
+            _many(client, options, found)
     except (Failed, httpx.HTTPError) as reason:
         sys.stderr.write(f"bench: {reason or repr(reason)}\n")
         return 1
@@ -74,6 +77,15 @@ def _lags(
     _tell(found)
 
 
+def _many(client: docker.APIClient, options: argparse.Namespace, found: Figures) -> None:
+    _say(f"{options.many} services at once, {options.many_rounds} rounds")
+    times = many.race(client, options.many, options.many_rounds)
+    found |= {
+        key: one | {"services": options.many} for key, one in figures.ratios(times, figures.MANY).items()
+    }
+    _tell(found)
+
+
 def _tell(found: Figures) -> None:
     """What is known so far, so that a run that is cut short has not been for nothing."""
     figures.write(found)
@@ -95,11 +107,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--joins", type=int, default=100, help="windows on services that run (default 100; 0: none)"
     )
-    parser.add_argument("--only", choices=["join"], help="measure this alone")
+    parser.add_argument(
+        "--many", type=int, default=many.MANY, help="services opened at once (default 200; 0: none)"
+    )
+    parser.add_argument("--many-rounds", type=int, default=1, help="rounds of that (default 1)")
+    parser.add_argument("--only", choices=["join", "many"], help="measure this alone")
     parser.add_argument("--page", action="store_true", help="write docs/performance.md too")
     options = parser.parse_args()
     if options.only:
         options.rounds = options.windows = options.ready = 0
+    if options.only == "join":
+        options.many = 0
     return options
 
 

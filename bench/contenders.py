@@ -33,6 +33,11 @@ def _of_project(engine: docker.APIClient, project: str) -> list[str]:
     return [one["Id"] for one in listed]
 
 
+def last_moment(engine: docker.APIClient, project: str, what: str) -> float:
+    """The latest StartedAt or FinishedAt of a project's containers, in seconds since the epoch."""
+    return _last(engine, _of_project(engine, project), what)
+
+
 @dataclass
 class Windows:
     """Through the product: POST, and what the engine says then. The network is made each time."""
@@ -62,7 +67,7 @@ class Windows:
         self.times[what].append(self._last("FinishedAt") - began)
 
     def _last(self, what: str) -> float:
-        return _last(self.engine, _of_project(self.engine, self.stage.name), what)
+        return last_moment(self.engine, self.stage.name, what)
 
 
 @dataclass

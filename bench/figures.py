@@ -25,6 +25,10 @@ RATIOS = {
     "reopen8_vs_engine": ("reopen", "engine", "POST to 8 running, created before ÷ 8 concurrent starts"),
     "close8_vs_engine": ("close", "engine", "POST close to 8 stopped ÷ 8 concurrent stops"),
 }
+MANY = {
+    "open200_vs_up": ("open", "compose", "POST to all of many services running ÷ one `docker compose up -d`"),
+    "close200_vs_stop": ("close", "compose", "POST close to all of them stopped ÷ one `docker compose stop`"),
+}
 LAGS = {
     "expiry_late_ms": "deadline to first stop call",
     "dispatch_ms": "window accepted to first call",
@@ -33,11 +37,9 @@ LAGS = {
 }
 
 
-def ratios(times: Times) -> dict[str, Figure]:
+def ratios(times: Times, keys: Mapping[str, tuple[str, str, str]] = RATIOS) -> dict[str, Figure]:
     """Every ratio with both medians, in milliseconds, and how many times each was measured."""
-    return {
-        key: _ratio(times["windows"][what], times[other][what]) for key, (what, other, _) in RATIOS.items()
-    }
+    return {key: _ratio(times["windows"][what], times[other][what]) for key, (what, other, _) in keys.items()}
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> Figure:
@@ -92,7 +94,7 @@ def write(figures: Mapping[str, Figure]) -> None:
 def table(figures: Mapping[str, Figure]) -> str:
     """All figures, one a line."""
     lines = [f"{'':<26}{'ratio':>7}{'ours':>10}{'theirs':>10}   n"]
-    for key in RATIOS:
+    for key in (*RATIOS, *MANY):
         if one := figures.get(key):
             counts = "/".join(str(count) for count in one["n"])
             lines.append(
@@ -119,7 +121,7 @@ def _flat(figures: Mapping[str, Figure]) -> list[tuple[str, Figure]]:
 def page(figures: Mapping[str, Figure]) -> str:
     """The documentation's page of this run."""
     where = figures["machine"]
-    meanings = {key: text for key, (_, _, text) in RATIOS.items()} | LAGS
+    meanings = {key: text for key, (_, _, text) in (RATIOS | MANY).items()} | LAGS
     explained = "\n".join(f"- `{key}`: {text}" for key, text in meanings.items() if key in figures)
     return _PAGE.format(table=table(figures), explained=explained, **where)
 

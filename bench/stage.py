@@ -72,13 +72,13 @@ class Stage:
 
 
 @contextlib.contextmanager
-def built() -> Iterator[Stage]:
-    """The files of a run, and the removal of all it made."""
+def built(services: Sequence[str] = SERVICES) -> Iterator[Stage]:
+    """The files of a run, and the removal of all it made. The probed service is beside the usual eight."""
     name = f"power-bench-{secrets.token_hex(3)}"
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
     stage = Stage(folder, name, image.ensure())
-    stage.compose_file.write_text(json.dumps({"services": _services(stage.image)}))
-    (folder / "power.toml").write_text(_power_toml(stage))
+    stage.compose_file.write_text(json.dumps({"services": _services(stage.image, services)}))
+    (folder / "power.toml").write_text(_power_toml(stage, services))
     try:
         yield stage
     finally:
@@ -87,15 +87,16 @@ def built() -> Iterator[Stage]:
         shutil.rmtree(folder)
 
 
-def _services(name: str) -> Json:
+def _services(name: str, services: Sequence[str]) -> Json:
     plain = {"image": name, "pull_policy": "never", "entrypoint": ENTRYPOINT, "command": []}
     often = {"interval": "300ms", "start_interval": "300ms", "start_period": "20s"}
     check = {"test": ["CMD", "python3", "-I", "-S", "-c", "pass"], **often}
-    return {**dict.fromkeys(SERVICES, plain), PROBED: {**plain, "healthcheck": check}}
+    probed = {PROBED: {**plain, "healthcheck": check}} if services == SERVICES else {}
+    return {**dict.fromkeys(services, plain), **probed}
 
 
-def _power_toml(stage: Stage) -> str:
-    allow = json.dumps([*SERVICES, PROBED])
+def _power_toml(stage: Stage, services: Sequence[str]) -> str:
+    allow = json.dumps([*services, PROBED] if services == SERVICES else services)
     return f'[stacks.bench]\nproject = "{stage.name}"\ndirectory = "."\nallow = {allow}\n'
 
 
