@@ -68,7 +68,14 @@ class Stage:
             raise Failed(f"{' '.join(argv)}: exit {ran.returncode}: {ran.stderr.strip()}")
 
     def down(self, project: str) -> None:
-        self.compose(project, "down", "--volumes", "--timeout", "1")
+        """Remove all of a project. Engine 20.10 may keep a network of many containers as in use for ever."""
+        for left in (2, 1, 0):
+            try:
+                return self.compose(project, "down", "--volumes", "--timeout", "1")
+            except Failed as failed:
+                if not left:
+                    sys.stderr.write(f"bench: left behind: {failed}\n")
+                time.sleep(1)
 
 
 @contextlib.contextmanager
