@@ -69,13 +69,15 @@ class Stage:
 
     def down(self, project: str) -> None:
         """Remove all of a project. Engine 20.10 may keep a network of many containers as in use for ever."""
-        for left in (2, 1, 0):
+        for _ in range(3):
             try:
-                return self.compose(project, "down", "--volumes", "--timeout", "1")
+                self.compose(project, "down", "--volumes", "--timeout", "1")
             except Failed as failed:
-                if not left:
-                    sys.stderr.write(f"bench: left behind: {failed}\n")
+                left = str(failed)
                 time.sleep(1)
+            else:
+                return
+        sys.stderr.write(f"bench: left behind: {left}\n")
 
 
 @contextlib.contextmanager
