@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +16,10 @@ from app.domain.words import Role
 from app.store import services
 from app.store.database import Database
 from tests.house import House
+from workers.identity import Identity
 from workers.look import look
+from workers.stacks import Served
+from workers.station import Station
 
 
 @dataclass
@@ -37,18 +39,16 @@ class Engine:
         return datetime.now(UTC)
 
 
-def station(database: Database, spec: StackSpec, engine: Engine) -> Any:
-    return SimpleNamespace(
-        stacks={spec.name: SimpleNamespace(spec=spec)},
-        one_look=lambda _stack: nullcontext(),
-        database=database,
-        engine=engine,
-        restarts=SimpleNamespace(remember=lambda container: container),
-    )
+def station(database: Database, spec: StackSpec, engine: Engine, directory: Path) -> Station:
+    found = Station(database, cast(Any, engine), Identity(directory, "local"), "local", directory)
+    found.stacks[spec.name] = Served(spec)
+    return found
 
 
 @pytest.mark.parametrize("gone", ["from the allowlist", "from the file"])
-def test_what_owes_an_off_is_looked_at_though_it_is_gone(database: Database, gone: str) -> None:
+def test_what_owes_an_off_is_looked_at_though_it_is_gone(
+    database: Database, gone: str, tmp_path: Path
+) -> None:
     house = House(database, now=database.now() - timedelta(minutes=1))
     house.open("forge")
     left = {name: one for name, one in house.spec.services.items() if name != "forge"}
@@ -56,7 +56,7 @@ def test_what_owes_an_off_is_looked_at_though_it_is_gone(database: Database, gon
         left["forge"] = replace(house.spec.services["forge"], role=Role.NONE)
     spec = replace(house.spec, services=left)
     engine = Engine([house.containers["redis"], house.containers["forge"]])
-    worker = station(database, spec, engine)
+    worker = station(database, spec, engine, tmp_path)
 
     look(worker, spec.name)
     assert house.row("forge").alive
@@ -66,9 +66,10 @@ def test_what_owes_an_off_is_looked_at_though_it_is_gone(database: Database, gon
     assert not house.row("forge").alive
 
 
-def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database) -> None:
+def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database, tmp_path: Path) -> None:
     house = House(database, now=database.now() - timedelta(minutes=1))
     house.run_by_hand("secret")
-    look(station(database, house.spec, Engine(list(house.containers.values()))), house.spec.name)
+    engine = Engine(list(house.containers.values()))
+    look(station(database, house.spec, engine, tmp_path), house.spec.name)
     with database.read() as session:
         assert "secret" not in services.of(session, house.spec.name)
