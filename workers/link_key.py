@@ -9,6 +9,8 @@ import os
 import secrets
 from pathlib import Path
 
+from app.store import locks
+
 FILE = "link.key"
 _BYTES = 32
 
@@ -18,8 +20,7 @@ def read_or_create(data_dir: Path) -> bytes:
     file = data_dir / FILE
     key = _read(file)
     if key is None:
-        _create(file)
-        key = _read(file)
+        key = _create(file)
     if key is None:
         raise OSError(f"{file} is not a key of {_BYTES} bytes")
     return key
@@ -33,19 +34,17 @@ def _read(file: Path) -> bytes | None:
     return found if len(found) == _BYTES else None
 
 
-def _create(file: Path) -> None:
-    """Put a whole file there, unless another worker was faster; one that was cut short is replaced."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{FILE}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(secrets.token_bytes(_BYTES))
-    try:
-        if file.exists():
+def _create(file: Path) -> bytes | None:
+    """Put a whole file there, one worker at a time; one that was cut short is replaced."""
+    with locks.held(file.parent / "locks", "link", "key", wait=True):
+        if (key := _read(file)) is not None:
+            return key
+        draft = file.with_name(f".{FILE}.{secrets.token_hex(8)}")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(secrets.token_bytes(_BYTES))
             draft.replace(file)
-        else:
-            os.link(draft, file)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink(missing_ok=True)
+        finally:
+            draft.unlink(missing_ok=True)
+        return _read(file)

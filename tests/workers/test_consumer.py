@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from tests.workers.brokers import Clients, Server, started
 from tests.workers.deadline import until
@@ -173,12 +175,12 @@ def test_what_is_kept_of_unacknowledged_messages_may_be_forged(server: Server, c
 
 
 def test_nobody_can_end_a_worker_from_afar(server: Server, clients: Clients) -> None:
-    from workers.celery import app
+    app = Celery("stranger", broker=server.broker.url, set_as_current=False)
 
-    with server.client() as client, app.connection(server.broker.url) as connection:
-        app.control.broadcast("shutdown", connection=connection)
-        app.control.broadcast("pool_shrink", arguments={"n": 39}, connection=connection)
-        assert not app.control.ping(timeout=1, connection=connection)
+    with server.client() as client, contextlib.closing(app):
+        app.control.broadcast("shutdown")
+        app.control.broadcast("pool_shrink", arguments={"n": 39})
+        assert not app.control.ping(timeout=1)
         assert client.pubsub_numpat() == 0
     assert clients.running()
 
