@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -75,7 +76,15 @@ class OwnEngine:
         return [
             *("setpriv", "--pdeathsig", "KILL", "--"),
             *("unshare", "--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child"),
-            *("bash", str(_NAMESPACE), str(self.root), str(self.directory / "etc"), *shared, "--"),
+            *(
+                "bash",
+                str(_NAMESPACE),
+                sys.executable,
+                str(self.root),
+                str(self.directory / "etc"),
+                *shared,
+                "--",
+            ),
             "dockerd",
             f"--data-root={self.directory}/data",
             f"--host={self.host}",

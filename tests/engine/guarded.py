@@ -44,8 +44,8 @@ class Door(socketserver.ThreadingUnixStreamServer):
         """By a pattern of the request line: the status and the sentence it is answered with."""
         self.delays: dict[str, float] = {}
         """By a pattern of the request line: seconds until it is passed on, even if its client is gone."""
-        self.newer = False
-        """Say to be a release that speaks the API versions 1.44 to 1.52, and refuse older clients."""
+        self.speaks: tuple[str, str] | None = None
+        """Stand for a release with this lowest and highest API version; if None, for the engine behind."""
         self.refused = 0
         super().__init__(str(path), _Caller)
 
@@ -58,12 +58,11 @@ class Door(socketserver.ThreadingUnixStreamServer):
             if re.match(pattern.encode(), head):
                 return _refusal(status, sentence)
         spoken = _VERSIONED.match(head)
-        if self.newer and spoken and int(spoken[2]) < 44:
-            version = f"1.{int(spoken[2])}"
+        if self.speaks and spoken and int(spoken[2]) < int(self.speaks[0].removeprefix("1.")):
             return _refusal(
                 400,
-                f"client version {version} is too old. Minimum supported API version is 1.44, "
-                "please upgrade your client to a newer version",
+                f"client version 1.{int(spoken[2])} is too old. Minimum supported API version is "
+                f"{self.speaks[0]}, please upgrade your client to a newer version",
             )
         return None
 
@@ -71,17 +70,18 @@ class Door(socketserver.ThreadingUnixStreamServer):
         return next((seconds for one, seconds in self.delays.items() if re.match(one.encode(), head)), 0.0)
 
     def passed_on(self, head: bytes) -> bytes:
-        """The request as the engine behind understands it."""
-        return _VERSIONED.sub(rb"\1 /v1.41/", head) if self.newer else head
+        """The request as the engine behind understands it: without a version, in its own newest."""
+        return _VERSIONED.sub(rb"\1 /", head) if self.speaks else head
 
     def told(self, head: bytes, answer: bytes) -> bytes:
         """An answer of the engine, as the release that this stands for would give it."""
-        if not (self.newer and _TELLS_VERSION.match(head)):
+        if not (self.speaks and _TELLS_VERSION.match(head)):
             return answer
+        least, most = (rb"\g<1>" + version.encode() for version in self.speaks)
         for old, new in (
-            (rb'("ApiVersion":")1\.\d+', rb"\g<1>1.52"),
-            (rb'("MinAPIVersion":")1\.\d+', rb"\g<1>1.44"),
-            (rb"(Api-Version: )1\.\d+", rb"\g<1>1.52"),
+            (rb'("ApiVersion":")1\.\d+', most),
+            (rb'("MinAPIVersion":")1\.\d+', least),
+            (rb"(Api-Version: )1\.\d+", most),
         ):
             answer = re.sub(old, new, answer)
         return answer

@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
 # Runs a Docker engine as the first process of namespaces of its own: mounts, processes, network.
-#     namespace.sh ROOT CONFIGURATION SHARED... -- COMMAND...
-# ROOT is the engine's root filesystem; CONFIGURATION becomes its /etc/docker; SHARED are directories of the
-# machine that are seen under the same path. The engine is asked to end when standard input ends, and
+#     namespace.sh PYTHON ROOT CONFIGURATION SHARED... -- COMMAND...
+# PYTHON is an interpreter of the machine; ROOT is the engine's root filesystem; CONFIGURATION becomes its
+# /etc/docker; SHARED are directories of the machine that are seen under the same path. The engine is asked to end when standard input ends, and
 # whatever is left then ends with the namespace.
 set -euo pipefail
-root=$1 configuration=$2
-shift 2
+python=$1 root=$2 configuration=$3
+shift 3
 shared=()
 while [[ $1 != -- ]]; do
     shared+=("$1")
     shift
 done
 shift
+
+# Without the loopback interface no port can be published; the command `ip` is not on every machine.
+"$python" -I -c '
+import fcntl, socket, struct
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+with socket.socket() as any:
+    fcntl.ioctl(any, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+'
 
 if [[ $root == / ]]; then
     mkdir -p /etc/docker

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-from contextlib import closing
 from typing import Any
 
 import pytest
 
+from app.cli.standalone import broker as brokers
 from app.domain.words import CallStatus, Event, Power, State, Status
 from app.settings import read_power_toml
 from app.store import windows as rows
@@ -68,20 +67,21 @@ def test_an_owner_that_was_made_anew_is_followed(stack: Stack) -> None:
 
 
 def test_a_start_that_failed_before_it_ran_is_not_started_half(stack: Stack) -> None:
-    with closing(socket.socket()) as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        stack.write({"web": running(ports=[f"127.0.0.1:{port}:80"])}).begin()
-        failed = stack.closed(stack.open("web"), within=60)
-        assert failed.status == Status.FAIL
+    # The port is taken on the engine's side, whose network may be another than that of the tests.
+    published = {"ports": [f"127.0.0.1:{brokers.free_port()}:80"]}
+    stack.write({"web": running(**published), "thief": running(**published)}, core=["thief"])
+    stack.by_hand("up", "-d", "thief")
+    stack.begin()
+    failed = stack.closed(stack.open("web"), within=60)
+    assert failed.status == Status.FAIL
+    assert "port is already allocated" in (failed.close_detail or "")
+    stack.by_hand("rm", "-f", "-s", "thief")
 
     window = stack.opened(stack.open("web"), within=60)
 
     assert window.status == Status.OK
     found = docker("inspect", stack.ids("web")[0], "--format", "{{json .NetworkSettings.Ports}}")
-    assert str(port) in found
+    assert published["ports"][0].split(":")[1] in found
 
 
 def test_a_changed_network_is_not_made_anew_under_core(stack: Stack) -> None:

@@ -44,7 +44,7 @@ def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack
 
 
 def test_an_engine_whose_lowest_version_is_1_44_is_served(guarded: Stack, guard: Door) -> None:
-    guard.newer = True
+    guard.speaks = ("1.44", "1.52")
     guarded.write({"forge": running(network_mode="none")}).begin()
 
     window = guarded.open("forge")
@@ -58,12 +58,13 @@ def test_an_engine_whose_lowest_version_is_1_44_is_served(guarded: Stack, guard:
 
 
 def test_an_engine_that_is_upgraded_under_a_window_is_served_on(guarded: Stack, guard: Door) -> None:
+    guard.speaks = ("1.12", "1.41")
     guarded.write({"forge": running(network_mode="none")}).begin()
     window = guarded.open("forge")
     guarded.opened(window)
     assert guarded.engine.agreement().api == "1.41"
 
-    guard.newer = True
+    guard.speaks = ("1.44", "1.52")
 
     guarded.close(window)
     guarded.closed(window)
@@ -133,7 +134,7 @@ def test_a_container_that_is_not_described_hides_no_other_and_is_turned_off(
 
     # Compose inspects it too, in order to stop it; what it asks for is answered.
     worker = "(?s:.*)docker-sdk-python"
-    guard.refusals[f"GET /v1.41/containers/{bad}/json {worker}"] = status, "no such luck"
+    guard.refusals[rf"GET /v1\.\d+/containers/{bad}/json {worker}"] = status, "no such luck"
     guarded.watch.mark("studio", None, Trigger.RESYNC)
 
     until(lambda: shown(guarded, "bad")[0] == Power.UNKNOWN, "bad is unknown", 20, guarded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from tests.engine.engines import OwnEngine, own_engine
 
 LOWEST = "DOCKER_MIN_API_VERSION"
 """The environment variable by which dockerd refuses clients of older API versions."""
+_TIDIED_WITHIN = 120.0
+"""Seconds that an interrupted pytest may take to end its servers and containers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +78,33 @@ def _tested(target: Target, engine: OwnEngine, tests: Sequence[str], began: floa
         # Whoever kills this process interrupts the tests.
         command = ["setpriv", "--pdeathsig", "INT", "--", sys.executable, "-m", "pytest"]
         command += ["-p", "no:cacheprovider", f"--junit-xml={report}", *tests]
-        pytest = subprocess.run(
-            command,
-            cwd=roots.REPOSITORY,
-            env=_environ(target, engine),
-            stdout=None if echo else subprocess.PIPE,
-            stderr=None if echo else subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        code, output = _run_pytest(command, _environ(target, engine), echo=echo)
         passed, failed, skipped = _counted(report)
     # pytest exits non-zero also where it found no test, or could not collect one.
-    failed = max(failed, int(pytest.returncode != 0))
-    return Result(
-        target, _told(engine), passed, failed, skipped, time.monotonic() - began, pytest.stdout or ""
-    )
+    failed = max(failed, int(code != 0))
+    return Result(target, _told(engine), passed, failed, skipped, time.monotonic() - began, output)
+
+
+def _run_pytest(command: list[str], environ: dict[str, str], *, echo: bool) -> tuple[int, str]:
+    """Return its exit code and output. Where this process is interrupted, pytest is too, and tidies up."""
+    stdout, stderr = (None, None) if echo else (subprocess.PIPE, subprocess.STDOUT)
+    with subprocess.Popen(
+        command,
+        cwd=roots.REPOSITORY,
+        env=environ,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        # Ctrl-C reaches it through this process alone: a second one would cut its tidying short.
+        start_new_session=True,
+    ) as pytest:
+        try:
+            output, _ = pytest.communicate()
+        except BaseException:
+            pytest.send_signal(signal.SIGINT)
+            pytest.wait(_TIDIED_WITHIN)
+            raise
+    return pytest.returncode, output or ""
 
 
 def _environ(target: Target, engine: OwnEngine) -> dict[str, str]:
