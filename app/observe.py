@@ -447,7 +447,7 @@ def rejected(
     before = session.get(Stack, empty.name)
     known = before.digest if before else None
     if before is None:
-        before = Stack(name=empty.name, definition=empty.as_json(), digest="")
+        before = Stack(name=empty.name, project=empty.project, definition=empty.as_json(), digest="")
         session.add(before)
     if before.faults != faults:
         facts: dict[str, Any] = {"faults": faults, "digest": digest or empty.digest, "before": known}
