@@ -54,6 +54,10 @@ def guarded(url: str) -> bool:
     return all(refuses(url, statement) for statement in statements)
 
 
+DROPPED = {"0020": {"signing_keys"}}
+"""Tables that a step removes on purpose: no key that signs anything stays in the database."""
+
+
 @pytest.mark.parametrize(("lower", "upper"), PAIRS)
 def test_a_step_down_and_up_keeps_what_the_older_schema_can_hold(empty: str, lower: str, upper: str) -> None:
     migrations.upgrade(empty, upper)
@@ -81,7 +85,8 @@ def test_a_step_up_keeps_every_row(empty: str, lower: str, upper: str) -> None:
 
     migrations.upgrade(empty, upper)
 
-    assert rows.shared(rows.kept(empty), before) == rows.unaltered(before)
+    left = {table: found for table, found in before.items() if table not in DROPPED.get(upper, ())}
+    assert rows.shared(rows.kept(empty), left) == rows.unaltered(left)
     assert (rows.faults(empty), guarded(empty)) == ([], True)
 
 
