@@ -38,4 +38,5 @@ class Changes:
                     self._own = sqlite3.connect(self._database.url.database or "", check_same_thread=False)
                 return str(self._own.execute("PRAGMA data_version").fetchone()[0])
             except sqlite3.Error as error:
-                raise OperationalError("PRAGMA data_version", None, error) from error
+                away = OperationalError("PRAGMA data_version", None, error)
+                raise self._database.damage_of(error) or away from error

@@ -160,7 +160,10 @@ class Database:
 
         What is read from it may be wrong, and what is written to it makes it worse.
         """
-        error = context.original_exception
+        return self.damage_of(context.original_exception)
+
+    def damage_of(self, error: BaseException) -> Unusable | None:
+        """The same for an error of SQLite's own, from a connection that is not one of these."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
             return None
         reason = f"{self.url.database} is damaged: {error}"
