@@ -1,5 +1,6 @@
 """The embedded broker, with the real server."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import kombu
 import pytest
 import redis
+from celery import Celery
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -142,10 +144,12 @@ def test_celery_reaches_it_by_its_url(tmp_path: Path, name: str) -> None:
     server = Running(brokers.prepare(tmp_path / name))
     server.start()
     try:
-        with kombu.Connection((tmp_path / name / "broker.url").read_text().strip()) as connection:
+        url = (tmp_path / name / "broker.url").read_text().strip()
+        with contextlib.closing(Celery("front", broker=url, set_as_current=False)) as app:
+            app.send_task("power.sweep", queue="power", ignore_result=True)
+        with kombu.Connection(url) as connection:
             queue = connection.SimpleQueue("power")
-            queue.put({"window": "a"})
-            assert queue.get(timeout=5).payload == {"window": "a"}
+            assert queue.get(timeout=5).headers["task"] == "power.sweep"
             queue.close()
     finally:
         server.end()
