@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -170,12 +171,31 @@ def take(session: Session, text: str, now: datetime) -> Offer:
     return offer
 
 
-def claimed(session: Session, node: str, now: datetime, limit: int) -> list[Notice]:
-    """Notices to be handed over now, which nobody else will try until `HELD` is over."""
-    found = rows.due(session, node, now, limit)
-    for one in found:
+def claimed(
+    session: Session,
+    node: str,
+    now: datetime,
+    limit: int,
+    *,
+    under_way: Mapping[str, int] | None = None,
+    per_sink: int | None = None,
+) -> list[Notice]:
+    """Notices to be handed over now, which nobody else will try until `HELD` is over.
+
+    With those that are `under_way`, by sink, no sink gets more than `per_sink`.
+    """
+    taken, found = Counter(under_way or {}), list[Notice]()
+    while len(found) < limit:
+        full = [sink for sink, number in taken.items() if per_sink and number >= per_sink]
+        due = rows.due(session, node, now, 1, but=full)
+        if not due:
+            break
+        (one,) = due
         one.attempts += 1
         one.next_at = now + HELD
+        taken[one.sink] += 1
+        found.append(one)
+        session.flush()
     return found
 
 

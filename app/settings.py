@@ -269,9 +269,9 @@ class StackToml(_Strict):
 class NoticeToml(_Strict):
     """`[notices.NAME]`: who is told of what. Times are seconds."""
 
-    url: str | None = None
-    apprise: str | None = None
-    secret: str | None = None
+    url: str | None = Field(default=None, repr=False)
+    apprise: str | None = Field(default=None, repr=False)
+    secret: str | None = Field(default=None, repr=False)
     secret_env: str | None = None
     events: list[str] = ["window.ending", "window.stuck", "service.failing", "drift.found"]
     stacks: list[Name] = []

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from app import endpoint
 from app.domain.durations import LONGEST_CALL
 from app.domain.words import Action, CallStatus
 from app.observe import Outcome
+from workers import children
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class Cancellation:
 
     def _kill(self) -> None:
         if self._child is not None and self._child.returncode is None:
-            _kill_family(self._child)
+            children.kill_family(self._child)
 
 
 def project_of(argv: Sequence[str]) -> str:
@@ -234,7 +234,7 @@ def run(
         _discard(child)
         return _not_run(command, began, error)
     finally:
-        _kill_family(child)
+        children.kill_family(child)
 
 
 def _as_cancelled(outcome: Outcome, cancellation: Cancellation | None) -> Outcome:
@@ -271,7 +271,7 @@ def _reason(command: Command, error: Exception) -> str:
 def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.Popen[str]:
     kept = (lock,) if isinstance(lock, int) else lock or ()
     return subprocess.Popen(
-        (*_dying_with_us(), *command.argv),
+        (*children.dying_with_us(), *command.argv),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -288,7 +288,7 @@ def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> Outcome
     try:
         stdout, stderr = _communicate(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
-        _kill_family(child)
+        children.kill_family(child)
         stdout, stderr = _last_words(child)
         return Outcome(CallStatus.TIMEOUT, None, _since(began), stdout, stderr)
     status = CallStatus.OK if child.returncode == 0 else CallStatus.FAIL
@@ -318,7 +318,7 @@ def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
 
 def _discard(child: subprocess.Popen[str]) -> None:
     """End a child whose output nobody will read, and close its pipes."""
-    _kill_family(child)
+    children.kill_family(child)
     for pipe in (child.stdout, child.stderr):
         if pipe:
             pipe.close()
@@ -326,24 +326,12 @@ def _discard(child: subprocess.Popen[str]) -> None:
         child.wait(timeout=2)
 
 
-def _kill_family(child: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-
-
-@functools.cache
-def _dying_with_us() -> tuple[str, ...]:
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
-
-
 def _environment() -> dict[str, str]:
     """Ours, less what would make compose do more than it is told or go to another engine than we look at.
 
     Raises BadEndpoint.
     """
-    found = endpoint.current().environment(os.environ)
-    kept = {name: value for name, value in found.items() if not name.startswith(("COMPOSE_", "POWER_"))}
+    kept = children.environment(endpoint.current().environment(os.environ))
     # Compose lives for a moment, and a quarter of its time would go into collecting garbage.
     return {"GOGC": "400"} | kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
 

@@ -26,7 +26,7 @@ from app.domain.words import Loop
 from app.settings import ConfigError, NoticeToml, PowerToml
 from app.store import stacks as known
 from app.store.tables import Stack
-from workers import files, negotiation, shared_elements, stacks
+from workers import children, files, negotiation, shared_elements, stacks
 from workers.files import Stamp
 from workers.publishing import Done, NotYet, Offered, Publishing, log_faults
 from workers.stacks import Rejected, Served
@@ -67,6 +67,7 @@ class Loading:
         self._toml_stamp = files.stamp([self._path])
         toml = settings.read_power_toml(self._path)
         self._toml = toml
+        _withhold_secrets(toml)
         files.tidy(self._station.lock_dir)
         for name in toml.on_node(self._station.node):
             self._read(name, toml)
@@ -141,6 +142,7 @@ class Loading:
                 self._refuse(name, error.faults, digest, log_it=False)
             return
         before, self._toml = self._toml, toml
+        _withhold_secrets(toml)
         mine = toml.on_node(self._station.node)
         for name in mine:
             if before is None or before.stacks.get(name) != toml.stacks[name] or self._is_refused(name):
@@ -298,3 +300,8 @@ class Loading:
         self._station.stacks.setdefault(row.name, Served(row.spec))
         self._station.claimed.add(row.name)
         self._drop(row.name, toml)
+
+
+def _withhold_secrets(toml: PowerToml) -> None:
+    """What notices are signed with fills in no compose file."""
+    children.withhold({sink.secret_env for sink in toml.notices.values() if sink.secret_env})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 LOOK = 1.0
 """Seconds between looks at what is to be told."""
-HANDS = 4
-"""Sinks that are spoken to at the same time."""
+HANDS, PER_SINK = 4, 2
+"""Notices that are sent at the same time, of all sinks and of one: a slow sink leaves room for the others."""
 KEPT = timedelta(days=30)
 _FORGET = 3600.0
 
@@ -37,8 +37,8 @@ class Postman:
         self._station, self._loading, self._public_url = station, loading, public_url
         self._link_key = link_key.read_or_create(data_dir) if public_url else b""
         self._ending = threading.Event()
-        self._hands = ThreadPoolExecutor(HANDS, "notices")
-        self._busy = threading.Semaphore(HANDS)
+        self._lock = threading.Lock()
+        self._under_way: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
         self._forget_at = time.monotonic()
 
@@ -46,10 +46,18 @@ class Postman:
         self._thread.start()
 
     def end(self) -> None:
-        """Begin nothing more; what is under way is given its few seconds."""
+        """Begin nothing more, and wait for no sink.
+
+        What is being sent dies with this process, and is sent again under the same id.
+        """
         self._ending.set()
-        self._thread.join()
-        self._hands.shutdown(wait=True, cancel_futures=True)
+        self._thread.join(LOOK)
+
+    @property
+    def busy(self) -> int:
+        """Notices that are being sent now."""
+        with self._lock:
+            return self._under_way.total()
 
     def _run(self) -> None:
         while not self._ending.wait(LOOK):
@@ -95,30 +103,34 @@ class Postman:
         with database.read() as session:
             if not rows.anything_due(session, node, database.now()):
                 return
-        free = 0
-        while free < HANDS and self._busy.acquire(blocking=False):
-            free += 1
-        found: list[Notice] = []
-        try:
-            if free:
-                with database.write() as session:
-                    found = notices.claimed(session, node, database.now(), free)
-        finally:
-            for _ in range(free - len(found)):
-                self._busy.release()
+        with self._lock:
+            under_way = Counter(self._under_way)
+        free = HANDS - under_way.total()
+        if free <= 0:
+            return
+        with database.write() as session:
+            found = notices.claimed(
+                session, node, database.now(), free, under_way=under_way, per_sink=PER_SINK
+            )
         for one in found:
-            self._hands.submit(self._deliver, one)
+            with self._lock:
+                self._under_way[one.sink] += 1
+            # Not in a pool: the threads of a pool are joined when the process ends.
+            threading.Thread(target=self._deliver, args=(one,), name="notice", daemon=True).start()
 
     def _deliver(self, notice: Notice) -> None:
         try:
             self._station.guard.run(Loop.NOTICES, partial(self._send, notice), f"sending by {notice.sink}")
         finally:
-            self._busy.release()
+            with self._lock:
+                self._under_way[notice.sink] -= 1
 
     def _send(self, notice: Notice) -> None:
         began = time.monotonic()
         ok, said = self._sent(notice)
         elapsed = round((time.monotonic() - began) * 1000)
+        if self._ending.is_set():
+            return
         with self._station.database.write() as session:
             # Where this is not taken in, the notice was sent and is sent again.
             now = self._station.database.now()

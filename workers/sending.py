@@ -1,4 +1,8 @@
-"""Handing one notice to one sink: a signed webhook, or whatever Apprise knows."""
+"""Handing one notice to one sink: a signed webhook, or whatever Apprise knows.
+
+The exchange itself is made by a process of its own, `workers.delivery`, which has one deadline for all
+of it. What a sink answers is cut, and its address taken out, before this process sees it.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,23 @@ import hashlib
 import hmac
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
-from app.domain import notices
+from app.domain import notices, outside_text, redaction
 from app.settings import NoticeToml
+from workers import children
 
 TIMEOUT = 5.0
-"""Seconds that a sink has to answer."""
+"""Seconds for the whole exchange with a webhook: name, connection, TLS, request and answer."""
+APPRISE_TIMEOUT = 12.0
+"""Seconds for the same by Apprise, some of whose sinks need several requests."""
+_START = 10.0
+"""Seconds that the process may need besides."""
 _SAID = 300
 
 
@@ -28,23 +38,63 @@ class Failed(Exception):
 
 def send(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> str:
     """Hand it over; return what the sink answered. Raises Failed."""
-    return _webhook(toml, notice, body) if toml.url else _apprise(toml, body)
+    return _delivered(_webhook(toml, notice, body) if toml.url else _apprise(toml, body))
 
 
-def _webhook(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> str:
-    content = json.dumps({"id": notice, "title": notices.title(body), **body}).encode()
+def _webhook(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    content = json.dumps({"id": notice, "title": notices.title(body), **body})
     headers = {
         "Content-Type": "application/json",
-        **signed(secret_of(toml), notice, int(time.time()), content),
+        **signed(secret_of(toml), notice, int(time.time()), content.encode()),
     }
+    return {"url": toml.url, "headers": headers, "content": content, "seconds": TIMEOUT}
+
+
+def _apprise(toml: NoticeToml, body: Mapping[str, Any]) -> dict[str, Any]:
+    text = {"title": notices.title(body), "body": notices.text(body)}
+    return {"apprise": toml.apprise, **text, "seconds": APPRISE_TIMEOUT}
+
+
+def _delivered(order: Mapping[str, Any]) -> str:
+    """Have the order carried out; return what came of it. Raises Failed."""
+    code, printed = _run(json.dumps(order), order["seconds"])
+    if code == -signal.SIGALRM:
+        raise Failed(f"Timeout: the exchange was not over after {order['seconds']:g} s")
     try:
-        answer = httpx.post(str(toml.url), content=content, headers=headers, timeout=TIMEOUT)
-    except httpx.HTTPError as error:
-        raise Failed(f"{type(error).__name__}: {error}"[:_SAID]) from error
-    said = f"{answer.status_code} {answer.text[:_SAID]}".strip()
-    if not answer.is_success:
+        answer = json.loads(printed)
+        ok, said = bool(answer["ok"]), str(answer["said"])
+    except (ValueError, KeyError, TypeError):
+        raise Failed(f"the process that sends ended with {code} and no answer") from None
+    said = outside_text.bounded(outside_text.storable(redaction.redacted(said)), _SAID)
+    if not ok:
         raise Failed(said)
     return said
+
+
+def _run(order: str, seconds: float) -> tuple[int, str]:
+    """One process for one order: its exit code and what it printed. Raises Failed."""
+    child = subprocess.Popen(
+        (*children.dying_with_us(), sys.executable, "-m", "workers.delivery"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=_environment(),
+        start_new_session=True,
+    )
+    try:
+        printed, _ = child.communicate(order, timeout=seconds + _START)
+        return child.returncode, printed
+    except subprocess.TimeoutExpired:
+        raise Failed(f"Timeout: no end after {seconds + _START:g} s") from None
+    finally:
+        children.kill_family(child)
+        child.communicate()
+
+
+def _environment() -> dict[str, str]:
+    python = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+    return children.environment(os.environ) | python
 
 
 def secret_of(toml: NoticeToml) -> bytes:
@@ -68,16 +118,3 @@ def signed(secret: bytes, notice: str, at: int, content: bytes) -> dict[str, str
         "webhook-timestamp": str(at),
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
-
-
-def _apprise(toml: NoticeToml, body: Mapping[str, Any]) -> str:
-    try:
-        from apprise import Apprise
-    except ImportError as error:
-        raise Failed("Apprise is not installed here: pip install 'power-windows[notices]'") from error
-    told = Apprise()
-    if not told.add(toml.apprise or ""):
-        raise Failed("Apprise does not know an address of this kind")
-    if not told.notify(title=notices.title(body), body=notices.text(body)):
-        raise Failed("Apprise could not hand it over")
-    return "handed over"

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
+from app.domain import outside_text
 from app.domain.words import State
 from app.store.tables import (
     LONGEST_MS,
@@ -90,11 +91,15 @@ def note(session: Session, node: str, sink: str, key: str, *, body: dict[str, An
     session.execute(insert_if_new(session, Notice).values(**row))
 
 
-def due(session: Session, node: str, now: datetime, limit: int) -> list[Notice]:
-    """What is to be handed over now, oldest first; locked, and skipped where somebody else has it."""
+def due(session: Session, node: str, now: datetime, limit: int, *, but: Sequence[str] = ()) -> list[Notice]:
+    """What is to be handed over now, oldest first; locked, and skipped where somebody else has it.
+
+    `but` names sinks that get nothing more for now.
+    """
     query = (
         select(Notice)
         .where(Notice.state == PENDING, Notice.next_at <= now, Notice.node == node)
+        .where(Notice.sink.not_in(but))
         .order_by(Notice.next_at, Notice.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -108,9 +113,8 @@ def anything_due(session: Session, node: str, now: datetime) -> bool:
 
 
 def tried(session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, said: str) -> None:
-    session.add(
-        Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said[:SAID])
-    )
+    said = outside_text.bounded(said, SAID)
+    session.add(Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said))
 
 
 def page(

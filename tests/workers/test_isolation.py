@@ -269,7 +269,7 @@ def test_a_sink_that_breaks_keeps_no_other_from_being_told(
     house.open("forge")
     postman.turn()
     until(lambda: sent, "the other sink is told")
-    postman._hands.shutdown()
+    until(lambda: postman.busy == 0, "nothing is being sent")
 
     with house.database.read() as session:
         (row,) = session.scalars(select(Notice))

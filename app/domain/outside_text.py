@@ -1,0 +1,58 @@
+"""The one filter and the one bound for text from outside: containers, receivers, engines, servers and people.
+
+A terminal obeys control characters and escape sequences, a bidirectional override shows a line
+in another order than it has, and a newline makes one row of a table two.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_SEQUENCE = re.compile(
+    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # a title, a link, the clipboard
+    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c)?"  # what a device is sent
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # colours, the cursor, modes
+    r"|\x1b[ -/]*[0-~]?"
+)
+_JOINERS = "\u200c\u200d"
+"""Not printable by themselves, and part of how many languages and signs are written."""
+CUT = "[…]"
+
+
+def harmless(text: object) -> str:
+    """One line that a terminal shows and does not obey: what is not printable becomes a space."""
+    return "".join(sign if _shows(sign) else " " for sign in _SEQUENCE.sub("", str(text)))
+
+
+def harmless_lines(text: object) -> str:
+    """The same, with its line breaks."""
+    return "\n".join(harmless(line) for line in _SEQUENCE.sub("", str(text)).splitlines())
+
+
+def _shows(sign: str) -> bool:
+    return sign.isprintable() or sign in _JOINERS
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    r"""JSON whose strings have all that they had, with what a terminal would obey written as \uXXXX."""
+    printed = json.dumps(value, indent=indent, ensure_ascii=False)
+    return "".join(sign if sign == "\n" or _shows(sign) else json.dumps(sign)[1:-1] for sign in printed)
+
+
+def bounded(text: str, longest: int) -> str:
+    """The beginning of a text of at most so many characters, with a mark where it was cut."""
+    return text if len(text) <= longest else text[: max(0, longest - len(CUT))] + CUT[:longest]
+
+
+def with_end(beginning: str, rest: str, longest: int) -> str:
+    """A text and on new lines the end of another, of at most so many characters together."""
+    head = bounded(beginning, longest)
+    room = longest - len(head) - 1
+    return f"{head}\n{rest[-room:]}" if room > 0 and rest else head
+
+
+def storable(text: str) -> str:
+    """Without the characters that no database keeps: NUL and half surrogates."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
