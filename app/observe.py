@@ -27,6 +27,7 @@ from app.store.tables import LONGEST_MS, Call, Lease, Node, Service, Stack, stam
 
 TRIES = 2
 """Calls to bring a service up for one window; the second only where nobody knows what became of the first."""
+_ENDS = {Action.PRE_STOP, Action.STOP, Action.KILL}
 RETRY_FIRST, RETRY_CAP = timedelta(seconds=10), timedelta(minutes=5)
 """A stop that failed is tried again after this long, doubled each time, up to the cap."""
 
@@ -108,7 +109,7 @@ def _expect(session: Session, begun: Begun, now: datetime) -> None:
     elif service.power == Power.UNKNOWN:
         # Nothing is seen of what this call does.
         return
-    elif begun.action in {Action.STOP, Action.KILL} and service.alive:
+    elif begun.action in _ENDS and service.alive:
         service.power, service.ready = Power.STOPPING, False
     service.changed_at = now
 
@@ -344,8 +345,9 @@ def _shown(
         return Seen(Power.OFF)
     if calling is Action.UP and not one.alive:
         return Seen(Power.STARTING, "being started")
-    if calling in {Action.STOP, Action.KILL} and one.alive:
-        return Seen(Power.STOPPING, one.detail, alive=True)
+    if calling in _ENDS and one.alive:
+        detail = "its pre_stop hook runs" if calling is Action.PRE_STOP else one.detail
+        return Seen(Power.STOPPING, detail, alive=True)
     if wanted and row.fault and not one.alive and not one.ready:
         return Seen(Power.FAILING, row.fault)
     return _after_hook(row, one, calling) if spec and spec.post_start and wanted else one

@@ -22,7 +22,7 @@ from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Action, CallStatus, Loop, Role
 from app.observe import RETRY_CAP, RETRY_FIRST, Begun, Outcome
 from app.store import locks
-from workers import compose, identity, negotiation
+from workers import compose, identity, negotiation, pre_stop
 from workers.compose import Command
 from workers.converge import Looked, timeout_of
 from workers.known import KnownStack, Outage
@@ -134,6 +134,10 @@ class Blind:
             # While a call of before is still at it, its end is waited for.
             if lock is None or station.memory.outage() != outage:
                 return
+            defined = spec.services.get(service) or ServiceSpec(service)
+            self._run_hooks(outage, known, defined, lock)
+            if station.memory.outage() != outage:
+                return  # It has ended meanwhile, and who wants the service is to be asked again.
             containers = self._containers(project, service)
             decision = self._decision(known, service, containers)
             if decision.action is Action.NONE:
@@ -141,15 +145,35 @@ class Blind:
                 return
             log.warning("%s/%s: %s blind: %s", spec.name, service, decision.action, decision.why)
             command = _command(project, service, decision)
-            defined = spec.services.get(service) or ServiceSpec(service)
-            begun = self._begun(known, defined, command)
-            timeout = timeout_of(defined, command.action, containers)
+            begun, timeout = (
+                self._begun(known, defined, command),
+                timeout_of(defined, command.action, containers),
+            )
             outcome = self._make(outage, begun, command, timeout, lock)
             after = self._containers(project, service)
             if outcome.status is CallStatus.OK and after is not None and not any(one.alive for one in after):
                 self._off.add((spec.name, service))
             else:
                 self._failed(known, service, unsure=outcome.status is not CallStatus.OK)
+
+    def _run_hooks(self, outage: Outage, known: KnownStack, defined: ServiceSpec, lock: int) -> None:
+        """Run the service's pre_stop hooks, where it has some, runs and is to be stopped plainly."""
+        if not defined.pre_stop:
+            return
+        project = known.project_of(defined.name)
+        containers = self._containers(project, defined.name)
+        alive = any(one.alive for one in containers or ())
+        decision = pre_stop.before(self._decision(known, defined.name, containers), defined, alive=alive)
+        if decision.action is Action.PRE_STOP:
+            served = self._station.stacks.get(known.spec.name)
+            # Files that name another project by now would stop what is not owed.
+            place = served.place if served and served.spec.project == project else None
+            command = pre_stop.command(place, defined.name)
+            begun, timeout = (
+                self._begun(known, defined, command),
+                timeout_of(defined, Action.STOP, containers),
+            )
+            self._make(outage, begun, command, timeout, lock)
 
     def _containers(self, project: str, service: str) -> Looked:
         try:
@@ -167,7 +191,8 @@ class Blind:
     def _make(self, outage: Outage, begun: Begun, command: Command, timeout: float, lock: int) -> Outcome:
         journal, memory = self._station.journal, self._station.memory
         call = journal.began(outage, begun, memory.now())
-        outcome = compose.run(command, timeout, lock=lock, started=partial(identity.sign, lock))
+        run = partial(compose.run, command, timeout, lock=lock, started=partial(identity.sign, lock))
+        outcome = pre_stop.run(command, timeout, run) if command.action is Action.PRE_STOP else run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
         journal.ended(call, outcome, memory.now())
         return outcome

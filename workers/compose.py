@@ -2,7 +2,8 @@
 
 Every command names its service, after `--`, so "all of them" cannot be said and no
 name can be an option. Stopping goes by the labels on the containers alone, so a
-compose file that is broken or gone cannot keep anything on.
+compose file that is broken or gone cannot keep anything on. Only `pre_stop` goes by the
+files, and a plain stop follows it.
 """
 
 from __future__ import annotations
@@ -90,6 +91,11 @@ def share(place: Place, extra: Path, *, trial: bool = False) -> Command:
 
 def stop(project: str, service: str) -> Command:
     return _from_labels(project, Action.STOP, "stop", "--", service)
+
+
+def pre_stop(place: Place, service: str) -> Command:
+    """Stop one service by the files, which name the hooks to run in its containers before that."""
+    return _from_files(place, Action.PRE_STOP, "stop", "--", service)
 
 
 def kill(project: str, service: str) -> Command:

@@ -34,7 +34,7 @@ from app.settle import Scene, startable, stoppable
 from app.store import locks, services
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
-from workers import compose, identity, negotiation, outdated_calls, references, shared_elements
+from workers import compose, identity, negotiation, outdated_calls, pre_stop, references, shared_elements
 from workers.compose import Command
 from workers.failed_attempts import failure_recorded
 from workers.look import seen_containers
@@ -148,38 +148,66 @@ def _attempt(
 def converge(station: Station, served: Served, service: str, decide: Decide) -> bool:
     """Under the service's lock: look, decide, make at most one call, record it.
 
-    True where what is on record of the service is out of date by that.
+    Where that call ran its `pre_stop` hooks, look and decide once more. True where what is on
+    record of the service is out of date by that.
     """
     spec = served.spec.services.get(service) or ServiceSpec(service)
     with locks.held(station.lock_dir, served.spec.project, service) as lock:
         if lock is None:
             return False
-        containers = _containers(station, served, spec)
-        with _starting(station) as under_way, station.database.write() as session:
-            decision, window = decide(session, service, containers)
-            log.info("%s/%s: %s: %s", served.spec.name, service, decision.action, decision.why)
-            if decision.action is Action.NONE:
-                return decision.outdated
-            command = _command(served, service, decision)
-            begun = _begun(station, served, spec, command, window)
-            call = observe.call_started(session, begun, station.database.now())
-            under_way(call)
-        running = RunningCall(served.spec.name, service, decision.action, forced=decision.forced)
-        with (
-            station.running.during(running),
-            tracing.span(f"compose {command.action}", **_told(begun)) as span,
-        ):
-            run = partial(
-                compose.run,
-                command,
-                timeout_of(spec, decision.action, containers),
-                lock=lock,
-                started=partial(identity.sign, lock),
-                cancellation=running.cancellation,
-            )
-            outcome = _make(station, call, command, run)
-            span.tell(power__status=str(outcome.status), process__exit__code=outcome.returncode)
-        return True
+        made = _call(station, served, spec, _HooksFirst(decide, spec), lock)
+        if made.action is Action.PRE_STOP:
+            _call(station, served, spec, decide, lock)
+        return made.action is not Action.NONE or made.outdated
+
+
+@dataclass(frozen=True, slots=True)
+class _HooksFirst:
+    """What is decided of a service, but its hooks before its stop."""
+
+    decide: Decide
+    spec: ServiceSpec
+
+    def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
+        decision, window = self.decide(session, service, containers)
+        return pre_stop.before(decision, self.spec, alive=_alive(containers)), window
+
+
+def _alive(containers: Looked) -> bool:
+    return any(one.alive for one in containers or ())
+
+
+def _call(station: Station, served: Served, spec: ServiceSpec, decide: Decide, lock: int) -> Decision:
+    """Look, decide, make at most one call and record it; the service is locked."""
+    containers, service = _containers(station, served, spec), spec.name
+    with _starting(station) as under_way, station.database.write() as session:
+        decision, window = decide(session, service, containers)
+        log.info("%s/%s: %s: %s", served.spec.name, service, decision.action, decision.why)
+        if decision.action is Action.NONE:
+            return decision
+        command = _command(served, service, decision)
+        begun = _begun(station, served, spec, command, window)
+        call = observe.call_started(session, begun, station.database.now())
+        under_way(call)
+    running = RunningCall(served.spec.name, service, decision.action, forced=decision.forced)
+    with (
+        station.running.during(running),
+        tracing.span(f"compose {command.action}", **_told(begun)) as span,
+    ):
+        timeout = timeout_of(spec, decision.action, containers)
+        run = partial(
+            compose.run,
+            command,
+            timeout,
+            lock=lock,
+            started=partial(identity.sign, lock),
+            cancellation=running.cancellation,
+        )
+        if command.action is Action.PRE_STOP:
+            run = partial(pre_stop.run, command, timeout, run)
+        outcome = _make(station, call, command, run)
+        span.tell(power__status=str(outcome.status), process__exit__code=outcome.returncode)
+    return decision
 
 
 @contextmanager
@@ -286,6 +314,8 @@ def _lets_go(window: Window, service: str) -> bool:
 
 def _command(served: Served, service: str, decision: Decision) -> Command:
     project = served.spec.project
+    if decision.action is Action.PRE_STOP:
+        return pre_stop.command(served.place, service)
     if decision.action is Action.STOP:
         return compose.stop(project, service)
     if decision.action is Action.KILL:

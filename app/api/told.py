@@ -23,6 +23,7 @@ from app.store.tables import Entry
 PAGE = 5_000
 """Entries taken in at one scrape at most."""
 OTHER = "other"
+_ENDS = {Action.PRE_STOP, Action.STOP, Action.KILL}
 """Services that no stack has (any more): whatever they were called, they make one series."""
 
 _CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -107,7 +108,7 @@ class Told:
     def _count(self, entry: Entry, began: dict[str, datetime]) -> None:
         stack, window = entry.stack or OTHER, entry.window_id or ""
         match entry.event:
-            case Event.CALL_STARTED if window in self._due and _action(entry) in {Action.STOP, Action.KILL}:
+            case Event.CALL_STARTED if window in self._due and _action(entry) in _ENDS:
                 self._late.labels(stack).observe(_seconds(self._due.pop(window), entry.at))
             case Event.CALL_FINISHED | Event.CALL_LOST:
                 self._ended(entry, stack)

@@ -87,6 +87,8 @@ class Action(StrEnum):
     STOP = "stop"
     KILL = "kill"
     SHARE = "share"
+    PRE_STOP = "pre_stop"
+    """A stop by the compose files, which run the service's hooks; a plain `stop` or `kill` follows."""
     NONE = "none"
 
 

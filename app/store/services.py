@@ -103,7 +103,8 @@ def cut_off_since(session: Session, stack: str, service: str, since: datetime) -
 def lost_before(session: Session, call: Call) -> bool:
     """Was the call that was made for this service before this one a stop that was lost, too?"""
     query = select(Call.action, Call.status).where(Call.stack == call.stack, Call.service == call.service)
-    before = session.execute(query.where(Call.id < call.id).order_by(Call.id.desc()).limit(1)).first()
+    earlier = query.where(Call.id < call.id, Call.action != Action.PRE_STOP)
+    before = session.execute(earlier.order_by(Call.id.desc()).limit(1)).first()
     return before is not None and before.action in _OFF and before.status == CallStatus.LOST
 
 
