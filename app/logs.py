@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.domain import outside_text
 from app.domain.refusals import NodeAway, NotInWindow, UnknownWindow
 from app.store import logs, stacks, workers
 from app.store import windows as rows
@@ -110,8 +111,8 @@ def fitting(lines: Iterable[Mapping[str, Any]], tail: int) -> list[dict[str, Any
     """Of each service the newest lines, as many as are wanted, in order of time, as far as there is room."""
     room, kept, counts = TEXT, [], Counter[str]()
     for line in sorted(lines, key=_time, reverse=True):
-        text = str(line["line"]).replace("\0", "\ufffd")
-        cut = {**line, "line": text if len(text) <= LINE else f"{text[:LINE]}…"}
+        text = outside_text.storable(outside_text.bounded(str(line["line"]), LINE))
+        cut = {**line, "line": text}
         counts[line["service"]] += 1
         if counts[line["service"]] > tail:
             continue

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app import control, drift, relocation, restoring
 from app.control import HOUSE
-from app.domain import backoff, call_output
+from app.domain import backoff, call_output, outside_text
 from app.domain.locations import Location
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Action, CallStatus, Event, Power, Role
@@ -129,11 +129,7 @@ def call_finished(session: Session, call_id: int, outcome: Outcome, now: datetim
 
 def _kept(said: str) -> str:
     """The beginning and the end of what was said, without the characters that no database keeps."""
-    return _storable(call_output.kept(said))
-
-
-def _storable(said: str) -> str:
-    return said.replace("\0", "\ufffd").encode(errors="replace").decode()
+    return outside_text.storable(call_output.kept(said))
 
 
 def call_lost(session: Session, call: Call, now: datetime) -> None:
@@ -309,7 +305,7 @@ def _take_in(
     at: datetime,
     now: datetime,
 ) -> None:
-    one = replace(one, detail=_storable(one.detail))
+    one = replace(one, detail=_kept(one.detail))
     if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
         _answers_again(row)
     shown = _shown(row, one, spec, wanted=wanted, calling=calling)

@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from app import endpoint
 from app.domain.durations import LONGEST_CALL
 from app.domain.words import Action, CallStatus
 from app.observe import Outcome
-from workers import children
+from workers import children, stack_secrets
 
 log = logging.getLogger(__name__)
 
@@ -230,6 +231,27 @@ def run(
         child = _spawn(command, lock)
     except Exception as error:  # noqa: BLE001 - whatever keeps a call from being made is its outcome
         return _not_run(command, began, error)
+    outcome = _attended(command, child, timeout, began, started=started, cancellation=cancellation)
+    return _without_secrets(command, outcome)
+
+
+def _without_secrets(command: Command, outcome: Outcome) -> Outcome:
+    """The outcome as it may be kept; what a reading prints is read by this worker alone, and whole."""
+    clean = partial(stack_secrets.redacted, project_of(command.argv))
+    stdout = outcome.stdout if command.action is Action.NONE else clean(outcome.stdout)
+    return replace(outcome, stdout=stdout, stderr=clean(outcome.stderr))
+
+
+def _attended(
+    command: Command,
+    child: subprocess.Popen[str],
+    timeout: float,
+    began: float,
+    *,
+    started: Callable[[int], None] | None,
+    cancellation: Cancellation | None,
+) -> Outcome:
+    """Wait for a child to its end, whatever that is, and leave nothing of its family."""
     try:
         if started:
             _tell(started, command, child.pid)

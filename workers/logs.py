@@ -7,15 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app import logs
+from app.domain import outside_text
 from app.logs import Wanted
 from app.store import logs as rows
-from workers import inspected, negotiation
+from workers import inspected, negotiation, stack_secrets
 from workers.negotiation import EngineRefused
 from workers.station import Station
 
 log = logging.getLogger(__name__)
 _APART = timedelta(seconds=1)
 """Clocks that differ by less are taken for the same."""
+NOTE = 200
+"""Characters of why a service's lines cannot be had."""
 Line = dict[str, Any]
 
 
@@ -40,19 +43,19 @@ def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]
         there = station.engine.named(project, wanted.services)
         for container, service in there.items():
             try:
-                lines += _of(station, wanted, container, service)
+                lines += _of(station, wanted, container, service, project)
             except EngineRefused as refused:
                 # A logging driver that keeps nothing to be read says so; the other services have theirs.
-                notes[service] = f"the engine says: {refused}"[:200]
+                notes[service] = outside_text.bounded(f"the engine says: {refused}", NOTE)
     except negotiation.Unable as error:
         log.warning("stack %s: logs cannot be read: %s", wanted.stack, negotiation.why(error))
-        return lines, dict.fromkeys(wanted.services, negotiation.why(error)[:200])
+        return lines, dict.fromkeys(wanted.services, outside_text.bounded(negotiation.why(error), NOTE))
     for name in sorted(set(wanted.services) - set(there.values())):
         notes[name] = _gone(wanted.details.get(name, ""))
     return lines, notes
 
 
-def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[Line]:
+def _of(station: Station, wanted: Wanted, container: str, service: str, project: str) -> list[Line]:
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
@@ -61,7 +64,9 @@ def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[
     since = max(began, inspected.moment(last) or began)
     found = station.engine.lines(container, since, until, wanted.tail)
     return [
-        {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last
+        {"service": service, "container": short, "at": at, "line": stack_secrets.redacted(project, text)}
+        for at, text in found
+        if at > last
     ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app import observe
+from app.domain import call_output, outside_text, redaction
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.readiness import Container, Verdict, judge
 from app.domain.words import Power, Role
@@ -15,13 +16,13 @@ from app.observe import Seen
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
-from workers import negotiation, references, revival
+from workers import negotiation, references, revival, stack_secrets
 from workers.marks import LookRequest
 from workers.repairs import Changes, Standing
 from workers.station import Station
 
 log = logging.getLogger(__name__)
-DETAIL = 500
+DETAIL = call_output.KEPT
 """Characters kept of what a failing service said."""
 
 Looked = tuple[Seen, datetime | None]
@@ -66,7 +67,7 @@ def _verdicts(
         return {service.name: (_untold(error), None) for service in watched}
     station.unread(spec.name, "")
     verdicts = {
-        service.name: _verdict(station, service, containers, wanted=service.name in wanted)
+        service.name: _verdict(station, spec.project, service, containers, wanted=service.name in wanted)
         for service in watched
     }
     for name in _back(spec, verdicts, before, wanted):
@@ -87,7 +88,7 @@ def _is_meant(service: ServiceSpec, only: Collection[str]) -> bool:
 
 def _untold(error: BaseException) -> Seen:
     """What is seen of a service while the engine tells nothing of it."""
-    return Seen(Power.UNKNOWN, negotiation.why(error)[:DETAIL])
+    return Seen(Power.UNKNOWN, outside_text.bounded(redaction.redacted(negotiation.why(error)), DETAIL))
 
 
 def _back(
@@ -117,23 +118,26 @@ def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) 
 
 
 def _verdict(
-    station: Station, service: ServiceSpec, containers: Iterable[Container], *, wanted: bool
+    station: Station, project: str, service: ServiceSpec, containers: Iterable[Container], *, wanted: bool
 ) -> Looked:
     mine = [container for container in containers if container.service == service.name]
     # Core is judged as wanted, since it always is.
     wanted = wanted or service.role is Role.CORE
     verdict = judge(service, mine, wanted=wanted, now=station.engine.now())
     if verdict.power is Power.FAILING:
-        verdict = _with_last_words(station, verdict, mine)
+        verdict = replace(verdict, detail=stack_secrets.redacted(project, verdict.detail))
+        verdict = _with_last_words(station, project, verdict, mine)
     alive = any(container.alive for container in mine)
     severed = any(container.severed for container in mine if container.alive)
     return Seen(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
 
 
-def _with_last_words(station: Station, verdict: Verdict, containers: list[Container]) -> Verdict:
+def _with_last_words(
+    station: Station, project: str, verdict: Verdict, containers: list[Container]
+) -> Verdict:
     """A failing service is shown with the last lines it wrote."""
     newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
-    said = station.engine.log(newest.id) if newest else ""
+    said = stack_secrets.redacted(project, station.engine.log(newest.id)) if newest else ""
     if not said:
         return verdict
-    return replace(verdict, detail=f"{verdict.detail}\n{said[-(DETAIL - len(verdict.detail) - 1) :]}")
+    return replace(verdict, detail=outside_text.with_end(verdict.detail, said, DETAIL))

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from app import notices
+from app.domain import outside_text
 from app.domain.words import Loop
 from app.notices import Sink
 from app.store import notices as rows
@@ -144,7 +145,7 @@ class Postman:
         try:
             return True, sending.send(toml, notice.id, body)
         except sending.Failed as error:
-            log.warning("notice %s to %s: %s", notice.id, notice.sink, error)
+            log.warning("notice %s to %s: %s", notice.id, notice.sink, outside_text.harmless(error))
             return False, str(error)
         except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again
             self._station.guard.failed(Loop.NOTICES, error, f"sink {notice.sink}")

@@ -21,7 +21,7 @@ from app.domain.healthchecks import Healthcheck
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import CallStatus, Condition, Role
 from app.settings import PowerToml, StackToml
-from workers import compose, files, kept_copy, own, service_files, unsupported
+from workers import compose, files, kept_copy, own, service_files, stack_secrets, unsupported
 from workers.compose import Command, Place
 
 READING = 30.0
@@ -80,7 +80,9 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
     )
     if faults := [*_shared_project(key, toml, name), *_missing(key, place)]:
         raise Rejected(empty, faults)
+    stack_secrets.note(stack.project, stack_secrets.of_files(_variable_files(place)))
     config = json.loads(_output(compose.config(place), key, empty))
+    stack_secrets.note(stack.project, stack_secrets.of_config(config))
     empty = replace(empty, digest=_digest(stack, config))
     hashes = _hashes(_output(compose.hashes(place), key, empty))
     if faults := list(_unknown(key, stack, config["services"])):
@@ -109,6 +111,7 @@ def _kept(
         variables = kept_copy.variables(place, config, directory, output)
     except kept_copy.Unset as unset:
         raise Rejected(spec, [f"{key}.files: {fault}" for fault in unset.faults]) from unset
+    stack_secrets.note(place.project, stack_secrets.of_variables(variables))
     if variables:
         said = json.dumps([spec.digest, variables], sort_keys=True)
         spec = replace(spec, digest=hashlib.sha256(said.encode()).hexdigest())
@@ -125,6 +128,10 @@ def _kept(
             spec, [f"{key}.files: what is kept of them does not read the same for {named}; report this file"]
         )
     return spec, kept
+
+
+def _variable_files(place: Place) -> list[Path]:
+    return [place.directory / name for name in place.env_files or (".env",)]
 
 
 def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:

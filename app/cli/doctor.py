@@ -7,7 +7,6 @@ start is not missing.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from app import data_directory, endpoint, settings
+from app.cli import screen
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import probes
 from app.client import discovery
@@ -49,7 +49,7 @@ def doctor(as_json: bool) -> None:
     found = list(_findings(os.environ))
     if as_json:
         told = [finding.__dict__ for finding in found]
-        click.echo(json.dumps({"ok": all(finding.ok for finding in found), "checks": told}, indent=2))
+        screen.dump({"ok": all(finding.ok for finding in found), "checks": told})
     else:
         for finding in found:
             _show(finding)
@@ -88,9 +88,9 @@ def _data(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
 
 def _show(finding: Finding) -> None:
     mark = click.style("ok     ", fg="green") if finding.ok else click.style("broken ", fg="red", bold=True)
-    click.echo(f"{mark}{finding.check:<9} {finding.detail}")
+    click.echo(f"{mark}{finding.check:<9} {screen.harmless(finding.detail)}")
     if finding.mend:
-        click.echo(f"{'':<17}mend: {finding.mend}")
+        click.echo(f"{'':<17}mend: {screen.harmless(finding.mend)}")
 
 
 def _engine(_: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

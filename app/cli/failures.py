@@ -14,6 +14,7 @@ from typing import IO, Any
 import click
 
 from app.client.errors import PowerError, Refused, Unreachable, WrongUsage, not_text
+from app.domain import outside_text
 
 _CODES: tuple[tuple[type[PowerError], int], ...] = ((WrongUsage, 2), (Unreachable, 3), (Refused, 4))
 
@@ -50,7 +51,7 @@ def shown() -> Iterator[None]:
 
 def tell(message: str, out: IO[Any]) -> None:
     """Say something beside the output; on a terminal broken between words where it ends."""
-    lines = message.splitlines()
+    lines = outside_text.harmless_lines(message).splitlines()
     click.echo("\n".join(_wrapped(lines) if out.isatty() else lines), file=out)
 
 

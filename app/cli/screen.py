@@ -5,7 +5,6 @@ is cut or coloured and times stay as the API wrote them. What services and peopl
 wrote is made harmless first: a log line must not steer the reader's terminal.
 """
 
-import json
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from app.cli.failures import tell
-from app.domain import durations
+from app.domain import durations, outside_text
 
 GAP = 2
 _STYLES = {
@@ -46,9 +45,19 @@ def say(*lines: str | Text) -> None:
     """Lines on standard output, coloured on a terminal only."""
     for line in lines:
         if live():
-            console().print(line)
+            console().print(_obeyed_by_no_terminal(line))
         else:
-            click.echo(line.plain if isinstance(line, Text) else line, color=False)
+            click.echo(_obeyed_by_no_terminal(line).plain, color=False)
+
+
+def _obeyed_by_no_terminal(line: str | Text) -> Text:
+    """One line, as it is shown: the last filter before the terminal, whoever wrote what is in it."""
+    if isinstance(line, str):
+        return Text(outside_text.harmless(line))
+    drawn = line.copy()
+    # Of the same length, so that what is styled stays where it is.
+    drawn.plain = outside_text.harmless(drawn.plain)
+    return drawn
 
 
 def note(line: str) -> None:
@@ -57,16 +66,16 @@ def note(line: str) -> None:
 
 
 def dump(reply: Any) -> None:
-    click.echo(json.dumps(reply, indent=2, ensure_ascii=False))
+    click.echo(outside_text.as_json(reply, indent=2))
 
 
 def dump_line(reply: Any) -> None:
-    click.echo(json.dumps(reply, ensure_ascii=False))
+    click.echo(outside_text.as_json(reply))
 
 
 def harmless(text: object) -> str:
     """Text without anything that a terminal would obey."""
-    return "".join(sign if sign.isprintable() else " " for sign in str(text))
+    return outside_text.harmless(text)
 
 
 def word(text: str) -> Text:
@@ -130,7 +139,7 @@ def group(lines: Iterable[Text]) -> Group:
 
 
 def _unwrapped(line: Text) -> Text:
-    drawn = line.copy()
+    drawn = _obeyed_by_no_terminal(line)
     drawn.no_wrap, drawn.overflow = True, "ellipsis"
     return drawn
 

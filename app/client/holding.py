@@ -27,6 +27,7 @@ from app.client.api import Api
 from app.client.errors import NotReady, PowerError, Refused, Unreachable
 from app.client.windows import Window
 from app.domain import durations
+from app.domain.outside_text import harmless, harmless_lines
 from app.domain.words import State
 
 log = logging.getLogger(__name__)
@@ -220,13 +221,13 @@ def _story(window: Window) -> str:
     """What failed, and what it said last."""
     lines = [f"window {window.id} on {window.stack} is {window.state}, {window.status or 'not known how'}"]
     if window.close_reason and window.state in {State.CLOSING, State.CLOSED}:
-        lines.append(f"  {window.close_detail or window.close_reason}")
+        lines.append(f"  {harmless(window.close_detail or window.close_reason)}")
     for one in window.unready:
         lines.append(f"  {one.service}: {one.power}")
-        lines += [f"    {line}" for line in one.detail.strip().splitlines()[-LAST_WORDS:]]
+        lines += [f"    {line}" for line in harmless_lines(one.detail.strip()).splitlines()[-LAST_WORDS:]]
         failed = [call for call in window.calls if call.service == one.service and call.status != "ok"]
         for call in failed[-1:]:
-            said = (call.stderr or call.stdout).strip().splitlines()
+            said = harmless_lines((call.stderr or call.stdout).strip()).splitlines()
             lines += [f"    {line}" for line in said[-LAST_WORDS:]]
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ from app.api.problems import AWAY, Turned
 from app.console import history, home, links, opening, sessions, window, wording
 from app.console.pages import Page, Said
 from app.console.sessions import Forged
+from app.domain.outside_text import harmless_lines
 from app.domain.refusals import Refusal
 from app.store import tokens
 
@@ -51,9 +52,15 @@ def mounted(app: Flask) -> Flask:
     for kind, answer in _WRONGS:
         site.register_error_handler(kind, answer)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.finalize = _shown
     app.jinja_env.filters.update(wording.FILTERS)
     app.register_blueprint(site)
     return app
+
+
+def _shown(value: Any) -> Any:
+    """What a template prints: text from outside may not turn the order of a line around."""
+    return harmless_lines(value) if type(value) is str else value
 
 
 def _served(front: Front, page: Page) -> Callable[..., Said]:

@@ -7,28 +7,24 @@ in another order than it has, and a newline makes one row of a table two.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-_SEQUENCE = re.compile(
-    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # a title, a link, the clipboard
-    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c)?"  # what a device is sent
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # colours, the cursor, modes
-    r"|\x1b[ -/]*[0-~]?"
-)
 _JOINERS = "\u200c\u200d"
 """Not printable by themselves, and part of how many languages and signs are written."""
 CUT = "[…]"
 
 
 def harmless(text: object) -> str:
-    """One line that a terminal shows and does not obey: what is not printable becomes a space."""
-    return "".join(sign if _shows(sign) else " " for sign in _SEQUENCE.sub("", str(text)))
+    """One line that a terminal shows and does not obey: each sign that is not printable is a space.
+
+    What is left of an escape sequence is text.
+    """
+    return "".join(sign if _shows(sign) else " " for sign in str(text))
 
 
 def harmless_lines(text: object) -> str:
     """The same, with its line breaks."""
-    return "\n".join(harmless(line) for line in _SEQUENCE.sub("", str(text)).splitlines())
+    return "\n".join(harmless(line) for line in str(text).splitlines())
 
 
 def _shows(sign: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from app.cli import output
+from app.domain import outside_text
 
 
 class Voice:
@@ -22,7 +23,7 @@ class Voice:
     def line(self, text: str = "", *, colour: str | None = None, bold: bool = False) -> None:
         """For the terminal alone: secrets may be in it."""
         try:
-            click.secho(text, fg=colour, bold=bold)
+            click.secho(outside_text.harmless_lines(text), fg=colour, bold=bold)
         except OSError:
             output.discard()
         except ValueError:
