@@ -214,7 +214,8 @@ CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durat
 DEFAULT_TTL = 1800.0
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)]
 StackName = Annotated[Name, AfterValidator(names.require_free)]
-ProjectName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=120)]
+ProjectName = Annotated[str, AfterValidator(names.require_project), Field(max_length=120)]
+ServiceName = Annotated[str, AfterValidator(names.require_service), Field(max_length=120)]
 
 
 class _Strict(BaseModel):
@@ -240,8 +241,8 @@ class StackToml(_Strict):
     profiles: list[Name] = []
     env_files: list[str] = []
     node: Name = "local"
-    core: list[Name] = []
-    allow: list[Name] = Field(min_length=1)
+    core: list[ServiceName] = []
+    allow: list[ServiceName] = Field(min_length=1)
     max_ttl: Seconds = 28800.0
     default_ttl: Seconds = Field(default_factory=lambda data: min(DEFAULT_TTL, data["max_ttl"]))
     drift: Literal["report", "stop"] = "report"
@@ -330,7 +331,23 @@ def _is_a_cause(fault: Any) -> bool:
 
 
 def _line(path: Path, fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "stacks"
-    known = {"missing": "is missing", "extra_forbidden": "is not a setting; see the reference for the names"}
-    said = known.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
-    return f"{path}: {key}: {said}"
+    """The key, and of a list the entry itself: its place in the list is not what anybody wrote."""
+    parts = [part for part in fault["loc"] if part != "[key]"]
+    key = ".".join(str(part) for part in parts if not isinstance(part, int)) or "stacks"
+    entry = f"{fault['input']!r}: " if parts and isinstance(parts[-1], int) else ""
+    said = _KNOWN.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+    if said.startswith(entry.removesuffix(": ")):
+        entry = ""
+    return f"{path}: {key}: {entry}{said}{_proposal(fault, parts)}"
+
+
+_KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting; see the reference for the names"}
+
+
+def _proposal(fault: Any, parts: list[Any]) -> str:
+    """What would be right, where that can be told."""
+    if fault["type"] == "missing" and parts[-1] == "project" and (name := names.as_project(str(parts[-2]))):
+        return f'; write project = "{name}"'
+    if fault["type"] == "extra_forbidden" and isinstance(fault["input"], dict):
+        return f'; a name with a dot is quoted: [{parts[0]}."{".".join(str(part) for part in parts[1:])}"]'
+    return ""

@@ -155,3 +155,56 @@ def test_a_standalone_leaves_its_broker_where_it_is_found(tmp_path: Path) -> Non
         settings.load({"POWER_DATA_DIR": str(tmp_path)}).broker_url
         == "redis+socket://:secret@/x?virtual_host=0"
     )
+
+
+PLAIN = '[stacks.lab]\nproject = "lab"\nallow = ["web"]\n'
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("My.Lab", "mylab"), ("Lab", "lab"), ("_lab", "lab"), ("my lab", "mylab")]
+)
+def test_a_project_that_compose_does_not_permit_gets_a_proposal(
+    tmp_path: Path, wrong: str, right: str
+) -> None:
+    (said,) = faults(tmp_path, PLAIN.replace('"lab"', f'"{wrong}"'))
+
+    assert f"stacks.lab.project: {wrong!r} is no name of a Compose project" in said
+    assert said.endswith(f"; write {right!r}")
+
+
+def test_a_name_of_which_nothing_is_left_gets_no_proposal(tmp_path: Path) -> None:
+    (said,) = faults(tmp_path, PLAIN.replace('"lab"', '"..."'))
+    assert said.endswith("first a letter or digit")
+
+
+def test_a_stack_without_a_project_gets_its_own_name_as_proposal(tmp_path: Path) -> None:
+    (said,) = faults(tmp_path, '[stacks."My.Lab"]\nallow = ["web"]\n')
+    assert said.endswith('stacks.My.Lab.project: is missing; write project = "mylab"')
+
+
+def test_a_name_with_a_dot_that_is_not_quoted_is_shown_quoted(tmp_path: Path) -> None:
+    said = faults(tmp_path, PLAIN.replace("stacks.lab", "stacks.My.Lab"))
+    assert any(line.endswith('a name with a dot is quoted: [stacks."My.Lab"]') for line in said)
+
+
+@pytest.mark.parametrize("name", ["_tools", "_", "Web.2", "a-b_c.d", "9"])
+def test_a_service_of_any_name_that_compose_permits_may_be_listed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "power.toml"
+    path.write_text(PLAIN.replace('"web"', f'"{name}"'))
+    assert read_power_toml(path).stacks["lab"].allow == [name]
+
+
+@pytest.mark.parametrize("key", ["allow", "core"])
+@pytest.mark.parametrize("name", ["my tools", "-f", "", "a/b"])
+def test_a_service_is_refused_by_its_name(tmp_path: Path, key: str, name: str) -> None:
+    (said,) = faults(tmp_path, f'[stacks.lab]\nproject = "lab"\n{key} = ["ok", "{name}"]\n' + ALLOWS[key])
+    assert f"stacks.lab.{key}: {name!r} is no name of a service" in said
+
+
+ALLOWS = {"allow": "", "core": 'allow = ["web"]\n'}
+
+
+@pytest.mark.parametrize("key", ["files", "env_files", "profiles"])
+def test_an_entry_of_a_list_is_named_by_what_it_is(tmp_path: Path, key: str) -> None:
+    (said,) = faults(tmp_path, PLAIN + f"{key} = [5]\n")
+    assert f"stacks.lab.{key}: 5: " in said

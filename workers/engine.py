@@ -235,6 +235,14 @@ class Engine:
         stamped = (line.partition(" ") for line in raw.decode(errors="replace").split("\n") if line)
         return [(at, text.rstrip("\r")) for at, _, text in stamped]
 
+    def logging_driver(self, container: str) -> str:
+        """The logging driver a container was made with; nothing where the engine does not say."""
+        try:
+            host = self._inspect(container).get("HostConfig") or {}
+            return str((host.get("LogConfig") or {}).get("Type") or "")
+        except EngineRefused:
+            return ""
+
     def usage(self, container: str) -> Usage | None:
         """What a container has used and uses; None where it does not run, or the engine does not say."""
         quick = {"one_shot": True} if version_gte(self.agreement().api, _ONE_SHOT) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from app import logs
@@ -45,14 +46,25 @@ def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]
             try:
                 lines += _of(station, wanted, container, service, project)
             except EngineRefused as refused:
-                # A logging driver that keeps nothing to be read says so; the other services have theirs.
-                notes[service] = outside_text.bounded(f"the engine says: {refused}", NOTE)
+                # The other services have their lines.
+                notes[service] = _unreadable(station, container, refused)
     except negotiation.Unable as error:
         log.warning("stack %s: logs cannot be read: %s", wanted.stack, negotiation.why(error))
         return lines, dict.fromkeys(wanted.services, outside_text.bounded(negotiation.why(error), NOTE))
     for name in sorted(set(wanted.services) - set(there.values())):
         notes[name] = _gone(wanted.details.get(name, ""))
     return lines, notes
+
+
+def _unreadable(station: Station, container: str, refused: EngineRefused) -> str:
+    """Why there are no lines of a container: its logging driver keeps none, or what the engine says."""
+    if refused.status != HTTPStatus.NOT_IMPLEMENTED:
+        return outside_text.bounded(f"the engine says: {refused}", NOTE)
+    driver = station.engine.logging_driver(container) or "its own"
+    return (
+        f"its lines cannot be read here: the logging driver {driver} keeps none on this engine; "
+        f"json-file, local and journald do"
+    )
 
 
 def _of(station: Station, wanted: Wanted, container: str, service: str, project: str) -> list[Line]:

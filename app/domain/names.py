@@ -1,6 +1,8 @@
-"""Names that the product uses itself, in the trail and for its chains, and nobody else may have."""
+"""Names: those that the product uses itself and nobody else may have, and those that Compose permits."""
 
 from __future__ import annotations
+
+import re
 
 RESERVED = frozenset({"clock", "house", "link", "power-windows"})
 """Actors of the product, and the chain of what belongs to no stack; in any case of letters."""
@@ -10,4 +12,26 @@ def require_free(name: str) -> str:
     """Return the name; raises ValueError where it is reserved."""
     if name.lower() in RESERVED:
         raise ValueError(f"{name!r} is reserved; also {', '.join(sorted(RESERVED - {name.lower()}))}")
+    return name
+
+
+def require_project(name: str) -> str:
+    """Return the name; raises ValueError, with a name that would be right, where it is not permitted."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        return name
+    proposal = f"; write {right!r}" if (right := as_project(name)) else ""
+    permitted = "lower-case letters, digits, `-` and `_`, first a letter or digit"
+    raise ValueError(f"{name!r} is no name of a Compose project: {permitted}{proposal}")
+
+
+def as_project(name: str) -> str:
+    """What Compose makes of a directory's name as a project's; nothing where nothing is left of it."""
+    return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
+
+
+def require_service(name: str) -> str:
+    """Return the name; raises ValueError where Compose does not permit it, or it looks like an option."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        permitted = "letters, digits, `.`, `_` and `-`, first a letter, digit or `_`"
+        raise ValueError(f"{name!r} is no name of a service that can be powered: {permitted}")
     return name

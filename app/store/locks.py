@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SHARED = "_shared"
-"""Guards what all services of a project share: its networks and volumes."""
+SHARED = "~shared"
+"""Guards what all services of a project share: its networks and volumes. No service can have this name."""
 
 
 def path(directory: Path, project: str, service: str) -> Path:

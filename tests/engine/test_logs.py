@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app import logs
 from app.store import logs as rows
 from tests.engine.stacks import Stack, docker, exits, python, running, until
@@ -106,6 +108,50 @@ def test_where_a_container_is_gone_the_last_that_was_kept_is_told(stack: Stack) 
     assert notes["mill"] == (
         f"its container is gone; the last that was kept of it: {kept}" if kept else "it has no container"
     )
+
+
+@pytest.mark.parametrize(
+    ("driver", "options"),
+    [
+        ("none", {}),
+        ("syslog", {"syslog-address": "udp://127.0.0.1:5514", "cache-disabled": "true"}),
+        ("gelf", {"gelf-address": "udp://127.0.0.1:5515", "cache-disabled": "true"}),
+    ],
+)
+def test_a_driver_that_keeps_no_lines_is_named_and_hides_no_others(
+    stack: Stack, driver: str, options: dict[str, str]
+) -> None:
+    quiet = python(TALKS, logging={"driver": driver, "options": options}, scale=2)
+    stack.write({"forge": python(TALKS), "quiet": quiet}).begin()
+    window = stack.open("forge", "quiet")
+    stack.opened(window)
+
+    until(lambda: len(said(stack, window)) == 2, "both lines are there", stack=stack)
+    lines, notes = read(stack, window)
+    assert {line["service"] for line in lines} == {"forge"}
+    assert notes == {
+        "quiet": f"its lines cannot be read here: the logging driver {driver} keeps none on this engine; "
+        "json-file, local and journald do"
+    }
+
+
+def test_a_driver_whose_lines_the_engine_keeps_as_well_is_read(stack: Stack) -> None:
+    sends = {"driver": "syslog", "options": {"syslog-address": "udp://127.0.0.1:5514"}}
+    stack.write({"forge": python(TALKS, logging=sends)}).begin()
+    window = stack.open("forge")
+    stack.opened(window)
+
+    until(lambda: len(said(stack, window)) == 2, "both lines are there", stack=stack)
+    assert read(stack, window)[1] == {}
+
+
+def test_a_service_without_readable_lines_that_fails_says_so(stack: Stack) -> None:
+    stack.write({"forge": exits(3, saying="unheard", logging={"driver": "none"}), "mill": running()}).begin()
+    window = stack.open("forge", "mill")
+    stack.opened(window)
+
+    assert "exited with code 3" in stack.lease(window, "forge").detail
+    assert "the logging driver none" in read(stack, window)[1]["forge"]
 
 
 def test_a_forged_message_makes_nobody_read_anything(stack: Stack) -> None:
