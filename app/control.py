@@ -431,6 +431,24 @@ def refuse(
     )
 
 
+def refuse_again(
+    session: Session,
+    actor: str,
+    now: datetime,
+    *,
+    stack: str | None,
+    what: str,
+    why: str,
+    times: int,
+    since: datetime,
+    until: datetime,
+) -> None:
+    """Put on record that somebody was turned down so many times more, for what is on record in full."""
+    known = stack if stack in stacks.names(session) else None
+    facts = {"what": what, "why": why, "times": times, "since": stamp(since), "until": stamp(until)}
+    audit.record(session, Event.REFUSED, actor=actor or HOUSE, now=now, stack=known, **facts)
+
+
 _EVENTS = {
     State.OPENING: Event.WINDOW_OPENING,
     State.OPEN: Event.WINDOW_OPEN,

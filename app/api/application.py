@@ -34,6 +34,7 @@ from app.api.front import Front
 from app.api.gauges import Gauges
 from app.api.memory import Memory
 from app.api.readiness import Broker, Readiness
+from app.api.repeated_refusals import RepeatedRefusals
 from app.api.routes import Route
 from app.api.seats import Seats
 from app.api.tail import Tail
@@ -97,6 +98,7 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
         gauges=gauges,
         memory=Memory(changes),
         doorbell=Doorbell(changes),
+        refusals=RepeatedRefusals(database),
         readiness=Readiness(settings, database, Broker(dispatch)),
     )
 

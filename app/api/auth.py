@@ -14,6 +14,7 @@ from typing import Any
 from flask import Request
 
 from app.api import problems
+from app.api.bad_tokens import ALLOWED, BadTokens
 from app.api.memory import Memory
 from app.api.problems import Turned
 from app.store import tokens
@@ -39,6 +40,7 @@ class Caller:
 class Door:
     def __init__(self, database: Database, stranger: Callable[[], None], changes: Changes) -> None:
         self._database, self._stranger = database, stranger
+        self._bad_tokens = BadTokens()
         self.memory: Memory[Any] = Memory(changes)
         """By `token` or `session` and a hash: what the database says of whom that is."""
 
@@ -47,11 +49,21 @@ class Door:
         text = _token(request, own_first=scope == tokens.WAKE)
         caller = self._any(text)
         if caller is None:
+            self.slow(request, text)
             said = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
             raise Turned(problems.BAD_TOKEN, said, headers=_CHALLENGE)
         if caller.scope != scope:
             raise Turned(problems.OUT_OF_SCOPE, _ELSEWHERE.get(caller.scope, "this token is not for this"))
         return caller
+
+    def slow(self, request: Request, text: str) -> None:
+        """Raises Turned where the address of this unknown token has sent too many of them."""
+        wait = self._bad_tokens.wait(request.remote_addr or "") if text else 0
+        if wait:
+            said = (
+                "too many unknown tokens came from this address; a token that is known is let in at any time"
+            )
+            raise Turned(problems.BAD_TOKENS, said, headers={"Retry-After": str(wait)}, limit=ALLOWED)
 
     def knows(self, text: str) -> Caller | None:
         """Whose token this is, if it is good for everything; a stranger is counted."""

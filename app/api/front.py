@@ -9,6 +9,7 @@ from app.api.doorbell import Doorbell
 from app.api.gauges import Gauges
 from app.api.memory import Kept, Memory
 from app.api.readiness import Readiness
+from app.api.repeated_refusals import RepeatedRefusals
 from app.api.seats import Seats
 from app.api.tail import Tail
 from app.api.waiting import Waiting
@@ -30,6 +31,7 @@ class Front:
     gauges: Gauges
     memory: Memory[Kept]
     doorbell: Doorbell
+    refusals: RepeatedRefusals
     readiness: Readiness
 
     def nudged(self, sent: bool) -> None:

@@ -29,7 +29,7 @@ _SAID = {
     409: "In conflict with the window's state.",
     413: f"The body is over {problems.BODY} bytes.",
     422: "Well-formed, but wrong; the field and what was allowed are named.",
-    429: "Too many at the same time; `Retry-After` says when to come back.",
+    429: "Too many at the same time, or too many unknown tokens; `Retry-After` says when to come back.",
     503: "The database or a stack's node is away; `Retry-After` says when to come back.",
 }
 
@@ -132,7 +132,7 @@ def _responses(route: Route, schemes: _Schemes) -> dict[str, Any]:
 def _refused(route: Route) -> set[int]:
     of_body = {400, 413, 422} if route.body else set()
     of_query = {422} if route.query or route.headers else set()
-    of_token = {401, 403, 503} if route.tokened else set()
+    of_token = {401, 403, 429, 503} if route.tokened else set()
     return {*route.refuses} | of_body | of_query | of_token
 
 

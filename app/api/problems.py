@@ -63,6 +63,7 @@ CONFLICT = Kind(409, "conflict", "The window's state does not permit it")
 TOO_LARGE = Kind(413, "too-large", "The body is too large")
 INVALID = Kind(422, "invalid", "Well-formed, but wrong")
 TOO_MANY = Kind(429, "too-many", "Too many at the same time")
+BAD_TOKENS = Kind(429, "too-many-bad-tokens", "Too many unknown tokens came from this address")
 DATABASE_AWAY = Kind(503, "database-away", "The database does not answer")
 LOGS_UNREAD = Kind(503, "logs-unread", "The worker of the window's node was not heard of")
 STARTING = Kind(503, "starting", "The service is starting")
@@ -107,6 +108,7 @@ HOUSE = (
     TOO_LARGE,
     INVALID,
     TOO_MANY,
+    BAD_TOKENS,
     DATABASE_AWAY,
     LOGS_UNREAD,
     STARTING,

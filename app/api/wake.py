@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from app import control, waking
+from app import waking
 from app.api import problems, schemas
 from app.api.auth import Caller
 from app.api.front import Front
@@ -28,6 +28,7 @@ _PROBLEMS = {
     403: "Another token than the one that is bound here, or a service that may not be powered.",
     404: "The stack or the service is not there any more.",
     409: "The stack was turned down by its worker.",
+    429: "Too many unknown tokens came from this address.",
     503: "It is starting or could not be started; `Retry-After` says when to ask again.",
 }
 _PAGE = {"text/html": "For browsers: a page that asks again by itself."}
@@ -117,19 +118,13 @@ def _rung(front: Front, caller: Caller) -> tuple[Bell, Verdict]:
                 session, caller.name, database.now, wait_for_node=front.settings.wait_for_node
             )
     except Refusal as refusal:
-        _recorded(front, caller, refusal)
+        front.refusals.record(refusal, actor=caller.name, what="wake")
         raise _gone(refusal) from refusal
     if bell is None:
         raise Turned(problems.OUT_OF_SCOPE, "this token is not bound to any route any more")
     if new is not None and new.state == State.OPENING:
         front.nudged(front.dispatch.opening(new.id, new.node))
     return bell, bell.verdict(database.now())
-
-
-def _recorded(front: Front, caller: Caller, refusal: Refusal) -> None:
-    if front.doorbell.news(caller.name, str(refusal)):
-        with front.database.write() as session:
-            control.refuse(session, refusal, actor=caller.name, now=front.database.now(), what="wake")
 
 
 def _gone(refusal: Refusal) -> Exception:

@@ -281,10 +281,9 @@ def on_record(front: Front, caller: Caller, what: str, stack: str | None = None)
         yield
     except Refusal as refusal:
         if problems.kind_of(refusal).status in {403, 409, 503}:
-            with front.database.write() as session:
+            with front.database.read() as session:
                 meant = stack or _only(stacks.names(session))
-                now = front.database.now()
-                control.refuse(session, refusal, actor=caller.name, now=now, stack=meant, what=what)
+            front.refusals.record(refusal, actor=caller.name, what=what, stack=meant)
         raise
 
 

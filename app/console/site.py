@@ -107,6 +107,7 @@ def _signing_in(front: Front) -> Callable[[], Said]:
             return _door("The form was out of date. Please send it once more.", HTTPStatus.FORBIDDEN)
         text = request.form.get("token", "").strip()
         if not front.door.knows(text):
+            front.door.slow(request, text)
             said = (
                 "This token is not known here. The standalone prints its own when it starts." if text else ""
             )
