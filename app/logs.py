@@ -111,8 +111,8 @@ def fitting(lines: Iterable[Mapping[str, Any]], tail: int) -> list[dict[str, Any
     """Of each service the newest lines, as many as are wanted, in order of time, as far as there is room."""
     room, kept, counts = TEXT, [], Counter[str]()
     for line in sorted(lines, key=_time, reverse=True):
-        text = outside_text.storable(outside_text.bounded(str(line["line"]), LINE))
-        cut = {**line, "line": text}
+        text = outside_text.storable(str(line["line"]))
+        cut = {**line, "line": text if len(text) <= LINE else f"{text[:LINE]}…"}
         counts[line["service"]] += 1
         if counts[line["service"]] > tail:
             continue
