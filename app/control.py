@@ -445,8 +445,18 @@ def refuse_again(
 ) -> None:
     """Put on record that somebody was turned down so many times more, for what is on record in full."""
     known = stack if stack in stacks.names(session) else None
-    facts = {"what": what, "why": why, "times": times, "since": stamp(since), "until": stamp(until)}
-    audit.record(session, Event.REFUSED, actor=actor or HOUSE, now=now, stack=known, **facts)
+    audit.record(
+        session,
+        Event.REFUSED,
+        actor=actor or HOUSE,
+        now=now,
+        stack=known,
+        what=what,
+        why=why,
+        times=times,
+        since=stamp(since),
+        until=stamp(until),
+    )
 
 
 _EVENTS = {

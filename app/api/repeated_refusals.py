@@ -111,9 +111,17 @@ class RepeatedRefusals:
         try:
             with self.database.write() as session:
                 for (actor, what, stack, why), one in counted.items():
-                    times = {"times": one.times, "since": one.since, "until": one.until}
-                    now = self.database.now()
-                    control.refuse_again(session, actor, now, stack=stack, what=what, why=why, **times)
+                    control.refuse_again(
+                        session,
+                        actor,
+                        self.database.now(),
+                        stack=stack,
+                        what=what,
+                        why=why,
+                        times=one.times,
+                        since=one.since,
+                        until=one.until,
+                    )
         except Exception as error:  # noqa: BLE001 - the counts are kept, and written when that is possible
             log.warning("counts of refusals are not on record yet: %s", type(error).__name__)
             self._put_back(counted)
