@@ -270,6 +270,7 @@ def _worker(house: House, own: dict[str, str], name: str) -> Kept:
         "DOCKER_HOST": f"unix://{house.wires.all[f'engine.{node}:{name}'].listen}",
         "CHAOS_WORKER": name,
         "CHAOS_ENGINE": node,
+        "POWER_COMPOSE": str(house.shim.program),
     }
     environ = _environ(house, own, name, data_dir, **more)
     _, *words = worker(_plan(data_dir, environ, node)).argv

@@ -1,6 +1,6 @@
 """A `docker-compose` that the workers find first: it writes down every call, and whether two met.
 
-It lies beside a Python of its own, since that is where a worker looks first.
+`POWER_COMPOSE` names it to them. It lies beside a Python of its own.
 Each call takes a lock per engine, project and service, without waiting, and hands it on to
 the real program, so it is held for as long as that lives. A call that finds the lock taken
 is on record as a second one, and goes on.

@@ -37,6 +37,25 @@ def test_versions_are_pinned_by_name_alone() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+", pin) for pin in pins)
 
 
+def test_what_is_installed_has_checksums_and_the_versions_of_constraints() -> None:
+    """After a change of pyproject.toml or constraints.txt: bin/lock."""
+    locked = (HERE / "requirements.lock").read_text()
+    pins = {
+        name.lower().replace("_", "-"): version
+        for name, version in _pins((HERE / "constraints.txt").read_text())
+    }
+    found = {name.replace("_", "-"): version for name, version in _pins(locked)}
+    assert {name: version for name, version in found.items() if pins.get(name, version) != version} == {}
+    assert found.keys() - pins.keys() <= {"setuptools", "pywin32", "cffi", "pycparser"}
+    blocks = re.split(r"\n(?=\S)", locked.strip())
+    assert all(re.search(r" --hash=sha256:[0-9a-f]{64}", block) for block in blocks)
+    assert "://" not in locked
+
+
+def _pins(text: str) -> list[tuple[str, str]]:
+    return re.findall(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9._+!-]+)", text, re.MULTILINE)
+
+
 def test_the_broker_stays_at_the_versions_that_survive_its_loss() -> None:
     pins = (HERE / "constraints.txt").read_text().split()
     assert {"celery==5.6.3", "kombu==5.7.0"} <= set(pins)

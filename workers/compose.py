@@ -13,7 +13,6 @@ import functools
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -24,7 +23,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from app import endpoint
+from app import compose_binaries, endpoint
 from app.domain.durations import LONGEST_CALL
 from app.domain.words import Action, CallStatus
 from app.observe import Outcome
@@ -157,24 +156,28 @@ def shared_file(networks: Iterable[str], volumes: Iterable[str] = ()) -> str:
 
 @functools.cache
 def program() -> tuple[str, ...]:
-    """What runs compose here: the binary beside this Python, the engine's plugin, or a binary on PATH.
+    """What runs Compose here: Docker's own plugin, the binary beside this Python, or a binary on PATH.
 
-    The first is of the version that was tested, and needs half of the plugin's time. Each is asked,
-    since a `docker` on PATH says nothing about its plugins. Raises NoCompose.
+    Each is asked, since a `docker` on PATH says nothing about its plugins, and a plugin may be of a version
+    that is not supported. Raises NoCompose.
     """
-    beside = str(Path(sys.executable).parent / "docker-compose")
-    for candidate in ((beside,), ("docker", "compose"), ("docker-compose",)):
-        if shutil.which(candidate[0]) and _answers((*candidate, "version")):
-            return candidate
-    raise NoCompose("neither `docker compose` nor `docker-compose` runs here; install the Compose plugin")
+    python = Path(sys.executable)
+    for candidate in compose_binaries.candidates(os.environ, python):
+        version = _version(candidate.argv) if candidate.is_there(python) else None
+        if version is not None and candidate.accepts(version):
+            return candidate.argv
+    none = "neither `docker compose` nor `docker-compose` runs here; install the Compose plugin"
+    raise NoCompose("; ".join(filter(None, (none, compose_binaries.fault(python)))))
 
 
-def _answers(argv: tuple[str, ...]) -> bool:
+def _version(argv: tuple[str, ...]) -> str | None:
+    """What a candidate says of itself; None where it does not run."""
+    command = (*argv, "version", "--short")
     try:
-        asked = subprocess.run(argv, capture_output=True, timeout=10, check=False, env=_environment())
-        return asked.returncode == 0
+        asked = subprocess.run(command, capture_output=True, timeout=10, check=False, env=_environment())
     except (OSError, subprocess.TimeoutExpired):
-        return False
+        return None
+    return asked.stdout.decode(errors="replace") if asked.returncode == 0 else None
 
 
 class Cancellation:

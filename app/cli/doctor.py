@@ -125,7 +125,9 @@ def _mend_engine(where: Endpoint) -> str:
 def _compose(_: Settings, __: Mapping[str, str]) -> Iterator[Finding]:
     found = probes.compose()
     if found is None:
-        yield Finding("compose", False, "neither docker compose nor docker-compose answers", _INSTALL_COMPOSE)
+        none = "neither docker compose nor docker-compose answers"
+        detail = "; ".join(filter(None, (none, probes.compose_fault())))
+        yield Finding("compose", False, detail, _INSTALL_COMPOSE)
         return
     command, version = found
     yield Finding("compose", True, f"{version} ({command})")

@@ -129,7 +129,7 @@ def test_an_engine_without_compose_is_named(
         "#!/bin/sh\necho \"docker: 'compose' is not a docker command.\" >&2; exit 1\n"
     )
     (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setattr(probes, "_composes", lambda: [(str(tmp_path / "docker"), "compose")])
+    monkeypatch.setattr(probes, "_composes", lambda: [((str(tmp_path / "docker"), "compose"), True)])
 
     code, found = examine(environ)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import compose_binaries
 from app.cli.standalone import children
 from app.cli.standalone.broker import server_binary
 
@@ -81,18 +82,26 @@ def engine(environ: Mapping[str, str]) -> tuple[bool, str]:
 
 def compose() -> tuple[str, str] | None:
     """The Compose that answers and its version. A client on PATH says nothing: its plugin may be missing."""
-    for command in _composes():
+    for command, own in _composes():
         answer = ask(*command, "version", "--short")
-        if answer.returncode == 0 and re.match(r"v?\d+\.\d+", answer.stdout.strip()):
-            return " ".join(command), answer.stdout.strip()
+        version = answer.stdout.strip()
+        known = compose_binaries.is_supported(version) if own else re.match(r"v?\d+\.\d+", version)
+        if answer.returncode == 0 and known:
+            return " ".join(command), version
     return None
 
 
-def _composes() -> list[tuple[str, ...]]:
-    beside = Path(sys.executable).with_name("docker-compose")
-    own = [(str(beside),)] if beside.exists() else []
-    elsewhere = [(found,)] if (found := shutil.which("docker-compose")) else []
-    return [*own, ("docker", "compose"), *elsewhere]
+def compose_fault() -> str:
+    """Why the Compose binary beside this Python is not used; empty where it may be."""
+    return compose_binaries.fault(Path(sys.executable))
+
+
+def _composes() -> list[tuple[tuple[str, ...], bool]]:
+    """What the worker would try, and whether it is Docker's own plugin."""
+    python = Path(sys.executable)
+    return [
+        (one.argv, one.own) for one in compose_binaries.candidates(os.environ, python) if one.is_there(python)
+    ]
 
 
 def server() -> str:
