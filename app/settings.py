@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -292,11 +292,33 @@ class NoticeToml(_Strict):
         return self
 
 
-class PowerToml(_Strict):
-    """The whole file, with directories made absolute."""
+@dataclass(frozen=True, slots=True)
+class RejectedToml:
+    """A stack whose section has faults, with what can be told of it."""
+
+    project: str
+    node: str
+    core: frozenset[str]
+    faults: tuple[str, ...]
+    is_nameable: bool
+    """May a stack have its name?"""
+
+
+class _File(_Strict):
+    """The file as it is written."""
 
     stacks: dict[StackName, StackToml] = Field(min_length=1)
     notices: dict[Name, NoticeToml] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class PowerToml:
+    """The whole file, with directories made absolute."""
+
+    stacks: Mapping[str, StackToml]
+    notices: dict[str, NoticeToml] = field(default_factory=dict)
+    rejected: Mapping[str, RejectedToml] = field(default_factory=dict)
+    """Stacks whose section has faults, which keep no other from being served."""
 
     def on_node(self, node: str) -> dict[str, StackToml]:
         return {name: stack for name, stack in self.stacks.items() if stack.node == node}
@@ -305,6 +327,7 @@ class PowerToml(_Strict):
 def read_power_toml(path: Path) -> PowerToml:
     """Read and check power.toml; raises ConfigError with one line per fault.
 
+    Stacks with faults are set apart where there is one without, and nothing else is wrong.
     A stack's `directory` is taken from where the file lies, not from where the process runs.
     """
     try:
@@ -314,11 +337,40 @@ def read_power_toml(path: Path) -> PowerToml:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
     try:
-        found = PowerToml.model_validate(raw)
+        found, rejected = _File.model_validate(raw), dict[str, RejectedToml]()
     except ValidationError as error:
-        raise ConfigError([_line(path, fault) for fault in error.errors() if _is_a_cause(fault)]) from error
+        faults = [fault for fault in error.errors() if _is_a_cause(fault)]
+        rejected = _rejected(path, raw, faults)
+        if not rejected:
+            raise ConfigError([_line(path, fault) for fault in faults]) from error
+        good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
+        found = _File.model_validate({**raw, "stacks": good})
     stacks = {name: _placed(stack, path.absolute().parent) for name, stack in found.stacks.items()}
-    return PowerToml.model_construct(stacks=stacks, notices=found.notices)
+    return PowerToml(stacks, found.notices, rejected)
+
+
+def _rejected(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[str, RejectedToml]:
+    """The stacks that have all the faults; none where every stack has some, or something else has."""
+    by_stack: dict[str, list[Any]] = {}
+    for fault in faults:
+        if fault["loc"][0] != "stacks" or len(fault["loc"]) == 1:
+            return {}
+        by_stack.setdefault(str(fault["loc"][1]), []).append(fault)
+    if not raw["stacks"].keys() - by_stack.keys():
+        return {}
+    return {name: _set_apart(path, name, raw["stacks"][name], found) for name, found in by_stack.items()}
+
+
+def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> RejectedToml:
+    said = section if isinstance(section, dict) else {}
+    project, node, core = said.get("project"), said.get("node"), said.get("core")
+    return RejectedToml(
+        project if isinstance(project, str) else name,
+        node if isinstance(node, str) else "local",
+        frozenset(one for one in core if isinstance(one, str)) if isinstance(core, list) else frozenset(),
+        tuple(_line(path, fault) for fault in faults),
+        not any("[key]" in fault["loc"] for fault in faults),
+    )
 
 
 def _placed(stack: StackToml, beside: Path) -> StackToml:

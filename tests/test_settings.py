@@ -208,3 +208,31 @@ ALLOWS = {"allow": "", "core": 'allow = ["web"]\n'}
 def test_an_entry_of_a_list_is_named_by_what_it_is(tmp_path: Path, key: str) -> None:
     (said,) = faults(tmp_path, PLAIN + f"{key} = [5]\n")
     assert f"stacks.lab.{key}: 5: " in said
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ('[stacks.bad]\nproject = "My.Lab"\nallow = ["web"]\n', "bad"),
+        ('[stacks.bad]\nallow = ["web"]\n', "bad"),
+        ('[stacks.bad]\nproject = "bad"\nallow = ["a b"]\ntypo = 1\n', "bad"),
+        ('[stacks.clock]\nproject = "bad"\nallow = ["web"]\n', "clock"),
+        ('[stacks.My.Lab]\nproject = "bad"\nallow = ["web"]\n', "My"),
+        ("[stacks]\nbad = 1\n", "bad"),
+    ],
+)
+def test_a_stack_with_faults_is_set_apart_from_the_others(tmp_path: Path, section: str, named: str) -> None:
+    path = tmp_path / "power.toml"
+    path.write_text(f"{section}{PLAIN}")
+
+    toml = read_power_toml(path)
+
+    assert set(toml.stacks) == {"lab"}
+    assert set(toml.rejected) == {named}
+    assert all(f"{path}: stacks.{named}" in fault for fault in toml.rejected[named].faults)
+
+
+def test_what_is_wrong_outside_of_the_stacks_rejects_the_file(tmp_path: Path) -> None:
+    said = faults(tmp_path, f'{PLAIN}[stacks.bad]\nallow = ["web"]\n[rejected.x]\na = 1\n')
+    assert any("rejected" in line and "is not a setting" in line for line in said)
+    assert any("stacks.bad.project" in line for line in said)

@@ -23,7 +23,7 @@ from app.domain.nodes import Sign
 from app.domain.plans import StackSpec
 from app.domain.readings import POWER_TOML, Verdict
 from app.domain.words import Loop
-from app.settings import ConfigError, NoticeToml, PowerToml
+from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
 from app.store import stacks as known
 from app.store.tables import Stack
 from workers import children, files, negotiation, shared_elements, stacks
@@ -71,6 +71,7 @@ class Loading:
         files.tidy(self._station.lock_dir)
         for name in toml.on_node(self._station.node):
             self._read(name, toml)
+        self._reject_sections(toml)
         self._publishing.tell("", self._strangers)
 
     def publish(self, mine: Callable[[], Sign]) -> None:
@@ -147,9 +148,37 @@ class Loading:
         for name in mine:
             if before is None or before.stacks.get(name) != toml.stacks[name] or self._is_refused(name):
                 self._read(name, toml)
-        for name in (self._station.stacks.keys() | self._station.claimed) - mine.keys():
+        self._reject_sections(toml)
+        for name in (
+            (self._station.stacks.keys() | self._station.claimed) - mine.keys() - toml.rejected.keys()
+        ):
             self._drop(name, toml)
         self._forget_news(mine)
+
+    def _reject_sections(self, toml: PowerToml) -> None:
+        """Turn down the stacks whose section of power.toml has faults; what was good of them stays."""
+        for name, one in toml.rejected.items():
+            if name in self._station.stacks or one.node == self._station.node:
+                self._reject_section(name, one)
+
+    def _reject_section(self, name: str, one: RejectedToml) -> None:
+        digest, faults = files.digest([self._path]), list(one.faults)
+        if not one.is_nameable:
+            log_faults(POWER_TOML, Verdict.REJECTED, digest, faults)
+            return
+        now = self._station.stacks.get(name)
+        if now is not None and now.place is not None:
+            self._refuse(name, faults, digest)
+            return
+        known_of_it = self._known.setdefault(name, _Known())
+        if known_of_it.refused == digest:
+            return
+        known_of_it.refused = digest
+        log_faults(f"stack {name}", Verdict.REJECTED, digest, faults)
+        rejected = Rejected(StackSpec(name, one.project, one.node, {}), faults)
+        self._station.core.setdefault(name, one.core)
+        self._station.stacks.setdefault(name, Served(rejected.spec))
+        self._publishing.reject(rejected, digest)
 
     def _forget_news(self, mine: Collection[str]) -> None:
         """Drop the news of stacks that another worker serves and that were taken out of power.toml."""
@@ -292,7 +321,7 @@ class Loading:
         assert self._toml
         mine = self._toml.on_node(self._station.node)
         for row in claims.known_here(session, self._station.node):
-            if row.name not in mine:
+            if row.name not in mine and row.name not in self._toml.rejected:
                 take_over = partial(self._take_over, row, self._toml)
                 self._station.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
 

@@ -228,6 +228,8 @@ def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
         for fault in error.faults:
             yield Finding("stacks", False, fault, f"{verb} {found.config}, or name another with POWER_CONFIG")
         return
+    for faults in (one.faults for one in toml.rejected.values()):
+        yield from (Finding("stacks", False, fault, f"correct {found.config}") for fault in faults)
     mine = toml.on_node(found.node)
     for name in mine:
         yield from _stack(found, name, environ)

@@ -58,7 +58,7 @@ class Files:
             self.stacks[stack] = spec
 
     def toml(self, _path: Path) -> PowerToml:
-        return PowerToml.model_construct(stacks={name: self._of(spec) for name, spec in self.stacks.items()})
+        return PowerToml({name: self._of(spec) for name, spec in self.stacks.items()})
 
     def _of(self, spec: StackSpec) -> StackToml:
         return StackToml.model_construct(

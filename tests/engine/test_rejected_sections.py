@@ -1,0 +1,66 @@
+"""A stack whose section of power.toml has faults, beside one whose section has none."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.words import Event, Status
+from app.store import stacks
+from tests.engine.stacks import Stack, running, until
+
+BAD = '[stacks.lab]\nproject = "My.Lab"\nallow = ["web"]\n'
+
+
+def beside(stack: Stack, section: str) -> None:
+    stack.config.write_text(f"{stack.config.read_text()}\n{section}")
+
+
+def test_the_other_stack_is_served_and_the_faults_are_on_record(stack: Stack) -> None:
+    stack.write({"web": running()})
+    beside(stack, BAD)
+    stack.begin()
+
+    assert stack.opened(stack.open("web")).status == Status.OK
+    (rejected,) = stack.entries(Event.STACK_REJECTED)
+    assert rejected.stack == "lab"
+    assert "write 'mylab'" in rejected.facts
+
+
+def test_a_section_that_is_mended_is_served(stack: Stack) -> None:
+    stack.write({"web": running()})
+    beside(stack, BAD)
+    stack.begin()
+
+    stack.config.write_text(stack.config.read_text().replace("My.Lab", f"{stack.project}-lab"))
+
+    until(lambda: any(one.stack == "lab" for one in stack.entries(Event.STACK_LOADED)), "it is served", 20)
+
+
+def test_a_section_that_becomes_bad_leaves_its_stack_as_it_was(stack: Stack) -> None:
+    stack.write({"web": running(), "mill": running()})
+    good = stack.config.read_text()
+    beside(stack, BAD.replace("My.Lab", f"{stack.project}-lab"))
+    stack.begin()
+    window = stack.opened(stack.open("web"))
+
+    stack.config.write_text(
+        good.replace('allow = ["web", "mill"]', 'allow = ["a b"]')
+        + BAD.replace("My.Lab", f"{stack.project}-lab")
+    )
+    until(lambda: stack.entries(Event.STACK_REJECTED), "the change is refused", 20, stack)
+
+    place = stack.station.stacks["studio"].place
+    assert place
+    assert stack.window(window.id).status == Status.OK
+    assert stack.opened(stack.open("mill")).status == Status.OK
+
+
+@pytest.mark.parametrize("name", ["clock", "../up"])
+def test_a_name_that_no_stack_may_have_keeps_no_other_from_being_served(stack: Stack, name: str) -> None:
+    stack.write({"web": running()})
+    beside(stack, f'[stacks."{name}"]\nproject = "lab"\nallow = ["web"]\n')
+    stack.begin()
+
+    assert stack.opened(stack.open("web")).status == Status.OK
+    with stack.database.read() as session:
+        assert stacks.named(session, name) is None
