@@ -263,6 +263,10 @@ class StackToml(_Strict):
             raise ValueError(f"default_ttl: {over}{unsaid}")
         return self
 
+    def paths(self) -> list[Path]:
+        """What a stack is read from, as far as power.toml tells; `.env` is what compose reads by itself."""
+        return [self.directory / name for name in (*self.files, *self.env_files, ".env")]
+
     def tuned(self, service: str) -> ServiceToml:
         return self.services.get(service, ServiceToml())
 

@@ -13,17 +13,10 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.settings import StackToml
-
 Stamp = tuple[tuple[str, int, int, int], ...]
 _KEPT = "kept"
 _OF_EACH = 3
 """Readings kept of each stack: other workers of the node may not have come as far yet."""
-
-
-def of(stack: StackToml) -> list[Path]:
-    """What a stack is read from, as far as power.toml tells; `.env` is what compose reads by itself."""
-    return [stack.directory / name for name in (*stack.files, *stack.env_files, ".env")]
 
 
 def stamp(paths: Iterable[Path]) -> Stamp:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from app import claims, observe, settings
+from app import claims, observe, settings, writable
 from app.domain.nodes import Sign
 from app.domain.plans import StackSpec
 from app.domain.readings import POWER_TOML, Verdict
@@ -46,6 +46,8 @@ class _Known:
     """It looked different a moment ago, and is read when it has come to rest."""
     refused: str = ""
     """The digest of a later reading that was turned down."""
+    warned: list[str] = field(default_factory=list)
+    """What was said of files that others could write."""
     read_at: float = field(default_factory=time.monotonic)
 
 
@@ -131,7 +133,7 @@ class Loading:
 
     def _files(self, name: str) -> list[Path]:
         toml = self._toml.stacks.get(name) if self._toml else None
-        return [] if toml is None else files.of(toml)
+        return [] if toml is None else toml.paths()
 
     def _read_toml(self) -> None:
         try:
@@ -197,7 +199,7 @@ class Loading:
     def _read(self, name: str, toml: PowerToml) -> None:
         one = self._known.setdefault(name, _Known())
         one.stamp, one.read_at, one.changing = (
-            files.stamp(files.of(toml.stacks[name])),
+            files.stamp(toml.stacks[name].paths()),
             time.monotonic(),
             False,
         )
@@ -215,10 +217,18 @@ class Loading:
             self._turn_down(name, toml, self._unreadable(name, toml, error))
             return
         self._station.guard.succeeded(Loop.FILES, f"stack {name}")
+        self._warn(name, toml)
         now = self._station.stacks.get(name)
         if now and now.place and now.spec.digest == served.spec.digest and not self._is_refused(name):
             return
         self._adopt(name, toml, served)
+
+    def _warn(self, name: str, toml: PowerToml) -> None:
+        """Log which files of the stack another user could write; each state of theirs once."""
+        found = writable.warnings([self._path, *toml.stacks[name].paths()])
+        for line in found if found != self._known[name].warned else ():
+            log.warning("stack %s: %s", name, line)
+        self._known[name].warned = found
 
     def _unreadable(self, name: str, toml: PowerToml, error: Exception) -> Rejected:
         stack = toml.stacks[name]
@@ -251,7 +261,7 @@ class Loading:
         known = self._station.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
         self._station.core[name] = frozenset(stack.core)
         self._station.stacks[name] = replace(known, place=None)
-        digest = files.digest([self._path, *files.of(stack)])
+        digest = files.digest([self._path, *stack.paths()])
         log_faults(f"stack {name}", Verdict.REJECTED, digest, [fault])
         rejected = Rejected(known.spec, [fault])
         self._publishing.reject(rejected, digest)
@@ -264,10 +274,10 @@ class Loading:
                 self._refuse(
                     name,
                     rejected.faults,
-                    rejected.digest or files.digest([self._path, *files.of(toml.stacks[name])]),
+                    rejected.digest or files.digest([self._path, *toml.stacks[name].paths()]),
                 )
             return
-        digest = rejected.digest or files.digest([self._path, *files.of(toml.stacks[name])])
+        digest = rejected.digest or files.digest([self._path, *toml.stacks[name].paths()])
         if self._is_refused(name) and self._known[name].refused == digest and not rejected.unanswered:
             return
         self._known[name].refused = digest

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
-from app import data_directory, endpoint, settings
-from app.cli import screen
+from app import data_directory, endpoint, settings, writable
+from app.cli import own_names, screen
 from app.cli.standalone import broker as brokers
 from app.cli.standalone import probes
 from app.client import discovery
@@ -231,8 +231,14 @@ def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     for faults in (one.faults for one in toml.rejected.values()):
         yield from (Finding("stacks", False, fault, f"correct {found.config}") for fault in faults)
     mine = toml.on_node(found.node)
-    for name in mine:
+    for name, stack in mine.items():
         yield from _stack(found, name, environ)
+        for line in own_names.warnings(name, stack):
+            detail, _sign, mend = line.partition("; ")
+            yield Finding("stacks", True, detail, mend)
+    for line in writable.warnings([found.config, *(path for one in mine.values() for path in one.paths())]):
+        detail, _sign, mend = line.partition("; ")
+        yield Finding("stacks", True, detail, mend)
     for name in sorted(toml.stacks.keys() - mine.keys()):
         yield Finding("stacks", True, f"{name} is for node {toml.stacks[name].node}, to be checked there")
 

@@ -64,3 +64,14 @@ def test_a_name_that_no_stack_may_have_keeps_no_other_from_being_served(stack: S
     assert stack.opened(stack.open("web")).status == Status.OK
     with stack.database.read() as session:
         assert stacks.named(session, name) is None
+
+
+def test_files_that_others_can_write_are_logged_once(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    stack.write({"web": running()})
+    stack.file.chmod(0o666)
+    stack.begin()
+    stack.define({"web": running(), "mill": running()})
+    until(lambda: len(stack.entries(Event.STACK_LOADED)) == 2, "the change is adopted", 20, stack)
+
+    line = f"stack studio: {stack.file} can be written by everybody (mode 0666)"
+    assert sum(record.getMessage().startswith(line) for record in caplog.records) == 1

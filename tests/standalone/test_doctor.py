@@ -180,3 +180,37 @@ def test_a_missing_power_toml_is_named(environ: dict[str, str], tmp_path: Path) 
 
     assert code == 1
     assert str(tmp_path / "absent.toml") in found["stacks"]["detail"]
+
+
+def test_another_project_in_the_compose_file_is_warned_of(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text("name: other\nservices:\n  forge:\n    image: forge\n")
+
+    code, found = examine(environ)
+
+    told = [one for one in found["all"] if "'other'" in one["detail"]]
+    assert (code, [one["ok"] for one in told]) == (0, [True])
+    assert "docker compose -p small" in told[0]["mend"]
+
+
+def test_files_that_others_can_write_are_warned_of(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").chmod(0o666)
+    (tmp_path / "power.toml").chmod(0o666)
+
+    code, found = examine(environ)
+
+    told = [one["mend"] for one in found["all"] if "can be written by everybody" in one["detail"]]
+    assert code == 0
+    assert told == [f"chmod go-w {tmp_path / name}" for name in ("power.toml", "docker-compose.yml")]
+
+
+def test_one_bad_section_is_named_beside_a_stack_that_is_well(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    with (tmp_path / "power.toml").open("a") as file:
+        file.write('[stacks.lab]\nproject = "My.Lab"\nallow = ["web"]\n')
+
+    code, found = examine(environ)
+
+    assert code == 1
+    assert "write 'mylab'" in found["stacks"]["detail"]
+    assert any(one["check"] == "stacks" and one["ok"] for one in found["all"])
