@@ -331,14 +331,20 @@ class Loading:
         assert self._toml
         mine = self._toml.on_node(self._station.node)
         for row in claims.known_here(session, self._station.node):
-            if row.name not in mine and row.name not in self._toml.rejected:
+            if row.name in self._toml.rejected:
+                self._only_turn_off(row)
+            elif row.name not in mine:
                 take_over = partial(self._take_over, row, self._toml)
                 self._station.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
 
     def _take_over(self, row: Stack, toml: PowerToml) -> None:
+        self._only_turn_off(row)
+        self._drop(row.name, toml)
+
+    def _only_turn_off(self, row: Stack) -> None:
+        """Where nothing is known of it but what was published."""
         self._station.stacks.setdefault(row.name, Served(row.spec))
         self._station.claimed.add(row.name)
-        self._drop(row.name, toml)
 
 
 def _withhold_secrets(toml: PowerToml) -> None:

@@ -66,6 +66,31 @@ def test_a_name_that_no_stack_may_have_keeps_no_other_from_being_served(stack: S
         assert stacks.named(session, name) is None
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('allow = ["web"]', 'allow = ["a b"]'),
+        ("[stacks.studio]", "[stacks.studio]\nnode = 5"),
+        ("project =", "typo ="),
+    ],
+)
+def test_what_a_bad_section_still_owes_is_turned_off_after_a_restart(
+    stack: Stack, good: str, bad: str
+) -> None:
+    stack.write({"web": running()})
+    beside(stack, BAD.replace("My.Lab", f"{stack.project}-lab"))
+    stack.begin()
+    window = stack.opened(stack.open("web"))
+    stack.end()
+    stack.config.write_text(stack.config.read_text().replace(good, bad, 1))
+
+    stack.begin()
+    stack.close(window.id)
+
+    stack.closed(window.id, within=30)
+    assert stack.alive() == set()
+
+
 def test_files_that_others_can_write_are_logged_once(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
     stack.write({"web": running()})
     stack.file.chmod(0o666)
