@@ -152,6 +152,9 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
         service.start_failed = call.status == CallStatus.FAIL
         _tried(_lease(session, call.window_id, call.service), CallStatus(call.status), now)
+    elif call.action == Action.PRE_STOP:
+        if call.status == CallStatus.LOST and services.lost_before(session, call):
+            _failed(service, now)
     elif call.action in {Action.STOP, Action.KILL}:
         _stopped(session, service, call, now)
         if call.action == Action.KILL:

@@ -12,7 +12,7 @@ from app.domain.locations import Location
 from app.domain.words import Action, CallStatus, Power, Role
 from app.store.tables import Call, Service, Stack, insert_if_new
 
-_OFF = {Action.STOP, Action.KILL}
+_OFF = {Action.PRE_STOP, Action.STOP, Action.KILL}
 
 
 def of(session: Session, stack: str) -> dict[str, Service]:
@@ -103,7 +103,9 @@ def cut_off_since(session: Session, stack: str, service: str, since: datetime) -
 def lost_before(session: Session, call: Call) -> bool:
     """Was the call that was made for this service before this one a stop that was lost, too?"""
     query = select(Call.action, Call.status).where(Call.stack == call.stack, Call.service == call.service)
-    earlier = query.where(Call.id < call.id, Call.action != Action.PRE_STOP)
+    # What came of hooks says nothing of the stop after them, unless their worker died.
+    hooks = (Call.action == Action.PRE_STOP) & (Call.status != CallStatus.LOST)
+    earlier = query.where(Call.id < call.id, ~hooks)
     before = session.execute(earlier.order_by(Call.id.desc()).limit(1)).first()
     return before is not None and before.action in _OFF and before.status == CallStatus.LOST
 
