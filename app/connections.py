@@ -25,6 +25,10 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from app.error_pages import Completing
+from app.incoming import Client, Incoming
+from app.trusted_proxies import client_of, is_trusted
+
 REQUEST_SECONDS = 10.0
 """How long the header and the body of a request may take together."""
 WRITE_SECONDS = 20.0
@@ -33,7 +37,6 @@ LINGER_SECONDS = 2.0
 """How long a client may take to close what was closed on this side."""
 PER_ADDRESS = 128
 """Connections of one address that wait for a client; with another one the oldest is closed."""
-_HEADER, _BODY = 64 * 1024, 64 * 1024 + 4096
 _DESCRIPTORS = 8192
 _PATIENCE = struct.pack("ll", 5, 0)
 """Seconds and microseconds for which a thread waits for bytes, should it ever have to."""
@@ -41,101 +44,12 @@ _AT_ONCE = 64
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Client:
-    """A socket whose `sendall` never waits: what the client does not take is left in `unsent`.
-
-    An answer without an end sets a timeout, and waits for as long as that.
-    """
-
-    def __init__(self, own: socket.socket) -> None:
-        self.own, self.unsent, self._patience = own, bytearray(), 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.own, name)
-
-    def settimeout(self, seconds: float | None) -> None:
-        self.own.settimeout(seconds)
-        self._patience = seconds or 0.0
-
-    def sendall(self, data: bytes) -> None:
-        if self.unsent:
-            self.unsent += data
-            return
-        rest = memoryview(data)[self._taken(data) :]
-        if rest and self._patience:
-            self.own.sendall(rest)
-        else:
-            self.unsent += rest
-
-    def flush(self) -> bool:
-        """Send what the client takes now; is nothing left?"""
-        del self.unsent[: self._taken(self.unsent)]
-        return not self.unsent
-
-    def _taken(self, data: bytes | bytearray) -> int:
-        try:
-            return self.own.send(data, socket.MSG_DONTWAIT) if data else 0
-        except BlockingIOError:
-            return 0
-
-
-class Incoming:
-    """What has come of one request."""
-
-    def __init__(self, data: bytes = b"") -> None:
-        self.data, self.oversized = bytearray(data), False
-        self._body, self._length, self._chunked = -1, 0, False
-
-    def needs_continue(self) -> bool:
-        return self._body >= 0 and b"100-continue" in bytes(self.data[: self._body]).lower()
-
-    def is_whole(self) -> bool:
-        """Is there nothing more to wait for? A request that cannot be read is whole: it is to be refused."""
-        if self._body < 0 and not self._read_header():
-            self.oversized = len(self.data) > _HEADER
-            return self.oversized
-        came = len(self.data) - self._body
-        if (self._length if not self._chunked else came) > _BODY:
-            self.oversized = True
-            return came >= min(_BODY, self._length) or not self._chunked
-        return self._chunks_end() if self._chunked else came >= self._length
-
-    def _read_header(self) -> bool:
-        end = self.data.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        self._body = end + 4
-        for line in bytes(self.data[:end]).lower().split(b"\r\n")[1:]:
-            name, _, value = line.partition(b":")
-            if name == b"content-length" and value.strip().isdigit():
-                self._length = int(value[:20])
-            elif name == b"transfer-encoding" and b"chunked" in value:
-                self._chunked = True
-        return True
-
-    def _chunks_end(self) -> bool:
-        at = self._body
-        while True:
-            end = self.data.find(b"\r\n", at)
-            if end < 0:
-                return len(self.data) - at > 1024
-            try:
-                size = int(bytes(self.data[at:end]).partition(b";")[0], 16)
-            except ValueError:
-                return True
-            if size == 0:
-                return self.data.startswith(b"\r\n", end + 2) or self.data.find(b"\r\n\r\n", end) >= 0
-            at = end + 2 + size + 2
-            if at > len(self.data):
-                return False
-
-
 class Connection(TConn):  # type: ignore[misc]
     """One client, and where it stands."""
 
     def __init__(self, cfg: Any, client: Client, address: Any, server: Any) -> None:
         super().__init__(cfg, client, address, server)
-        self.host = address[0] if isinstance(address, tuple) else ""
+        self.peer = self.host = address[0] if isinstance(address, tuple) else ""
         self.incoming, self.deadline, self.continued = Incoming(), 0.0, False
         self.close_after, self.lingering = False, False
 
@@ -156,6 +70,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._waiting: dict[str, dict[Connection, None]] = {}
         super().init_process()
 
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        config = getattr(self.wsgi, "config", {})
+        self._trusted, self._headers = config.get("TRUSTED_PROXIES", ()), config.get("EVERY_ANSWER", {})
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        super().handle_error(req, Completing(client, self._headers), addr, exc)
+
     def accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
             try:
@@ -170,24 +92,45 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self.nr_conns += 1
             conn = Connection(self.cfg, Client(own), address, listener.getsockname())
             conn.deadline = time.monotonic() + REQUEST_SECONDS
+            self._forget_client(conn)
             self._wait(conn, selectors.EVENT_READ)
             if self.nr_conns > self._most:
                 self._close_oldest(self._fullest())
 
     def _wait(self, conn: Connection, event: int) -> None:
         conn.sock.setblocking(False)
+        self.poller.register(conn.sock, event, lambda _sock: self._go_on(conn))
+        self._count(conn)
+
+    def _forget_client(self, conn: Connection) -> None:
+        """A trusted proxy's connection is nobody's until a header says for whom it is."""
+        conn.host = "" if is_trusted(conn.peer, self._trusted) else conn.peer
+
+    def _know_client(self, conn: Connection) -> None:
+        """Count the connection of a trusted proxy for the client that the header names."""
+        said = conn.incoming.forwarded_for() if is_trusted(conn.peer, self._trusted) else ""
+        host = client_of(conn.peer, said, self._trusted)
+        if not said or host in {conn.host, conn.peer}:
+            return
+        self._uncount(conn)
+        conn.host = host
+        self._count(conn)
+
+    def _count(self, conn: Connection) -> None:
         mine = self._waiting.setdefault(conn.host, {})
         mine[conn] = None
-        self.poller.register(conn.sock, event, lambda _sock: self._go_on(conn))
         if len(mine) > PER_ADDRESS and conn.host:
             self._close_oldest(conn.host)
 
-    def _leave(self, conn: Connection) -> None:
-        self.poller.unregister(conn.sock)
+    def _uncount(self, conn: Connection) -> None:
         mine = self._waiting[conn.host]
         del mine[conn]
         if not mine:
             del self._waiting[conn.host]
+
+    def _leave(self, conn: Connection) -> None:
+        self.poller.unregister(conn.sock)
+        self._uncount(conn)
 
     def _go_on(self, conn: Connection) -> None:
         if conn not in self._waiting.get(conn.host, {}):
@@ -219,7 +162,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         if not conn.incoming.data:
             conn.deadline = time.monotonic() + REQUEST_SECONDS
         conn.incoming.data += data
-        if conn.incoming.is_whole():
+        whole = conn.incoming.is_whole()
+        self._know_client(conn)
+        if whole:
             return True
         if not conn.continued and conn.incoming.needs_continue():
             conn.continued = True
@@ -265,6 +210,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _next(self, conn: Connection) -> None:
         conn.incoming = Incoming(conn.parser.unreader.take_buffered())
+        self._forget_client(conn)
         conn.deadline = time.monotonic() + (self.cfg.keepalive if self.alive else 1.0)
         if conn.incoming.data and conn.incoming.is_whole():
             self._submit(conn)

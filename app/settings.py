@@ -26,9 +26,10 @@ from pydantic import (
     model_validator,
 )
 
-from app import addresses
+from app import addresses, trusted_proxies
 from app.domain import durations, names
 from app.domain.words import WINDOW_ENDING, Event
+from app.trusted_proxies import Network
 
 _MOST_CALLS = 10_000
 EMBEDDED = "broker.url"
@@ -60,6 +61,8 @@ class Settings:
     """Compose calls that start services at once on this node; None: by its cores and memory."""
     closing_calls: int | None = None
     """The same for those that stop services."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whose `X-Forwarded-…` headers a front believes."""
     database_fault: str | None = None
     """Why the database must not be used, as a standalone found out at its start."""
     pulse: Path | None = None
@@ -89,7 +92,8 @@ class VariableError(ConfigError):
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG and POWER_AWAY.
 
-    Of a worker also POWER_PUBLIC_URL, POWER_OPENING_CALLS and POWER_CLOSING_CALLS; of a supervised worker or
+    Of a front also POWER_TRUSTED_PROXIES; of a worker POWER_PUBLIC_URL, POWER_OPENING_CALLS and
+    POWER_CLOSING_CALLS; of a supervised worker or
     beat POWER_PULSE; of a standalone's own front POWER_AWAIT_NODE and POWER_STARTED_AT; of its children
     POWER_DATABASE_FAULT, where the database cannot be used. One that is empty counts as unset. Raises
     VariableError, with every fault.
@@ -112,6 +116,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         public_url=(environ.get("POWER_PUBLIC_URL") or "").rstrip("/") or None,
         opening_calls=_number(environ.get("POWER_OPENING_CALLS")),
         closing_calls=_number(environ.get("POWER_CLOSING_CALLS")),
+        trusted_proxies=trusted_proxies.parse(environ.get("POWER_TRUSTED_PROXIES") or ""),
         database_fault=environ.get("POWER_DATABASE_FAULT") or None,
         pulse=Path(environ["POWER_PULSE"]) if environ.get("POWER_PULSE") else None,
     )
@@ -168,6 +173,7 @@ _CHECKS: Mapping[str, Callable[[str], Iterable[str]]] = {
     "POWER_PUBLIC_URL": _public_faults,
     "POWER_OPENING_CALLS": _count_faults,
     "POWER_CLOSING_CALLS": _count_faults,
+    "POWER_TRUSTED_PROXIES": trusted_proxies.faults,
 }
 """What may be wrong with a variable, one line a fault."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Response
+from flask import Response, request
 
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
 _UNLESS_SET = {
@@ -18,14 +18,24 @@ _UNLESS_SET = {
 }
 
 
+EVERY_ANSWER = {**_ALWAYS, **_UNLESS_SET}
+"""What the server's own pages have too."""
+
+
 def complete(response: Response) -> Response:
     """Add what every answer has. A redirect never names a host: the caller's `Host` would choose it."""
     response.headers.update(_ALWAYS)
     for name, value in _UNLESS_SET.items():
         response.headers.setdefault(name, value)
     if location := response.headers.get("Location"):
-        response.headers["Location"] = _path_of(location)
+        response.headers["Location"] = _below_prefix(_path_of(location))
     return response
+
+
+def _below_prefix(path: str) -> str:
+    """A path as a visitor of a trusted proxy reaches it."""
+    prefix = request.script_root
+    return path if not prefix or path == prefix or path.startswith(f"{prefix}/") else prefix + path
 
 
 def _path_of(location: str) -> str:

@@ -44,6 +44,7 @@ from app.settings import Settings
 from app.store import schema
 from app.store.changes import Changes
 from app.store.database import Database
+from app.trusted_proxies import Forwarded
 
 ROUTES: list[Route] = [
     route
@@ -108,6 +109,10 @@ def application(front: Front) -> Flask:
     # A doubled slash is no address, so no redirect is made of the caller's Host.
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = problems.BODY + 1
+    app.config["EVERY_ANSWER"] = answer_headers.EVERY_ANSWER
+    app.config["TRUSTED_PROXIES"] = trusted = front.settings.trusted_proxies
+    if trusted:
+        app.wsgi_app = Forwarded(app.wsgi_app, trusted)  # type: ignore[assignment, method-assign]
     app.extensions["power-windows"] = front
     app.extensions["power-windows-routes"] = ROUTES
     for route in ROUTES:

@@ -1,0 +1,95 @@
+"""What a proxy says of its clients, which is believed only of proxies that are named.
+
+`POWER_TRUSTED_PROXIES` has their addresses and networks. Of all others the headers `X-Forwarded-For`,
+`-Proto`, `-Host` and `-Prefix` stand for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+_HOPS = 20
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?", re.ASCII)
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]{1,64}){1,10}", re.ASCII)
+_PORT = re.compile(r"\[(.*)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
+
+
+def parse(text: str) -> tuple[Network, ...]:
+    """Addresses and networks, with commas between them; raises ValueError."""
+    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def faults(text: str) -> Iterator[str]:
+    """What is wrong with the variable, a line a fault."""
+    for one in text.split(","):
+        try:
+            parse(one)
+        except ValueError as error:
+            yield f"{error}; name addresses or networks such as 10.0.0.2 or 10.0.0.0/24, with commas between"
+
+
+def is_trusted(address: str, trusted: Iterable[Network]) -> bool:
+    """Is this the address of a proxy that was named?"""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(known, "ipv4_mapped", None) or known
+    return any(mapped in network for network in trusted if network.version == mapped.version)
+
+
+def client_of(peer: str, forwarded_for: str, trusted: Iterable[Network]) -> str:
+    """Whom a request is from: the last address that no trusted proxy has."""
+    trusted, client = tuple(trusted), peer
+    for hop in reversed(forwarded_for.split(",")[-_HOPS:]):
+        if not is_trusted(client, trusted):
+            break
+        address = _address(hop)
+        if address is None:
+            break
+        client = address
+    return client
+
+
+def _address(hop: str) -> str | None:
+    with_port = _PORT.fullmatch(hop.strip())
+    text = (with_port[1] or with_port[2]) if with_port else hop.strip()
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+class Forwarded:
+    """A WSGI application that sees a request as the client sent it to the named proxy."""
+
+    def __init__(self, application: Callable[..., Any], trusted: tuple[Network, ...]) -> None:
+        self._application, self._trusted = application, trusted
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        peer = str(environ.get("REMOTE_ADDR", ""))
+        if is_trusted(peer, self._trusted):
+            environ["REMOTE_ADDR"] = client_of(peer, environ.get("HTTP_X_FORWARDED_FOR", ""), self._trusted)
+            _believe(environ)
+        return self._application(environ, start)
+
+
+def _believe(environ: dict[str, Any]) -> None:
+    scheme = _nearest(environ, "PROTO").lower()
+    if scheme in {"http", "https"}:
+        environ["wsgi.url_scheme"] = scheme
+    if _HOST.fullmatch(host := _nearest(environ, "HOST")):
+        environ["HTTP_HOST"] = host
+    if _PREFIX.fullmatch(prefix := _nearest(environ, "PREFIX").rstrip("/")) and ".." not in prefix:
+        environ["SCRIPT_NAME"] = prefix
+        path = str(environ.get("PATH_INFO", ""))
+        environ["PATH_INFO"] = path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
+
+
+def _nearest(environ: dict[str, Any], name: str) -> str:
+    """What the nearest proxy says, which is the one that is trusted."""
+    return str(environ.get(f"HTTP_X_FORWARDED_{name}", "")).rpartition(",")[2].strip()
