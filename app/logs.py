@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,15 +107,20 @@ def wanted(session: Session, identifier: str, core: Mapping[str, Collection[str]
     )
 
 
-def fitting(lines: Iterable[Mapping[str, Any]], tail: int) -> list[dict[str, Any]]:
-    """Of each service the newest lines, as many as are wanted, in order of time, as far as there is room."""
+def fitting(
+    lines: Iterable[Mapping[str, Any]], tail: int, clean: Callable[[str], str] = str
+) -> list[dict[str, Any]]:
+    """Of each service the newest lines, as many as are wanted, in order of time, as far as there is room.
+
+    `clean` is applied to each of them before it is cut, and to no more than twice what is kept.
+    """
     room, kept, counts = TEXT, [], Counter[str]()
     for line in sorted(lines, key=_time, reverse=True):
-        text = outside_text.storable(str(line["line"]))
-        cut = {**line, "line": text if len(text) <= LINE else f"{text[:LINE]}…"}
         counts[line["service"]] += 1
         if counts[line["service"]] > tail:
             continue
+        text = outside_text.storable(clean(str(line["line"])[: 2 * LINE]))
+        cut = {**line, "line": text if len(text) <= LINE else f"{text[:LINE]}…"}
         room -= len(cut["line"])
         if room < 0:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -30,9 +31,10 @@ def answer(station: Station, read: str) -> None:
     if wanted is None or wanted.stack not in station.stacks:
         return
     lines, notes = _read(station, wanted)
+    clean = partial(stack_secrets.redacted, station.stacks[wanted.stack].spec.project)
     with station.database.write() as session:
         now = station.database.now()
-        rows.answer(session, wanted.id, logs.fitting(lines, wanted.tail), notes, now)
+        rows.answer(session, wanted.id, logs.fitting(lines, wanted.tail, clean), notes, now)
         rows.forget_before(session, now - logs.KEPT)
 
 
@@ -44,7 +46,7 @@ def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]
         there = station.engine.named(project, wanted.services)
         for container, service in there.items():
             try:
-                lines += _of(station, wanted, container, service, project)
+                lines += _of(station, wanted, container, service)
             except EngineRefused as refused:
                 # The other services have their lines.
                 notes[service] = _unreadable(station, container, refused)
@@ -67,7 +69,7 @@ def _unreadable(station: Station, container: str, refused: EngineRefused) -> str
     )
 
 
-def _of(station: Station, wanted: Wanted, container: str, service: str, project: str) -> list[Line]:
+def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[Line]:
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
@@ -76,9 +78,7 @@ def _of(station: Station, wanted: Wanted, container: str, service: str, project:
     since = max(began, inspected.moment(last) or began)
     found = station.engine.lines(container, since, until, wanted.tail)
     return [
-        {"service": service, "container": short, "at": at, "line": stack_secrets.redacted(project, text)}
-        for at, text in found
-        if at > last
+        {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last
     ]
 
 

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 DETAIL = call_output.KEPT
 """Characters kept of what a failing service said."""
 
+_READ = 16 * 1024
+"""Characters of that, at the most, in which secrets are looked for."""
+
 Looked = tuple[Seen, datetime | None]
 """What a service does, and when that may change without an event."""
 
@@ -137,7 +140,8 @@ def _with_last_words(
 ) -> Verdict:
     """A failing service is shown with the last lines it wrote."""
     newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
-    said = stack_secrets.redacted(project, station.engine.log(newest.id)) if newest else ""
+    written = station.engine.log(newest.id)[-_READ:] if newest else ""
+    said = stack_secrets.redacted(project, written)
     if not said:
         return verdict
     return replace(verdict, detail=outside_text.with_end(verdict.detail, said, DETAIL))

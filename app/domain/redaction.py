@@ -26,7 +26,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(Bearer|Basic)(\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1\2{HIDDEN}"),
     (
         re.compile(
-            r"\b((?:Proxy-)?Authorization|X-[\w-]*(?:Token|Key))(\"?\s*[:=]\s*\"?)(?!Bearer\b|Basic\b)[^\s\",;]{6,}",
+            r"\b((?:Proxy-)?Authorization|X-[\w-]{0,40}(?:Token|Key))(\"?\s*[:=]\s*\"?)(?!Bearer\b|Basic\b)[^\s\",;]{6,}",
             re.IGNORECASE,
         ),
         rf"\1\2{HIDDEN}",
@@ -49,7 +49,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     # NAME=value and NAME: value, quoted or not, of a name that says what it is.
     (
         re.compile(
-            rf"\b([\w.-]{{0,64}}(?:{_NAMES}|_KEY))([\"']?\s*[:=]\s*)(?:\"[^\"\n]+\"|'[^'\n]+'|(?!\[redacted\])[^\s\"',;&]+)",
+            rf"\b([\w.-]{{0,40}}(?:{_NAMES}|_KEY))([\"']?\s*[:=]\s*)(?:\"[^\"\n]+\"|'[^'\n]+'|(?!\[redacted\])[^\s\"',;&]+)",
             re.IGNORECASE,
         ),
         rf"\1\2{HIDDEN}",
