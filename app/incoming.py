@@ -51,6 +51,7 @@ class Incoming:
 
     def __init__(self, data: bytes = b"") -> None:
         self.data, self.oversized = bytearray(data), False
+        """Oversized: nothing is read beyond what came, and the connection ends with the answer."""
         self._body, self._length, self._chunked = -1, 0, False
 
     def needs_continue(self) -> bool:
@@ -79,12 +80,16 @@ class Incoming:
         if end < 0:
             return False
         self._body = end + 4
+        # A proxy that asks for a visitor may send the visitor's headers and keep the body.
+        asked = self.data.startswith((b"GET /wake/", b"HEAD /wake/"))
         for line in bytes(self.data[:end]).lower().split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")
             if name == b"content-length" and value.strip().isdigit():
                 self._length = int(value[:20])
             elif name == b"transfer-encoding" and b"chunked" in value:
                 self._chunked = True
+        if asked and (self._length or self._chunked):
+            self.oversized, self._length, self._chunked = True, 0, False
         return True
 
     def _chunks_end(self) -> bool:

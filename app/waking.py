@@ -47,14 +47,14 @@ def bell(session: Session, token: str) -> Bell | None:
 def _bell(session: Session, bound: Wake) -> Bell:
     spec = stacks.chosen(session, bound.stack).spec
     window = windows.get(session, bound.window_id) if bound.window_id else None
-    hold = _hold(window, bound.service) if window else None
+    hold = _hold(window, bound) if window else None
     # A stack may have become stricter since the token was made.
     ttl = min(bound.ttl_sec or spec.default_ttl, spec.max_ttl)
     return Bell(bound.stack, bound.service, hold, ttl, spec.max_ttl)
 
 
-def _hold(window: Window, service: str) -> Hold:
-    lease = next((one for one in window.leases if one.service == service), None)
+def _hold(window: Window, bound: Wake) -> Hold:
+    lease = next((one for one in window.leases if one.service == bound.service), None)
     return Hold(
         window.id,
         State(window.state),
@@ -65,6 +65,8 @@ def _hold(window: Window, service: str) -> Hold:
         Power(lease.power) if lease else Power.UNKNOWN,
         lease is not None and lease.ready,
         (sum(one.ready for one in window.leases), len(window.leases)),
+        was_ready=lease is not None and lease.ready_at is not None,
+        failures=bound.failures,
     )
 
 
@@ -86,6 +88,7 @@ def ring(
         ask = Ask([bound.service], bound.stack, found.ttl, REASON)
         new, _ = control.open_window(session, ask, actor=token, now=clock(), wait_for_node=wait_for_node)
         bound.window_id = new.id
+        bound.failures = waking.failures_before(found.hold)
         session.flush()
     elif verdict.renew is not None and bound.window_id:
         _lengthen(session, bound, clock)

@@ -104,8 +104,16 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
     )
 
 
+class Application(Flask):
+    """The routes, for which no request is a WebSocket's: a proxy asks with the headers of its visitor."""
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        environ.pop("HTTP_UPGRADE", None)
+        return super().wsgi_app(environ, start_response)
+
+
 def application(front: Front) -> Flask:
-    app = Flask("app.api", static_folder=None)
+    app = Application("app.api", static_folder=None)
     # A doubled slash is no address, so no redirect is made of the caller's Host.
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = problems.BODY + 1

@@ -333,6 +333,16 @@ class Token(_Said):
     revoked_at: Moment | None
 
 
+class Wakefulness(_Said):
+    """How the service of a bound token stands, as it may be told to visitors."""
+
+    stack: str
+    service: str
+    state: Literal["asleep", "starting", "on", "failing"]
+    window: str | None = Field(description="The window that holds it, or the one that failed.")
+    detail: str
+
+
 class Tokens(_Said):
     items: list[Token]
     next: None

@@ -10,11 +10,12 @@ from __future__ import annotations
 from flask import Response, request
 
 from app import waking
-from app.api import problems, schemas
+from app.api import problems, replies, schemas
 from app.api.auth import Caller
 from app.api.front import Front
 from app.api.problems import Turned
 from app.api.routes import Answer, Header, Routes
+from app.domain.lookers import only_looks
 from app.domain.refusals import NodeAway, Refusal, UnknownServices, UnknownStack
 from app.domain.waking import Step, Verdict
 from app.domain.words import State
@@ -22,6 +23,8 @@ from app.store import tokens
 from app.waking import Bell
 
 routes = Routes("wake", "/wake")
+
+_STATES = {Step.OPEN: "asleep", Step.WAIT: "starting", Step.PASS: "on", Step.FAILED: "failing"}
 
 _PROBLEMS = {
     401: "No token, or an unknown one; with `as=nginx` also: not now, show the waiting page.",
@@ -42,6 +45,11 @@ _YES = Answer(
 )
 _HEADERS = (
     Header("X-Forwarded-Method", "The visitor's method; `HEAD` looks and opens nothing."),
+    Header(
+        "X-Forwarded-Uri",
+        "What the visitor asked for; `/favicon.ico`, `/robots.txt` and the like open nothing.",
+    ),
+    Header("User-Agent", "The visitor's; crawlers and monitors open nothing."),
     Header("Sec-Purpose", "`prefetch` looks and opens nothing; the older `Purpose` too."),
 )
 
@@ -84,11 +92,30 @@ def waiting_page(front: Front, caller: Caller, *, stack: str, service: str) -> R
     raise _not_now(*_looked(front, caller, stack, service))
 
 
+@routes.add(
+    "GET",
+    "/<stack>/<service>/state",
+    {200: Answer("How it stands.", schemas.Wakefulness)} | _NO,
+    scope=tokens.WAKE,
+)
+def wake_state(front: Front, caller: Caller, *, stack: str, service: str) -> Response:
+    """Tell whether a service is `asleep`, `starting`, `on` or `failing`, and act on nothing."""
+    bell, verdict = _looked(front, caller, stack, service)
+    said = {
+        "stack": stack,
+        "service": service,
+        "state": _STATES[verdict.step],
+        "window": bell.hold.window if bell.hold and verdict.step is not Step.OPEN else None,
+        "detail": _said(bell, verdict),
+    }
+    return replies.json(said)
+
+
 def _only_looks() -> bool:
-    """A link that is checked or loaded beforehand is nobody's visit."""
-    method = request.headers.get("X-Forwarded-Method", request.method).upper()
-    purpose = f"{request.headers.get('Sec-Purpose', '')} {request.headers.get('Purpose', '')}".lower()
-    return request.method == "HEAD" or method == "HEAD" or "prefetch" in purpose
+    told = request.headers
+    method = "HEAD" if request.method == "HEAD" else told.get("X-Forwarded-Method", request.method)
+    purpose = f"{told.get('Sec-Purpose', '')} {told.get('Purpose', '')}"
+    return only_looks(method, purpose, told.get("User-Agent", ""), told.get("X-Forwarded-Uri", ""))
 
 
 def _looked(front: Front, caller: Caller, stack: str, service: str) -> tuple[Bell, Verdict]:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from app.domain import backoff
 from app.domain.windows import LIVE
 from app.domain.words import Power, State, Status
 
 RENEWALS = 10
 """A window is lengthened at most this often in the time that a silent one lasts."""
-BACKOFF = 30.0
-"""Seconds after a failed opening before a visitor opens again."""
+BACKOFF, LONGEST_BACKOFF = 30.0, 4 * 3600.0
+"""Seconds after a failed window before a visitor opens again: after the first, and after many in a row."""
 SOON, LATER, LONG = 2.0, 5.0, 30.0
 """Seconds until a visitor should look again: at first, and once it has taken LONG."""
 _A_MOMENT = 0.01
@@ -47,6 +48,13 @@ class Hold:
     ready: bool
     count: tuple[int, int] = (0, 1)
     """How many of the services that were opened are ready, of how many."""
+    was_ready: bool = True
+    """Whether the service was ready at any time."""
+    failures: int = 0
+    """Windows before this one that failed in a row."""
+
+    def failed(self) -> bool:
+        return self.status is Status.FAIL or (self.status is Status.PARTIAL and not self.was_ready)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +86,16 @@ def judge(hold: Hold | None, ttl: float, max_ttl: float, now: datetime) -> Verdi
     )
 
 
+def failures_before(hold: Hold | None) -> int:
+    """How many windows in a row failed before one that is opened now."""
+    return hold.failures + 1 if hold and hold.failed() else 0
+
+
 def _after(hold: Hold, now: datetime) -> Verdict:
-    """Its window is over: the next may be opened, unless this one failed a moment ago."""
-    if hold.status is Status.FAIL and hold.ended:
-        left = BACKOFF - (now - hold.ended).total_seconds()
+    """Its window is over: the next may be opened, unless this one failed too short a time ago."""
+    if hold.failed() and hold.ended:
+        pause = backoff.seconds(failures_before(hold), BACKOFF, LONGEST_BACKOFF)
+        left = pause - (now - hold.ended).total_seconds()
         if left > 0:
             return Verdict(Step.FAILED, again=max(1.0, left))
     return Verdict(Step.OPEN)

@@ -27,6 +27,7 @@ KNOWN = (
     "0018",
     "0019",
     "0020",
+    "0022",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST = KNOWN[-1]

@@ -330,6 +330,8 @@ class Wake(Table):
     ttl_sec: Mapped[float | None]
     """Seconds that a window lasts after the last request; empty for the stack's default."""
     window_id: Mapped[str | None] = mapped_column(String(32))
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Windows before this one that failed in a row."""
 
 
 class Key(Table):

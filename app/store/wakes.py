@@ -20,7 +20,9 @@ def locked(session: Session, token: str) -> Wake | None:
 
 def bind(session: Session, token: str, stack: str, service: str, ttl_sec: float | None) -> None:
     """Bind a token to one route; it has no window yet."""
-    session.merge(Wake(token=token, stack=stack, service=service, ttl_sec=ttl_sec, window_id=None))
+    session.merge(
+        Wake(token=token, stack=stack, service=service, ttl_sec=ttl_sec, window_id=None, failures=0)
+    )
 
 
 def unbind(session: Session, token: str) -> None:

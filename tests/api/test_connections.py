@@ -78,3 +78,17 @@ def test_a_half_header_ends_at_its_deadline(served: Served) -> None:
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
         one.sendall(b"GET /healthz HTTP/1.1\r\n")
         assert one.recv(100) == b""
+
+
+@pytest.mark.parametrize(
+    "body", [b"Content-Length: 1000000", b"Content-Length: 5", b"Transfer-Encoding: chunked"]
+)
+def test_a_proxy_that_asks_without_the_visitors_body_is_answered_at_once(served: Served, body: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=5) as proxy:
+        proxy.sendall(
+            b"GET /wake/small/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + body + b"\r\n\r\n"
+        )
+        heard = b""
+        while part := proxy.recv(4096):
+            heard += part
+        assert b"HTTP/1.1 401 " in heard

@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 
 from app import waking
-from app.api import application, wakepage
+from app.api import application, create_app, wakepage
 from app.domain.words import Event, Role
+from app.settings import Settings
 from app.store import audit
 from app.store import windows as rows
 from app.store.tables import Window
@@ -150,6 +151,85 @@ def test_the_proxys_own_header_goes_before_what_a_visitor_sent(door: Caller) -> 
     assert door.open("GET", FORGE, headers=headers).status_code == 503
     alone = {"X-VX11-Token": "a-visitors-own", "Authorization": f"Bearer {door.token}"}
     assert door.open("GET", FORGE, headers=alone).status_code == 401
+
+
+VISITORS = {
+    "a WebSocket": {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+    "another protocol": {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c"},
+    "a body to come": {"Expect": "100-continue"},
+    "a part": {"Range": "bytes=0-1", "If-Range": "x"},
+    "what it has": {"If-None-Match": "*", "If-Modified-Since": "Thu, 26 Nov 2026 00:00:00 GMT"},
+    "another method": {"X-HTTP-Method-Override": "DELETE", "X-Forwarded-Method": "BREW"},
+    "a part of a form": {"Content-Type": "multipart/form-data"},
+    "an address": {"X-Forwarded-Uri": "//[", "X-Forwarded-Host": "a b", "X-Forwarded-Proto": "wss"},
+    "an agent": {"User-Agent": "\xff" * 300},
+}
+
+
+@pytest.mark.parametrize("kind_of", VISITORS)
+def test_a_visitors_headers_are_the_services_affair(door: Caller, house: House, kind_of: str) -> None:
+    assert kind(door.get(FORGE, headers=VISITORS[kind_of])) == (503, "starting")
+    house.work()
+    assert door.get(FORGE, headers=VISITORS[kind_of]).status_code == 200
+
+
+LOOKERS = [
+    {"X-Forwarded-Uri": "/favicon.ico?v=2"},
+    {"X-Forwarded-Uri": "/robots.txt"},
+    {"X-Forwarded-Uri": "/apple-touch-icon-precomposed.png"},
+    {"X-Forwarded-Uri": "/.well-known/security.txt"},
+    {"User-Agent": "Uptime-Kuma/1.23"},
+    {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"},
+    {"Purpose": "prefetch"},
+    {"X-Forwarded-Method": "head"},
+]
+
+
+@pytest.mark.parametrize("headers", LOOKERS)
+def test_who_only_looks_wakes_nothing(door: Caller, house: House, headers: dict[str, str]) -> None:
+    assert "asleep" in door.get(FORGE, headers=headers).json["detail"]
+    assert windows(house) == []
+
+
+def state(door: Caller) -> str:
+    answer = door.get(f"{FORGE}/state")
+    assert answer.status_code == 200
+    return str(answer.json["state"])
+
+
+def test_the_state_is_told_and_nothing_is_done(door: Caller, house: House) -> None:
+    assert (state(door), windows(house)) == ("asleep", [])
+    door.get(FORGE)
+    assert state(door) == "starting"
+    house.work()
+    assert state(door) == "on"
+    deadline = windows(house)[0].deadline
+    house.now += timedelta(seconds=100)
+    assert (state(door), windows(house)[0].deadline) == ("on", deadline)
+
+
+def failed_and_due(settings: Settings, door: Caller, house: House) -> float:
+    """Let one more window fail; the seconds until a visitor opens the next, as a new process tells it."""
+    assert kind(door.get(FORGE)) == (503, "starting")
+    house.work()
+    app = create_app(settings, house.database, Remembering())
+    anew = Caller.of(app, door.token)
+    assert state(anew) == "failing"
+    pause = float(anew.get(FORGE).headers["Retry-After"])
+    app.extensions["power-windows"].tail.rest()
+    house.now += timedelta(seconds=pause + 1)
+    return pause
+
+
+def test_the_pause_doubles_while_it_fails_and_outlives_the_process(
+    settings: Settings, door: Caller, house: House
+) -> None:
+    house.will_not_start.add("forge")
+    assert [failed_and_due(settings, door, house) for _ in range(4)] == [30, 60, 120, 240]
+    house.will_not_start.clear()
+    door.get(FORGE)
+    house.work()
+    assert state(door) == "on"
 
 
 @pytest.mark.parametrize(

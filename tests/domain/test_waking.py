@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain.waking import BACKOFF, LONG, Hold, Step, judge
+from app.domain.waking import BACKOFF, LONG, LONGEST_BACKOFF, Hold, Step, judge
 from app.domain.words import Power, State, Status
 from tests.house import NOON
 
@@ -76,3 +76,14 @@ def test_one_asks_less_often_once_it_takes_long() -> None:
     opening = replace(OPEN, state=State.OPENING, status=None, power=Power.STARTING, ready=False)
     short, long = (judge(opening, TTL, CAP, NOON + timedelta(seconds=at)).again for at in (1, LONG))
     assert 0 < short < long
+
+
+def test_after_many_failures_the_pause_is_hours_and_no_more() -> None:
+    ended = replace(OPEN, state=State.CLOSED, status=Status.FAIL, ended=NOON)
+    assert judge(replace(ended, failures=100_000), TTL, CAP, NOON).again == LONGEST_BACKOFF
+
+
+def test_one_that_was_never_ready_beside_a_dependency_that_was_failed_too() -> None:
+    ended = replace(OPEN, state=State.CLOSED, status=Status.PARTIAL, ended=NOON)
+    assert after(1, ended)[0] == Step.OPEN
+    assert after(1, replace(ended, was_ready=False))[0] == Step.FAILED

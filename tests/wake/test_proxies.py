@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,14 +26,29 @@ from tests.wake import proxies
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
 TTL, CAP = 5.0, 16.0
-# Answers every request with what it was asked, headers and all.
+# Answers every request with what it was asked, headers and all; a WebSocket with what comes after it.
 ECHO = """
 import socket
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\\r\\n"
+    b"Connection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n"
+)
 server = socket.create_server(("", 8000))
 while True:
     connection, _ = server.accept()
     with connection:
-        heard = connection.recv(65536)
+        heard = b""
+        while b"\\r\\n\\r\\n" not in heard:
+            heard += connection.recv(65536) or b"\\r\\n\\r\\n"
+        asked, _, body = heard.partition(b"\\r\\n\\r\\n")
+        if b"upgrade: websocket" in asked.lower():
+            connection.sendall(SWITCHED)
+            connection.sendall(connection.recv(64))
+            continue
+        length = asked.lower().partition(b"content-length:")[2].split()
+        left = int(length[0]) - len(body) if length else 0
+        while left > 0:
+            left -= len(connection.recv(65536)) or left
         head = b"HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nConnection: close\\r\\nContent-Length: "
         connection.sendall(head + str(len(heard)).encode() + b"\\r\\n\\r\\n" + heard)
 """
@@ -171,6 +187,35 @@ def test_visits_keep_it_silence_lets_it_go_and_the_cap_ends_it(front: httpx.Clie
 
     until(lambda: passes(front), "the next window is there", 60)
     until(lambda: not site.running(), "nobody visits and it goes off", TTL + 30)
+
+
+def websocket(front: httpx.Client) -> socket.socket:
+    """The visitor's side of a connection that asked to become a WebSocket."""
+    url = front.base_url
+    visitor = socket.create_connection((url.host, url.port or 80), timeout=30)
+    visitor.sendall(
+        b"GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    return visitor
+
+
+def test_a_websocket_wakes_and_passes(front: httpx.Client) -> None:
+    with websocket(front) as early:
+        assert early.recv(4096).startswith(b"HTTP/1.1 503")
+    until(lambda: passes(front), "it is there", 60)
+    with websocket(front) as visitor:
+        assert visitor.recv(4096).startswith(b"HTTP/1.1 101")
+        visitor.sendall(b"ping")
+        assert visitor.recv(64) == b"ping"
+
+
+def test_a_large_body_passes_and_one_that_is_announced_waits_for_nothing(front: httpx.Client) -> None:
+    large = b"x" * 3_000_000
+    early = front.post("/", headers={"Expect": "100-continue"}, content=large)
+    assert early.status_code == 503
+    until(lambda: passes(front), "it is there", 60)
+    assert front.post("/", content=large).status_code == 200
 
 
 def test_a_form_that_comes_too_early_is_not_taken_for_sent(front: httpx.Client) -> None:

@@ -1,0 +1,34 @@
+"""Requests that only look: nobody's visit, so they open no window and keep none.
+
+Links that are checked or loaded beforehand, what browsers and crawlers ask for by
+themselves, and programs that watch whether a site answers.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+PATHS = ("/favicon.ico", "/robots.txt", "/apple-touch-icon", "/.well-known/")
+"""What browsers and crawlers ask for by themselves: each with whatever begins so."""
+AGENTS = (
+    *("bot", "crawler", "spider", "slurp", "facebookexternalhit"),
+    *("uptime", "pingdom", "statuscake", "site24x7", "blackbox", "prometheus", "nagios", "icinga", "zabbix"),
+)
+"""Parts of the names by which crawlers and monitors call themselves."""
+
+
+def only_looks(method: str, purpose: str, agent: str, address: str) -> bool:
+    """`purpose` is what `Sec-Purpose` and `Purpose` say; `address` is what the visitor asked for."""
+    return (
+        method.upper() == "HEAD"
+        or "prefetch" in purpose.lower()
+        or any(part in agent.lower() for part in AGENTS)
+        or _path(address).startswith(PATHS)
+    )
+
+
+def _path(address: str) -> str:
+    try:
+        return urlsplit(address).path.lower()
+    except ValueError:
+        return ""
