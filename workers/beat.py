@@ -16,8 +16,10 @@ from celery.beat import ScheduleEntry, Scheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import settings
+from app.domain.words import Loop
+from app.loop_guard import LoopGuard
 from app.store import schema, windows
-from app.store.database import Database
+from app.store.database import Database, is_outage
 from app.timekeeping import Timekeeper
 from workers import pulse
 from workers.retries import BrokerRetries
@@ -40,6 +42,7 @@ class DeadlineScheduler(Scheduler):
         self._swept: datetime | None = None
         self._retries = BrokerRetries("the workers' own watch covers for it")
         self._try_at = 0.0
+        self._guard = LoopGuard(is_outage)
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -73,10 +76,13 @@ class DeadlineScheduler(Scheduler):
     def _until_stroke(self, regular: float) -> float:
         try:
             self._timekeeper.tend()
-            return self._stroke()
+            left = self._stroke()
         except SQLAlchemyError as error:
-            log.warning("deadlines cannot be read: %s", error)
-            return regular
+            self._guard.failed(Loop.CLOCK, error, "deadlines cannot be read")
+            # Celery's own tick asks for no pause at all in the last moment before an entry is due.
+            return max(regular, SETTLED)
+        self._guard.succeeded(Loop.CLOCK, "deadlines cannot be read")
+        return left
 
     def _stroke(self) -> float:
         """Sweep if a deadline has come; seconds until the next one."""

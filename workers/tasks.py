@@ -7,12 +7,16 @@ stacks, so a forged one can at most make somebody look.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from celery import current_task, signals
 
 from app import control, dispatch, tracing
+from app.domain.words import Loop
 from app.store import windows
+from app.store.database import is_outage
 from workers import house, logs
 from workers.celery import app
 from workers.converge import attend_closing, attend_opening
@@ -23,7 +27,30 @@ REFUSED = 1
 """The exit code of a worker whose node is another's."""
 
 
+def ends_in_outage(work: Callable[..., None]) -> Callable[..., None]:
+    """End the task where the database is away: the row is the queue, so the work is not lost.
+
+    The log has one line an outage, in place of a traceback for each message.
+    """
+    item = f"task {work.__name__}"
+
+    @wraps(work)
+    def run(*arguments: object, **named: object) -> None:
+        guard = house.station().guard
+        try:
+            work(*arguments, **named)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            guard.failed(Loop.TASKS, error, item)
+        else:
+            guard.succeeded(Loop.TASKS, item)
+
+    return run
+
+
 @app.task(name=dispatch.OPEN)
+@ends_in_outage
 def open_window(window_id: str) -> None:
     """Look at an opening window and start what may start now."""
     with tracing.span(dispatch.OPEN, _carried(), power__window=str(window_id)):
@@ -31,6 +58,7 @@ def open_window(window_id: str) -> None:
 
 
 @app.task(name=dispatch.CLOSE)
+@ends_in_outage
 def close_window(window_id: str) -> None:
     """Look at the stack of a closing window and stop what nobody holds."""
     station = house.station()
@@ -42,6 +70,7 @@ def close_window(window_id: str) -> None:
 
 
 @app.task(name=dispatch.SWEEP)
+@ends_in_outage
 def sweep() -> None:
     """Start closing every window whose time is up, and tell the nodes that have them."""
     database = house.station().database
@@ -62,6 +91,7 @@ def sweep() -> None:
 
 
 @app.task(name=dispatch.RESYNC)
+@ends_in_outage
 def resync(node: str | None = None) -> None:
     """Compare everything with the engine and repair; without a node, tell every node to."""
     if node is None:
@@ -72,6 +102,7 @@ def resync(node: str | None = None) -> None:
 
 
 @app.task(name=dispatch.READ_LOGS)
+@ends_in_outage
 def read_logs(read_id: str) -> None:
     """Write the lines that somebody waits for where they look for them."""
     logs.answer(house.station(), str(read_id))

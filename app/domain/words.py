@@ -158,5 +158,7 @@ class Loop(StrEnum):
     """The broker answered a worker's consumer with an error; one that is away is not counted."""
     MESSAGES = "messages"
     """A message was dropped, since nobody of ours sent it."""
+    TASKS = "tasks"
+    """Only for the log: a task that ends since the database is away is not counted."""
     REPAIRS = "repairs"
     """A change that only the idle poll or a resync has noticed."""

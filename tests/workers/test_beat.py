@@ -124,8 +124,8 @@ def test_a_database_that_is_away_leaves_the_regular_beat(
 
     monkeypatch.setattr(beat._database, "read", away)
 
-    assert 0 <= beat.tick() <= 1.0
-    assert "deadlines cannot be read" in caplog.text
+    assert all(SETTLED <= beat.tick() <= 1.0 for _ in range(100))
+    assert caplog.text.count("deadlines cannot be read") == 1
     assert {"sweep", "resync"} <= beat.schedule.keys()
 
 

@@ -8,13 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from celery import signals
+from celery import Task, signals
 from sqlalchemy import func, select
 
 import celeryconfig
 from app import dispatch, observe
 from app.domain.plans import ServiceSpec, StackSpec
 from app.domain.words import Role
+from app.store import windows
 from app.store.database import Database
 from app.store.tables import Call, Entry
 from tests.databases import Databases
@@ -114,3 +115,35 @@ def test_celery_is_the_one_that_survives_a_broker_that_drops() -> None:
 
     assert {"celery[redis]==5.6.3", "kombu==5.7.0"} <= set(project["project"]["dependencies"])
     assert (version("celery"), version("kombu")) == ("5.6.3", "5.7.0")
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments"),
+    [
+        (tasks.open_window, ["none"]),
+        (tasks.close_window, ["none"]),
+        (tasks.sweep, []),
+        (tasks.read_logs, ["1"]),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
+)
+def test_a_task_ends_in_one_line_an_outage_while_the_database_is_away(
+    station: Station, caplog: pytest.LogCaptureFixture, task: Task[..., None], arguments: list[str]
+) -> None:
+    caplog.set_level("WARNING")
+    station.database.refuse("power.db is damaged")
+    for _ in range(50):
+        task(*arguments)
+    assert [one.exc_info for one in caplog.records if "the database is away" in one.message] == [None]
+
+
+def test_a_task_that_fails_for_another_reason_still_fails(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: object) -> None:
+        raise KeyError("missing")
+
+    monkeypatch.setattr(tasks, "attend_closing", lacking)
+    monkeypatch.setattr(windows, "get", lacking)
+    with pytest.raises(KeyError):
+        tasks.close_window("none")
