@@ -45,9 +45,12 @@ class Blind:
         self._tried: dict[tuple[str, str], Owing] = {}
         self._outage: Outage | None = None
         self._turned_at = time.monotonic()
+        self.rounds = 0
+        """How often the loop has come round."""
 
     def loop(self, stopping: threading.Event) -> None:
         while not stopping.wait(PAUSE):
+            self.rounds += 1
             self._station.guard.run(Loop.BLIND, self._turn_if_awake)
 
     def _turn_if_awake(self) -> None:

@@ -110,6 +110,13 @@ class CallQueue:
         """How many works wait for room."""
         return len(self._queue)
 
+    def answers(self, seconds: float = 1.0) -> bool:
+        """Does it still take and begin work? False where its lock is not to be had for that long."""
+        if not self._changed.acquire(timeout=seconds):
+            return False
+        self._changed.release()
+        return True
+
     def close(self, *, wait: bool) -> None:
         """Begin nothing more; `wait` returns only when what runs has ended."""
         with self._changed:

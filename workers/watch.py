@@ -42,6 +42,7 @@ from workers.look import look
 from workers.marks import POLL_MOVING, Marks, Trigger
 from workers.presence import Presence
 from workers.station import Station
+from workers.watchdog import Watchdog, advances
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ makes a call looks again after it.
 
 
 class Watch:
-    """Five threads, two small pools and the queues of calls, one per worker."""
+    """Six threads, two small pools and the queues of calls, one per worker."""
 
     def __init__(self, station: Station, loading: Loading, presence: Presence) -> None:
         self._station, self._loading, self._presence = station, loading, presence
@@ -85,6 +86,14 @@ class Watch:
         self._closing = ThreadPoolExecutor(ATTENDING, "watch-closing")
         self._looking = CallQueue("looks", Limits(LOOKING, LOOKING))
         self._blind = Blind(station)
+        self._watchdog = Watchdog(
+            [
+                ("the offline loop", advances(lambda: self._blind.rounds)),
+                ("the queue of looks", self._looking.answers),
+                ("the queue of starts", station.opening.answers),
+                ("the queue of stops", station.closing.answers),
+            ]
+        )
         self._timekeeper = Timekeeper(station.database)
         self._beat_at = 0.0
         self._stroke: datetime | None = None
@@ -94,7 +103,7 @@ class Watch:
     def start(self) -> None:
         self._station.memory.begin()
         self.mark_all(Trigger.START)
-        for loop in (self._events, self._looks, self._clock, self._files, self._unseeing):
+        for loop in (self._events, self._looks, self._clock, self._files, self._unseeing, self._watching):
             threading.Thread(target=loop, name=f"watch{loop.__name__}", daemon=True).start()
 
     def stop(self, *, patiently: bool = False) -> None:
@@ -255,6 +264,9 @@ class Watch:
 
     def _unseeing(self) -> None:
         self._blind.loop(self._stopping)
+
+    def _watching(self) -> None:
+        self._watchdog.loop(self._stopping)
 
     def _tick(self) -> None:
         # Deadlines go by the clock, so what has become of that comes first.
