@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,8 @@ PATIENCE = 15.0
 RECHECK = 1.0
 """Seconds after which it is checked again whether a database that could not be used can be."""
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FILE_FAULTS = (*_DAMAGE, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL)
+"""Errors after which what SQLite has mapped of its files may be wrong, and is let go."""
 
 
 class Unusable(OperationalError):
@@ -159,13 +161,23 @@ class Database:
         """What to raise where SQLite calls the file damaged, which is not used any more from then on.
 
         What is read from it may be wrong, and what is written to it makes it worse.
+
+        All connections are closed, since a damaged index of the log (`-shm`) can lead SQLite to map it
+        in 32 KiB pieces until the process may map no more (`vm.max_map_count`); from then on no thread
+        starts. The mappings go with the last connection.
         """
-        return self.damage_of(context.original_exception)
+        error = context.original_exception
+        if isinstance(error, MemoryError) or _primary_code(error) in _FILE_FAULTS:
+            context.is_disconnect = True
+            _close_cursor(context)
+            self.engine.dispose()
+        return self.damage_of(error)
 
     def damage_of(self, error: BaseException) -> Unusable | None:
         """The same for an error of SQLite's own, from a connection that is not one of these."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+        if _primary_code(error) not in _DAMAGE:
             return None
+        self.engine.dispose()
         reason = f"{self.url.database} is damaged: {error}"
         self.refuse(reason)
         return Unusable(reason)
@@ -204,6 +216,19 @@ class Database:
 
 def _host_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _close_cursor(context: ExceptionContext) -> None:
+    """Drop what a failed statement still holds: SQLite closes a connection only after its last statement."""
+    cursor = context.execution_context.cursor if context.execution_context else None
+    if cursor is not None:
+        with suppress(sqlite3.Error, MemoryError):
+            cursor.close()
+
+
+def _primary_code(error: BaseException) -> int:
+    """SQLite's result code without its extension; 0 for an error that is not SQLite's."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _sqlite(url: str) -> Engine:
