@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8420
 SEED ?=
+# Test files that run at the same time; each test has a project name, ports and a data folder of its own.
+PROCESSES ?= 3
 WINDOWS ?= 300
 
 .PHONY: help install demo run test engines check bench model chaos soak images docs venv
@@ -20,10 +22,10 @@ run: install ## Run the service on 127.0.0.1:8420 with the example stack, until 
 	@.venv/bin/docker-compose -p vx11 -f examples/vx11/docker-compose.yml up -d madre tentaculo_link redis
 	@exec .venv/bin/power standalone --config examples/vx11/power.toml --port $(PORT)
 
-test: install ## Run every test; without a Docker engine they fail, they do not skip
+test: install ## Run every test, some at the same time; without a Docker engine they fail (TESTS=tests/api PROCESSES=3)
 	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy
 	@bin/promtool
-	@.venv/bin/python -m pytest $(TESTS)
+	@.venv/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 
 engines: install ## Run the main flow and tests/engine on Docker 20.10, 26.1 and 28.5: ENGINES="26.1 28.5"
 	@bin/packages mmdebstrap=mmdebstrap

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-EVERY = 2.5
+EVERY = 1.25
 """Seconds between two probes."""
 MOST_MISSES = 8
 """Probes in a row that one part may leave unanswered."""
