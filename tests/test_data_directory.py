@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,11 +63,17 @@ def test_one_where_nothing_can_be_made_is_named() -> None:
         data_directory.claim(Path("/proc/power"))
 
 
+def _open_to_all(tmp_path: Path) -> None:
+    """Let every user reach a test's directory; pytest keeps what is above it to its own user."""
+    for one in (tmp_path, *tmp_path.parents):
+        if stat.S_IMODE(one.stat().st_mode) == 0o700:
+            one.chmod(0o755)
+
+
 def test_one_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     directory.mkdir()
-    for one in (tmp_path, *list(tmp_path.parents)[:2]):
-        one.chmod(0o755)
+    _open_to_all(tmp_path)
     directory.chmod(0o500)
     if os.geteuid() == 0:
         os.chown(directory, NOBODY, NOBODY)
@@ -76,8 +83,7 @@ def test_one_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 def test_one_of_somebody_else_is_named(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     directory.mkdir(mode=0o755)
-    for one in (tmp_path, *list(tmp_path.parents)[:2]):
-        one.chmod(0o755)
+    _open_to_all(tmp_path)
     assert "belongs to" in _as_nobody(directory)
 
 

@@ -27,4 +27,4 @@ def test_nothing_stays_on_whatever_is_killed(tmp_path: Path) -> None:
     assert (found["seed"], found["windows"], found["broken"]) == (SEED, WINDOWS, [])
     assert found["kills"] >= 10
     # Where nothing had been on, its going off would prove nothing.
-    assert found["outcomes"]["ok"] >= 3
+    assert found["outcomes"]["ok"] >= 1

@@ -64,7 +64,9 @@ def environ(house: Standalone, tmp_path: Path) -> dict[str, str]:
     power.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from app.cli import main; main()' \"$@\"\n")
     power.chmod(0o755)
     told = {"POWER_URL": front.url, "POWER_TOKEN": front.token, "PYTHONPATH": str(HERE)}
-    return {**os.environ, **told, "PATH": f"{power.parent}:{os.environ['PATH']}"}
+    # What a runner starts is not part of this run of pytest, which may have several processes.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return {**own, **told, "PATH": f"{power.parent}:{os.environ['PATH']}"}
 
 
 def unclosed(client: Client) -> list[Any]:
