@@ -163,11 +163,12 @@ class Stack:
         self._watch.start()
         return self
 
-    def end(self) -> None:
+    def end(self, *, patiently: bool = False) -> None:
+        """End the worker; `patiently` waits for its looks, so that none opens a connection after it."""
         if self._watch:
             if not self.repairs_expected:
                 self._resync()
-            self._watch.stop()
+            self._watch.stop(patiently=patiently)
         if self._station:
             self.repairs += self._station.repairs.confirmed
         self._worker.close()

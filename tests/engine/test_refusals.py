@@ -95,7 +95,7 @@ def test_an_engine_that_cannot_be_served_is_said_and_asked_again(
             until(lambda: not faults(stack), "the stack is served", 10)
             assert stack.ask("forge")
         finally:
-            stack.end()
+            stack.end(patiently=True)
             stack.engine.close()
             stack.database.close()
 
