@@ -129,7 +129,8 @@ def test_what_is_done_is_on_record_under_the_tokens_name(ada: Browser, house: Ho
 
 
 @pytest.mark.parametrize(
-    "name", ["console.js", "console.css", "theme.js", "htmx.min.js", "icon.svg", "htmx-LICENSE.txt"]
+    "name",
+    ["console.js", "news.js", "console.css", "theme.js", "htmx.min.js", "icon.svg", "htmx-LICENSE.txt"],
 )
 def test_what_pages_need_is_in_the_package(app: Flask, name: str) -> None:
     assert app.test_client().get(f"/assets/{name}").status_code == 200

@@ -1,4 +1,4 @@
-// What moves on a page: rings, news from the house, the theme. Everything works without it, but by hand.
+// What moves on a page: rings, what the news change, the theme. Everything works without it, but by hand.
 "use strict";
 
 // Rings: the server says how much is left; from then on this clock counts.
@@ -35,34 +35,11 @@ function look() {
   }, 150);
 }
 
-const WORDS = [
-  "window.opening", "window.open", "window.extended", "window.closing", "window.closed", "window.stuck",
-  "window.waiting", "call.started", "call.finished", "call.lost", "service.ready", "service.failing",
-  "drift.found", "drift.stopped", "drift.ended", "stack.loaded", "stack.rejected", "node.claimed",
-];
-
 function say(state, words) {
   const place = document.getElementById("connection");
   if (place.dataset.state === state) return;
   place.dataset.state = state;
   place.firstElementChild.textContent = words;
-}
-
-function listen(address) {
-  const source = new EventSource(address);
-  source.onopen = () => { say("live", "Live"); look(); };
-  source.onerror = () => {
-    say("lost", "Connection lost, trying again; this is how it was last seen.");
-    // A refusal ends an EventSource for good, so that somebody has to begin again.
-    if (source.readyState === EventSource.CLOSED) {
-      setTimeout(async () => {
-        const answer = await fetch("/parts/home").catch(() => null);
-        if (answer && answer.status === 401) location.reload();
-        else listen(address);
-      }, 2000);
-    }
-  };
-  for (const word of WORDS) source.addEventListener(word, look);
 }
 
 function state() {

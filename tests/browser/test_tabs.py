@@ -1,0 +1,62 @@
+"""Many tabs of one browser: all load, all hear of what happens, and one stream is enough for them."""
+
+from __future__ import annotations
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import PATIENCE, Site, signed_in
+from tests.browser.test_console import opened, power
+
+expect.set_options(timeout=PATIENCE)
+TABS = 8
+"""More than the connections that a browser opens to one server."""
+
+
+def live(tab: Page) -> None:
+    expect(tab.locator("#connection")).to_have_attribute("data-state", "live")
+
+
+def tabs(first: Page, site: Site, context: BrowserContext) -> list[Page]:
+    live(first)
+    others = [context.new_page() for _ in range(TABS - 1)]
+    for tab in others:
+        tab.goto(site.url, timeout=PATIENCE)
+        live(tab)
+    return [first, *others]
+
+
+def heard_by_each(found: list[Page], change: Page, site: Site) -> None:
+    """Each tab is told that something has changed: by an event, and not by its own slow look."""
+    for tab in found:
+        tab.evaluate("() => { window.heard = new Promise((done) => { window.look = () => done(true); }); }")
+    opened(change, site, "forge", ttl="10m")
+    for tab in found:
+        assert tab.evaluate("window.heard")
+        tab.reload()
+    for tab in found:
+        power(tab, "forge", "on")
+
+
+def test_eight_tabs_load_hear_and_hand_over(page: Page, site: Site, context: BrowserContext) -> None:
+    streams: list[str] = []
+    context.on("request", lambda one: streams.append(one.url) if one.url.endswith("/live") else None)
+    found = tabs(page, site, context)
+    assert len(streams) <= 1
+    heard_by_each(found[:-1], found[-1], site)
+
+    page.close()
+    rest = found[1:-1]
+    for tab in rest:
+        live(tab)
+    found[-1].goto(site.url)
+    heard_by_each(rest, found[-1], site)
+
+
+def test_signing_out_ends_it_in_every_tab(page: Page, site: Site, context: BrowserContext) -> None:
+    other = context.new_page()
+    other.goto(site.url)
+    live(other)
+    page.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_label("Token")).to_be_visible()
+    again = signed_in(site, context)
+    live(again)
