@@ -213,7 +213,9 @@ def _hold(session: Session, stack: Stack, window: Window) -> None:
     services.owe(session, spec.name, held, stack.location)
 
 
-def extend(session: Session, window_id: str, ttl: float, *, actor: str, now: datetime) -> Window:
+def extend(
+    session: Session, window_id: str, ttl: float, *, actor: str, now: datetime, reason: str | None = None
+) -> Window:
     """Move a live window's deadline to `ttl` seconds from now.
 
     Only its owner may move it to an earlier moment. Raises UnknownWindow, BadTTL,
@@ -245,6 +247,7 @@ def extend(session: Session, window_id: str, ttl: float, *, actor: str, now: dat
         ttl_sec=ttl,
         before=stamp(before),
         deadline=stamp(deadline),
+        reason=reason,
     )
     return window
 

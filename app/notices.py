@@ -24,7 +24,7 @@ from app.domain.refusals import TimeIsUp
 from app.domain.words import WINDOW_ENDING
 from app.settings import NoticeToml
 from app.store import notices as rows
-from app.store import stacks, windows
+from app.store import stacks, wakes, windows
 from app.store.tables import Entry, Link, Notice, Window, stamp
 
 _LEAST = 1.0
@@ -85,10 +85,16 @@ def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]
     if WINDOW_ENDING not in sink.toml.events:
         return {}
     longest = timedelta(seconds=sink.toml.before)
-    found = {
-        f"ending:{window.id}:{stamp(window.deadline)}": window
+    soon = [
+        window
         for window in rows.ending(session, sink.stacks, now, longest)
         if window.deadline - now <= rules.lead(sink.toml.before, window.ttl_sec)
+    ]
+    visited = wakes.visited(session, [window.id for window in soon]) if soon else set()
+    # Visitors move a deadline all the time: the end of a window of theirs is told of once.
+    found = {
+        f"ending:{window.id}" + ("" if window.id in visited else f":{stamp(window.deadline)}"): window
+        for window in soon
     }
     known = rows.noted(session, sink.node, sink.name, list(found)) if found else set()
     return {key: window for key, window in found.items() if key not in known}

@@ -22,6 +22,7 @@ from app.store import stacks, tokens, wakes, windows
 from app.store.tables import Token, Wake, Window
 
 REASON = "somebody visits"
+UNDER_WAY = "a request was under way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,21 @@ def _lengthen(session: Session, bound: Wake, clock: Callable[[], datetime]) -> N
     if window is None or renew is None:
         return
     control.extend(session, window.id, renew, actor=bound.token, now=now)
+
+
+def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callable[[], datetime]) -> bool:
+    """Lengthen the window that a token has, since bytes still move there; False where it ends anyway."""
+    bound = wakes.locked(session, token)
+    if bound is None or bound.window_id != window_id:
+        return False
+    window = windows.locked(session, window_id)
+    now = clock()
+    found = _bell(session, bound)
+    more = waking.lasting(found.hold, found.ttl, found.max_ttl, now) if found.hold else None
+    if window is None or more is None:
+        return False
+    control.extend(session, window_id, more, actor=control.HOUSE, now=now, reason=UNDER_WAY)
+    return True
 
 
 def create(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from docker.utils import version_gte
 from app import endpoint as endpoints
 from app.domain.readiness import Container
 from app.endpoint import Endpoint
+from workers import usage
 from workers.engine_clock import EngineClock
 from workers.inspected import ONEOFF, PROJECT, SERVICE, described, labels_of, listed, moment
 from workers.negotiation import (
@@ -27,20 +27,13 @@ from workers.negotiation import (
     Negotiation,
     Unable,
 )
+from workers.usage import Usage
 
 _ID = 120
 """Characters of an engine's id, at most."""
 _ONE_SHOT = "1.41"
 """The first API version that tells what a container uses without measuring for a second or two."""
 _GONE = 404
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Seconds of one core used since a container began, and bytes of memory in use now."""
-
-    cpu_seconds: float
-    memory: int
 
 
 class Engine:
@@ -248,12 +241,7 @@ class Engine:
         quick = {"one_shot": True} if version_gte(self.agreement().api, _ONE_SHOT) else {}
         try:
             said = self._ask(lambda client: client.stats(container, stream=False, **quick))
-            memory = said["memory_stats"]
-            details = memory.get("stats") or {}
-            cached = details.get("inactive_file", details.get("total_inactive_file", 0))
-            return Usage(
-                said["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, max(0, memory["usage"] - cached)
-            )
+            return usage.read(said)
         except EngineUnsupported:
             raise
         except (EngineRefused, requests.ReadTimeout, KeyError, TypeError, AttributeError):

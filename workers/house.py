@@ -22,6 +22,7 @@ from workers.postman import Postman
 from workers.presence import Presence
 from workers.sampling import Sampling
 from workers.station import Station
+from workers.traffic import TrafficLooks
 from workers.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -94,13 +95,16 @@ def begin(environment: Settings | None = None) -> Station:
 
 
 def _begin_beside(found: Station, loading: Loading, environment: Settings) -> None:
-    """What a worker does besides its watch: it sends notices and takes samples."""
+    """What a worker does besides its watch: it sends notices, takes samples, and waits for last bytes."""
     postman = Postman(found, loading, environment.public_url, environment.data_dir)
     postman.begin()
     _house.leaving.callback(postman.end)
     sampling = Sampling(found)
     sampling.begin()
     _house.leaving.callback(sampling.end)
+    looks = TrafficLooks(found)
+    looks.begin()
+    _house.leaving.callback(looks.end)
 
 
 def _require_schema(database: Database, environment: Settings) -> None:

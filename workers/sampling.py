@@ -12,9 +12,9 @@ from datetime import timedelta
 from app.domain.words import Loop
 from app.store import samples, windows
 from app.store.tables import Sample
-from workers.engine import Usage
 from workers.negotiation import Unable
 from workers.station import Station
+from workers.usage import Usage
 
 log = logging.getLogger(__name__)
 

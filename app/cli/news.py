@@ -99,7 +99,8 @@ def _failing(_: Story, entry: Entry) -> list[str]:
 
 
 def _extended(_: Story, entry: Entry) -> list[str]:
-    return [f"{entry['actor']} extends: {_duration(entry['facts'])} from now"]
+    why = _text(entry, "reason")
+    return [f"{entry['actor']} extends: {_duration(entry['facts'])} from now{f': {why}' if why else ''}"]
 
 
 def _closing(_: Story, entry: Entry) -> list[str]:

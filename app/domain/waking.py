@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.domain import backoff
+from app.domain import backoff, traffic
 from app.domain.windows import LIVE
 from app.domain.words import Power, State, Status
 
@@ -84,6 +84,16 @@ def judge(hold: Hold | None, ttl: float, max_ttl: float, now: datetime) -> Verdi
         _renewed(hold, ttl, max_ttl, now),
         SOON if waited < LONG else LATER,
     )
+
+
+def lasting(hold: Hold, ttl: float, max_ttl: float, now: datetime) -> float | None:
+    """Seconds from now that a window lasts while a request is under way; None where it cannot be longer."""
+    left = (hold.deadline - now).total_seconds()
+    if hold.state is not State.OPEN or left <= 0:
+        return None
+    longest = (hold.began - now).total_seconds() + max_ttl
+    new = min(left + max(traffic.STEP, ttl / RENEWALS), longest)
+    return new if new - left >= _A_MOMENT else None
 
 
 def failures_before(hold: Hold | None) -> int:

@@ -152,6 +152,7 @@ class Loop(StrEnum):
     CLOSING = "closing"
     NOTICES = "notices"
     SAMPLES = "samples"
+    TRAFFIC = "traffic"
     EVENT_STREAM = "event_stream"
     """Of a front, which has no node."""
     CONSUMER = "consumer"

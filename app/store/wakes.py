@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.store.tables import Wake
+from app.domain.words import State
+from app.store.tables import Wake, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A visitors' window that is about to end, and the service that its token is bound to."""
+
+    token: str
+    window: str
+    stack: str
+    service: str
+    deadline: datetime
+    ttl_sec: float | None
 
 
 def get(session: Session, token: str) -> Wake | None:
@@ -28,6 +45,26 @@ def bind(session: Session, token: str, stack: str, service: str, ttl_sec: float 
 def unbind(session: Session, token: str) -> None:
     if bound := locked(session, token):
         session.delete(bound)
+
+
+def ending(session: Session, node: str, now: datetime, until: datetime) -> list[Ending]:
+    """The open windows of this node that bound tokens have now and whose deadline comes by then."""
+    query = (
+        select(Wake.token, Window.id, Wake.stack, Wake.service, Window.deadline, Wake.ttl_sec)
+        .join(Window, Window.id == Wake.window_id)
+        .where(
+            Window.state == State.OPEN,
+            Window.node == node,
+            Window.deadline > now,
+            Window.deadline <= until,
+        )
+    )
+    return [Ending(*found) for found in session.execute(query)]
+
+
+def visited(session: Session, windows: Collection[str]) -> set[str]:
+    """Those of these windows that a bound token has."""
+    return set(session.scalars(select(Wake.window_id).where(Wake.window_id.in_(windows))))
 
 
 def every(session: Session) -> dict[str, Wake]:

@@ -14,6 +14,7 @@ from app.notices import BadLink, Sink, UsedLink
 from app.settings import NoticeToml
 from app.store import notices as rows
 from app.store.tables import Delivery, Link, Notice
+from tests.control.visits import kept, visited
 from tests.house import House
 from tests.together import together
 
@@ -110,6 +111,19 @@ def test_an_end_is_told_of_once_for_each_deadline(house: House) -> None:
     assert told(house, one) == ["window.ending"]
     house.tick(590)
     assert told(house, one) == ["window.ending"] * 2
+
+
+def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(house: House) -> None:
+    one = sink(events=["window.ending"], before=600.0)
+    take_in(house, one)
+    window = visited(house, ttl=100.0)
+    house.tick(98.0)
+    assert told(house, one) == ["window.ending"]
+
+    for _ in range(3):
+        assert kept(house, window)
+        house.tick(10.0)
+        assert told(house, one) == ["window.ending"]
 
 
 def test_a_short_windows_end_is_told_of_in_its_last_quarter(house: House) -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from app.cli.standalone.broker import free_port
-from app.client import Client
-from app.client.api import Api
-from app.client.discovery import Target
-from examples.vx11 import image
-from tests.engine.stacks import docker, exits, python, until
-from tests.standalone.test_tree import Standalone
-from tests.wake import proxies
+from tests.engine.stacks import exits, until
+from tests.wake.sites import CAP, HTML, KINDS, TTL, Site, passes, standing, visiting
 
-HTML = {"Accept": "text/html,*/*;q=0.8"}
-TTL, CAP = 5.0, 16.0
 # Answers every request with what it was asked, headers and all; a WebSocket with what comes after it.
 ECHO = """
 import socket
@@ -54,97 +41,16 @@ while True:
 """
 
 
-@dataclass
-class Site:
-    standalone: Standalone
-    port: int
-    """Where the service is published."""
-    project: str
-
-    @property
-    def api(self) -> Api:
-        front = self.standalone.front()
-        return Api(Target(front.url, front.token))
-
-    def running(self) -> str:
-        return docker("ps", "-q", "--filter", f"label=com.docker.compose.project={self.project}").strip()
-
-    def windows(self) -> list[Any]:
-        front = self.standalone.front()
-        with Client(front.url, front.token) as client:
-            return list(client.windows())
-
-    def quiet(self) -> None:
-        """Nothing is held and nothing runs."""
-        front = self.standalone.front()
-        with Client(front.url, front.token) as client:
-            for state in ("opening", "open"):
-                for window in client.windows(state=state):
-                    client.close(window, force=True)
-        until(lambda: all(one.state == "closed" for one in self.windows()), "all is closed", 60)
-        until(lambda: not self.running(), "all is off", 60)
-
-
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    image.ensure()
-    with tempfile.TemporaryDirectory() as directory:
-        found = Standalone(Path(directory))
-        port, project = free_port(), f"pw-wake-{os.getpid()}"
-        services = {
-            "echo": python(ECHO, ports=[f"127.0.0.1:{port}:8000"]),
-            "broken": exits(3, saying="secret words"),
-        }
-        (found.directory / "docker-compose.yml").write_text(json.dumps({"services": services}))
-        (found.directory / "power.toml").write_text(
-            f'[stacks.small]\nproject = "{project}"\nallow = ["echo", "broken"]\n'
-            f'default_ttl = "{TTL:g}s"\nmax_ttl = "{CAP:g}s"\n'
-        )
-        try:
-            found.start()
-            yield Site(found, port, project)
-            found.stop()
-        finally:
-            found.clear()
-            label = f"label=com.docker.compose.project={project}"
-            for kind, remove in ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"])):
-                if left := docker(*kind, "-q", "--filter", label).split():
-                    docker(*remove, *left)
-
-
-Serve = Callable[..., AbstractContextManager[None]]
-KINDS: dict[str, Serve] = {"nginx": proxies.nginx, "caddy": proxies.caddy}
+    with standing({"echo": ECHO}, broken=exits(3, saying="secret words")) as found:
+        yield found
 
 
 @pytest.fixture(params=KINDS)
 def front(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterator[httpx.Client]:
     """A visitor before the proxy, and a token of the proxy's own."""
     yield from visiting(request.param, site, tmp_path, "echo")
-
-
-def visiting(kind: str, site: Site, home: Path, service: str) -> Iterator[httpx.Client]:
-    site.quiet()
-    name, port = f"{kind}-{home.name}"[:80], free_port()
-    with site.api as api:
-        token = api.create_token(name, "small", service, None)["token"]
-        places = {
-            "127.0.0.1:8080": f"127.0.0.1:{port}",
-            "127.0.0.1:8420": f"127.0.0.1:{site.standalone.port}",
-            "127.0.0.1:8000": f"127.0.0.1:{site.port}",
-            "vx11/switch": f"small/{service}",
-        }
-        with (
-            KINDS[kind](home, port, places, token),
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client,
-        ):
-            yield client
-        api.revoke_token(name)
-    site.quiet()
-
-
-def passes(front: httpx.Client) -> bool:
-    """Ask as the page does, and say whether it was the service that answered."""
-    return front.get("/hello?x=1", headers=HTML).status_code == 200
 
 
 def test_a_visitor_waits_on_a_page_and_arrives(front: httpx.Client, site: Site) -> None:

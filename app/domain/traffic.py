@@ -1,0 +1,54 @@
+"""Whether somebody still speaks with a service whose visitors' window is about to end.
+
+A proxy says when a request begins and never when it ends. So shortly before the deadline
+the bytes that the service's containers send and receive are counted twice or more: where
+they move, a request is under way, and the window lasts a little longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+LOOK = timedelta(seconds=4)
+"""How long before a deadline the looking begins, and at most half of what a silent window lasts."""
+STEP = 10.0
+"""Seconds that a window is lengthened by at least, each time that a request is seen under way."""
+HEADERS = 66
+"""Bytes of an Ethernet, IPv4 and TCP header with the time stamps that Linux sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes and packets that containers have received and sent on their networks since they began."""
+
+    received: int = 0
+    packets_in: int = 0
+    sent: int = 0
+    packets_out: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.received + other.received,
+            self.packets_in + other.packets_in,
+            self.sent + other.sent,
+            self.packets_out + other.packets_out,
+        )
+
+
+def in_use(before: Traffic, after: Traffic) -> bool:
+    """Was anything said and heard in between?
+
+    ARP, acknowledgements and keep-alives are no longer than the headers of a packet, and what
+    is only heard, such as an announcement to all, is not a conversation.
+    """
+    packets_in, packets_out = after.packets_in - before.packets_in, after.packets_out - before.packets_out
+    if packets_in <= 0 or packets_out <= 0:
+        return False
+    received, sent = after.received - before.received, after.sent - before.sent
+    return received > HEADERS * packets_in or sent > HEADERS * packets_out
+
+
+def look_for(ttl: float) -> timedelta:
+    """How long before its deadline a window is looked at, where a silent one lasts `ttl` seconds."""
+    return min(LOOK, timedelta(seconds=ttl / 2))
