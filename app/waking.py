@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from app import control
 from app.control import Ask
 from app.domain import waking
+from app.domain.lookers import Lookers
 from app.domain.refusals import LastToken, TokenExists, UnknownToken
 from app.domain.waking import Hold, Step, Verdict
 from app.domain.words import Power, State, Status
@@ -34,6 +35,8 @@ class Bell:
     hold: Hold | None
     ttl: float
     max_ttl: float
+    lookers: Lookers
+    """Who only looks there."""
 
     def verdict(self, now: datetime) -> Verdict:
         return waking.judge(self.hold, self.ttl, self.max_ttl, now)
@@ -51,7 +54,7 @@ def _bell(session: Session, bound: Wake) -> Bell:
     hold = _hold(window, bound) if window else None
     # A stack may have become stricter since the token was made.
     ttl = min(bound.ttl_sec or spec.default_ttl, spec.max_ttl)
-    return Bell(bound.stack, bound.service, hold, ttl, spec.max_ttl)
+    return Bell(bound.stack, bound.service, hold, ttl, spec.max_ttl, wakes.lookers(bound))
 
 
 def _hold(window: Window, bound: Wake) -> Hold:
@@ -130,18 +133,22 @@ def create(
     ttl_sec: float | None,
     actor: str,
     now: datetime,
+    agents: list[str] | None = None,
+    paths: list[str] | None = None,
 ) -> str:
     """Make a token that is good for one service's waiting page; return its text, which nothing keeps.
 
+    `agents` and `paths` only look, in place of those that are built in.
     Raises what opening that service would, and TokenExists.
     """
     control.plan(session, Ask([service], stack, ttl_sec))
     known = tokens.locked(session, name)
     if known and known.revoked_at is None:
         raise TokenExists(name)
-    said = {} if ttl_sec is None else {"ttl_sec": ttl_sec}
+    given = {"ttl_sec": ttl_sec, "only_looks_agents": agents, "only_looks_paths": paths}
+    said = {key: value for key, value in given.items() if value is not None}
     text = tokens.create(session, name, now, tokens.WAKE, actor=actor, wake=f"{stack}/{service}", **said)
-    wakes.bind(session, name, stack, service, ttl_sec)
+    wakes.bind(session, name, stack, service, ttl_sec, agents=agents, paths=paths)
     return text
 
 

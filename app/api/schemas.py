@@ -111,6 +111,10 @@ class Route(_Asked):
     service: Name
 
 
+AgentPart = Annotated[Text, Field(min_length=1, max_length=120)]
+PathStart = Annotated[Text, Field(max_length=500, pattern="^/.")]
+
+
 class NewToken(_Asked):
     """A token that is bound to one service's waiting page."""
 
@@ -118,6 +122,16 @@ class NewToken(_Asked):
     wake: Route
     ttl_sec: Seconds | None = Field(
         None, description="Seconds that a window lasts after the last request; the stack's `default_ttl`."
+    )
+    only_looks_agents: list[AgentPart] | None = Field(
+        None,
+        max_length=100,
+        description="Parts of `User-Agent` that wake nothing, in place of crawlers and monitors; `[]`: none.",
+    )
+    only_looks_paths: list[PathStart] | None = Field(
+        None,
+        max_length=100,
+        description="Paths that begin so wake nothing, in place of `/favicon.ico` and the like; `[]`: none.",
     )
 
 
@@ -329,6 +343,8 @@ class Token(_Said):
     scope: str
     wake: Route | None = Field(description="The one route it is good for; null where it is good for all.")
     ttl_sec: float | None
+    only_looks_agents: list[str] | None = Field(description="Whose visits wake nothing; null if not bound.")
+    only_looks_paths: list[str] | None = Field(description="What wakes nothing; null if not bound.")
     created_at: Moment
     revoked_at: Moment | None
 

@@ -38,6 +38,8 @@ def create_token(front: Front, caller: Caller, *, body: schemas.NewToken) -> Res
             ttl_sec=body.ttl_sec,
             actor=caller.name,
             now=front.database.now(),
+            agents=body.only_looks_agents,
+            paths=body.only_looks_paths,
         )
     with front.database.read() as session:
         token = session.get_one(Token, body.name)
@@ -70,11 +72,14 @@ def revoke_token(front: Front, caller: Caller, *, name: str) -> Response:
 
 def _shown(token: Token, bound: Wake | None) -> dict[str, Any]:
     ttl = bound.ttl_sec if bound else None
+    lookers = wakes.lookers(bound) if bound else None
     return {
         "name": token.name,
         "scope": token.scope,
         "wake": {"stack": bound.stack, "service": bound.service} if bound else None,
         "ttl_sec": None if ttl is None else views.number(ttl),
+        "only_looks_agents": list(lookers.agents) if lookers else None,
+        "only_looks_paths": list(lookers.paths) if lookers else None,
         "created_at": stamp(token.created_at),
         "revoked_at": stamp(token.revoked_at) if token.revoked_at else None,
     }

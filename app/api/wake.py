@@ -15,6 +15,7 @@ from app.api.auth import Caller
 from app.api.front import Front
 from app.api.problems import Turned
 from app.api.routes import Answer, Header, Routes
+from app.domain import durations
 from app.domain.lookers import only_looks
 from app.domain.refusals import NodeAway, Refusal, UnknownServices, UnknownStack
 from app.domain.waking import Step, Verdict
@@ -47,9 +48,12 @@ _HEADERS = (
     Header("X-Forwarded-Method", "The visitor's method; `HEAD` looks and opens nothing."),
     Header(
         "X-Forwarded-Uri",
-        "What the visitor asked for; `/favicon.ico`, `/robots.txt` and the like open nothing.",
+        "What the visitor asked for; `/favicon.ico`, `/robots.txt` and the like, or what the token "
+        "was made with, open nothing.",
     ),
-    Header("User-Agent", "The visitor's; crawlers and monitors open nothing."),
+    Header(
+        "User-Agent", "The visitor's; crawlers and monitors, or what the token was made with, open nothing."
+    ),
     Header("Sec-Purpose", "`prefetch` looks and opens nothing; the older `Purpose` too."),
 )
 
@@ -70,7 +74,7 @@ def wake(front: Front, caller: Caller, *, stack: str, service: str) -> Response:
     else in the query is looked at, since proxies put the visitor's there.
     """
     bell, verdict = _looked(front, caller, stack, service)
-    if not _only_looks() and (verdict.step is Step.OPEN or verdict.renew is not None):
+    if not _only_looks(bell) and (verdict.step is Step.OPEN or verdict.renew is not None):
         bell, verdict = _rung(front, caller)
     if verdict.step is Step.PASS and bell.hold:
         left = max(0.0, (bell.hold.deadline - front.database.now()).total_seconds())
@@ -111,11 +115,12 @@ def wake_state(front: Front, caller: Caller, *, stack: str, service: str) -> Res
     return replies.json(said)
 
 
-def _only_looks() -> bool:
+def _only_looks(bell: Bell) -> bool:
     told = request.headers
     method = "HEAD" if request.method == "HEAD" else told.get("X-Forwarded-Method", request.method)
     purpose = f"{told.get('Sec-Purpose', '')} {told.get('Purpose', '')}"
-    return only_looks(method, purpose, told.get("User-Agent", ""), told.get("X-Forwarded-Uri", ""))
+    agent, address = told.get("User-Agent", ""), told.get("X-Forwarded-Uri", "")
+    return only_looks(method, purpose, agent, address, bell.lookers)
 
 
 def _looked(front: Front, caller: Caller, stack: str, service: str) -> tuple[Bell, Verdict]:
@@ -186,7 +191,8 @@ def _not_now(bell: Bell, verdict: Verdict) -> Turned:
 def _said(bell: Bell, verdict: Verdict) -> str:
     name, hold = bell.service, bell.hold
     if verdict.step is Step.FAILED:
-        return f"{name} could not be started; it will be tried again in {verdict.again:.0f} s at the earliest"
+        pause = durations.show_spaced(verdict.again)
+        return f"{name} could not be started; it will be tried again in {pause} at the earliest"
     if verdict.step is Step.OPEN or hold is None:
         return f"{name} is asleep, and starts when somebody visits"
     if verdict.step is Step.PASS:

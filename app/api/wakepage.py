@@ -14,6 +14,7 @@ from typing import Any
 from flask import Response, request
 
 from app.api import problems
+from app.domain import durations
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -95,7 +96,7 @@ def _progress(problem: dict[str, Any]) -> str:
 def _next(again: str | None) -> str:
     if again is None:
         return "<p>What you sent was not passed on. Go back, and send it again in a moment.</p>"
-    return f"<p>This page asks again in {escape(again)} s. <a href=''>Ask now</a></p>"
+    return f"<p>This page asks again in {durations.show_spaced(float(again))}. <a href=''>Ask now</a></p>"
 
 
 def _reference(problem: dict[str, Any]) -> str:

@@ -19,8 +19,30 @@ def token() -> None:
 @click.argument("name")
 @click.option("--wake", "route", required=True, metavar="STACK/SERVICE", help="The one route it is good for.")
 @click.option("--ttl", type=Duration(), help="How long a window lasts after the last request.")
+@click.option(
+    "--only-looks-agent",
+    "agents",
+    multiple=True,
+    metavar="TEXT",
+    help="An agent with this in its name wakes nothing; in place of crawlers and monitors. '' for none.",
+)
+@click.option(
+    "--only-looks-path",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    help="What begins so wakes nothing; in place of /favicon.ico and the like. '' for none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
-def create(name: str, route: str, ttl: float | None, as_json: bool) -> None:
+def create(
+    *,
+    name: str,
+    route: str,
+    ttl: float | None,
+    agents: tuple[str, ...],
+    paths: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make a token, and print it: this once, since nothing keeps it.
 
     It is for a proxy's configuration, wakes one service for whoever visits, and is good for
@@ -34,12 +56,19 @@ def create(name: str, route: str, ttl: float | None, as_json: bool) -> None:
     if not (stack and slash and service):
         raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
     with here() as api:
-        made = api.create_token(name, stack, service, ttl)
+        made = api.create_token(
+            name, stack, service, ttl, only_looks_agents=_listed(agents), only_looks_paths=_listed(paths)
+        )
     if as_json:
         screen.dump(made)
         return
     screen.say(made["token"])
     screen.note(f"good for GET /wake/{stack}/{service} and nothing else; it is not shown again")
+
+
+def _listed(given: tuple[str, ...]) -> list[str] | None:
+    """None where nothing was said; '' says that the list is empty."""
+    return [one for one in given if one] if given else None
 
 
 @token.command("list")

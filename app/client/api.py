@@ -131,9 +131,15 @@ class Api:
         body = _given({"force": force or None, "reason": reason})
         return cast(Window, self._json(self._send("POST", f"{_window(identifier)}/close", json=body)))
 
-    def create_token(self, name: str, stack: str, service: str, ttl_sec: float | None) -> dict[str, Any]:
-        """A token for one service's waiting page; `token` is its text, said this once."""
-        body = _given({"name": name, "wake": {"stack": stack, "service": service}, "ttl_sec": ttl_sec})
+    def create_token(
+        self, name: str, stack: str, service: str, ttl_sec: float | None, **lookers: list[str] | None
+    ) -> dict[str, Any]:
+        """A token for one service's waiting page; `token` is its text, said this once.
+
+        `lookers` are `only_looks_agents` and `only_looks_paths`, where other than the usual ones.
+        """
+        route = {"stack": stack, "service": service}
+        body = _given({"name": name, "wake": route, "ttl_sec": ttl_sec, **lookers})
         return cast(dict[str, Any], self._json(self._send("POST", "/tokens", json=body, asked=[service])))
 
     def tokens(self) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ LONGEST = 365 * 86400.0
 """Seconds of any other duration in power.toml, a window's length included, at most: a year."""
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_IN_WORDS = {"m": "min"}
 _SHAPE = re.compile(r"(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?", re.ASCII)
 
 
@@ -32,6 +33,13 @@ def at_most(longest: float, seconds: float) -> float:
     if seconds > longest:
         raise ValueError(f"{show(seconds)} is too long; at most {show(longest)} ({longest:.0f} s)")
     return seconds
+
+
+def show_spaced(seconds: float) -> str:
+    """The same for a sentence: `4 h`, `29 min 53 s`."""
+    return re.sub(
+        r"(\d)([dhms])", lambda found: f"{found[1]} {_IN_WORDS.get(found[2], found[2])}", show(seconds)
+    )
 
 
 def show(seconds: float) -> str:

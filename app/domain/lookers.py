@@ -6,6 +6,8 @@ themselves, and programs that watch whether a site answers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 PATHS = ("/favicon.ico", "/robots.txt", "/apple-touch-icon", "/.well-known/")
@@ -17,13 +19,21 @@ AGENTS = (
 """Parts of the names by which crawlers and monitors call themselves."""
 
 
-def only_looks(method: str, purpose: str, agent: str, address: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Lookers:
+    """Who only looks: parts of the names of agents, and beginnings of paths, in any case."""
+
+    agents: Sequence[str] = AGENTS
+    paths: Sequence[str] = PATHS
+
+
+def only_looks(method: str, purpose: str, agent: str, address: str, lookers: Lookers) -> bool:
     """`purpose` is what `Sec-Purpose` and `Purpose` say; `address` is what the visitor asked for."""
     return (
         method.upper() == "HEAD"
         or "prefetch" in purpose.lower()
-        or any(part in agent.lower() for part in AGENTS)
-        or _path(address).startswith(PATHS)
+        or any(part.lower() in agent.lower() for part in lookers.agents)
+        or _path(address).startswith(tuple(path.lower() for path in lookers.paths))
     )
 
 

@@ -28,6 +28,7 @@ KNOWN = (
     "0019",
     "0020",
     "0022",
+    "0023",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST = KNOWN[-1]

@@ -332,6 +332,10 @@ class Wake(Table):
     window_id: Mapped[str | None] = mapped_column(String(32))
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     """Windows before this one that failed in a row."""
+    agents: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Parts of the names of agents that only look; null for those that are built in …"""
+    paths: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """… and so the beginnings of paths."""
 
 
 class Key(Table):

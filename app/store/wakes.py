@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.lookers import AGENTS, PATHS, Lookers
 from app.domain.words import State
 from app.store.tables import Wake, Window
 
@@ -35,10 +36,25 @@ def locked(session: Session, token: str) -> Wake | None:
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
 
 
-def bind(session: Session, token: str, stack: str, service: str, ttl_sec: float | None) -> None:
+def bind(
+    session: Session,
+    token: str,
+    stack: str,
+    service: str,
+    ttl_sec: float | None,
+    *,
+    agents: list[str] | None = None,
+    paths: list[str] | None = None,
+) -> None:
     """Bind a token to one route; it has no window yet."""
-    session.merge(
-        Wake(token=token, stack=stack, service=service, ttl_sec=ttl_sec, window_id=None, failures=0)
+    more = {"ttl_sec": ttl_sec, "window_id": None, "failures": 0, "agents": agents, "paths": paths}
+    session.merge(Wake(token=token, stack=stack, service=service, **more))
+
+
+def lookers(bound: Wake) -> Lookers:
+    """Who only looks, for this token; an empty list is nobody."""
+    return Lookers(
+        AGENTS if bound.agents is None else bound.agents, PATHS if bound.paths is None else bound.paths
     )
 
 

@@ -191,6 +191,81 @@ def test_who_only_looks_wakes_nothing(door: Caller, house: House, headers: dict[
     assert windows(house) == []
 
 
+def made(app: Flask, api: Caller, **more: Any) -> Caller:
+    """A token that is made by the API."""
+    body = {"name": "own", "wake": {"stack": "studio", "service": "forge"}, **more}
+    answer = api.post("/tokens", body)
+    assert answer.status_code == 201, answer.text
+    return Caller.of(app, answer.json["token"])
+
+
+def wakes(door: Caller, **headers: str) -> bool:
+    return "asleep" not in door.get(FORGE, headers=headers).json["detail"]
+
+
+BOT = {"User-Agent": "Robot-Arm-Client/2"}
+FEED = {"X-Forwarded-Uri": "/Feed.xml?since=1"}
+ICON = {"X-Forwarded-Uri": "/favicon.ico"}
+
+
+def test_a_token_may_have_agents_of_its_own_that_only_look(app: Flask, api: Caller) -> None:
+    own = made(app, api, only_looks_agents=["MyReader"])
+    assert not wakes(own, **{"User-Agent": "myreader/1.0"})
+    assert not wakes(own, **ICON)
+    assert wakes(own, **BOT)
+
+
+def test_a_token_may_have_paths_of_its_own_that_only_look(app: Flask, api: Caller) -> None:
+    own = made(app, api, only_looks_paths=["/feed"])
+    assert not wakes(own, **FEED)
+    assert not wakes(own, **BOT)
+    assert wakes(own, **ICON)
+
+
+@pytest.mark.parametrize("headers", [BOT, ICON])
+def test_empty_lists_let_everybody_wake_it(app: Flask, api: Caller, headers: dict[str, str]) -> None:
+    own = made(app, api, only_looks_agents=[], only_looks_paths=[])
+    assert not wakes(own, **{"Purpose": "prefetch"})
+    assert wakes(own, **headers)
+
+
+def test_who_only_looks_is_shown_with_the_token_and_on_record(app: Flask, api: Caller, house: House) -> None:
+    made(app, api, only_looks_agents=[])
+    (shown,) = [one for one in api.get("/tokens").json["items"] if one["name"] == "own"]
+    assert shown["only_looks_agents"] == []
+    assert "/robots.txt" in shown["only_looks_paths"]
+    with house.database.read() as session:
+        entries = audit.entries(session, limit=5000)
+    said = [one.as_json()["facts"] for one in entries if one.event == Event.TOKEN_CREATED]
+    assert said[-1]["only_looks_agents"] == []
+    assert "only_looks_paths" not in said[-1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"only_looks_agents": [""]},
+        {"only_looks_agents": "bot"},
+        {"only_looks_agents": ["x" * 121]},
+        {"only_looks_agents": ["x"] * 101},
+        {"only_looks_paths": ["feed"]},
+        {"only_looks_paths": ["/"]},
+        {"only_looks_paths": [7]},
+    ],
+)
+def test_lists_that_cannot_be_meant_are_refused_by_name(api: Caller, wrong: dict[str, Any]) -> None:
+    body = {"name": "own", "wake": {"stack": "studio", "service": "forge"}, **wrong}
+    answer = api.post("/tokens", body)
+    assert answer.status_code == 422
+    assert next(iter(wrong)) in answer.text
+
+
+def test_a_long_pause_is_told_in_hours(door: Caller) -> None:
+    problem: dict[str, Any] = {"type": "/problems/not-started", "title": "a", "detail": "b"}
+    assert "asks again in 4 h." in wakepage.page(problem, "14400")
+    assert "asks again in 1 min 30 s." in wakepage.page(problem, "90")
+
+
 def state(door: Caller) -> str:
     answer = door.get(f"{FORGE}/state")
     assert answer.status_code == 200

@@ -199,6 +199,19 @@ def test_a_token_is_made_shown_once_listed_and_revoked(desk: Desk) -> None:
     assert desk.power("token", "revoke", "nobody").exit_code == 4
 
 
+def test_a_token_is_made_with_who_only_looks(desk: Desk) -> None:
+    said = ("--wake", "studio/forge", "--json")
+    more = ("--only-looks-agent", "reader", "--only-looks-agent", "feed", "--only-looks-path", "")
+    made = json.loads(desk.power("token", "create", "own", *said, *more).stdout)
+    assert (made["only_looks_agents"], made["only_looks_paths"]) == (["reader", "feed"], [])
+    usual = json.loads(desk.power("token", "create", "usual", *said).stdout)
+    assert "bot" in usual["only_looks_agents"]
+    assert "/robots.txt" in usual["only_looks_paths"]
+    wrong = desk.power("token", "create", "other", *said, "--only-looks-path", "feed")
+    assert wrong.exit_code != 0
+    assert "only_looks_paths" in wrong.output
+
+
 def test_notices_are_listed(desk: Desk) -> None:
     from app.store import notices
 
