@@ -339,7 +339,7 @@ def _shown(
     """What is seen, in the light of a call that is under way or has failed."""
     if one.power is Power.UNKNOWN:
         return Seen(one.power, one.detail, alive=row.alive)
-    if one.power is Power.DONE and not row.unsure:
+    if one.power is Power.DONE and not row.unsure and row.role != Role.CORE:
         # It ran for an earlier window; for this one it has yet to run.
         return Seen(Power.OFF)
     if calling is Action.UP and not one.alive:

@@ -238,6 +238,9 @@ def _standing(spec: StackSpec, name: str, row: Service | None, lease: Lease | No
         return Standing(Power(row.power), alive=row.alive, over=True, detail=row.detail)
     if lease is None or row is None:
         return None
+    if _to_recreate(row, lease):
+        # What it is now says nothing of what it will be, and nothing can share it until then.
+        return Standing(Power.STARTING, alive=False, detail=row.detail)
     begun = lease.tried_at is not None and not row.fault
     return Standing(
         Power(row.power), row.alive, begun, _over(row, lease), lease.blocked or row.fault or row.detail

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import requests
 from docker.errors import NullResource
@@ -141,15 +141,14 @@ class Engine:
         found: Mapping[str, Any] = self._ask(lambda client: client.inspect_container(container))
         return found
 
-    def started_at(self, container: str) -> datetime | Literal["gone"] | None:
-        """When a container began to run, None where it does not run, or "gone"."""
+    def container(self, container: str) -> Container | None:
+        """One container of whatever project, or of none; None where it is gone."""
         try:
-            found = described(self._inspect(container))
+            return self._clock.placed(described(self._inspect(container)))
         except EngineRefused as refused:
             if refused.status == _GONE:
-                return "gone"
+                return None
             raise
-        return found.started_at if found.alive else None
 
     def labels(self, container: str) -> Mapping[str, str]:
         """What a container is labelled with; nothing where this engine has no such container."""
@@ -247,19 +246,24 @@ class Engine:
         except (EngineRefused, requests.ReadTimeout, KeyError, TypeError, AttributeError):
             return None
 
-    def log(self, container: str, lines: int = 5) -> str:
+    def log(self, container: str, since: datetime | None = None, lines: int = 5) -> str:
         """The last lines a container wrote, on either stream; nothing where they cannot be had."""
+        limits: dict[str, Any] = {"tail": lines}
+        if since is not None:
+            limits["since"] = self.own_time(since).timestamp()
         try:
-            raw: bytes = self._ask(
-                lambda client: client.logs(container, stdout=True, stderr=True, tail=lines)
-            )
+            raw: bytes = self._ask(lambda client: client.logs(container, stdout=True, stderr=True, **limits))
         except Unable:
             return ""
         return raw.decode(errors="replace").strip()
 
     def events(self) -> Iterator[Mapping[str, Any]]:
-        """Container events as they happen; ends or raises when the engine goes away."""
-        wanted = {"type": "container", "label": [PROJECT]}
+        """Events of containers and networks as they happen; ends or raises when the engine goes away.
+
+        Those of every container: one without a project may have the namespace that a service uses, and
+        what is told of a network has no labels.
+        """
+        wanted = {"type": ["container", "network"]}
         stream = self._ask(lambda client: client.events(decode=True, filters=wanted))
         self.heard_since = self.now()
         try:

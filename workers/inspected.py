@@ -153,6 +153,14 @@ def _grace(value: Any) -> float | None:
     return float(grace) if grace >= 0 else None
 
 
+def concerned_container(actor: Raw) -> str:
+    """The id of the container that an event is about; one of a network names it as an attribute."""
+    said = _part(actor, "Attributes")
+    # A container's attributes are its labels and always its image.
+    found = actor.get("ID") if "image" in said else said.get("container", actor.get("ID"))
+    return str(found or "")
+
+
 def dated(event: Mapping[str, Any]) -> datetime | None:
     """When the engine says that an event was; None where it does not say."""
     try:

@@ -37,7 +37,10 @@ def look(station: Station, stack: str, request: LookRequest | None = None) -> di
 
     Returns, by service, when its verdict may change by itself, by the engine's clock.
     """
-    served, services = station.stacks[stack], request.services if request else None
+    served, services = station.stacks.get(stack), request.services if request else None
+    if served is None:
+        # It was taken out since this look was asked for.
+        return {}
     with station.one_look(stack):
         at = station.database.now()
         verdicts = _verdicts(station, served.spec, at, services)
@@ -60,7 +63,8 @@ def _verdicts(
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
     owing = {name for name, row in before.items() if row.owed}
-    watched = [one for one in _watched(spec, owing) if only is None or _is_meant(one, only)]
+    meant = None if only is None else _meant(spec, only)
+    watched = [one for one in _watched(spec, owing) if meant is None or one.name in meant]
     if not watched:
         return {}
     try:
@@ -69,6 +73,8 @@ def _verdicts(
         station.unread(spec.name, negotiation.why(error))
         return {service.name: (_untold(error), None) for service in watched}
     station.unread(spec.name, "")
+    for service in watched:
+        station.concerned.note(spec.name, service.name, _of(service, containers))
     verdicts = {
         service.name: _verdict(station, spec.project, service, containers, wanted=service.name in wanted)
         for service in watched
@@ -84,9 +90,13 @@ def _verdicts(
     return verdicts
 
 
-def _is_meant(service: ServiceSpec, only: Collection[str]) -> bool:
-    """One that uses a namespace of a service that has changed may have changed with it."""
-    return service.name in only or not service.shares_with.isdisjoint(only)
+def _meant(spec: StackSpec, only: Collection[str]) -> set[str]:
+    """These services, and those that may have changed with them: they use a namespace through one of them."""
+    found = new = set(only)
+    while new:
+        new = {name for name, one in spec.services.items() if not one.shares_with.isdisjoint(new)} - found
+        found = found | new
+    return found
 
 
 def _untold(error: BaseException) -> Seen:
@@ -120,10 +130,14 @@ def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) 
     return references.reachable(station.engine, remembered)
 
 
+def _of(service: ServiceSpec, containers: Iterable[Container]) -> list[Container]:
+    return [container for container in containers if container.service == service.name]
+
+
 def _verdict(
     station: Station, project: str, service: ServiceSpec, containers: Iterable[Container], *, wanted: bool
 ) -> Looked:
-    mine = [container for container in containers if container.service == service.name]
+    mine = _of(service, containers)
     # Core is judged as wanted, since it always is.
     wanted = wanted or service.role is Role.CORE
     verdict = judge(service, mine, wanted=wanted, now=station.engine.now())
@@ -135,12 +149,17 @@ def _verdict(
     return Seen(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
 
 
+def _last_run(container: Container) -> datetime | None:
+    """Since when it writes of what it failed of; None where every run belongs to it, as in a crash loop."""
+    return None if container.restarts else container.started_at
+
+
 def _with_last_words(
     station: Station, project: str, verdict: Verdict, containers: list[Container]
 ) -> Verdict:
     """A failing service is shown with the last lines it wrote."""
     newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
-    written = station.engine.log(newest.id)[-_READ:] if newest else ""
+    written = station.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""
     said = stack_secrets.redacted(project, written)
     if not said:
         return verdict

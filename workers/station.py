@@ -15,6 +15,7 @@ from app.domain.words import Loop
 from app.loop_guard import LoopGuard
 from app.store.database import Database, is_outage
 from workers import concurrency
+from workers.concerned import Concerned
 from workers.concurrency import CallQueue
 from workers.engine import Engine
 from workers.identity import Identity
@@ -73,6 +74,7 @@ class Station:
     looking: dict[str, threading.Lock] = field(default_factory=dict)
     unread_stacks: dict[str, str] = field(default_factory=dict)
     """Why the engine shows nothing of a stack at present."""
+    concerned: Concerned = field(default_factory=Concerned)
     guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
     """Keeps this worker's loops alive, and counts their failures."""
     repairs: Repairs = field(init=False)
@@ -111,6 +113,7 @@ class Station:
         self.looking.pop(stack, None)
         self.unread_stacks.pop(stack, None)
         self.repairs.forget(stack)
+        self.concerned.forget(stack)
         if served:
             self.restarts.forget_services(served.spec.project)
         self._drop_unused_digests()

@@ -155,15 +155,15 @@ class Watch:
         said = actor.get("Attributes") or {}
         if action.startswith(("exec_", "top")):
             return
-        project = said.get(inspected.PROJECT)
-        for name, served in list(self._station.stacks.items()):
-            if served.spec.project == project:
-                if action == "die":
-                    self._remember_death(project, actor, said)
-                service = str(said.get(inspected.SERVICE, ""))
-                if at:
-                    self._station.repairs.heard(name, service, at)
-                self.mark(name, [service], Trigger.EVENT)
+        project, service = said.get(inspected.PROJECT), str(said.get(inspected.SERVICE, ""))
+        served_as = [name for name, one in list(self._station.stacks.items()) if one.spec.project == project]
+        if served_as and action == "die":
+            self._remember_death(str(project), actor, said)
+        container = inspected.concerned_container(actor)
+        for name, one in {(stack, service) for stack in served_as} | self._station.concerned.by(container):
+            if at:
+                self._station.repairs.heard(name, one, at)
+            self.mark(name, [one], Trigger.EVENT)
 
     def _remember_death(self, project: str, actor: Mapping[str, Any], said: Mapping[str, Any]) -> None:
         service, code = str(said.get(inspected.SERVICE)), inspected.whole(said.get("exitCode"), 0)
@@ -203,7 +203,10 @@ class Watch:
 
     def act(self, stack: str) -> bool:
         """Hand out what is due on one stack; True while something there is on its way."""
-        now, spec = self._station.database.now(), self._station.stacks[stack].spec
+        now, served = self._station.database.now(), self._station.stacks.get(stack)
+        if served is None:
+            return False
+        spec = served.spec
         with self._station.database.read() as session:
             seen = services.of(session, stack)
             scene = Scene(session, spec, seen, rows.unfinished(session, stack), now)

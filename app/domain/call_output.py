@@ -16,10 +16,16 @@ _PROGRESS = re.compile(
     r"\s*(Network|Volume|Container|Image|Service|Config|Secret|Build) \S+ "
     r"(Creat|Start|Stopp|Recreat|Remov|Runn|Wait|Healthy|Kill|Pull|Build|Exit|Skipp|Exists|Warning)\w*\b.*"
 )
+_STEP = re.compile(r"(service:\S+|(Network|Volume|Container|Image|Service) \S+ +Error) +(?=Error|\w)")
+"""What Compose puts before an error that it then tells once more."""
 _WARNING = re.compile(r'\s*time="[^"]*" level=(warning|info|debug)\b.*')
 _NO_IMAGE = re.compile(r"No such image: (\S+)|image (\S+) not found", re.IGNORECASE)
 _PORT = re.compile(r"(?:Bind for|listen tcp4?|exposing port TCP) \S*?:(\d+)\b", re.IGNORECASE)
 _TAKEN = ("port is already allocated", "address already in use")
+_NAME = re.compile(r'container name "/?([\w.-]+)" is already in use')
+_NO_POOL = "non-overlapping IPv4 address pool"
+_NO_NETWORK = re.compile(r"network (\S+) declared as external, but could not be found")
+_NO_VOLUME = re.compile(r'external volume "([^"\s]+)" not found')
 _NO_GPU = re.compile(
     r"could not select device driver .*gpu|unknown or invalid runtime name: nvidia", re.IGNORECASE
 )
@@ -34,10 +40,12 @@ def kept(said: str) -> str:
 
 
 def reason(said: str) -> str:
-    """The lines that are neither progress nor a warning; all of it where there are no others."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    """The lines that are neither progress nor a warning, each once; all of it where there are no others."""
+    lines = [_STEP.sub("", line.strip()) for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if not (_PROGRESS.fullmatch(line) or _WARNING.fullmatch(line))]
-    return "\n".join(dict.fromkeys(reversed(errors or lines)))
+    found = list(dict.fromkeys(reversed([line for line in errors if line != _GAP.strip()] or lines)))
+    # Where the middle was cut out, what is left around it is a part of the same line told elsewhere.
+    return "\n".join(line for line in found if not any(line in other for other in found if other != line))
 
 
 def advice(said: str, project: str, service: str) -> str:
@@ -51,6 +59,14 @@ def _advice(said: str, project: str, service: str) -> Iterable[str]:
         yield f"image {name} is not on this machine: docker compose -p {project} pull {service} (or build)"
     if any(sign in said for sign in _TAKEN):
         yield _taken(_PORT.search(said))
+    if name := _NAME.search(said):
+        yield f"another container is called {name[1]}; see whose: docker ps -a --filter name=^/{name[1]}$"
+    if _NO_POOL in said:
+        yield "the engine has no address range left for a network: docker network prune"
+    if network := _NO_NETWORK.search(said):
+        yield f"the external network {network[1]} is missing: docker network create {network[1]}"
+    if volume := _NO_VOLUME.search(said):
+        yield f"the external volume {volume[1]} is missing: docker volume create {volume[1]}"
     if _NO_GPU.search(said):
         configure = "nvidia-ctk runtime configure --runtime=docker"
         yield f"this engine has no GPU runtime: {configure}, then restart Docker"

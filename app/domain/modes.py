@@ -54,7 +54,7 @@ def why_ended(service: Standing) -> str:
     if service.held or service.awaited:
         return "it runs again" if service.alive else "a window holds it now"
     if service.role is Role.CORE:
-        return "it runs again"
+        return "it has done its work" if service.power is Power.DONE else "it runs again"
     return "nobody misses it any more" if service.alive else "it is off"
 
 

@@ -66,3 +66,48 @@ def test_a_known_cause_comes_with_the_command_that_mends_it(said: str, mended_by
 
     assert found.startswith(mended_by) if mended_by.startswith(("port", "image")) else mended_by in found
     assert "\n" not in found
+
+
+CONFLICT = (
+    'Error response from daemon: Conflict. The container name "/taken" is already in use by container '
+    f'"{"bf3e97" * 10}". You have to remove (or rename) that container to be able to reuse that name.'
+)
+NO_POOL = (
+    "Error response from daemon: could not find an available, non-overlapping IPv4 address pool among the "
+    "defaults to assign to the network"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (f" Container taken Creating\n service:web:1 {CONFLICT}\n{CONFLICT}\n", CONFLICT),
+        (
+            f" Network studio_default Creating\n Network studio_default Error {NO_POOL}\n"
+            f"failed to create network studio_default: {NO_POOL}\n",
+            f"failed to create network studio_default: {NO_POOL}",
+        ),
+    ],
+)
+def test_a_reason_is_told_once_though_its_middle_was_cut_out(said: str, told: str) -> None:
+    assert call_output.reason(said) == told
+    assert call_output.reason(call_output.kept(said)) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "mended_by"),
+    [
+        (CONFLICT, "another container is called taken; see whose: docker ps -a --filter name=^/taken$"),
+        (NO_POOL, "docker network prune"),
+        (
+            "network lab declared as external, but could not be found",
+            "the external network lab is missing: docker network create lab",
+        ),
+        (
+            'external volume "data" not found',
+            "the external volume data is missing: docker volume create data",
+        ),
+    ],
+)
+def test_what_is_in_the_way_of_a_start_comes_with_its_command_too(said: str, mended_by: str) -> None:
+    assert mended_by in call_output.advice(said, "studio", "web")

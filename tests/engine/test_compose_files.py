@@ -13,7 +13,6 @@ from app.settings import read_power_toml
 from app.store import windows as rows
 from tests.engine.stacks import Stack, checked, docker, needs, python, running, until
 from workers import stacks
-from workers.marks import Trigger
 from workers.stacks import Rejected
 
 
@@ -155,11 +154,14 @@ def test_what_uses_a_namespace_of_one_that_was_restarted_is_failing(stack: Stack
 
     docker("restart", "-t", "0", *stack.ids("vpn"))
 
-    until(lambda: (row := stack.row("dl")) and row.power == Power.FAILING, "it is failing", 20, stack)
-    if key != "pid":  # What uses a pid namespace ends with its first process.
+    # What uses a pid namespace ends with its first process.
+    why = "" if key == "pid" else "was started after it"
+
+    def failing() -> bool:
         row = stack.row("dl")
-        assert row
-        assert "was started after it" in row.detail
+        return bool(row and row.power == Power.FAILING and why in row.detail)
+
+    until(failing, f"it is failing: {why}", 20, stack)
     until(lambda: stack.window(window.id).status == Status.PARTIAL, "the window is partial", 20, stack)
     before = stack.ids("dl")
 
@@ -175,7 +177,6 @@ def test_what_was_disconnected_from_its_network_is_failing(stack: Stack) -> None
     window = stack.opened(stack.open("web"))
 
     docker("network", "disconnect", "-f", f"{stack.project}_default", stack.ids("web")[0])
-    stack.watch.mark("studio", ["web"], Trigger.EVENT)
 
     until(lambda: stack.window(window.id).status == Status.PARTIAL, "the window is partial", 20, stack)
     assert "attached to no network" in stack.lease(window.id, "web").detail

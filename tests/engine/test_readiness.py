@@ -36,6 +36,19 @@ def test_what_exits_is_failing_with_its_code_and_last_words(stack: Stack) -> Non
     assert stack.lease(window.id, "forge").detail == "exited with code 7\nout of coal"
 
 
+def test_what_an_earlier_run_wrote_is_not_what_this_one_failed_of(stack: Stack) -> None:
+    counts = "n = len(os.listdir('/data')); open(f'/data/{n}', 'w').close()"
+    forge = python(f"{counts}; print('run', n, flush=True); sys.exit(3)", volumes=["kept:/data"])
+    stack.write({"forge": forge}).define({"forge": forge}, volumes={"kept": {}})
+    stack.begin()
+    stack.closed(stack.open("forge"))
+
+    second = stack.closed(stack.open("forge"))
+
+    assert "run 1" in (second.close_detail or "")
+    assert "run 0" not in (second.close_detail or "")
+
+
 @pytest.mark.every_engine
 def test_a_service_that_dies_later_makes_its_window_partial(stack: Stack) -> None:
     stack.write({"forge": running(), "mill": running()}).begin()

@@ -24,6 +24,8 @@ from workers.identity import Identity
 from workers.journal import Journal
 from workers.known import Outage
 from workers.loading import Loading
+from workers.look import look
+from workers.marks import Trigger
 from workers.postman import Postman
 from workers.presence import Presence
 from workers.restarts import Restarts
@@ -154,6 +156,24 @@ def test_a_stack_that_was_taken_out_leaves_nothing_behind(station: Station) -> N
     assert set(station.digests) == {"other-forge"}
     assert not station.looking
     assert not station.restarts._services
+
+
+def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(station: Station, tmp_path: Path) -> None:
+    found = watch(station, tmp_path)
+    station.adopt(Served(spec("studio")))
+    found.mark("studio", None, Trigger.START)
+
+    def taken_out(project: str, services: Any) -> list[Any]:
+        station.forget("studio")
+        return []
+
+    engine: Any = station.engine
+    engine.containers, engine.now = taken_out, lambda: NOON
+    found._look_or_retry("studio")
+
+    assert look(station, "studio") == {}
+    assert not found.act("studio")
+    assert not station.guard.take_counts()
 
 
 def test_only_restarts_of_served_projects_are_remembered(station: Station, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class Engine:
         asked = set(services)
         return [one for one in self.shown if one.service in asked]
 
-    def log(self, container: str) -> str:
+    def log(self, container: str, since: datetime | None) -> str:
         return ""
 
     def now(self) -> datetime:

@@ -1,0 +1,50 @@
+"""Which services an event of a container concerns, beside the one whose container it is.
+
+A service that shares a namespace loses it with the container that has it, which may be two
+steps away, in another project or in none. What the looks have seen is kept by service.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator
+
+from app.domain.readiness import Container
+
+Name = tuple[str, str]
+"""A stack and a service of it."""
+
+
+class Concerned:
+    """The containers of each service and those whose namespaces they use, by their ids."""
+
+    def __init__(self) -> None:
+        self._own: dict[Name, frozenset[str]] = {}
+        self._owners: dict[Name, frozenset[str]] = {}
+        self._lock = threading.Lock()
+
+    def note(self, stack: str, service: str, containers: Iterable[Container]) -> None:
+        """A look has shown these containers of a service, and no others."""
+        found = list(containers)
+        with self._lock:
+            self._own[stack, service] = frozenset(one.id for one in found)
+            self._owners[stack, service] = frozenset(id for one in found for id in one.owners.values())
+
+    def forget(self, stack: str) -> None:
+        """Nothing of this stack is looked at any more."""
+        with self._lock:
+            for name in [name for name in self._own if name[0] == stack]:
+                del self._own[name], self._owners[name]
+
+    def by(self, container: str) -> set[Name]:
+        """The services whose this container is, and all that use a namespace through it."""
+        with self._lock:
+            found = {name for name, ids in self._own.items() if container in ids}
+            new = found | set(self._users({container}))
+            while new:
+                found |= new
+                new = set(self._users({id for name in new for id in self._own[name]})) - found
+            return found
+
+    def _users(self, containers: Collection[str]) -> Iterator[Name]:
+        return (name for name, owners in self._owners.items() if not owners.isdisjoint(containers))
