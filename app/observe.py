@@ -150,7 +150,7 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
         return
     if call.action == Action.UP:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
-        service.start_failed = call.status == CallStatus.FAIL
+        service.start_failed = call.status != CallStatus.OK
         _tried(_lease(session, call.window_id, call.service), CallStatus(call.status), now)
     elif call.action == Action.PRE_STOP:
         if call.status == CallStatus.LOST and services.lost_before(session, call):
@@ -316,7 +316,7 @@ def _take_in(
         row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive
         row.changed_at = now
     row.observed_at = at
-    row.severed = one.severed
+    row.severed = one.severed or (wanted and unfinished(row, spec, one.alive))
     if wanted:
         row.failures, row.retry_at = 0, None
     else:
@@ -359,6 +359,11 @@ def _after_hook(row: Service, one: Seen, calling: Action | None) -> Seen:
     if row.start_failed and one.alive:
         return replace(one, power=Power.FAILING, detail=row.fault)
     return one
+
+
+def unfinished(row: Service | None, spec: ServiceSpec | None, alive: bool) -> bool:
+    """It runs, and its `post_start` hook did not end well: only a container made anew runs it again."""
+    return bool(row and row.start_failed and spec and spec.post_start and alive)
 
 
 def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> bool:

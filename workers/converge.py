@@ -51,6 +51,10 @@ Decide = Callable[[Session, str, Looked], tuple[Decision, str | None]]
 """What to do about a service, and for which window."""
 
 
+UNFINISHED = "its post_start hook did not end well"
+"""Why a container that runs is made anew."""
+
+
 def attend_opening(station: Station, window: str) -> None:
     """Submit the start of every service of an opening window that may start now, and look at the rest."""
     served, names, leased = _to_start(station, window)
@@ -260,6 +264,8 @@ class _Start:
         if containers is None:
             blind = "a live window holds it, and the engine shows nothing"
             return Decision(Action.UP, blind, keep_running=True), self.window
+        if observe.unfinished(row, spec, _alive(containers)):
+            containers = [replace(one, severed=one.severed or UNFINISHED) for one in containers]
         power, tried = (
             _judged(spec, containers, row, self.station.engine.now()),
             int(lease.tried_at is not None),

@@ -140,9 +140,9 @@ class Service(Table):
     fault: Mapped[str] = mapped_column(Text, default="")
     """Why its last `up` failed, until one succeeds or nobody wants it."""
     start_failed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """That `up` ended with an error, which a container that runs all the same does not undo."""
+    """That `up` did not end well, which a container that runs all the same does not undo."""
     severed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """It runs, but what it refers to by id is gone: its containers have to be made anew."""
+    """It runs, but what it refers to by id is gone, or its hook did not end: it has to be made anew."""
     failures: Mapped[int] = mapped_column(default=0)
     """Stops that failed in a row."""
     retry_at: Mapped[datetime | None]
