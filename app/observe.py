@@ -132,15 +132,19 @@ def _kept(said: str) -> str:
     return outside_text.storable(call_output.kept(said))
 
 
-def call_lost(session: Session, call: Call, now: datetime) -> None:
-    """A call was started and nobody was there when it ended: say so, and let the truth be looked up."""
+def call_lost(session: Session, call: Call, now: datetime) -> bool:
+    """A call was started and nobody was there when it ended: say so, and let the truth be looked up.
+
+    False where its end is known after all.
+    """
     # Another may have said so, or told its end, since it was found running.
     session.refresh(call, with_for_update=True)
     if call.status != CallStatus.RUNNING:
-        return
+        return False
     call.status, call.finished_at = CallStatus.LOST, now
     _conclude(session, call, now)
     say(session, call, Event.CALL_LOST, now)
+    return True
 
 
 def _conclude(session: Session, call: Call, now: datetime) -> None:
@@ -378,9 +382,7 @@ def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> boo
 def lost_calls(session: Session, node: str, dead: Mapping[str, bool], now: datetime) -> list[Call]:
     """Declare every running call of workers that are `dead` lost; return them."""
     found = [call for call in services.running_calls(session, node) if dead.get(call.worker, False)]
-    for call in found:
-        call_lost(session, call, now)
-    return found
+    return [call for call in found if call_lost(session, call, now)]
 
 
 def published(session: Session, spec: StackSpec, now: datetime, engine_id: str = "") -> None:

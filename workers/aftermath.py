@@ -97,7 +97,7 @@ def _seconds(outage: Outage, now: datetime) -> float:
 
 def _end(station: Station, stack: str, service: str) -> None:
     known = station.memory.known.stacks.get(stack)
-    if known and identity.end_leftover(station.lock_dir, known.project_of(service), service):
+    if known and identity.end_leftover(station.lock_dir, known.project_of(service), service, station.me.dead):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)
 
 

@@ -194,7 +194,8 @@ class Blind:
     def _make(self, outage: Outage, begun: Begun, command: Command, timeout: float, lock: int) -> Outcome:
         journal, memory = self._station.journal, self._station.memory
         call = journal.began(outage, begun, memory.now())
-        run = partial(compose.run, command, timeout, lock=lock, started=partial(identity.sign, lock))
+        sign = partial(identity.sign, self._station.me.name, lock)
+        run = partial(compose.run, command, timeout, lock=lock, started=sign)
         outcome = pre_stop.run(command, timeout, run) if command.action is Action.PRE_STOP else run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
         journal.ended(call, outcome, memory.now())

@@ -204,7 +204,7 @@ def _call(station: Station, served: Served, spec: ServiceSpec, decide: Decide, l
             command,
             timeout,
             lock=lock,
-            started=partial(identity.sign, lock),
+            started=partial(identity.sign, station.me.name, lock),
             cancellation=running.cancellation,
         )
         if command.action is Action.PRE_STOP:

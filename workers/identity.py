@@ -11,7 +11,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from app.store import locks
 
 _WORKER = "worker"
 _NAME = "id"
-_SIGNED = 256
+_SIGNED = 512
 """Bytes of what `sign` writes, which is filled up with blanks."""
 
 log = logging.getLogger(__name__)
@@ -70,21 +70,23 @@ def locks_id(directory: Path) -> str:
     return at.read_text().strip()
 
 
-def sign(lock: int, pid: int) -> None:
-    """Write into a service's lock which process works under it. Raises OSError where the disk takes nothing.
+def sign(worker: str, lock: int, pid: int) -> None:
+    """Write into a service's lock which process works under it, and for which worker.
+
+    Raises OSError where the disk takes nothing.
 
     It is always as long, so that it goes where the last one was: that needs no room on a full disk.
     """
-    written = json.dumps({"pid": pid, "started": started(pid), "namespace": _namespace()})
+    written = json.dumps({"pid": pid, "started": started(pid), "namespace": _namespace(), "worker": worker})
     os.pwrite(lock, written.ljust(_SIGNED).encode(), 0)
     os.ftruncate(lock, _SIGNED)
 
 
-def end_leftover(directory: Path, project: str, service: str) -> int | None:
+def end_leftover(directory: Path, project: str, service: str, dead: Callable[[str], bool]) -> int | None:
     """Kill the family that a dead worker left working on a service; return its process group.
 
-    A process id alone proves nothing, since ids are used again: the start time and the
-    process namespace must be the ones that were written down.
+    A lost call does not say that: a worker that lives may have begun another under the same lock. Nor does a
+    process id, since ids are used again: start time and process namespace must be those written down.
     """
     with locks.held(directory, project, service) as free:
         if free is not None:
@@ -92,7 +94,9 @@ def end_leftover(directory: Path, project: str, service: str) -> int | None:
     with suppress(OSError, ValueError, KeyError):
         signed = json.loads(locks.path(directory, project, service).read_text())
         pid = int(signed["pid"])
-        if signed["namespace"] == _namespace() and _is_family(pid, signed["started"]):
+        # An earlier release wrote no worker down.
+        left = "worker" not in signed or dead(str(signed["worker"]))
+        if left and signed["namespace"] == _namespace() and _is_family(pid, signed["started"]):
             os.killpg(pid, signal.SIGKILL)
             return pid
     return None

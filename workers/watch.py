@@ -358,8 +358,9 @@ class Watch:
             return
         self._end(running)
         with self._station.database.write() as session:
-            if call := session.get(Call, running.id):
-                observe.call_lost(session, call, now)
+            call = session.get(Call, running.id)
+            if call is None or not observe.call_lost(session, call, now):
+                return
         log.warning("call %d (%s %s) was lost with its worker", running.id, running.action, running.service)
         self.mark(running.stack, [running.service], Trigger.CALL)
 
@@ -393,6 +394,6 @@ class Watch:
         return station.me.dead(worker) and worker not in aftermath.others(station)
 
     def _end(self, call: Call) -> None:
-        project = compose.project_of(call.argv)
-        if project and identity.end_leftover(self._station.lock_dir, project, call.service):
+        station, project = self._station, compose.project_of(call.argv)
+        if project and identity.end_leftover(station.lock_dir, project, call.service, station.me.dead):
             log.warning("ended what a dead worker left running on %s/%s", call.stack, call.service)

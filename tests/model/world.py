@@ -259,7 +259,9 @@ class World:
         elif self.fate == "late" and action is Action.UP:
             self.late.append((self.now + LATE, key))
 
-    def end_child(self, _directory: Path, project: str, service: str) -> int | None:
+    def end_child(
+        self, _directory: Path, project: str, service: str, _dead: Callable[[str], bool]
+    ) -> int | None:
         """What `identity.end_leftover` would have done."""
         descriptor = self.children.pop((project, service), None)
         if descriptor is None:

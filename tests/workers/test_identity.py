@@ -70,7 +70,7 @@ def at_work(directory: Path, **changed: object) -> Iterator[subprocess.Popen[byt
     with locks.held(directory, "studio", "forge") as lock:
         assert lock is not None
         child = subprocess.Popen(["sleep", "600"], start_new_session=True, pass_fds=(lock,))
-        identity.sign(lock, child.pid)
+        identity.sign("late", lock, child.pid)
     at = locks.path(directory, "studio", "forge")
     at.write_text(json.dumps(json.loads(at.read_text()) | changed))
     try:
@@ -82,27 +82,43 @@ def at_work(directory: Path, **changed: object) -> Iterator[subprocess.Popen[byt
 
 def test_what_a_dead_worker_left_is_ended(tmp_path: Path) -> None:
     with at_work(tmp_path) as child:
-        assert identity.end_leftover(tmp_path, "studio", "forge") == child.pid
+        assert identity.end_leftover(tmp_path, "studio", "forge", {"late"}.__contains__) == child.pid
         assert child.wait(10) == -9
 
 
 def test_a_process_id_that_is_used_again_is_not_killed(tmp_path: Path) -> None:
     with at_work(tmp_path, started="1") as child:
-        assert identity.end_leftover(tmp_path, "studio", "forge") is None
+        assert identity.end_leftover(tmp_path, "studio", "forge", {"late"}.__contains__) is None
         assert child.poll() is None
+
+
+def test_what_a_worker_that_lives_is_doing_is_not_ended(tmp_path: Path) -> None:
+    """The call that was lost is a dead worker's; meanwhile another has begun one under the same lock."""
+    with at_work(tmp_path, worker="alive") as child:
+        assert identity.end_leftover(tmp_path, "studio", "forge", {"late"}.__contains__) is None
+        assert child.poll() is None
+
+
+def test_a_signature_without_a_worker_is_of_an_earlier_release(tmp_path: Path) -> None:
+    with at_work(tmp_path) as child:
+        at = locks.path(tmp_path, "studio", "forge")
+        signed = json.loads(at.read_text())
+        del signed["worker"]
+        at.write_text(json.dumps(signed))
+        assert identity.end_leftover(tmp_path, "studio", "forge", lambda _worker: False) == child.pid
 
 
 def test_a_process_id_of_another_namespace_is_not_killed(tmp_path: Path) -> None:
     with at_work(tmp_path, namespace="pid:[1]") as child:
-        assert identity.end_leftover(tmp_path, "studio", "forge") is None
+        assert identity.end_leftover(tmp_path, "studio", "forge", {"late"}.__contains__) is None
         assert child.poll() is None
 
 
 def test_a_lock_that_is_free_has_nothing_to_end(tmp_path: Path) -> None:
     with locks.held(tmp_path, "studio", "forge") as lock:
         assert lock is not None
-        identity.sign(lock, os.getpid())
-    assert identity.end_leftover(tmp_path, "studio", "forge") is None
+        identity.sign("late", lock, os.getpid())
+    assert identity.end_leftover(tmp_path, "studio", "forge", {"late"}.__contains__) is None
 
 
 def test_a_worker_lives_where_no_file_can_be_made(

@@ -92,6 +92,24 @@ def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
     assert statuses == {"forge": CallStatus.RUNNING, "mill": CallStatus.LOST}
 
 
+def test_a_call_that_has_ended_meanwhile_is_not_lost(
+    house: House, station: Station, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was running when the list was read, and its worker is through with it when it is judged."""
+    with house.database.write() as session:
+        begun = Begun("studio", "forge", Action.STOP, ("docker",), "local", station.me.name)
+        call = observe.call_started(session, begun, house.now)
+    (listed,) = house.calls("forge")
+    with house.database.write() as session:
+        observe.call_finished(session, call, Outcome(CallStatus.OK, 0, 5), house.now)
+
+    watch(station, tmp_path)._end_if_lost(listed, house.now)
+
+    assert not caplog.records
+    with house.database.write() as session:
+        assert not observe.lost_calls(session, "local", {station.me.name: True}, house.now)
+
+
 def two_stacks(tmp_path: Path) -> None:
     (tmp_path / "power.toml").write_text(
         '[stacks.bad]\nproject = "bad"\nallow = ["forge"]\n\n'

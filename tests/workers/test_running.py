@@ -137,7 +137,7 @@ WORKER = """
     here = Path(sys.argv[1])
     command = compose.Command(Action.UP, ("/bin/sh", "-c", sys.argv[2]), here)
     with locks.held(here, "studio", "forge") as lock:
-        compose.run(command, 600, lock=lock, started=partial(identity.sign, lock))
+        compose.run(command, 600, lock=lock, started=partial(identity.sign, "dead", lock))
 """
 
 
@@ -162,7 +162,7 @@ def test_what_a_dead_worker_left_is_found_and_ended(tmp_path: Path) -> None:
     assert alive(grandchild)
     assert not _free(tmp_path)
 
-    assert identity.end_leftover(tmp_path, "studio", "forge") is not None
+    assert identity.end_leftover(tmp_path, "studio", "forge", lambda _worker: True) is not None
 
     until(lambda: not alive(grandchild), "the grandchild is gone")
     until(lambda: _free(tmp_path), "the lock is free")
