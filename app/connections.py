@@ -18,7 +18,6 @@ import errno
 import resource
 import selectors
 import socket
-import struct
 import time
 from typing import Any
 
@@ -38,8 +37,6 @@ LINGER_SECONDS = 2.0
 PER_ADDRESS = 128
 """Connections of one address that wait for a client; with another one the oldest is closed."""
 _DESCRIPTORS = 8192
-_PATIENCE = struct.pack("ll", 5, 0)
-"""Seconds and microseconds for which a thread waits for bytes, should it ever have to."""
 _AT_ONCE = 64
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -88,7 +85,6 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                 elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED}:
                     raise
                 return
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
             self.nr_conns += 1
             conn = Connection(self.cfg, Client(own), address, listener.getsockname())
             conn.deadline = time.monotonic() + REQUEST_SECONDS
@@ -154,7 +150,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _read(self, conn: Connection) -> bool | None:
         """Read what is there; is the request whole? None: the client has left."""
-        data = conn.sock.recv(65536)
+        data = conn.sock.own.recv(65536)
         if not data:
             return None
         if conn.lingering:
@@ -176,7 +172,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         conn.sock.settimeout(None)
         conn.init()
         conn.close_after = incoming.oversized
-        conn.parser.unreader.unread(bytes(incoming.data))
+        conn.parser.unreader.unread(incoming.in_hand())
         conn.data_ready = True
         self.enqueue_req(conn)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 
 _HEADER, _BODY = 64 * 1024, 64 * 1024 + 4096
+_SIZE_LINE = 1024
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t -~]*)?$")
+"""The line before a chunk. What says less than nothing would be looked at for ever."""
 
 
 class Client:
     """A socket whose `sendall` never waits: what the client does not take is left in `unsent`.
 
+    Nor does its `recv`: a thread has the whole request in hand, and for it nothing more comes.
     An answer without an end sets a timeout, and waits for as long as that.
     """
 
@@ -19,6 +24,9 @@ class Client:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.own, name)
+
+    def recv(self, _most: int) -> bytes:
+        return b""
 
     def settimeout(self, seconds: float | None) -> None:
         self.own.settimeout(seconds)
@@ -47,22 +55,27 @@ class Client:
 
 
 class Incoming:
-    """What has come of one request."""
+    """What has come of one request. What was looked at once is not looked at again, however it comes."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.data, self.oversized = bytearray(data), False
         """Oversized: nothing is read beyond what came, and the connection ends with the answer."""
-        self._body, self._length, self._chunked = -1, 0, False
+        self._seen, self._body, self._length, self._chunked = 0, -1, 0, False
+        self._expects, self._forwarded, self._chunks = False, list[bytes](), bytearray()
+
+    def in_hand(self) -> bytes:
+        """What came, with its chunks as one: taking very many apart costs a thread its time."""
+        if not self._chunks:
+            return bytes(self.data)
+        one = b"%x\r\n%b\r\n" % (len(self._chunks), bytes(self._chunks))
+        return bytes(self.data[: self._body]) + one + bytes(self.data[self._seen :])
 
     def needs_continue(self) -> bool:
-        return self._body >= 0 and b"100-continue" in bytes(self.data[: self._body]).lower()
+        return self._expects
 
     def forwarded_for(self) -> str:
         """What the header says of whom it was sent on for; nothing before it is whole."""
-        lines = bytes(self.data[: max(self._body, 0)]).split(b"\r\n")
-        named = (line.partition(b":") for line in lines)
-        said = [value for name, _, value in named if name.strip().lower() == b"x-forwarded-for"]
-        return b",".join(said).decode("latin1")
+        return b",".join(self._forwarded).decode("latin1")
 
     def is_whole(self) -> bool:
         """Is there nothing more to wait for? A request that cannot be read is whole: it is to be refused."""
@@ -76,34 +89,45 @@ class Incoming:
         return self._chunks_end() if self._chunked else came >= self._length
 
     def _read_header(self) -> bool:
-        end = self.data.find(b"\r\n\r\n")
+        end = self.data.find(b"\r\n\r\n", max(self._seen - 3, 0))
+        self._seen = len(self.data)
         if end < 0:
             return False
-        self._body = end + 4
+        self._body = self._seen = end + 4
+        for line in bytes(self.data[:end]).split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            self._note(name.strip().lower(), value.strip())
         # A proxy that asks for a visitor may send the visitor's headers and keep the body.
         asked = self.data.startswith((b"GET /wake/", b"HEAD /wake/"))
-        for line in bytes(self.data[:end]).lower().split(b"\r\n")[1:]:
-            name, _, value = line.partition(b":")
-            if name == b"content-length" and value.strip().isdigit():
-                self._length = int(value[:20])
-            elif name == b"transfer-encoding" and b"chunked" in value:
-                self._chunked = True
         if asked and (self._length or self._chunked):
             self.oversized, self._length, self._chunked = True, 0, False
         return True
 
+    def _note(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length" and value.isdigit():
+            self._length = int(value.lstrip(b"0")[:20] or b"0")
+        elif name == b"transfer-encoding" and b"chunked" in value.lower():
+            self._chunked = True
+        elif name == b"expect" and b"100-continue" in value.lower():
+            self._expects = True
+        elif name == b"x-forwarded-for":
+            self._forwarded.append(value)
+
     def _chunks_end(self) -> bool:
-        at = self._body
         while True:
-            end = self.data.find(b"\r\n", at)
+            end = self.data.find(b"\r\n", self._seen)
             if end < 0:
-                return len(self.data) - at > 1024
-            try:
-                size = int(bytes(self.data[at:end]).partition(b";")[0], 16)
-            except ValueError:
+                return len(self.data) - self._seen > _SIZE_LINE
+            size = _SIZE.match(self.data, self._seen, end)
+            if size is None:
                 return True
-            if size == 0:
+            chunk = int(size[1], 16)
+            if chunk == 0:
                 return self.data.startswith(b"\r\n", end + 2) or self.data.find(b"\r\n\r\n", end) >= 0
-            at = end + 2 + size + 2
-            if at > len(self.data):
+            last = end + 2 + chunk
+            if len(self.data) < last + 2:
                 return False
+            if not self.data.startswith(b"\r\n", last):
+                return True
+            self._chunks += self.data[end + 2 : last]
+            self._seen = last + 2

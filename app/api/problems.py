@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
@@ -35,6 +36,7 @@ NAME = 120
 """Characters of a name, at most."""
 BODY = 64 * 1024
 """Bytes of a body, at most."""
+UNPARSED = "the chunks of the body cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ def install(app: Flask) -> None:
     for away in AWAY:
         app.register_error_handler(away, _database_away)
     app.register_error_handler(RecursionError, _nested)
+    app.register_error_handler(ParseException, _unparsed)
     app.register_error_handler(Exception, _fault)
 
 
@@ -200,6 +203,11 @@ def away_detail(error: Exception) -> str:
 
 def _nested(_error: RecursionError) -> Response:
     return answer(UNREADABLE, "the body is nested too deeply")
+
+
+def _unparsed(_error: ParseException) -> Response:
+    """What follows in the connection could be anything, so it ends."""
+    return answer(UNREADABLE, UNPARSED, headers={"Connection": "close"})
 
 
 def _fault(error: Exception) -> Response:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -179,6 +180,12 @@ def _http(error: HTTPException) -> AnyResponse:
     return _wrong(error.code or 400, error.name, error.description or error.name)
 
 
+def _unparsed(_error: ParseException) -> AnyResponse:
+    page = _wrong(HTTPStatus.BAD_REQUEST, "The form cannot be read", problems.UNPARSED)
+    page.headers["Connection"] = "close"
+    return page
+
+
 def _away(error: Exception) -> AnyResponse:
     problems.log.warning("the database does not answer: %s", str(error).partition("\n")[0])
     return _wrong(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer", "Try again in a moment.")
@@ -193,5 +200,5 @@ def _fault(error: Exception) -> AnyResponse:
 
 _WRONGS: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
     (Refusal, _refused), (Turned, _turned), (Forged, _forged), (HTTPException, _http),
-    *((kind, _away) for kind in AWAY), (Exception, _fault),
+    (ParseException, _unparsed), *((kind, _away) for kind in AWAY), (Exception, _fault),
 ]  # fmt: skip

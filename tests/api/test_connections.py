@@ -14,12 +14,16 @@ from tests.api.test_server import Served, many_files, served
 __all__ = ["many_files", "served"]
 
 HEAD = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 KINDS = {
     "half headers": (720, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Half: "),
     "half bodies": (720, HEAD + b"Content-Length: 100\r\n\r\ntoken="),
     "half chunks": (720, HEAD + b"Transfer-Encoding: chunked\r\n\r\n40\r\ntoken="),
     "bodies that are too large": (720, HEAD + b"Content-Length: 1000000\r\n\r\ntoken="),
     "continue": (720, HEAD + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"),
+    "half bodies with a padded length": (720, HEAD + b"Content-Length: " + b"0" * 30 + b"100\r\n\r\ntoken="),
+    "half bodies in very small chunks": (100, HEAD + CHUNKED + b"1\r\na\r\n" * 11000),
+    "half lines before a chunk": (720, HEAD + CHUNKED + b"5;" + b"a" * 2000),
     "readers that do not read": (720, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 40),
     "silent": (2160, b""),
 }
@@ -92,3 +96,50 @@ def test_a_proxy_that_asks_without_the_visitors_body_is_answered_at_once(served:
         while part := proxy.recv(4096):
             heard += part
         assert b"HTTP/1.1 401 " in heard
+
+
+UNREADABLE = {
+    "a length behind many spaces": b"Content-Length:" + b" " * 25 + b"5\r\n\r\n",
+    "a length of many zeros and no body": b"Content-Length: " + b"0" * 30 + b"5\r\n\r\n",
+    "a chunk of less than nothing": CHUNKED + b"-6\r\n",
+    "a chunk that leads back to its own line": CHUNKED + b"5\r\ntoken\r\n-6\r\n",
+    "a chunk with a sign": CHUNKED + b"+5\r\ntoken\r\n0\r\n\r\n",
+    "a chunk with a prefix": CHUNKED + b"0x5\r\ntoken\r\n0\r\n\r\n",
+    "a chunk with an underscore": CHUNKED + b"0_5\r\ntoken\r\n0\r\n\r\n",
+    "a chunk longer than any": CHUNKED + b"f" * 900 + b"\r\n",
+    "a chunk that is not ended": CHUNKED + b"5\r\ntokenXX0\r\n\r\n",
+    "a line that does not end": CHUNKED + b"5;" + b"a" * 2000,
+    "a size that is no number": CHUNKED + b"\xff\xfe\r\n",
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_body_that_cannot_be_read_is_refused_and_harms_nobody(served: Served, case: str) -> None:
+    follows = b"GET /healthz HTTP/1.1\r\nHost: smuggled\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
+        one.sendall(HEAD + UNREADABLE[case])
+        if not case.startswith("a length"):
+            one.sendall(follows)
+        else:
+            one.shutdown(socket.SHUT_WR)
+        came = b""
+        with suppress(ConnectionError):
+            while data := one.recv(65536):
+                came += data
+    assert came == b"" or came.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
+    assert b'"ok"' not in came
+    began = time.monotonic()
+    assert served.ask("GET", "/healthz")[0] == 200
+    assert time.monotonic() - began < 5
+    assert served.process.poll() is None
+
+
+def test_very_small_chunks_that_come_bit_by_bit_cost_little(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        one.sendall(HEAD + CHUNKED)
+        for _ in range(1000):
+            one.sendall(b"1\r\na\r\n" * 10)
+        one.sendall(b"0\r\n\r\n")
+        assert one.recv(100).startswith(b"HTTP/1.1 4")
+    assert served.ask("GET", "/healthz")[0] == 200
