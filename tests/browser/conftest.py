@@ -16,6 +16,8 @@ from tests.standalone.test_tree import Standalone
 
 PATIENCE = 60_000
 """Milliseconds that something may take on a machine that has much to do."""
+PLAIN = "house.example"
+"""A name that is this machine, and none that a browser trusts without https."""
 STACK: dict[str, Definition] = {
     "redis": running(),
     "forge": running(),
@@ -64,17 +66,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", f"--host-resolver-rules=MAP {PLAIN} 127.0.0.1"],
+        )
         yield browser
         browser.close()
 
 
-def signed_in(site: Site, context: BrowserContext) -> Page:
+def signed_in(site: Site, context: BrowserContext, url: str | None = None) -> Page:
     """A page of somebody who came by the sign-in form, where no script may fail."""
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: pytest.fail(f"a script failed: {error}"))
-    page.goto(site.url)
+    page.goto(url or site.url)
     page.get_by_label("Token").fill(site.token)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Now").wait_for()

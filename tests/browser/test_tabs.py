@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import PATIENCE, Site, signed_in
+from tests.browser.conftest import PATIENCE, PLAIN, Site, signed_in
 from tests.browser.test_console import opened, power
 
 expect.set_options(timeout=PATIENCE)
@@ -60,3 +60,34 @@ def test_signing_out_ends_it_in_every_tab(page: Page, site: Site, context: Brows
     expect(other.get_by_label("Token")).to_be_visible()
     again = signed_in(site, context)
     live(again)
+
+
+SEEN = "(hidden) => Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })"
+
+
+def seen(tab: Page, is_seen: bool) -> None:
+    """Say to the page that somebody sees it, or nobody: a browser without windows hides no tab."""
+    tab.evaluate(SEEN, not is_seen)
+    tab.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_without_locks_a_tab_listens_while_it_is_seen_and_hears_again(
+    site: Site, context: BrowserContext
+) -> None:
+    """Plain http by another name than localhost: no Web Locks there."""
+    begun: list[str] = []
+    ended: list[str] = []
+    context.on("request", lambda one: begun.append(one.url) if one.url.endswith("/live") else None)
+    context.on("requestfailed", lambda one: ended.append(one.url) if one.url.endswith("/live") else None)
+    tab = signed_in(site, context, f"http://{PLAIN}:{site.port}")
+    assert not tab.evaluate("Boolean(navigator.locks)")
+    live(tab)
+    assert len(begun) == 1
+
+    with context.expect_event("requestfailed", lambda one: one.url.endswith("/live")):
+        seen(tab, False)
+    with context.expect_event("request", lambda one: one.url.endswith("/live")):
+        seen(tab, True)
+    live(tab)
+    assert (len(begun), len(ended)) == (2, 1)
+    heard_by_each([tab], signed_in(site, context), site)
