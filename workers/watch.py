@@ -90,8 +90,8 @@ class Watch:
             [
                 ("the offline loop", advances(lambda: self._blind.rounds)),
                 ("the queue of looks", self._looking.answers),
-                ("the queue of starts", lambda: station.opening.answers()),
-                ("the queue of stops", lambda: station.closing.answers()),
+                ("the queue of starts", station.opening.answers),
+                ("the queue of stops", station.closing.answers),
             ]
         )
         self._timekeeper = Timekeeper(station.database)
