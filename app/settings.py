@@ -341,7 +341,7 @@ def read_power_toml(path: Path) -> PowerToml:
     A stack's `directory` is taken from where the file lies, not from where the process runs.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}; name one with --config"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -137,6 +137,12 @@ def test_a_file_that_is_missing_or_no_toml_is_one_line(tmp_path: Path) -> None:
     assert "is not TOML" in faults(tmp_path, "[stacks")[0]
 
 
+def test_what_an_editor_on_windows_writes_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "power.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert "vx11" in read_power_toml(file).stacks
+
+
 def test_the_environment_names_everything_and_has_defaults(tmp_path: Path) -> None:
     plain = settings.load({"HOME": str(tmp_path)})
     assert plain.data_dir == tmp_path / ".local/state/power-windows"
