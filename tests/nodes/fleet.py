@@ -27,6 +27,7 @@ from app.store import tokens
 from app.store.database import Database
 from app.store.tables import Entry
 from tests.engine.stacks import Definition, running, until
+from tests.unnoticed import changes_in
 
 REPOSITORY = Path(__file__).parents[2]
 _LABEL = "com.docker.compose.project"
@@ -137,6 +138,7 @@ class Fleet:
         if self._api:
             self._api.close()
         self.database.close()
+        assert changes_in(self.home.glob("*.log")) == []
 
     def _celery(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "celery", "-A", "workers", *words]

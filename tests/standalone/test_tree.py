@@ -20,6 +20,7 @@ from app.cli.standalone.front import Front, NoAnswer
 from app.cli.standalone.processes import Process
 from app.client.errors import Failed
 from tests.standalone.waiting import until
+from tests.unnoticed import changes_in
 
 CHILDREN = {"broker", "web", "worker", "beat"}
 
@@ -72,10 +73,13 @@ class Standalone:
         return " ready in " in self.said()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it; return its exit code. Fails where its worker noticed a change only by a repair."""
         assert self.process
         self.process.send_signal(number)
         code = self.process.wait(60)
         self.process = None
+        logs = self.data / "logs"
+        assert changes_in([logs / "worker.log", logs / "worker.log.1"]) == []
         return code
 
     def clear(self) -> None:
