@@ -45,6 +45,14 @@ def test_an_address_that_is_none_is_wrong_usage(power: Power, url: str) -> None:
     assert (result.exit_code, "POWER_URL" in result.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("scheme", ["htps", "http"])
+def test_no_message_shows_a_password_of_the_address(power: Power, scheme: str) -> None:
+    result = power("ps", POWER_URL=f"{scheme}://ada:s3cret@127.0.0.1:9/")
+
+    assert result.exit_code in {2, 3}
+    assert ("s3cret" in result.stderr, "***@127.0.0.1:9" in result.stderr) == (False, True)
+
+
 def test_a_wrong_token_is_four_and_says_what_to_set(service: Service, power: Power) -> None:
     result = power("ps", POWER_TOKEN="wrong")
 
