@@ -25,7 +25,8 @@ run: install ## Run the service on 127.0.0.1:8420 with the example stack, until 
 test: install ## Run every test, some at the same time; without a Docker engine they fail (TESTS=tests/api PROCESSES=3)
 	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy
 	@bin/promtool
-	@.venv/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
+	@# One seed for all processes of a run, another one for each run: they have to collect the tests in one order.
+	@PYTHONHASHSEED=$$RANDOM .venv/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 
 engines: install ## Run the main flow and tests/engine on Docker 20.10, 26.1 and 28.5: ENGINES="26.1 28.5"
 	@bin/packages mmdebstrap=mmdebstrap
