@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,10 @@ QUERIES = st.dictionaries(
     st.one_of(WORDS, st.integers().map(str), st.sampled_from(["open", "W10", "WyIyMDI2Il0"])),
     max_size=3,
 )
+
+
+# A thread of the application that draws a random number meanwhile is none of the strategies.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 
 
 def never_a_fault(answer: Any) -> None:

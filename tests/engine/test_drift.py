@@ -21,14 +21,16 @@ from workers import house, marks, tasks
 from workers.marks import Trigger
 
 
-def found(stack: Stack, service: str, times: int = 1, within: float = 20) -> dict[str, Any]:
-    """What the trail tells of a drift, once it has been found so many times."""
+def found(
+    stack: Stack, service: str, times: int = 1, within: float = 20, *, most: int | None = None
+) -> dict[str, Any]:
+    """What the trail tells of a drift, once it has been found so many times, and at most `most`."""
 
     def entries() -> list[str]:
         return [one.facts for one in stack.entries(Event.DRIFT_FOUND) if one.service == service]
 
     until(lambda: len(entries()) >= times, f"{service} is found to drift", within, stack)
-    assert len(entries()) == times
+    assert len(entries()) <= (most or times)
     facts: dict[str, Any] = json.loads(entries()[-1])
     return facts
 
@@ -126,13 +128,15 @@ def test_what_a_hand_stops_under_an_open_window(stack: Stack, words: tuple[str, 
 
     stack.by_hand(*words, "forge")
 
-    facts = found(stack, "forge")
+    # A look may come between its stop and its removal, which are two findings.
+    most = 2 if words[0] == "rm" else 1
+    facts = found(stack, "forge", most=most)
     assert facts["windows"] == [window]
     assert facts["why"] == "stopped, though an open window holds it"
     until(lambda: stack.window(window).status == Status.PARTIAL, "the window is partial", 20, stack)
     until(lambda: detail in stack.lease(window, "forge").detail, detail, 10, stack)
     looked_again(stack, "forge")
-    found(stack, "forge")
+    found(stack, "forge", most=most)
     assert [call.action for call in stack.calls("forge")] == ["up"]
 
     stack.by_hand("up", "-d", "forge")

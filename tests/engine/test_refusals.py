@@ -187,7 +187,7 @@ def test_logs_that_nobody_keeps_are_said_to_be_so_and_the_others_are_read(stack:
 
     _lines, notes = reading._read(stack.station, wanted)
 
-    assert "does not support reading" in notes["mute"]
+    assert "the logging driver none keeps none on this engine" in notes["mute"]
     assert "forge" not in notes
     stack.close(window)
     stack.closed(window)
