@@ -99,7 +99,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._count(conn)
 
     def _forget_client(self, conn: Connection) -> None:
-        """A trusted proxy's connection is nobody's until a header says for whom it is."""
+        """A connection of a trusted proxy counts for no client until a header names the client."""
         conn.host = "" if is_trusted(conn.peer, self._trusted) else conn.peer
 
     def _know_client(self, conn: Connection) -> None:

@@ -446,7 +446,7 @@ def refuse_again(
     since: datetime,
     until: datetime,
 ) -> None:
-    """Put on record that somebody was turned down so many times more, for what is on record in full."""
+    """Record how many more requests were refused for a reason whose first refusal is on record in full."""
     known = stack if stack in stacks.names(session) else None
     audit.record(
         session,

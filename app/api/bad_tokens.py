@@ -1,4 +1,4 @@
-"""How many unknown tokens each address has sent: after some, it is told to wait.
+"""Count the unknown tokens that each address sends, and refuse more of them for a while.
 
 A token is looked up before this is asked, so a good one is never slowed, wherever it comes from.
 """

@@ -74,7 +74,9 @@ class Api:
             size = PAGE if left is None else min(PAGE, left)
             page = self.get(path, **params, limit=size, cursor=cursor)
             if not isinstance(page, dict) or "items" not in page:
-                raise Unreachable(f"{_shown(self.url)} did not answer with a list; is POWER_URL right?")
+                raise Unreachable(
+                    f"{_without_password(self.url)} did not answer with a list; is POWER_URL right?"
+                )
             items = page["items"][:left]
             yield from items
             cursor, left = page["next"], None if left is None else left - len(items)
@@ -235,7 +237,7 @@ class Api:
         except httpx.RequestError as error:
             said = str(error) or type(error).__name__
             raise Unreachable(
-                f"{_shown(self.url)} cannot be reached: {said}; is the service running?"
+                f"{_without_password(self.url)} cannot be reached: {said}; is the service running?"
             ) from error
 
     def _json(self, reply: httpx.Response) -> Any:
@@ -243,7 +245,7 @@ class Api:
             return reply.json()
         except ValueError as error:
             raise Unreachable(
-                f"{_shown(str(reply.request.url))} did not answer in JSON; is POWER_URL right?"
+                f"{_without_password(str(reply.request.url))} did not answer in JSON; is POWER_URL right?"
             ) from error
 
 
@@ -325,11 +327,13 @@ def _address(url: str) -> str:
     except httpx.InvalidURL:
         given = httpx.URL()
     if given.scheme not in {"http", "https"} or not given.host or "%" in given.host:
-        raise WrongUsage(f"POWER_URL={_shown(url)} is not an address; write it like http://127.0.0.1:8420")
+        raise WrongUsage(
+            f"POWER_URL={_without_password(url)} is not an address; write it like http://127.0.0.1:8420"
+        )
     return url.rstrip("/").removesuffix(ROOT)
 
 
-def _shown(url: str) -> str:
+def _without_password(url: str) -> str:
     """An address as a message may show it: without a user and password."""
     return re.sub(r"//.*@", "//***@", url)
 

@@ -1,6 +1,6 @@
 // News of the house, by one stream for all tabs of a browser: it opens few connections to one server, and
 // each tab needs some of them. The tab that holds the lock listens and tells the others; when it
-// is closed, the lock goes to the next. Without locks each tab listens while somebody sees it.
+// is closed, the lock goes to the next. Without locks each tab listens while it is visible.
 "use strict";
 
 const WORDS = [
@@ -16,7 +16,7 @@ function follow(address, tell) {
   source.onopen = () => tell("live");
   source.onerror = () => {
     tell("lost");
-    // A refusal ends an EventSource for good, so that somebody has to begin again.
+    // A refusal ends an EventSource for good, so the page opens a new one.
     if (source.readyState !== EventSource.CLOSED) return;
     setTimeout(async () => {
       const answer = await fetch("/parts/home").catch(() => null);
