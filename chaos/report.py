@@ -13,7 +13,7 @@ PAGE = HERE / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- runs -->", "<!-- end of runs -->"
 _HEAD = (
     "| seed | windows | kills | freezes | cuts | full disks | forgeries "
-    "| worst off | late p50 / p99 | in trouble p50 / p99 | broken |",
+    "| worst off | late p50 / p99 | late during faults p50 / p99 | broken |",
     "|---|---|---|---|---|---|---|---|---|---|---|",
 )
 
