@@ -128,7 +128,7 @@ def page(figures: Mapping[str, Figure]) -> str:
 
 _PAGE = """# Performance
 
-This page is written by `python -m bench --page`, from the run of {at}: {cores} cores, engine {engine}, Compose {compose},
+Written by `python -m bench --page`, from the run of {at}: {cores} cores, engine {engine}, Compose {compose},
 Python {python}, load {load_before} before it began.
 
 ```
@@ -139,20 +139,20 @@ Python {python}, load {load_before} before it began.
 
 ## How it is measured
 
-A `power standalone` is driven over REST. It starts and stops real containers on the engine of this machine: eight
-services without a healthcheck that exit at once on TERM, in a project of the run's own. Ours and theirs take turns
-within a round, and each round begins with another. The first round is a warm-up and does not count. A ratio is the
-quotient of two medians.
+A `power standalone` is driven over REST. It starts and stops real containers on the engine of this machine:
+eight services without a healthcheck that exit at once on TERM, in a project of the run's own. Ours and
+theirs take turns within a round; the order changes from round to round. The first round is a warm-up and
+does not count. A ratio is the quotient of two medians.
 
-- Each is timed from the request to the time that the *engine* reports for its last container
-  (StartedAt, FinishedAt).
-- `_vs_engine`: eight concurrent requests to the Engine API, with no locks, no records and no labels. A first open
-  also creates a network, because the window must create one.
+- Each is timed from the request to the time that the *engine* reports for its last container (StartedAt,
+  FinishedAt).
+- `_vs_engine`: eight concurrent requests to the Engine API, with no locks, no records and no labels. A
+  first open also creates a network, because the window must create one.
 - `_vs_serial`: `docker compose up -d SERVICE` eight times, on a project whose network is new as well.
-- Lateness counts from a window's deadline to the record of the first stop call, which is made just before its
-  process starts. *Spread*: windows that end one by one while others start. *At once*: windows that all end at the
-  same moment, several on each service.
+- Lateness counts from a window's deadline to the record of the first stop call, which is made just before
+  its process starts. *Spread*: windows that end one by one while others start. *At once*: windows that all
+  end at the same moment, several on each service.
 
-Run it yourself: `make bench`. The figures are also in `bench/out/latest.json`. When the machine is also used for
-something else, the ratios change less than the absolute figures.
+Run it yourself: `make bench`. The figures are also in `bench/out/latest.json`. When the machine is also
+used for something else, the ratios change less than the absolute figures.
 """
