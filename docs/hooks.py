@@ -26,7 +26,12 @@ _WORDS = (
 )
 
 
+_RECORDS = Path(__file__).parent / "decisions"
+
+
 def on_files(files: Files, config: Any) -> Files:
+    if page := files.get_file_from_path("decisions/README.md"):
+        files.remove(page)  # `_decisions` makes it a part of the index page
     for name, made in _MADE.items():
         files.append(File.generated(config, name, content="\n".join(made())))
     return files
@@ -39,10 +44,12 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def _decisions() -> Iterator[str]:
-    yield "# Decisions\n"
-    for path in sorted((Path(__file__).parent / "decisions").glob("0*.md")):
+    """README.md of the folder, and a list of the records by their titles."""
+    yield (_RECORDS / "README.md").read_text()
+    yield "## Records\n"
+    for path in sorted(_RECORDS.glob("0*.md")):
         title = path.read_text().partition("\n")[0].lstrip("# ")
-        yield f"- [{path.name[:4]}: {title}]({path.name})"
+        yield f"- [{title}]({path.name})"
 
 
 def _rest() -> Iterator[str]:
