@@ -22,7 +22,7 @@ run: install ## Run the service on 127.0.0.1:8420 with the example stack, until 
 	@.venv/bin/docker-compose -p vx11 -f examples/vx11/docker-compose.yml up -d madre tentaculo_link redis
 	@exec .venv/bin/power standalone --config examples/vx11/power.toml --port $(PORT)
 
-test: install ## Run every test, some at the same time; without a Docker engine they fail (TESTS=tests/api PROCESSES=3)
+test: install ## Run every test, some at the same time; without a Docker engine they fail (TESTS=tests/web PROCESSES=3)
 	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy
 	@bin/promtool
 	@# One seed for all processes of a run, another one for each run: they have to collect the tests in one order.

@@ -40,17 +40,17 @@ task_send_sent_event = True
 
 worker_pool = "threads"
 # A task reads and writes a few rows and hands on what is to be called: it never waits for a call, whose
-# number workers.concurrency bounds. Only tasks that read logs wait for the engine.
+# number workers.state.concurrency bounds. Only tasks that read logs wait for the engine.
 worker_concurrency = 16
 worker_prefetch_multiplier = 1
 worker_send_task_events = True
 worker_hijack_root_logger = False
 # Whatever the broker answers, the worker goes on, since deadlines are kept without it.
-worker_consumer = "workers.consumer:Consumer"
+worker_consumer = "workers.broker.consumer:Consumer"
 # Anybody who reaches the broker could stop workers by it. Events tell a monitor all it shows.
 worker_enable_remote_control = False
 
-beat_scheduler = "workers.beat:DeadlineScheduler"
+beat_scheduler = "workers.loops.beat_scheduler:DeadlineScheduler"
 beat_max_loop_interval = 1
 beat_schedule = {
     "sweep": {"task": "power.sweep", "schedule": 1.0, "options": {"queue": "power", "expires": 2}},

@@ -14,7 +14,7 @@ import httpx
 from bench import contenders, figures, many, moments
 from bench.figures import Figure, Machine
 from bench.stage import Failed, Stage, Standalone, built, engine, running
-from workers import compose
+from workers.engine import compose
 
 Figures = dict[str, Figure]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import docker
 
 from bench.stage import ENTRYPOINT, SERVICES, Stage, Standalone
-from workers.inspected import PROJECT, moment
+from workers.engine.containers import PROJECT, moment
 
 Times = dict[str, list[float]]
 SETTLED = 2.0

@@ -15,7 +15,7 @@ from datetime import datetime
 import docker
 
 from bench.stage import PROBED, SERVICES, Failed, Json, Standalone
-from workers.inspected import PROJECT
+from workers.engine.containers import PROJECT
 
 TTL = 6.0
 """Seconds that a window of the spread run lasts: enough to be up before its deadline."""

@@ -27,7 +27,7 @@ import httpx
 from docker.utils import kwargs_from_env
 
 from examples.vx11 import image
-from workers import compose
+from workers.engine import compose
 
 SERVICES = tuple(f"s{number}" for number in range(1, 9))
 PROBED = "probed"

@@ -20,7 +20,7 @@ from chaos.engines import Sight
 from chaos.evidence import Evidence, Place
 from chaos.house import House
 from chaos.ledger import Ledger, Promise
-from workers.negotiation import Away
+from workers.engine.negotiation import Away
 
 BEGINS, ENDS = 10.0, 10.0 + stacks.GRACE
 """Seconds until a stop must have begun, and from there until it must have ended."""

@@ -22,11 +22,11 @@ from typing import Any
 
 import docker
 
-from app.cli.standalone import processes
-from app.cli.standalone.processes import Process
+from app.standalone import processes
+from app.standalone.processes import Process
 from chaos.processes import Kept
-from workers.inspected import PROJECT, SERVICE, moment
-from workers.negotiation import Away
+from workers.engine.containers import PROJECT, SERVICE, moment
+from workers.engine.negotiation import Away
 
 VERSION = "1.41"
 

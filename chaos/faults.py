@@ -16,8 +16,8 @@ from typing import Any
 
 from celery import Celery
 
-from app.cli.standalone import processes
-from app.cli.standalone.processes import Process
+from app.standalone import processes
+from app.standalone.processes import Process
 from chaos import stacks
 from chaos.house import MARK, House
 from chaos.ledger import Ledger

@@ -26,11 +26,11 @@ from pathlib import Path
 import httpx
 
 import migrations
-from app.api.server import serving
-from app.cli.standalone import broker as brokers
-from app.cli.standalone.children import Plan, beat, environment, worker
+from app.standalone import broker as brokers
+from app.standalone.children import Plan, beat, environment, worker
 from app.store import tokens
 from app.store.database import Database
+from app.web.server import serving
 from chaos import stacks
 from chaos.database import NAME, Postgres
 from chaos.disks import Disk

@@ -10,19 +10,19 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from app import client
-from app.api.docs import specification
-from app.domain import words
+import power_windows as client
+from app.domain import enums
+from app.web.api.docs import specification
 
 _WORDS = (
-    words.State,
-    words.Status,
-    words.Power,
-    words.Role,
-    words.Mode,
-    words.Action,
-    words.CallStatus,
-    words.Event,
+    enums.State,
+    enums.Status,
+    enums.Power,
+    enums.Role,
+    enums.Mode,
+    enums.Action,
+    enums.CallStatus,
+    enums.Event,
 )
 
 
@@ -75,7 +75,7 @@ def _operation(title: str, operation: dict[str, Any]) -> Iterator[str]:
 
 
 def _client() -> Iterator[str]:
-    yield "# Python client\n\nFrom `app.client`; how to use it: [from Python](../client.md).\n"
+    yield "# Python client\n\nFrom `power_windows`; how to use it: [from Python](../client.md).\n"
     for name in client.__all__:
         found = getattr(client, name)
         yield f"## `{name}`\n\n{inspect.getdoc(found) or ''}\n"

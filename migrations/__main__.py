@@ -18,9 +18,9 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 import migrations
 from app import settings
-from app.store import schema, soundness
+from app.store import integrity, schema
+from app.store.integrity import Unsound
 from app.store.schema import Mismatch
-from app.store.soundness import Unsound
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -57,7 +57,7 @@ def _upgrade(url: str, to: str | None) -> None:
     database = make_url(url).database
     if url.startswith("sqlite") and database:
         Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    soundness.require(url)
+    integrity.require(url)
     before = migrations.current(url)
     if before is not None and before not in schema.KNOWN:
         schema.check(before)

@@ -9,7 +9,7 @@ import pytest
 
 from app.store.database import Database
 from tests.databases import Databases
-from tests.house import House
+from tests.system import House
 
 # Tests that are started in the background have Ctrl-C ignored, and whatever they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

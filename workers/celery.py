@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from workers import transport
+from workers.broker import transport
 
 transport.install()
 app = Celery("workers", include=["workers.tasks"])

@@ -13,13 +13,15 @@ from typing import Any
 
 from celery import current_task, signals
 
-from app import control, dispatch, tracing
-from app.domain.words import Loop
+from app import task_queue, tracing
+from app.domain.enums import Loop
 from app.store import windows
 from app.store.database import is_outage
-from workers import house, logs
+from app.usecases.windows import transitions
+from workers import runtime
 from workers.celery import app
-from workers.converge import attend_closing, attend_opening
+from workers.reconcile import logs
+from workers.reconcile.converge import attend_closing, attend_opening
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def ends_in_outage(work: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(work)
     def run(*arguments: object, **named: object) -> None:
-        guard = house.station().guard
+        guard = runtime.station().guard
         try:
             work(*arguments, **named)
         except Exception as error:
@@ -49,63 +51,63 @@ def ends_in_outage(work: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-@app.task(name=dispatch.OPEN)
+@app.task(name=task_queue.OPEN)
 @ends_in_outage
 def open_window(window_id: str) -> None:
     """Look at an opening window and start what may start now."""
-    with tracing.span(dispatch.OPEN, _carried(), power__window=str(window_id)):
-        attend_opening(house.station(), str(window_id))
+    with tracing.span(task_queue.OPEN, _carried(), power__window=str(window_id)):
+        attend_opening(runtime.station(), str(window_id))
 
 
-@app.task(name=dispatch.CLOSE)
+@app.task(name=task_queue.CLOSE)
 @ends_in_outage
 def close_window(window_id: str) -> None:
     """Look at the stack of a closing window and stop what nobody holds."""
-    station = house.station()
+    station = runtime.station()
     with station.database.read() as session:
         window = windows.get(session, str(window_id))
     if window is not None:
-        with tracing.span(dispatch.CLOSE, _carried(), power__window=window.id, power__stack=window.stack):
+        with tracing.span(task_queue.CLOSE, _carried(), power__window=window.id, power__stack=window.stack):
             attend_closing(station, window.stack)
 
 
-@app.task(name=dispatch.SWEEP)
+@app.task(name=task_queue.SWEEP)
 @ends_in_outage
 def sweep() -> None:
     """Start closing every window whose time is up, and tell the nodes that have them."""
-    database = house.station().database
+    database = runtime.station().database
     with database.read() as session:
         deadline = windows.next_deadline(session)
     if deadline is None or deadline > database.now():
         return
     with database.write() as session:
-        due = control.expire_due(session, database.now())
+        due = transitions.expire_due(session, database.now())
         # One look sees to a whole stack, so one nudge for each is enough.
         nudges = {
-            one.stack: (one.id, one.node, dispatch.about(one.id, one.stack, one.services)) for one in due
+            one.stack: (one.id, one.node, task_queue.about(one.id, one.stack, one.services)) for one in due
         }
     for stack, (window, node, shown) in nudges.items():
         # What is this node's own need not go through the broker once more.
-        if not house.close_soon(stack):
-            dispatch.Dispatch(app).closing(window, node, shown)
+        if not runtime.close_soon(stack):
+            task_queue.Dispatch(app).closing(window, node, shown)
 
 
-@app.task(name=dispatch.RESYNC)
+@app.task(name=task_queue.RESYNC)
 @ends_in_outage
 def resync(node: str | None = None) -> None:
     """Compare everything with the engine and repair; without a node, tell every node to."""
     if node is None:
-        for name in house.nodes():
-            dispatch.Dispatch(app).nudge(dispatch.RESYNC, [name], dispatch.queue(name), f"node {name}")
-    elif node == house.station().node:
-        house.resync()
+        for name in runtime.nodes():
+            task_queue.Dispatch(app).nudge(task_queue.RESYNC, [name], task_queue.queue(name), f"node {name}")
+    elif node == runtime.station().node:
+        runtime.resync()
 
 
-@app.task(name=dispatch.READ_LOGS)
+@app.task(name=task_queue.READ_LOGS)
 @ends_in_outage
 def read_logs(read_id: str) -> None:
     """Write the lines that somebody waits for where they look for them."""
-    logs.answer(house.station(), str(read_id))
+    logs.answer(runtime.station(), str(read_id))
 
 
 def _carried() -> object:
@@ -116,7 +118,7 @@ def _carried() -> object:
 @signals.worker_init.connect
 def _begin(**_: object) -> None:
     try:
-        house.begin()
+        runtime.begin()
     except Exception as error:
         # Celery would log it and go on, and a worker that has not begun would look alive and do nothing.
         log.exception("the worker cannot begin")
@@ -125,6 +127,6 @@ def _begin(**_: object) -> None:
 
 @signals.worker_shutdown.connect
 def _end(sender: Any, **_: object) -> None:
-    if not house.end():
+    if not runtime.end():
         # Celery takes every end by a signal for a good one; a service manager must see that this is none.
         sender.exitcode = REFUSED

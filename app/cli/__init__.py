@@ -15,20 +15,20 @@ _COMMANDS = {
     "doctor": ("app.cli.doctor", "Check what the service needs, and say how to mend it."),
     "stacks": ("app.cli.stacks", "List the stacks and what they are up to."),
     "ps": ("app.cli.stacks", "Show services: power, readiness, who holds them, time left."),
-    "open": ("app.cli.opening", "Power services until a deadline."),
-    "extend": ("app.cli.extending", "Move a window's deadline."),
-    "close": ("app.cli.closing", "Close windows before their time."),
+    "open": ("app.cli.open_window", "Power services until a deadline."),
+    "extend": ("app.cli.extend_window", "Move a window's deadline."),
+    "close": ("app.cli.close_windows", "Close windows before their time."),
     "windows": ("app.cli.windows", "List windows, newest first."),
     "show": ("app.cli.windows", "Show one window: services, calls, time left."),
     "logs": ("app.cli.logs", "Show what a window's services wrote."),
-    "watch": ("app.cli.watching", "Follow what happens, as it happens."),
+    "watch": ("app.cli.watch_events", "Follow what happens, as it happens."),
     "top": ("app.cli.top", "Look at everything at once, live."),
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
     "token": ("app.cli.tokens", "Make, list and revoke tokens."),
-    "notices": ("app.cli.notices", "List what was to be told to whom, and how that went."),
-    "relocate": ("app.cli.relocating", "Give up a location that a stack was held in and that is gone."),
-    "backup": ("app.cli.backing", "Copy the database, also while the service runs."),
-    "restore": ("app.cli.backing", "Put a backup in the database's place."),
+    "notices": ("app.cli.notifications", "List what was to be told to whom, and how that went."),
+    "relocate": ("app.cli.relocate", "Give up a location that a stack was held in and that is gone."),
+    "backup": ("app.cli.backup", "Copy the database, also while the service runs."),
+    "restore": ("app.cli.backup", "Put a backup in the database's place."),
     "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),
 }
 
@@ -50,9 +50,9 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        from app.cli import output
+        from app.cli import output_errors
 
-        with output.guarded():
+        with output_errors.guarded():
             return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -106,6 +106,6 @@ def main() -> None:
     Exit codes: 0 done, 1 tried and not fully achieved, 2 wrong usage, 3 service out of reach,
     4 refused.
     """
-    from app.cli import screen
+    from app.cli import output as screen
 
     screen.forgiving()

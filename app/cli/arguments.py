@@ -11,11 +11,11 @@ from itertools import islice
 import click
 from click.shell_completion import CompletionItem
 
-from app.client.api import Api, here
-from app.client.errors import NotFound, PowerError, WrongUsage
-from app.client.replies import Window
 from app.domain import durations
-from app.domain.words import Role, State
+from app.domain.enums import Role, State
+from power_windows.errors import NotFound, PowerError, WrongUsage
+from power_windows.payloads import Window
+from power_windows.rest import Api, here
 
 UNFINISHED = (State.WAITING, State.OPENING, State.OPEN, State.CLOSING)
 # A prefix is looked for among this many of the newest windows, and not through years of them.

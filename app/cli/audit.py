@@ -8,12 +8,12 @@ from typing import Any
 import click
 from rich.text import Text
 
-from app.cli import follow, screen
+from app.cli import follow, output
 from app.cli.arguments import Duration, any_window, resolve
-from app.cli.screen import Table
-from app.client.api import Api, here
-from app.client.errors import Failed, Unreachable
-from app.client.replies import Chain, Entry, Verdict
+from app.cli.output import Table
+from power_windows.errors import Failed, Unreachable
+from power_windows.payloads import Chain, Entry, Verdict
+from power_windows.rest import Api, here
 
 
 @click.group(invoke_without_command=True)
@@ -60,9 +60,9 @@ def _print(entries: Iterable[Entry], as_json: bool) -> None:
     with follow.until_looked_away():
         for entry in entries:
             if as_json:
-                screen.dump_line(entry)
+                output.dump_line(entry)
             else:
-                screen.say(_line(entry))
+                output.say(_line(entry))
 
 
 def _follow(api: Api, wanted: dict[str, Any], last: int | None) -> Iterator[Entry]:
@@ -78,11 +78,11 @@ def _matches(entry: Entry, wanted: dict[str, Any]) -> bool:
 def _line(entry: Entry) -> Text:
     who = "/".join(part for part in (entry["stack"], entry["service"]) if part) or "-"
     window = entry["window"] or "-"
-    parts = [screen.clock(entry["at"]), f"{entry['event']:<15}", entry["actor"], who, window]
+    parts = [output.clock(entry["at"]), f"{entry['event']:<15}", entry["actor"], who, window]
     return (
         _cut(entry, parts)
-        if screen.live()
-        else Text("  ".join(map(screen.harmless, [*parts, _facts(entry["facts"])])).rstrip())
+        if output.live()
+        else Text("  ".join(map(output.harmless, [*parts, _facts(entry["facts"])])).rstrip())
     )
 
 
@@ -92,14 +92,14 @@ _ACTOR, _WHO, _WINDOW = 8, 18, 8
 
 def _cut(entry: Entry, parts: Sequence[str]) -> Text:
     """The line in columns, as far as the terminal goes."""
-    at, event, actor, who, window = map(screen.harmless, parts)
-    line = Text(f"{at}  ").append(event, screen.style(entry["event"].rpartition(".")[2])).append("  ")
+    at, event, actor, who, window = map(output.harmless, parts)
+    line = Text(f"{at}  ").append(event, output.style(entry["event"].rpartition(".")[2])).append("  ")
     for text, width in ((actor, _ACTOR), (who, _WHO), (window[:_WINDOW], _WINDOW)):
         cell = Text(text)
         cell.truncate(width, overflow="ellipsis", pad=True)
         line.append_text(cell).append("  ")
     line.append(_gist(entry["facts"]), "dim")
-    line.truncate(screen.console().width, overflow="ellipsis")
+    line.truncate(output.console().width, overflow="ellipsis")
     line.rstrip()
     return line
 
@@ -118,8 +118,8 @@ def _facts(facts: dict[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
-        return screen.command(str(item) for item in value)
-    text = screen.harmless(value)
+        return output.command(str(item) for item in value)
+    text = output.harmless(value)
     return repr(text) if " " in text else text
 
 
@@ -143,7 +143,7 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> None:
     with here() as api:
         verdict = api.verify()
     if as_json:
-        screen.dump(verdict)
+        output.dump(verdict)
     else:
         _chains(verdict["chains"]).show()
     if not verdict["ok"]:
@@ -151,18 +151,18 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> None:
 
 
 def _prove(files: Sequence[Path], as_json: bool) -> None:
-    from app.cli import proving
+    from app.archive import verify as proving
 
     live = _live()
     parts, faults = proving.prove(files, None if live is None else live["chains"])
     faults += [_broken(chain) for chain in (live["chains"] if live else ()) if not chain["ok"]]
     if as_json:
         told = [{"file": str(one.place), "holds": one.says, "ok": not one.fault} for one in parts]
-        screen.dump({"ok": not faults, "live": live is not None, "files": told, "faults": faults})
+        output.dump({"ok": not faults, "live": live is not None, "files": told, "faults": faults})
     else:
         table = Table(("FILE", "HOLDS", "VERDICT"), loose={0: 16})
         for one in parts:
-            table.add(one.place.name, one.says, screen.word("broken" if one.fault else "ok"))
+            table.add(one.place.name, one.says, output.word("broken" if one.fault else "ok"))
         table.show()
     if faults:
         raise Failed("\n".join(faults))
@@ -174,7 +174,7 @@ def _live() -> Verdict | None:
         with here() as api:
             return api.verify()
     except Unreachable:
-        screen.note("power: no service found: the files are proved by themselves, not with the live trail")
+        output.note("power: no service found: the files are proved by themselves, not with the live trail")
         return None
 
 
@@ -202,9 +202,9 @@ def archive(before: float, directory: Path, *, packed: bool, as_json: bool) -> N
       power audit archive --before 90d --to archive
       power audit verify archive/*
     """
-    from app.cli import archiving
+    from app.cli import audit_archive
 
-    archiving.run(before, directory, packed=packed, as_json=as_json)
+    audit_archive.run(before, directory, packed=packed, as_json=as_json)
 
 
 def _chains(chains: Sequence[Chain]) -> Table:
@@ -214,7 +214,7 @@ def _chains(chains: Sequence[Chain]) -> Table:
     for chain in chains:
         gone = (str(chain.get("archived", 0)),) if some else ()
         table.add(
-            chain["chain"], str(chain["entries"]), *gone, screen.word("ok" if chain["ok"] else "broken")
+            chain["chain"], str(chain["entries"]), *gone, output.word("ok" if chain["ok"] else "broken")
         )
     return table
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import click
 
-from app import data_directory, endpoint, settings, writable
-from app.cli import own_names, screen
-from app.cli.standalone import broker as brokers
-from app.cli.standalone import probes
-from app.client import discovery
-from app.endpoint import BadEndpoint, Endpoint
+from app import settings
+from app.cli import output, project_names
+from app.host import data_directory, engine_endpoint, file_permissions
+from app.host.engine_endpoint import BadEndpoint, Endpoint
 from app.settings import ConfigError, Settings
-from app.store import schema, soundness
+from app.standalone import broker as brokers
+from app.standalone import probes
+from app.store import integrity, schema
+from power_windows import discovery
 
 _INSTALL_ENGINE = "apt-get install -y docker.io && systemctl start docker  (as root; Debian or Ubuntu)"
 _OTHER_ENGINE = "name a Docker engine of 20.10 or later with DOCKER_HOST or `docker context use`"
@@ -49,7 +50,7 @@ def doctor(as_json: bool) -> None:
     found = list(_findings(os.environ))
     if as_json:
         told = [finding.__dict__ for finding in found]
-        screen.dump({"ok": all(finding.ok for finding in found), "checks": told})
+        output.dump({"ok": all(finding.ok for finding in found), "checks": told})
     else:
         for finding in found:
             _show(finding)
@@ -88,15 +89,15 @@ def _data(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
 
 def _show(finding: Finding) -> None:
     mark = click.style("ok     ", fg="green") if finding.ok else click.style("broken ", fg="red", bold=True)
-    click.echo(f"{mark}{finding.check:<9} {screen.harmless(finding.detail)}")
+    click.echo(f"{mark}{finding.check:<9} {output.harmless(finding.detail)}")
     if finding.mend:
-        click.echo(f"{'':<17}mend: {screen.harmless(finding.mend)}")
+        click.echo(f"{'':<17}mend: {output.harmless(finding.mend)}")
 
 
 def _engine(_: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """By the worker's own client, so that what is ok here is what the worker will find."""
     try:
-        where = endpoint.find(environ)
+        where = engine_endpoint.find(environ)
     except BadEndpoint as error:
         mend = "correct that setting; `docker context ls` lists the contexts"
         yield Finding("engine", False, str(error), mend)
@@ -112,9 +113,9 @@ def _engine(_: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _mend_engine(where: Endpoint) -> str:
     setting = where.source.partition("=")[0]
-    if setting in endpoint.VARIABLES:
+    if setting in engine_endpoint.VARIABLES:
         return f"start that engine, or unset {setting}"
-    if where.host != endpoint.DEFAULT:
+    if where.host != engine_endpoint.DEFAULT:
         return "start that engine, or choose another context with `docker context use`"
     socket = Path("/var/run/docker.sock")
     if socket.exists() and not os.access(socket, os.W_OK):
@@ -147,7 +148,7 @@ def _broker(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
 def _answering(found: Settings, embedded: bool) -> Finding:
     from kombu.utils.url import maybe_sanitize_url
 
-    from app.dispatch import NO_WRITES, Dispatch
+    from app.task_queue import NO_WRITES, Dispatch
 
     where = "embedded" if embedded else str(maybe_sanitize_url(found.broker_url))
     fault = Dispatch.to(found.broker_url).fault()
@@ -176,11 +177,11 @@ def _database(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             yield from _yet_to_be_made(Path(url.database or ""))
             return
-        soundness.require(found.database_url)
+        integrity.require(found.database_url)
         current = migrations.current(found.database_url)
-    except soundness.Unsound as error:
+    except integrity.Unsound as error:
         mend = (
-            " or ".join(soundness.mends(error.file, found.data_dir))
+            " or ".join(integrity.mends(error.file, found.data_dir))
             if error.file
             else "correct POWER_DATABASE_URL"
         )
@@ -233,10 +234,12 @@ def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     mine = toml.on_node(found.node)
     for name, stack in mine.items():
         yield from _stack(found, name, environ)
-        for line in own_names.warnings(name, stack):
+        for line in project_names.warnings(name, stack):
             detail, _sign, mend = line.partition("; ")
             yield Finding("stacks", True, detail, mend)
-    for line in writable.warnings([found.config, *(path for one in mine.values() for path in one.paths())]):
+    for line in file_permissions.warnings(
+        [found.config, *(path for one in mine.values() for path in one.paths())]
+    ):
         detail, _sign, mend = line.partition("; ")
         yield Finding("stacks", True, detail, mend)
     for name in sorted(toml.stacks.keys() - mine.keys()):
@@ -256,15 +259,15 @@ def _nodes(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-    from app.cli.standalone import fleet
+    from app.standalone import fleet
 
     try:
         url = make_url(found.database_url)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             return
-        soundness.require(found.database_url)
+        integrity.require(found.database_url)
         names, troubles = fleet.troubles(found.database_url)
-    except (SQLAlchemyError, ArgumentError, ImportError, soundness.Unsound):
+    except (SQLAlchemyError, ArgumentError, ImportError, integrity.Unsound):
         return
     for trouble, mend in troubles:
         yield Finding("nodes", False, trouble, mend)

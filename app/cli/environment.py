@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 
 from app import settings
-from app.client.errors import WrongUsage
 from app.settings import Settings
+from power_windows.errors import WrongUsage
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:

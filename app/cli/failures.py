@@ -1,6 +1,6 @@
 """How a command ends when it does not end well.
 
-What went wrong is an error of `app.client.errors`, whoever found it; here each kind
+What went wrong is an error of `power_windows.errors`, whoever found it; here each kind
 gets its exit code of the contract, and click shows the message and exits with it.
 """
 
@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import click
 
-from app.client.errors import PowerError, Refused, Unreachable, WrongUsage, not_text
-from app.domain import outside_text
+from app.domain import untrusted_text
+from power_windows.errors import PowerError, Refused, Unreachable, WrongUsage, not_text
 
 _CODES: tuple[tuple[type[PowerError], int], ...] = ((WrongUsage, 2), (Unreachable, 3), (Refused, 4))
 
@@ -51,7 +51,7 @@ def shown() -> Iterator[None]:
 
 def tell(message: str, out: IO[Any]) -> None:
     """Say something beside the output; on a terminal broken between words where it ends."""
-    lines = outside_text.harmless_lines(message).splitlines()
+    lines = untrusted_text.harmless_lines(message).splitlines()
     click.echo("\n".join(_wrapped(lines) if out.isatty() else lines), file=out)
 
 

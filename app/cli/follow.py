@@ -13,10 +13,10 @@ from typing import Self
 
 import click
 
-from app.client.api import Api, Stream
-from app.client.errors import Unreachable
-from app.client.replies import Entry, Window
-from app.domain.words import State
+from app.domain.enums import State
+from power_windows.errors import Unreachable
+from power_windows.payloads import Entry, Window
+from power_windows.rest import Api, Stream
 
 # Seconds between looks: with a stream that would tell, and without one.
 TOLD, UNTOLD = 5.0, 1.0

@@ -5,9 +5,9 @@ from typing import Any
 import click
 from rich.text import Text
 
-from app.cli import follow, screen
+from app.cli import follow, output
 from app.cli.arguments import any_window, resolve, window_services
-from app.client.api import here
+from power_windows.rest import here
 
 _COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "bright_red")
 
@@ -48,18 +48,18 @@ def logs(
         width = 0 if service else max(map(len, names), default=0)
         for line in api.logs(found["id"], service=service, tail=tail, follow=following):
             if as_json:
-                screen.dump_line(line)
+                output.dump_line(line)
             elif "note" in line:
-                screen.note(": ".join(filter(None, [line["service"], screen.harmless(line["note"])])))
+                output.note(": ".join(filter(None, [line["service"], output.harmless(line["note"])])))
             else:
-                screen.say(_line(line, names, width, timestamps))
+                output.say(_line(line, names, width, timestamps))
 
 
 def _line(line: dict[str, Any], names: list[str], width: int, timestamps: bool) -> Text:
     said = Text()
     if timestamps:
-        said.append(f"{screen.clock(line['at'])}  ", "dim")
+        said.append(f"{output.clock(line['at'])}  ", "dim")
     if width:
         at = names.index(line["service"]) if line["service"] in names else 0
-        said.append(f"{screen.harmless(line['service']):<{width}}  ", _COLOURS[at % len(_COLOURS)])
-    return said.append(screen.harmless(line["line"]).rstrip())
+        said.append(f"{output.harmless(line['service']):<{width}}  ", _COLOURS[at % len(_COLOURS)])
+    return said.append(output.harmless(line["line"]).rstrip())

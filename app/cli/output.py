@@ -1,71 +1,184 @@
-"""What becomes of a command whose output cannot be written: a full disk, a reader that left, a closed stream.
+"""Text for people on a terminal, plain lines for programs in a pipe.
 
-A reader that has gone has seen enough, so the command ends without a word. Anything else is
-one line on standard error. Either way the exit code is 1, and never a traceback.
+On a terminal tables are cut to its width, coloured and headed; in a pipe nothing
+is cut or coloured and times stay as the API wrote them. What services and people
+wrote is made harmless first: a log line must not steer the reader's terminal.
 """
 
-from __future__ import annotations
-
-import errno
-import os
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-FAILED = 1
-_STREAMS = (0, 1, 2)
+import click
+from rich.cells import cell_len
+from rich.console import Console, Group
+from rich.text import Text
 
+from app.cli.failures import tell
+from app.domain import durations, untrusted_text
 
-@contextmanager
-def guarded() -> Iterator[None]:
-    """Let a command write; raises SystemExit in place of what its output raises."""
-    _occupy()
-    try:
-        try:
-            yield
-        finally:
-            # What is still in the buffer counts too, and can only be told of now.
-            sys.stdout.flush()
-    except OSError as error:
-        discard()
-        if error.errno != errno.EPIPE:
-            _tell(error)
-        raise SystemExit(FAILED) from None
-
-
-def discard() -> None:
-    """Let what is written from here on go nowhere, also what is in the buffer still."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-        sys.stdout.flush()
+GAP = 2
+_STYLES = {
+    "on": "green", "ready": "green", "ok": "green", "open": "green", "OPEN": "green", "done": "green",
+    "starting": "yellow", "stopping": "yellow", "opening": "yellow", "closing": "yellow", "CLOSING": "yellow",
+    "waiting": "yellow", "partial": "yellow", "running": "yellow", "timeout": "red", "lost": "red",
+    "forced": "yellow", "failed": "bold red", "REJECTED": "bold red",
+    "failing": "bold red", "fail": "bold red", "DRIFT": "bold red", "stuck": "bold red", "broken": "bold red",
+    "unknown": "magenta", "off": "dim", "closed": "dim", "-": "dim", "none": "dim",
+}  # fmt: skip
 
 
-def _occupy() -> None:
-    """Put something in the place of each standard stream that is closed.
-
-    Otherwise the next file or connection would get its number, and what is written to the
-    stream would go there, or nowhere without a word.
-    """
-    for number in _STREAMS:
-        try:
-            os.fstat(number)
-        except OSError:
-            # The lowest number that is free is the one that is given. It can be read and not written to.
-            os.open(os.devnull, os.O_RDONLY)
-    if sys.stdin is None:
-        sys.stdin = Path(os.devnull).open()  # noqa: SIM115
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+def console() -> Console:
+    return Console(highlight=False, markup=False, emoji=False)
 
 
-def _tell(error: OSError) -> None:
-    why = error.strerror or str(error)
-    said = f"{error.filename}: {why}" if error.filename else f"the output cannot be written: {why}"
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"power: {said}\n")
-        sys.stderr.flush()
+def live() -> bool:
+    """Is somebody looking, on a terminal that can be drawn on?"""
+    out = console()
+    return out.is_terminal and not out.is_dumb_terminal
+
+
+def say(*lines: str | Text) -> None:
+    """Lines on standard output, coloured on a terminal only."""
+    for line in lines:
+        if live():
+            console().print(_obeyed_by_no_terminal(line))
+        else:
+            click.echo(_obeyed_by_no_terminal(line).plain, color=False)
+
+
+def _obeyed_by_no_terminal(line: str | Text) -> Text:
+    """One line, as it is shown: the last filter before the terminal, whoever wrote what is in it."""
+    if isinstance(line, str):
+        return Text(untrusted_text.harmless(line))
+    drawn = line.copy()
+    # Of the same length, so that what is styled stays where it is.
+    drawn.plain = untrusted_text.harmless(drawn.plain)
+    return drawn
+
+
+def note(line: str) -> None:
+    """Something for the person alone, out of the way of what is piped on."""
+    tell(line, sys.stderr)
+
+
+def dump(reply: Any) -> None:
+    click.echo(untrusted_text.as_json(reply, indent=2))
+
+
+def dump_line(reply: Any) -> None:
+    click.echo(untrusted_text.as_json(reply))
+
+
+def harmless(text: object) -> str:
+    """Text without anything that a terminal would obey."""
+    return untrusted_text.harmless(text)
+
+
+def word(text: str) -> Text:
+    """A word of the house in its colour."""
+    return Text(harmless(text), style=style(text))
+
+
+def style(text: str) -> str:
+    return _STYLES.get(text, "")
+
+
+@dataclass
+class Table:
+    """Rows under headings; where the line is short the `loose` columns give way, each down to its width."""
+
+    heads: Sequence[str]
+    loose: Mapping[int, int] = field(default_factory=dict)
+    rows: list[list[Text]] = field(default_factory=list)
+
+    def add(self, *cells: str | Text) -> None:
+        self.rows.append([cell if isinstance(cell, Text) else Text(harmless(cell)) for cell in cells])
+
+    def lines(self, width: int | None) -> list[Text]:
+        """The table in lines of at most `width`, or as wide as it is."""
+        table = [[Text(head, style="bold") for head in self.heads], *self.rows]
+        widths = [max(cell_len(row[at].plain) for row in table) for at in range(len(self.heads))]
+        if width is not None:
+            widths = _fit(widths, self.loose, width - GAP * (len(widths) - 1))
+        return [_line(row, widths) for row in table]
+
+    def show(self) -> None:
+        say(*self.lines(console().width if live() else None))
+
+
+def _fit(widths: list[int], loose: Mapping[int, int], room: int) -> list[int]:
+    """Widths that fit: the widest loose column shrinks first, the others only when none can."""
+    widths = list(widths)
+    while sum(widths) > room:
+        givers = [at for at, least in loose.items() if widths[at] > least] or [
+            at for at, size in enumerate(widths) if size > 3
+        ]
+        if not givers:
+            break
+        widths[max(givers, key=lambda at: widths[at])] -= 1
+    return widths
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    line = Text()
+    for cell, width in zip(cells, widths, strict=True):
+        fitted = cell.copy()
+        fitted.truncate(width, overflow="ellipsis", pad=True)
+        line.append_text(fitted).append(" " * GAP)
+    line.rstrip()
+    return line
+
+
+def group(lines: Iterable[Text]) -> Group:
+    """Lines as one thing to draw, each on a line of its own."""
+    return Group(*(_unwrapped(line) for line in lines))
+
+
+def _unwrapped(line: Text) -> Text:
+    drawn = _obeyed_by_no_terminal(line)
+    drawn.no_wrap, drawn.overflow = True, "ellipsis"
+    return drawn
+
+
+def seconds(left: float | None) -> str:
+    """A time left: `29m 53s`, in a pipe without the space."""
+    if left is None:
+        return "-"
+    shown = durations.show(left)
+    return shown if live() else shown.replace(" ", "")
+
+
+def clock(moment: str | None) -> str:
+    """A moment as the wall clock here shows it, with its day unless that is today; in a pipe as it came."""
+    if moment is None:
+        return "-"
+    if not live():
+        return moment
+    local = datetime.fromisoformat(moment).astimezone()
+    today = local.date() == datetime.now(local.tzinfo).date()
+    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def command(argv: Iterable[str]) -> str:
+    return harmless(shlex.join(argv))
+
+
+def short(identifiers: Iterable[str]) -> dict[str, str]:
+    """Each id with the shortest beginning that tells it from the others; in a pipe whole."""
+    ids = set(identifiers)
+    if not live():
+        return {one: one for one in ids}
+    size = next(size for size in range(8, 65) if len({one[:size] for one in ids}) == len(ids))
+    return {one: one[:size] for one in ids}
+
+
+def forgiving() -> None:
+    """Let a terminal that lacks a letter show a question mark for it."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

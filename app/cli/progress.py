@@ -13,11 +13,11 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from app.cli import follow, screen, view
+from app.cli import follow, output, window_text
 from app.cli.follow import Over
-from app.client.api import Api
-from app.client.replies import Window
-from app.domain.words import Power, State
+from app.domain.enums import Power, State
+from power_windows.payloads import Window
+from power_windows.rest import Api
 
 # Pictures a second: often enough for a countdown to look alive, seldom enough to cost nothing.
 RATE = 4
@@ -50,7 +50,7 @@ def watch(
 def _show(silent: bool) -> Show:
     if silent:
         return Silence()
-    return Picture() if screen.live() else Lines()
+    return Picture() if output.live() else Lines()
 
 
 class Silence:
@@ -92,14 +92,14 @@ class Picture:
         self._live.refresh()
 
     def _draw(self) -> Group:
-        return screen.group(self._lines(self._console.width))
+        return output.group(self._lines(self._console.width))
 
     def _lines(self, width: int) -> Iterable[Text]:
         left = {one["id"]: self._left(one) for one in self._windows}
         if len(self._windows) != 1:
-            return view.windows(self._windows, left).lines(width) if self._windows else []
+            return window_text.windows(self._windows, left).lines(width) if self._windows else []
         window = self._windows[0]
-        return [view.headline(window, left[window["id"]]), *view.services(window).lines(width)]
+        return [window_text.headline(window, left[window["id"]]), *window_text.services(window).lines(width)]
 
     def _left(self, window: Window) -> float | None:
         """The time left now, carried on from when the window was read."""
@@ -121,16 +121,16 @@ class Lines:
 
     def update(self, windows: Sequence[Window]) -> None:
         for window in windows:
-            self._tell(window, "window", f"{window['id']}  {view.state(window).plain}")
-            for name, one in view.health(window).items():
+            self._tell(window, "window", f"{window['id']}  {window_text.state(window).plain}")
+            for name, one in window_text.health(window).items():
                 ready = "ready" if one["ready"] else "-" if one["power"] == Power.OFF else "not-ready"
-                said = f"{name}  {one['power']}  {ready}  {view.first_line(one['detail'])}"
+                said = f"{name}  {one['power']}  {ready}  {window_text.first_line(one['detail'])}"
                 self._tell(window, name, said if len(windows) == 1 else f"{window['id']}  {said}")
 
     def _tell(self, window: Window, subject: str, line: str) -> None:
         if self._told.get((window["id"], subject)) != line:
             self._told[window["id"], subject] = line
-            screen.say(("window  " if subject == "window" else "") + screen.harmless(line).rstrip())
+            output.say(("window  " if subject == "window" else "") + output.harmless(line).rstrip())
 
 
 def left(windows: Iterable[Window]) -> dict[str, float | None]:

@@ -9,13 +9,13 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from app.cli import screen, view
+from app.cli import output, window_text
 from app.cli.arguments import stack_names
 from app.cli.follow import Hints
-from app.cli.screen import Table
-from app.client.api import Api, here
-from app.client.replies import Service, Stack
-from app.domain.words import Power
+from app.cli.output import Table
+from app.domain.enums import Power
+from power_windows.payloads import Service, Stack
+from power_windows.rest import Api, here
 
 _RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
 
@@ -32,14 +32,14 @@ def stacks(as_json: bool) -> None:
     with here() as api:
         found = api.stacks()
     if as_json:
-        screen.dump({"items": found})
+        output.dump({"items": found})
     elif found:
         _stacks(found).show()
-        if screen.live():
+        if output.live():
             # A cell is cut where the line is short; a fault is of use only whole.
-            screen.say(*(line for stack in found for line in _faults(stack, f"{stack['name']} ")))
+            output.say(*(line for stack in found for line in _faults(stack, f"{stack['name']} ")))
     else:
-        screen.note("no stacks; they are named in power.toml and read by their node's worker")
+        output.note("no stacks; they are named in power.toml and read by their node's worker")
 
 
 def _stacks(found: Iterable[Stack]) -> Table:
@@ -60,7 +60,7 @@ def _stacks(found: Iterable[Stack]) -> Table:
         ]
         table.add(
             stack["name"],
-            screen.word(stack["mode"]),
+            output.word(stack["mode"]),
             stack["node"],
             f"{running}/{len(services)}",
             str(len(holders)),
@@ -72,14 +72,14 @@ def _stacks(found: Iterable[Stack]) -> Table:
 def _file_notes(stack: Stack) -> list[str]:
     """What is wrong with its files; on a terminal only how much, since the faults stand below."""
     faults, refused = stack.get("faults", []), stack.get("refused", [])
-    if not screen.live():
+    if not output.live():
         return [*faults, *(f"change refused: {fault}" for fault in refused)]
     said = {"fault": len(faults), "refused change": len(refused)}
     return [f"{count} {what}{'s' * (count > 1)}" for what, count in said.items() if count]
 
 
 def _away(stack: Stack) -> list[str]:
-    return [f"away since {screen.clock(stack.get('away_since'))}"] if stack.get("away") else []
+    return [f"away since {output.clock(stack.get('away_since'))}"] if stack.get("away") else []
 
 
 def _note(what: str, names: list[str]) -> list[str]:
@@ -107,15 +107,15 @@ def ps(stack: str | None, watching: bool, as_json: bool) -> None:
             return
         found = read()
     if as_json:
-        screen.dump(found[0] if stack else {"items": found})
+        output.dump(found[0] if stack else {"items": found})
     else:
-        screen.say(*_services(found, screen.console().width if screen.live() else None, 0.0))
+        output.say(*_services(found, output.console().width if output.live() else None, 0.0))
 
 
 def _services(found: list[Stack], width: int | None, since: float) -> list[Text]:
     """All services; on a terminal stack by stack, in a pipe as one table."""
     holders = {holder for stack in found for service in stack["services"] for holder in service["holders"]}
-    names = screen.short(holders)
+    names = output.short(holders)
     if width is None:
         return _together(found, names).lines(None)
     return [line for stack in found for line in [Text(), *_one(stack, names, width, since)]][1:]
@@ -132,7 +132,7 @@ def _together(found: list[Stack], names: dict[str, str]) -> Table:
     table = Table(("STACK", *_HEADS))
     for stack in found:
         for fault in stack.get("faults", []):
-            table.add(stack["name"], "-", "-", screen.word(stack["mode"]), "-", "-", "-", fault)
+            table.add(stack["name"], "-", "-", output.word(stack["mode"]), "-", "-", "-", fault)
         for service in stack["services"]:
             table.add(stack["name"], *_cells(service, names, 0.0))
     return table
@@ -143,8 +143,8 @@ def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[
     for service in stack["services"]:
         table.add(*_cells(service, names, since))
     head = Text.assemble(
-        (screen.harmless(stack["name"]), "bold"), "  ", screen.word(stack["mode"]),
-        (f"  on {screen.harmless(stack['node'])}", "dim"),
+        (output.harmless(stack["name"]), "bold"), "  ", output.word(stack["mode"]),
+        (f"  on {output.harmless(stack['node'])}", "dim"),
     )  # fmt: skip
     away = [Text(f"{word}: nothing is known of it now", "yellow") for word in _away(stack)]
     return [head, *away, *_faults(stack), *table.lines(width)]
@@ -154,8 +154,8 @@ def _faults(stack: Stack, name: str = "") -> list[Text]:
     """Why nothing can be opened on it, or why a change of its files is not in force, where that is so."""
     faults, refused = stack.get("faults", []), stack.get("refused", [])
     return [
-        *(Text(screen.harmless(f"{name}rejected: {fault}"), "red") for fault in faults),
-        *(Text(screen.harmless(f"{name}change refused: {fault}"), "yellow") for fault in refused),
+        *(Text(output.harmless(f"{name}rejected: {fault}"), "red") for fault in faults),
+        *(Text(output.harmless(f"{name}change refused: {fault}"), "yellow") for fault in refused),
     ]
 
 
@@ -164,18 +164,18 @@ def _cells(service: Service, names: dict[str, str], since: float) -> list[str | 
     left = service["time_left_sec"]
     return [
         service["name"],
-        screen.word(service["role"]) if service["role"] == "none" else service["role"],
-        screen.word(service["power"]),
-        view.readiness(service["power"], service["ready"]),
-        screen.seconds(None if left is None else max(0.0, left - since)),
-        (", " if screen.live() else ",").join(names[holder] for holder in service["holders"]) or "-",
+        output.word(service["role"]) if service["role"] == "none" else service["role"],
+        output.word(service["power"]),
+        window_text.readiness(service["power"], service["ready"]),
+        output.seconds(None if left is None else max(0.0, left - since)),
+        (", " if output.live() else ",").join(names[holder] for holder in service["holders"]) or "-",
         _detail(service),
     ]
 
 
 def _detail(service: Service) -> str:
     """Why it is not as it should be, in one line: drift first, then a stop that is tried again."""
-    parts = [_drift(service), _refusal(service), view.first_line(service["detail"])]
+    parts = [_drift(service), _refusal(service), window_text.first_line(service["detail"])]
     return "; ".join(part for part in parts if part)
 
 
@@ -183,7 +183,7 @@ def _drift(service: Service) -> str:
     drift = service.get("drift")
     if not drift:
         return ""
-    return f"{drift['why']}, since {screen.clock(drift['since'])}" if drift["since"] else drift["why"]
+    return f"{drift['why']}, since {output.clock(drift['since'])}" if drift["since"] else drift["why"]
 
 
 def _refusal(service: Service) -> str:
@@ -192,12 +192,12 @@ def _refusal(service: Service) -> str:
         return ""
     stops = "1 stop has failed" if failed == 1 else f"{failed} stops have failed"
     again = service.get("retry_at")
-    return f"{stops}, next try {screen.clock(again)}" if again else f"{stops}, trying again now"
+    return f"{stops}, next try {output.clock(again)}" if again else f"{stops}, trying again now"
 
 
 def _watch(api: Api, read: Callable[[], list[Stack]]) -> None:
     try:
-        if screen.live():
+        if output.live():
             _draw(api, read)
         else:
             _print(api, read)
@@ -211,7 +211,7 @@ def _draw(api: Api, read: Callable[[], list[Stack]]) -> None:
     found, at = read(), time.monotonic()
 
     def picture() -> Group:
-        return screen.group(_services(found, terminal.width, time.monotonic() - at))
+        return output.group(_services(found, terminal.width, time.monotonic() - at))
 
     with Live(console=terminal, get_renderable=picture, refresh_per_second=2), Hints(api) as hints:
         while True:
@@ -227,6 +227,6 @@ def _print(api: Api, read: Callable[[], list[Stack]]) -> None:
             found = read()
             now = [[{**service, "time_left_sec": None} for service in stack["services"]] for stack in found]
             if now != before:
-                screen.say(*_services(found, None, 0.0), "")
+                output.say(*_services(found, None, 0.0), "")
             before = now
             hints.wait()

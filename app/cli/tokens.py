@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
-from app.cli import screen
+from app.cli import output
 from app.cli.arguments import Duration
-from app.client.api import here
-from app.client.errors import WrongUsage
+from power_windows.errors import WrongUsage
+from power_windows.rest import here
 
 
 @click.group()
@@ -60,10 +60,10 @@ def create(
             name, stack, service, ttl, only_looks_agents=_listed(agents), only_looks_paths=_listed(paths)
         )
     if as_json:
-        screen.dump(made)
+        output.dump(made)
         return
-    screen.say(made["token"])
-    screen.note(f"good for GET /wake/{stack}/{service} and nothing else; it is not shown again")
+    output.say(made["token"])
+    output.note(f"good for GET /wake/{stack}/{service} and nothing else; it is not shown again")
 
 
 def _listed(given: tuple[str, ...]) -> list[str] | None:
@@ -78,12 +78,12 @@ def list_tokens(as_json: bool) -> None:
     with here() as api:
         found = api.tokens()
     if as_json:
-        screen.dump({"items": found, "next": None})
+        output.dump({"items": found, "next": None})
         return
-    table = screen.Table(("TOKEN", "SCOPE", "FOR", "TTL", "CREATED", "REVOKED"), loose={0: 12, 2: 12})
+    table = output.Table(("TOKEN", "SCOPE", "FOR", "TTL", "CREATED", "REVOKED"), loose={0: 12, 2: 12})
     for one in found:
-        created, revoked = screen.clock(one["created_at"]), screen.clock(one["revoked_at"])
-        table.add(one["name"], one["scope"], _route(one), screen.seconds(one["ttl_sec"]), created, revoked)
+        created, revoked = output.clock(one["created_at"]), output.clock(one["revoked_at"])
+        table.add(one["name"], one["scope"], _route(one), output.seconds(one["ttl_sec"]), created, revoked)
     table.show()
 
 
@@ -97,4 +97,4 @@ def revoke(name: str) -> None:
     """Revoke a token. A window that it has runs out."""
     with here() as api:
         api.revoke_token(name)
-    screen.say(f"token {name} is revoked")
+    output.say(f"token {name} is revoked")

@@ -19,14 +19,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from app.cli import keys, panes, screen
+from app.cli import keyboard, output, top_view
 from app.cli.arguments import unfinished
+from app.cli.event_text import Story
 from app.cli.follow import Hints
-from app.cli.news import Story
-from app.client.api import Api, here
-from app.client.errors import PowerError, Unreachable
-from app.client.replies import Entry, Stack, Window
 from app.domain import durations
+from power_windows.errors import PowerError, Unreachable
+from power_windows.payloads import Entry, Stack, Window
+from power_windows.rest import Api, here
 
 KEPT = 200
 """Lines of news that are kept for a large screen."""
@@ -51,11 +51,11 @@ def top() -> None:
     with here() as api:
         board = Board(api)
         board.read()
-        if screen.live():
+        if output.live():
             with _ended_in_order():
                 _watch(api, board)
         else:
-            screen.say(*panes.plain(board.scene()))
+            output.say(*top_view.plain(board.scene()))
 
 
 @contextmanager
@@ -78,12 +78,12 @@ def _watch(api: Api, board: "Board") -> None:
     terminal = Console(highlight=False, markup=False, emoji=False)
 
     def picture() -> Group:
-        return screen.group(panes.drawn(board.scene(), terminal.width, terminal.height))
+        return output.group(top_view.drawn(board.scene(), terminal.width, terminal.height))
 
     # The picture stays within the screen by itself; what is too long is cut, never wrapped.
     with (
         Live(console=terminal, get_renderable=picture, screen=True, refresh_per_second=RATE) as live,
-        keys.pressed(board.press),
+        keyboard.pressed(board.press),
         Hints(api, board.hear) as hints,
     ):
         refresher = threading.Thread(target=_refresh, args=(board, hints, live.refresh), daemon=True)
@@ -146,23 +146,25 @@ class Board:
             self._news.extend(self._story.lines(entry)[:1])
         return True
 
-    def scene(self) -> panes.Scene:
+    def scene(self) -> top_view.Scene:
         """All of it at one moment."""
         with self._lock:
             since = time.monotonic() - self.read_at
             lost = None if self.lost_since is None else time.monotonic() - self.lost_since
             news = list(self._news)
             said = self._question() or self.said
-            return panes.Scene(self.api.url, self.stacks, self.windows, news, since, lost, self.chosen, said)
+            return top_view.Scene(
+                self.api.url, self.stacks, self.windows, news, since, lost, self.chosen, said
+            )
 
     # Keys.
 
     def press(self, key: str) -> None:
-        if key == keys.GONE:
+        if key == keyboard.GONE:
             self.over.set()
         elif self.asking:
             self._answer(key)
-        elif key in keys.QUIT:
+        elif key in keyboard.QUIT:
             self.over.set()
         elif key in {"j", "k"}:
             self._choose(1 if key == "j" else -1)

@@ -3,11 +3,11 @@
 import click
 from rich.text import Text
 
-from app.cli import follow, progress, screen, view
+from app.cli import follow, output, progress, window_text
 from app.cli.arguments import any_window, resolve, stack_names
-from app.client.api import Api, here
-from app.client.replies import Window
-from app.domain.words import State
+from app.domain.enums import State
+from power_windows.payloads import Window
+from power_windows.rest import Api, here
 
 
 @click.command()
@@ -30,11 +30,11 @@ def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> 
     with here() as api:
         listed = list(api.windows(limit=limit, state=state, stack=stack))
     if as_json:
-        screen.dump({"items": listed})
+        output.dump({"items": listed})
     elif listed:
-        view.windows(listed, progress.left(listed)).show()
+        window_text.windows(listed, progress.left(listed)).show()
     else:
-        screen.note("no windows" if state is None and stack is None else "no such windows")
+        output.note("no windows" if state is None and stack is None else "no such windows")
 
 
 @click.command()
@@ -58,10 +58,10 @@ def show(window: str, following: bool, as_json: bool) -> None:
         if following:
             found = _follow(api, found, as_json)
     if as_json:
-        screen.dump(found)
+        output.dump(found)
         return
-    screen.say(*_facts(found), "")
-    view.services(found).show()
+    output.say(*_facts(found), "")
+    window_text.services(found).show()
     _calls(found)
 
 
@@ -78,21 +78,21 @@ def _facts(window: Window) -> list[Text]:
     left = (
         ""
         if window["state"] not in {"opening", "open"}
-        else f" ({screen.seconds(window['ttl_remaining_sec'])} left)"
+        else f" ({output.seconds(window['ttl_remaining_sec'])} left)"
     )
     facts: dict[str, str | Text] = {
         "window": window["id"],
         "stack": window["stack"],
-        "state": view.state(window),
+        "state": window_text.state(window),
         "asked": ", ".join(window["services"]),
         "by": window["actor"],
         "reason": window["reason"] or "-",
-        "created": screen.clock(window["created_at"]),
-        "opened": screen.clock(window["opened_at"]),
-        "deadline": screen.clock(window["deadline"]) + left,
+        "created": output.clock(window["created_at"]),
+        "opened": output.clock(window["opened_at"]),
+        "deadline": output.clock(window["deadline"]) + left,
     }
     if ended or window["close_reason"]:
-        facts["closed"] = f"{screen.clock(window['closed_at'])}  {window['close_reason'] or ''}"
+        facts["closed"] = f"{output.clock(window['closed_at'])}  {window['close_reason'] or ''}"
         facts["closed by"] = window.get("closed_by") or "-"
         facts["because"] = window.get("close_detail") or "-"
     return [line for name, value in facts.items() for line in _fact(name, value)]
@@ -100,7 +100,7 @@ def _facts(window: Window) -> list[Text]:
 
 def _fact(name: str, value: str | Text) -> list[Text]:
     """A value under its name; what has several lines stays in its column."""
-    lines = [value] if isinstance(value, Text) else [Text(part) for part in view.lines(value)]
+    lines = [value] if isinstance(value, Text) else [Text(part) for part in window_text.lines(value)]
     names = [name, *[""] * len(lines)]
     return [Text.assemble((f"{one:<10}", "dim"), line) for one, line in zip(names, lines, strict=False)]
 
@@ -108,7 +108,7 @@ def _fact(name: str, value: str | Text) -> list[Text]:
 def _calls(window: Window) -> None:
     if not window["results"]:
         return
-    screen.say("")
-    view.calls(window["results"]).show()
-    if troubles := list(view.troubles(window)):
-        screen.say("", *troubles)
+    output.say("")
+    window_text.calls(window["results"]).show()
+    if troubles := list(window_text.troubles(window)):
+        output.say("", *troubles)

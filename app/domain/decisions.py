@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.domain.enums import Action, Power, Role
 from app.domain.locations import Location
-from app.domain.plans import StackSpec
+from app.domain.planning import StackSpec
 from app.domain.readiness import Container
-from app.domain.words import Action, Power, Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.enums import State
 from app.domain.windows import LIVE
-from app.domain.words import State
 
 
 @dataclass(frozen=True, slots=True)

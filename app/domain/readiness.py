@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from app.domain.plans import ServiceSpec
-from app.domain.words import Power
+from app.domain.enums import Power
+from app.domain.planning import ServiceSpec
 
 RECOVERED_AFTER = timedelta(seconds=10)
 """A service that was restarting is on again after this long without a restart."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.words import Power, State, Status
+from app.domain.enums import Power, State, Status
 
 _NEXT = {
     State.WAITING: {State.OPENING, State.CLOSED},

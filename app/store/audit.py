@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import RowMapping, insert, select, tuple_
 from sqlalchemy.orm import Session
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from app.store.tables import Entry, Head, insert_if_new, stamp
 
 HOUSE = "house"

@@ -3,7 +3,7 @@
 The house clock is the one that every deadline and every other time on record goes by. It is
 the database's clock (on SQLite the host's) plus an offset that is kept in the database.
 A step of the database's clock shows as a difference between what a process carries and what
-it reads. The process goes on with what it carries, and `app.timekeeping` changes the offset:
+it reads. The process goes on with what it carries, and `app.usecases.timekeeping` changes the offset:
 
     database's clock   12:00:15 ... 10:00:30      stepped back by two hours
     offset                    0         +2 h      corrected once, by whichever process is first
@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.boot_clock import boot_clock
+from app.host.boot_clock import boot_clock
 
 ANCHOR_FOR = 15.0
 """Seconds after which a clock is compared with the one it follows again."""

@@ -24,8 +24,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from app.boot_clock import boot_clock, boot_id
-from app.store import audit, house_clock
+from app.host.boot_clock import boot_clock, boot_id
+from app.store import audit, clock_offset
 from app.store.clock import HouseClock, Reading
 
 log = logging.getLogger(__name__)
@@ -195,15 +195,15 @@ class Database:
 
     def reading(self, session: Session) -> Reading:
         """What the database says of the time, in the middle of a transaction."""
-        return house_clock.reading(session, self._source_now(session.connection()), self.boot)
+        return clock_offset.reading(session, self._source_now(session.connection()), self.boot)
 
     def _read_clock(self) -> Reading:
         with self.engine.connect() as connection:
             source = self._source_now(connection)
             try:
-                return house_clock.reading(connection, source, self.boot)
+                return clock_offset.reading(connection, source, self.boot)
             except DBAPIError as error:
-                if house_clock.is_unknown(error):
+                if clock_offset.is_unknown(error):
                     return Reading(source)
                 raise
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.domain.words import Loop
+from app.domain.enums import Loop
 from app.store.tables import LoopFailures, insert_if_new
 
 

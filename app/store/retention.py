@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from app.domain.words import CallStatus, State
+from app.domain.enums import CallStatus, State
 from app.store import audit
 from app.store.tables import Call, Entry, Head, Key, Lease, Table, Window
 

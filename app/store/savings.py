@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from app.domain.words import Event, Role, State
+from app.domain.enums import Event, Role, State
 from app.store import stacks
 from app.store.tables import Entry, Lease, Stack, Window
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from app.domain.enums import Action, CallStatus, Power, Role
 from app.domain.locations import Location
-from app.domain.words import Action, CallStatus, Power, Role
 from app.store.tables import Call, Service, Stack, insert_if_new
 
 _OFF = {Action.PRE_STOP, Action.STOP, Action.KILL}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain.refusals import StackNeeded, UnknownStack
+from app.domain.errors import StackNeeded, UnknownStack
 from app.store.tables import Node, Stack
 
 

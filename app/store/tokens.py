@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from app.store import audit
 from app.store.tables import Token
 

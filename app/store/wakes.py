@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain.lookers import AGENTS, PATHS, Lookers
-from app.domain.words import State
+from app.domain.enums import State
+from app.domain.passive_requests import AGENTS, PATHS, Lookers
 from app.store.tables import Wake, Window
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.domain import leases
-from app.domain.words import CallStatus, State
+from app.domain.enums import CallStatus, State
 from app.store.tables import Call, Key, Lease, Window, insert_if_new
 
 _LONGEST = timedelta(days=31)

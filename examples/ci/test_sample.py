@@ -1,11 +1,11 @@
 """A sample: tests that need two services, and get them for as long as they run.
 
-pytest examples/ci -p app.client.pytest_plugin --power-services switch,hermes
+pytest examples/ci -p power_windows.pytest_plugin --power-services switch,hermes
 """
 
 from __future__ import annotations
 
-from app.client import Client, Held
+from power_windows import Client, Held
 
 
 def test_the_services_are_ready(power_window: Held) -> None:

@@ -187,7 +187,7 @@ def _mentioning(path: bytes) -> Iterator[str]:
 
 def other_standalones() -> list[str]:
     """Addresses of running standalones that already serve a stack of this name."""
-    from app.client import discovery
+    from power_windows import discovery
 
     return [other.url for other in discovery.live(os.environ) if _serves(other.url, other.token_file)]
 

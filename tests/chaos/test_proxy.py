@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.standalone.broker import free_port
+from app.standalone.broker import free_port
 from chaos.proxy import Wire, Wires
 
 SOON = 0.3

@@ -61,7 +61,7 @@ def test_following_shows_each_entry_once(
         if told["seq"] == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.cli.screen.dump_line", show)
+    monkeypatch.setattr("app.cli.output.dump_line", show)
     service.entries = [entry(1), entry(2)]
 
     def write() -> None:

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.client import api as client
-from app.client.api import Api
-from app.client.discovery import Target
-from app.client.errors import Refused, Unreachable
+from power_windows import rest as client
+from power_windows.discovery import Target
+from power_windows.errors import Refused, Unreachable
+from power_windows.rest import Api
 from tests.cli.conftest import Power
 from tests.cli.service import Service
 

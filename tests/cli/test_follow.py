@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from app.cli import follow
-from app.client.api import Api
-from app.client.discovery import Target
-from app.client.errors import NotFound, Unreachable
+from power_windows.discovery import Target
+from power_windows.errors import NotFound, Unreachable
+from power_windows.rest import Api
 from tests.cli.service import TOKEN, Server, Service, entry, window
 
 

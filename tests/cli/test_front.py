@@ -13,13 +13,13 @@ from sqlalchemy import text
 from werkzeug.serving import make_server
 
 from app import settings
-from app.api import create_app
 from app.cli import main
-from app.dispatch import Dispatch
 from app.store import tokens
 from app.store.database import Database
+from app.task_queue import Dispatch
+from app.web import create_app
 from tests.databases import Databases
-from tests.house import House
+from tests.system import House
 
 
 class Hands(Dispatch):
@@ -213,14 +213,14 @@ def test_a_token_is_made_with_who_only_looks(desk: Desk) -> None:
 
 
 def test_notices_are_listed(desk: Desk) -> None:
-    from app.store import notices
+    from app.store import notifications
 
     assert "no notices" in desk.power("notices").output
     with desk.house.database.write() as session:
         body = {"event": "window.stuck", "stack": "studio", "window": "w"}
-        notices.note(session, "local", "ops", "k", body=body, now=desk.house.now)
-        (one,) = notices.due(session, "local", desk.house.now, 9)
-        notices.tried(session, one.id, desk.house.now, 7, ok=False, said="503 away")
+        notifications.note(session, "local", "ops", "k", body=body, now=desk.house.now)
+        (one,) = notifications.due(session, "local", desk.house.now, 9)
+        notifications.tried(session, one.id, desk.house.now, 7, ok=False, said="503 away")
     said = desk.power("notices", "--state", "pending").stdout
     assert "window.stuck" in said
     assert "1 tries, last: 503 away" in said

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from app.cli import panes
-from app.cli.panes import Scene
+from app.cli import top_view
+from app.cli.top_view import Scene
 from tests.cli.conftest import Power
 from tests.cli.service import ON, Service, entry, stack, window
 from tests.cli.service import service as compose_service
@@ -42,7 +42,7 @@ def test_a_picture_fills_the_screen_and_no_more(service: Service, width: int, he
     service.stacks[0]["services"] += [compose_service(f"another-service-{number}") for number in range(40)]
     service.add(*(window(f"w{number}", state="open") for number in range(5)))
 
-    lines = panes.drawn(scene(service, news=9, chosen=ID), width, height)
+    lines = top_view.drawn(scene(service, news=9, chosen=ID), width, height)
 
     assert len(lines) == height
     assert lines[-1].plain.startswith("↑↓")
@@ -50,14 +50,14 @@ def test_a_picture_fills_the_screen_and_no_more(service: Service, width: int, he
 
 
 def test_a_narrow_screen_says_less_rather_than_cutting(service: Service) -> None:
-    text = "\n".join(line.plain for line in panes.drawn(scene(service), 40, 24))
+    text = "\n".join(line.plain for line in top_view.drawn(scene(service), 40, 24))
     assert "29m" in text
     assert "HELD BY" not in text
     assert "…" not in text
 
 
 def test_what_is_shown_while_the_connection_is_lost_is_called_old(service: Service) -> None:
-    first, *_ = panes.drawn(scene(service, lost=12.0), 80, 24)
+    first, *_ = top_view.drawn(scene(service, lost=12.0), 80, 24)
     assert first.plain == "connection lost 12s ago, trying again; as last seen:"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.client import Client, holding
-from app.client import api as wire
+from power_windows import Client, held_window
+from power_windows import rest as wire
 from tests.cli.service import TOKEN, Server, Service
 
 
@@ -26,6 +26,6 @@ def client(service: Service) -> Iterator[Client]:
 @pytest.fixture(autouse=True)
 def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look and try again often: what these tests wait for happens at the next look."""
-    monkeypatch.setattr(holding, "LOOK", 0.02)
-    monkeypatch.setattr(holding, "RETRY", 0.05)
+    monkeypatch.setattr(held_window, "LOOK", 0.02)
+    monkeypatch.setattr(held_window, "RETRY", 0.05)
     monkeypatch.setattr(wire, "AGAIN", 0.05)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import app.client
-from app.client import Client, NotFound, Refused, Unreachable
+import power_windows
+from power_windows import Client, NotFound, Refused, Unreachable
 from tests.cli.service import ON, Service, entry, stack, window
 from tests.cli.service import service as compose_service
 
@@ -88,7 +88,8 @@ def test_events_go_on_where_a_stream_broke(client: Client, service: Service) -> 
 
 def test_importing_loads_nothing(tmp_path: Path) -> None:
     code = (
-        "import sys, app.client; print([name for name in ('httpx', 'click', 'rich') if name in sys.modules])"
+        "import sys, power_windows; "
+        "print([name for name in ('httpx', 'click', 'rich') if name in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
@@ -96,6 +97,6 @@ def test_importing_loads_nothing(tmp_path: Path) -> None:
 
 
 def test_everything_that_is_promised_is_there() -> None:
-    assert all(getattr(app.client, name) for name in app.client.__all__)
+    assert all(getattr(power_windows, name) for name in power_windows.__all__)
     with pytest.raises(AttributeError):
-        _ = app.client.nothing
+        _ = power_windows.nothing

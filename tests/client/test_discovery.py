@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.client import discovery
-from app.client.discovery import Running, Target
-from app.client.errors import Refused, Unreachable, WrongUsage
+from power_windows import discovery
+from power_windows.discovery import Running, Target
+from power_windows.errors import Refused, Unreachable, WrongUsage
 
 
 class Home:

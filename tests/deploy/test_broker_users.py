@@ -21,13 +21,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import migrations
-from app.api import server
-from app.cli.standalone import broker as brokers
-from app.cli.standalone import children
+from app.standalone import broker as brokers
+from app.standalone import children
 from app.store import tokens
 from app.store.database import Database
+from app.web import server
+from tests.deadline import until
 from tests.deploy.site import COMPOSE, ROOT
-from tests.workers.deadline import until
 
 PROJECT = f"users-{os.getpid()}"
 USERS = ("web", "worker", "beat", "flower")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from app.domain.plans import ServiceSpec, StackSpec
-from app.domain.words import Condition, Role
+from app.domain.enums import Condition, Role
+from app.domain.planning import ServiceSpec, StackSpec
 
 
 def service(

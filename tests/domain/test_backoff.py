@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.domain import backoff, notices
+from app.domain import backoff, notifications
 
 
 def test_delays_double_up_to_the_cap() -> None:
@@ -30,7 +30,7 @@ def test_without_a_failure_it_is_the_first_delay(failures: int) -> None:
 def test_no_number_of_failures_is_too_many(failures: int) -> None:
     assert backoff.seconds(failures, 0.2, 10.0) == 10.0
     assert backoff.delay(failures, timedelta(seconds=10), timedelta(minutes=5)) == timedelta(minutes=5)
-    assert notices.again(failures) == timedelta(minutes=5)
+    assert notifications.again(failures) == timedelta(minutes=5)
 
 
 def test_a_first_delay_over_the_cap_is_the_cap() -> None:
@@ -38,4 +38,4 @@ def test_a_first_delay_over_the_cap_is_the_cap() -> None:
 
 
 def test_a_notice_that_was_never_tried_waits_the_first_delay() -> None:
-    assert notices.again(0) == timedelta(seconds=10)
+    assert notifications.again(0) == timedelta(seconds=10)

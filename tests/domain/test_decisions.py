@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import decisions
+from app.domain.enums import Action, Power, Role
 from app.domain.readiness import Container
-from app.domain.words import Action, Power, Role
 
 RUNS = Container("a", "forge", "running")
 ENDED = Container("a", "forge", "exited", exit_code=1)

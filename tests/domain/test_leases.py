@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.enums import State
 from app.domain.leases import Lease, holders, wanted
-from app.domain.words import State
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.plans import ServiceSpec
+from app.domain.enums import Power, Role
+from app.domain.planning import ServiceSpec
 from app.domain.readiness import Container, Verdict, judge
-from app.domain.words import Power, Role
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 PLAIN = ServiceSpec("forge", Role.ALLOWED, stable_for=1.0, ready_timeout=60.0)

@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from app.domain import windows
+from app.domain.enums import Power, State, Status
 from app.domain.windows import Backwards, Health
-from app.domain.words import Power, State, Status
 
 WAYS = {
     (State.WAITING, State.OPENING),

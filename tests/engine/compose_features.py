@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app import logs
-from app.domain.words import Power
-from app.store import logs as rows
+from app.domain.enums import Power
+from app.store import log_reads as rows
+from app.usecases import logs
 from tests.engine.stacks import Definition, Stack, checked, docker, exits, needs, python, running
-from workers import logs as reading
+from workers.reconcile import logs as reading
 
 Check = Callable[[Stack, str], object]
 """What else holds while the window is open; gets the window's id."""

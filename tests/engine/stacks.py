@@ -17,22 +17,22 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 
-from app import control
-from app.control import Ask
-from app.domain.words import Event, State
+from app.domain.enums import Event, State
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
+from app.usecases.windows import transitions
+from app.usecases.windows.transitions import Ask
 from examples.vx11 import image
-from workers import compose
-from workers.engine import Engine
-from workers.identity import Identity
-from workers.loading import Loading
-from workers.marks import Trigger
-from workers.presence import Presence
-from workers.station import Station
-from workers.watch import Watch
+from workers.engine import compose
+from workers.engine.client import Engine
+from workers.loops.heartbeat import Presence
+from workers.loops.stack_loader import Loading
+from workers.loops.watch import Watch
+from workers.state.context import Station
+from workers.state.identity import Identity
+from workers.state.inspection_queue import Trigger
 
 Found = TypeVar("Found")
 Definition = dict[str, Any]
@@ -197,7 +197,7 @@ class Stack:
     def ask(self, *names: str, ttl: float = 600.0) -> str:
         """A window whose nudge is lost."""
         with self.database.write() as session:
-            window, _new = control.open_window(
+            window, _new = transitions.open_window(
                 session, Ask(names, "studio", ttl), actor="ada", now=self.database.now()
             )
             return window.id
@@ -210,7 +210,7 @@ class Stack:
     def let_go(self, window: str) -> None:
         """Close a window whose nudge is lost."""
         with self.database.write() as session:
-            control.close(session, window, actor="ada", now=self.database.now())
+            transitions.close(session, window, actor="ada", now=self.database.now())
 
     def close(self, window: str) -> None:
         self.let_go(window)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from app.cli.standalone import broker as brokers
-from app.domain.words import CallStatus, Event, Power, State, Status
+from app.domain.enums import CallStatus, Event, Power, State, Status
 from app.settings import read_power_toml
+from app.standalone import broker as brokers
 from app.store import windows as rows
 from tests.engine.stacks import Stack, checked, docker, needs, python, running, until
-from workers import stacks
-from workers.stacks import Rejected
+from workers.stacks import stack_reader
+from workers.stacks.stack_reader import Rejected
 
 
 def closed_again(stack: Stack, *names: str) -> None:
@@ -30,7 +30,7 @@ def labels(kind: str, name: str) -> str:
 def refusals(stack: Stack) -> str:
     toml, keep = read_power_toml(stack.config), stack.directory / "kept"
     with pytest.raises(Rejected) as refused:
-        stacks.read(stack.config, toml, "studio", keep=keep)
+        stack_reader.read(stack.config, toml, "studio", keep=keep)
     return "\n".join(refused.value.faults)
 
 
@@ -248,7 +248,7 @@ def test_a_changed_secret_is_another_reading(stack: Stack) -> None:
     for value in ("one", "two"):
         (stack.directory / ".env").write_text(f"TOK={value}\n")
         keep = stack.directory / "kept"
-        found = stacks.read(stack.config, read_power_toml(stack.config), "studio", keep=keep)
+        found = stack_reader.read(stack.config, read_power_toml(stack.config), "studio", keep=keep)
         digests.add(found.spec.digest)
     assert len(digests) == 2
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.words import Status
+from app.domain.enums import Status
 from app.settings import read_power_toml
 from tests.engine.compose_features import FEATURES, Feature
 from tests.engine.stacks import Stack
-from workers import stacks
-from workers.stacks import Rejected
+from workers.stacks import stack_reader
+from workers.stacks.stack_reader import Rejected
 
 PAGE = Path(__file__).parents[2] / "docs" / "compose.md"
 ROW = re.compile(
@@ -68,7 +68,9 @@ def test_the_message_of_the_page_is_the_one_that_is_given(stack: Stack, name: st
     (message,) = re.findall(r"`([^`]+)`", ROWS[name]["told"])
 
     with pytest.raises(Rejected) as refused:
-        stacks.read(stack.config, read_power_toml(stack.config), "studio", keep=stack.directory / "kept")
+        stack_reader.read(
+            stack.config, read_power_toml(stack.config), "studio", keep=stack.directory / "kept"
+        )
 
     said = [fault.partition("stacks.studio.")[2] for fault in refused.value.faults]
     assert message in said

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from app import endpoint
+from app.host import engine_endpoint
 from examples.vx11 import image
 from tests.databases import Databases
 from tests.engine.engines import OwnEngine, forgive_sockets, own_engine
 from tests.engine.stacks import Stack, running, standing
-from workers import compose
-from workers.engine import Engine
+from workers.engine import compose
+from workers.engine.client import Engine
 
-NAMES = endpoint.VARIABLES
-HERE = endpoint.DEFAULT
+NAMES = engine_endpoint.VARIABLES
+HERE = engine_endpoint.DEFAULT
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_the_next_worker_goes_where_the_context_then_is(contexts: None, there: O
     for name in ("first", "second"):
         docker("context", "use", name)
         # As a process of its own would: it has found nothing yet.
-        engine = Engine(endpoint.find(os.environ))
+        engine = Engine(engine_endpoint.find(os.environ))
         engines.append((engine.endpoint.host, engine.id()))
         engine.close()
 

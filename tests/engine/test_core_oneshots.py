@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.words import Event, Power, Status
+from app.domain.enums import Event, Power, Status
 from tests.engine.stacks import Stack, exits, needs, python, running, until
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.words import Action, CallStatus, Event, Power, State
+from app.domain.enums import Action, CallStatus, Event, Power, State
 from tests.engine.stacks import Stack, checked, python, running, until
-from workers.marks import Trigger
+from workers.state.inspection_queue import Trigger
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from app import drift
-from app.domain.words import Event, Power, Status
+from app.domain.enums import Event, Power, Status
+from app.usecases.reconciliation import drift
 from examples.vx11 import image
 from tests.databases import Databases
 from tests.engine.engines import OwnEngine, forgive_sockets, own_engine
 from tests.engine.stacks import Stack, checked, docker, running, standing, until
-from workers import house, marks, tasks
-from workers.marks import Trigger
+from workers import runtime, tasks
+from workers.state import inspection_queue
+from workers.state.inspection_queue import Trigger
 
 
 def found(
@@ -160,8 +161,8 @@ def test_drift_is_stopped_after_its_grace_where_the_stack_says_so(stack: Stack) 
 def deaf(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A worker that hears no events, in the place of this process's own."""
     stack.write({"forge": running()}).begin(events=False)
-    monkeypatch.setattr(house._house, "station", stack.station)
-    monkeypatch.setattr(house._house, "watch", stack.watch)
+    monkeypatch.setattr(runtime._house, "station", stack.station)
+    monkeypatch.setattr(runtime._house, "watch", stack.watch)
     until(lambda: stack.row("forge"), "the first look", 20, stack)
     return stack
 
@@ -174,8 +175,8 @@ def test_without_events_a_resync_finds_it(deaf: Stack) -> None:
 
 
 def test_without_events_or_resync_the_poll_finds_it(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert marks.POLL_IDLE <= 60
-    monkeypatch.setattr(marks, "POLL_IDLE", 1.0)
+    assert inspection_queue.POLL_IDLE <= 60
+    monkeypatch.setattr(inspection_queue, "POLL_IDLE", 1.0)
     stack.write({"forge": running()}).begin(events=False)
     until(lambda: stack.row("forge"), "the first look", 20, stack)
     stack.by_hand("up", "-d", "forge")

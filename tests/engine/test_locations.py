@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url, update
 
-from app import relocation
-from app.domain.words import Event, State
+from app.domain.enums import Event, State
 from app.store import stacks
 from app.store.tables import Stack as Row
+from app.usecases.nodes import relocation
 from tests.databases import Databases
 from tests.engine.stacks import Stack, docker, running, standing, until
-from workers.blind import Blind
+from workers.offline.controller import Blind
 
 PATIENCE = 60.0
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app import logs
-from app.store import logs as rows
+from app.store import log_reads as rows
+from app.usecases import logs
 from tests.engine.stacks import Stack, docker, exits, python, running, until
-from workers import logs as reading
+from workers.reconcile import logs as reading
 
 # The engine reads each stream by itself, so what is written to both at once has no order.
 TALKS = "print('one', flush=True); time.sleep(0.5); print('two', file=sys.stderr, flush=True); signal.pause()"

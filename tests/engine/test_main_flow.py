@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.standalone import processes
-from app.client import Client, Window
-from app.domain.words import Event, State, Status
+from app.domain.enums import Event, State, Status
+from app.standalone import processes
+from power_windows import Client, Window
 from tests.engine.stacks import checked, docker, exits, needs, running, until
 from tests.standalone.test_tree import Standalone
-from workers import compose
+from workers.engine import compose
 
 pytestmark = pytest.mark.every_engine
 LONG = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import Action, CallStatus, Power, State, Status
+from app.domain.enums import Action, CallStatus, Power, State, Status
 from tests.engine.stacks import Stack, checked, docker, exits, needs, running, until
 
 EIGHT = [f"service-{number}" for number in range(8)]

@@ -9,9 +9,9 @@ import pytest
 
 from app import settings
 from tests.engine.stacks import Stack, running
-from workers import own, stacks
-from workers.own import LABEL, Surroundings
-from workers.stacks import Rejected
+from workers.stacks import self_protection, stack_reader
+from workers.stacks.self_protection import LABEL, Surroundings
+from workers.stacks.stack_reader import Rejected
 
 KEY = "/etc/power.toml: stacks.studio"
 HERE = Surroundings("power", "worker", frozenset({"worker", "web", "beat"}))
@@ -19,7 +19,7 @@ PLAIN: dict[str, Any] = {"services": {"worker": {}, "web": {}, "forge": {}}}
 
 
 def told(project: str, *allowed: str, around: Surroundings | None = HERE) -> list[str]:
-    return list(own.faults(KEY, project, list(allowed), PLAIN, around))
+    return list(self_protection.faults(KEY, project, list(allowed), PLAIN, around))
 
 
 def test_the_service_that_the_worker_runs_in_is_its_own() -> None:
@@ -46,7 +46,7 @@ def test_a_worker_outside_of_compose_has_nothing_beside_it() -> None:
 def test_the_label_is_enough_wherever_the_worker_runs(said: str | None, ours: bool) -> None:
     labels = {} if said is None else {LABEL: said}
     config = {"services": {"web": {"labels": labels}}}
-    assert bool(list(own.faults(KEY, "any", ["web"], config, None))) is ours
+    assert bool(list(self_protection.faults(KEY, "any", ["web"], config, None))) is ours
 
 
 def test_a_container_is_known_by_what_the_engine_mounts_into_it(tmp_path: Path) -> None:
@@ -54,17 +54,17 @@ def test_a_container_is_known_by_what_the_engine_mounts_into_it(tmp_path: Path) 
     mounts.write_text(
         f"611 600 8:1 /var/lib/docker/containers/{name}/hostname /etc/hostname rw - ext4 /dev/sda1 rw\n"
     )
-    assert own.inside(mounts) == name
+    assert self_protection.inside(mounts) == name
     mounts.write_text("22 28 0:20 / /sys rw - sysfs sysfs rw\n")
-    assert own.inside(mounts) is None
-    assert own.inside(tmp_path / "nowhere") is None
+    assert self_protection.inside(mounts) is None
+    assert self_protection.inside(tmp_path / "nowhere") is None
 
 
 def test_a_stack_that_lists_the_controller_is_turned_down_by_name(stack: Stack) -> None:
     stack.write({"web": running(labels={LABEL: "true"}), "forge": running()}, allow=["forge", "web"])
 
     with pytest.raises(Rejected) as rejected:
-        stacks.read(stack.config, settings.read_power_toml(stack.config), "studio")
+        stack_reader.read(stack.config, settings.read_power_toml(stack.config), "studio")
 
     assert rejected.value.faults == [
         f"{stack.config}: stacks.studio.allow: web carries the label {LABEL}; "
@@ -74,4 +74,4 @@ def test_a_stack_that_lists_the_controller_is_turned_down_by_name(stack: Stack) 
 
 def test_the_controller_may_be_core_since_core_is_never_touched(stack: Stack) -> None:
     stack.write({"web": running(labels={LABEL: "true"}), "forge": running()}, core=["web"], allow=["forge"])
-    assert stacks.read(stack.config, settings.read_power_toml(stack.config), "studio").place
+    assert stack_reader.read(stack.config, settings.read_power_toml(stack.config), "studio").place

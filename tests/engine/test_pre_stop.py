@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from app import control
-from app.domain.words import Action, CallStatus, Event, Power, State, Status
+from app.domain.enums import Action, CallStatus, Event, Power, State, Status
 from app.store.tables import Call
+from app.usecases.windows import transitions
 from tests.engine.stacks import Definition, Stack, docker, exits, python, running, until
 from tests.engine.test_blind import LONG, far, line, server, written
 from tests.outages import Line
@@ -52,7 +52,7 @@ def of_hooks(stack: Stack) -> Call:
 
 def force(stack: Stack, window: str) -> None:
     with stack.database.write() as session:
-        control.close(session, window, actor="ada", now=stack.database.now(), force=True)
+        transitions.close(session, window, actor="ada", now=stack.database.now(), force=True)
     stack.watch.close_soon("studio")
 
 

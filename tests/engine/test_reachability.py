@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.domain.words import Power, Status
+from app.domain.enums import Power, Status
 from tests.engine.stacks import Stack, docker, running, until
 
 PROMPT = 5.0

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from app.domain.words import Action, Event, Power, State, Status
+from app.domain.enums import Action, Event, Power, State, Status
 from tests.engine.stacks import Stack, checked, exits, python, running, until
-from workers.marks import Trigger
+from workers.state.inspection_queue import Trigger
 
 
 @pytest.mark.every_engine

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from app import control, logs
-from app.domain.refusals import StackRejected
-from app.domain.words import Power
+from app.domain.enums import Power
+from app.domain.errors import StackRejected
 from app.store import stacks as known
+from app.usecases import logs
+from app.usecases.windows import transitions
 from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, docker, running, standing, until
-from tests.workers.engine_server import Release, serving
-from workers import logs as reading
-from workers import watch
-from workers.marks import Trigger
+from tests.workers.engine.engine_server import Release, serving
+from workers.loops import watch
+from workers.reconcile import logs as reading
+from workers.state.inspection_queue import Trigger
 
 PODMAN = Release("5.4.2", "1.24", "1.41", [{"Name": "Podman Engine"}])
 NEWER = Release("99.0", "1.90", "1.99")
@@ -171,7 +172,7 @@ def test_a_container_with_odd_labels_keeps_nothing_on(stack: Stack, forced: bool
     docker("run", "-d", *entry, *worn, image, "-c", "import signal; signal.pause()")
 
     with stack.database.write() as session:
-        control.close(session, window, actor="ada", now=stack.database.now(), force=forced)
+        transitions.close(session, window, actor="ada", now=stack.database.now(), force=forced)
     stack.watch.close_soon("studio")
 
     stack.closed(window, within=60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.words import Event, Status
+from app.domain.enums import Event, Status
 from app.store import stacks
 from tests.engine.stacks import Stack, running, until
 

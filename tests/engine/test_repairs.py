@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from app.domain.words import Loop, Power, State
+from app.domain.enums import Loop, Power, State
 from tests.engine.stacks import Stack, docker, running, until
-from workers.marks import Trigger
-from workers.repairs import LATE
+from workers.state.inspection_queue import Trigger
+from workers.state.repairs import LATE
 
 QUIET = LATE.total_seconds() + 0.5
 """Seconds after a call or a request, in which it excuses what a resync finds."""

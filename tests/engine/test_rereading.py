@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from app.store.tables import Stack as Row
 from tests.databases import Databases
 from tests.engine.stacks import Stack, running, standing, until
-from workers import compose
+from workers.engine import compose
 
 BROKEN = "services: [this is: no longer {yaml"
 PATIENCE = 60.0

@@ -7,7 +7,7 @@ import time
 from app.store import samples
 from app.store.tables import Sample
 from tests.engine.stacks import Stack, python, running
-from workers.sampling import Sampling
+from workers.loops.sampler import Sampling
 
 BUSY = "block = bytearray(40_000_000)\nwhile True: pass"
 

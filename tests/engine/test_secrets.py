@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.enums import Event
 from app.domain.redaction import HIDDEN
-from app.domain.words import Event
 from tests.engine.stacks import Stack, docker, python, running
 from tests.engine.test_logs import said
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app import control, observe
-from app.domain.words import Action, CallStatus, Event, State
+from app.domain.enums import Action, CallStatus, Event, State
+from app.usecases.reconciliation import observations
+from app.usecases.windows import transitions
 from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, python, running, standing, until
-from workers import converge
-from workers.stacks import MARGIN
+from workers.reconcile import converge
+from workers.stacks.stack_reader import MARGIN
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses themselves are tested where the clock is a variable."""
-    monkeypatch.setattr(observe, "RETRY_FIRST", timedelta(seconds=0.5))
-    monkeypatch.setattr(observe, "RETRY_CAP", timedelta(seconds=1))
+    monkeypatch.setattr(observations, "RETRY_FIRST", timedelta(seconds=0.5))
+    monkeypatch.setattr(observations, "RETRY_CAP", timedelta(seconds=1))
 
 
 def actions(stack: Stack, service: str) -> list[tuple[str, str]]:
@@ -88,7 +89,7 @@ def test_a_person_forces_it_and_the_off_is_still_owed(guarded: Stack, guard: Doo
     until(lambda: guarded.window(window).stuck, "the window is stuck", 60, guarded)
 
     with guarded.database.write() as session:
-        control.close(session, window, actor="grace", now=guarded.database.now(), force=True)
+        transitions.close(session, window, actor="grace", now=guarded.database.now(), force=True)
     guarded.watch.close_soon("studio")
 
     closed = guarded.closed(window, within=60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.traffic import Traffic
+from app.domain.idle_visits import Traffic
 from tests.engine.stacks import Stack, python, running, until
 
 SPEAKS = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.words import Action, CallStatus, Power, Status
+from app.domain.enums import Action, CallStatus, Power, Status
 from tests.engine.stacks import Stack, running, until
 from tests.engine.test_deadlines import _calling, _worker
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from app.client import Client
 from examples.vx11 import image
+from power_windows import Client
 from tests.engine.stacks import docker, exits, running, until
 from tests.standalone.test_tree import Standalone
 
@@ -84,7 +84,16 @@ def script(environ: Mapping[str, str], *words: str, **more: str) -> subprocess.P
 
 
 def sample(environ: Mapping[str, str], *words: str) -> list[str]:
-    plugin = ["-p", "app.client.pytest_plugin", "-p", "no:celery", "-p", "no:cacheprovider", "-c", os.devnull]
+    plugin = [
+        "-p",
+        "power_windows.pytest_plugin",
+        "-p",
+        "no:celery",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+    ]
     return [sys.executable, "-m", "pytest", *plugin, *words]
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData, create_engine
 
 from app.store import audit
-from tests.house import NOON
+from tests.system import NOON
 
 Rows = dict[str, list[dict[str, Any]]]
 _SAID = {"chain": "studio", "event": "refused", "actor": "ada", "stack": "studio", "facts": "{}"}

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 import migrations
-from app.control import CLOCK, HOUSE
-from app.domain.words import CloseReason
+from app.domain.enums import CloseReason
+from app.usecases.windows.transitions import CLOCK, HOUSE
 from tests.databases import Databases
-from tests.house import NOON
 from tests.migrations import rows
+from tests.system import NOON
 
 # What it said; whether it was forced; who is on record for it; the word and the actor that follow.
 ENDED = [

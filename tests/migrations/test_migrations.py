@@ -30,7 +30,7 @@ from app.store.tables import (
     Worker,
 )
 from tests.databases import Databases
-from tests.house import NOON, House
+from tests.system import NOON, House
 
 
 @pytest.fixture(params=Databases.KINDS)

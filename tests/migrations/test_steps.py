@@ -174,7 +174,7 @@ def test_the_program_knows_every_step() -> None:
     assert list(schema.KNOWN) == STEPS
 
 
-WEB = ["gunicorn", "app.api:create_app()", "--bind", "127.0.0.1:0", "--no-control-socket"]
+WEB = ["gunicorn", "app.web:create_app()", "--bind", "127.0.0.1:0", "--no-control-socket"]
 WORKER = ["celery", "-A", "workers", "worker", "-c", "1", "--without-mingle", "--without-gossip"]
 BEAT = ["celery", "-A", "workers", "beat"]
 

@@ -24,27 +24,27 @@ from typing import ClassVar
 
 ROOT = Path(__file__).parent.parent.parent
 FRONT = (
-    "app/control.py",
+    "app/usecases/windows/transitions.py",
     "app/store/windows.py",
     "app/store/audit.py",
     "app/store/database.py",
 )
 HANDS = (
-    "workers/converge.py",
-    "workers/outdated_calls.py",
-    "workers/look.py",
-    "workers/watch.py",
-    "workers/loading.py",
-    "workers/presence.py",
-    "workers/blind.py",
-    "workers/aftermath.py",
-    "workers/journal.py",
-    "workers/known.py",
-    "app/observe.py",
-    "app/settle.py",
-    "app/drift.py",
-    "app/claims.py",
-    "app/journals.py",
+    "workers/reconcile/converge.py",
+    "workers/reconcile/outdated_calls.py",
+    "workers/reconcile/inspect.py",
+    "workers/loops/watch.py",
+    "workers/loops/stack_loader.py",
+    "workers/loops/heartbeat.py",
+    "workers/offline/controller.py",
+    "workers/offline/recovery.py",
+    "workers/state/journal.py",
+    "workers/state/snapshot.py",
+    "app/usecases/reconciliation/observations.py",
+    "app/usecases/windows/settle.py",
+    "app/usecases/reconciliation/drift.py",
+    "app/usecases/nodes/claims.py",
+    "app/usecases/reconciliation/offline_import.py",
 )
 ENGINE = "the engine"
 """A place beside the files: 1 before a call has done its work, 2 after that, 0 while it is looked at."""

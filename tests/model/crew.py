@@ -19,14 +19,14 @@ from sqlalchemy.orm import Session
 from app.store import locks
 from app.store.database import Database
 from tests.model.world import Eyes, Key, World
-from workers import house, tasks
-from workers.engine import Engine
-from workers.identity import Identity
-from workers.loading import Loading
-from workers.marks import Trigger
-from workers.presence import Presence
-from workers.station import Station
-from workers.watch import Watch
+from workers import runtime, tasks
+from workers.engine.client import Engine
+from workers.loops.heartbeat import Presence
+from workers.loops.stack_loader import Loading
+from workers.loops.watch import Watch
+from workers.state.context import Station
+from workers.state.identity import Identity
+from workers.state.inspection_queue import Trigger
 
 NODE = "local"
 
@@ -90,7 +90,7 @@ class Calls:
         try:
             work()
         except Exception:
-            logging.getLogger("workers.concurrency").exception("%s failed", key)
+            logging.getLogger("workers.state.concurrency").exception("%s failed", key)
 
     def answers(self) -> bool:
         return True
@@ -239,7 +239,7 @@ class Hand:
             watch.close_soon(stack)
             return True
 
-        with mock.patch.multiple(house, station=lambda: station, close_soon=close_soon):
+        with mock.patch.multiple(runtime, station=lambda: station, close_soon=close_soon):
             yield
 
 
@@ -247,14 +247,14 @@ def patches(world: World) -> list[AbstractContextManager[Any]]:
     """The ports of the workers, for as long as a world lasts."""
     clock = SimpleNamespace(monotonic=world.monotonic, sleep=world.spend)
     return [
-        mock.patch("workers.compose.run", world.run),
-        mock.patch("workers.compose.program", return_value=("docker", "compose")),
-        mock.patch("workers.identity.end_leftover", world.end_child),
-        mock.patch("workers.watch.ThreadPoolExecutor", Later),
-        mock.patch("workers.watch.CallQueue", Calls),
-        mock.patch("workers.watch.time", clock),
-        mock.patch("workers.loading.time", clock),
-        mock.patch("workers.loading.settings.read_power_toml", world.files.toml),
-        mock.patch("workers.loading.stacks.read", world.files.read),
-        mock.patch("workers.presence.os.kill", world.files.nobody_ends),
+        mock.patch("workers.engine.compose.run", world.run),
+        mock.patch("workers.engine.compose.program", return_value=("docker", "compose")),
+        mock.patch("workers.state.identity.end_leftover", world.end_child),
+        mock.patch("workers.loops.watch.ThreadPoolExecutor", Later),
+        mock.patch("workers.loops.watch.CallQueue", Calls),
+        mock.patch("workers.loops.watch.time", clock),
+        mock.patch("workers.loops.stack_loader.time", clock),
+        mock.patch("workers.loops.stack_loader.settings.read_power_toml", world.files.toml),
+        mock.patch("workers.loops.stack_loader.stack_reader.read", world.files.read),
+        mock.patch("workers.loops.heartbeat.os.kill", world.files.nobody_ends),
     ]

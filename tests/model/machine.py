@@ -22,20 +22,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import select
 
-from app import control
-from app.control import Ask, Repeat
-from app.domain import refusals
-from app.domain.plans import ServiceSpec, StackSpec
-from app.domain.refusals import Refusal
-from app.domain.words import Action, CallStatus, Role, State
+from app.domain import errors
+from app.domain.enums import Action, CallStatus, Role, State
+from app.domain.errors import Refusal
+from app.domain.planning import ServiceSpec, StackSpec
 from app.store.tables import Call, Window
-from tests.house import studio
+from app.usecases.windows import transitions
+from app.usecases.windows.transitions import Ask, Repeat
 from tests.model import crashes
 from tests.model.crashes import FRONT, HANDS, KILL, Interrupted, Interruption, Killed
 from tests.model.crew import Hand, Way, patches
 from tests.model.plain import Plain, Promise
 from tests.model.record import Record
 from tests.model.world import Files, Key, World
+from tests.system import studio
 
 KILLED = object()
 """What came of a request whose front was killed: nobody knows."""
@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
         for patch in patches(self.world):
             self._leaving.enter_context(patch)
         secrets = SimpleNamespace(token_hex=self._id)
-        self._leaving.enter_context(mock.patch("app.control.secrets", secrets))
+        self._leaving.enter_context(mock.patch("app.usecases.windows.transitions.secrets", secrets))
         complaints = Complaints(self.world)
         logging.getLogger().addHandler(complaints)
         self._leaving.callback(logging.getLogger().removeHandler, complaints)
@@ -327,7 +327,7 @@ class Machine(RuleBasedStateMachine):
             with self.front.write() as session:
                 now = self.front.now()
                 self._now = now
-                return control.open_window(
+                return transitions.open_window(
                     session, Ask(services, stack, ttl, "why"), actor=actor, now=now, repeat=repeat
                 )
 
@@ -339,7 +339,7 @@ class Machine(RuleBasedStateMachine):
             )
             return
         if before:
-            expected: type[Refusal] | None = None if before[0] == digest else refusals.KeyReused
+            expected: type[Refusal] | None = None if before[0] == digest else errors.KeyReused
         else:
             expected = self.plain.opening(stack, services, ttl)
         self._answered(answer, expected)
@@ -382,7 +382,7 @@ class Machine(RuleBasedStateMachine):
         def ask() -> Window:
             with self.front.write() as session:
                 self._now = self.front.now()
-                return control.extend(session, window, ttl, actor=actor, now=self._now)
+                return transitions.extend(session, window, ttl, actor=actor, now=self._now)
 
         # In the middle of what a worker does, it may have ended already.
         self.record.moved()
@@ -415,7 +415,7 @@ class Machine(RuleBasedStateMachine):
         def ask() -> Window:
             with self.front.write() as session:
                 self._now = self.front.now()
-                return control.close(session, window, actor=actor, now=self._now, force=force)
+                return transitions.close(session, window, actor=actor, now=self._now, force=force)
 
         answer = self._asked(ask, plan, "close", actor)
         promise = self.plain.promises.get(window)
@@ -452,10 +452,10 @@ class Machine(RuleBasedStateMachine):
         """Nothing is left of it but, of those that somebody might try again, an entry."""
         if self.record.fingerprint() != before:
             self.world.faults.append(f"{type(refusal).__name__} left a trace")
-        if isinstance(refusal, refusals.NotAllowed | refusals.Conflict):
+        if isinstance(refusal, errors.NotAllowed | errors.Conflict):
             with self.front.write() as session:
                 now, of = self.front.now(), stack or "studio"
-                control.refuse(session, refusal, actor=actor, now=now, stack=of, what=what)
+                transitions.refuse(session, refusal, actor=actor, now=now, stack=of, what=what)
             self.record.refused += 1
         return refusal
 
@@ -484,7 +484,7 @@ class Machine(RuleBasedStateMachine):
 
     def _sweep(self) -> None:
         with self.front.write() as session:
-            control.expire_due(session, self.front.now())
+            transitions.expire_due(session, self.front.now())
 
     @rule(hand=which, number=which, what=st.sampled_from(DEEDS), plan=at_work, fate=fates)
     def a_worker_does_something(self, hand: int, number: int, what: str, plan: Any, fate: str) -> None:

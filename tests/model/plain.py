@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.domain import refusals
-from app.domain.plans import StackSpec
-from app.domain.words import Role, State
+from app.domain import errors
+from app.domain.enums import Role, State
+from app.domain.planning import StackSpec
 
 DAY = timedelta(hours=24)
 WAYS = {
@@ -23,7 +23,7 @@ WAYS = {
     (State.CLOSING, State.CLOSED),
 }
 LIVE = {State.OPENING, State.OPEN}
-Refused = type[refusals.Refusal]
+Refused = type[errors.Refusal]
 
 
 @dataclass
@@ -93,35 +93,35 @@ class Plain:
     def opening(self, stack: str, services: list[str], ttl: float | None) -> Refused | None:
         spec = self.stacks.get(stack)
         if spec is None:
-            return refusals.UnknownStack
+            return errors.UnknownStack
         if stack in self.rejected:
-            return refusals.StackRejected
+            return errors.StackRejected
         if not services:
-            return refusals.NothingAsked
+            return errors.NothingAsked
         if not set(services) <= spec.services.keys():
-            return refusals.UnknownServices
+            return errors.UnknownServices
         if any(spec.services[name].role is not Role.ALLOWED for name in services):
-            return refusals.NotAllowed
+            return errors.NotAllowed
         return self._ttl(ttl, spec.max_ttl)
 
     def _ttl(self, ttl: float | None, most: float) -> Refused | None:
         if ttl is not None and not 0 < ttl < float("inf"):
-            return refusals.BadTTL
-        return refusals.TTLTooLong if ttl is not None and ttl > most else None
+            return errors.BadTTL
+        return errors.TTLTooLong if ttl is not None and ttl > most else None
 
     def extending(self, window: str, ttl: float, actor: str, now: datetime) -> Refused | None:
         promise = self.promises.get(window)
         if not 0 < ttl < float("inf"):
-            return refusals.BadTTL
+            return errors.BadTTL
         if promise is None:
-            return refusals.UnknownWindow
+            return errors.UnknownWindow
         if not promise.running(now):
-            return refusals.TimeIsUp
+            return errors.TimeIsUp
         used = 0.0 if promise.state is State.WAITING else (now - promise.began).total_seconds()
         if ttl > self.stacks[promise.stack].max_ttl - used:
-            return refusals.TTLTooLong
+            return errors.TTLTooLong
         shorter = now + timedelta(seconds=ttl) < promise.deadline
-        return refusals.WouldShorten if shorter and actor != promise.actor else None
+        return errors.WouldShorten if shorter and actor != promise.actor else None
 
     def extended(self, window: str, deadline: datetime, now: datetime) -> None:
         promise = self.promises[window]
@@ -130,4 +130,4 @@ class Plain:
             promise.ttl = (deadline - now).total_seconds()
 
     def closing(self, window: str) -> Refused | None:
-        return None if window in self.promises else refusals.UnknownWindow
+        return None if window in self.promises else errors.UnknownWindow

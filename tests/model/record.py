@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.domain import decisions
-from app.domain.words import CallStatus, Event, Power, Role, State, Status
+from app.domain.enums import CallStatus, Event, Power, Role, State, Status
 from app.store import audit
 from app.store import stacks as known
 from app.store.tables import Call, Entry, Head, Key, Lease, Service, Window

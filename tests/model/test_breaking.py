@@ -10,19 +10,20 @@ from unittest import mock
 
 import pytest
 
-from app import control, observe
-from app.domain.words import Action, CallStatus, State, Status
+from app.domain.enums import Action, CallStatus, State, Status
 from app.store import windows as rows
 from app.store.tables import Service
+from app.usecases.reconciliation import observations
+from app.usecases.windows import transitions
 from tests.databases import Databases
 from tests.model import everywhere
 from tests.model.crashes import ENGINE, KILL, Interruption, statements
 from tests.model.everywhere import NOWHERE
 from tests.model.machine import Machine, Stage
 from tests.model.stage import stage
-from workers import converge
-from workers.marks import Trigger
-from workers.watch import Watch
+from workers.loops.watch import Watch
+from workers.reconcile import converge
+from workers.state.inspection_queue import Trigger
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def _failed_is_off(session: Any, service: Any, call: Any, now: Any) -> None:
         service.owed = False
 
 
-_stopped, _expect = observe._stopped, observe._expect
+_stopped, _expect = observations._stopped, observations._expect
 
 
 def _surely(session: Any, begun: Any, now: Any) -> None:
@@ -75,7 +76,7 @@ def _shortened(session: Any, window: str, ttl: float, *, actor: str, now: Any) -
     return _extend(session, window, ttl, actor=_Anybody(actor), now=now)
 
 
-_extend = control.extend
+_extend = transitions.extend
 
 
 def _shortening(machine: Machine) -> None:
@@ -87,7 +88,7 @@ def _closed_meanwhile(machine: Machine) -> None:
     """After it was found to be startable, and before its lock is taken."""
     line = next(
         where
-        for where in statements(("workers/converge.py",))
+        for where in statements(("workers/reconcile/converge.py",))
         if where[1] > converge.converge.__code__.co_firstlineno
     )
     machine._open("ada", "studio", ["forge"], 600.0)
@@ -192,10 +193,11 @@ class Broken:
 
 BROKEN: dict[str, Broken] = {
     "a change is not on record": Broken(
-        lambda: mock.patch.object(control, "_say", _said), "its states are not those that the trail tells of"
+        lambda: mock.patch.object(transitions, "_say", _said),
+        "its states are not those that the trail tells of",
     ),
     "a window is open before it is ready": Broken(
-        lambda: mock.patch("app.settle.windows.status", return_value=Status.OK),
+        lambda: mock.patch("app.usecases.windows.settle.windows.status", return_value=Status.OK),
         "none of its services was ever ready",
     ),
     "nobody stops anything": Broken(
@@ -206,12 +208,12 @@ BROKEN: dict[str, Broken] = {
         lambda: mock.patch("app.store.locks._taken", return_value=True), "two calls at a time|without a lock"
     ),
     "a dead worker's calls are not looked for": Broken(
-        lambda: mock.patch("workers.watch.Watch._is_lost", return_value=False),
+        lambda: mock.patch("workers.loops.watch.Watch._is_lost", return_value=False),
         "still on|closing|never ended|owe",
-        killed_in=("workers/converge.py", 40),
+        killed_in=("workers/reconcile/converge.py", 40),
     ),
     "a window holds nothing": Broken(
-        lambda: mock.patch.object(control, "_hold"), "was never off|is still on", do=_begun_by_hand
+        lambda: mock.patch.object(transitions, "_hold"), "was never off|is still on", do=_begun_by_hand
     ),
     "a start without a lease": Broken(
         lambda: mock.patch.object(converge, "_held_by", _without_lease),
@@ -219,12 +221,12 @@ BROKEN: dict[str, Broken] = {
         do=_closed_meanwhile,
     ),
     "a failed stop counts as off": Broken(
-        lambda: mock.patch.object(observe, "_stopped", _failed_is_off),
+        lambda: mock.patch.object(observations, "_stopped", _failed_is_off),
         "was never off|still on",
         life="in trouble",
     ),
     "anybody may shorten": Broken(
-        lambda: mock.patch.object(control, "extend", _shortened), "WouldShorten", do=_shortening
+        lambda: mock.patch.object(transitions, "extend", _shortened), "WouldShorten", do=_shortening
     ),
     "a request asks for no look": Broken(
         _without(Trigger.REQUEST), "is opening, and all of .* are ready", do=_joining
@@ -236,7 +238,7 @@ BROKEN: dict[str, Broken] = {
         _without(Trigger.REQUEST), "is closing, and nothing is left", do=_closing_shared
     ),
     "a start that may yet come is forgotten": Broken(
-        lambda: mock.patch.object(observe, "_expect", _surely), "is still on|was never off", do=_cut_off
+        lambda: mock.patch.object(observations, "_expect", _surely), "is still on|was never off", do=_cut_off
     ),
 }
 

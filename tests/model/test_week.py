@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.cli.standalone import supervisor as supervisors
-from app.domain.words import State
+from app.domain.enums import State
+from app.standalone import supervisor as supervisors
 from tests.databases import Databases
 from tests.model.machine import Machine
 from tests.model.stage import stage
-from workers import retries
-from workers.retries import BrokerRetries
+from workers.broker import retry_log
+from workers.broker.retry_log import BrokerRetries
 
 WEEK = timedelta(days=7)
 STEP = 600.0
@@ -66,20 +66,20 @@ def test_a_broker_that_fails_for_a_week(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(retries, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(retry_log, "time", SimpleNamespace(monotonic=lambda: clock.now))
     caplog.set_level(logging.WARNING)
     broker, tries = BrokerRetries("the watch goes on"), 0
 
     while clock.now < WEEK.total_seconds():
         wait = broker.failed(OSError("READONLY You can't write against a read only replica"))
-        assert 0.0 < wait <= retries.CAP
+        assert 0.0 < wait <= retry_log.CAP
         clock.now += wait
         tries += 1
 
     assert tries > 100_000
-    assert len(caplog.records) <= WEEK.total_seconds() / retries.REMIND + 10
+    assert len(caplog.records) <= WEEK.total_seconds() / retry_log.REMIND + 10
     broker.worked()
-    assert broker.failed(OSError("gone")) == retries.FIRST
+    assert broker.failed(OSError("gone")) == retry_log.FIRST
 
 
 def test_a_child_that_cannot_be_started_for_a_week(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ from typing import Any
 
 from docker.errors import DockerException
 
-from app.domain.plans import ServiceSpec, StackSpec
+from app.domain.enums import Action, CallStatus
+from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container
-from app.domain.words import Action, CallStatus
-from app.observe import Outcome
 from app.settings import PowerToml, StackToml
 from app.store import locks
+from app.usecases.reconciliation.observations import Outcome
 from tests.model.crashes import ENGINE, Interrupted, Killed
-from workers.compose import Cancellation, Command, Place
-from workers.stacks import Rejected, Served
+from workers.engine.compose import Cancellation, Command, Place
+from workers.stacks.stack_reader import Rejected, Served
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(milliseconds=1)
@@ -201,7 +201,7 @@ class World:
         for number, (begin, one) in enumerate(log):
             yield begin, log[number + 1][0] if number + 1 < len(log) else self.now, one.alive, one
 
-    # Compose: what `workers.compose.run` would have done.
+    # Compose: what `workers.engine.compose.run` would have done.
 
     def run(
         self,
@@ -314,7 +314,7 @@ class World:
 
 
 class Eyes:
-    """What `workers.engine.Engine` would have seen."""
+    """What `workers.engine.client.Engine` would have seen."""
 
     fault = ""
     heard_since = None

@@ -20,14 +20,14 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from app.api import server
-from app.cli.standalone import broker as brokers
-from app.domain.words import Event
+from app.domain.enums import Event
+from app.standalone import broker as brokers
 from app.store import tokens
 from app.store.database import Database
 from app.store.tables import Entry
+from app.web import server
 from tests.engine.stacks import Definition, running, until
-from tests.unnoticed import changes_in
+from tests.repair_log import changes_in
 
 REPOSITORY = Path(__file__).parents[2]
 _LABEL = "com.docker.compose.project"

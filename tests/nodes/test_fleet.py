@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from tests.nodes.fleet import REPOSITORY, Fleet, Node
 
 

@@ -23,9 +23,9 @@ from pytest_celery import (
 )
 from pytest_docker_tools import container, fxtr
 
+from tests.deadline import until
 from tests.smoke import images
 from tests.smoke.stage import STACK, Stage
-from tests.workers.deadline import until
 
 SOCKET = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 

@@ -17,16 +17,16 @@ from pathlib import Path
 import docker
 
 import migrations
-from app import control
-from app.control import Ask
-from app.dispatch import Dispatch
-from app.domain.words import Event
+from app.domain.enums import Event
 from app.store import audit, stacks
 from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Window
+from app.task_queue import Dispatch
+from app.usecases.windows import transitions
+from app.usecases.windows.transitions import Ask
 from examples.vx11 import image
-from tests.workers.deadline import until
+from tests.deadline import until
 
 STACK = "foundry"
 NODE = "local"
@@ -69,14 +69,14 @@ class Stage:
     def open(self, broker: str, *services: str) -> str:
         with self.database.write() as session:
             ask = Ask(services, STACK, ttl_sec=600)
-            window, _ = control.open_window(session, ask, actor="ada", now=self.database.now())
+            window, _ = transitions.open_window(session, ask, actor="ada", now=self.database.now())
             opened = window.id
         assert Dispatch.to(broker).opening(opened, NODE)
         return opened
 
     def close(self, broker: str, window: str) -> None:
         with self.database.write() as session:
-            control.close(session, window, actor="ada", now=self.database.now())
+            transitions.close(session, window, actor="ada", now=self.database.now())
         assert Dispatch.to(broker).closing(window, NODE)
 
     # What can be seen.

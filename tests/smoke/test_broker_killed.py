@@ -8,8 +8,8 @@ from __future__ import annotations
 import redis
 from pytest_celery import CeleryTestSetup, CeleryTestWorker
 
+from tests.deadline import until
 from tests.smoke.stage import Stage
-from tests.workers.deadline import until
 
 
 def test_the_worker_outlives_its_broker(setup: CeleryTestSetup, broker_url: str, stage: Stage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_celery import CeleryTestSetup
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from tests.smoke.stage import Stage
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pytest_celery import CeleryTestSetup
 
-from app.domain.words import Event
+from app.domain.enums import Event
+from tests.deadline import until
 from tests.smoke.stage import Stage
-from tests.workers.deadline import until
 
 
 def test_a_call_that_died_with_its_worker_is_on_record_and_the_window_still_ends(

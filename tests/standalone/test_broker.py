@@ -15,11 +15,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app import settings
-from app.cli.standalone import broker as brokers
-from app.cli.standalone.broker import Broker
-from app.dispatch import Dispatch
+from app.standalone import broker as brokers
+from app.standalone.broker import Broker
+from app.task_queue import Dispatch
+from tests.settings.test_service_urls import ODD
 from tests.standalone.waiting import until
-from tests.test_addresses import ODD
 
 ONCE = Retry(NoBackoff(), 0)
 

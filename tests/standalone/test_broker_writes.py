@@ -13,10 +13,10 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from app.api.readiness import PATIENCE, Broker
 from app.cli.doctor import doctor
-from app.cli.standalone import broker as brokers
-from app.dispatch import NO_WRITES, PROBE, Dispatch
+from app.standalone import broker as brokers
+from app.task_queue import NO_WRITES, PROBE, Dispatch
+from app.web.readiness import PATIENCE, Broker
 from tests.standalone.waiting import until
 
 

@@ -21,10 +21,10 @@ import pytest
 from click.testing import CliRunner
 
 import migrations.__main__
-from app import addresses
 from app.cli import main
-from app.cli.standalone import processes
-from app.domain.words import Event
+from app.domain.enums import Event
+from app.settings import service_urls
+from app.standalone import processes
 from app.store import audit
 from app.store.database import Database
 from examples.vx11 import image
@@ -241,7 +241,7 @@ def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(house: Ho
 
     assert house.front().ask("GET", f"/api/v1/windows/{window}")[0] == 404
     until(lambda: not house.on(), 30)
-    database = Database(addresses.of_file(house.place))
+    database = Database(service_urls.of_file(house.place))
     with database.read() as session:
         (entry,) = audit.latest(session, event=Event.DATABASE_BEHIND)
         assert entry.as_json()["facts"] == {"services": ["forge"], "windows": [window]}
@@ -280,7 +280,7 @@ def test_a_database_of_another_program_is_not_touched(
     place = tmp_path / "recipes.db"
     foreign(place)
     before = place.read_bytes()
-    monkeypatch.setenv("POWER_DATABASE_URL", addresses.of_file(place))
+    monkeypatch.setenv("POWER_DATABASE_URL", service_urls.of_file(place))
     monkeypatch.setenv("POWER_DATA_DIR", str(tmp_path))
 
     assert migrations.__main__.main([]) == 1

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 import migrations
 from app.cli.doctor import doctor
-from app.cli.standalone import probes
-from tests.workers.engine_server import Release, serving
-from workers.negotiation import NEWEST, SPOKEN
+from app.standalone import probes
+from tests.workers.engine.engine_server import Release, serving
+from workers.engine.negotiation import NEWEST, SPOKEN
 
 CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks"]
 

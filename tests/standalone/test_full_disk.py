@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli.standalone import logs, record
+from app.standalone import logs, process_record
 from chaos.disks import Disk
 from examples.vx11 import image
 from tests.engine.stacks import running
@@ -74,7 +74,7 @@ class OnDisk(Standalone):
         return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
 
     def pids(self) -> dict[str, int]:
-        left = record.left_over(self.data / "standalone.children.json")
+        left = process_record.left_over(self.data / "standalone.children.json")
         return {name: process.pid for name, process in left.items()}
 
     @contextmanager

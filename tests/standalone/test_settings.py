@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.api import server
-from app.cli.standalone import children
+from app.standalone import children
+from app.web import server
 
 POWER = str(Path(sys.executable).with_name("power"))
 WRONG = {
@@ -61,7 +61,7 @@ def commands(tmp_path: Path) -> dict[str, tuple[str, ...]]:
         "worker": children.worker_command("local", "power@local"),
         "beat": children.beat_command(),
         "flower": children.flower_command("127.0.0.1", 0),
-        "part": (sys.executable, "-m", "app.cli.standalone.part", "beat"),
+        "part": (sys.executable, "-m", "app.standalone.part", "beat"),
     }
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from app.cli.failures import exit_code
-from app.cli.standalone import logs, processes, record
-from app.cli.standalone.children import MARK, Child
-from app.cli.standalone.processes import Process
-from app.cli.standalone.record import Lock, Record
-from app.cli.standalone.signals import Signals
-from app.cli.standalone.supervisor import Seat, Supervisor
-from app.cli.standalone.terminal import Voice
-from app.client.errors import Refused
+from app.standalone import logs, process_record, processes
+from app.standalone.children import MARK, Child
+from app.standalone.process_record import Lock, Record
+from app.standalone.processes import Process
+from app.standalone.signals import Signals
+from app.standalone.supervisor import Seat, Supervisor
+from app.standalone.terminal import Voice
+from power_windows.errors import Refused
 from tests.standalone.waiting import until
 
 SLEEPER = "exec sleep 600"
@@ -177,7 +177,7 @@ def test_stopping_leaves_no_process_behind(house: House) -> None:
     house.supervisor.stop()
 
     assert house.living() == set()
-    assert record.left_over(house.record.path) == {}
+    assert process_record.left_over(house.record.path) == {}
 
 
 def test_what_does_not_listen_is_killed_when_patience_ends(house: House) -> None:
@@ -229,14 +229,14 @@ def test_an_error_in_a_log_comes_to_the_terminal(house: House, capsys: pytest.Ca
 
 def test_children_outlive_a_killed_supervisor_and_a_successor_ends_them(tmp_path: Path) -> None:
     supervisor = _supervisor_process(tmp_path)
-    left = until(lambda: record.left_over(tmp_path / "children.json"))
+    left = until(lambda: process_record.left_over(tmp_path / "children.json"))
     until(lambda: len(processes.marked(MARK, str(tmp_path))) == 3)
 
     supervisor.kill()
     supervisor.wait()
 
     assert all(processes.alive(process) for process in left.values())
-    record.end(record.left_over(tmp_path / "children.json"), tmp_path)
+    process_record.end(process_record.left_over(tmp_path / "children.json"), tmp_path)
     assert processes.marked(MARK, str(tmp_path)) == set()
 
 
@@ -247,7 +247,7 @@ def test_a_child_that_no_record_tells_of_is_found_by_its_mark(tmp_path: Path) ->
     supervisor.wait()
     (tmp_path / "children.json").unlink()
 
-    record.end({}, tmp_path)
+    process_record.end({}, tmp_path)
 
     assert processes.marked(MARK, str(tmp_path)) == set()
 
@@ -256,9 +256,9 @@ def test_a_stranger_who_got_a_recorded_number_is_left_alone(tmp_path: Path) -> N
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
     Record(tmp_path / "children.json").add("worker", Process(stranger.pid, started=1))
     try:
-        assert record.left_over(tmp_path / "children.json") == {}
+        assert process_record.left_over(tmp_path / "children.json") == {}
 
-        record.end({"worker": Process(stranger.pid, started=1)}, tmp_path)
+        process_record.end({"worker": Process(stranger.pid, started=1)}, tmp_path)
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -269,12 +269,12 @@ def test_a_record_from_before_a_reboot_means_nothing(tmp_path: Path) -> None:
     mine = processes.look(os.getpid())
     assert mine
     Record(tmp_path / "children.json").add("worker", mine.process)
-    assert record.left_over(tmp_path / "children.json") == {"worker": mine.process}
+    assert process_record.left_over(tmp_path / "children.json") == {"worker": mine.process}
 
     path = tmp_path / "children.json"
     path.write_text(path.read_text().replace(processes.boot(), "another"))
 
-    assert record.left_over(path) == {}
+    assert process_record.left_over(path) == {}
 
 
 def test_a_second_one_on_the_same_directory_is_refused_by_name(tmp_path: Path) -> None:

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from app import endpoint
-from app.cli.standalone import broker as brokers
-from app.cli.standalone import children, processes, record, tree
-from app.cli.standalone.children import MARK
-from app.cli.standalone.front import Front, NoAnswer
-from app.cli.standalone.processes import Process
-from app.client.errors import Failed
+from app.host import engine_endpoint
+from app.standalone import broker as brokers
+from app.standalone import children, process_record, processes, tree
+from app.standalone.children import MARK
+from app.standalone.processes import Process
+from app.standalone.web_client import Front, NoAnswer
+from power_windows.errors import Failed
+from tests.repair_log import changes_in
 from tests.standalone.waiting import until
-from tests.unnoticed import changes_in
 
 CHILDREN = {"broker", "web", "worker", "beat"}
 
@@ -87,7 +87,9 @@ class Standalone:
         if self.process:
             self.process.kill()
             self.process.wait()
-        record.end(record.left_over(self.data / "standalone.children.json"), self.data, patience=1)
+        process_record.end(
+            process_record.left_over(self.data / "standalone.children.json"), self.data, patience=1
+        )
         # An opening creates its network even where there is no image; an engine has room for some thirty.
         self._remove(["network", "ls"], ["network", "rm"])
 
@@ -101,7 +103,7 @@ class Standalone:
         return processes.marked(MARK, str(self.data))
 
     def child(self, name: str) -> Process | None:
-        return record.left_over(self.data / "standalone.children.json").get(name)
+        return process_record.left_over(self.data / "standalone.children.json").get(name)
 
     def front(self) -> Front:
         return Front("127.0.0.1", self.port, (self.data / "token").read_text().strip())
@@ -125,7 +127,7 @@ def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -
     standalone.start("--flower")
     assert standalone.process
     family = processes.descendants(standalone.process.pid) | standalone.living()
-    recorded = record.left_over(standalone.data / "standalone.children.json")
+    recorded = process_record.left_over(standalone.data / "standalone.children.json")
 
     assert recorded.keys() == CHILDREN | {"flower"}
     # The web is a master and its worker; the others are one process each.
@@ -288,15 +290,18 @@ def test_its_worker_is_given_the_engine_that_was_found_at_the_start(
     configuration = tmp_path / "docker"
     monkeypatch.setenv("DOCKER_CONFIG", str(configuration))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    for words in (["create", "chosen", "--docker", f"host={endpoint.DEFAULT}"], ["use", "chosen"]):
+    for words in (["create", "chosen", "--docker", f"host={engine_endpoint.DEFAULT}"], ["use", "chosen"]):
         subprocess.run(["docker", "context", *words], check=True, capture_output=True)
 
     standalone.start()
 
     worker = until(lambda: standalone.child("worker"))
     given = Path(f"/proc/{worker.pid}/environ").read_bytes().decode().split("\0")
-    assert f"DOCKER_HOST={endpoint.DEFAULT}" in given
-    assert f"engine   {endpoint.DEFAULT} (context chosen of {configuration}/config.json)" in standalone.said()
+    assert f"DOCKER_HOST={engine_endpoint.DEFAULT}" in given
+    assert (
+        f"engine   {engine_endpoint.DEFAULT} (context chosen of {configuration}/config.json)"
+        in standalone.said()
+    )
 
 
 def test_a_missing_configuration_is_named(standalone: Standalone) -> None:

@@ -10,12 +10,12 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from app.store import audit
 from app.store.database import Database
 from app.store.tables import Entry, Head
+from tests.simultaneous import together
 from tests.store.tampering import tamper
-from tests.together import together
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.store import tokens
 from app.store.changes import Changes
 from app.store.database import Database
-from tests.house import NOON
+from tests.system import NOON
 
 
 def test_a_version_stays_until_something_is_committed(database: Database) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, text
 
 import migrations
-from app import addresses
+from app.settings import service_urls
 from app.store.database import Database, Unusable
 
 
@@ -23,7 +23,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(place: Path) -> Iterator[Database]:
-    url = addresses.of_file(place)
+    url = service_urls.of_file(place)
     migrations.upgrade(url)
     database = Database(url)
     yield database

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from app.store import audit, tokens
 from app.store.database import Database
 from app.store.tables import Node, stamp

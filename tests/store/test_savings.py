@@ -8,7 +8,7 @@ import pytest
 
 from app.store import savings
 from app.store.database import Database
-from tests.house import House
+from tests.system import House
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Connection, event, insert
 from sqlalchemy.orm import Session
 
-from app.domain.words import State
+from app.domain.enums import State
 from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Window
 from tests.databases import Databases
-from tests.house import NOON, House
+from tests.system import NOON, House
 
 ASKED = {
     "unfinished": lambda session: rows.unfinished(session, "studio"),

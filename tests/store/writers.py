@@ -10,7 +10,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from app.domain.words import Event
+from app.domain.enums import Event
 from app.store import audit
 from app.store.database import Database
 

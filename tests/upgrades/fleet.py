@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 
 from app import settings
-from app.api import server
-from app.cli.standalone import broker as brokers
-from app.cli.standalone import children, prepare
-from app.cli.standalone.children import Plan
+from app.standalone import broker as brokers
+from app.standalone import children, prepare
+from app.standalone.children import Plan
+from app.web import server
 from tests.engine.stacks import Stack, until
 
 LONG = 90.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.words import CallStatus, Event
+from app.domain.enums import CallStatus, Event
 from tests.engine.stacks import Stack, python, until
 
 STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)"

@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
-from app import restoring
 from app.cli import main
-from app.cli.backing import backup, restore
-from app.domain.words import Event, State
+from app.cli.backup import backup, restore
+from app.domain.enums import Event, State
 from app.store import audit
 from app.store.database import Database
+from app.usecases import restore as restoring
 from tests.engine.stacks import Stack, running, until
-from tests.house import House
+from tests.system import House
 
 
 @pytest.fixture

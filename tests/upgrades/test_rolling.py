@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from app.domain.words import CallStatus, Event, State
+from app.domain.enums import CallStatus, Event, State
 from app.store import audit
 from app.store.tables import Entry, Window
 from tests.databases import Databases

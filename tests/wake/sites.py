@@ -13,11 +13,11 @@ from typing import Any
 
 import httpx
 
-from app.cli.standalone.broker import free_port
-from app.client import Client
-from app.client.api import Api
-from app.client.discovery import Target
+from app.standalone.broker import free_port
 from examples.vx11 import image
+from power_windows import Client
+from power_windows.discovery import Target
+from power_windows.rest import Api
 from tests.engine.stacks import docker, python, until
 from tests.standalone.test_tree import Standalone
 from tests.wake import proxies

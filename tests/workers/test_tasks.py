@@ -12,19 +12,20 @@ from celery import Task, signals
 from sqlalchemy import func, select
 
 import celeryconfig
-from app import dispatch, observe
-from app.domain.plans import ServiceSpec, StackSpec
-from app.domain.words import Role
+from app import task_queue
+from app.domain.enums import Role
+from app.domain.planning import ServiceSpec, StackSpec
 from app.store import windows
 from app.store.database import Database
 from app.store.tables import Call, Entry
+from app.usecases.reconciliation import observations
 from tests.databases import Databases
-from workers import house, tasks
+from workers import runtime, tasks
 from workers.celery import app
-from workers.engine import Engine
-from workers.identity import Identity
-from workers.stacks import READING, Served
-from workers.station import Station
+from workers.engine.client import Engine
+from workers.stacks.stack_reader import READING, Served
+from workers.state.context import Station
+from workers.state.identity import Identity
 
 STUDIO = StackSpec("studio", "pw-nothing", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
 
@@ -36,8 +37,8 @@ def station(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     found.stacks["studio"] = Served(STUDIO)
     with found.database.write() as session:
-        observe.published(session, STUDIO, found.database.now())
-    monkeypatch.setattr(house._house, "station", found)
+        observations.published(session, STUDIO, found.database.now())
+    monkeypatch.setattr(runtime._house, "station", found)
     yield found
     found.engine.close()
     found.database.close()
@@ -47,7 +48,7 @@ def test_a_worker_that_cannot_begin_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(house, "begin", full)
+    monkeypatch.setattr(runtime, "begin", full)
 
     with pytest.raises(SystemExit):
         signals.worker_init.send(sender=None)
@@ -55,7 +56,7 @@ def test_a_worker_that_cannot_begin_ends(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_every_name_that_is_sent_is_registered() -> None:
     app.loader.import_default_modules()
-    sent = {*dispatch.NAMES, *(entry["task"] for entry in celeryconfig.beat_schedule.values())}
+    sent = {*task_queue.NAMES, *(entry["task"] for entry in celeryconfig.beat_schedule.values())}
 
     assert sent <= app.tasks.keys()
 

@@ -1,0 +1,1 @@
+"""Archives of the audit trail, and backups of the database."""

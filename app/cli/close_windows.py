@@ -1,0 +1,127 @@
+"""`power close`: end windows before their time, and say what was turned off."""
+
+from collections.abc import Iterable, Sequence
+
+import click
+from rich.text import Text
+
+from app.cli import follow, output, progress, window_text
+from app.cli.arguments import resolve, unfinished, unfinished_windows
+from app.domain import durations
+from app.domain.enums import State
+from power_windows.errors import Refused
+from power_windows.payloads import Window
+from power_windows.rest import Api, here
+
+
+@click.command()
+@click.argument("windows", nargs=-1, metavar="WINDOW...", shell_complete=unfinished_windows)
+@click.option("--all", "every", is_flag=True, help="Close every window that has not ended.")
+@click.option("--force", is_flag=True, help="Kill what does not stop, and close in any case.")
+@click.option("--reason", metavar="TEXT", help="Why; it goes on record.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the services are off.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answers, one window a line.")
+@click.pass_context
+def close(
+    ctx: click.Context,
+    *,
+    windows: Sequence[str],
+    every: bool,
+    force: bool,
+    reason: str | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Close windows before their time.
+
+    WINDOW is an id or the beginning of one. Services that another window holds stay on. Waits until the
+    others are off; closing a closed window does nothing.
+
+    \b
+    Examples:
+      power close 3f2a
+      power close --all
+      power close 3f2a --force
+    """
+    if bool(windows) == every:
+        raise click.UsageError("name the windows to close, or --all of them", ctx)
+    with here() as api:
+        # All names are looked up before anything is closed, so a typing error closes nothing.
+        meant = list(unfinished(api)) if every else [resolve(api, window) for window in windows]
+        closing, refused = _ask(api, meant, force=force, reason=reason)
+        if not no_wait:
+            closing = _await(api, closing, silent=as_json)
+    _report(closing, as_json, waited=not no_wait)
+    if refused:
+        raise Refused("\n".join(refused))
+    ctx.exit(1 if not no_wait and any(not _well(window) for window in closing) else 0)
+
+
+def _ask(
+    api: Api, windows: Iterable[Window], *, force: bool, reason: str | None
+) -> tuple[list[Window], list[str]]:
+    """Have each closed that may be; the windows that are, and why others are not."""
+    closing, refused = [], []
+    for window in {window["id"]: window for window in windows}.values():
+        try:
+            closing.append(api.close(window["id"], force=force, reason=reason))
+        except Refused as error:
+            refused.append(f"window {window['id']}: {error.message}")
+    return closing, refused
+
+
+def _await(api: Api, windows: list[Window], silent: bool) -> list[Window]:
+    try:
+        return progress.watch(api, windows, follow.ended, silent=silent, still=follow.STILL)
+    except KeyboardInterrupt:
+        output.note("\nclosing goes on without you; see `power windows --state closing`")
+        raise click.exceptions.Exit(1) from None
+
+
+def _well(window: Window) -> bool:
+    return window["state"] == State.CLOSED and not _left_running(window)
+
+
+def _left_running(window: Window) -> list[str]:
+    """Services whose last call of the window went wrong: nothing says that they are off."""
+    last = {call["service"]: call for call in window["results"] if call["action"] in window_text.ENDS}
+    return [name for name, call in last.items() if window_text.went_wrong(call)]
+
+
+def _report(windows: list[Window], as_json: bool, waited: bool) -> None:
+    if as_json:
+        for window in windows:
+            output.dump_line(window)
+        return
+    for window in windows:
+        output.say(*_summary(window, waited))
+    if not windows:
+        output.note("no window to close")
+
+
+def _summary(window: Window, waited: bool) -> list[Text]:
+    line = Text.assemble("window ", window["id"], "  ", window_text.state(window), window_text.ended(window))
+    if stopped := window_text.stopped(window):
+        line.append(f"  stopped: {output.harmless(', '.join(stopped))}")
+    if window["state"] == State.CLOSED and not stopped:
+        line.append("  nothing to stop")
+    failed = [call for call in window["results"] if call["service"] in _left_running(window)]
+    last = {call["service"]: call for call in failed if call["action"] in window_text.ENDS}
+    return [
+        line,
+        *(row for call in last.values() for row in window_text.broken(call)),
+        *_advice(window, waited),
+    ]
+
+
+def _advice(window: Window, waited: bool) -> list[Text]:
+    if waited and window["state"] != State.CLOSED and not window["stuck"]:
+        still = durations.show(follow.STILL)
+        return [
+            Text(f"  nothing has moved for {still}; is the worker of its node running? See `power doctor`")
+        ]
+    if not window["stuck"]:
+        return []
+    return [
+        Text(f"  it is tried again by itself; kill what is left with: power close {window['id']} --force")
+    ]

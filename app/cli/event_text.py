@@ -1,0 +1,180 @@
+"""What happens, in words that a person reads: an entry of the trail in a line or a few."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+from app.cli import output, window_text
+from app.domain import durations
+from app.domain.enums import CallStatus, Event
+from power_windows.payloads import Entry, Window
+
+# Calls are the machine's business, unless one fails.
+_QUIET = {Event.CALL_STARTED, Event.CALL_FINISHED}
+_COLOURS: dict[str, str] = {
+    Event.WINDOW_OPENING: "yellow", Event.WINDOW_OPEN: "green", Event.SERVICE_READY: "green",
+    Event.SERVICE_FAILING: "bold red", Event.WINDOW_STUCK: "bold red", Event.DRIFT_FOUND: "bold red",
+    Event.REFUSED: "red", Event.STACK_REJECTED: "red", Event.CALL_FINISHED: "red", Event.CALL_LOST: "red",
+    Event.WINDOW_CLOSING: "yellow", Event.WINDOW_CLOSED: "dim",
+}  # fmt: skip
+_LINES = 3
+
+
+@dataclass
+class Story:
+    """What has been heard of each window, so that later news can say how long it took."""
+
+    named: bool = False
+    """There are several stacks: say which."""
+    began: dict[str, datetime] = field(default_factory=dict)
+    closing: dict[str, datetime] = field(default_factory=dict)
+
+    def know(self, windows: Iterable[Window]) -> None:
+        """What was there before anything was heard."""
+        for window in windows:
+            self.began[window["id"]] = datetime.fromisoformat(window["created_at"])
+
+    def lines(self, entry: Entry) -> list[Text]:
+        """An entry in words, with the last words of what failed below it; nothing for what is not news."""
+        if entry["event"] in _QUIET and entry["facts"].get("status") in {None, CallStatus.OK}:
+            return []
+        self._remember(entry)
+        say = _SAID.get(entry["event"], _otherwise)
+        said, *more = say(self, entry)
+        if entry["event"] == Event.WINDOW_CLOSED:
+            self.forget(entry["window"] or "")
+        window = entry["window"] or ""
+        names = [window[:8].ljust(8) if output.live() else window or "-"]
+        if self.named:
+            names.append(entry["stack"] or "-")
+        line = Text("  ".join(map(output.harmless, [output.clock(entry["at"]), *names, ""])))
+        line.append(output.harmless(said), _COLOURS.get(entry["event"], ""))
+        return [line, *(Text(f"    {output.harmless(one)}") for one in more)]
+
+    def forget(self, window: str) -> None:
+        self.began.pop(window, None)
+        self.closing.pop(window, None)
+
+    def _remember(self, entry: Entry) -> None:
+        window, at = entry["window"], datetime.fromisoformat(entry["at"])
+        if window and entry["event"] in {Event.WINDOW_OPENING, Event.WINDOW_WAITING}:
+            self.began.setdefault(window, at)
+        if window and entry["event"] == Event.WINDOW_CLOSING:
+            self.closing.setdefault(window, at)
+
+    def after(self, entry: Entry, since: dict[str, datetime]) -> str:
+        """` after 3.1 s`, where it is known since when."""
+        began = since.get(entry["window"] or "")
+        if began is None:
+            return ""
+        seconds = (datetime.fromisoformat(entry["at"]) - began).total_seconds()
+        return f" after {f'{seconds:.1f}s' if seconds < 10 else durations.show(seconds)}"
+
+
+def _opening(_: Story, entry: Entry) -> list[str]:
+    facts = entry["facts"]
+    if "services" not in facts:
+        return ["opening, its wait is over"]
+    reason = f' "{facts["reason"]}"' if facts.get("reason") else ""
+    waits = f", waiting for {facts['waiting_for']}" if facts.get("waiting_for") else ""
+    services = ", ".join(facts["services"])
+    return [f"{entry['actor']} opens {services} for {_duration(facts)}{reason}{waits}"]
+
+
+def _open(story: Story, entry: Entry) -> list[str]:
+    status = entry["facts"].get("status")
+    return [f"open{'' if status in {None, 'ok'} else f' ({status})'}{story.after(entry, story.began)}"]
+
+
+def _ready(story: Story, entry: Entry) -> list[str]:
+    return [f"{entry['service']} ready{story.after(entry, story.began)}"]
+
+
+def _failing(_: Story, entry: Entry) -> list[str]:
+    detail = _text(entry, "detail").strip()
+    return [
+        f"{entry['service']} failing: {window_text.first_line(detail)}",
+        *detail.splitlines()[1:][-_LINES:],
+    ]
+
+
+def _extended(_: Story, entry: Entry) -> list[str]:
+    why = _text(entry, "reason")
+    return [f"{entry['actor']} extends: {_duration(entry['facts'])} from now{f': {why}' if why else ''}"]
+
+
+def _closing(_: Story, entry: Entry) -> list[str]:
+    return [f"{'killing' if entry['facts'].get('forced') else 'closing'}: {_ending(entry)}"]
+
+
+def _closed(story: Story, entry: Entry) -> list[str]:
+    took = story.after(entry, story.closing)
+    whole = story.after(entry, story.began).replace(" after ", ", lasted ", 1)
+    return [f"closed{took}{whole}{'' if took else ': ' + _ending(entry)}"]
+
+
+def _stuck(_: Story, entry: Entry) -> list[str]:
+    stops = entry["facts"].get("failed_stops", {})
+    failed = ", ".join(f"{name} ({count} failed stops)" for name, count in stops.items())
+    return [f"stuck: {failed or 'it does not close'}"]
+
+
+def _drift(_: Story, entry: Entry) -> list[str]:
+    words = {Event.DRIFT_FOUND: "drifts", Event.DRIFT_STOPPED: "drifts no more: it was stopped"}
+    said = words.get(Event(entry["event"]), "drifts no more")
+    return [f"{entry['service']} {said}: {_text(entry, 'why') or 'it is ' + _text(entry, 'power')}"]
+
+
+def _call(_: Story, entry: Entry) -> list[str]:
+    ended = entry["facts"].get("status", CallStatus.LOST)
+    said = _text(entry, "stderr").strip().splitlines()[-_LINES:]
+    return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *said]
+
+
+def _refused(_: Story, entry: Entry) -> list[str]:
+    return [f"{entry['actor']} is refused: {_text(entry, 'why')}"]
+
+
+def _rejected(_: Story, entry: Entry) -> list[str]:
+    return [f"{entry['stack']} is rejected", *[str(fault) for fault in entry["facts"].get("faults", [])]]
+
+
+def _otherwise(_: Story, entry: Entry) -> list[str]:
+    return [" ".join(filter(None, [entry["event"], entry["service"], "by", entry["actor"]]))]
+
+
+_SAID: dict[str, Callable[[Story, Entry], list[str]]] = {
+    Event.WINDOW_WAITING: _opening,
+    Event.WINDOW_OPENING: _opening,
+    Event.WINDOW_OPEN: _open,
+    Event.WINDOW_EXTENDED: _extended,
+    Event.WINDOW_CLOSING: _closing,
+    Event.WINDOW_CLOSED: _closed,
+    Event.WINDOW_STUCK: _stuck,
+    Event.SERVICE_READY: _ready,
+    Event.SERVICE_FAILING: _failing,
+    Event.DRIFT_FOUND: _drift,
+    Event.DRIFT_STOPPED: _drift,
+    Event.DRIFT_ENDED: _drift,
+    Event.CALL_FINISHED: _call,
+    Event.CALL_LOST: _call,
+    Event.REFUSED: _refused,
+    Event.STACK_REJECTED: _rejected,
+}
+
+
+def _ending(entry: Entry) -> str:
+    """Why a window ends; entries of before there was a word for it have the sentence as `reason`."""
+    return _text(entry, "close_detail") or _text(entry, "reason")
+
+
+def _text(entry: Entry, name: str) -> str:
+    return str(entry["facts"].get(name) or "")
+
+
+def _duration(facts: dict[str, Any]) -> str:
+    seconds = facts.get("ttl_sec")
+    return durations.show(seconds) if isinstance(seconds, int | float) else "?"

@@ -1,0 +1,38 @@
+"""`power notices`: what was to be told to whom, and how that went."""
+
+import click
+
+from app.cli import output
+from power_windows.rest import here
+
+
+@click.command()
+@click.option(
+    "--state", type=click.Choice(["pending", "delivered", "given_up"]), help="Only notices in this state."
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+def notices(state: str | None, limit: int, as_json: bool) -> None:
+    """List notices and their deliveries, newest first.
+
+    \b
+    Examples:
+      power notices
+      power notices --state pending
+    """
+    with here() as api:
+        listed = list(api.pages("/notices", limit=limit, state=state))
+    if as_json:
+        output.dump({"items": listed})
+    elif listed:
+        for one in listed:
+            output.say(_line(one))
+    else:
+        output.note("no notices")
+
+
+def _line(one: dict) -> str:  # type: ignore[type-arg]
+    tries = one["deliveries"]
+    last = f"{len(tries)} tries, last: {tries[-1]['said']}" if tries else "not tried yet"
+    about = f"{one['stack']} {one['window'] or ''}".strip()
+    return f"{one['created_at']}  {one['state']:<9}  {one['sink']}  {one['event']}  {about}  {last}"

@@ -1,0 +1,152 @@
+"""`power open`: ask for a window, watch its services come up, say how it went."""
+
+from collections.abc import Sequence
+
+import click
+from rich.text import Text
+
+from app.cli import follow, output, progress, window_text
+from app.cli.arguments import Duration, service_names, stack_names
+from app.domain.enums import State, Status
+from power_windows.payloads import Plan, Window
+from power_windows.rest import Api, here
+
+
+@click.command()
+@click.argument("services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names)
+@click.option(
+    "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Needed where there are several."
+)
+@click.option(
+    "--ttl", type=Duration(), help="How long: 90, 90s, 30m, 1h30m.  [default: the stack's default_ttl]"
+)
+@click.option("--reason", metavar="TEXT", help="What for; it goes on record.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the services are ready.")
+@click.option("--plan", is_flag=True, help="Change nothing; show what would start, in waves.")
+@click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
+@click.pass_context
+def open(
+    ctx: click.Context,
+    *,
+    services: Sequence[str],
+    stack: str | None,
+    ttl: float | None,
+    reason: str | None,
+    no_wait: bool,
+    plan: bool,
+    as_json: bool,
+) -> None:
+    """Power services until a deadline.
+
+    Waits until every service is ready or has failed. Interrupting the wait leaves the window as it is.
+
+    \b
+    Examples:
+      power open switch hermes --ttl 30m --reason "translate batch 7"
+      power open -s vx11 mcp --plan
+      id=$(power open switch --no-wait --json | jq -r .id)
+    """
+    wish = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
+    body = {name: value for name, value in wish.items() if value is not None}
+    with here() as api:
+        if plan:
+            _show_plan(api.plan(body), as_json)
+            return
+        window = api.open(body)
+        if not no_wait:
+            window = _await(api, window, as_json)
+    _report(window, as_json)
+    ctx.exit(0 if no_wait or _well(window) else 1)
+
+
+def _number(seconds: float | None) -> float | None:
+    """A whole number of seconds is sent as one."""
+    return int(seconds) if seconds is not None and seconds == int(seconds) else seconds
+
+
+def _await(api: Api, window: Window, silent: bool) -> Window:
+    try:
+        return progress.watch(api, [window], follow.known, silent=silent)[0]
+    except KeyboardInterrupt:
+        output.note(
+            f"\nwindow {window['id']} goes on without you; look at it with `power show {window['id']}`, "
+            f"close it with `power close {window['id']}`"
+        )
+        raise click.exceptions.Exit(1) from None
+
+
+def _well(window: Window) -> bool:
+    return (
+        window["state"] == State.OPEN
+        and window["status"] in {None, Status.OK}
+        and not window_text.unready(window)
+    )
+
+
+def _report(window: Window, as_json: bool) -> None:
+    if as_json:
+        output.dump(window)
+    else:
+        output.say(*_summary(window))
+
+
+def _summary(window: Window) -> list[str | Text]:
+    if window["state"] == State.WAITING:
+        asked_for, until = output.seconds(window["ttl_sec"]), output.clock(window["deadline"])
+        return [
+            Text.assemble("window ", window["id"], "  ", window_text.state(window)),
+            *(Text(f"  {output.harmless(name)}: {one['detail']}") for name, one in window["health"].items()),
+            f"it will be open for {asked_for} from when it begins, and gives up at {until}",
+        ]
+    if window["state"] == State.OPENING:
+        return [Text.assemble("window ", window["id"], "  ", window_text.state(window)), _until(window)]
+    if _well(window):
+        return [
+            Text.assemble(("open", "green"), f": {_names(window_text.ready(window))} on {window['stack']}"),
+            _until(window),
+        ]
+    troubles = list(window_text.troubles(window))
+    if window["state"] == State.OPEN:
+        return [_verdict(window), *troubles, _until(window)]
+    # A window that failed may have closed before anybody looked; then only its reason tells why.
+    why = window_text.why_closed(window) if window["status"] != Status.FAIL or not troubles else ()
+    return [_verdict(window), *why, *troubles]
+
+
+def _verdict(window: Window) -> Text:
+    if window["state"] == State.OPEN:
+        ready = _names(window_text.ready(window)) or "nothing"
+        return Text.assemble(
+            ("partial", "yellow"), f": ready: {ready}; not ready: {_names(window_text.unready(window))}"
+        )
+    if window["status"] == Status.FAIL:
+        return Text.assemble(
+            ("failed", "bold red"), f": nothing came up; window {window['id']} is {window['state']}"
+        )
+    return Text.assemble(output.word(window["state"]), " before it was open")
+
+
+def _until(window: Window) -> str:
+    when, left = output.clock(window["deadline"]), output.seconds(window["ttl_remaining_sec"])
+    return f"until {when} ({left} left); close it with: power close {window['id']}"
+
+
+def _names(names: list[str]) -> str:
+    return output.harmless(", ".join(names))
+
+
+def _show_plan(plan: Plan, as_json: bool) -> None:
+    if as_json:
+        output.dump(plan)
+        return
+    table = output.Table(("WAVE", "STARTS"), loose={1: 16})
+    for number, wave in enumerate(plan["waves"], start=1):
+        table.add(str(number), ", ".join(wave))
+    if plan["waves"]:
+        table.show()
+    if plan["already_on"]:
+        output.say(f"on already: {_names(plan['already_on'])}")
+    output.note(
+        f"for {output.seconds(plan['ttl_sec'])} on {output.harmless(plan['stack'])}; "
+        "this is the plan; nothing was changed"
+    )

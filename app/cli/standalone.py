@@ -1,0 +1,61 @@
+"""`power standalone`: checks what it was given, then runs the tree until it is asked to stop."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app import settings
+from app.cli import environment
+from app.standalone.tree import Options, Tree
+from power_windows.errors import WrongUsage
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The stacks under control.  [default: POWER_CONFIG, else ./power.toml]",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Database, token, broker and logs.  [default: POWER_DATA_DIR, else ~/.local/state/power-windows]",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--flower", is_flag=True, help="Run Celery's monitor too, on loopback only.")
+@click.option("--close-on-exit", is_flag=True, help="Close every window on the way out.")
+def standalone(config: Path | None, data_dir: Path | None, **options: Any) -> None:
+    """Run the whole service on this machine: web, worker, beat and an embedded broker.
+
+    Whatever dies is started again. Ctrl-C or SIGTERM stops everything and leaves no
+    process behind; windows that are open then stay on and are named, unless
+    --close-on-exit. A second Ctrl-C stops at once.
+
+    Exit codes: 0 stopped as asked; 1 it could not start (a port in use, a database that
+    cannot be used); 2 a bad power.toml or option; 4 another one runs on the same data directory.
+    """
+    environ = dict(os.environ)
+    if config:
+        environ["POWER_CONFIG"] = str(config)
+    if data_dir:
+        environ["POWER_DATA_DIR"] = str(data_dir)
+    found = environment.load(environ)
+    _check(found.config)
+    # One name for a directory, however it was reached: successors and clients know us by it.
+    environ["POWER_DATA_DIR"] = os.path.realpath(found.data_dir)
+    Tree(environment.load(environ), environ, Options(**options)).run()
+
+
+def _check(config: Path) -> None:
+    """Raises WrongUsage with one line per fault."""
+    if not config.is_file():
+        raise WrongUsage(f"no configuration at {config}: write one there, or name one with --config")
+    try:
+        settings.read_power_toml(config)
+    except settings.ConfigError as error:
+        raise environment.usage(error) from error

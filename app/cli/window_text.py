@@ -1,0 +1,164 @@
+"""Windows and services in words: headlines, tables, and what went wrong.
+
+Nothing here asks or prints; it turns replies into lines.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from rich.text import Text
+
+from app.cli import output
+from app.cli.output import Table
+from app.domain.enums import Action, CallStatus, CloseReason, Power, State
+from power_windows.payloads import Call, Health, Window
+
+# Of an error's output the end says what it was.
+TAIL = 6
+ENDS = frozenset({Action.STOP, Action.KILL})
+_NOTHING_SAID: Health = {"power": Power.UNKNOWN, "ready": False, "detail": ""}
+
+
+def health(window: Window) -> dict[str, Health]:
+    """What is known of every service of the window, of those that were asked for at least."""
+    return dict.fromkeys(window["services"], _NOTHING_SAID) | window["health"]
+
+
+def first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0]
+
+
+def readiness(power: str, ready: bool) -> Text:
+    if power == Power.OFF:
+        return output.word("-")
+    return Text("yes", "green") if ready else Text("no", "yellow")
+
+
+def services(window: Window) -> Table:
+    table = Table(("SERVICE", "POWER", "READY", "DETAIL"), loose={0: 20, 3: 8})
+    for name, one in health(window).items():
+        state = readiness(one["power"], one["ready"])
+        table.add(name, output.word(one["power"]), state, first_line(one["detail"]))
+    return table
+
+
+def state(window: Window) -> Text:
+    """`open`, `open (partial)`, `closing, stuck`, `waiting for its node`."""
+    text = output.word(window["state"])
+    if window.get("waiting_for"):
+        text.append(f" for its {output.harmless(window['waiting_for'])}")
+    if window["status"] not in {None, "ok"}:
+        text.append_text(Text.assemble(" (", output.word(str(window["status"])), ")"))
+    if window["stuck"]:
+        text.append_text(Text.assemble(", ", output.word("stuck")))
+    return text
+
+
+def headline(window: Window, left: float | None) -> Text:
+    line = Text.assemble(
+        (output.harmless(window["stack"]), "bold"), "  window ", window["id"], "  ", state(window)
+    )
+    if left is not None and window["state"] in {"opening", "open"}:
+        line.append(f"  {output.seconds(left)} left")
+    return line
+
+
+def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> Table:
+    table = Table(
+        ("WINDOW", "STACK", "STATE", "LEFT", "BY", "SERVICES", "REASON"), loose={1: 8, 4: 6, 5: 16, 6: 8}
+    )
+    listed = list(listed)
+    names = output.short(window["id"] for window in listed)
+    for window in listed:
+        table.add(
+            names[window["id"]],
+            window["stack"],
+            state_and_end(window),
+            output.seconds(left[window["id"]]),
+            window["actor"],
+            ", ".join(window["services"]) if output.live() else ",".join(window["services"]),
+            window["reason"] or "",
+        )
+    return table
+
+
+def calls(made: Iterable[Call]) -> Table:
+    table = Table(("AT", "SERVICE", "ACTION", "STATUS", "CODE", "TOOK"), loose={1: 16})
+    for call in made:
+        code, took = call["returncode"], call["elapsed_ms"]
+        table.add(
+            output.clock(call["timestamp"]),
+            call["service"],
+            call["action"],
+            output.word(call["status"]),
+            "-" if code is None else str(code),
+            "-" if took is None else f"{took}ms",
+        )
+    return table
+
+
+def troubles(window: Window) -> Iterator[Text]:
+    """What kept services from being ready, with their last words."""
+    # What has ended is off because it has ended.
+    quiet = {Power.OFF, Power.STOPPING} if window["state"] in {State.CLOSING, State.CLOSED} else set[Power]()
+    for name, one in health(window).items():
+        failed = [call for call in window["results"] if call["service"] == name and went_wrong(call)]
+        if not failed and (one["ready"] or one["power"] in quiet):
+            continue
+        yield Text.assemble((output.harmless(name), "bold"), "  ", output.word(one["power"]))
+        yield from _indented(one["detail"])
+        if failed:
+            yield from broken(failed[-1])
+
+
+def broken(call: Call) -> Iterator[Text]:
+    """A call that went wrong: what was run, how it ended, and what it said last."""
+    code = "" if call["returncode"] is None else f" {call['returncode']}"
+    ended = {CallStatus.FAIL: f"exit{code}", CallStatus.TIMEOUT: "no end within its time"}
+    how = ended.get(CallStatus(call["status"]), call["status"])
+    yield Text(f"  {output.command(call['argv'])}: {how}", "dim")
+    yield from _indented(call["stderr"] or call["stdout"], margin=4)
+
+
+def went_wrong(call: Call) -> bool:
+    return call["status"] not in {CallStatus.OK, CallStatus.RUNNING}
+
+
+def _indented(text: str, margin: int = 2) -> Iterator[Text]:
+    for line in lines(text)[-TAIL:]:
+        yield Text(" " * margin + line)
+
+
+def lines(text: str) -> list[str]:
+    return [output.harmless(line).rstrip() for line in text.strip().splitlines()]
+
+
+def state_and_end(window: Window) -> Text:
+    """`closed, expired`: with the word for why it ends, where it does."""
+    reason = window["close_reason"]
+    return Text.assemble(state(window), ", ", output.word(reason)) if reason else state(window)
+
+
+def ended(window: Window) -> Text:
+    """`expired by clock`, where somebody or something other than a plain close ended it."""
+    reason, by = window["close_reason"], window.get("closed_by")
+    if not reason or reason == CloseReason.MANUAL:
+        return Text()
+    return Text.assemble("  ", output.word(reason), f" by {output.harmless(by)}" if by else "")
+
+
+def why_closed(window: Window) -> Iterator[Text]:
+    return _indented(window.get("close_detail") or window["close_reason"] or "")
+
+
+def ready(window: Window) -> list[str]:
+    return [name for name, one in health(window).items() if one["ready"]]
+
+
+def unready(window: Window) -> list[str]:
+    return [name for name, one in health(window).items() if not one["ready"]]
+
+
+def stopped(window: Window) -> list[str]:
+    """What the window's closing turned off."""
+    done = (call for call in window["results"] if call["action"] in ENDS and call["status"] == CallStatus.OK)
+    return list(dict.fromkeys(call["service"] for call in done))

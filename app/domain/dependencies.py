@@ -1,0 +1,101 @@
+"""May a service start yet? One gate per dependency, in Compose's own conditions.
+
+A gate is open, or waits for its dependency, or is shut for good with the reason.
+The service itself goes by its worst gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from app.domain.enums import Condition, Power, Role
+from app.domain.planning import ServiceSpec, StackSpec
+
+
+class Way(IntEnum):
+    """Ordered, so that the worst of several is the smallest."""
+
+    SHUT = 0
+    WAIT = 1
+    OPEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    way: Way
+    why: str = ""
+
+
+FREE = Gate(Way.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a dependency stands in the eyes of one window.
+
+    `begun` says that an `up` for it has succeeded, whatever became of it since;
+    `over` that it will not get ready by itself any more.
+    """
+
+    power: Power
+    alive: bool
+    begun: bool = False
+    over: bool = False
+    detail: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.power in {Power.ON, Power.DONE}
+
+
+def gate(stack: StackSpec, service: str, standing: Callable[[str], Standing | None]) -> Gate:
+    """The worst gate in front of a service; `standing` is None for what this window does not hold."""
+    spec = stack.services[service]
+    return min(_gates(stack, spec, standing), key=lambda one: one.way, default=FREE)
+
+
+def _gates(stack: StackSpec, spec: ServiceSpec, standing: Callable[[str], Standing | None]) -> Iterable[Gate]:
+    for name, condition in spec.depends_on.items():
+        found = standing(name)
+        if found is None:
+            continue
+        one = _one(stack, name, condition, found)
+        # What is not required is awaited while it may still come, and missed by nobody after that.
+        yield FREE if one.way is Way.SHUT and name in spec.optional else one
+
+
+def _one(stack: StackSpec, name: str, condition: Condition, found: Standing) -> Gate:
+    if _satisfied(condition, found):
+        return FREE
+    if stack.services[name].role is Role.CORE:
+        return _core(name, found)
+    if found.over:
+        return Gate(Way.SHUT, f"needs {name}, which is {_said(found)}")
+    return Gate(Way.WAIT, f"waits for {name} to {_AWAITED[condition]}")
+
+
+def _satisfied(condition: Condition, found: Standing) -> bool:
+    if condition is Condition.STARTED:
+        return found.alive or found.begun or found.power is Power.DONE
+    return found.power is Power.DONE if condition is Condition.COMPLETED else found.ready
+
+
+def _core(name: str, found: Standing) -> Gate:
+    if found.power is Power.STARTING:
+        return Gate(Way.WAIT, f"waits for core service {name}, which is starting")
+    return Gate(
+        Way.SHUT, f"needs core service {name}, which is {_said(found)}; core is not started from here"
+    )
+
+
+def _said(found: Standing) -> str:
+    return f"{found.power}: {found.detail}" if found.detail else str(found.power)
+
+
+_AWAITED = {
+    Condition.STARTED: "start",
+    Condition.HEALTHY: "be healthy",
+    Condition.COMPLETED: "complete",
+}

@@ -1,0 +1,241 @@
+"""Why a request was turned down, each reason once, as data rather than prose.
+
+Every refusal carries the field it is about, what was given, and what would have
+been right. `app.web.problems` turns them into answers, in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+
+class Refusal(Exception):
+    """Base of all refusals.
+
+    `field` is the member of the request at fault, `facts` what goes with it (JSON
+    values only), and `str(refusal)` one sentence for a person.
+    """
+
+    field: str | None = None
+
+    def __init__(self, sentence: str, **facts: Any) -> None:
+        super().__init__(sentence)
+        self.facts: Mapping[str, Any] = facts
+
+
+class Unknown(Refusal):
+    """There is no such thing."""
+
+
+class UnknownWindow(Unknown):
+    def __init__(self, window: str) -> None:
+        super().__init__(f"there is no window {window!r}", window=window)
+
+
+class UnknownStack(Unknown):
+    field = "stack"
+
+    def __init__(self, stack: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        super().__init__(
+            f"there is no stack {stack!r}; there is {_either(known)}", stack=stack, allowed=known
+        )
+
+
+class UnknownToken(Unknown):
+    def __init__(self, token: str) -> None:
+        super().__init__(f"there is no token {token!r} that is in force", token=token)
+
+
+class Wrong(Refusal):
+    """Well-formed, but it cannot be meant."""
+
+
+class StackNeeded(Wrong):
+    field = "stack"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        known = sorted(known)
+        super().__init__(f"say which stack: {_either(known)}", allowed=known)
+
+
+class NothingAsked(Wrong):
+    field = "services"
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        allowed = sorted(allowed)
+        super().__init__(f"name at least one service; allowed are {_either(allowed)}", allowed=allowed)
+
+
+class UnknownServices(Wrong):
+    field = "services"
+
+    def __init__(self, stack: str, services: Iterable[str], allowed: Iterable[str]) -> None:
+        services, allowed = sorted(services), sorted(allowed)
+        super().__init__(
+            f"stack {stack!r} has no service {_either(services)}; allowed are {_either(allowed)}",
+            services=services,
+            allowed=allowed,
+        )
+
+
+class BadTTL(Wrong):
+    field = "ttl_sec"
+
+    def __init__(self, given: Any) -> None:
+        super().__init__(f"ttl_sec must be a positive number of seconds, not {given!r}", given=str(given))
+
+
+class TTLTooLong(Wrong):
+    field = "ttl_sec"
+
+    def __init__(self, given: float, limit: float, longest: float) -> None:
+        given = _at_most(given)
+        super().__init__(
+            f"ttl_sec {given:g} is over the limit: at most {longest:g} s now, max_ttl is {limit:g} s "
+            "from the start of opening",
+            given=given,
+            limit=limit,
+            allowed=longest,
+        )
+
+
+class NotInWindow(Wrong):
+    field = "service"
+
+    def __init__(self, window: str, service: str, held: Iterable[str]) -> None:
+        held = sorted(held)
+        super().__init__(
+            f"window {window} does not hold {service!r}; it holds {_either(held)}",
+            window=window,
+            service=service,
+            allowed=held,
+        )
+
+
+class KeyReused(Wrong):
+    field = "Idempotency-Key"
+
+    def __init__(self, key: str, window: str) -> None:
+        super().__init__(
+            f"Idempotency-Key {key!r} was used for window {window} with another body; use a new key",
+            key=key,
+            window=window,
+        )
+
+
+class NotAllowed(Refusal):
+    field = "services"
+
+    def __init__(self, stack: str, services: Iterable[str], allowed: Iterable[str]) -> None:
+        services, allowed = sorted(services), sorted(allowed)
+        super().__init__(
+            f"{_either(services)} of stack {stack!r} may not be powered; allowed are {_either(allowed)}",
+            services=services,
+            allowed=allowed,
+        )
+
+
+class Conflict(Refusal):
+    """Right in itself, but not in the state the window is in."""
+
+
+class TimeIsUp(Conflict):
+    def __init__(self, window: str, state: str, deadline: datetime) -> None:
+        super().__init__(
+            f"window {window} is past its deadline or already ending; open a new one",
+            window=window,
+            state=state,
+            deadline=deadline.isoformat(),
+        )
+
+
+class WouldShorten(Conflict):
+    field = "ttl_sec"
+
+    def __init__(self, window: str, owner: str, remaining: float) -> None:
+        super().__init__(
+            f"window {window} has {remaining:.0f} s left, and only its owner, {owner!r}, may shorten it",
+            window=window,
+            owner=owner,
+            allowed=remaining,
+        )
+
+
+class StackRejected(Conflict):
+    field = "stack"
+
+    def __init__(self, stack: str, faults: Iterable[str]) -> None:
+        faults = list(faults)
+        super().__init__(f"stack {stack!r} was rejected by its worker: {'; '.join(faults)}", faults=faults)
+
+
+class NotDisplaced(Conflict):
+    field = "stack"
+
+    def __init__(self, stack: str) -> None:
+        super().__init__(
+            f"stack {stack!r} is served where its windows and offs are, so there is nothing to relocate",
+            stack=stack,
+        )
+
+
+class TokenExists(Conflict):
+    field = "name"
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            f"there is a token {token!r} already; revoke it first, or take another name", token=token
+        )
+
+
+class LastToken(Conflict):
+    field = "name"
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            f"{token!r} is the last token that is good for everything; nobody could come in without it",
+            token=token,
+        )
+
+
+class NodeAway(Refusal):
+    """The stack's node is not heard of, and this house does not wait for it."""
+
+    field = "stack"
+
+    def __init__(self, stack: str, node: str, since: datetime) -> None:
+        super().__init__(
+            f"stack {stack!r} is away: node {node!r} has not been heard of since {_stamp(since)}",
+            stack=stack,
+            node=node,
+            away_since=_stamp(since),
+        )
+
+
+class WhichWindow(Conflict):
+    field = "window_id"
+
+    def __init__(self, live: Iterable[str]) -> None:
+        live = sorted(live)
+        super().__init__(
+            f"say which window to close: you have {len(live)} live ones"
+            if live
+            else "you have no live window",
+            allowed=live,
+        )
+
+
+def _at_most(seconds: float) -> float:
+    """A whole number may be larger than any other kind of number can show."""
+    return min(seconds, 1e15)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _either(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

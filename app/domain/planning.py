@@ -1,0 +1,164 @@
+"""Stacks as values, and what opening some of their services entails.
+
+A plan is the dependency closure of what was asked for, cut into waves: a service
+stands in the first wave after everything it depends on. Core is depended upon but
+never part of a plan, since nothing here ever starts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from app.domain.enums import Condition, Role
+from app.domain.errors import NotAllowed, NothingAsked, UnknownServices
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """One Compose service as its stack defines it. Times are seconds."""
+
+    name: str
+    role: Role = Role.NONE
+    depends_on: Mapping[str, Condition] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+    """Dependencies that Compose marks `required: false`: awaited where they are powered, missed by nobody."""
+    oneshot: bool = False
+    replicas: int = 1
+    image: str = ""
+    config_hash: str = ""
+    up_timeout: float = 30.0
+    stop_timeout: float = 20.0
+    ready_timeout: float = 60.0
+    ready_timeout_derived: bool = False
+    """Nobody has set it: it follows from the healthcheck, which may be the image's and be known later."""
+    stable_for: float = 1.0
+    post_start: bool = False
+    """It has a hook that its start waits for."""
+    shares_with: frozenset[str] = frozenset()
+    """The services whose network, ipc or pid namespace it uses: when those are restarted, it loses that."""
+    pre_stop: bool = False
+    """It has a hook to be run before it is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """One stack as the worker of its node read and checked it. Times are seconds."""
+
+    name: str
+    project: str
+    node: str
+    services: Mapping[str, ServiceSpec]
+    default_ttl: float = 1800.0
+    max_ttl: float = 28800.0
+    drift: str = "report"
+    grace: float = 60.0
+    blind: str = "stop"
+    """What is done at a deadline while the database is away: `stop` after `blind_grace`, or `hold`."""
+    blind_grace: float = 30.0
+    digest: str = ""
+
+    def named(self, role: Role) -> list[str]:
+        return [service.name for service in self.services.values() if service.role is role]
+
+    @property
+    def allowed(self) -> list[str]:
+        return self.named(Role.ALLOWED)
+
+    @property
+    def core(self) -> list[str]:
+        return self.named(Role.CORE)
+
+    def as_json(self) -> dict[str, Any]:
+        services = {
+            name: asdict(spec) | {key: sorted(getattr(spec, key)) for key in _SETS}
+            for name, spec in self.services.items()
+        }
+        return {name: getattr(self, name) for name in _PLAIN} | {"services": services}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> StackSpec:
+        services = {name: _service(spec) for name, spec in stored["services"].items()}
+        # What an older worker has published may lack what was added since.
+        return cls(**{name: stored[name] for name in _PLAIN if name in stored}, services=services)
+
+
+_PLAIN = (
+    "name",
+    "project",
+    "node",
+    "default_ttl",
+    "max_ttl",
+    "drift",
+    "grace",
+    "blind",
+    "blind_grace",
+    "digest",
+)
+
+
+_SETS = ("optional", "shares_with")
+
+
+def _service(stored: Mapping[str, Any]) -> ServiceSpec:
+    typed = {
+        "role": Role(stored["role"]),
+        "depends_on": {name: Condition(condition) for name, condition in stored["depends_on"].items()},
+        **{key: frozenset(stored.get(key, ())) for key in _SETS},
+    }
+    return ServiceSpec(**{**stored, **typed})
+
+
+def check_asked(stack: StackSpec, asked: Iterable[str]) -> list[str]:
+    """What was asked for, each once and in order; raises NothingAsked, UnknownServices or NotAllowed."""
+    services = list(dict.fromkeys(asked))
+    if not services:
+        raise NothingAsked(stack.allowed)
+    if unknown := [name for name in services if name not in stack.services]:
+        raise UnknownServices(stack.name, unknown, stack.allowed)
+    if refused := [name for name in services if stack.services[name].role is not Role.ALLOWED]:
+        raise NotAllowed(stack.name, refused, stack.allowed)
+    return services
+
+
+def requirements(stack: StackSpec, service: str) -> list[str]:
+    """What a service cannot start without, core included."""
+    spec = stack.services[service]
+    return [name for name in spec.depends_on if name not in spec.optional]
+
+
+def closure(stack: StackSpec, asked: Iterable[str]) -> set[str]:
+    """Everything that must be powered for what was asked, without core."""
+    found: set[str] = set()
+    todo = list(asked)
+    while todo:
+        name = todo.pop()
+        if name not in found and stack.services[name].role is not Role.CORE:
+            found.add(name)
+            todo.extend(requirements(stack, name))
+    return found
+
+
+def waves(stack: StackSpec, services: Iterable[str]) -> list[list[str]]:
+    """Services in the order they may start, those of one wave at the same time.
+
+    Compose refuses cycles when it reads the file, so there is always a next wave.
+    """
+    left, order = set(services), list[list[str]]()
+    while left:
+        wave = sorted(name for name in left if not left & stack.services[name].depends_on.keys())
+        if not wave:
+            raise ValueError(f"services depend on each other in a circle: {', '.join(sorted(left))}")
+        order.append(wave)
+        left -= set(wave)
+    return order
+
+
+def unreachable(stack: StackSpec) -> dict[str, list[str]]:
+    """Allowed services with dependencies that are neither core nor allowed; such a stack is rejected."""
+    found = {
+        name: sorted(dep for dep in closure(stack, [name]) if stack.services[dep].role is Role.NONE)
+        for name in stack.allowed
+    }
+    return {name: missing for name, missing in found.items() if missing}

@@ -1,0 +1,82 @@
+"""What a stack is up to, in one word: the first that is true."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from app.domain.enums import Mode, Power, Role, State
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One service as its mode is judged.
+
+    `held` by a live lease; `awaited` by any window that has not ended, so that somebody
+    still sees to it; `owed` an off since a window held it; `missed` by an open window
+    under which it was ready. `failures` counts the stops that failed in a row.
+    """
+
+    role: Role
+    power: Power
+    alive: bool = False
+    held: bool = False
+    awaited: bool = False
+    owed: bool = False
+    missed: bool = False
+    failures: int = 0
+
+
+def drifts(service: Standing) -> bool:
+    """Does its power differ from what is wanted, with nobody waiting for it?"""
+    if service.power is Power.UNKNOWN or service.role is Role.NONE:
+        return False
+    if service.role is Role.CORE:
+        return service.power in {Power.OFF, Power.FAILING}
+    return service.missed or (service.alive and not service.held and not service.awaited)
+
+
+def why(service: Standing) -> str:
+    """What is wrong with a service that drifts or strays, in words that go before "since 12:03:11"."""
+    if service.role is Role.CORE:
+        return "core is down"
+    if service.missed:
+        return "stopped, though an open window holds it"
+    if not service.alive:
+        return "no window holds it, and it is not yet sure that it is off"
+    if service.failures:
+        return "runs, though no window holds it, and would not stop"
+    return "runs, though no window holds it"
+
+
+def why_ended(service: Standing) -> str:
+    """What became of a drift that this program did not stop."""
+    if service.held or service.awaited:
+        return "it runs again" if service.alive else "a window holds it now"
+    if service.role is Role.CORE:
+        return "it has done its work" if service.power is Power.DONE else "it runs again"
+    return "nobody misses it any more" if service.alive else "it is off"
+
+
+def strays(service: Standing) -> bool:
+    """Drift, or an off that is still owed though every window that held it is over."""
+    forsaken = service.owed and not service.awaited and service.role is Role.ALLOWED
+    return forsaken or drifts(service)
+
+
+def mode(services: Iterable[Standing], windows: Collection[State], *, rejected: bool = False) -> Mode:
+    """The mode of a stack with these services and these windows that are not closed."""
+    if rejected:
+        return Mode.REJECTED
+    if any(strays(service) for service in services):
+        return Mode.DRIFT
+    if State.CLOSING in windows:
+        return Mode.CLOSING
+    if State.OPENING in windows or State.OPEN in windows:
+        return Mode.OPEN
+    return Mode.SOLO_CORE
+
+
+def worst(modes: Collection[Mode]) -> Mode | None:
+    """The first that is true of any of several stacks; None of none."""
+    return next((one for one in Mode if one in modes), None)

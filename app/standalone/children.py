@@ -1,0 +1,150 @@
+"""The processes of a standalone, as data: command line, environment, patience, log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import app
+from app.standalone import broker as brokers
+from app.standalone import logs
+from app.standalone.broker import Broker
+from app.web.server import serving
+
+# What every child is marked with, so that a successor knows the tree of a killed supervisor by it.
+MARK = "POWER_STANDALONE"
+
+# Settings of a shell or a service manager that would reach into our children.
+_FOREIGN = ("GUNICORN_CMD_ARGS", "GUNICORN_FD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+
+
+def _nothing(_: int) -> None:
+    """Most children need no preparation."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """One process to keep alive.
+
+    `patience` is the time between TERM and KILL in seconds. Children leave in waves,
+    the lowest first. `before` runs before each start and is told how often in a row
+    the child has failed at once.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    log: Path
+    patience: float = 5.0
+    wave: int = 0
+    inherits: tuple[int, ...] = ()
+    before: Callable[[int], None] = field(default=_nothing)
+
+    def open_log(self) -> IO[bytes]:
+        logs.rotate(self.log)
+        return self.log.open("ab")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the children of one standalone have in common."""
+
+    data_dir: Path
+    node: str
+    environ: Mapping[str, str]
+    started_at: str
+
+    def log(self, name: str) -> Path:
+        return self.data_dir / "logs" / f"{name}.log"
+
+
+def environment(own: Mapping[str, str], data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
+    """A child's environment: ours, less what is not meant for it, plus its settings."""
+    kept = {name: value for name, value in own.items() if name not in _FOREIGN}
+    # Hundreds of threads would otherwise each be given a heap of their own.
+    return {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"} | kept | dict(settings) | {MARK: str(data_dir)}
+
+
+def root() -> Path:
+    """Where our packages are. Children start there, so that nothing of the user's directory is imported."""
+    return Path(app.__file__).parent.parent
+
+
+def broker(plan: Plan, server: Path, own: Broker) -> Child:
+    def mend(failures: int) -> None:
+        if failures >= 3:
+            brokers.set_aside(own)
+
+    return Child(
+        "broker",
+        brokers.command(server, own),
+        plan.environ,
+        plan.log("broker"),
+        patience=10.0,
+        wave=2,
+        before=mend,
+    )
+
+
+def web(plan: Plan, listener: int) -> Child:
+    """`listener` is the descriptor of a bound socket: while the web is away, clients wait in its queue."""
+    awaited = {"POWER_AWAIT_NODE": plan.node, "POWER_STARTED_AT": plan.started_at}
+    return Child(
+        "web",
+        tuple(serving(f"fd://{listener}")),
+        {**plan.environ, **awaited},
+        plan.log("web"),
+        patience=5.0,
+        inherits=(listener,),
+    )
+
+
+def worker(plan: Plan) -> Child:
+    argv = worker_command(plan.node, f"power@{plan.node}")
+    # It may be in the middle of a compose call.
+    return Child("worker", argv, plan.environ, plan.log("worker"), patience=45.0, wave=1)
+
+
+def worker_command(node: str, name: str) -> tuple[str, ...]:
+    """`name` tells Celery's workers apart; several may serve one node."""
+    return (
+        *_celery("worker"),
+        *("-P", "threads"),
+        *("-Q", f"power,power.{node}"),
+        "--without-mingle",
+        "--without-gossip",
+        *("-n", name),
+        *("--loglevel", "INFO"),
+    )
+
+
+def beat(plan: Plan) -> Child:
+    return Child("beat", beat_command(), plan.environ, plan.log("beat"))
+
+
+def beat_command() -> tuple[str, ...]:
+    """It keeps no file: none for its schedule, none with its process id, which a full disk would refuse."""
+    return (*_celery("beat"), *("--loglevel", "INFO"))
+
+
+def flower(plan: Plan, port: int, password: str) -> Child:
+    """Loopback only, and behind a password: it shows what everybody opened."""
+    # In the environment, since everybody may read a command line.
+    environ = {**plan.environ, "FLOWER_BASIC_AUTH": f"power:{password}"}
+    return Child("flower", flower_command("127.0.0.1", port), environ, plan.log("flower"))
+
+
+def flower_command(address: str, port: int) -> tuple[str, ...]:
+    return (*_celery("flower"), f"--address={address}", f"--port={port}")
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module)
+
+
+def _celery(command: str) -> tuple[str, ...]:
+    # Quiet, since a banner that cannot be written, as on a full disk, would end the process.
+    return (*_python("celery"), "--quiet", "-A", "workers", command)

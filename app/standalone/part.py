@@ -1,0 +1,74 @@
+"""One process of the tree by itself, for those who have another supervisor, such as Compose or systemd.
+
+    python -m app.standalone.part web|worker|beat|flower
+
+It becomes that process, with the very command line that a standalone gives it, writes to
+its own output, and listens on all addresses: it is for the supervisor to let nobody in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from app import settings
+from app.settings import Settings
+from app.standalone import children
+from app.web import server
+
+EVERYWHERE = "0.0.0.0"
+WEB_PORT, FLOWER_PORT = 8420, 5555
+
+Command = tuple[str, ...]
+
+
+def _web(_: Settings) -> Command:
+    return tuple(server.command(EVERYWHERE, WEB_PORT))
+
+
+def _worker(found: Settings) -> Command:
+    return children.worker_command(found.node, f"power@{found.node}.%h")
+
+
+def _beat(_: Settings) -> Command:
+    return children.beat_command()
+
+
+def _flower(_: Settings) -> Command:
+    return children.flower_command(EVERYWHERE, FLOWER_PORT)
+
+
+PARTS: Mapping[str, Callable[[Settings], Command]] = {
+    "web": _web,
+    "worker": _worker,
+    "beat": _beat,
+    "flower": _flower,
+}
+
+
+def command(name: str, environ: Mapping[str, str]) -> Command:
+    """The command line of one part; raises KeyError for what is none."""
+    return PARTS[name](settings.load_or_exit(environ))
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 1 or arguments[0] not in PARTS:
+        raise SystemExit(f"name one of {', '.join(PARTS)}")
+    (name,) = arguments
+    argv = command(name, os.environ)
+    own = dict(os.environ) | ({"FLOWER_BASIC_AUTH": _guarded(os.environ)} if name == "flower" else {})
+    os.execve(argv[0], argv, own)
+
+
+def _guarded(environ: Mapping[str, str]) -> str:
+    """Flower shows what everybody opened, so without a password it does not start."""
+    if password := environ.get("POWER_FLOWER_PASSWORD"):
+        return f"power:{password}"
+    raise SystemExit(
+        "POWER_FLOWER_PASSWORD is not set: Flower shows everybody's windows and wants a password"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,124 @@
+"""What the doctor has run, since only the standalone may run processes: a program, and how it answered."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.host import compose_binaries
+from app.standalone import children
+from app.standalone.broker import server_binary
+
+# The worker's own reading of one stack, in a process of its own: what is served is what it accepts.
+_READ_STACK = """
+import sys
+from pathlib import Path
+from app import endpoint, settings
+from workers import stacks
+path, name = Path(sys.argv[1]), sys.argv[2]
+try:
+    stacks.read(path, settings.read_power_toml(path), name)
+except stacks.Rejected as rejected:
+    sys.exit("\\n".join(rejected.faults))
+except endpoint.BadEndpoint as error:
+    sys.exit(str(error))
+"""
+
+# The worker's own client: its address, its API version, and whether the engine answers in it.
+_ASK_ENGINE = """
+import sys
+from workers import negotiation
+from workers.engine.client import Engine
+engine = Engine(timeout=5)
+try:
+    agreed = engine.agreement()
+    engine.id()
+except negotiation.Unable as error:
+    sys.exit(negotiation.why(error))
+print(f"Docker {agreed.release} at {engine.endpoint}")
+print(f"API {agreed.api}; the engine speaks {agreed.least} to {agreed.most}, the worker {negotiation.SPOKEN}")
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    returncode: int | None
+    """None where the program is not there or did not answer in time."""
+    stdout: str = ""
+    stderr: str = ""
+
+
+def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 20.0) -> Answer:
+    try:
+        done = subprocess.run(
+            argv,
+            env=None if environ is None else dict(environ),
+            cwd=children.root(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(None, stderr=f"no answer within {seconds:g} s")
+    except OSError as error:
+        return Answer(None, stderr=error.strerror or str(error))
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def engine(environ: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether the worker can serve the engine, and what it says or why not, in one line."""
+    answer = ask(sys.executable, "-c", _ASK_ENGINE, environ=environ, seconds=30.0)
+    if answer.returncode == 0:
+        return True, ", ".join(answer.stdout.split("\n")).strip(", ")
+    return False, (answer.stderr.strip() or "no answer").splitlines()[-1]
+
+
+def compose() -> tuple[str, str] | None:
+    """The Compose that answers and its version. A client on PATH says nothing: its plugin may be missing."""
+    for command, own in _composes():
+        answer = ask(*command, "version", "--short")
+        version = answer.stdout.strip()
+        known = compose_binaries.is_supported(version) if own else re.match(r"v?\d+\.\d+", version)
+        if answer.returncode == 0 and known:
+            return " ".join(command), version
+    return None
+
+
+def compose_fault() -> str:
+    """Why the Compose binary beside this Python is not used; empty where it may be."""
+    return compose_binaries.fault(Path(sys.executable))
+
+
+def _composes() -> list[tuple[tuple[str, ...], bool]]:
+    """What the worker would try, and whether it is Docker's own plugin."""
+    python = Path(sys.executable)
+    return [
+        (one.argv, one.own) for one in compose_binaries.candidates(os.environ, python) if one.is_there(python)
+    ]
+
+
+def server() -> str:
+    """The embedded broker's program and version. Raises NoServer, or OSError where it does not run."""
+    binary = str(server_binary())
+    answer = ask(binary, "--version")
+    if answer.returncode != 0:
+        raise OSError(f"{binary} does not run: {answer.stderr.strip()}")
+    version = re.search(r"v=(\S+)", answer.stdout)
+    return f"{Path(binary).name} {version[1] if version else ''}".strip()
+
+
+def stack_faults(config: Path, stack: str, environ: Mapping[str, str]) -> list[str]:
+    """Why the worker would not serve a stack, one line each."""
+    answer = ask(sys.executable, "-c", _READ_STACK, str(config), stack, environ=environ, seconds=60.0)
+    if answer.returncode == 0:
+        return []
+    said = [line for line in answer.stderr.splitlines() if line.strip()]
+    # After a traceback the last line is the one that tells.
+    return said[-1:] if any(line.startswith("Traceback") for line in said) else said

@@ -1,0 +1,56 @@
+"""Files that are not in force, told whole on the terminal, once for each edit; read from the worker's log."""
+
+from __future__ import annotations
+
+from app.domain import load_results
+from app.domain.load_results import POWER_TOML, Reading, Verdict
+from app.standalone.terminal import Voice
+
+_THEN = {
+    Verdict.REJECTED: "nothing can be opened on it:",
+    Verdict.UNCHANGED: "an edit is not in force:",
+}
+
+
+class Refusals:
+    """Takes the worker's lines about files out of its log, and tells each once.
+
+    Until `begin` they are only noted: what is wrong at the start is in the list of stacks.
+    """
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+        self._begun = False
+        self._told: dict[str, tuple[str, set[str]]] = {}
+        """By subject, the digest of the last edit that was refused, and its faults."""
+
+    def begin(self) -> None:
+        self._begun = True
+
+    def take(self, lines: list[str]) -> list[str]:
+        """The lines that are about something else."""
+        rest = []
+        for line in lines:
+            if (one := load_results.parse(line)) is None:
+                rest.append(line)
+            elif one.verdict is Verdict.SERVED:
+                self._served(one)
+            else:
+                self._refused(one)
+        return rest
+
+    def _served(self, one: Reading) -> None:
+        mended = [self._told.pop(subject, None) for subject in (one.subject, POWER_TOML)]
+        if any(mended) and self._begun:
+            self._voice.good(f"{one.subject} {one.verdict}: {one.detail}")
+
+    def _refused(self, one: Reading) -> None:
+        digest, told = self._told.get(one.subject, ("", set()))
+        if digest != one.digest or not told:
+            told = set()
+            self._told[one.subject] = one.digest, told
+            if self._begun:
+                self._voice.bad(f"{one.subject} {one.verdict}, {_THEN[one.verdict]}")
+        if self._begun and one.detail not in told:
+            self._voice.fault(one.detail)
+        told.add(one.detail)

@@ -1,0 +1,268 @@
+"""Keeps children alive, and ends them in order.
+
+What dies is started again: at once at first, then ever later while it keeps dying.
+Each child leads a session of its own, so that neither a Ctrl-C on our terminal nor
+our own death reaches it, and so that its whole family can be ended with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from app.domain import backoff
+from app.standalone import children, logs, processes
+from app.standalone.children import Child
+from app.standalone.process_record import Record
+from app.standalone.rejected_files import Refusals
+from app.standalone.signals import Signals
+from app.standalone.terminal import Voice
+
+T = TypeVar("T")
+
+FIRST_DELAY = 0.2
+LONGEST_DELAY = 10.0
+# Alive for so long, a child has proved itself, and its next death is its first again.
+PROVEN_AFTER = 30.0
+
+_LOOK_AT_LOGS_EVERY = 1.0
+# Of one child's log the terminal shows so many lines, and no more for so many seconds.
+_MOST_LINES = 5
+_QUIET_FOR = 15.0
+
+
+@dataclass
+class Seat:
+    """One child's place: whoever sits in it now, and how it has gone so far."""
+
+    child: Child
+    running: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    failures: int = 0
+    due: float | None = None
+    quoted: float = -_QUIET_FOR
+    tail: logs.Tail = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tail = logs.Tail(self.child.log)
+
+    @property
+    def delay(self) -> float:
+        return backoff.seconds(self.failures, FIRST_DELAY, LONGEST_DELAY)
+
+
+class Supervisor:
+    def __init__(self, some: Iterable[Child], record: Record, voice: Voice, signals: Signals) -> None:
+        self._seats = {child.name: Seat(child) for child in some}
+        self._record = record
+        self._voice = voice
+        self._signals = signals
+        self.refusals = Refusals(voice)
+        self._logs_seen = time.monotonic()
+        self._troubles: dict[str, str] = {}
+        """What failed in the last round, and how."""
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self._start(self._seats[name])
+
+    def pid(self, name: str) -> int | None:
+        running = self._seats[name].running
+        return running.pid if running else None
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._seats)
+
+    def silent(self) -> list[Child]:
+        """Children that run, but may not yet do what is waited for."""
+        return [seat.child for seat in self._seats.values() if seat.child.name in ("web", "worker")]
+
+    def down(self) -> list[Child]:
+        """Children that ought to run and do not, or have only just been started again after a failure."""
+        return [seat.child for seat in self._seats.values() if seat.failures and not self._proven(seat)]
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until something happens, at most so long, and see to it."""
+        dues = [seat.due - time.monotonic() for seat in self._seats.values() if seat.due is not None]
+        self._signals.wait(min([seconds, *dues]))
+        self.tick()
+
+    def meanwhile(self, ask: Callable[[], T]) -> T:
+        """Do something slow, with the children looked after; returns or raises what it does."""
+        answer: Future[T] = Future()
+        threading.Thread(target=self._ask, args=(ask, answer), daemon=True).start()
+        while not answer.done():
+            self.wait(1.0)
+        return answer.result()
+
+    def _ask(self, ask: Callable[[], T], answer: Future[T]) -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            answer.set_exception(error)
+        self._signals.wake()
+
+    def tick(self) -> None:
+        """Bury the dead and start again what is due."""
+        now = time.monotonic()
+        for name, seat in self._seats.items():
+            self._survive(f"looking after {name}", partial(self._look_after, seat, now))
+        self._survive("reaping orphans", self._reap_orphans)
+        if now - self._logs_seen >= _LOOK_AT_LOGS_EVERY:
+            self._logs_seen = now
+            self._survive("looking at the logs", self._look_at_logs)
+
+    def _survive(self, what: str, work: Callable[[], None]) -> None:
+        """Do one part of a round; one that breaks ends neither the others nor us, and is told once."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - a supervisor that ended here would take all children along
+            if self._troubles.get(what) != (trouble := f"{type(error).__name__}: {error}"):
+                self._troubles[what] = trouble
+                self._voice.bad(f"{what} failed, and is tried again: {trouble}")
+        else:
+            self._troubles.pop(what, None)
+
+    def _look_after(self, seat: Seat, now: float) -> None:
+        ran = seat.running is not None
+        try:
+            self._bury(seat)
+        finally:
+            if ran and seat.running is None and seat.due is None:
+                # It has ended, and something went wrong before its next start was planned.
+                seat.failures += 1
+                seat.due = time.monotonic() + seat.delay
+        if seat.due is not None and seat.due <= now:
+            self._start(seat)
+
+    def stop(self) -> None:
+        """End all children, a wave at a time; being asked to stop a second time ends them at once."""
+        asked = min(1, self._signals.asked)
+        for wave in sorted({seat.child.wave for seat in self._seats.values()}):
+            self._end([seat for seat in self._seats.values() if seat.child.wave == wave], asked)
+
+    def _start(self, seat: Seat) -> None:
+        seat.due, seat.began = None, time.monotonic()
+        child = seat.child
+        try:
+            child.before(seat.failures)
+            seat.running = _spawn(child)
+        except Exception as error:  # noqa: BLE001 - no room for a process or on the disk: that passes
+            self._fell(seat, f"cannot be started ({error})")
+            return
+        if sight := processes.look(seat.running.pid):
+            self._record.add(child.name, sight.process)
+        if seat.failures:
+            self._voice.good(f"{child.name} is started again (process {seat.running.pid})")
+
+    def _bury(self, seat: Seat) -> None:
+        if seat.running is None or not _dead(seat.running.pid):
+            return
+        if self._proven(seat):
+            seat.failures = 0
+        how = self._leave(seat)
+        self._fell(seat, how)
+        if not how.startswith("was killed"):
+            self._quote(seat, logs.last_lines(seat.child.log, 3))
+
+    def _fell(self, seat: Seat, how: str) -> None:
+        seat.failures += 1
+        seat.due = time.monotonic() + seat.delay
+        self._voice.bad(f"{seat.child.name} {how}; starting it again in {seat.delay:.1f} s")
+
+    def _leave(self, seat: Seat) -> str:
+        """Vacate the seat of a dead child, and end what is left of its group; say how it died."""
+        assert seat.running is not None
+        # First the group, then the grave: the number of a process that is not buried is nobody else's.
+        processes.kill_group(seat.running.pid)
+        ended = _how(seat.running.wait())
+        seat.running = None
+        self._record.remove(seat.child.name)
+        return ended
+
+    def _end(self, leaving: list[Seat], asked: int) -> None:
+        for seat in leaving:
+            seat.due = None
+            if seat.running:
+                # Popen's own way to signal would bury the dead first.
+                os.kill(seat.running.pid, signal.SIGTERM)
+        began = time.monotonic()
+        while remaining := [seat for seat in leaving if not self._left(seat)]:
+            for seat in remaining:
+                self._hurry(seat, time.monotonic() - began, asked)
+            self._signals.wait(0.1)
+
+    def _left(self, seat: Seat) -> bool:
+        if seat.running is None:
+            return True
+        if not _dead(seat.running.pid):
+            return False
+        group = processes.in_group(seat.running.pid)
+        self._leave(seat)
+        processes.wait_gone(group, 5.0)
+        return True
+
+    def _hurry(self, seat: Seat, waited: float, asked: int) -> None:
+        assert seat.running is not None
+        if waited > seat.child.patience or self._signals.asked > asked:
+            processes.kill_group(seat.running.pid)
+
+    def _proven(self, seat: Seat) -> bool:
+        return seat.running is not None and time.monotonic() - seat.began >= PROVEN_AFTER
+
+    def _reap_orphans(self) -> None:
+        """As process 1 of a container, bury what others leave behind."""
+        if os.getpid() != 1:
+            return
+        ours = {seat.running.pid for seat in self._seats.values() if seat.running}
+        while (orphan := _any_dead()) and orphan not in ours:
+            os.waitpid(orphan, os.WNOHANG)
+
+    def _look_at_logs(self) -> None:
+        for seat in self._seats.values():
+            self._quote(seat, self.refusals.take(seat.tail.look()))
+            logs.cut(seat.child.log)
+
+    def _quote(self, seat: Seat, lines: list[str]) -> None:
+        now = time.monotonic()
+        if lines and now - seat.quoted >= _QUIET_FOR:
+            seat.quoted = now
+            self._voice.bad(f"{seat.child.name} writes in {seat.child.log}:")
+            self._voice.quoted(line[:200] for line in lines[-_MOST_LINES:])
+
+
+def _spawn(child: Child) -> subprocess.Popen[bytes]:
+    with child.open_log() as log:
+        return subprocess.Popen(
+            child.argv,
+            env=dict(child.environ),
+            cwd=children.root(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=child.inherits,
+        )
+
+
+def _any_dead() -> int | None:
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return ended.si_pid if ended else None
+
+
+def _dead(pid: int) -> bool:
+    """Whether our child has ended. It is not buried by asking."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _how(code: int) -> str:
+    return f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"

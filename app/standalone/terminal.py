@@ -1,0 +1,55 @@
+"""What the standalone says, and where: on the terminal, and in logs/standalone.log.
+
+Saying never fails. A supervisor whose terminal was closed goes on supervising.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from app.cli import output_errors
+from app.domain import untrusted_text
+
+
+class Voice:
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def line(self, text: str = "", *, colour: str | None = None, bold: bool = False) -> None:
+        """For the terminal alone: secrets may be in it."""
+        try:
+            click.secho(untrusted_text.harmless_lines(text), fg=colour, bold=bold)
+        except OSError:
+            output_errors.discard()
+        except ValueError:
+            pass
+
+    def event(self, text: str, *, colour: str | None = None) -> None:
+        """Something happened: on the terminal with the hour, in the log with the day."""
+        self.line(f"{datetime.now().astimezone():%H:%M:%S} {text}", colour=colour)
+        self._keep(text)
+
+    def good(self, text: str) -> None:
+        self.event(text, colour="green")
+
+    def bad(self, text: str) -> None:
+        self.event(text, colour="yellow")
+
+    def fault(self, text: str) -> None:
+        """Why files are not in force: whole, and in the log, too."""
+        self.line(f"         {text}", colour="red")
+        self._keep(text)
+
+    def quoted(self, lines: Iterable[str]) -> None:
+        """Lines of somebody else's, set apart from ours."""
+        for text in lines:
+            self.line(f"         | {text}", colour="bright_black")
+
+    def _keep(self, text: str) -> None:
+        with contextlib.suppress(OSError), self._log.open("a") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")

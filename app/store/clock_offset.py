@@ -1,0 +1,95 @@
+"""What the database keeps of the house clock: its offset, and when each host was booted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from app.domain.enums import State
+from app.store.clock import Reading
+from app.store.tables import (
+    Boot,
+    ClockOffset,
+    Key,
+    LogRead,
+    Node,
+    Notice,
+    Service,
+    Window,
+    Worker,
+    insert_if_new,
+)
+
+_NAME = "house"
+_FORGOTTEN = timedelta(days=30)
+"""A boot that no process has noted for so long is forgotten."""
+
+
+def reading(connection: Connection | Session, source: datetime, boot_id: str) -> Reading:
+    """What there is on record, beside what the database's own clock said a moment ago."""
+    offset, booted_at, worker, node = connection.execute(_kept(boot_id)).one()
+    return Reading(
+        source,
+        timedelta(seconds=offset or 0.0),
+        booted_at,
+        max((at for at in (worker, node) if at), default=None),
+    )
+
+
+def _kept(boot_id: str) -> Any:
+    return select(
+        select(ClockOffset.offset_sec).where(ClockOffset.name == _NAME).scalar_subquery(),
+        select(Boot.booted_at).where(Boot.boot_id == boot_id).scalar_subquery(),
+        select(func.max(Worker.seen_at)).scalar_subquery(),
+        select(func.max(Node.seen_at)).scalar_subquery(),
+    )
+
+
+def is_unknown(error: DBAPIError) -> bool:
+    """Was the database asked that has no such tables yet, since it is an older release's?"""
+    return ClockOffset.__tablename__ in str(error.orig)
+
+
+def locked(session: Session, now: datetime) -> ClockOffset:
+    """The offset, made where there is none, and locked until the transaction ends."""
+    session.execute(insert_if_new(session, ClockOffset).values(name=_NAME, offset_sec=0.0, changed_at=now))
+    return session.get_one(ClockOffset, _NAME, with_for_update=True, populate_existing=True)
+
+
+def offset(session: Session) -> float:
+    """Seconds that the house clock is ahead of the database's own."""
+    row = session.get(ClockOffset, _NAME)
+    return row.offset_sec if row else 0.0
+
+
+def note_boot(session: Session, boot_id: str, booted_at: datetime, now: datetime) -> None:
+    session.merge(Boot(boot_id=boot_id, booted_at=booted_at, noted_at=now))
+    session.execute(delete(Boot).where(Boot.noted_at < now - _FORGOTTEN))
+
+
+_MOMENTS = (
+    *(Node.started_at, Node.seen_at, Worker.started_at, Worker.seen_at),
+    *(Service.observed_at, Service.changed_at, Service.drift_since),
+    *(Notice.next_at, Key.created_at, LogRead.asked_at),
+)
+"""Times that something is counted from, or waits for, besides those of windows."""
+
+
+def nothing_after(session: Session, now: datetime) -> None:
+    """Let no time that counts lie in the future, and forget when hosts were booted."""
+    session.execute(delete(Boot))
+    for moment in _MOMENTS:
+        session.execute(update(moment.class_).where(moment > now).values({moment: now}))
+
+
+def is_idle(session: Session) -> bool:
+    """Is there no window that has not closed, and no off that is owed?"""
+    unfinished = select(Window.id).where(
+        Window.state.in_((State.WAITING, State.OPENING, State.OPEN, State.CLOSING))
+    )
+    owing = select(Service.name).where(Service.owed)
+    return session.scalar(unfinished.limit(1)) is None and session.scalar(owing.limit(1)) is None

@@ -1,0 +1,78 @@
+"""Is this a database of ours, and whole? Asked before it is brought up to date, and by the doctor.
+
+Bringing another program's database up to date would put our tables into it, and a damaged one
+is to be left as it is for whoever mends it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Inspector, create_engine, inspect
+
+from app.settings import service_urls
+
+_OURS = {"windows", "leases", "audit_heads"}
+"""Tables that are there since the first schema."""
+
+
+class Unsound(Exception):
+    """A database that must not be used; `file` is None for one on a server."""
+
+    def __init__(self, why: str, file: Path | None) -> None:
+        super().__init__(why)
+        self.file = file
+
+
+def require(url: str) -> None:
+    """Raises Unsound for a database that is damaged or another program's, else what the store raises.
+
+    A file that is not there, and an empty one, is sound.
+    """
+    file = service_urls.file_of(url)
+    if file is not None:
+        if not file.exists():
+            return
+        _require_whole(file)
+    engine = create_engine(url)
+    try:
+        _require_ours(inspect(engine), file)
+    finally:
+        engine.dispose()
+
+
+def mends(file: Path, data_dir: Path) -> tuple[str, str]:
+    """The commands that mend it, either by itself: back to a backup, or anew with the old file kept."""
+    kept, everything = file.parent / "damaged", f"{shlex.quote(str(file))}*"
+    return (
+        f"POWER_DATA_DIR={shlex.quote(str(data_dir))} power restore BACKUP",
+        f"mkdir -p {shlex.quote(str(kept))} && mv {everything} {shlex.quote(str(kept))}",
+    )
+
+
+def _require_whole(file: Path) -> None:
+    if not file.is_file():
+        raise Unsound(f"{file} is no file", file)
+    try:
+        with closing(sqlite3.connect(file, timeout=10)) as one:
+            said = one.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError:
+        # It is locked or cannot be opened, which whoever uses it will be told.
+        return
+    except sqlite3.DatabaseError as error:
+        raise Unsound(f"{file} is damaged: {error}", file) from error
+    if said != "ok":
+        raise Unsound(f"{file} is damaged: {' '.join(said.split())}", file)
+
+
+def _require_ours(found: Inspector, file: Path | None) -> None:
+    tables = set(found.get_table_names())
+    if tables and not tables >= _OURS and tables != {"alembic_version"}:
+        where = str(file) if file else "the database of POWER_DATABASE_URL"
+        raise Unsound(
+            f"{where} is another program's database (it has the table {min(tables)!r}); name one of its own",
+            file,
+        )

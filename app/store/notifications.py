@@ -1,0 +1,163 @@
+"""Named queries about notices: what is still to be told, what was, and how that went."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.domain import untrusted_text
+from app.domain.enums import State
+from app.store.tables import (
+    LONGEST_MS,
+    Delivery,
+    Entry,
+    Head,
+    Link,
+    Notice,
+    NoticePlace,
+    Window,
+    insert_if_new,
+)
+
+PENDING, DELIVERED, GIVEN_UP = "pending", "delivered", "given_up"
+SAID = 300
+"""Characters kept of what a sink answered."""
+_AT_ONCE = 200
+
+
+def behind(session: Session, node: str, sink: str, chains: Sequence[str]) -> list[str]:
+    """Those of these chains that have grown beyond a sink's place, or that it has no place in."""
+    places = {one.chain: one.seq for one in _places(session, node, sink)}
+    heads = {one.chain: one.seq for one in session.scalars(select(Head).where(Head.chain.in_(chains)))}
+    return [chain for chain in chains if chain not in places or heads.get(chain, 0) > places[chain]]
+
+
+def _places(session: Session, node: str, sink: str) -> list[NoticePlace]:
+    query = select(NoticePlace).where(NoticePlace.node == node, NoticePlace.sink == sink)
+    return list(session.scalars(query))
+
+
+def next_entries(session: Session, node: str, sink: str, chain: str) -> list[Entry]:
+    """What a sink has not taken in yet of a chain; its place moves behind it. A new one begins at the end."""
+    newest = session.scalar(select(Head.seq).where(Head.chain == chain)) or 0
+    session.execute(insert_if_new(session, NoticePlace).values(node=node, sink=sink, chain=chain, seq=newest))
+    key = {"node": node, "sink": sink, "chain": chain}
+    place = session.get_one(NoticePlace, key, with_for_update=True, populate_existing=True)
+    query = select(Entry).where(Entry.chain == chain, Entry.seq > place.seq).order_by(Entry.seq)
+    found = list(session.scalars(query.limit(_AT_ONCE)))
+    if found:
+        place.seq = found[-1].seq
+    return found
+
+
+def ending(session: Session, stacks: Sequence[str], now: datetime, longest: timedelta) -> list[Window]:
+    """Live windows of these stacks whose deadline comes within so long."""
+    query = select(Window).where(
+        Window.state.in_((State.OPENING, State.OPEN)),
+        Window.stack.in_(stacks),
+        Window.deadline > now,
+        Window.deadline <= now + longest,
+    )
+    return list(session.scalars(query.order_by(Window.deadline)))
+
+
+def noted(session: Session, node: str, sink: str, keys: Sequence[str]) -> set[str]:
+    query = select(Notice.key).where(Notice.node == node, Notice.sink == sink, Notice.key.in_(keys))
+    return set(session.scalars(query))
+
+
+def note(session: Session, node: str, sink: str, key: str, *, body: dict[str, Any], now: datetime) -> None:
+    """Have a sink told of something, once."""
+    row = {
+        "id": secrets.token_hex(16),
+        "node": node,
+        "sink": sink,
+        "key": key,
+        "event": body["event"],
+        "stack": body["stack"],
+        "window_id": body.get("window"),
+        "body": body,
+        "state": PENDING,
+        "attempts": 0,
+        "next_at": now,
+        "created_at": now,
+    }
+    session.execute(insert_if_new(session, Notice).values(**row))
+
+
+def due(session: Session, node: str, now: datetime, limit: int, *, but: Sequence[str] = ()) -> list[Notice]:
+    """What is to be handed over now, oldest first; locked, and skipped where somebody else has it.
+
+    `but` names sinks that get nothing more for now.
+    """
+    query = (
+        select(Notice)
+        .where(Notice.state == PENDING, Notice.next_at <= now, Notice.node == node)
+        .where(Notice.sink.not_in(but))
+        .order_by(Notice.next_at, Notice.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(session.scalars(query))
+
+
+def anything_due(session: Session, node: str, now: datetime) -> bool:
+    query = select(Notice.id).where(Notice.state == PENDING, Notice.next_at <= now, Notice.node == node)
+    return session.scalar(query.limit(1)) is not None
+
+
+def tried(session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, said: str) -> None:
+    said = untrusted_text.bounded(said, SAID)
+    session.add(Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said))
+
+
+def page(
+    session: Session, *, state: str | None, before: tuple[datetime, str] | None, limit: int
+) -> list[Notice]:
+    """Notices, newest first."""
+    query = select(Notice).order_by(Notice.created_at.desc(), Notice.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(Notice.state == state)
+    if before is not None:
+        query = query.where(tuple_(Notice.created_at, Notice.id) < tuple_(*before))
+    return list(session.scalars(query))
+
+
+def deliveries(session: Session, notices: Sequence[str]) -> list[Delivery]:
+    return list(
+        session.scalars(select(Delivery).where(Delivery.notice_id.in_(notices)).order_by(Delivery.id))
+    )
+
+
+def forget(session: Session, before: datetime) -> None:
+    """Delete what ended before this moment, with its attempts, and links that are over."""
+    old = select(Notice.id).where(Notice.state != PENDING, Notice.ended_at < before)
+    session.execute(delete(Delivery).where(Delivery.notice_id.in_(old)))
+    session.execute(delete(Notice).where(Notice.state != PENDING, Notice.ended_at < before))
+    session.execute(delete(Link).where(Link.expires_at < before))
+
+
+# Links.
+
+
+def add_link(
+    session: Session, text: str, window: str, *, sink: str, more: float, expires_at: datetime
+) -> None:
+    place = {"digest": _digest(text), "window_id": window, "sink": sink}
+    query = insert_if_new(session, Link)
+    session.execute(query.values(**place, ttl_sec=more, expires_at=expires_at))
+
+
+def link(session: Session, text: str, *, locked: bool = False) -> Link | None:
+    query = select(Link).where(Link.digest == _digest(text))
+    return session.scalar(query.with_for_update() if locked else query)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

@@ -1,0 +1,1 @@
+"""What people, workers and the clock do: one transaction each, with no HTTP and no engine."""

@@ -1,0 +1,137 @@
+"""The logs of a window: what its services wrote while it held them.
+
+Only a worker may ask the engine, and the front reads only the database. So who wants to
+read leaves a row, the node is nudged with the row's id, its worker writes the lines into
+the row, and the row goes when they have been read. A worker answers by the window and by
+its own power.toml, whatever the row or the message says: a forged message makes it write
+the lines of a leased service into a row that somebody with a token is waiting for, or
+nothing at all.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain import untrusted_text
+from app.domain.errors import NodeAway, NotInWindow, UnknownWindow
+from app.store import log_reads, stacks, workers
+from app.store import windows as rows
+from app.store.tables import LogRead
+
+LINES = 1000
+"""Lines of each service that one reading may hold, the newest ones."""
+LINE = 4096
+"""Characters kept of a line."""
+TEXT = 256 * 1024
+"""Characters that one reading may hold."""
+KEPT = timedelta(minutes=1)
+"""How long an answer is kept for somebody who does not come back for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a worker is to read: of which services, and of which time."""
+
+    id: str
+    stack: str
+    services: list[str]
+    since: datetime
+    until: datetime | None
+    after: Mapping[str, str]
+    """By container, the time of the last line that was read already."""
+    tail: int
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What was kept of a service, for where its container is gone."""
+
+
+def ask(
+    session: Session,
+    window_id: str,
+    service: str | None,
+    *,
+    tail: int,
+    after: Mapping[str, str],
+    now: datetime,
+) -> LogRead:
+    """Leave a row for the window's node to answer. Raises UnknownWindow, NotInWindow or NodeAway."""
+    window = rows.get(session, window_id)
+    if window is None:
+        raise UnknownWindow(window_id)
+    held = sorted(lease.service for lease in window.leases)
+    if service is not None and service not in held:
+        raise NotInWindow(window_id, service, held)
+    stack = stacks.named(session, window.stack)
+    if stack and (since := workers.is_away(session, stack, now)):
+        raise NodeAway(window.stack, window.node, since)
+    log_reads.forget_before(session, now - KEPT)
+    read = LogRead(
+        id=secrets.token_hex(16),
+        window_id=window.id,
+        node=window.node,
+        services=held if service is None else [service],
+        tail=min(tail, LINES),
+        after=dict(after),
+        asked_at=now,
+    )
+    session.add(read)
+    return read
+
+
+def wanted(session: Session, identifier: str, core: Mapping[str, Collection[str]]) -> Wanted | None:
+    """What a row asks for, cut down to what its window holds; None where nobody waits.
+
+    `core` is what the worker itself calls core, by stack: those are never read.
+    """
+    read = log_reads.unanswered(session, identifier)
+    window = rows.get(session, read.window_id) if read else None
+    if read is None or window is None:
+        return None
+    never = core.get(window.stack, ())
+    held = {lease.service: lease.detail for lease in window.leases if lease.service not in never}
+    return Wanted(
+        id=read.id,
+        stack=window.stack,
+        services=[name for name in read.services if name in held],
+        since=window.opening_at or window.created_at,
+        until=window.closed_at,
+        after=read.after,
+        tail=max(0, min(read.tail, LINES)),
+        details=held,
+    )
+
+
+def fitting(
+    lines: Iterable[Mapping[str, Any]], tail: int, clean: Callable[[str], str] = str
+) -> list[dict[str, Any]]:
+    """Of each service the newest lines, as many as are wanted, in order of time, as far as there is room.
+
+    `clean` is applied to each of them before it is cut, and to no more than twice what is kept.
+    """
+    room, kept, counts = TEXT, [], Counter[str]()
+    for line in sorted(lines, key=_time, reverse=True):
+        counts[line["service"]] += 1
+        if counts[line["service"]] > tail:
+            continue
+        text = untrusted_text.storable(clean(str(line["line"])[: 2 * LINE]))
+        cut = {**line, "line": text if len(text) <= LINE else f"{text[:LINE]}…"}
+        room -= len(cut["line"])
+        if room < 0:
+            break
+        kept.append(cut)
+    return kept[::-1]
+
+
+def _time(line: Mapping[str, Any]) -> str:
+    return str(line["at"])
+
+
+def last_seen(lines: Sequence[Mapping[str, Any]], before: Mapping[str, str]) -> dict[str, str]:
+    """By container, the time of the last line that has been read."""
+    return {**before, **{line["container"]: line["at"] for line in lines}}

@@ -1,0 +1,1 @@
+"""Nodes, and the stacks that they claim."""

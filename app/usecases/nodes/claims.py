@@ -1,0 +1,223 @@
+"""What workers claim: a node's name, and the stacks they serve there.
+
+Every claim is one transaction that nobody else's can overlap, so two workers never
+win the same name. A worker that dies gives up its claims with its sign of life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain import nodes
+from app.domain.enums import Event
+from app.domain.locations import Holding, Location, elsewhere, why_not_moved
+from app.domain.nodes import Sign
+from app.domain.planning import StackSpec
+from app.store import audit, services, stacks, workers
+from app.store import windows as rows
+from app.store.tables import Node, Stack
+from app.usecases.nodes import relocation
+from app.usecases.windows.transitions import HOUSE
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+Dead = Callable[[str], bool]
+"""Has this worker, which shares our lock directory, let go of its sign of life?"""
+
+
+class NodeTaken(Exception):
+    """Another worker that is alive has what this one claims; `faults` has one sentence for each reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class StackTaken(Exception):
+    """Another worker that is alive serves this stack or its project; the sentence says which."""
+
+
+class StackHeld(Exception):
+    """Something is still held or owed in another location, so the stack is not served here yet.
+
+    The sentence says what. `at` is where its own is held; None where another stack holds its project.
+    """
+
+    def __init__(self, sentence: str, at: Location | None = None) -> None:
+        super().__init__(sentence)
+        self.at = at
+
+
+def appear(session: Session, mine: Sign, *, dead: Dead, now: datetime, up: bool = True) -> None:
+    """Give a sign of life, and claim the node with it; raises NodeTaken.
+
+    `up` says that its stacks are published. Only a node's first sign, or one with another
+    engine than before, goes on record.
+    """
+    workers.alone(session)
+    known = workers.signs(session)
+    gone = {one.worker for one in known if _gone(one, mine, dead, now)}
+    if faults := nodes.conflicts(mine, _alive(known, gone, now)):
+        raise NodeTaken(faults)
+    workers.strike(session, gone - {mine.worker})
+    _claim(session, mine, now, up)
+    workers.write(session, mine)
+
+
+def _gone(one: Sign, mine: Sign, dead: Dead, now: datetime) -> bool:
+    if one.worker == mine.worker:
+        return False
+    return (one.locks_id == mine.locks_id and dead(one.worker)) or now - one.seen_at > workers.FORGOTTEN
+
+
+def _alive(known: list[Sign], gone: set[str], now: datetime) -> list[Sign]:
+    return [one for one in known if one.worker not in gone and one.live(now)]
+
+
+def _claim(session: Session, mine: Sign, now: datetime, up: bool) -> None:
+    before = session.get(Node, mine.node)
+    engine = mine.engine_id or (before.engine_id if before else "")
+    if before is None or before.engine_id != engine:
+        facts = {"engine": engine, "before": before.engine_id if before else None, "worker": mine.worker}
+        audit.record(session, Event.NODE_CLAIMED, actor=HOUSE, now=now, node=mine.node, **facts)
+    session.merge(
+        Node(
+            name=mine.node,
+            engine_id=engine,
+            worker=mine.worker,
+            # Until its stacks are published, a node has not come up.
+            started_at=mine.started_at if up else before.started_at if before else _NEVER,
+            seen_at=mine.seen_at,
+        )
+    )
+
+
+def turned_down(session: Session, mine: Sign, faults: list[str], now: datetime) -> None:
+    """Put on record that a worker was refused; the claim itself left nothing behind."""
+    facts: dict[str, Any] = {
+        "node": mine.node,
+        "engine": mine.engine_id,
+        "worker": mine.worker,
+        "faults": faults,
+    }
+    audit.record(session, Event.NODE_REFUSED, actor=HOUSE, now=now, **facts)
+
+
+def leave(session: Session, worker: str) -> None:
+    """A worker ends: what it served is served by whoever else does, or by nobody."""
+    workers.alone(session)
+    workers.strike(session, [worker])
+
+
+def take(session: Session, spec: StackSpec, mine: Sign, *, key: str, dead: Dead, now: datetime) -> None:
+    """Make sure that nobody else serves this stack or its project; raises StackTaken or StackHeld.
+
+    `key` is where it stands in power.toml. What is still at work on a node that is away, or in
+    another location, is ended there first, or it would be lost.
+    """
+    workers.alone(session)
+    known = workers.signs(session)
+    gone = {one.worker for one in known if _gone(one, mine, dead, now)}
+    for other in _alive(known, gone, now):
+        if other.worker != mine.worker:
+            _no_rival(session, spec, mine, other, key)
+    row = stacks.locked(session, spec.name)
+    held = relocation.holdings(session, spec.name)
+    if row is not None and row.node != spec.node:
+        _not_moved(row, held, key)
+    here = Location(spec.project, mine.engine_id)
+    if away := elsewhere(held, here):
+        raise StackHeld(why_not_moved(key, spec.name, here, away), away[0].location)
+    for other_stack in stacks.every(session):
+        if other_stack.name != spec.name and _shares(other_stack, spec, here):
+            _succeed(session, other_stack, here, key, now)
+
+
+def _not_moved(row: Stack, held: Collection[Holding], key: str) -> None:
+    """A stack moves to another node once nothing is left on the one it had, or that is given up."""
+    left = [one for one in held if one.location != Location()]
+    if any(one.windows for one in left):
+        raise StackTaken(
+            f"{key}: stack {row.name!r} still has windows on node {row.node!r}, which is away; "
+            "start its worker, or close them with --force"
+        )
+    if owing := sorted(name for one in left for name in one.owing):
+        raise StackTaken(
+            f"{key}: stack {row.name!r} still owes an off of {', '.join(owing)} on node {row.node!r}; "
+            "start its worker, which turns that off, or give this one another name; "
+            f"if that node is gone, run `power relocate {row.name}`"
+        )
+
+
+def _shares(other: Stack, spec: StackSpec, here: Location) -> bool:
+    """May another stack have something in the very same location?"""
+    if other.node != spec.node and not (other.engine_id and here.engine_id):
+        return False
+    return other.engine_id == here.engine_id or other.node == spec.node
+
+
+def _succeed(session: Session, other: Stack, here: Location, key: str, now: datetime) -> None:
+    """Take over a project that was another stack's, once nothing of that one is left in it."""
+    stacks.locked(session, other.name)
+    for one in relocation.holdings(session, other.name):
+        if one.location.project == here.project and one.location.agrees(here):
+            raise StackHeld(
+                f"{key}.project: project {here.project!r} is still used by stack {other.name!r}: {one}; "
+                f"close its windows with `power close`, and wait until it is off"
+            )
+    if other.location.project == here.project and not other.faults:
+        other.faults = [f"{key}.project: its project {here.project!r} is another stack's by now"]
+        facts: dict[str, Any] = {"faults": other.faults, "digest": other.digest, "before": other.digest}
+        audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=other.name, **facts)
+
+
+def out_of_reach(session: Session, stack: Stack, mine: Sign) -> Holding | None:
+    """What a stack still holds or owes on another engine than this worker's."""
+    found = elsewhere(relocation.holdings(session, stack.name), Location(engine_id=mine.engine_id))
+    return found[0] if found else None
+
+
+def _no_rival(session: Session, spec: StackSpec, mine: Sign, other: Sign, key: str) -> None:
+    if other.node != mine.node and spec.name in other.stacks:
+        raise StackTaken(
+            f"{key}: stack {spec.name!r} (project {spec.project!r}) is served already on node "
+            f"{other.node!r}, by worker {other.worker}; give this one another name"
+        )
+    if other.node == mine.node:
+        for name in other.stacks:
+            row = session.get(Stack, name)
+            if name != spec.name and row is not None and row.project == spec.project:
+                raise StackTaken(
+                    f"{key}.project: project {spec.project!r} is served already on node {other.node!r}, "
+                    f"as stack {name!r}, by worker {other.worker}"
+                )
+
+
+def rejected_elsewhere(session: Session, stack: str, fault: str, digest: str, now: datetime) -> None:
+    """A worker turned a stack down that is another's: on record, and nothing of the other's is touched."""
+    row = session.get(Stack, stack)
+    before = row.digest if row else None
+    audit.record(
+        session,
+        Event.STACK_REJECTED,
+        actor=HOUSE,
+        now=now,
+        stack=stack,
+        faults=[fault],
+        digest=digest,
+        before=before,
+    )
+
+
+def at_rest(session: Session, stack: str) -> bool:
+    """Has everything of this stack ended, offs that are owed included?"""
+    owed = any(row.owed for row in services.of(session, stack).values())
+    return not owed and not rows.unfinished(session, stack)
+
+
+def known_here(session: Session, node: str) -> list[Stack]:
+    """The stacks that this node has published."""
+    return [row for row in stacks.every(session) if row.node == node]

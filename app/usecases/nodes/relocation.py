@@ -1,0 +1,79 @@
+"""Where a stack is held: which windows and offs tie it to which location, and letting go of one that is gone.
+
+A stack is served in one location at a time. While anything is held or owed in another, its
+worker serves that one, or nothing; `relocate` is how an operator ends that where the other
+location is gone for good.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import Event, Role
+from app.domain.errors import NotDisplaced
+from app.domain.locations import Holding, Location
+from app.store import audit, services, stacks, workers
+from app.store import windows as rows
+from app.store.tables import Lease, Service, Stack
+
+
+def holdings(session: Session, stack: str) -> list[Holding]:
+    """What a stack's windows hold and its services owe, one value for each location."""
+    windows, owing, core = (defaultdict[Location, set[str]](set) for _ in range(3))
+    for lease in _leases(session, stack):
+        windows[lease.location].add(lease.window_id)
+    for row in _owing(session, stack):
+        owing[row.location].add(row.name)
+        if row.role == Role.CORE:
+            core[row.location].add(row.name)
+    return [
+        Holding(at, frozenset(windows[at]), frozenset(owing[at]), frozenset(core[at]))
+        for at in windows.keys() | owing.keys()
+    ]
+
+
+def _leases(session: Session, stack: str) -> list[Lease]:
+    return [lease for window in rows.moving_of(session, stack) for lease in window.leases]
+
+
+def _owing(session: Session, stack: str) -> list[Service]:
+    return [row for row in services.of(session, stack).values() if row.owed]
+
+
+def _tied(session: Session, stack: str) -> list[Lease | Service]:
+    return [*_leases(session, stack), *_owing(session, stack)]
+
+
+def complete(session: Session, stack: str, at: Location) -> None:
+    """Write down where everything is held and owed of which a part was not known."""
+    for one in _tied(session, stack):
+        one.project, one.engine_id = one.project or at.project, one.engine_id or at.engine_id
+
+
+def relocate(session: Session, name: str, *, actor: str, now: datetime) -> Stack:
+    """Let a stack's windows and offs count for wherever its worker serves it next.
+
+    What may still run in the old location is not turned off any more. Raises UnknownStack
+    or NotDisplaced.
+    """
+    stack = stacks.chosen(session, name)
+    stacks.locked(session, name)
+    found = holdings(session, name)
+    if not found or not (stack.faults or stack.refused or workers.is_away(session, stack, now)):
+        raise NotDisplaced(name)
+    for one in _tied(session, name):
+        one.project = one.engine_id = ""
+    facts = [_told(one) for one in found]
+    audit.record(
+        session, Event.STACK_RELOCATED, actor=actor, now=now, stack=name, node=stack.node, left=facts
+    )
+    return stack
+
+
+def _told(one: Holding) -> dict[str, Any]:
+    at = {"project": one.location.project, "engine": one.location.engine_id}
+    return at | {"windows": sorted(one.windows), "owing": sorted(one.owing)}

@@ -1,0 +1,217 @@
+"""Who is to be told of what: from the trail and the clock into the outbox, and the one-tap links.
+
+The trail is what notices are made from: it is written with every change, and each sink
+keeps its own place in each chain, so nothing is told of that was undone and nothing is
+missed. Whoever runs this may be killed at any statement; a notice is noted once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain import notifications as rules
+from app.domain.enums import WINDOW_ENDING
+from app.domain.errors import TimeIsUp
+from app.settings import NoticeToml
+from app.store import notifications as rows
+from app.store import stacks, wakes, windows
+from app.store.tables import Entry, Link, Notice, Window, stamp
+from app.usecases.windows import transitions
+
+_LEAST = 1.0
+"""Seconds that a link has to add, or it is not worth a tap."""
+
+
+HELD = timedelta(seconds=30)
+"""For so long a notice is its worker's; then it is sent again, since that worker may have been killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """One `[notices.NAME]` on one node, for those of its stacks that are served there."""
+
+    node: str
+    name: str
+    toml: NoticeToml
+    stacks: tuple[str, ...]
+    public_url: str | None = None
+    link_key: bytes = b""
+    """What the texts of one-tap links are made with. It is in a file of the node, never in the database."""
+
+
+def news(session: Session, sink: Sink, now: datetime) -> bool:
+    """Is there anything to take in? Changes nothing, so that an idle house writes nothing."""
+    return bool(rows.behind(session, sink.node, sink.name, sink.stacks) or _ending(session, sink, now))
+
+
+def take_in(session: Session, sink: Sink, now: datetime) -> None:
+    """Note what this sink is to be told of since the last time."""
+    for chain in rows.behind(session, sink.node, sink.name, sink.stacks):
+        for entry in rows.next_entries(session, sink.node, sink.name, chain):
+            if entry.event in sink.toml.events:
+                key = f"entry:{entry.chain}:{entry.seq}"
+                rows.note(session, sink.node, sink.name, key, body=_body(entry), now=now)
+    for key, window in _ending(session, sink, now).items():
+        body = _ending_body(session, sink, key, window, now)
+        rows.note(session, sink.node, sink.name, key, body=body, now=now)
+
+
+def outgoing(notice: Notice, public_url: str | None, link_key: bytes) -> dict[str, Any]:
+    """What is sent of a notice: its body and, where it offers one, the one-tap link, which is not stored."""
+    if not public_url or "extend_sec" not in notice.body:
+        return notice.body
+    text = _link_text(link_key, notice.node, notice.sink, notice.key)
+    return {**notice.body, "extend_url": f"{public_url}/extend/{text}"}
+
+
+def _body(entry: Entry) -> dict[str, Any]:
+    told = entry.as_json()
+    return {
+        name: told[name] for name in ("seq", "at", "event", "actor", "stack", "window", "service", "facts")
+    }
+
+
+def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]:
+    """Windows whose end is to be told of and has not been, by what it is noted under."""
+    if WINDOW_ENDING not in sink.toml.events:
+        return {}
+    longest = timedelta(seconds=sink.toml.before)
+    soon = [
+        window
+        for window in rows.ending(session, sink.stacks, now, longest)
+        if window.deadline - now <= rules.lead(sink.toml.before, window.ttl_sec)
+    ]
+    visited = wakes.visited(session, [window.id for window in soon]) if soon else set()
+    # Visitors move a deadline all the time: the end of a window of theirs is told of once.
+    found = {
+        f"ending:{window.id}" + ("" if window.id in visited else f":{stamp(window.deadline)}"): window
+        for window in soon
+    }
+    known = rows.noted(session, sink.node, sink.name, list(found)) if found else set()
+    return {key: window for key, window in found.items() if key not in known}
+
+
+def _ending_body(session: Session, sink: Sink, key: str, window: Window, now: datetime) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "at": stamp(now),
+        "event": WINDOW_ENDING,
+        "actor": window.actor,
+        "stack": window.stack,
+        "window": window.id,
+        "services": list(window.services),
+        "reason": window.reason,
+        "deadline": stamp(window.deadline),
+    }
+    more = _room(session, window)
+    if sink.public_url and more > _LEAST:
+        text = _link_text(sink.link_key, sink.node, sink.name, key)
+        rows.add_link(session, text, window.id, sink=sink.name, more=more, expires_at=window.deadline)
+        body["extend_sec"] = round(more, 3)
+    return body
+
+
+def _room(session: Session, window: Window) -> float:
+    """Seconds that one tap adds to a deadline: the stack's usual time, within its longest."""
+    spec = stacks.chosen(session, window.stack).spec
+    last = (window.opening_at or window.created_at) + timedelta(seconds=spec.max_ttl)
+    return min(spec.default_ttl, (last - window.deadline).total_seconds())
+
+
+# Links.
+
+
+def _link_text(key: bytes, node: str, sink: str, notice: str) -> str:
+    """The text of the link in one notice: the same at each attempt to send it, and unguessable."""
+    if not key:
+        raise ValueError("links need a key")
+    made = hmac.new(key, "\0".join(("link", node, sink, notice)).encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+class BadLink(Exception):
+    """Nobody here has made this link, or it is long over."""
+
+
+class UsedLink(Exception):
+    """Somebody has used this link already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a link offers: this window, held until `until` if it is taken now."""
+
+    link: Link
+    window: Window
+    until: datetime
+
+
+def offered(session: Session, text: str, now: datetime, *, locked: bool = False) -> Offer:
+    """What a link stands for; changes nothing. Raises BadLink, UsedLink or TimeIsUp."""
+    link = rows.link(session, text, locked=locked)
+    window = windows.get(session, link.window_id) if link else None
+    if link is None or window is None:
+        raise BadLink
+    if link.used_at is not None:
+        raise UsedLink
+    if link.expires_at <= now:
+        raise TimeIsUp(window.id, window.state, window.deadline)
+    until = window.deadline + timedelta(seconds=min(link.ttl_sec, max(0.0, _room(session, window))))
+    return Offer(link, window, until)
+
+
+def take(session: Session, text: str, now: datetime) -> Offer:
+    """Use a link up and extend its window. Raises what `offered` and `control.extend` raise."""
+    offer = offered(session, text, now, locked=True)
+    offer.link.used_at = now
+    ttl = (offer.until - now).total_seconds()
+    transitions.extend(session, offer.window.id, ttl, actor=f"link:{offer.link.sink}", now=now)
+    return offer
+
+
+def claimed(
+    session: Session,
+    node: str,
+    now: datetime,
+    limit: int,
+    *,
+    under_way: Mapping[str, int] | None = None,
+    per_sink: int | None = None,
+) -> list[Notice]:
+    """Notices to be handed over now, which nobody else will try until `HELD` is over.
+
+    With those that are `under_way`, by sink, no sink gets more than `per_sink`.
+    """
+    taken, found = Counter(under_way or {}), list[Notice]()
+    while len(found) < limit:
+        full = [sink for sink, number in taken.items() if per_sink and number >= per_sink]
+        due = rows.due(session, node, now, 1, but=full)
+        if not due:
+            break
+        (one,) = due
+        one.attempts += 1
+        one.next_at = now + HELD
+        taken[one.sink] += 1
+        found.append(one)
+        session.flush()
+    return found
+
+
+def tried(session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: bool, said: str) -> None:
+    """Put on record how an attempt went, and whether and when there will be another."""
+    rows.tried(session, notice, now, elapsed_ms, ok=ok, said=said)
+    one = session.get(Notice, notice)
+    if one is None or one.state != rows.PENDING:
+        return
+    if ok or now - one.created_at > rules.GIVEN_UP:
+        one.state, one.ended_at = rows.DELIVERED if ok else rows.GIVEN_UP, now
+    else:
+        one.next_at = now + rules.again(one.attempts)

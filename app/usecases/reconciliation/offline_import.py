@@ -1,0 +1,139 @@
+"""What workers did while the database was away, put on record once it is back.
+
+A worker keeps a journal on disk of the calls it makes blind, and of the ends of calls
+that it could not report. Taking one in twice changes nothing, so whoever takes it in
+may be killed before the file is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import CallStatus, Event
+from app.store import audit, services
+from app.store import windows as rows
+from app.store.tables import Call, Service, stamp
+from app.usecases.reconciliation import observations
+from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.windows.transitions import HOUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A call that was made blind; without an outcome, nobody saw its end."""
+
+    id: str
+    begun: Begun
+    started_at: datetime
+    outcome: Outcome | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call ended that had been put on record when it began."""
+
+    call: int
+    outcome: Outcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A time in which a worker could not reach the database, and how many calls it made in it."""
+
+    id: str
+    worker: str
+    since: datetime
+    until: datetime | None
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything one worker has to tell."""
+
+    made: Sequence[Made] = field(default_factory=list)
+    ended: Sequence[Ended] = field(default_factory=list)
+    blind: Sequence[Blind] = field(default_factory=list)
+
+
+def take_in(session: Session, node: str, pages: Sequence[Page], now: datetime) -> None:
+    """Put on record what was done blind, oldest first, and say for how long the node was."""
+    for ended in sorted((one for page in pages for one in page.ended), key=lambda one: one.at):
+        observations.call_finished(session, ended.call, ended.outcome, ended.at)
+    for made in sorted((one for page in pages for one in page.made), key=lambda one: one.started_at):
+        if not services.journaled(session, made.id):
+            _take_in(session, made, now)
+    _say(session, node, [one for page in pages for one in page.blind], now)
+
+
+def _take_in(session: Session, made: Made, now: datetime) -> None:
+    begun = made.begun
+    holding = rows.holding(session, begun.stack, begun.service, made.started_at)
+    call = Call(
+        window_id=begun.window or _newest(session, begun),
+        stack=begun.stack,
+        service=begun.service,
+        node=begun.node,
+        worker=begun.worker,
+        action=begun.action,
+        argv=list(begun.argv),
+        status=CallStatus.RUNNING,
+        started_at=made.started_at,
+        journal_id=made.id,
+        blind=True,
+    )
+    session.add(call)
+    session.flush()
+    cut = sorted(window.id for window in holding)
+    observations.say(session, call, Event.CALL_STARTED, made.started_at, cut=cut)
+    if made.outcome and made.finished_at:
+        observations.call_finished(session, call.id, made.outcome, made.finished_at)
+    else:
+        observations.call_lost(session, call, now)
+    if cut:
+        _explain(session, call)
+
+
+def _newest(session: Session, begun: Begun) -> str | None:
+    """The window that lets go of this service, where the worker knew of none that holds it."""
+    closing = [
+        window.id
+        for window in rows.moving_of(session, begun.stack)
+        if any(lease.service == begun.service for lease in window.leases)
+    ]
+    return closing[-1] if closing else None
+
+
+def _explain(session: Session, call: Call) -> None:
+    """The windows that were cut short say why, until the service is up again or nobody wants it."""
+    service = session.get(Service, (call.stack, call.service), with_for_update=True)
+    if service and not services.started_since(session, call):
+        at = stamp(call.started_at)
+        service.fault = (
+            f"it was stopped blind at {at}, while the database was away: an extension was not seen"
+        )
+
+
+def _say(session: Session, node: str, blind: Sequence[Blind], now: datetime) -> None:
+    """One entry for one outage, however many workers went through it."""
+    untold = [one for one in blind if not audit.told(session, Event.NODE_BLIND, one.id, one.since)]
+    if not untold:
+        return
+    audit.record(
+        session,
+        Event.NODE_BLIND,
+        actor=HOUSE,
+        now=now,
+        node=node,
+        outages=sorted({one.id for one in untold}),
+        workers=sorted({one.worker for one in untold}),
+        since=stamp(min(one.since for one in untold)),
+        until=stamp(max(one.until or now for one in untold)),
+        calls=sum(one.calls for one in untold),
+    )

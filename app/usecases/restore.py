@@ -1,0 +1,88 @@
+"""A database that was restored is behind the engine: what it does not know of is turned off.
+
+Something may run that a window opened after the backup, and no row says so. So every
+allowed service of every stack owes an off, also those of stacks that are published for
+the first time since; what a live window still holds stays on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import Event, Role
+from app.domain.locations import Location
+from app.domain.planning import StackSpec
+from app.store import audit, services, sessions, stacks
+from app.store import windows as rows
+from app.store.tables import Mark, Service, Stack
+
+MARK = "restored"
+
+
+def restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> None:
+    """Mark this database as restored; the trail goes on from where the backup ended, and says so."""
+    session.merge(Mark(name=MARK, at=now))
+    # Who signed out since the backup stays signed out.
+    sessions.end_all(session)
+    for stack in stacks.every(session):
+        doubt(session, stack.spec, stack.location)
+    audit.record(session, Event.DATABASE_RESTORED, actor=actor, now=now, **facts)
+
+
+def behind_snapshot(
+    session: Session,
+    spec: StackSpec,
+    *,
+    windows: Collection[str],
+    services_on: Mapping[str, Location],
+    place: tuple[int, str] | None,
+    actor: str,
+    now: datetime,
+) -> list[str]:
+    """Doubt what a worker's snapshot says is on, where the database is behind the snapshot; return it.
+
+    It is behind where it does not know one of the snapshot's `windows`, or where the stack's chain has not
+    come to the snapshot's `place` (seq and hash of an entry) or went on differently from there. `services_on`
+    says where each may be on.
+    """
+    unknown = sorted(set(windows) - rows.known(session, windows))
+    if not unknown and (place is None or audit.has_come_to(session, spec.name, *place)):
+        return []
+    allowed = {name: Role.ALLOWED for name in services_on if _may_be_on(session, spec, name)}
+    if allowed:
+        _doubt(session, spec.name, allowed, services_on)
+        facts: dict[str, Any] = {"services": sorted(allowed), "windows": unknown}
+        audit.record(session, Event.DATABASE_BEHIND, actor=actor, now=now, stack=spec.name, **facts)
+    return sorted(allowed)
+
+
+def _may_be_on(session: Session, spec: StackSpec, name: str) -> bool:
+    """Core is never turned off, whoever says that it is core."""
+    known = session.get(Service, (spec.name, name))
+    role = spec.services[name].role if name in spec.services else None
+    return Role.CORE not in {role, Role(known.role) if known else None}
+
+
+def behind(session: Session, before: Stack | None) -> bool:
+    """Is this what was known of a stack before the database was restored, with no worker's word since?"""
+    mark = session.get(Mark, MARK)
+    return mark is not None and (before is None or before.loaded_at <= mark.at)
+
+
+def doubt(session: Session, spec: StackSpec, at: Location) -> None:
+    """Every allowed service may run, or yet come up, for a window that is not known here."""
+    allowed = {name: one.role for name, one in spec.services.items() if one.role is Role.ALLOWED}
+    _doubt(session, spec.name, allowed, dict.fromkeys(allowed, at))
+
+
+def _doubt(
+    session: Session, stack: str, allowed: Mapping[str, Role], locations: Mapping[str, Location]
+) -> None:
+    services.locked(session, stack)
+    services.ensure(session, stack, allowed)
+    for name in sorted(allowed):
+        services.doubt(session, stack, [name], locations[name])

@@ -1,0 +1,124 @@
+"""Keeping the house clock steady: a step of the database's clock is corrected once and put on record.
+
+Every process carries the house clock by itself (`app.store.clock`); a worker and beat also
+write down what they go by, so that a process that starts later goes by the same. While
+nothing is open or owed, the house clock is led back to the database's, a second at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import Event
+from app.store import audit, clock_offset, workers
+from app.store.clock import has_stepped
+from app.store.database import Database
+from app.store.tables import ClockOffset
+from app.usecases.windows.transitions import HOUSE
+
+log = logging.getLogger(__name__)
+
+SETTLE_EVERY = 15.0
+"""Seconds between moves of the house clock towards the database's."""
+SETTLE_BY = 1.0
+"""Seconds of each such move: little enough to be followed like any small correction."""
+
+
+class Timekeeper:
+    """One per process that lives for long and may write."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._settle_at = database.clock.elapsed() + SETTLE_EVERY
+
+    def tend(self) -> None:
+        """Write down what the clock has found, if there is anything. Raises what the store raises."""
+        database = self._database
+        database.now()
+        if database.clock.is_behind:
+            correct(database)
+        elif database.clock.offset and self._database.clock.elapsed() >= self._settle_at:
+            self._settle_at = self._database.clock.elapsed() + SETTLE_EVERY
+            settle(database)
+
+
+def correct(database: Database) -> None:
+    """Have the database show what this process goes by, and when its host was booted by that.
+
+    Where the database's clock has stepped and nobody has corrected that yet, the offset changes, and
+    one entry says so.
+    """
+    step = timedelta()
+    with database.write() as session:
+        expected = database.carried() or database.now()
+        row = clock_offset.locked(session, expected)
+        reading = database.reading(session)
+        if has_stepped(reading, expected):
+            step = reading.house - expected
+            row.offset_sec -= step.total_seconds()
+            row.changed_at = expected
+            audit.record(
+                session,
+                Event.CLOCK_STEPPED,
+                actor=HOUSE,
+                now=expected,
+                step_sec=round(step.total_seconds(), 3),
+                offset_sec=round(row.offset_sec, 3),
+            )
+        _note_boot(session, database, row)
+    database.clock.corrected()
+    if step:
+        log.warning(
+            "the database's clock has stepped by %+.0f s; windows keep their length, and times on record are "
+            "%+.0f s from that clock until nothing is open or owed",
+            step.total_seconds(),
+            row.offset_sec,
+        )
+
+
+def _note_boot(session: Session, database: Database, row: ClockOffset) -> None:
+    """A process that begins later on this host carries the house clock on from here."""
+    house = database.reading(session).source + timedelta(seconds=row.offset_sec)
+    booted_at = house - timedelta(seconds=database.clock.elapsed())
+    clock_offset.note_boot(session, database.boot, booted_at, house)
+
+
+def settle(database: Database) -> None:
+    """Lead the house clock a little nearer to the database's, if nothing goes by it."""
+    with database.read() as session:
+        if not clock_offset.is_idle(session):
+            return
+    with database.write() as session:
+        now = database.now()
+        row = clock_offset.locked(session, now)
+        # Others may be at it, too; the house clock itself has moved by a second since.
+        moved = (now - row.changed_at).total_seconds() < SETTLE_EVERY - 2 * SETTLE_BY
+        if clock_offset.is_idle(session) and not moved:
+            row.offset_sec -= max(-SETTLE_BY, min(SETTLE_BY, row.offset_sec))
+            row.changed_at = now
+            _note_boot(session, database, row)
+    database.clock.corrected()
+
+
+def begin_anew(database: Database) -> None:
+    """Set the house clock by the database's, where no worker runs yet and nothing is open or owed.
+
+    What is on record from a time that is then yet to come counts as of now. Processes that have read the
+    clock before, this one included, do not go by it: call this before any other is started.
+    """
+    with database.read() as session:
+        if not clock_offset.offset(session):
+            return
+    with database.write() as session:
+        now = database.now()
+        row = clock_offset.locked(session, now)
+        there = any(sign.live(now) for sign in workers.signs(session))
+        if there or not clock_offset.is_idle(session):
+            return
+        log.warning("the house clock was %+.0f s from the database's, and is set by it again", row.offset_sec)
+        fresh = now - timedelta(seconds=row.offset_sec)
+        row.offset_sec, row.changed_at = 0.0, fresh
+        clock_offset.nothing_after(session, fresh)

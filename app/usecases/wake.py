@@ -1,0 +1,164 @@
+"""A window for whoever visits: opened or joined by a bound token, and kept while requests come.
+
+A token that is bound to one route has one window at a time. Its row is locked before
+anything is decided, so that however many come first, one of them opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.domain import wake
+from app.domain.enums import Power, State, Status
+from app.domain.errors import LastToken, TokenExists, UnknownToken
+from app.domain.passive_requests import Lookers
+from app.domain.wake import Hold, Step, Verdict
+from app.store import stacks, tokens, wakes, windows
+from app.store.tables import Token, Wake, Window
+from app.usecases.windows import transitions
+from app.usecases.windows.transitions import Ask
+
+REASON = "somebody visits"
+UNDER_WAY = "a request was under way"
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """What is known of a bound token: its route, its window if it has one, and for how long it opens."""
+
+    stack: str
+    service: str
+    hold: Hold | None
+    ttl: float
+    max_ttl: float
+    lookers: Lookers
+    """Who only looks there."""
+
+    def verdict(self, now: datetime) -> Verdict:
+        return wake.judge(self.hold, self.ttl, self.max_ttl, now)
+
+
+def bell(session: Session, token: str) -> Bell | None:
+    """How things stand for this token; None where it is not bound. Raises UnknownStack."""
+    bound = wakes.get(session, token)
+    return _bell(session, bound) if bound else None
+
+
+def _bell(session: Session, bound: Wake) -> Bell:
+    spec = stacks.chosen(session, bound.stack).spec
+    window = windows.get(session, bound.window_id) if bound.window_id else None
+    hold = _hold(window, bound) if window else None
+    # A stack may have become stricter since the token was made.
+    ttl = min(bound.ttl_sec or spec.default_ttl, spec.max_ttl)
+    return Bell(bound.stack, bound.service, hold, ttl, spec.max_ttl, wakes.lookers(bound))
+
+
+def _hold(window: Window, bound: Wake) -> Hold:
+    lease = next((one for one in window.leases if one.service == bound.service), None)
+    return Hold(
+        window.id,
+        State(window.state),
+        Status(window.status) if window.status else None,
+        window.opening_at or window.created_at,
+        window.deadline,
+        window.closing_at or window.closed_at,
+        Power(lease.power) if lease else Power.UNKNOWN,
+        lease is not None and lease.ready,
+        (sum(one.ready for one in window.leases), len(window.leases)),
+        was_ready=lease is not None and lease.ready_at is not None,
+        failures=bound.failures,
+    )
+
+
+def ring(
+    session: Session, token: str, clock: Callable[[], datetime], *, wait_for_node: bool = True
+) -> tuple[Bell | None, Window | None]:
+    """Open a window for this token, or join and lengthen the one it has; the second value is a new one.
+
+    `clock` is asked after each wait for a row. Raises UnknownStack, StackRejected,
+    UnknownServices, NotAllowed or NodeAway.
+    """
+    bound = wakes.locked(session, token)
+    if bound is None:
+        return None, None
+    found = _bell(session, bound)
+    verdict = found.verdict(clock())
+    new = None
+    if verdict.step is Step.OPEN:
+        ask = Ask([bound.service], bound.stack, found.ttl, REASON)
+        new, _ = transitions.open_window(session, ask, actor=token, now=clock(), wait_for_node=wait_for_node)
+        bound.window_id = new.id
+        bound.failures = wake.failures_before(found.hold)
+        session.flush()
+    elif verdict.renew is not None and bound.window_id:
+        _lengthen(session, bound, clock)
+    return _bell(session, bound), new
+
+
+def _lengthen(session: Session, bound: Wake, clock: Callable[[], datetime]) -> None:
+    """Its row may have been waited for, so all is judged anew: never is a window made shorter."""
+    window = windows.locked(session, bound.window_id or "")
+    now = clock()
+    renew = _bell(session, bound).verdict(now).renew
+    if window is None or renew is None:
+        return
+    transitions.extend(session, window.id, renew, actor=bound.token, now=now)
+
+
+def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callable[[], datetime]) -> bool:
+    """Lengthen the window that a token has, since bytes still move there; False where it ends anyway."""
+    bound = wakes.locked(session, token)
+    if bound is None or bound.window_id != window_id:
+        return False
+    window = windows.locked(session, window_id)
+    now = clock()
+    found = _bell(session, bound)
+    more = wake.lasting(found.hold, found.ttl, found.max_ttl, now) if found.hold else None
+    if window is None or more is None:
+        return False
+    transitions.extend(session, window_id, more, actor=transitions.HOUSE, now=now, reason=UNDER_WAY)
+    return True
+
+
+def create(
+    session: Session,
+    name: str,
+    *,
+    stack: str,
+    service: str,
+    ttl_sec: float | None,
+    actor: str,
+    now: datetime,
+    agents: list[str] | None = None,
+    paths: list[str] | None = None,
+) -> str:
+    """Make a token that is good for one service's waiting page; return its text, which nothing keeps.
+
+    `agents` and `paths` only look, in place of those that are built in.
+    Raises what opening that service would, and TokenExists.
+    """
+    transitions.plan(session, Ask([service], stack, ttl_sec))
+    known = tokens.locked(session, name)
+    if known and known.revoked_at is None:
+        raise TokenExists(name)
+    given = {"ttl_sec": ttl_sec, "only_looks_agents": agents, "only_looks_paths": paths}
+    said = {key: value for key, value in given.items() if value is not None}
+    text = tokens.create(session, name, now, tokens.WAKE, actor=actor, wake=f"{stack}/{service}", **said)
+    wakes.bind(session, name, stack, service, ttl_sec, agents=agents, paths=paths)
+    return text
+
+
+def revoke(session: Session, name: str, *, actor: str, now: datetime) -> Token:
+    """Make a token a stranger's; the window it has runs out. Raises UnknownToken or LastToken."""
+    token = tokens.locked(session, name)
+    if token is None or token.revoked_at is not None:
+        raise UnknownToken(name)
+    if token.scope == tokens.ADMIN and tokens.good_for_all(session) == 1:
+        raise LastToken(name)
+    tokens.revoke(session, token, actor=actor, now=now)
+    wakes.unbind(session, name)
+    return token

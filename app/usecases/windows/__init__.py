@@ -1,0 +1,1 @@
+"""The life of a window: open, extend, close, expire, settle."""

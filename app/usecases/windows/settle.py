@@ -1,0 +1,285 @@
+"""The conclusions: which window is open, has failed, or is over, by what its services are doing.
+
+Called in every transaction that brings news of a stack. It judges all unfinished
+windows of that stack, so it never matters whose news it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.domain import decisions, dependencies, windows
+from app.domain.dependencies import Gate, Standing, Way
+from app.domain.enums import CloseReason, Event, Power, Role, State, Status
+from app.domain.locations import Location
+from app.domain.planning import StackSpec
+from app.domain.windows import Health
+from app.store import audit, services
+from app.store import windows as rows
+from app.store.tables import Call, Lease, Service, Window
+from app.usecases.reconciliation import drift
+from app.usecases.reconciliation.drift import Holds
+from app.usecases.windows.transitions import HOUSE, advance, expire
+
+STUCK_AFTER = 3
+"""Failed stops in a row (the second and later ones are kills) after which a window is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One stack at one moment: what it is, what is seen of it, and which services live leases hold."""
+
+    session: Session
+    spec: StackSpec
+    seen: Mapping[str, Service]
+    windows: Sequence[Window]
+    now: datetime
+
+    @property
+    def held(self) -> set[str]:
+        return {
+            one.service for window in self.windows for one in window.leases if one.of(window).live(self.now)
+        }
+
+    @property
+    def awaited(self) -> set[str]:
+        return {lease.service for window in self.windows for lease in window.leases}
+
+
+def settle(
+    session: Session,
+    spec: StackSpec,
+    seen: Mapping[str, Service],
+    now: datetime,
+    ours: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Move on every window of a stack that can move on; return the ids of those that changed.
+
+    `ours`: what runs again though nobody holds it and no person has started it, and why that is so.
+    """
+    scene = Scene(session, spec, seen, rows.unfinished(session, spec.name), now)
+    changed = [window.id for window in scene.windows if _settle(scene, window)]
+    drift.find(session, spec, seen, Holds(scene.windows, scene.held, scene.awaited, now), ours or {})
+    return changed
+
+
+def _settle(scene: Scene, window: Window) -> bool:
+    before = (window.state, window.status, window.stuck)
+    if window.state in windows.LIVE and window.deadline <= scene.now:
+        # Whoever notices first closes it; the sweep is only the one that noticed on the stroke.
+        expire(scene.session, window, scene.now)
+    healths = {lease.service: _note(scene, window, lease) for lease in window.leases}
+    asked = [healths[lease.service] for lease in window.leases if lease.asked]
+    if window.state == State.OPENING:
+        along = [healths[lease.service] for lease in window.leases if not lease.asked]
+        _opening(scene.session, window, asked, along, scene.now)
+    elif window.state == State.OPEN:
+        window.status = windows.standing(healths.values())
+    elif window.state == State.CLOSING:
+        _closing(scene, window)
+    return before != (window.state, window.status, window.stuck)
+
+
+def _opening(
+    session: Session, window: Window, asked: list[Health], along: list[Health], now: datetime
+) -> None:
+    status = windows.status(asked, along)
+    if status is None:
+        return
+    window.status = status
+    if status is Status.FAIL:
+        why = "; ".join(f"{health.service}: {health.detail}" for health in asked)
+        detail = f"nothing came up: {why}"[:500]
+        advance(
+            session, window, State.CLOSING, actor=HOUSE, now=now, reason=CloseReason.FAILED, detail=detail
+        )
+    else:
+        advance(session, window, State.OPEN, actor=HOUSE, now=now)
+
+
+def _closing(scene: Scene, window: Window) -> None:
+    session, now, held = scene.session, scene.now, scene.held
+    left = [lease for lease in window.leases if _owes(lease, scene.seen, held)]
+    if not left:
+        advance(session, window, State.CLOSED, actor=HOUSE, now=now)
+    elif window.forced and all(lease.killed for lease in left):
+        names = ", ".join(lease.service for lease in left)
+        detail = f"{window.close_detail or 'forced'}; still owing an off: {names}"
+        advance(session, window, State.CLOSED, actor=HOUSE, now=now, detail=detail)
+    else:
+        _stuck(session, window, [scene.seen[lease.service] for lease in left], now)
+
+
+def _owes(lease: Lease, seen: Mapping[str, Service], held: set[str]) -> bool:
+    row = seen.get(lease.service)
+    # Core is not stopped, so no window waits for it.
+    return row is not None and lease.service not in held and row.owed and row.role != Role.CORE
+
+
+def _stuck(session: Session, window: Window, left: list[Service], now: datetime) -> None:
+    failing = {row.name: row.failures for row in left if row.failures >= STUCK_AFTER}
+    if failing and not window.stuck:
+        last = services.last_calls(session, [window.stack])
+        said = {name: _said(last.get((window.stack, name))) for name in failing}
+        audit.record(
+            session,
+            Event.WINDOW_STUCK,
+            actor=HOUSE,
+            now=now,
+            stack=window.stack,
+            window=window.id,
+            failed_stops=failing,
+            last_errors=said,
+        )
+    window.stuck = bool(failing)
+
+
+def _said(call: Call | None) -> str:
+    """What the last stop of a service said, or how else it ended."""
+    if call is None:
+        return ""
+    return call.stderr.strip() or call.stdout.strip() or f"{call.action}: {call.status}"
+
+
+def _note(scene: Scene, window: Window, lease: Lease) -> Health:
+    """Write down how a service stands under this window, and say so when it has become ready or failing."""
+    health = _health(scene.spec, scene.seen, window, lease)
+    event = _news(lease, health) if window.state in windows.LIVE else None
+    lease.power, lease.ready, lease.detail = health.power, health.ready, health.detail
+    if health.ready and lease.ready_at is None:
+        lease.ready_at = scene.now
+    if event:
+        names = {"stack": window.stack, "window": window.id, "service": lease.service}
+        facts = {"power": health.power, "detail": health.detail}
+        audit.record(scene.session, event, actor=HOUSE, now=scene.now, **names, **facts)
+    return health
+
+
+def _news(lease: Lease, health: Health) -> Event | None:
+    if health.ready and not lease.ready:
+        return Event.SERVICE_READY
+    if health.power is Power.FAILING and lease.power != Power.FAILING:
+        return Event.SERVICE_FAILING
+    return None
+
+
+def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> Health:
+    row = seen.get(lease.service)
+    if row is None:
+        return Health(lease.service, Power.OFF, ready=False)
+    plain = Health(row.name, Power(row.power), row.ready, row.detail)
+    if window.state not in windows.LIVE:
+        return replace(plain, detail=_refusing(row)) if row.owed and row.failures else plain
+    if row.ready:
+        return plain
+    gate = gate_of(spec, seen, window, lease)
+    lease.blocked = gate.why if gate.way is Way.SHUT else ""
+    if gate.way is Way.SHUT and not row.alive:
+        return Health(row.name, Power.FAILING, ready=False, detail=gate.why)
+    if window.state == State.OPEN or (row.alive and not _to_recreate(row, lease)):
+        return replace(plain, detail=plain.detail or _gone(row, lease))
+    return _beginning(row, lease, gate, plain)
+
+
+def _to_recreate(row: Service, lease: Lease) -> bool:
+    """It runs and is of no use, and this window has yet to make it anew."""
+    return row.severed and lease.tried_at is None
+
+
+def _gone(row: Service, lease: Lease) -> str:
+    ran = lease.ready_at is not None and row.power == Power.OFF
+    return "it ran, and its container is gone" if ran else ""
+
+
+def _refusing(row: Service) -> str:
+    tries = "1 stop has failed" if row.failures == 1 else f"{row.failures} stops have failed"
+    again = f", tried again at {row.retry_at:%H:%M:%S} UTC" if row.retry_at else ""
+    return f"{tries}{again}"
+
+
+def _beginning(row: Service, lease: Lease, gate: Gate, plain: Health) -> Health:
+    """A service of an opening window that does not run: not yet, being looked at, or not any more."""
+    if _to_recreate(row, lease):
+        return Health(row.name, Power.STARTING, ready=False, detail=f"is made anew: {row.detail}")
+    if lease.tried_at is None:
+        power = Power.STARTING if row.power == Power.STARTING else Power.OFF
+        return Health(row.name, power, ready=False, detail=gate.why)
+    if row.observed_at is None or row.observed_at <= lease.tried_at:
+        return Health(row.name, Power.STARTING, ready=False, detail="being looked at")
+    if row.fault:
+        return Health(row.name, Power.FAILING, ready=False, detail=row.fault)
+    if row.power == Power.OFF:
+        return Health(
+            row.name, Power.FAILING, ready=False, detail="it was started, and its container is gone"
+        )
+    return plain
+
+
+def gate_of(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> Gate:
+    """What stands between a leased service and its start."""
+    if lease.service not in spec.services:
+        return Gate(Way.SHUT, f"{lease.service} is no longer a service of {spec.name}")
+    leases = {one.service: one for one in window.leases}
+
+    def standing(name: str) -> Standing | None:
+        return _standing(spec, name, seen.get(name), leases.get(name))
+
+    return dependencies.gate(spec, lease.service, standing)
+
+
+def _standing(spec: StackSpec, name: str, row: Service | None, lease: Lease | None) -> Standing | None:
+    if spec.services[name].role is Role.CORE:
+        if row is None:
+            return Standing(Power.UNKNOWN, alive=False)
+        return Standing(Power(row.power), alive=row.alive, over=True, detail=row.detail)
+    if lease is None or row is None:
+        return None
+    if _to_recreate(row, lease):
+        # What it is now says nothing of what it will be, and nothing can share it until then.
+        return Standing(Power.STARTING, alive=False, detail=row.detail)
+    begun = lease.tried_at is not None and not row.fault
+    return Standing(
+        Power(row.power), row.alive, begun, _over(row, lease), lease.blocked or row.fault or row.detail
+    )
+
+
+def _over(row: Service, lease: Lease) -> bool:
+    """Nothing more is to be expected of this one: it is blocked, or it was tried and has failed."""
+    if lease.blocked:
+        return True
+    if row.alive:
+        return row.power == Power.FAILING
+    seen_since = lease.tried_at and row.observed_at and row.observed_at > lease.tried_at
+    return bool(seen_since) and not row.ready
+
+
+def startable(spec: StackSpec, seen: Mapping[str, Service], window: Window) -> list[str]:
+    """The services of an opening window whose turn it is: not running, not tried, nothing in the way."""
+    return [
+        lease.service
+        for lease in window.leases
+        if lease.tried_at is None and _idle(seen.get(lease.service)) and _open(spec, seen, window, lease)
+    ]
+
+
+def _idle(row: Service | None) -> bool:
+    return row is None or row.severed or not (row.alive or row.ready)
+
+
+def _open(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> bool:
+    return gate_of(spec, seen, window, lease).way is Way.OPEN
+
+
+def stoppable(spec: StackSpec, seen: Mapping[str, Service], held: set[str], now: datetime) -> list[str]:
+    """The services that owe an off, held by nobody, and whose turn it is."""
+    here = Location(spec.project)
+    owing = {
+        name: decisions.Owing(row.failures, row.retry_at, row.unsure)
+        for name, row in seen.items()
+        if row.owed and row.role != Role.CORE and name not in held and not row.owed_outside(here)
+    }
+    return decisions.in_turn(spec, owing, now)

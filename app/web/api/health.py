@@ -1,0 +1,49 @@
+"""For who runs it: alive, ready, and figures. None takes a token, and none says whose windows there are."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from app.web import metrics as gauges
+from app.web import problems, responses
+from app.web.api import schemas
+from app.web.context import Front
+from app.web.problems import AWAY, RETRY_AFTER
+from app.web.routes import Answer, Routes
+
+routes = Routes("operation")
+
+
+@routes.add("GET", "/healthz", {200: Answer("This process answers.", schemas.Alive)}, tokened=False)
+def healthz(_front: Front) -> Response:
+    """Say that this process is alive."""
+    return responses.json({"status": "ok"})
+
+
+@routes.add(
+    "GET",
+    "/readyz",
+    {
+        200: Answer("Ready; what is degraded is named.", schemas.Readiness),
+        503: Answer("Not ready.", schemas.Readiness),
+    },
+    tokened=False,
+)
+def readyz(front: Front) -> Response:
+    """Say whether the house is ready.
+
+    It is while the database answers; a standalone that has just started is once its worker serves its stacks.
+    """
+    try:
+        found = front.readiness.look()
+    except AWAY as error:
+        found = front.readiness.away(problems.away_detail(error))
+    if found["ready"]:
+        return responses.json(found)
+    return responses.json(found, 503, {"Retry-After": RETRY_AFTER})
+
+
+@routes.add("GET", "/metrics", {200: Answer("For Prometheus.", media="text/plain")}, tokened=False)
+def metrics(front: Front) -> Response:
+    """Show the figures."""
+    return Response(front.gauges.text(), content_type=gauges.MEDIA)

@@ -1,0 +1,151 @@
+"""The specification, made from the routes that serve: what is not declared is not served, and the reverse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
+
+from app.web import problems
+from app.web.api import schemas
+from app.web.routes import JSON, Answer, Header, Route
+
+_REF = "#/components/schemas/{model}"
+_PATH = re.compile(r"<(\w+)>")
+_ABOUT = """Timed leases, with an owner, on Docker Compose services: off until needed, off again afterwards.
+
+Every route takes a token, as `Authorization: Bearer TOKEN` or `X-VX11-Token: TOKEN`, except those of
+*operation* and this page; those of *wake* take a token that is bound to them. Times are ISO 8601 in UTC
+with milliseconds. Lists answer with `items` and `next`; give `next` back as `cursor` (of the trail:
+`after`) for the page after. Errors are problem details (RFC 9457): go by their `type`."""
+
+_SAID = {
+    400: "It cannot be read.",
+    401: "No token, or an unknown one.",
+    403: "A service that may not be powered, or a token that is for something else.",
+    404: "There is no such thing.",
+    409: "In conflict with the window's state.",
+    413: f"The body is over {problems.BODY} bytes.",
+    422: "Well-formed, but wrong; the field and what was allowed are named.",
+    429: "Too many at the same time, or too many unknown tokens; `Retry-After` says when to come back.",
+    503: "The database or a stack's node is away; `Retry-After` says when to come back.",
+}
+
+
+def specification(routes: Iterable[Route]) -> dict[str, Any]:
+    """OpenAPI 3.1, as plain values."""
+    routes = list(routes)
+    schemes, components = _schemas(routes)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(templated(route.path), {})[route.method.lower()] = _operation(route, schemes)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Power Windows", "version": "1", "description": _ABOUT},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "token": {"type": "apiKey", "in": "header", "name": "X-VX11-Token"},
+            },
+        },
+        "security": [{"bearer": []}, {"token": []}],
+    }
+
+
+def templated(path: str) -> str:
+    """A route's path as the specification writes it."""
+    return _PATH.sub(r"{\1}", path)
+
+
+_Schemes = Mapping[type[BaseModel], dict[str, Any]]
+
+
+def _schemas(routes: list[Route]) -> tuple[_Schemes, dict[str, Any]]:
+    asked = {model for route in routes for model in (route.body, route.query) if model}
+    said = {answer.model for route in routes for answer in route.answers.values() if answer.model}
+    found = _modelled(asked, "validation") | _modelled({*said, schemas.Problem}, "serialization")
+    shared: dict[str, Any] = {}
+    for schema in found.values():
+        shared |= schema.pop("$defs", {})
+    # A query's members stand one by one among the parameters; everything else is referred to.
+    shared |= {
+        model.__name__: schema for model, schema in found.items() if not issubclass(model, schemas.Query)
+    }
+    places = {
+        model: schema if issubclass(model, schemas.Query) else {"$ref": _REF.format(model=model.__name__)}
+        for model, schema in found.items()
+    }
+    return places, dict(sorted(shared.items()))
+
+
+def _modelled(models: set[type[BaseModel]], mode: JsonSchemaMode) -> dict[type[BaseModel], dict[str, Any]]:
+    return {model: model.model_json_schema(ref_template=_REF, mode=mode) for model in models}
+
+
+def _operation(route: Route, schemes: _Schemes) -> dict[str, Any]:
+    said: dict[str, Any] = {"operationId": route.name, "tags": [route.tag], "summary": route.summary}
+    if route.description:
+        said["description"] = route.description
+    if parameters := _parameters(route, schemes):
+        said["parameters"] = parameters
+    if route.body:
+        required = any(field.is_required() for field in route.body.model_fields.values())
+        said["requestBody"] = {"required": required, "content": {JSON: {"schema": schemes[route.body]}}}
+    if not route.tokened:
+        said["security"] = []
+    said["responses"] = _responses(route, schemes)
+    return said
+
+
+def _parameters(route: Route, schemes: _Schemes) -> list[dict[str, Any]]:
+    path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PATH.findall(route.path)
+    ]
+    return path + _query(route, schemes) + [_header(header) for header in route.headers]
+
+
+def _query(route: Route, schemes: _Schemes) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    return [
+        {"name": name, "in": "query", "description": schema.get("description", ""), "schema": schema}
+        for name, schema in schemes[route.query]["properties"].items()
+    ]
+
+
+def _header(header: Header) -> dict[str, Any]:
+    return {"name": header.name, "in": "header", "description": header.says, "schema": {"type": "string"}}
+
+
+def _responses(route: Route, schemes: _Schemes) -> dict[str, Any]:
+    good = {str(status): _response(answer, schemes) for status, answer in route.answers.items()}
+    problem = {problems.MEDIA: {"schema": schemes[schemas.Problem]}}
+    bad = {str(status): {"description": _SAID[status], "content": problem} for status in _refused(route)}
+    return dict(sorted({**bad, **good}.items()))
+
+
+def _refused(route: Route) -> set[int]:
+    of_body = {400, 413, 422} if route.body else set()
+    of_query = {422} if route.query or route.headers else set()
+    of_token = {401, 403, 429, 503} if route.tokened else set()
+    return {*route.refuses} | of_body | of_query | of_token
+
+
+def _response(answer: Answer, schemes: _Schemes) -> dict[str, Any]:
+    schema = schemes[answer.model] if answer.model else {"type": "string"}
+    content = {answer.media: {"schema": schema}}
+    content |= {
+        media: {"schema": {"type": "string", "description": says}} for media, says in answer.also.items()
+    }
+    said: dict[str, Any] = {"description": answer.says, "content": content}
+    if answer.headers:
+        said["headers"] = {
+            name: {"description": says, "schema": {"type": "string"}} for name, says in answer.headers.items()
+        }
+    return said

@@ -1,0 +1,175 @@
+"""The composition root: the house behind, the routes in front, and nothing decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+from gunicorn.errors import AppImportError
+
+from app import settings as environment
+from app import tracing
+from app.settings import Settings
+from app.settings.trusted_proxies import Forwarded
+from app.store import schema
+from app.store.changes import Changes
+from app.store.database import Database
+from app.task_queue import Dispatch
+from app.web import problems, request_parsing, response_headers, server
+from app.web.api import (
+    audit,
+    docs,
+    events,
+    health,
+    logs,
+    notifications,
+    original_surface,
+    stacks,
+    tokens,
+    windows,
+)
+from app.web.authentication import Door
+from app.web.context import Front
+from app.web.event_feed import Tail
+from app.web.metrics import Gauges
+from app.web.readiness import Broker, Readiness
+from app.web.refusal_audit import RepeatedRefusals
+from app.web.response_cache import Memory
+from app.web.routes import Route
+from app.web.stream_capacity import Seats
+from app.web.wake import forward_auth, waiting_page
+from app.web.wake.wake_cache import Doorbell
+from app.web.window_waits import Waiting
+
+ROUTES: list[Route] = [
+    route
+    for module in (
+        windows,
+        logs,
+        stacks,
+        audit,
+        notifications,
+        events,
+        tokens,
+        forward_auth,
+        health,
+        docs,
+        original_surface,
+    )
+    for route in module.routes.all
+]
+
+
+def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
+    settings = settings or _told()
+    if settings.traces:
+        tracing.begin("power-web", settings.trace_timeout)
+    database = database or _known(Database(settings.database_url), settings.database_fault)
+    return application(_front(settings, database, dispatch or Dispatch.to(settings.broker_url)))
+
+
+def _told() -> Settings:
+    """The settings; where a variable cannot be used the server ends with one line for each fault."""
+    try:
+        return environment.load()
+    except environment.ConfigError as error:
+        raise AppImportError(str(error)) from error
+
+
+def _known(database: Database, fault: str | None) -> Database:
+    """This database, if it is as we know it; otherwise the server ends with one line that says what to do.
+
+    With a `fault` that is known already every request is refused, since a worker goes on beside it.
+    """
+    if fault:
+        database.refuse(fault)
+        return database
+    try:
+        schema.require(database)
+    except schema.Mismatch as mismatch:
+        raise AppImportError(str(mismatch)) from mismatch
+    return database
+
+
+def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
+    streams, waits, tail = Seats(server.STREAMS), Seats(server.WAITS), Tail(database)
+    gauges, changes = Gauges(database, dispatch, streams, waits, tail.guard), Changes(database)
+    return Front(
+        settings=settings,
+        database=database,
+        dispatch=dispatch,
+        door=Door(database, gauges.strangers.inc, changes),
+        tail=tail,
+        waiting=Waiting(database, tail, waits),
+        streams=streams,
+        readers=Seats(server.READERS),
+        gauges=gauges,
+        memory=Memory(changes),
+        doorbell=Doorbell(changes),
+        refusals=RepeatedRefusals(database),
+        readiness=Readiness(settings, database, Broker(dispatch)),
+    )
+
+
+class Application(Flask):
+    """The routes, for which no request is a WebSocket's: a proxy asks with the headers of its visitor."""
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        environ.pop("HTTP_UPGRADE", None)
+        return super().wsgi_app(environ, start_response)
+
+
+def application(front: Front) -> Flask:
+    app = Application("app.web", static_folder=None)
+    # A doubled slash is no address, so no redirect is made of the caller's Host.
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = problems.BODY + 1
+    app.config["EVERY_ANSWER"] = response_headers.EVERY_ANSWER
+    app.config["TRUSTED_PROXIES"] = trusted = front.settings.trusted_proxies
+    if trusted:
+        app.wsgi_app = Forwarded(app.wsgi_app, trusted)  # type: ignore[assignment, method-assign]
+    app.extensions["power-windows"] = front
+    app.extensions["power-windows-routes"] = ROUTES
+    for route in ROUTES:
+        app.add_url_rule(route.path, route.name, _served(front, route), methods=[route.method])
+    problems.install(app)
+    # The last that is named is the first that is run: counted is what goes out.
+    app.after_request(_counted(front))
+    app.after_request(response_headers.complete)
+    app.after_request(waiting_page.dressed)
+    return app
+
+
+def _served(front: Front, route: Route) -> Callable[..., Response]:
+    """Who calls, then what the body says, then what it means: in this order a request is looked at."""
+
+    def view(**said: Any) -> Response:
+        if not route.tokened:
+            return route.run(front)
+        name, carried = f"{route.method} {route.path}", request.headers.get(tracing.HEADER)
+        with tracing.span(name, carried, http__request__method=route.method, http__route=route.path) as span:
+            response = answer(said)
+            span.tell(http__response__status_code=response.status_code)
+            return response
+
+    def answer(said: dict[str, Any]) -> Response:
+        caller = front.door.caller(request, route.scope)
+        if route.body:
+            said["body"] = request_parsing.body(request, route.body)
+        if route.query:
+            said["query"] = request_parsing.query(request, route.query)
+        return route.run(front, caller, **said)
+
+    return view
+
+
+def _counted(front: Front) -> Callable[[Response], Response]:
+    def count(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        # Whatever strangers make up must not make up new series.
+        method = request.method if request.url_rule else "none"
+        front.gauges.requests.labels(method, route, response.status_code).inc()
+        return response
+
+    return count

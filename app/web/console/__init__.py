@@ -1,0 +1,26 @@
+"""The web console: pages for people in front of the same house that the API serves.
+
+`create_app` is what a server runs: `gunicorn "app.web.console:create_app()"` serves the API
+and the pages. Nothing is imported until it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.settings import Settings
+    from app.store.database import Database
+    from app.task_queue import Dispatch
+
+
+def create_app(
+    settings: Settings | None = None, database: Database | None = None, dispatch: Dispatch | None = None
+) -> Flask:
+    """The API with the console on it, with whatever is not given taken from the environment."""
+    from app import web
+    from app.web.console.site import mounted
+
+    return mounted(web.create_app(settings, database, dispatch))

@@ -1,0 +1,49 @@
+"""How pages write times, lengths and trouble."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from app.domain import diagnosis, durations
+
+_FACTS = 160
+"""Characters that are shown of what an entry tells."""
+
+
+def clock(at: str | datetime | None) -> str:
+    """`24 Nov 12:03:11`, in UTC."""
+    if at is None:
+        return "–"
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{moment:%d %b %H:%M:%S}"
+
+
+def told(facts: Mapping[str, Any]) -> str:
+    """What an entry tells, in a line."""
+    said = "; ".join(
+        f"{name}: {_value(value)}" for name, value in facts.items() if value not in (None, "", [])
+    )
+    return said if len(said) <= _FACTS else f"{said[:_FACTS]}…"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return " ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def part(left: float | None, whole: float | None) -> float:
+    """How much of a ring is left, of 100."""
+    return round(100 * min(1.0, max(0.0, (left or 0.0) / whole)), 1) if whole else 0.0
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "clock": clock,
+    "span": lambda seconds: durations.show(seconds or 0.0),
+    "told": told,
+    "part": part,
+    "usually": diagnosis.usually,
+}

@@ -1,0 +1,60 @@
+"""One-tap links: looking at one does nothing, its button extends the window, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import render_template
+
+from app.domain.errors import Refusal
+from app.usecases import notifications
+from app.usecases.notifications import BadLink, Offer, UsedLink
+from app.web.console.pages import Said
+from app.web.context import Front
+
+_BAD = "This link is not one of ours, or it is long over."
+_USED = "This link was used already. Each works once."
+
+
+def shown(front: Front) -> Callable[[str], Said]:
+    def extend(text: str) -> Said:
+        """What the link would do. Mail scanners follow links, so this changes nothing."""
+        with front.database.read() as session:
+            return _said(lambda: notifications.offered(session, text, front.database.now()), done=False)
+
+    return extend
+
+
+def taken(front: Front) -> Callable[[str], Said]:
+    def extending(text: str) -> Said:
+        """Use the link."""
+        try:
+            with front.database.write() as session:
+                offer = notifications.take(session, text, front.database.now())
+        except (BadLink, UsedLink, Refusal) as error:
+            failure = error
+
+            def fail() -> Offer:
+                raise failure
+
+            return _said(fail, done=False)
+        return _said(lambda: offer, done=True)
+
+    return extending
+
+
+def _said(find: Callable[[], Offer], *, done: bool) -> Said:
+    try:
+        offer = find()
+    except BadLink:
+        return _wrong(_BAD, HTTPStatus.NOT_FOUND)
+    except UsedLink:
+        return _wrong(_USED, HTTPStatus.CONFLICT)
+    except Refusal as refusal:
+        return _wrong(str(refusal), HTTPStatus.GONE)
+    return render_template("extend.html", window=offer.window, until=offer.until, done=done)
+
+
+def _wrong(why: str, status: HTTPStatus) -> Said:
+    return render_template("extend.html", why=why), status

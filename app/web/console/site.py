@@ -1,0 +1,204 @@
+"""The console's place in the web server: every page behind a session, every answer with its headers."""
+
+from __future__ import annotations
+
+import mimetypes
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, redirect, render_template, request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.wrappers import Response as AnyResponse
+
+from app.domain.errors import Refusal
+from app.domain.untrusted_text import harmless_lines
+from app.store import tokens
+from app.web import problems
+from app.web.console import formatting, history, home, one_tap_links, open_window, sessions, window
+from app.web.console.pages import Page, Said
+from app.web.console.sessions import Forged
+from app.web.context import Front
+from app.web.problems import AWAY, Turned
+
+PAGES: list[Page] = [page for room in (home, open_window, window, history) for page in room.pages.all]
+_ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_FORGED = (
+    "This form is not from your present session, so nothing was done. Go back, load the page anew, try again."
+)
+
+
+def mounted(app: Flask) -> Flask:
+    """The console on a server that has the API already."""
+    front: Front = app.extensions["power-windows"]
+    site = Blueprint("console", "app.web.console", template_folder="templates")
+    for page in PAGES:
+        site.add_url_rule(page.path, page.name, _served(front, page), methods=[page.method])
+    site.add_url_rule("/sign-in", "sign_in", _door)
+    site.add_url_rule("/sign-in", "signing_in", _signing_in(front), methods=["POST"])
+    site.add_url_rule("/sign-out", "signing_out", _signing_out(front), methods=["POST"])
+    site.add_url_rule("/extend/<text>", "tapping", one_tap_links.shown(front))
+    site.add_url_rule("/extend/<text>", "tapped", one_tap_links.taken(front), methods=["POST"])
+    site.add_url_rule("/assets/<name>", "assets", _asset)
+    site.after_request(_guarded)
+    for kind, answer in _WRONGS:
+        site.register_error_handler(kind, answer)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.finalize = _shown
+    app.jinja_env.filters.update(formatting.FILTERS)
+    app.register_blueprint(site)
+    return app
+
+
+def _shown(value: Any) -> Any:
+    """What a template prints: text from outside may not turn the order of a line around."""
+    return harmless_lines(value) if type(value) is str else value
+
+
+def _served(front: Front, page: Page) -> Callable[..., Said]:
+    def view(**said: Any) -> Said:
+        session = sessions.of(front, request)
+        if session is None:
+            return _to_the_door(page)
+        g.session = session
+        if page.method == "POST":
+            session.check(request.form)
+        return page.run(front, session.caller, **said)
+
+    return view
+
+
+def _to_the_door(page: Page) -> Said:
+    """A page is come back to after signing in; a part of one is not, and says so to whoever fetched it."""
+    if page.part:
+        return Response("sign in", HTTPStatus.UNAUTHORIZED, content_type="text/plain")
+    going = request.full_path.rstrip("?") if page.method == "GET" else "/"
+    return redirect("/sign-in" if going == "/" else f"/sign-in?{_next(going)}", HTTPStatus.SEE_OTHER)
+
+
+def _next(address: str) -> str:
+    from urllib.parse import urlencode
+
+    return urlencode({"next": address[:500]})
+
+
+def _door(wrong: str = "", status: int = 200) -> Said:
+    """The sign-in form."""
+    door = sessions.cookie(request, sessions.DOOR) or secrets.token_urlsafe(24)
+    going = sessions.inside(request.values.get("next", "/"))
+    page = Response(render_template("sign-in.html", door=door, wrong=wrong, going=going), status)
+    sessions.keep(page, request, sessions.DOOR, door)
+    return page
+
+
+def _signing_in(front: Front) -> Callable[[], Said]:
+    def sign_in() -> Said:
+        try:
+            sessions.let_in(request)
+        except Forged:
+            return _door("The form was out of date. Please send it once more.", HTTPStatus.FORBIDDEN)
+        text = request.form.get("token", "").strip()
+        if not front.door.knows(text):
+            front.door.slow(request, text)
+            said = (
+                "This token is not known here. The standalone prints its own when it starts." if text else ""
+            )
+            return _door(said or "Paste a token; it begins with pw_.", HTTPStatus.UNAUTHORIZED)
+        with front.database.read() as session:
+            token = tokens.bearer(session, text)
+        if token is None:
+            return _door("This token was revoked just now.", HTTPStatus.UNAUTHORIZED)
+        going = redirect(sessions.inside(request.form.get("next", "/")), HTTPStatus.SEE_OTHER)
+        assert isinstance(going, Response)
+        sessions.keep(going, request, sessions.COOKIE, sessions.begin(front, token))
+        return going
+
+    return sign_in
+
+
+def _signing_out(front: Front) -> Callable[[], Said]:
+    def sign_out() -> Said:
+        session = sessions.of(front, request)
+        if session:
+            session.check(request.form)
+            sessions.end(front, session.identifier)
+        going = redirect("/sign-in", HTTPStatus.SEE_OTHER)
+        assert isinstance(going, Response)
+        sessions.drop(going, sessions.COOKIE)
+        return going
+
+    return sign_out
+
+
+def _asset(name: str) -> Said:
+    if name not in _ASSETS:
+        raise NotFound("There is nothing at this address.")
+    kind = mimetypes.guess_type(name)[0] or "text/plain"
+    return Response(
+        _ASSETS[name], content_type=f"{kind}; charset=utf-8", headers={"Cache-Control": "no-cache"}
+    )
+
+
+def _guarded(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _wrong(status: int, title: str, detail: str) -> AnyResponse:
+    """A page that says what was wrong; of a part of a page only the words."""
+    if request.path.startswith(("/parts/", "/live", "/assets/")):
+        return Response(detail, status, content_type="text/plain; charset=utf-8")
+    return Response(render_template("wrong.html", status=status, title=title, detail=detail), status)
+
+
+def _refused(refusal: Refusal) -> AnyResponse:
+    kind = problems.kind_of(refusal)
+    return _wrong(kind.status, kind.title, str(refusal))
+
+
+def _turned(turned: Turned) -> AnyResponse:
+    return _wrong(turned.kind.status, turned.kind.title, str(turned))
+
+
+def _forged(_forged: Forged) -> AnyResponse:
+    return _wrong(HTTPStatus.FORBIDDEN, "This form cannot be taken", _FORGED)
+
+
+def _http(error: HTTPException) -> AnyResponse:
+    if (error.code or 400) < HTTPStatus.BAD_REQUEST:
+        return error.get_response()
+    return _wrong(error.code or 400, error.name, error.description or error.name)
+
+
+def _unparsed(_error: ParseException) -> AnyResponse:
+    page = _wrong(HTTPStatus.BAD_REQUEST, "The form cannot be read", problems.UNPARSED)
+    page.headers["Connection"] = "close"
+    return page
+
+
+def _away(error: Exception) -> AnyResponse:
+    problems.log.warning("the database does not answer: %s", str(error).partition("\n")[0])
+    return _wrong(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer", "Try again in a moment.")
+
+
+def _fault(error: Exception) -> AnyResponse:
+    problems.log.error("a page failed", exc_info=error)
+    return _wrong(
+        HTTPStatus.SERVICE_UNAVAILABLE, "Our fault", "What went wrong is in the log; please try again."
+    )
+
+
+_WRONGS: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
+    (Refusal, _refused), (Turned, _turned), (Forged, _forged), (HTTPException, _http),
+    (ParseException, _unparsed), *((kind, _away) for kind in AWAY), (Exception, _fault),
+]  # fmt: skip

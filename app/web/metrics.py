@@ -1,0 +1,197 @@
+"""What Prometheus is told, in a registry of this front's own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Counter as Counted
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from app.domain.enums import Loop, Role
+from app.host.loop_guard import LoopGuard
+from app.store import clock_offset, loop_failures, services, stacks, windows, workers
+from app.store.database import Database
+from app.store.tables import Service
+from app.task_queue import Dispatch, queue
+from app.web.metrics_collector import Told
+from app.web.stream_capacity import Seats
+
+MEDIA = "text/plain; version=0.0.4; charset=utf-8"
+
+log = logging.getLogger(__name__)
+
+
+class Gauges:
+    def __init__(
+        self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats, guard: LoopGuard
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counted(
+            "power_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
+        )
+        self.strangers = Counted(
+            "power_unknown_tokens", "Requests with no or an unknown token.", registry=self._registry
+        )
+        self.unsent = Counted(
+            "power_dispatch_failures", "Nudges the broker did not take.", registry=self._registry
+        )
+        self._registry.register(_Now(database, dispatch, streams, waits, Told()))
+        self._registry.register(_Loops(database, guard))
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+class _Now(Collector):
+    """What is looked up when it is asked for, rather than counted along."""
+
+    def __init__(
+        self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats, told: Told
+    ) -> None:
+        self._database, self._dispatch = database, dispatch
+        self._streams, self._waits, self._told = streams, waits, told
+        self._nodes: list[str] = []
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: what there will be is known only when it is looked up."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("power_open_streams", "Event streams that are open.", self._streams.taken)
+        yield GaugeMetricFamily(
+            "power_waiting_requests", "Requests that wait for a window.", self._waits.taken
+        )
+        try:
+            with self._database.read() as session:
+                now = self._database.now()
+                found = [_windows(session), _clock(session), *_stacks(session, now), *_troubles(session, now)]
+                self._nodes = sorted({stack.node for stack in stacks.every(session)})
+                self._told.take_in(session, now)
+                yield from found
+        except SQLAlchemyError as error:
+            # The other figures are worth having, most of all now; these are missing rather than wrong.
+            log.warning("the database cannot be counted: %s", str(error).partition("\n")[0])
+        yield from self._told.figures()
+        yield _queues(self._dispatch, ["power", *map(queue, self._nodes)])
+
+
+class _Loops(Collector):
+    """How often loops have failed: of workers from the database, of this front from its own count."""
+
+    def __init__(self, database: Database, guard: LoopGuard) -> None:
+        self._database, self._guard = database, guard
+        self._mine = 0
+
+    def describe(self) -> Iterator[Metric]:
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "power_loop_failures",
+            "Rounds of a loop, or parts of one, that have failed; the loop goes on.",
+            labels=["node", "loop"],
+        )
+        self._mine += sum(self._guard.take_counts().values())
+        family.add_metric(["", Loop.EVENT_STREAM], self._mine)
+        try:
+            for (node, loop), failures in self._of_workers().items():
+                family.add_metric([node, loop], failures)
+        except SQLAlchemyError as error:
+            log.warning("loop failures cannot be counted: %s", str(error).partition("\n")[0])
+        yield family
+
+    def _of_workers(self) -> dict[tuple[str, str], int]:
+        """Every loop of every node; without one at 0, its first failure would be no increase."""
+        with self._database.read() as session:
+            nodes = [node.name for node in stacks.nodes(session)]
+            counted = loop_failures.counts(session)
+        loops = [str(loop) for loop in Loop if loop is not Loop.EVENT_STREAM]
+        return dict.fromkeys(((node, loop) for node in nodes for loop in loops), 0) | counted
+
+
+def _queues(dispatch: Dispatch, names: list[str]) -> GaugeMetricFamily:
+    """Without a figure while the broker is away."""
+    family = GaugeMetricFamily("power_queue_depth", "Messages that nobody has taken yet.", labels=["queue"])
+    for name, depth in dispatch.depths(names).items():
+        family.add_metric([name], depth)
+    return family
+
+
+def _clock(session: Session) -> GaugeMetricFamily:
+    return GaugeMetricFamily(
+        "power_clock_offset_seconds",
+        "Seconds that the house clock is ahead of the database's own, since that was set.",
+        value=clock_offset.offset(session),
+    )
+
+
+def _windows(session: Session) -> GaugeMetricFamily:
+    family = GaugeMetricFamily("power_windows", "Windows that are not closed, by state.", labels=["state"])
+    for state, count in windows.counts(session).items():
+        family.add_metric([str(state)], count)
+    return family
+
+
+def _stacks(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
+    found = stacks.every(session)
+    away = workers.away(session, found, now)
+    gone = GaugeMetricFamily(
+        "power_stack_away", "1 where nobody who serves the stack is heard of.", labels=["stack", "node"]
+    )
+    refused = GaugeMetricFamily(
+        "power_stack_refused", "1 where a change of its files is not in force.", labels=["stack", "node"]
+    )
+    rejected = GaugeMetricFamily(
+        "power_stack_rejected", "1 where nothing can be opened on the stack.", labels=["stack", "node"]
+    )
+    for stack in found:
+        rejected.add_metric([stack.name, stack.node], float(bool(stack.faults)))
+        gone.add_metric([stack.name, stack.node], float(stack.name in away))
+        refused.add_metric([stack.name, stack.node], float(bool(stack.refused or stack.faults)))
+    yield from (gone, refused, rejected)
+
+
+def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
+    """What an operator is to be woken by, of each stack."""
+    names = stacks.names(session)
+    troubled, stuck = services.troubled(session), windows.stuck(session)
+    held = {
+        (stack, lease.service)
+        for stack in {row.stack for row in troubled}
+        for lease in windows.live_leases(session, [stack], now)
+    }
+    owing = [
+        row.stack
+        for row in troubled
+        if row.owed and row.role != Role.CORE and (row.stack, row.name) not in held
+    ]
+    drifting = [row.stack for row in troubled if row.drift_since]
+    retried = [row.stack for row in troubled if row.retry_at]
+    for name, tells, found in (
+        ("power_core_down", "Core services that are known to be down.", services.core_down(session)),
+        ("power_windows_stuck", "Closing windows whose services refuse to stop.", stuck),
+        ("power_services_owing", "Services that nobody holds and that are not yet known to be off.", owing),
+        ("power_services_drifting", "Services whose power differs from what is wanted.", drifting),
+        ("power_services_retried", "Services that wait for their next stop to be tried.", retried),
+    ):
+        family = GaugeMetricFamily(name, tells, labels=["stack"])
+        for stack in names:
+            family.add_metric([stack], found.count(stack))
+        yield family
+    yield _failed_stops(names, troubled)
+
+
+def _failed_stops(names: Iterable[str], troubled: Iterable[Service]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily("power_failed_stops", "Stops that have failed in a row.", labels=["stack"])
+    failures = dict.fromkeys(names, 0)
+    for row in troubled:
+        failures[row.stack] = failures.get(row.stack, 0) + row.failures
+    for stack, count in failures.items():
+        family.add_metric([stack], count)
+    return family

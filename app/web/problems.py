@@ -1,0 +1,217 @@
+"""Every way to be turned down, in one table, as RFC 9457 problem details.
+
+A refusal of the domain knows its reason; here it gets a status and a stable type.
+Whatever else goes wrong becomes one of the house's own problems below, and nothing
+ever becomes a 500.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response
+from gunicorn.http.errors import ParseException
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from app.domain import errors
+from app.domain.errors import Refusal
+from app.store.database import Unusable
+
+log = logging.getLogger(__name__)
+
+MEDIA = "application/problem+json"
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What the store raises while the database does not answer."""
+RETRY_AFTER = "2"
+NODE_RETRY_AFTER = "30"
+"""Seconds after which a node that is away may be asked for again."""
+NAME = 120
+"""Characters of a name, at most."""
+BODY = 64 * 1024
+"""Bytes of a body, at most."""
+UNPARSED = "the chunks of the body cannot be read"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the table. `name` is the end of the type's URI and never changes."""
+
+    status: int
+    name: str
+    title: str
+
+    @property
+    def uri(self) -> str:
+        return f"/problems/{self.name}"
+
+
+UNREADABLE = Kind(400, "unreadable", "The request cannot be read")
+BAD_TOKEN = Kind(401, "bad-token", "No token, or one that is not known here")
+OUT_OF_SCOPE = Kind(403, "out-of-scope", "This token is for something else")
+NOT_ALLOWED = Kind(403, "not-allowed", "This service may not be powered")
+UNKNOWN_WINDOW = Kind(404, "unknown-window", "There is no such window")
+NO_SUCH_STACK = Kind(404, "no-such-stack", "There is no such stack")
+NO_SUCH_SERVICE = Kind(404, "no-such-service", "The stack has no such service")
+NO_SUCH_ROUTE = Kind(404, "no-such-route", "There is nothing at this address")
+NO_SUCH_METHOD = Kind(405, "no-such-method", "This address is not used like that")
+CONFLICT = Kind(409, "conflict", "The window's state does not permit it")
+TOO_LARGE = Kind(413, "too-large", "The body is too large")
+INVALID = Kind(422, "invalid", "Well-formed, but wrong")
+TOO_MANY = Kind(429, "too-many", "Too many at the same time")
+BAD_TOKENS = Kind(429, "too-many-bad-tokens", "Too many unknown tokens came from this address")
+DATABASE_AWAY = Kind(503, "database-away", "The database does not answer")
+LOGS_UNREAD = Kind(503, "logs-unread", "The worker of the window's node was not heard of")
+STARTING = Kind(503, "starting", "The service is starting")
+NOT_STARTED = Kind(503, "not-started", "The service could not be started")
+FAULT = Kind(503, "fault", "Something is wrong on this side")
+
+TABLE: Mapping[type[Refusal], Kind] = {
+    errors.UnknownWindow: UNKNOWN_WINDOW,
+    # A stack that a body names is a wrong value; only in an address it is a thing that is not there.
+    errors.UnknownStack: Kind(422, "unknown-stack", "There is no stack of that name"),
+    errors.StackNeeded: Kind(422, "stack-needed", "There are several stacks"),
+    errors.NothingAsked: Kind(422, "nothing-asked", "No service was named"),
+    errors.UnknownServices: Kind(422, "unknown-services", "The stack has no such service"),
+    errors.BadTTL: Kind(422, "bad-ttl", "Not a positive number of seconds"),
+    errors.TTLTooLong: Kind(422, "ttl-too-long", "Longer than the stack permits"),
+    errors.NotInWindow: Kind(422, "not-in-window", "The window does not hold this service"),
+    errors.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used with another body"),
+    errors.NotAllowed: NOT_ALLOWED,
+    errors.TimeIsUp: Kind(409, "time-is-up", "The window has ended or is ending"),
+    errors.WouldShorten: Kind(409, "would-shorten", "Nobody's window is cut short by another"),
+    errors.StackRejected: Kind(409, "stack-rejected", "The stack's worker turned it down"),
+    errors.NodeAway: Kind(503, "node-away", "The stack's node is away"),
+    errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
+    errors.NotDisplaced: Kind(409, "not-displaced", "The stack is served where it is held"),
+    errors.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),
+    errors.LastToken: Kind(409, "last-token", "Nobody could come in without it"),
+    errors.WhichWindow: Kind(409, "which-window", "It is not clear which window is meant"),
+}
+_FALLBACK: Mapping[type[Refusal], Kind] = {
+    errors.Unknown: UNKNOWN_WINDOW,
+    errors.Conflict: CONFLICT,
+    errors.Refusal: INVALID,
+}
+HOUSE = (
+    UNREADABLE,
+    BAD_TOKEN,
+    OUT_OF_SCOPE,
+    NO_SUCH_STACK,
+    NO_SUCH_SERVICE,
+    NO_SUCH_ROUTE,
+    NO_SUCH_METHOD,
+    TOO_LARGE,
+    INVALID,
+    TOO_MANY,
+    BAD_TOKENS,
+    DATABASE_AWAY,
+    LOGS_UNREAD,
+    STARTING,
+    NOT_STARTED,
+    FAULT,
+)
+
+
+class Turned(Exception):
+    """Turned down by the front itself, before or after anything was asked of the house."""
+
+    def __init__(
+        self, kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any
+    ) -> None:
+        super().__init__(detail)
+        self.kind, self.headers, self.facts = kind, dict(headers or {}), facts
+
+
+def kind_of(refusal: Refusal) -> Kind:
+    for ancestor in type(refusal).__mro__:
+        if kind := TABLE.get(ancestor) or _FALLBACK.get(ancestor):
+            return kind
+    return INVALID
+
+
+def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any) -> Response:
+    said = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
+    # A fact never takes the place of what every problem says.
+    body = {name: value for name, value in facts.items() if value is not None} | said
+    return Response(json.dumps(body, default=str), kind.status, headers, content_type=MEDIA)
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(Turned, _turned)
+    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(HTTPException, _http)
+    for away in AWAY:
+        app.register_error_handler(away, _database_away)
+    app.register_error_handler(RecursionError, _nested)
+    app.register_error_handler(ParseException, _unparsed)
+    app.register_error_handler(Exception, _fault)
+
+
+def _turned(turned: Turned) -> Response:
+    return answer(turned.kind, str(turned), headers=turned.headers, **turned.facts)
+
+
+def _refused(refusal: Refusal) -> Response:
+    kind = kind_of(refusal)
+    headers = {"Retry-After": NODE_RETRY_AFTER} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return answer(kind, str(refusal), headers=headers, field=refusal.field, **_without_field(refusal.facts))
+
+
+def _without_field(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in facts.items() if name not in {"field", "kind", "detail", "headers"}
+    }
+
+
+def _http(error: HTTPException) -> Response | HTTPException:
+    """What Flask itself turns down; a redirect is none of our business."""
+    if isinstance(error, RequestEntityTooLarge):
+        return answer(
+            TOO_LARGE, f"the body is over {BODY} bytes", limit=BODY, headers={"Connection": "close"}
+        )
+    if isinstance(error, MethodNotAllowed):
+        allowed = sorted(error.valid_methods or ())
+        headers = {"Allow": ", ".join(allowed)}
+        return answer(NO_SUCH_METHOD, f"use {' or '.join(allowed)} here", headers=headers, allowed=allowed)
+    code = error.code or HTTPStatus.BAD_REQUEST
+    if code < HTTPStatus.BAD_REQUEST:
+        return error
+    if code == HTTPStatus.NOT_FOUND:
+        return answer(NO_SUCH_ROUTE, "there is nothing at this address; /docs lists what there is")
+    return answer(Kind(code, "unreadable", error.name), error.description or error.name)
+
+
+def _database_away(error: Exception) -> Response:
+    log.warning("the database does not answer: %s", str(error).partition("\n")[0])
+    detail = f"{away_detail(error)}; nothing was changed"
+    return answer(DATABASE_AWAY, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def away_detail(error: Exception) -> str:
+    """What a caller is told of a database that is away; where its files lie is for the operator alone."""
+    if isinstance(error, Unusable):
+        return "the database cannot be used (`power doctor` on its host says how to mend it)"
+    return "the database does not answer"
+
+
+def _nested(_error: RecursionError) -> Response:
+    return answer(UNREADABLE, "the body is nested too deeply")
+
+
+def _unparsed(_error: ParseException) -> Response:
+    """What follows in the connection could be anything, so it ends."""
+    return answer(UNREADABLE, UNPARSED, headers={"Connection": "close"})
+
+
+def _fault(error: Exception) -> Response:
+    """A fault of ours: the log has it all, the caller learns that it may try again."""
+    log.error("a request failed", exc_info=error)
+    detail = "this was our fault and is in the log; please try again"
+    return answer(FAULT, detail, headers={"Retry-After": RETRY_AFTER})

@@ -1,0 +1,95 @@
+"""Closed words load as members of their enums on both databases, and a strange one breaks no query."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, get_args
+
+import pytest
+from sqlalchemy import Column, Table, select, text
+
+from app.domain.enums import Power, Role, State
+from app.store import services
+from app.store import tables as models
+from app.store import windows as rows
+from app.store.database import Database
+from app.store.tables import Word
+from tests.system import House
+
+COLUMNS = [
+    (mapper, attribute.key, attribute.columns[0])
+    for mapper in models.Table.registry.mappers
+    for attribute in mapper.column_attrs
+]
+
+
+def enum_of(mapper: Any, key: str) -> type[StrEnum] | None:
+    """The enum that a column is annotated with, if any."""
+    annotation = getattr(mapper.class_, "__annotations__", {}).get(key, "")
+    found = eval(str(annotation), vars(models)) if annotation else None
+    inner = [*get_args(found), *(one for arg in get_args(found) for one in get_args(arg))]
+    return next((one for one in inner if isinstance(one, type) and issubclass(one, StrEnum)), None)
+
+
+def test_every_column_that_is_annotated_with_an_enum_is_a_column_of_words() -> None:
+    enums = {(mapper.class_.__name__, key): enum_of(mapper, key) for mapper, key, _column in COLUMNS}
+    words = {
+        (mapper.class_.__name__, key): column.type.words
+        for mapper, key, column in COLUMNS
+        if isinstance(column.type, Word)
+    }
+    assert {name: found for name, found in enums.items() if found} == words
+    assert len(words) >= 8
+
+
+# In one order in every process, as tests that run in parallel need it.
+WORDS = sorted((column for _mapper, _key, column in COLUMNS if isinstance(column.type, Word)), key=str)
+
+
+@pytest.mark.parametrize("column", WORDS, ids=str)
+def test_each_word_loads_as_a_member_on_both_databases(house: House, column: Column[Any]) -> None:
+    house.open("forge")
+    table, kind = column.table, column.type
+    assert isinstance(table, Table)
+    assert isinstance(kind, Word)
+    for member in kind.words:
+        with house.database.write() as session:
+            session.execute(table.update().values({column.name: member}))
+        with house.database.read() as session:
+            found = session.scalars(select(column)).all()
+        assert found
+        assert all(one is member for one in found)
+
+
+@pytest.mark.parametrize("column", WORDS, ids=str)
+def test_a_strange_word_breaks_no_query_and_stays_in_its_row(house: House, column: Column[Any]) -> None:
+    house.open("forge")
+    assert isinstance(column.type, Word)
+    with house.database.write() as session:
+        session.execute(text(f"UPDATE {column.table.name} SET {column.name} = 'strange'"))
+
+    with house.database.read() as session:
+        assert set(session.scalars(select(column))) == {column.type.otherwise}
+        assert session.scalar(text(f"SELECT max({column.name}) FROM {column.table.name}")) == "strange"
+
+
+def test_a_strange_window_keeps_no_other_from_its_end(house: House, database: Database) -> None:
+    strange, other = house.open("forge", ttl=60), house.open("mill", ttl=60)
+    with database.write() as session:
+        session.execute(text("UPDATE windows SET state = 'strange' WHERE id = :id"), {"id": strange})
+
+    house.tick(61)
+
+    assert house.state(other) == "closed"
+    with database.read() as session:
+        listed = rows.page(session)
+    assert {one.id: one.state for one in listed}[strange] is State.CLOSED
+
+
+def test_a_strange_power_is_as_unknown_and_a_strange_role_as_none(house: House, database: Database) -> None:
+    house.open("forge")
+    with database.write() as session:
+        session.execute(text("UPDATE services SET power = 'strange', role = 'strange' WHERE name = 'forge'"))
+    with database.read() as session:
+        row = services.of(session, "studio")["forge"]
+    assert (row.power, row.role) == (Power.UNKNOWN, Role.NONE)

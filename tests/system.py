@@ -1,0 +1,378 @@
+"""A house without an engine: the rules, the store and the use cases are real, the containers are remembered.
+
+`House` plays the worker, by the same decisions in the same order, and the clock is a
+variable. What goes wrong is said beforehand (`house.will_not_stop.add("forge")`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from app.domain import decisions
+from app.domain.enums import Action, CallStatus, Condition, Power, Role, State
+from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.readiness import Container, judge
+from app.store import audit, services
+from app.store import windows as rows
+from app.store.database import Database
+from app.store.tables import Call, Entry, Lease, Service, Window
+from app.usecases.reconciliation import observations
+from app.usecases.reconciliation.observations import Begun, Outcome, Seen
+from app.usecases.windows import transitions
+from app.usecases.windows.settle import Scene, startable, stoppable
+from app.usecases.windows.transitions import Ask, Repeat
+
+NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
+INSTANT = timedelta(milliseconds=1)
+"""What every look and every call takes, so that before and after can be told apart."""
+
+
+def allowed(name: str, *, stable_for: float = 0.0, **needs: Condition) -> ServiceSpec:
+    return ServiceSpec(name, Role.ALLOWED, needs, stable_for=stable_for, ready_timeout=60.0)
+
+
+def studio() -> StackSpec:
+    """Core redis; forge and mill alone; api needs db healthy; report needs job done; secret is not listed."""
+    all_of_them = [
+        ServiceSpec("redis", Role.CORE, stable_for=0.0),
+        ServiceSpec("secret", Role.NONE, stable_for=0.0),
+        allowed("forge"),
+        allowed("mill"),
+        allowed("db", redis=Condition.STARTED),
+        allowed("api", db=Condition.HEALTHY),
+        replace(allowed("job"), oneshot=True),
+        allowed("report", job=Condition.COMPLETED),
+    ]
+    by_name = {one.name: one for one in all_of_them}
+    return StackSpec("studio", "studio", "local", by_name, default_ttl=600.0, max_ttl=3600.0)
+
+
+@dataclass
+class House:
+    """One stack, one worker, one clock."""
+
+    database: Database
+    spec: StackSpec = field(default_factory=studio)
+    now: datetime = NOON
+    containers: dict[str, Container] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    """Every call, as `up forge`."""
+    will_not_start: set[str] = field(default_factory=set)
+    will_not_stop: set[str] = field(default_factory=set)
+    will_not_hear: set[str] = field(default_factory=set)
+    """Run on after a stop or a kill that returned 0."""
+    stops_forever: set[str] = field(default_factory=set)
+    """Their stops do not end in time."""
+    will_crash: set[str] = field(default_factory=set)
+    """Start, and exit 1 at once."""
+    checked: set[str] = field(default_factory=lambda: {"db"})
+    """Have a healthcheck, which says `starting` until `heal`."""
+    times_out: set[str] = field(default_factory=set)
+    """Their next start does not end in time; it may come up later all the same."""
+    revived: set[str] = field(default_factory=set)
+    """What the engine has started by itself since the last look."""
+    away: bool = False
+    """The engine does not answer."""
+    shows_nothing: bool = False
+    """The engine does what it is asked, and every look at it fails."""
+    dies_at: str = ""
+    """The worker is killed right after it has begun this call, such as `up forge`."""
+    worker: int = 1
+
+    def __post_init__(self) -> None:
+        self.containers["redis"] = self._fresh("redis")
+        self.publish(self.spec)
+
+    def publish(self, spec: StackSpec) -> None:
+        """The worker has read the stack, perhaps anew."""
+        self.spec = spec
+        with self.database.write() as session:
+            observations.published(session, spec, self._instant())
+        self.look()
+
+    # What people do.
+
+    def ask(
+        self, *names: str, ttl: float | None = None, actor: str = "ada", repeat: Repeat | None = None
+    ) -> tuple[str, bool]:
+        """A window's id and whether it is new; no worker has seen it yet."""
+        with self.database.write() as session:
+            window, new = transitions.open_window(
+                session, Ask(names, None, ttl), actor=actor, now=self.now, repeat=repeat
+            )
+            return window.id, new
+
+    def ask_on(self, stack: str, *names: str) -> tuple[str, bool]:
+        """The same, where there are several stacks."""
+        with self.database.write() as session:
+            window, new = transitions.open_window(session, Ask(names, stack), actor="ada", now=self.now)
+            return window.id, new
+
+    def open(self, *names: str, ttl: float | None = None, actor: str = "ada") -> str:
+        window, _new = self.ask(*names, ttl=ttl, actor=actor)
+        self.work()
+        return window
+
+    def extend(self, window: str, ttl: float, *, actor: str = "ada") -> None:
+        with self.database.write() as session:
+            transitions.extend(session, window, ttl, actor=actor, now=self.now)
+        self.work()
+
+    def close(self, window: str, *, actor: str = "ada", force: bool = False) -> None:
+        with self.database.write() as session:
+            transitions.close(session, window, actor=actor, now=self.now, force=force)
+        self.work()
+
+    # What happens by itself.
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass, and the clock, the containers and the worker do what that brings."""
+        self.now += timedelta(seconds=seconds)
+        with self.database.write() as session:
+            transitions.expire_due(session, self.now)
+        self.work()
+
+    def heal(self, service: str) -> None:
+        self._change(service, health="healthy")
+
+    def sicken(self, service: str) -> None:
+        self._change(service, health="unhealthy")
+
+    def finish(self, service: str, code: int = 0) -> None:
+        """Its process exits."""
+        self._change(service, state="exited", exit_code=code)
+
+    def run_by_hand(self, service: str) -> None:
+        """Somebody starts it, past the house; a late `up` looks the same."""
+        self.containers[service] = self._fresh(service)
+        self.work()
+
+    def engine_restarts(self, *services: str) -> None:
+        """It comes back, and starts these by their restart policy."""
+        self.containers |= {name: self._fresh(name) for name in services}
+        self.revived = set(services)
+        self.work()
+
+    def _change(self, service: str, **now: object) -> None:
+        self.containers[service] = replace(self.containers[service], **now)  # type: ignore[arg-type]
+        self.work()
+
+    # What is the case.
+
+    def window(self, window: str) -> Window:
+        with self.database.read() as session:
+            found = rows.get(session, window)
+            assert found
+            return found
+
+    def state(self, window: str) -> str:
+        return str(self.window(window).state)
+
+    def status(self, window: str) -> str | None:
+        status = self.window(window).status
+        return str(status) if status else None
+
+    def lease(self, window: str, service: str) -> Lease:
+        return next(lease for lease in self.window(window).leases if lease.service == service)
+
+    def row(self, service: str) -> Service:
+        with self.database.read() as session:
+            return services.of(session, self.spec.name)[service]
+
+    def calls(self, service: str) -> list[Call]:
+        with self.database.read() as session:
+            return list(session.scalars(select(Call).where(Call.service == service).order_by(Call.id)))
+
+    def power(self, service: str) -> Power:
+        return Power(self.row(service).power)
+
+    def running(self) -> set[str]:
+        return {name for name, one in self.containers.items() if one.alive}
+
+    def trail(self, window: str | None = None) -> list[str]:
+        """The words of the trail, in the order of the chain."""
+        return [entry.event for entry in self.entries(window)]
+
+    def entries(self, window: str | None = None) -> list[Entry]:
+        query = select(Entry).where(Entry.chain == self.spec.name).order_by(Entry.seq)
+        with self.database.read() as session:
+            found = list(session.scalars(query))
+        return [entry for entry in found if window in {None, entry.window_id}]
+
+    def said(self, event: str) -> list[Entry]:
+        """Every entry of that word."""
+        return [entry for entry in self.entries() if entry.event == event]
+
+    def facts(self, event: str) -> dict[str, Any]:
+        """What the last entry of that word tells."""
+        found: dict[str, Any] = json.loads(self.said(event)[-1].facts)
+        return found
+
+    def intact(self) -> bool:
+        with self.database.read() as session:
+            return all(proof.ok for proof in audit.verify(session))
+
+    # What a worker does.
+
+    def work(self) -> None:
+        """Until there is nothing more to do at this moment."""
+        before: object = None
+        while before != (before := self._round()):
+            pass
+
+    def _round(self) -> object:
+        """Look, do what there is to do, look again; say what it came to."""
+        self.look()
+        started = [self.attend_opening(window) for window in self._opening()]
+        stopped = self.attend_closing()
+        self.look()
+        return len(self.made), started, stopped
+
+    def look(self) -> None:
+        at = self._instant()
+        seen = self._see(at)
+        with self.database.write() as session:
+            observations.looked(session, self.spec, seen, at=at, now=self._instant())
+        self.revived.clear()
+
+    def attend_opening(self, window: str) -> list[str]:
+        with self.database.read() as session:
+            found = rows.get(session, window)
+            assert found
+            names = startable(self.spec, services.of(session, self.spec.name), found)
+        for name in names:
+            self._converge_on(name, window)
+        return names
+
+    def attend_closing(self) -> list[str]:
+        with self.database.write() as session:
+            seen = services.of(session, self.spec.name)
+            scene = Scene(session, self.spec, seen, rows.unfinished(session, self.spec.name), self.now)
+            names = stoppable(self.spec, scene.seen, scene.held, self.now)
+        for name in names:
+            self._converge_off(name)
+        return names
+
+    def restart_worker(self) -> None:
+        """A new worker declares what the old one began and never ended lost, and goes on."""
+        dead, self.dies_at, self.worker = self._me(), "", self.worker + 1
+        with self.database.write() as session:
+            observations.lost_calls(session, "local", {dead: True}, self._instant())
+        self.work()
+
+    def _me(self) -> str:
+        return f"worker-{self.worker}"
+
+    def _opening(self) -> list[str]:
+        with self.database.read() as session:
+            query = select(Window.id).where(Window.state == State.OPENING, Window.deadline > self.now)
+            return list(session.scalars(query.order_by(Window.created_at, Window.id)))
+
+    def _see(self, at: datetime) -> dict[str, Seen]:
+        """What a worker watches: what is listed, and what still owes an off."""
+        with self.database.read() as session:
+            owing = {name for name, row in services.of(session, self.spec.name).items() if row.owed}
+            wanted = {lease.service for lease in rows.live_leases(session, [self.spec.name], at)}
+        listed = {one.name for one in self.spec.services.values() if one.role is not Role.NONE}
+        return {name: self._seen(name, name in wanted) for name in sorted(owing | listed)}
+
+    def _seen(self, name: str, wanted: bool) -> Seen:
+        if self.away or self.shows_nothing:
+            return Seen(Power.UNKNOWN, "the engine does not answer")
+        spec = self.spec.services.get(name) or ServiceSpec(name)
+        wanted = wanted or spec.role is Role.CORE
+        verdict = judge(spec, self._containers(name), wanted=wanted, now=self.now)
+        alive = any(one.alive for one in self._containers(name))
+        return Seen(verdict.power, verdict.detail, alive, revived=name in self.revived)
+
+    def _converge_on(self, name: str, window: str) -> None:
+        with self.database.read() as session:
+            row, lease = session.get(Service, (self.spec.name, name)), session.get(Lease, (window, name))
+        assert lease
+        spec = self.spec.services[name]
+        power = judge(spec, self._containers(name), wanted=True, now=self.now).power
+        if power is Power.DONE and not (row and row.unsure):
+            power = Power.OFF
+        tried = int(lease.tried_at is not None)
+        decision = decisions.on(spec.role, self._containers(name), power, spec.replicas, tried)
+        self._call(name, decision.action, window)
+
+    def _converge_off(self, name: str) -> None:
+        with self.database.read() as session:
+            row = services.of(session, self.spec.name)[name]
+            closing = [one for one in rows.moving_of(session, self.spec.name) if one.state == State.CLOSING]
+        mine = [one for one in closing if any(lease.service == name for lease in one.leases)]
+        kill = row.failures > 0 or any(one.forced for one in mine)
+        seen = None if self.away or self.shows_nothing else self._containers(name)
+        decision = decisions.off(Role(row.role), seen, owed=row.owed, unsure=row.unsure, kill=kill)
+        last = max(mine, key=lambda one: one.created_at, default=None)
+        self._call(name, decision.action, last.id if last else None)
+
+    def _call(self, name: str, action: Action, window: str | None) -> None:
+        if action is Action.NONE:
+            return
+        begun = Begun(
+            stack=self.spec.name,
+            service=name,
+            action=action,
+            argv=("docker", "compose", action, "--", name),
+            node="local",
+            worker=self._me(),
+            window=window,
+        )
+        with self.database.write() as session:
+            call = observations.call_started(session, begun, self._instant())
+        self.made.append(f"{action} {name}")
+        if self.dies_at == self.made[-1]:
+            raise WorkerKilled
+        outcome = self._up(name) if action is Action.UP else self._down(name)
+        with self.database.write() as session:
+            observations.call_finished(session, call, outcome, self._instant())
+
+    def _up(self, name: str) -> Outcome:
+        if self.away:
+            return Outcome(CallStatus.FAIL, 1, 5, stderr="cannot connect to the engine")
+        if name in self.times_out:
+            self.times_out.discard(name)
+            return Outcome(CallStatus.TIMEOUT, None, 30_000)
+        if name in self.will_not_start:
+            return Outcome(CallStatus.FAIL, 1, 5, stderr="No such image: forge:latest")
+        self.containers[name] = self._fresh(name)
+        if name in self.will_crash:
+            self.containers[name] = replace(self.containers[name], state="exited", exit_code=1)
+        return Outcome(CallStatus.OK, 0, 400)
+
+    def _down(self, name: str) -> Outcome:
+        if self.away or name in self.will_not_stop:
+            return Outcome(CallStatus.FAIL, 1, 5, stderr="cannot stop container")
+        if name in self.stops_forever:
+            return Outcome(CallStatus.TIMEOUT, None, 20_000)
+        if name in self.containers and name not in self.will_not_hear:
+            self.containers[name] = replace(self.containers[name], state="exited", exit_code=143)
+        return Outcome(CallStatus.OK, 0, 400)
+
+    def _containers(self, name: str) -> list[Container]:
+        return [self.containers[name]] if name in self.containers else []
+
+    def _fresh(self, name: str) -> Container:
+        health = "starting" if name in self.checked else ""
+        return Container(f"{name}-1", name, "running", health, started_at=self.now)
+
+    def _instant(self) -> datetime:
+        self.now += INSTANT
+        return self.now
+
+
+class WorkerKilled(Exception):
+    """The worker was killed where the test said it would be."""
+
+
+def names(calls: Iterable[str], action: str) -> list[str]:
+    """The services of all calls of one kind, in order."""
+    return [call.partition(" ")[2] for call in calls if call.startswith(f"{action} ")]

@@ -1,0 +1,325 @@
+"""What is held or owed names its project and engine, and ends there, whatever a stack's files come to say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from app.domain.enums import Event, Power, Role
+from app.domain.errors import NotDisplaced, StackRejected
+from app.domain.locations import Location
+from app.domain.nodes import AWAY, Sign
+from app.domain.planning import StackSpec
+from app.store import services, stacks
+from app.store.tables import Lease, Service, Stack, Window
+from app.usecases.nodes import claims, relocation
+from app.usecases.nodes.claims import StackHeld, StackTaken
+from app.usecases.reconciliation import observations
+from app.usecases.reconciliation.observations import Seen
+from app.usecases.windows import transitions
+from tests.simultaneous import together
+from tests.system import House, studio
+
+OLD, NEW = Location("studio", "E1"), Location("atelier", "E1")
+
+
+def sign(house: House, engine_id: str = "E1", node: str = "local") -> Sign:
+    return Sign("w1", node, engine_id, "L1", ["studio"], house.now, house.now)
+
+
+def publish(house: House, spec: StackSpec, engine_id: str = "E1") -> None:
+    """What a worker does with a reading: claim it, and let the front know."""
+    mine = sign(house, engine_id, spec.node)
+    with house.database.write() as session:
+        claims.appear(session, mine, dead=lambda _worker: False, now=house.now)
+    with house.database.write() as session:
+        key = f"power.toml: stacks.{spec.name}"
+        claims.take(session, spec, mine, key=key, dead=lambda _worker: False, now=house.now)
+        observations.published(session, spec, house.now, engine_id)
+
+
+def held(house: House, spec: StackSpec, engine_id: str = "E1") -> str:
+    with pytest.raises(StackHeld) as refused:
+        publish(house, spec, engine_id)
+    return str(refused.value)
+
+
+def with_role(spec: StackSpec, service: str, role: Role) -> StackSpec:
+    return replace(spec, services={**spec.services, service: replace(spec.services[service], role=role)})
+
+
+@pytest.fixture
+def placed(house: House) -> House:
+    """Its stack is served on engine E1."""
+    publish(house, house.spec)
+    return house
+
+
+def look(house: House, spec: StackSpec, engine_id: str, *services: str) -> None:
+    """A worker sees all of these off."""
+    seen = {name: Seen(Power.OFF) for name in services}
+    house.now += timedelta(seconds=1)
+    with house.database.write() as session:
+        observations.looked(session, spec, seen, at=house.now, now=house.now, engine_id=engine_id)
+
+
+def test_lease_and_off_say_where_they_are(placed: House) -> None:
+    window = placed.open("forge")
+    assert placed.row("forge").location == placed.lease(window, "forge").location == OLD
+    placed.close(window)
+    assert (placed.row("forge").owed, placed.row("forge").location) == (False, Location())
+
+
+@pytest.mark.parametrize(
+    ("changed", "engine_id"),
+    [({"project": "atelier"}, "E1"), ({}, "E2"), ({"project": "atelier"}, "E2")],
+    ids=["project", "engine", "both"],
+)
+def test_a_change_of_location_is_refused_while_anything_is_held_or_owed(
+    placed: House, changed: dict[str, str], engine_id: str
+) -> None:
+    placed.will_not_stop.add("forge")
+    window, moved = placed.open("forge"), replace(studio(), **changed, digest="another")  # type: ignore[arg-type]
+
+    said = held(placed, moved, engine_id)
+    for word in ("power.toml: stacks.studio", window, "forge", "'studio'", "power relocate studio"):
+        assert word in said
+    assert "\n" not in said
+
+    placed.close(window, force=True)
+    assert placed.state(window) == "closed"
+    said = held(placed, moved, engine_id)
+    assert window not in said
+    assert "the off of forge" in said
+
+    placed.will_not_stop.clear()
+    placed.tick(600)
+    assert not placed.row("forge").owed
+    publish(placed, moved, engine_id)
+
+
+def test_an_engine_that_has_not_answered_yet_agrees_with_any(placed: House) -> None:
+    placed.open("forge")
+    publish(placed, placed.spec, "")
+    assert placed.row("forge").location == OLD
+    with placed.database.read() as session:
+        assert session.get_one(Stack, "studio").engine_id == "E1"
+
+
+def test_what_was_opened_before_the_engine_answered_is_on_it_once_it_has(house: House) -> None:
+    window = house.open("forge")
+    assert house.row("forge").location == Location("studio")
+    publish(house, house.spec)
+    assert house.row("forge").location == house.lease(window, "forge").location == OLD
+
+
+def test_what_is_seen_elsewhere_confirms_no_off(placed: House) -> None:
+    """Neither where a worker of an older version, nor one that lost a race, looks in the new location."""
+    window = placed.open("forge")
+    for spec, engine_id in ((replace(studio(), project="atelier"), "E1"), (studio(), "E2")):
+        with placed.database.write() as session:
+            transitions.close(session, window, actor="ada", now=placed.now)
+        look(placed, spec, engine_id, "forge")
+        row = placed.row("forge")
+        assert (row.owed, row.power, placed.state(window)) == (True, Power.UNKNOWN, "closing")
+        assert "project 'studio' on engine E1" in row.detail
+    placed.work()
+    assert (placed.state(window), placed.running()) == ("closed", {"redis"})
+
+
+def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(placed: House) -> None:
+    window = placed.open("forge")
+    renamed = replace(studio(), name="atelier")
+
+    said = held(placed, renamed)
+    for word in ("stacks.atelier.project", "'studio'", window, "the off of forge"):
+        assert word in said
+
+    placed.close(window)
+    publish(placed, renamed)
+    with placed.database.write() as session, pytest.raises(StackRejected, match="another stack's"):
+        transitions.open_window(session, transitions.Ask(["forge"], "studio"), actor="ada", now=placed.now)
+
+
+def test_two_stacks_swap_their_projects_one_after_the_other(placed: House) -> None:
+    other = replace(studio(), name="other", project="atelier", digest="o")
+    publish(placed, other)
+    window, _new = placed.ask_on("studio", "forge")
+    mine, theirs = (
+        replace(studio(), project="atelier", digest="n"),
+        replace(other, project="studio", digest="m"),
+    )
+
+    assert window in held(placed, mine)
+    assert "by stack 'studio'" in held(placed, theirs)
+    placed.work()
+    placed.close(window)
+
+    publish(placed, mine)
+    with placed.database.read() as session:
+        assert stacks.chosen(session, "other").faults
+    publish(placed, theirs)
+    with placed.database.read() as session:
+        assert [(one.project, one.faults) for one in stacks.every(session)] == [
+            ("studio", []),
+            ("atelier", []),
+        ]
+
+
+def test_another_node_with_a_project_of_the_same_name_is_not_in_the_way(placed: House) -> None:
+    placed.open("forge")
+    attic = replace(studio(), name="attic", node="attic")
+    with placed.database.write() as session:
+        mine = Sign("w2", "attic", "", "L2", [], placed.now, placed.now)
+        claims.take(session, attic, mine, key="power.toml: x", dead=lambda _one: False, now=placed.now)
+
+
+def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(placed: House) -> None:
+    """Whichever comes first, what is opened is where its stack is."""
+    moved = replace(studio(), project="atelier", digest="another")
+
+    def act(number: int) -> str:
+        if number % 2:
+            try:
+                publish(placed, moved)
+            except StackHeld:
+                return "held back"
+            return "moved"
+        placed.ask("forge")
+        return "opened"
+
+    together(6, act)
+
+    with placed.database.read() as session:
+        stack = session.get_one(Stack, "studio")
+        locations = {one.location for one in relocation.holdings(session, "studio")}
+    assert locations == {stack.location}
+
+
+def test_core_for_a_moment_loses_no_off(placed: House) -> None:
+    window = placed.open("forge")
+    placed.publish(with_role(studio(), "forge", Role.CORE))
+    placed.close(window)
+    assert (placed.state(window), placed.row("forge").owed) == ("closed", True)
+    assert "forge" in placed.running()
+
+    placed.publish(studio())
+    placed.work()
+
+    assert placed.running() == {"redis"}
+    assert not placed.row("forge").owed
+
+
+def test_core_for_a_moment_and_then_not_listed_is_turned_off_too(placed: House) -> None:
+    window = placed.open("forge")
+    placed.publish(with_role(studio(), "forge", Role.CORE))
+    placed.close(window)
+    placed.publish(with_role(studio(), "forge", Role.NONE))
+    placed.work()
+    assert placed.running() == {"redis"}
+
+
+def test_core_that_a_hand_stopped_owes_nothing_when_it_is_allowed_again(placed: House) -> None:
+    window = placed.open("forge")
+    placed.publish(with_role(studio(), "forge", Role.CORE))
+    placed.close(window)
+    placed.finish("forge", 143)
+    with placed.database.write() as session:
+        session.get_one(Service, ("studio", "forge")).unsure = False
+    placed.look()
+    placed.run_by_hand("forge")
+    placed.publish(studio())
+    placed.tick(600)
+    assert "forge" in placed.running()
+
+
+def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(placed: House) -> None:
+    window = placed.open("forge")
+    placed.publish(with_role(studio(), "forge", Role.CORE))
+    placed.close(window)
+    with placed.database.write() as session:
+        assert observations.forgotten(session, session.get_one(Stack, "studio"), "gone", placed.now)
+
+    placed.publish(studio())
+    placed.work()
+
+    assert placed.running() == {"redis"}
+
+
+# Letting go of a location that is gone.
+
+
+def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: House) -> None:
+    window = placed.open("forge")
+    moved = replace(studio(), project="atelier", digest="another")
+    fault = held(placed, moved)
+    with placed.database.write() as session:
+        observations.refused(session, "studio", [fault], "another", placed.now)
+
+    with placed.database.write() as session:
+        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+
+    (entry,) = placed.said(Event.STACK_RELOCATED)
+    assert entry.actor == "ada"
+    (left,) = placed.facts(Event.STACK_RELOCATED)["left"]
+    assert left == {"project": "studio", "engine": "E1", "windows": [window], "owing": ["forge"]}
+    publish(placed, moved)
+    assert placed.row("forge").location == placed.lease(window, "forge").location == NEW
+    assert placed.intact()
+
+
+def test_a_stack_that_is_where_it_is_held_is_not_relocated(placed: House) -> None:
+    with placed.database.write() as session, pytest.raises(NotDisplaced):
+        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+    placed.open("forge")
+    with placed.database.write() as session, pytest.raises(NotDisplaced):
+        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+
+
+def test_a_node_that_is_gone_for_good_is_let_go_of(placed: House) -> None:
+    window = placed.open("forge")
+    placed.now += AWAY
+    attic = replace(studio(), node="attic")
+    with pytest.raises(StackTaken):
+        publish(placed, attic, "E2")
+
+    with placed.database.write() as session:
+        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+    publish(placed, attic, "E2")
+
+    assert placed.window(window).node == "attic"
+    assert placed.row("forge").location == Location("studio", "E2")
+
+
+def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: House) -> None:
+    window = placed.open("forge")
+    with pytest.raises(StackHeld):
+        publish(placed, placed.spec, "E2")
+    with placed.database.write() as session:
+        transitions.close(session, window, actor="ada", now=placed.now, force=True)
+    assert placed.state(window) == "closed"
+    assert "engine E1 away; still owing an off: forge" in (placed.window(window).close_detail or "")
+    assert placed.row("forge").owed
+
+
+def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: House) -> None:
+    """Such as a file that broke at the same time as its project changed, while the worker was down."""
+    window = placed.open("forge")
+    empty = StackSpec("studio", "atelier", "local", {})
+    with placed.database.write() as session:
+        observations.rejected(session, empty, ["no file"], placed.now)
+        assert session.get_one(Stack, "studio").location == OLD
+    placed.close(window)
+    assert placed.running() == {"redis"}
+
+
+def test_rows_of_a_version_that_knew_no_location_agree_with_any(placed: House) -> None:
+    window = placed.open("forge")
+    with placed.database.write() as session:
+        for row in (*services.of(session, "studio").values(), *session.get_one(Window, window).leases):
+            assert isinstance(row, Service | Lease)
+            row.project = row.engine_id = ""
+    placed.close(window)
+    assert placed.running() == {"redis"}

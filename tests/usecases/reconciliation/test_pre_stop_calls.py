@@ -1,0 +1,80 @@
+"""What the call of a service's `pre_stop` hooks says of the service: nothing, unless workers die of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.enums import Action, CallStatus, Power
+from app.store.tables import Call
+from app.usecases.reconciliation import observations
+from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.windows import transitions
+from tests.system import House
+
+
+@pytest.fixture
+def closing(house: House) -> House:
+    """One whose window on the forge is closed, with nothing stopped yet."""
+    window = house.open("forge")
+    with house.database.write() as session:
+        transitions.close(session, window, actor="ada", now=house.now)
+    return house
+
+
+def begun(house: House, action: Action) -> int:
+    with house.database.write() as session:
+        made = Begun("studio", "forge", action, ("docker", "compose"), "local", "worker-1")
+        return observations.call_started(session, made, house.now)
+
+
+def lose(house: House, action: Action) -> None:
+    number = begun(house, action)
+    with house.database.write() as session:
+        call = session.get(Call, number)
+        assert call
+        observations.call_lost(session, call, house.now)
+
+
+@pytest.mark.parametrize("status", [CallStatus.FAIL, CallStatus.TIMEOUT, CallStatus.CANCELLED])
+def test_hooks_that_end_badly_are_no_failed_stop(closing: House, status: CallStatus) -> None:
+    number = begun(closing, Action.PRE_STOP)
+    assert closing.row("forge").power == Power.STOPPING
+    with closing.database.write() as session:
+        observations.call_finished(session, number, Outcome(status, None, 10), closing.now)
+
+    assert (closing.row("forge").failures, closing.row("forge").retry_at) == (0, None)
+
+
+def test_hooks_that_end_well_are_no_stop(closing: House) -> None:
+    number = begun(closing, Action.PRE_STOP)
+    with closing.database.write() as session:
+        observations.call_finished(session, number, Outcome(CallStatus.OK, 0, 10), closing.now)
+
+    assert (closing.row("forge").owed, closing.row("forge").unsure) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [(Action.PRE_STOP, Action.PRE_STOP), (Action.STOP, Action.STOP), (Action.PRE_STOP, Action.STOP)],
+)
+def test_two_calls_in_a_row_whose_worker_died_wait_like_a_failed_stop(
+    closing: House, calls: tuple[Action, Action]
+) -> None:
+    lose(closing, calls[0])
+    assert closing.row("forge").failures == 0
+
+    lose(closing, calls[1])
+
+    assert closing.row("forge").failures == 1
+    assert closing.row("forge").retry_at
+
+
+def test_hooks_in_between_do_not_part_two_lost_stops(closing: House) -> None:
+    lose(closing, Action.STOP)
+    number = begun(closing, Action.PRE_STOP)
+    with closing.database.write() as session:
+        observations.call_finished(session, number, Outcome(CallStatus.FAIL, 1, 10), closing.now)
+
+    lose(closing, Action.STOP)
+
+    assert closing.row("forge").failures == 1

@@ -1,0 +1,25 @@
+"""Windows that visitors open by a bound token, and what is seen of their requests."""
+
+from __future__ import annotations
+
+from app.usecases import wake
+from tests.system import House
+
+TOKEN = "front"
+
+
+def visited(house: House, service: str = "forge", ttl: float = 100.0) -> str:
+    """The open window of a token that is made for it."""
+    with house.database.write() as session:
+        wake.create(session, TOKEN, stack="studio", service=service, ttl_sec=ttl, actor="ada", now=house.now)
+    with house.database.write() as session:
+        _bell, new = wake.ring(session, TOKEN, lambda: house.now)
+    assert new is not None
+    house.work()
+    return new.id
+
+
+def kept(house: House, window: str) -> bool:
+    """Somebody saw bytes move there."""
+    with house.database.write() as session:
+        return wake.keep_for_traffic(session, TOKEN, window, lambda: house.now)

@@ -1,0 +1,95 @@
+"""Many at once, each with its own way to the database, as processes have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from app.domain.enums import Power
+from app.domain.errors import TimeIsUp
+from app.store.database import Database
+from app.usecases.reconciliation import observations
+from app.usecases.reconciliation.observations import Seen
+from app.usecases.windows import transitions
+from app.usecases.windows.transitions import Ask
+from tests.simultaneous import together
+from tests.system import House, studio
+
+
+def test_a_window_is_expired_exactly_once(house: House, database_url: str) -> None:
+    opened = {house.ask("forge", ttl=60)[0] for _ in range(5)}
+    now = house.now + timedelta(seconds=60)
+    ways = [Database(database_url) for _ in range(4)]
+
+    def expire(number: int) -> list[str]:
+        with ways[number].write() as session:
+            return [window.id for window in transitions.expire_due(session, now)]
+
+    closed = Counter(window for each in together(4, expire) for window in each)
+    for way in ways:
+        way.close()
+    assert closed == Counter(opened)
+    assert house.trail().count("window.closing") == len(opened)
+    assert house.intact()
+
+
+def test_extending_and_expiring_on_the_stroke_agree(house: House, database_url: str) -> None:
+    """Whoever comes first wins, and the other knows."""
+    window, _new = house.ask("forge", ttl=60)
+    deadline = house.window(window).deadline
+    ways = [Database(database_url) for _ in range(2)]
+
+    def act(number: int) -> bool:
+        with ways[number].write() as session:
+            if number:
+                return bool(transitions.expire_due(session, deadline))
+            try:
+                transitions.extend(
+                    session, window, 120, actor="ada", now=deadline - timedelta(milliseconds=1)
+                )
+            except TimeIsUp:
+                return False
+            return True
+
+    extended, expired = together(2, act)
+    for way in ways:
+        way.close()
+    assert extended is not expired
+    assert house.state(window) == ("closing" if expired else "opening")
+
+
+def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> None:
+    """Nobody has a row for any service yet, and a worker looks at the same time."""
+    with database.write() as session:
+        observations.published(session, studio(), House.now)
+
+    def act(number: int) -> None:
+        with database.write() as session:
+            if number % 2:
+                transitions.open_window(session, Ask(["forge", "api", "mill"]), actor="ada", now=House.now)
+            else:
+                seen = {name: Seen(Power.OFF) for name in ("mill", "db", "api", "forge", "redis")}
+                observations.looked(session, studio(), seen, at=House.now, now=House.now)
+
+    together(8, act)
+
+
+def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_circle(house: House) -> None:
+    opened = [house.open("forge", "mill", ttl=600) for _ in range(3)]
+    later = house.now + timedelta(seconds=1)
+
+    def act(number: int) -> None:
+        for turn in range(4):
+            with house.database.write() as session:
+                if number == 0:
+                    transitions.open_window(session, Ask(["mill", "api"]), actor="ada", now=later)
+                elif number == 1:
+                    transitions.close(session, opened[turn % 3], actor="ada", now=later, force=True)
+                elif number == 2:
+                    transitions.expire_due(session, later + timedelta(seconds=600))
+                else:
+                    seen = {name: Seen(Power.ON, alive=True) for name in ("forge", "mill", "redis")}
+                    observations.looked(session, house.spec, seen, at=later, now=later)
+
+    together(5, act)
+    assert house.intact()

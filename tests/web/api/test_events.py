@@ -1,0 +1,148 @@
+"""Events and waits: one tail for all, a seat for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.domain.enums import Event
+from app.store import audit
+from app.usecases.windows.transitions import HOUSE
+from app.web.context import Front
+from app.web.event_feed import Tail
+from app.web.stream_capacity import Seats
+from tests.system import House
+from tests.web.api.test_windows import opened
+from tests.web.caller import Answer, Caller
+
+
+@pytest.fixture
+def front(api: Caller) -> Front:
+    found: Front = api.client.application.extensions["power-windows"]
+    return found
+
+
+def told(answer: Answer) -> Iterator[str]:
+    """The words of a stream's events, as they come."""
+    for chunk in answer.iter_encoded():
+        for line in chunk.decode().splitlines():
+            if line.startswith("event: "):
+                yield line.removeprefix("event: ")
+
+
+def test_a_stream_begins_with_the_id_of_now(api: Caller, house: House) -> None:
+    answer = api.get("/events", buffered=False)
+    assert answer.mimetype == "text/event-stream"
+    heads = {"house": 1, "studio": len(house.entries())}
+    place = ",".join(f"{chain}:{seq}" for chain, seq in heads.items())
+    assert next(answer.iter_encoded()).decode() == f"retry: 2000\nid: {place}\n\n"
+    answer.close()
+
+
+def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, house: House) -> None:
+    opened(api, "forge")
+    house.work()
+    every = [entry.event for entry in house.entries()]
+    for seen in range(len(every)):
+        answer = api.get("/events", headers={"Last-Event-ID": f"house:1,studio:{seen}"}, buffered=False)
+        words = told(answer)
+        assert [next(words) for _ in every[seen:]] == every[seen:]
+        answer.close()
+
+
+def test_the_place_may_come_in_the_address(api: Caller, house: House) -> None:
+    answer = api.get("/events?last_event_id=house:1", buffered=False)
+    assert next(told(answer)) == house.trail()[0]
+    answer.close()
+
+
+def test_a_place_from_another_life_of_the_database_hides_nothing(api: Caller, house: House) -> None:
+    answer = api.get("/events", headers={"Last-Event-ID": "house:1,studio:999999"}, buffered=False)
+    words = told(answer)
+    before = len(house.entries())
+    opened(api, "forge")
+    assert [next(words) for _ in house.entries()[before:]] == house.trail()[before:]
+    answer.close()
+
+
+@pytest.mark.parametrize("place", ["7", "house", "house:-1", "house:x", ",", "house:1" + "0" * 30, "a b:1"])
+def test_an_id_that_is_not_from_here_is_422(api: Caller, place: str) -> None:
+    answer = api.get("/events", headers={"Last-Event-ID": place})
+    assert (answer.status_code, answer.json["field"]) == (422, "Last-Event-ID")
+
+
+def test_a_revoked_token_ends_its_streams(api: Caller, house: House) -> None:
+    answer = api.get("/events", buffered=False)
+    words = told(answer)
+    with house.database.write() as session:
+        audit.record(session, Event.TOKEN_REVOKED, actor=HOUSE, now=house.now, name="ada")
+    assert list(words) == ["token.revoked"]
+    answer.close()
+
+
+def test_a_stream_too_many_is_told_to_come_back(api: Caller, front: Front) -> None:
+    front.streams.number = 1
+    first = api.get("/events", buffered=False)
+    second = api.get("/events")
+    assert (second.status_code, second.json["limit"]) == (429, 1)
+    assert second.headers["Retry-After"]
+    first.close()
+    assert front.streams.taken == 0
+    third = api.get("/events", buffered=False)
+    assert third.status_code == 200
+    third.close()
+
+
+def test_a_head_of_a_stream_has_an_end(api: Caller, front: Front) -> None:
+    answer = api.open("HEAD", "/api/v1/events", headers={"Authorization": f"Bearer {api.token}"})
+    assert (answer.status_code, front.streams.taken) == (200, 0)
+
+
+def test_a_wait_whose_time_is_up_answers_with_how_far_it_is(api: Caller) -> None:
+    answer = api.post("/windows", {"services": ["forge"]}, headers={"Prefer": "respond-async, wait=0"})
+    assert (answer.status_code, answer.json["state"]) == (202, "opening")
+    assert answer.headers["Preference-Applied"] == "wait=0"
+
+
+@pytest.mark.parametrize("prefer", ["wait", "wait=x", "wait=-1", "wait=1.5", "return=minimal"])
+def test_a_preference_that_cannot_be_read_is_none(api: Caller, prefer: str) -> None:
+    answer = api.post("/windows", {"services": ["forge"]}, headers={"Prefer": prefer})
+    assert answer.status_code == 202
+    assert "Preference-Applied" not in answer.headers
+
+
+def test_a_failed_opening_ends_a_wait(api: Caller, house: House) -> None:
+    house.will_not_start.add("forge")
+    window = opened(api, "forge")["id"]
+    house.work()
+    answer = api.post(f"/windows/{window}/close", headers={"Prefer": "wait=60"})
+    assert (answer.status_code, answer.json["status"]) == (200, "fail")
+
+
+def test_who_finds_no_seat_to_wait_in_is_answered_at_once(
+    api: Caller, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front.waiting, "_seats", Seats(0))
+    answer = api.post("/windows", {"services": ["forge"]}, headers={"Prefer": "wait=60"})
+    assert (answer.status_code, "Preference-Applied" in answer.headers) == (202, False)
+
+
+def test_who_falls_behind_reads_for_itself(
+    api: Caller, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.event_feed.KEPT", 2)
+    tail = Tail(house.database)
+    front = api.client.application.extensions["power-windows"]
+    monkeypatch.setattr(Front, "tail", tail, raising=False)
+    assert front.tail is tail
+    answer = api.get("/events", buffered=False)
+    words = told(answer)
+    before = len(house.entries())
+    for _ in range(4):
+        opened(api, "forge")
+        house.work()
+    expected = house.trail()[before:]
+    assert [next(words) for _ in expected] == expected
+    answer.close()
+    tail.rest()

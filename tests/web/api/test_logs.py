@@ -1,0 +1,294 @@
+"""Logs over HTTP: asked of the window's node by a row, answered into the row, gone when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from app.domain.enums import Event
+from app.store import audit
+from app.store import log_reads as rows
+from app.store.tables import LogRead, Node, Token, Worker
+from app.usecases import logs
+from app.usecases.logs import Wanted
+from app.web.api import logs as front_logs
+from tests.system import House
+from tests.web.api.test_windows import opened
+from tests.web.caller import Caller, Remembering, lines
+
+Line = dict[str, Any]
+
+
+def line(number: int, text: str = "", service: str = "forge") -> Line:
+    at = f"2030-05-01T12:00:{number:02}.000000000Z"
+    return {"service": service, "container": f"c-{service}", "at": at, "line": text or f"line {number}"}
+
+
+class Hands:
+    """The worker of the node, without an engine: it has lines, and answers each nudge."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.lines: list[Line] = []
+        self.notes: dict[str, str] = {}
+        self.asked: list[Wanted] = []
+        self.core: dict[str, list[str]] = {"studio": ["redis"]}
+
+    def nudged(self, name: str, args: list[Any], to: str) -> bool:
+        assert (name, to) == ("power.read_logs", "power.local")
+        with self.house.database.read() as session:
+            wanted = logs.wanted(session, args[0], self.core)
+        if wanted is None:
+            return True
+        self.asked.append(wanted)
+        fresh = [one for one in self.lines if one["at"] > wanted.after.get(one["container"], "")]
+        found = [one for one in fresh if one["service"] in wanted.services]
+        with self.house.database.write() as session:
+            rows.answer(
+                session, wanted.id, logs.fitting(found, wanted.tail), self.notes, self.house.database.now()
+            )
+        return True
+
+
+@pytest.fixture
+def worker(house: House, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
+    found, plain = Hands(house), broker.nudge
+
+    def nudge(name: str, args: list[Any], to: str, shown: str = "") -> bool:
+        return found.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, shown)
+
+    monkeypatch.setattr(broker, "nudge", nudge)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front_logs, "FOLLOW", 0.02)
+    monkeypatch.setattr(front_logs, "PATIENCE", 0.2)
+
+
+def left_behind(house: House) -> int:
+    with house.database.read() as session:
+        return session.scalar(select(func.count()).select_from(LogRead)) or 0
+
+
+def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(
+    api: Caller, house: House, worker: Hands
+) -> None:
+    window = opened(api, "forge", "mill")["id"]
+    house.work()
+    worker.lines = [line(1), line(2), line(3, service="mill")]
+    worker.notes = {"mill": "its container is gone"}
+
+    answer = api.get(f"/windows/{window}/logs?tail=1")
+
+    assert [one["line"] for one in answer.json["items"]] == ["line 2", "line 3"]
+    assert answer.json["notes"] == [{"service": "mill", "note": "its container is gone"}]
+    assert (worker.asked[0].services, worker.asked[0].stack) == (["forge", "mill"], "studio")
+    assert left_behind(house) == 0
+
+
+def test_only_one_service_and_as_lines(api: Caller, house: House, worker: Hands) -> None:
+    window = opened(api, "forge", "mill")["id"]
+    worker.lines = [line(1), line(2, service="mill")]
+
+    answer = api.get(f"/windows/{window}/logs?service=mill", headers={"Accept": "application/x-ndjson"})
+
+    assert lines(answer) == [line(2, service="mill")]
+
+
+@pytest.mark.parametrize("service", ["redis", "mill", "secret", "nothing", "--help"])
+def test_a_service_that_the_window_does_not_hold_is_refused(api: Caller, worker: Hands, service: str) -> None:
+    window = opened(api, "forge")["id"]
+
+    answer = api.get(f"/windows/{window}/logs", query_string={"service": service})
+
+    assert (answer.status_code, answer.json["type"]) == (422, "/problems/not-in-window")
+    assert (answer.json["field"], answer.json["allowed"]) == ("service", ["forge"])
+    assert worker.asked == []
+
+
+@pytest.mark.parametrize("query", ["tail=-1", "tail=1001", "tail=x", "follow=perhaps", "lines=3"])
+def test_what_cannot_be_meant_is_422(api: Caller, query: str) -> None:
+    window = opened(api, "forge")["id"]
+    assert api.get(f"/windows/{window}/logs?{query}").status_code == 422
+
+
+def test_an_unknown_window_has_no_logs(api: Caller, worker: Hands) -> None:
+    for unknown in ("nosuch", "x" * 40, "%00"):
+        assert api.get(f"/windows/{unknown}/logs").status_code == 404
+
+
+def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, house: House, worker: Hands) -> None:
+    window = opened(api, "forge", "mill")["id"]
+    worker.core = {"studio": ["forge"]}
+    worker.lines = [line(1), line(2, service="mill")]
+
+    assert [one["line"] for one in api.get(f"/windows/{window}/logs").json["items"]] == ["line 2"]
+
+
+def test_a_row_that_names_more_than_its_window_holds_gets_no_more(house: House) -> None:
+    window = house.open("forge")
+    with house.database.write() as session:
+        read = logs.ask(session, window, None, tail=10, after={}, now=house.now)
+        read.services = ["forge", "redis", "mill"]
+        read.tail = 10**6
+    with house.database.read() as session:
+        wanted = logs.wanted(session, read.id, {})
+    assert wanted
+    assert (wanted.services, wanted.tail) == (["forge"], logs.LINES)
+
+
+def test_an_answer_that_is_there_is_not_written_over(house: House) -> None:
+    window = house.open("forge")
+    with house.database.write() as session:
+        read = logs.ask(session, window, None, tail=1, after={}, now=house.now).id
+    with house.database.write() as session:
+        rows.answer(session, read, [line(1)], {}, house.now)
+    with house.database.write() as session:
+        rows.answer(session, read, [line(2)], {}, house.now)
+    with house.database.read() as session:
+        found = rows.answered(session, read)
+        assert found
+        assert found.lines == [line(1)]
+        assert logs.wanted(session, read, {}) is None
+
+
+def test_what_nobody_came_back_for_is_forgotten(house: House) -> None:
+    window = house.open("forge")
+    for _ in range(3):
+        with house.database.write() as session:
+            logs.ask(session, window, None, tail=1, after={}, now=house.now)
+    house.now += logs.KEPT + timedelta(seconds=1)
+    with house.database.write() as session:
+        logs.ask(session, window, None, tail=1, after={}, now=house.now)
+    assert left_behind(house) == 1
+
+
+def test_a_broker_that_is_away_is_told_at_once(api: Caller, house: House, broker: Remembering) -> None:
+    window = opened(api, "forge")["id"]
+    broker.away = True
+
+    answer = api.get(f"/windows/{window}/logs")
+
+    assert (answer.status_code, answer.json["type"]) == (503, "/problems/logs-unread")
+    assert left_behind(house) == 0
+
+
+def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, house: House) -> None:
+    window = opened(api, "forge")["id"]
+
+    answer = api.get(f"/windows/{window}/logs")
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert "did not answer" in answer.json["detail"]
+    assert left_behind(house) == 0
+
+
+def test_a_node_that_is_away_is_named(api: Caller, house: House, worker: Hands) -> None:
+    window = opened(api, "forge")["id"]
+    with house.database.write() as session:
+        told = {"started_at": house.now, "seen_at": house.now}
+        session.add(Node(name="local", engine_id="e", worker="w", **told))
+        session.add(Worker(name="w", node="local", engine_id="e", locks_id="l", stacks=["studio"], **told))
+    house.now += timedelta(minutes=5)
+
+    answer = api.get(f"/windows/{window}/logs")
+
+    assert (answer.status_code, answer.json["type"]) == (503, "/problems/node-away")
+
+
+def test_too_many_readers_are_told_to_come_back(
+    api: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.extensions["power-windows"].readers, "number", 0)
+    window = opened(api, "forge")["id"]
+
+    answer = api.get(f"/windows/{window}/logs")
+
+    assert (answer.status_code, answer.json["limit"]) == (429, 0)
+
+
+Heard = Callable[[], str]
+
+
+def follow(api: Caller, window: str) -> Heard:
+    answer = api.get(f"/windows/{window}/logs?follow=1", buffered=False)
+    told = answer.iter_encoded()
+    return lambda: next(told).decode()
+
+
+def to_the_end(heard: Heard) -> None:
+    """Listen until there is nothing more to come."""
+    try:
+        while heard():
+            continue
+    except StopIteration:
+        return
+
+
+def test_who_follows_hears_each_line_once_until_the_window_has_ended(
+    api: Caller, house: House, worker: Hands
+) -> None:
+    window = opened(api, "forge")["id"]
+    house.work()
+    worker.lines = [line(1), line(2)]
+    heard = follow(api, window)
+
+    assert [one.count("line ") for one in (heard(),)] == [2]
+    worker.lines.append(line(3))
+    assert "line 3" in heard()
+    worker.lines.append(line(4, "good bye"))
+    house.close(window)
+    rest = heard()
+    while "good bye" not in rest:
+        rest = heard()
+    to_the_end(heard)
+
+
+def test_who_follows_is_told_when_nobody_answers_and_goes_on_when_somebody_does(
+    api: Caller, house: House, worker: Hands, broker: Remembering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = opened(api, "forge")["id"]
+    house.work()
+    worker.lines = [line(1)]
+    heard = follow(api, window)
+    assert "line 1" in heard()
+
+    with monkeypatch.context() as away:
+        away.setattr(broker, "nudge", lambda *_: False)
+        assert "trying again" in heard()
+    worker.lines.append(line(2))
+    assert "line 2" in heard()
+
+
+def test_a_revoked_token_follows_no_longer(api: Caller, house: House, worker: Hands) -> None:
+    window = opened(api, "forge")["id"]
+    house.work()
+    worker.lines = [line(1)]
+    heard = follow(api, window)
+    heard()
+    with house.database.write() as session:
+        token = session.get(Token, "ada")
+        assert token
+        token.revoked_at = house.now
+        audit.record(session, Event.TOKEN_REVOKED, actor="ada", now=house.now, name="ada")
+
+    to_the_end(heard)
+
+
+def test_the_newest_lines_are_kept_within_bounds() -> None:
+    long = [line(number, "x" * 10_000) for number in range(60)]
+
+    kept = logs.fitting(long, 1000)
+
+    assert all(len(one["line"]) == logs.LINE + 1 for one in kept)
+    assert sum(len(one["line"]) for one in kept) <= logs.TEXT
+    assert kept[-1]["at"] == long[-1]["at"]
+    assert logs.fitting([line(1, "a\0b")], 5)[0]["line"] == "a\ufffdb"

@@ -1,0 +1,60 @@
+"""A front before the house, on both databases, with the house's clock and a broker that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app.settings import Settings
+from app.store import tokens
+from app.store.database import Database
+from app.web import create_app
+from tests.system import House
+from tests.web.caller import Caller, Remembering
+
+
+@pytest.fixture
+def settings(database: Database, tmp_path: Path) -> Settings:
+    url = database.url.render_as_string(hide_password=False)
+    return Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
+
+
+@pytest.fixture
+def broker() -> Remembering:
+    return Remembering()
+
+
+@pytest.fixture
+def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house's clock is everybody's."""
+    found = House(database)
+    monkeypatch.setattr(database, "now", lambda: found.now)
+    return found
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, broker: Remembering, house: House) -> Iterator[Flask]:
+    found = create_app(settings, database, broker)
+    yield found
+    found.extensions["power-windows"].tail.rest()
+
+
+@pytest.fixture
+def token(house: House) -> str:
+    with house.database.write() as session:
+        return tokens.create(session, "ada", house.now)
+
+
+@pytest.fixture
+def api(app: Flask, token: str) -> Caller:
+    return Caller.of(app, token)
+
+
+@pytest.fixture
+def grace(app: Flask, house: House) -> Caller:
+    """Somebody else."""
+    with house.database.write() as session:
+        return Caller.of(app, tokens.create(session, "grace", house.now))

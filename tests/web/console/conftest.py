@@ -1,0 +1,96 @@
+"""The console before the house: pages and forms as a browser sends them, on both databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app.settings import Settings
+from app.store import tokens
+from app.store.database import Database
+from app.web.console import create_app
+from app.web.console.sessions import DOOR
+from tests.system import House
+from tests.web.caller import Remembering
+
+
+@dataclass
+class Browser:
+    """Somebody's browser. Forms carry what the pages gave."""
+
+    client: FlaskClient
+    csrf: str = ""
+
+    @classmethod
+    def signed_in(cls, app: Flask, token: str) -> Browser:
+        found = cls(app.test_client())
+        assert found.sign_in(token).status_code == 303
+        found.csrf = _hidden("csrf", found.get("/").text)
+        return found
+
+    def sign_in(self, token: str, **more: str) -> TestResponse:
+        door = _hidden("door", self.client.get("/sign-in").text)
+        assert self.client.get_cookie(DOOR)
+        return self.client.post("/sign-in", data={"door": door, "token": token, **more})
+
+    def get(self, path: str, **rest: Any) -> TestResponse:
+        return self.client.get(path, **rest)
+
+    def post(self, path: str, **form: Any) -> TestResponse:
+        return self.client.post(path, data={"csrf": self.csrf, **form})
+
+    def opened(self, *services: str, **more: str) -> str:
+        """A window's id, opened by the form."""
+        form = {"step": "open", "service": [f"studio/{one}" for one in services], "ttl": "10m", **more}
+        answer = self.post("/open", **form)
+        assert answer.status_code == 303, answer.text
+        return answer.location.rpartition("/")[2]
+
+
+def _hidden(name: str, page: str) -> str:
+    found = re.search(f'name="{name}" value="([^"]*)"', page)
+    assert found, page
+    return found[1]
+
+
+@pytest.fixture
+def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house's clock is everybody's."""
+    found = House(database)
+    monkeypatch.setattr(database, "now", lambda: found.now)
+    return found
+
+
+@pytest.fixture
+def app(database: Database, house: House, tmp_path: Path) -> Iterator[Flask]:
+    url = database.url.render_as_string(hide_password=False)
+    settings = Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
+    found = create_app(settings, database, Remembering())
+    yield found
+    found.extensions["power-windows"].tail.rest()
+
+
+@pytest.fixture
+def token(house: House) -> str:
+    with house.database.write() as session:
+        return tokens.create(session, "ada", house.now)
+
+
+@pytest.fixture
+def ada(app: Flask, token: str) -> Browser:
+    return Browser.signed_in(app, token)
+
+
+@pytest.fixture
+def grace(app: Flask, house: House) -> Browser:
+    with house.database.write() as session:
+        text = tokens.create(session, "grace", house.now)
+    return Browser.signed_in(app, text)

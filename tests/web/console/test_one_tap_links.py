@@ -1,0 +1,55 @@
+"""One-tap links before the house: looking does nothing, the button acts once, nothing is a 500."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.system import House
+from tests.usecases.test_notifications import link_of, sink, take_in
+
+
+@pytest.fixture
+def stranger(app: Flask) -> FlaskClient:
+    """Somebody without a session, as who opens a mail is."""
+    return app.test_client()
+
+
+def test_looking_changes_nothing_and_the_button_extends_once(house: House, stranger: FlaskClient) -> None:
+    one = sink(before="1m")
+    take_in(house, one)
+    window = house.open("forge", ttl=600)
+    house.tick(590)
+    path, before = f"/extend/{link_of(house, one)}", house.window(window).deadline
+    for _ in range(3):
+        page = stranger.get(path)
+        assert stranger.head(path).status_code == page.status_code == 200
+        assert "Extend this window?" in page.text
+        assert page.headers["Cache-Control"] == "no-store"
+    assert house.window(window).deadline == before
+
+    taken = stranger.post(path)
+
+    assert (taken.status_code, "Extended" in taken.text) == (200, True)
+    assert house.window(window).deadline == before + timedelta(seconds=600)
+    assert stranger.post(path).status_code == stranger.get(path).status_code == 409
+
+
+def test_a_link_to_what_is_over_says_so(house: House, stranger: FlaskClient) -> None:
+    one = sink(before="1m")
+    take_in(house, one)
+    window = house.open("forge", ttl=600)
+    house.tick(590)
+    path = f"/extend/{link_of(house, one)}"
+    house.close(window)
+    answer = stranger.post(path)
+    assert (answer.status_code, "Nothing was done" in answer.text) == (410, True)
+
+
+@pytest.mark.parametrize("text", ["x", "%00", "a.b.c", "é", "x" * 3000])
+def test_nonsense_is_no_link(stranger: FlaskClient, text: str) -> None:
+    assert stranger.get(f"/extend/{text}").status_code == 404
+    assert stranger.post(f"/extend/{text}").status_code == 404

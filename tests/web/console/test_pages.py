@@ -1,0 +1,262 @@
+"""What pages show, and what forms do and say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.domain import diagnosis
+from app.domain.planning import StackSpec
+from app.store import samples
+from app.store.tables import Sample
+from app.usecases.reconciliation import observations
+from tests.system import House
+from tests.web.console.conftest import Browser
+
+
+def test_the_first_page_shows_services_and_who_holds_them(ada: Browser, house: House) -> None:
+    window = ada.opened("forge", reason="to <see>")
+    house.work()
+    page = ada.get("/").text
+    assert 'id="service-studio-forge" data-power="on"' in page
+    assert f'href="/windows/{window}"' in page
+    assert "to &lt;see&gt;" in page
+    assert 'data-left="599.9' in page
+    assert ada.get("/parts/home").text.strip() in page
+
+
+def test_the_plan_comes_before_the_window_and_changes_nothing(ada: Browser, house: House) -> None:
+    before = house.trail()
+    page = ada.post("/open", step="plan", service="studio/report", ttl="1h", reason="why").text
+    assert page.index("<li>job</li>") < page.index("<li>report</li>")
+    assert "for <strong>1h</strong>" in page
+    assert house.trail() == before
+
+
+def test_a_form_that_is_sent_twice_is_one_window(ada: Browser) -> None:
+    assert ada.opened("forge", key="a1") == ada.opened("forge", key="a1")
+    assert ada.opened("forge", key="a2") != ada.opened("forge", key="a1")
+
+
+@pytest.mark.parametrize(
+    ("form", "says", "field"),
+    [
+        ({"service": []}, "name at least one service", "services"),
+        ({"ttl": "soon"}, "'soon' is not a duration; write 90, 90s, 30m or 1h30m", "ttl"),
+        ({"ttl": "9h"}, "at most 3600 s", "ttl"),
+        ({"service": ["studio/redis"]}, "may not be powered; allowed are", "services"),
+        ({"service": ["studio/none"]}, "has no service none", "services"),
+        ({"stack": "other"}, "there is no stack 'other'", "stack"),
+        ({"reason": "x" * 501}, "at most 500", "reason"),
+        ({"reason": "a\0b"}, "NUL", "reason"),
+    ],
+)
+@pytest.mark.parametrize("step", ["plan", "open"])
+def test_what_is_wrong_is_said_in_the_form_and_the_input_kept(
+    ada: Browser, form: dict[str, object], says: str, field: str, step: str
+) -> None:
+    sent = {
+        "step": step,
+        "service": ["studio/forge", "other/forge"],
+        "ttl": "30m",
+        "reason": "kept & sound",
+        **form,
+    }
+    answer = ada.post("/open", **sent)
+    page = unescape(answer.text)
+    assert answer.status_code in {403, 422}
+    assert says in page
+    for name in ("ttl", "reason"):
+        assert str(sent[name]).replace("\0", "") in page.replace("\0", "").replace("\ufffd", "")
+    if sent["service"] == ["studio/forge", "other/forge"] and "stack" not in form:
+        assert 'value="studio/forge"\n            checked' in page or "checked" in page
+
+
+def test_a_window_is_extended_and_closed(ada: Browser, house: House) -> None:
+    window = ada.opened("forge")
+    house.work()
+    assert ada.post(f"/windows/{window}/extend", ttl="30m").status_code == 303
+    assert 'data-left="1800"' in ada.get(f"/parts/windows/{window}").text
+    assert ada.post(f"/windows/{window}/close").status_code == 303
+    house.work()
+    assert house.state(window) == "closed"
+    assert "Open the same again" in ada.get(f"/parts/windows/{window}/acts").text
+
+
+def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, house: House) -> None:
+    faults = ["no file", "no <service>"]
+    with house.database.write() as session:
+        observations.rejected(session, StackSpec("studio", "studio", "local", {}), faults, house.now)
+    page = ada.get("/").text
+    assert '<span class="pill REJECTED">REJECTED</span>' in page
+    assert page.count('<p class="wrong">rejected: ') == 2
+    assert "no &lt;service&gt;" in page
+
+
+@pytest.mark.parametrize("ttl", ["", "soon", "-5", "9h", "1e400"])
+def test_an_extension_that_cannot_be_says_why(ada: Browser, ttl: str) -> None:
+    window = ada.opened("forge")
+    answer = ada.post(f"/windows/{window}/extend", ttl=ttl)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+
+
+def test_nobody_shortens_anothers_window(ada: Browser, grace: Browser) -> None:
+    window = ada.opened("forge")
+    answer = grace.post(f"/windows/{window}/extend", ttl="1s")
+    assert answer.status_code == 409
+    assert "only its owner, 'ada', may shorten it" in unescape(answer.text)
+
+
+def test_a_forced_close_is_asked_about_first_and_names_who_did_it(
+    ada: Browser, grace: Browser, house: House
+) -> None:
+    window = ada.opened("forge")
+    house.work()
+    assert "goes on record" in grace.get(f"/windows/{window}/force").text
+    assert house.state(window) == "open"
+    grace.post(f"/windows/{window}/close", force="yes", reason="now")
+    house.work()
+    assert house.window(window).close_detail == "forced by grace: now"
+
+
+def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(
+    ada: Browser, house: House
+) -> None:
+    house.will_crash.add("forge")
+    window = ada.opened("forge", "mill")
+    house.work()
+    page = ada.get(f"/windows/{window}").text
+    assert 'id="health-forge" data-power="failing"' in page
+    assert diagnosis.usually("exited with code 1") in unescape(page)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "about"),
+    [
+        ("keeps restarting: 2 restarts, exit code 1\nModuleNotFoundError: No module named 'x'", "image"),
+        ("was killed for using too much memory with code 137", "memory"),
+        ("Bind for 0.0.0.0:80 failed: port is already allocated", "port"),
+        ("running, but waited in vain for its healthcheck for 60 s", "healthcheck"),
+        ("something that nobody has seen", ""),
+    ],
+)
+def test_advice(trouble: str, about: str) -> None:
+    assert about in diagnosis.usually(trouble)
+    assert bool(about) == bool(diagnosis.usually(trouble))
+
+
+def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, house: House) -> None:
+    window = ada.opened("forge", "mill", reason="<b>")
+    house.work()
+    page = ada.get("/timeline?span=1h").text
+    assert page.count(f'href="/windows/{window}"') == 2
+    assert "<b>" not in page
+    assert "No window in this time" in ada.get("/timeline?span=1h&until=2029-01-01T00:00:00Z").text
+
+
+def test_hours_off_are_those_that_no_window_held(ada: Browser, house: House) -> None:
+    ada.opened("forge")
+    house.work()
+    house.tick(600)
+    house.tick(6600)
+    page = ada.get("/savings").text
+    hours = {
+        name: page.partition(f">studio/{name}</th>")[2].partition("</tr>")[0] for name in ("forge", "mill")
+    }
+    assert "<td>1.8 h</td>" in hours["forge"]
+    assert "<td>2.0 h</td>" in hours["mill"]
+    assert "studio/redis" not in page
+
+
+def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Browser, house: House) -> None:
+    for _ in range(30):
+        ada.post(f"/windows/{ada.opened('forge')}/close")
+    mine = grace.opened("mill")
+    first = ada.get("/trail")
+    assert "Older" in first.text
+    older = unescape(first.text.rpartition('<a class="button" href="/trail?')[2].partition('"')[0])
+    assert ada.get(f"/trail?{older}").status_code == 200
+    found = ada.get(f"/trail?window={mine}&event=window.opening&actor=grace&stack=studio").text
+    assert found.count("<td>window.opening</td>") == 1
+    assert ada.get("/trail?window=&actor=nobody").text.count("No entry like that") == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/timeline?span=2h", "/timeline?until=x", "/timeline?until=0001-01-01", "/trail?event=x",
+        "/trail?before=x",
+        "/trail?actor=%00", "/trail?x=1", "/windows/nosuch", "/windows/%00", "/windows/x/logs",
+        "/parts/windows/x",
+        "/windows/x/force", "/nothing", "/windows/0123456789abcdef/logs?service=%00",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_no_fault(ada: Browser, path: str) -> None:
+    assert ada.get(path).status_code in {400, 404, 422}
+
+
+WORDS = st.one_of(
+    st.text(max_size=30), st.sampled_from(["forge", "studio/forge", "open", "plan", "yes", "\0", "30m"])
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    path=st.sampled_from(["/open", "/windows/ID/extend", "/windows/ID/close"]),
+    form=st.dictionaries(
+        st.sampled_from(["step", "service", "stack", "ttl", "reason", "key", "force"]), WORDS
+    ),
+)
+def test_no_form_is_a_fault(ada: Browser, path: str, form: dict[str, str]) -> None:
+    clean = {name: value.encode(errors="replace").decode() for name, value in form.items()}
+    assert ada.post(path.replace("ID", "0123456789abcdef"), **clean).status_code < 500
+
+
+def test_the_stream_is_there_for_who_is_signed_in(ada: Browser) -> None:
+    answer = ada.get("/live", buffered=False)
+    assert answer.content_type.startswith("text/event-stream")
+    assert "id:" in next(iter(answer.iter_encoded())).decode()
+    answer.close()
+
+
+def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, house: House) -> None:
+    window = ada.opened("forge")
+    page = ada.get(f"/windows/{window}").text
+    assert "Nothing was measured yet" in page
+    with house.database.write() as session:
+        for number in range(3):
+            at = house.now + timedelta(seconds=number)
+            memory = (number + 1) * 2**20
+            session.add(Sample(stack="studio", service="forge", at=at, cpu=0.5 - number / 10, memory=memory))
+    house.tick(10)
+    for path in (f"/windows/{window}", f"/parts/windows/{window}/use"):
+        page = ada.get(path).text
+        assert page.count("<polyline") == 2
+        assert "0.30 cores" in page
+        assert "at most 0.50 cores" in page
+        assert "3 MiB" in page
+    saved = ada.get("/savings").text
+    assert "GB-hours" in saved
+    assert "studio/forge" in saved.partition("GB-hours")[2]
+    assert "studio/mill" not in saved.partition("GB-hours")[2]
+
+
+def test_of_many_samples_some_are_drawn_and_the_newest_among_them(house: House) -> None:
+    with house.database.write() as session:
+        for number in range(1001):
+            at = house.now + timedelta(seconds=number)
+            session.add(Sample(stack="studio", service="forge", at=at, cpu=1.0, memory=number))
+    with house.database.read() as session:
+        until = house.now + timedelta(hours=1)
+        (found,) = samples.between(session, "studio", ["forge"], house.now, until).values()
+    assert len(found) <= samples.MOST
+    assert found[-1].memory == 1000
+    with house.database.write() as session:
+        samples.forget(session, house.now + timedelta(seconds=1000))
+    with house.database.read() as session:
+        assert samples.means(session) == {("studio", "forge"): 1000.0}

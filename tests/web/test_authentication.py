@@ -1,0 +1,61 @@
+"""Who may come in, and what strangers leave behind: a count."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, update
+
+from app.store import tokens
+from app.store.tables import Token
+from app.web import application
+from app.web.routes import Route
+from tests.system import House
+from tests.web.caller import Caller
+
+OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
+
+
+@pytest.mark.parametrize("route", application.ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_takes_the_token(app: Flask, route: Route) -> None:
+    path = route.path.replace("<window>", "x").replace("<name>", "x").replace("<stack>/<service>", "x/y")
+    stranger = Caller.of(app, "pw_nobody")
+    answer = stranger.call(route.method, path)
+    if path in OPEN_TO_ALL:
+        assert answer.status_code == 200
+    else:
+        assert (answer.status_code, answer.json["type"]) == (401, "/problems/bad-token")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_the_token_may_come_in_the_old_header(api: Caller, token: str) -> None:
+    for headers in ({"X-VX11-Token": token}, {"X-VX11-Token": token, "Authorization": "Basic YTpi"}):
+        assert api.open("GET", "/api/v1/windows", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer caf\xe9", "Bearer a b"])
+def test_anything_else_is_a_stranger(api: Caller, header: str) -> None:
+    assert api.open("GET", "/api/v1/windows", headers={"Authorization": header}).status_code == 401
+
+
+def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, house: House) -> None:
+    before = api.get("/audit").json
+    stranger = Caller.of(app, "pw_nobody")
+    for _ in range(3):
+        stranger.get("/windows")
+    assert "power_unknown_tokens_total 3.0" in api.get("/metrics").text
+    assert api.get("/audit").json == before
+
+
+@pytest.mark.parametrize("change", ["revoked", "replaced", "renamed away"])
+def test_a_token_that_ends_is_refused_at_once(api: Caller, house: House, change: str) -> None:
+    for _ in range(3):
+        assert api.get("/windows").status_code == 200
+    with house.database.write() as session:
+        if change == "revoked":
+            session.execute(update(Token).values(revoked_at=house.now))
+        elif change == "replaced":
+            tokens.create(session, "ada", house.now)
+        else:
+            session.execute(delete(Token))
+    assert api.get("/windows").status_code == 401

@@ -1,0 +1,126 @@
+"""What the engine says, turned into values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from workers.engine import containers
+
+INSPECTED: dict[str, Any] = {
+    "Id": "c0ffee",
+    "Created": "2030-05-01T11:59:58.123456789Z",
+    "RestartCount": 3,
+    "Image": "sha256:1234",
+    "Config": {
+        "Labels": {
+            "com.docker.compose.service": "forge",
+            "com.docker.compose.container-number": "2",
+            "com.docker.compose.config-hash": "abc",
+        }
+    },
+    "State": {
+        "Status": "running",
+        "ExitCode": 0,
+        "OOMKilled": False,
+        "Error": "",
+        "StartedAt": "2030-05-01T12:00:00.5Z",
+        "FinishedAt": "0001-01-01T00:00:00Z",
+        "Health": {"Status": "starting"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2030-05-01T12:00:00.123456789Z", datetime(2030, 5, 1, 12, 0, 0, 123456, UTC)),
+        ("2030-05-01T12:00:00.5Z", datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)),
+        ("2030-05-01T12:00:00Z", datetime(2030, 5, 1, 12, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", None),
+        ("", None),
+        ("2030-05-01T14:00:00.5+02:00", datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)),
+        ("2030-05-01T12:00:00", datetime(2030, 5, 1, 12, tzinfo=UTC)),
+        ("yesterday", None),
+        ("2030-13-01T12:00:00Z", None),
+        ("9999-12-31T23:59:59-23:00", None),
+        (None, None),
+        (1234, None),
+    ],
+)
+def test_the_engines_times_are_read_to_the_microsecond(text: Any, expected: datetime | None) -> None:
+    assert containers.moment(text) == expected
+
+
+def test_a_container_is_described_by_its_state_and_labels() -> None:
+    found = containers.described(INSPECTED)
+
+    assert (found.id, found.service, found.number) == ("c0ffee", "forge", 2)
+    assert (found.state, found.health, found.restarts) == ("running", "starting", 3)
+    assert (found.image, found.config_hash) == ("sha256:1234", "abc")
+    assert found.started_at == datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)
+    assert found.finished_at is None
+
+
+@pytest.mark.parametrize("health", [None, {"Status": "none"}, {}])
+def test_no_healthcheck_has_several_spellings(health: dict[str, str] | None) -> None:
+    state = {**INSPECTED["State"], "Health": health}
+
+    assert containers.described({**INSPECTED, "State": state}).health == ""
+
+
+def test_a_container_without_labels_belongs_to_nobody() -> None:
+    assert containers.described({**INSPECTED, "Config": {"Labels": None}}).service == ""
+
+
+@pytest.mark.parametrize("said", ["abc", "", None, "1.5", "²", "9" * 5000, [], {}])
+def test_a_container_whose_number_is_none_is_the_first(said: Any) -> None:
+    labels = {**INSPECTED["Config"]["Labels"], "com.docker.compose.container-number": said}
+
+    assert containers.described({**INSPECTED, "Config": {"Labels": labels}}).number == 1
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["Created", "RestartCount", "Image", "Config", "HostConfig", "State.ExitCode", "State.StartedAt"],
+)
+@pytest.mark.parametrize("null", [True, False])
+def test_what_is_not_told_of_a_container_does_not_hide_it(missing: str, null: bool) -> None:
+    raw = {**INSPECTED, "State": dict(INSPECTED["State"]), "HostConfig": {}}
+    part, _, key = missing.rpartition(".")
+    holder = raw[part] if part else raw
+    holder.pop(key)
+    if null:
+        holder[key] = None
+
+    found = containers.described(raw)
+
+    assert (found.id, found.alive) == ("c0ffee", True)
+
+
+@pytest.mark.parametrize(("said", "grace"), [(60, 60.0), (0, 0.0), (None, None), ("soon", None), (-1, None)])
+def test_the_time_to_leave_is_a_number_of_seconds_or_unknown(said: Any, grace: float | None) -> None:
+    config = {**INSPECTED["Config"], "StopTimeout": said}
+
+    assert containers.described({**INSPECTED, "Config": config}).grace == grace
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (None, None),
+        ({"Test": ["NONE"]}, None),
+        ({"Test": None}, None),
+        ({"Test": ["CMD-SHELL", "true"], "StartPeriod": 300_000_000_000}, 300 + 30 + 3 * 60 + 10),
+        ({"Test": ["CMD", "true"], "Interval": 10**9, "Timeout": 10**9, "Retries": 2}, 60),
+        ({"Test": ["CMD", "true"], "Interval": "soon", "Retries": None}, 220),
+    ],
+)
+def test_the_time_to_be_ready_is_that_of_the_containers_own_healthcheck(
+    said: Any, seconds: float | None
+) -> None:
+    config = {**INSPECTED["Config"], "Healthcheck": said}
+
+    assert containers.described({**INSPECTED, "Config": config}).ready_within == seconds

@@ -1,0 +1,243 @@
+"""Handing notices to real receivers, and the postman's rounds among them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import select
+
+from app.host.loop_guard import LoopGuard
+from app.settings import NoticeToml
+from app.store.database import is_outage
+from app.store.tables import Delivery, Notice
+from app.usecases import notifications
+from tests.engine.stacks import until
+from tests.system import House
+from workers.loops.notifier import Postman
+from workers.notifications import senders
+
+SECRET = "whsec_" + base64.b64encode(b"opensesame").decode()
+BODY = {"event": "window.stuck", "stack": "studio", "window": "w", "actor": "ada", "facts": {}}
+
+
+@dataclass
+class Receiver:
+    """Somebody's server: what it is to answer, and what it was sent."""
+
+    answer: int = 200
+    hangs: threading.Event | None = None
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def ids(self) -> list[str]:
+        return [headers["webhook-id"] for headers, _body in self.got]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    found = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            if found.hangs:
+                found.hangs.wait(20)
+            self.send_response(found.answer)
+            self.end_headers()
+            self.wfile.write(b"said")
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield found
+    if found.hangs:
+        found.hangs.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def hook(receiver: Receiver, **more: Any) -> NoticeToml:
+    return NoticeToml(url=f"http://127.0.0.1:{receiver.port}/hook", secret=SECRET, **more)
+
+
+def test_a_webhook_is_signed_as_the_standard_says(receiver: Receiver) -> None:
+    assert senders.send(hook(receiver), "n1", BODY) == "200 said"
+    ((headers, body),) = receiver.got
+    text = f"n1.{headers['webhook-timestamp']}.".encode() + body
+    right = base64.b64encode(hmac.digest(b"opensesame", text, hashlib.sha256)).decode()
+    assert headers["webhook-signature"] == f"v1,{right}"
+    assert json.loads(body) == {**BODY, "id": "n1", "title": json.loads(body)["title"]}
+    assert "refuses to stop" in json.loads(body)["title"]
+
+
+@pytest.mark.parametrize("answer", [302, 404, 500])
+def test_any_answer_but_a_yes_has_failed(receiver: Receiver, answer: int) -> None:
+    receiver.answer = answer
+    with pytest.raises(senders.Failed, match=str(answer)):
+        senders.send(hook(receiver), "n1", BODY)
+    assert len(receiver.got) == 1
+
+
+def test_a_sink_that_is_away_or_hangs_has_failed(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(senders, "TIMEOUT", 0.3)
+    receiver.hangs = threading.Event()
+    with pytest.raises(senders.Failed, match="Timeout"):
+        senders.send(hook(receiver), "n1", BODY)
+    nobody = NoticeToml(url="http://127.0.0.1:9/", secret=SECRET)
+    with pytest.raises(senders.Failed, match="Connect"):
+        senders.send(nobody, "n1", BODY)
+
+
+def test_a_secret_that_is_missing_or_no_secret_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOOK_SECRET", raising=False)
+    toml = NoticeToml(url="http://127.0.0.1:9/", secret_env="HOOK_SECRET")
+    with pytest.raises(senders.Failed, match="HOOK_SECRET"):
+        senders.secret_of(toml)
+    monkeypatch.setenv("HOOK_SECRET", "plain")
+    assert senders.secret_of(toml) == b"plain"
+    with pytest.raises(senders.Failed, match="base64"):
+        senders.secret_of(NoticeToml(url="http://127.0.0.1:9/", secret="whsec_***"))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_apprise_hands_over_what_a_person_reads(receiver: Receiver) -> None:
+    body = {
+        **BODY,
+        "event": "window.ending",
+        "services": ["forge"],
+        "deadline": "soon",
+        "extend_url": "http://x/e",
+    }
+    senders.send(NoticeToml(apprise=f"json://127.0.0.1:{receiver.port}/"), "n1", body)
+    ((_headers, sent),) = receiver.got
+    assert "one tap: http://x/e" in json.loads(sent)["message"]
+    assert "ends soon (forge)" in json.loads(sent)["title"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_address_that_apprise_does_not_know_says_so(receiver: Receiver) -> None:
+    with pytest.raises(senders.Failed, match="does not know"):
+        senders.send(NoticeToml(apprise="nosuch://x"), "n1", BODY)
+
+
+# The postman.
+
+
+@pytest.fixture
+def postman(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Postman]:
+    monkeypatch.setattr(house.database, "now", lambda: house.now)
+    station = SimpleNamespace(
+        database=house.database,
+        node="local",
+        stacks={"studio": None},
+        memory=SimpleNamespace(away=False),
+        guard=LoopGuard(is_outage),
+    )
+    loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})
+    found = Postman(cast(Any, station), cast(Any, loading), None, tmp_path)
+    found.turn()
+    yield found
+    until(lambda: found.busy == 0, "nothing is being sent", 30)
+
+
+def states(house: House) -> list[tuple[str, int]]:
+    with house.database.read() as session:
+        return [(one.state, one.attempts) for one in session.scalars(select(Notice).order_by(Notice.id))]
+
+
+def tries(house: House) -> int:
+    with house.database.read() as session:
+        return len(list(session.scalars(select(Delivery))))
+
+
+def test_it_is_told_once(house: House, postman: Postman, receiver: Receiver) -> None:
+    house.open("forge")
+    postman.turn()
+    until(lambda: states(house) == [("delivered", 1)], "delivered", 20)
+    house.tick(100)
+    postman.turn()
+    assert len(receiver.got) == tries(house) == 1
+
+
+def test_a_receiver_that_was_down_is_told_when_it_is_back(
+    house: House, postman: Postman, receiver: Receiver
+) -> None:
+    receiver.answer = 503
+    house.open("forge")
+    postman.turn()
+    until(lambda: tries(house) == 1, "tried", 20)
+    postman.turn()
+    assert states(house) == [("pending", 1)]
+    receiver.answer = 200
+    house.tick(11)
+    postman.turn()
+    until(lambda: states(house) == [("delivered", 2)], "delivered", 20)
+    assert len(set(receiver.ids)) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_was_sent_and_not_recorded_is_sent_again_under_the_same_id(
+    house: House, postman: Postman, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("workers.loops.notifier.notifications.tried", killed)
+        house.open("forge")
+        postman.turn()
+        until(lambda: len(receiver.got) == 1, "sent", 20)
+        until(lambda: states(house) == [("pending", 1)], "claimed", 20)
+        until(lambda: postman.busy == 0, "let go of", 20)
+    house.tick(31)
+    postman.turn()
+    until(lambda: states(house) == [("delivered", 2)], "delivered", 20)
+    assert len(receiver.ids) == 2
+    assert len(set(receiver.ids)) == 1
+
+
+def test_a_sink_that_hangs_keeps_nobody_waiting(house: House, postman: Postman, receiver: Receiver) -> None:
+    receiver.hangs = threading.Event()
+    for service in ("forge", "mill", "db", "job", "api"):
+        house.open(service)
+    for _ in range(3):
+        postman.turn()
+    until(lambda: len(receiver.got) == 2, "one sink has its share", 20)
+    house.close(house.open("forge"))
+    assert house.trail()
+    assert len(receiver.got) == postman.busy == 2
+
+
+def test_a_sink_that_is_named_no_longer_is_given_up_in_the_end(
+    house: House, postman: Postman, receiver: Receiver
+) -> None:
+    house.open("forge")
+    with house.database.write() as session:
+        for one in postman._sinks():
+            notifications.take_in(session, one, house.now)
+    postman._loading.notices.clear()
+    postman.turn()
+    until(lambda: tries(house) == 1, "tried", 20)
+    with house.database.read() as session:
+        assert "no notices.ops any more" in session.scalars(select(Delivery)).one().said
+    assert receiver.got == []

@@ -1,0 +1,242 @@
+"""What is due while the database is away, by what was last known; decided without an engine or a database."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.domain.decisions import Owing
+from app.domain.enums import State
+from app.domain.leases import Lease
+from app.domain.planning import StackSpec
+from app.host.boot_clock import boot_clock, boot_id
+from app.store.database import Database
+from tests.system import House, studio
+from workers.offline.controller import Blind
+from workers.state.last_contact import EVERY
+from workers.state.snapshot import PATIENCE, KnownStack, Memory
+
+SPEC = replace(studio(), blind_grace=30.0)
+
+
+class Away:
+    """A database that never answers and has never answered."""
+
+    url, sqlite, unusable = None, True, None
+
+    def carried(self) -> datetime | None:
+        return None
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Memory:
+    return Memory(tmp_path / "blind", Away())  # type: ignore[arg-type]
+
+
+def station(memory: Memory, **core: frozenset[str]) -> Any:
+    return SimpleNamespace(memory=memory, stacks={}, core=core, node="local")
+
+
+def held(service: str, seconds: float, window: str = "w1") -> Lease:
+    return Lease(window, service, State.OPEN, datetime.now(UTC) + timedelta(seconds=seconds))
+
+
+def silent_for(memory: Memory, seconds: float) -> None:
+    memory._heard_at = boot_clock() - seconds
+    memory._listening_since = time.monotonic() - seconds
+
+
+def due(memory: Memory, *leases: Lease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
+    stack = KnownStack(spec, leases, {lease.service: Owing() for lease in leases})
+    return Blind(station(memory, **core)).due(stack)
+
+
+def test_what_is_past_its_deadline_and_its_grace_is_due(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("forge", -31), held("mill", -29)) == ["forge"]
+
+
+def test_another_windows_later_deadline_keeps_it(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("forge", -31), held("forge", 5, "w2")) == []
+
+
+def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(memory: Memory) -> None:
+    """However old what is known: it may have been extended since, and the database be back in a moment."""
+    silent_for(memory, 29)
+    assert due(memory, held("forge", -3600)) == []
+
+
+def test_a_worker_that_was_frozen_listens_first(memory: Memory) -> None:
+    silent_for(memory, 3600)
+    blind = Blind(station(memory))
+    blind._turned_at -= 60
+
+    blind._turn_if_awake()
+
+    assert memory.silence < 5
+    assert not memory.away
+
+
+def test_a_restarted_worker_goes_on_counting(tmp_path: Path) -> None:
+    """Without it, a worker that is restarted every few seconds would never come to the end of the grace."""
+    heard(tmp_path, ago=40)
+
+    memory = begun(tmp_path)
+
+    assert 40 <= memory.silence < 45
+    assert not memory.away
+    memory.failed()
+    outage = memory.outage()
+    assert outage
+    assert abs((memory.now() - outage.since).total_seconds() - 40) < 5
+    assert due(memory, held("forge", -31)) == []
+    memory._listening_since -= PATIENCE
+    assert due(memory, held("forge", -31)) == ["forge"]
+
+
+def test_after_a_reboot_the_silence_is_at_least_as_long_as_the_host_is_up(tmp_path: Path) -> None:
+    heard(tmp_path, ago=5, boot="another")
+
+    assert begun(tmp_path).silence == pytest.approx(boot_clock(), abs=5)
+
+
+@pytest.mark.parametrize("written", ["", "not json", "[]", '{"at": 1}', '{"boot": "b", "at": "x"}'])
+def test_a_file_that_cannot_be_read_counts_from_now(tmp_path: Path, written: str) -> None:
+    (tmp_path / "blind").mkdir()
+    (tmp_path / "blind" / "last_word.json").write_text(written)
+
+    assert begun(tmp_path).silence < 5
+
+
+def test_a_moment_that_has_not_come_yet_counts_as_now(tmp_path: Path) -> None:
+    heard(tmp_path, ago=-1000)
+
+    assert 0 <= begun(tmp_path).silence < 5
+
+
+def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_path: Path) -> None:
+    memory = begun(tmp_path)
+    memory.heard()
+    path = tmp_path / "blind" / "last_word.json"
+    first = path.read_text()
+    memory.heard()
+    assert path.read_text() == first
+    memory._word._written_at = boot_clock() - EVERY
+
+    memory.heard()
+
+    assert path.read_text() != first
+    assert path.stat().st_size == len(first)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def begun(tmp_path: Path) -> Memory:
+    memory = Memory(tmp_path / "blind", Away())  # type: ignore[arg-type]
+    memory.begin()
+    return memory
+
+
+def heard(tmp_path: Path, ago: float, boot: str | None = None) -> None:
+    (tmp_path / "blind").mkdir()
+    at, boot = boot_clock() - ago, boot or boot_id()
+    (tmp_path / "blind" / "last_word.json").write_text(json.dumps({"at": at, "boot": boot}))
+
+
+def test_dependants_go_first(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("api", -31), held("db", -31), held("forge", -31)) == ["api", "forge"]
+
+
+def test_core_of_this_hosts_own_file_is_never_due(memory: Memory) -> None:
+    silent_for(memory, 31)
+    assert due(memory, held("forge", -31), studio=frozenset({"forge"})) == []
+
+
+def test_a_stack_that_holds_has_nothing_due(memory: Memory) -> None:
+    silent_for(memory, 3600)
+    assert due(memory, held("forge", -3600), spec=replace(SPEC, blind="hold")) == []
+
+
+@pytest.fixture
+def read(tmp_path: Path, house: House) -> Memory:
+    """A memory of a real database, whose clock is that of the house."""
+    return Memory(tmp_path / "blind", house.database)
+
+
+def test_a_successor_knows_what_was_known(tmp_path: Path, house: House, read: Memory) -> None:
+    window = house.open("api", ttl=600)
+    read.refresh("local", house.now)
+
+    again = Memory(tmp_path / "blind", house.database).known
+
+    assert again == read.known
+    stack = again.stacks["studio"]
+    assert stack.owing.keys() == {"api", "db"}
+    assert {(one.window, one.service) for one in stack.leases} == {(window, "api"), (window, "db")}
+    assert stack.spec == house.spec
+
+
+def test_what_is_about_to_be_started_is_known_on_disk_before(
+    tmp_path: Path, house: House, read: Memory
+) -> None:
+    read.refresh("local", house.now)
+
+    read.note(house.spec, [held("forge", 60)])
+
+    again = Memory(tmp_path / "blind", house.database).known.stacks["studio"]
+    assert again.owing.keys() == {"forge"}
+    assert [one.service for one in again.leases] == ["forge"]
+
+
+def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
+    house: House, read: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Memory._stacks
+
+    def looks(*arguments: Any) -> Any:
+        found = look(*arguments)
+        read.note(house.spec, [held("forge", 60)])
+        return found
+
+    monkeypatch.setattr(Memory, "_stacks", looks)
+    read.refresh("local", house.now)
+
+    assert "forge" in read.known.stacks["studio"].owing
+
+
+def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Database) -> None:
+    (tmp_path / "known.json").write_text("{half")
+    assert Memory(tmp_path, database).known.stacks == {}
+
+
+def test_an_outage_lasts_until_the_database_is_heard(memory: Memory) -> None:
+    memory.failed()
+    outage = memory.outage()
+    assert outage
+
+    memory.heard()
+
+    assert memory.outage() is None
+    assert [one.id for one in memory.over] == [outage.id]
+
+
+@pytest.mark.parametrize("failures", [44, 100_000])
+def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(memory: Memory, failures: int) -> None:
+    silent_for(memory, 31)
+    stack = KnownStack(SPEC, (held("forge", -31),), {"forge": Owing(failures)})
+    blind = Blind(station(memory))
+
+    blind._failed(stack, "forge")
+
+    again = blind._tried["studio", "forge"]
+    assert again.failures == failures + 1
+    assert again.retry_at
+    assert again.retry_at - memory.now() <= timedelta(minutes=5)

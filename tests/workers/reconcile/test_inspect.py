@@ -1,0 +1,75 @@
+"""A look takes in what is listed, and what owes an off though it is not listed any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from app.domain.enums import Role
+from app.domain.planning import StackSpec
+from app.domain.readiness import Container
+from app.store import services
+from app.store.database import Database
+from tests.system import House
+from workers.reconcile.inspect import look
+from workers.stacks.stack_reader import Served
+from workers.state.context import Station
+from workers.state.identity import Identity
+
+
+@dataclass
+class Engine:
+    """Shows what it is given, of the services it is asked for."""
+
+    shown: list[Container] = field(default_factory=list)
+
+    def containers(self, project: str, services: Iterable[str]) -> list[Container]:
+        asked = set(services)
+        return [one for one in self.shown if one.service in asked]
+
+    def log(self, container: str, since: datetime | None) -> str:
+        return ""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def station(database: Database, spec: StackSpec, engine: Engine, directory: Path) -> Station:
+    found = Station(database, cast(Any, engine), Identity(directory, "local"), "local", directory)
+    found.stacks[spec.name] = Served(spec)
+    return found
+
+
+@pytest.mark.parametrize("gone", ["from the allowlist", "from the file"])
+def test_what_owes_an_off_is_looked_at_though_it_is_gone(
+    database: Database, gone: str, tmp_path: Path
+) -> None:
+    house = House(database, now=database.now() - timedelta(minutes=1))
+    house.open("forge")
+    left = {name: one for name, one in house.spec.services.items() if name != "forge"}
+    if gone == "from the allowlist":
+        left["forge"] = replace(house.spec.services["forge"], role=Role.NONE)
+    spec = replace(house.spec, services=left)
+    engine = Engine([house.containers["redis"], house.containers["forge"]])
+    worker = station(database, spec, engine, tmp_path)
+
+    look(worker, spec.name)
+    assert house.row("forge").alive
+
+    engine.shown.pop()
+    look(worker, spec.name)
+    assert not house.row("forge").alive
+
+
+def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database, tmp_path: Path) -> None:
+    house = House(database, now=database.now() - timedelta(minutes=1))
+    house.run_by_hand("secret")
+    engine = Engine(list(house.containers.values()))
+    look(station(database, house.spec, engine, tmp_path), house.spec.name)
+    with database.read() as session:
+        assert "secret" not in services.of(session, house.spec.name)

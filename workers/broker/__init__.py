@@ -1,0 +1,1 @@
+"""The terms on which Celery uses the broker."""

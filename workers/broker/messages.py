@@ -1,0 +1,152 @@
+"""What a message in our queues looks like, and which messages are refused.
+
+Anybody who reaches the broker may push anything into a queue. So a message is checked
+before Celery sees it, and is passed on with the fields that are read of it and no
+others: a forged time limit, callback or delay goes no further than here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from app import task_queue, tracing
+
+LONGEST = 64 * 1024
+"""Characters that a message body may have; ours have a few hundred."""
+LONGEST_ID = 200
+"""Characters that an id may have: of a window, a node, a task, a delivery."""
+ARGUMENTS: Mapping[str, tuple[int, int]] = {
+    task_queue.OPEN: (1, 1),
+    task_queue.CLOSE: (1, 1),
+    task_queue.SWEEP: (0, 0),
+    task_queue.RESYNC: (0, 1),
+    task_queue.READ_LOGS: (1, 1),
+}
+"""How many ids each task takes, at least and at most."""
+
+_TEXTS = ("lang", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", tracing.HEADER)
+_ENCODINGS = (None, "utf-8", "base64")
+
+
+class Refused(Exception):
+    """The message is none of ours, for the reason given."""
+
+
+def checked(raw: object) -> dict[str, Any]:
+    """The message as it may be passed on. Raises Refused."""
+    message = _mapping(raw, "the message")
+    properties = _mapping(message.get("properties"), "its properties")
+    headers = _mapping(message.get("headers"), "its headers")
+    name = headers.get("task")
+    if not isinstance(name, str) or name not in ARGUMENTS:
+        raise Refused(f"unknown task {_shown(name)}")
+    if headers.get("compression"):
+        raise Refused("it is compressed")
+    _check_body(name, _body(message, properties.get("body_encoding")))
+    return {
+        "body": message["body"],
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": _headers(name, headers),
+        "properties": _properties(properties),
+    }
+
+
+def is_ours(queue: str) -> bool:
+    """Is this a queue of tasks, rather than of events or replies?"""
+    return queue == task_queue.SHARED or queue.startswith(f"{task_queue.SHARED}.")
+
+
+def _headers(name: str, headers: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: headers[key][:LONGEST] for key in _TEXTS if isinstance(headers.get(key), str)}
+    return {
+        **kept,
+        "task": name,
+        "id": _identifier(headers.get("id"), "the task id"),
+        "expires": _moment(headers.get("expires")),
+        "retries": 0,
+        "ignore_result": True,
+    }
+
+
+def _properties(properties: Mapping[str, Any]) -> dict[str, Any]:
+    info = _mapping(properties.get("delivery_info"), "its delivery_info")
+    exchange, key = info.get("exchange"), info.get("routing_key")
+    if not isinstance(exchange, str) or not isinstance(key, str):
+        raise Refused("its delivery_info names no exchange and routing key")
+    correlation, priority = properties.get("correlation_id"), properties.get("priority")
+    return {
+        "delivery_tag": _identifier(properties.get("delivery_tag"), "the delivery tag"),
+        "delivery_info": {"exchange": exchange, "routing_key": key},
+        "delivery_mode": 2,
+        "body_encoding": properties.get("body_encoding"),
+        "correlation_id": correlation if isinstance(correlation, str) else None,
+        "priority": priority if isinstance(priority, int) else 0,
+    }
+
+
+def _body(message: Mapping[str, Any], encoding: object) -> object:
+    """The arguments, decoded as the content type and the encodings say."""
+    if message.get("content-type") != "application/json":
+        raise Refused(f"content type {_shown(message.get('content-type'))} is not application/json")
+    if str(message.get("content-encoding")).lower() != "utf-8":
+        raise Refused(f"content encoding {_shown(message.get('content-encoding'))} is not utf-8")
+    if encoding not in _ENCODINGS:
+        raise Refused(f"body encoding {_shown(encoding)} is not base64")
+    body = message.get("body")
+    if not isinstance(body, str):
+        raise Refused("it has no body")
+    if len(body) > LONGEST:
+        raise Refused(f"its body has {len(body)} characters, {LONGEST} at most are read")
+    try:
+        text = base64.b64decode(body, validate=True).decode() if encoding == "base64" else body
+        return json.loads(text)
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise Refused(f"its body cannot be read: {error}") from error
+
+
+def _check_body(name: str, body: object) -> None:
+    if not isinstance(body, list) or len(body) != 3:
+        raise Refused("its body is not a list of arguments, named arguments and options")
+    given, named, options = body
+    least, most = ARGUMENTS[name]
+    if not isinstance(given, list) or not least <= len(given) <= most:
+        raise Refused(f"{name} takes {least if least == most else f'{least} to {most}'} arguments")
+    if named != {}:
+        raise Refused(f"{name} takes no named arguments")
+    for one in given:
+        if one is not None or least:
+            _identifier(one, "an argument")
+    if not isinstance(options, dict) or any(options.values()):
+        raise Refused("it carries callbacks")
+
+
+def _identifier(found: object, what: str) -> str:
+    if not isinstance(found, str) or not found or len(found) > LONGEST_ID or not found.isprintable():
+        raise Refused(f"{what} {_shown(found)} is no id")
+    return found
+
+
+def _moment(found: object) -> str | None:
+    if found is None:
+        return None
+    try:
+        return datetime.fromisoformat(str(found)).isoformat()
+    except ValueError as error:
+        raise Refused(f"its expiry {_shown(found)} is no time") from error
+
+
+def _mapping(found: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise Refused(f"{what} is no JSON object")
+    return found
+
+
+def _shown(found: object) -> str:
+    """A few characters of it, on one line."""
+    return repr(found)[:80]

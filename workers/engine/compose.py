@@ -1,0 +1,371 @@
+"""Compose command lines as data, and the one function that runs one.
+
+Every command names its service, after `--`, so "all of them" cannot be said and no
+name can be an option. Stopping goes by the labels on the containers alone, so a
+compose file that is broken or gone cannot keep anything on. Only `pre_stop` goes by the
+files, and a plain stop follows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from app.domain.durations import LONGEST_CALL
+from app.domain.enums import Action, CallStatus
+from app.host import compose_binaries, engine_endpoint
+from app.usecases.reconciliation.observations import Outcome
+from workers.engine import child_processes, stack_secrets
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 3600.0
+"""Seconds of one wait for a child; a longer timeout is several of them."""
+SHARED = "power-windows-shared"
+"""A service of no containers: creating it creates the networks it joins, and nothing else."""
+_NOT_ON_DEMAND = ("--no-deps", "--no-build", "--pull", "never")
+
+
+class NoCompose(Exception):
+    """Neither `docker compose` nor `docker-compose` runs here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack's compose files are and how they are read."""
+
+    project: str
+    directory: Path
+    files: tuple[str, ...]
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    kept: Path | None = None
+    """The one rendered file that `files` names, where starts go by a copy of what was read."""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What secrets and configs take from the environment; it is in no file and on no command line."""
+
+    def paths(self) -> list[Path]:
+        return [self.directory / file for file in (*self.files, *self.env_files)]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One compose command, whole; `directory` is where it runs."""
+
+    action: Action
+    argv: tuple[str, ...]
+    directory: Path
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Added to the environment of the process."""
+
+    def __str__(self) -> str:
+        return " ".join(self.argv)
+
+
+def up(place: Place, service: str, *, keep_running: bool = False, recreate: bool = False) -> Command:
+    """Start one service and nothing it depends on.
+
+    `keep_running` leaves what runs of it untouched; `recreate` makes its containers anew.
+    """
+    how = ("--no-recreate",) if keep_running else ("--force-recreate",) if recreate else ()
+    return _from_files(place, Action.UP, "up", "-d", *_NOT_ON_DEMAND, *how, "--", service)
+
+
+def share(place: Place, extra: Path, *, trial: bool = False) -> Command:
+    """Create networks of the project, or only say what that would do; `extra` is a `shared_file`."""
+    words = ("create", "--no-build", "--pull", "never", "--", SHARED)
+    return _from_files(place, Action.SHARE, *(("--dry-run",) if trial else ()), *words, extra=(str(extra),))
+
+
+def stop(project: str, service: str) -> Command:
+    return _from_labels(project, Action.STOP, "stop", "--", service)
+
+
+def pre_stop(place: Place, service: str) -> Command:
+    """Stop one service by the files, which name the hooks to run in its containers before that."""
+    return _from_files(place, Action.PRE_STOP, "stop", "--", service)
+
+
+def kill(project: str, service: str) -> Command:
+    return _from_labels(project, Action.KILL, "kill", "--", service)
+
+
+def config(place: Place) -> Command:
+    """Everything the files say, services of every profile included, as JSON."""
+    return _from_files(place, Action.NONE, "config", "--format", "json", every_profile=True)
+
+
+def config_as_yaml(place: Place) -> Command:
+    """The same as YAML, which keeps what the JSON lacks."""
+    return _from_files(place, Action.NONE, "config", every_profile=True)
+
+
+def hashes(place: Place) -> Command:
+    """Each service's configuration hash, a line each."""
+    return _from_files(place, Action.NONE, "config", "--hash", "*", every_profile=True)
+
+
+def _from_files(
+    place: Place, action: Action, *words: str, extra: tuple[str, ...] = (), every_profile: bool = False
+) -> Command:
+    files = [str(place.directory / file) for file in place.files]
+    profiles = ("*",) if every_profile else place.profiles
+    options = (
+        *_flagged("-f", (*files, *extra)),
+        *_flagged("--profile", profiles),
+        *_flagged("--env-file", (str(place.directory / file) for file in place.env_files)),
+    )
+    where = ("--project-directory", str(place.directory))
+    argv = (*_start(place.project), *where, *options, *words)
+    return Command(action, argv, place.directory, place.variables)
+
+
+def _from_labels(project: str, action: Action, *words: str) -> Command:
+    # From the root directory, since compose would pick up a file lying in or above the one it runs in.
+    return Command(action, (*_start(project), *words), Path("/"))
+
+
+def _start(project: str) -> tuple[str, ...]:
+    return (*program(), "--ansi", "never", "--progress", "plain", "-p", project)
+
+
+def _flagged(flag: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (flag, value)]
+
+
+def shared_file(networks: Iterable[str], volumes: Iterable[str] = ()) -> str:
+    """A compose file whose one service joins these networks, has these volumes and no containers."""
+    service: dict[str, object] = {"image": "scratch", "scale": 0}
+    service |= {"networks": found} if (found := sorted(networks)) else {"network_mode": "none"}
+    if mounts := [f"{name}:/shared/{number}" for number, name in enumerate(sorted(volumes))]:
+        service["volumes"] = mounts
+    return json.dumps({"services": {SHARED: service}})
+
+
+@functools.cache
+def program() -> tuple[str, ...]:
+    """What runs Compose here: Docker's own plugin, the binary beside this Python, or a binary on PATH.
+
+    Each is asked, since a `docker` on PATH says nothing about its plugins, and a plugin may be of a version
+    that is not supported. Raises NoCompose.
+    """
+    python = Path(sys.executable)
+    for candidate in compose_binaries.candidates(os.environ, python):
+        version = _version(candidate.argv) if candidate.is_there(python) else None
+        if version is not None and candidate.accepts(version):
+            return candidate.argv
+    none = "neither `docker compose` nor `docker-compose` runs here; install the Compose plugin"
+    raise NoCompose("; ".join(filter(None, (none, compose_binaries.fault(python)))))
+
+
+def _version(argv: tuple[str, ...]) -> str | None:
+    """What a candidate says of itself; None where it does not run."""
+    command = (*argv, "version", "--short")
+    try:
+        asked = subprocess.run(command, capture_output=True, timeout=10, check=False, env=_environment())
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.decode(errors="replace") if asked.returncode == 0 else None
+
+
+class Cancellation:
+    """A way to end one running command early, from another thread."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Why it was cancelled; empty while it was not."""
+        self._child: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def cancel(self, reason: str) -> None:
+        """End the command, now or as soon as it starts; one that has ended stays as it is."""
+        with self._lock:
+            self.reason = self.reason or reason
+            self._kill()
+
+    def watch(self, child: subprocess.Popen[str]) -> None:
+        """The command runs as this child from here on."""
+        with self._lock:
+            self._child = child
+            if self.reason:
+                self._kill()
+
+    def _kill(self) -> None:
+        if self._child is not None and self._child.returncode is None:
+            child_processes.kill_family(self._child)
+
+
+def project_of(argv: Sequence[str]) -> str:
+    """The project that a command line names; empty where it names none."""
+    after = [value for flag, value in pairwise(argv) if flag == "-p"]
+    return after[0] if after else ""
+
+
+def run(
+    command: Command,
+    timeout: float,
+    *,
+    lock: int | tuple[int, ...] | None = None,
+    started: Callable[[int], None] | None = None,
+    cancellation: Cancellation | None = None,
+) -> Outcome:
+    """Run one command to its end or for `timeout` seconds, and leave nothing of its family behind.
+
+    The child dies with this thread (a parent-death signal) and has a process group of
+    its own, which is killed on any way out. `lock` is what it keeps open, one
+    descriptor or several, so that a service stays locked while any process of the call lives.
+    `started` is called with the child's process id. `cancellation` may end the command
+    early, which is the outcome's status then.
+    """
+    began = time.monotonic()
+    try:
+        child = _spawn(command, lock)
+    except Exception as error:  # noqa: BLE001 - whatever keeps a call from being made is its outcome
+        return _not_run(command, began, error)
+    outcome = _attended(command, child, timeout, began, started=started, cancellation=cancellation)
+    return _without_secrets(command, outcome)
+
+
+def _without_secrets(command: Command, outcome: Outcome) -> Outcome:
+    """The outcome as it may be kept; what a reading prints is read by this worker alone, and whole."""
+    clean = partial(stack_secrets.redacted, project_of(command.argv))
+    stdout = outcome.stdout if command.action is Action.NONE else clean(outcome.stdout)
+    return replace(outcome, stdout=stdout, stderr=clean(outcome.stderr))
+
+
+def _attended(
+    command: Command,
+    child: subprocess.Popen[str],
+    timeout: float,
+    began: float,
+    *,
+    started: Callable[[int], None] | None,
+    cancellation: Cancellation | None,
+) -> Outcome:
+    """Wait for a child to its end, whatever that is, and leave nothing of its family."""
+    try:
+        if started:
+            _tell(started, command, child.pid)
+        if cancellation:
+            cancellation.watch(child)
+        return _as_cancelled(_wait(child, min(timeout, LONGEST_CALL), began), cancellation)
+    except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
+        _discard(child)
+        return _not_run(command, began, error)
+    finally:
+        child_processes.kill_family(child)
+
+
+def _as_cancelled(outcome: Outcome, cancellation: Cancellation | None) -> Outcome:
+    """The outcome, marked as cancelled where the command did not end by itself before that."""
+    if cancellation is None or not cancellation.reason or outcome.status is CallStatus.OK:
+        return outcome
+    said = f"{outcome.stderr.rstrip()}\ncut short: {cancellation.reason}".lstrip()
+    return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=said)
+
+
+def _tell(started: Callable[[int], None], command: Command, pid: int) -> None:
+    """Tell who has begun. A start that nobody could end later is not made; a stop is wanted in any case."""
+    try:
+        started(pid)
+    except OSError as error:
+        if command.action not in {Action.STOP, Action.KILL}:
+            raise
+        log.warning("%s: goes on, though its process could not be written down: %s", command, error)
+
+
+def _not_run(command: Command, began: float, error: Exception) -> Outcome:
+    return Outcome(CallStatus.FAIL, None, _since(began), stderr=_reason(command, error))
+
+
+def _reason(command: Command, error: Exception) -> str:
+    """Why it could not be run, with what that is about: a program, or the directory it runs in."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return f"{command.argv[0]}: {type(error).__name__}: {error}".rstrip(": ")
+    if error.filename is not None and str(error.filename) == str(command.directory):
+        return f"the directory {command.directory} cannot be entered: {error.strerror}"
+    return f"{error.filename or command.argv[0]}: {error.strerror}"
+
+
+def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.Popen[str]:
+    kept = (lock,) if isinstance(lock, int) else lock or ()
+    return subprocess.Popen(
+        (*child_processes.dying_with_us(), *command.argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        cwd=command.directory,
+        env={**command.variables, **_environment()},
+        start_new_session=True,
+        pass_fds=kept,
+    )
+
+
+def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> Outcome:
+    try:
+        stdout, stderr = _communicate(child, time.monotonic() + timeout)
+    except subprocess.TimeoutExpired:
+        child_processes.kill_family(child)
+        stdout, stderr = _last_words(child)
+        return Outcome(CallStatus.TIMEOUT, None, _since(began), stdout, stderr)
+    status = CallStatus.OK if child.returncode == 0 else CallStatus.FAIL
+    return Outcome(status, child.returncode, _since(began), stdout, stderr)
+
+
+def _communicate(child: subprocess.Popen[str], until: float) -> tuple[str, str]:
+    """What the child says until it ends; raises TimeoutExpired when the time is up.
+
+    The wait is cut into pieces, since the kernel takes no wait of more than 2**31 milliseconds.
+    """
+    while True:
+        left = max(0.0, until - time.monotonic())
+        try:
+            return child.communicate(timeout=min(left, LONGEST_WAIT))
+        except subprocess.TimeoutExpired:
+            if left <= LONGEST_WAIT:
+                raise
+
+
+def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return child.communicate(timeout=2)
+    except subprocess.TimeoutExpired:
+        return "", "killed, and its output could not be read"
+
+
+def _discard(child: subprocess.Popen[str]) -> None:
+    """End a child whose output nobody will read, and close its pipes."""
+    child_processes.kill_family(child)
+    for pipe in (child.stdout, child.stderr):
+        if pipe:
+            pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=2)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, less what would make compose do more than it is told or go to another engine than we look at.
+
+    Raises BadEndpoint.
+    """
+    kept = child_processes.environment(engine_endpoint.current().environment(os.environ))
+    # Compose lives for a moment, and a quarter of its time would go into collecting garbage.
+    return {"GOGC": "400"} | kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)

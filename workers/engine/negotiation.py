@@ -1,0 +1,252 @@
+"""The client of one engine: an API version that both sides speak, and an answer told apart from silence.
+
+The version is agreed upon at the first question and kept. It is agreed upon anew after the
+engine called it too old or too new, and after the engine did not answer, since what answers
+next may be another release.
+
+    no answer (refused connection, timeout, broken stream)   one of Away
+    an answer that says no (400, 409, 501, ...)              EngineRefused, with the engine's own sentence
+    an engine that can never be served as it is              EngineUnsupported
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import docker
+import requests
+import urllib3
+from docker.constants import DEFAULT_DOCKER_API_VERSION, MINIMUM_DOCKER_API_VERSION
+from docker.errors import APIError, DockerException
+
+from app.host.engine_endpoint import BadEndpoint, Endpoint
+
+Answer = TypeVar("Answer")
+OLDEST, NEWEST = MINIMUM_DOCKER_API_VERSION, DEFAULT_DOCKER_API_VERSION
+"""The API versions that the SDK speaks."""
+SPOKEN = f"{OLDEST} to {NEWEST}"
+_WRONG_VERSION = re.compile(r"client version \S+ is too (old|new)")
+_CONNECTIONS = 64
+
+Away = (
+    DockerException,
+    requests.RequestException,
+    OSError,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+)
+"""What is raised while the engine does not answer."""
+
+
+class EngineRefused(Exception):
+    """The engine answered, and said no. The message is its own sentence, `status` its HTTP status."""
+
+    def __init__(self, sentence: str, status: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class EngineUnsupported(EngineRefused):
+    """What answers is no engine that can be served: one line says why, and what would help."""
+
+
+Unable = (*Away, EngineRefused)
+"""What is raised where a question is not answered, for either reason."""
+
+
+def why(error: BaseException) -> str:
+    """In words that can be shown: why the engine told nothing."""
+    if isinstance(error, EngineUnsupported):
+        return str(error)
+    if isinstance(error, EngineRefused):
+        return f"the engine refuses to tell: {error}"
+    return f"the engine does not answer: {_cause(error)}"
+
+
+def _cause(error: BaseException) -> str:
+    """What the system said of it, where that is to be found under what the libraries made of it."""
+    left, seen = [error], set()
+    while left:
+        one = left.pop(0)
+        if isinstance(one, OSError) and one.errno and one.strerror:
+            return one.strerror
+        seen.add(id(one))
+        inner = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        left += [more for more in inner if isinstance(more, BaseException) and id(more) not in seen]
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What an engine says it is, and the API version that is spoken with it."""
+
+    release: str
+    api: str
+    least: str
+    most: str
+
+
+class Negotiation:
+    """One connection pool, shared by all threads of a process. Raises BadEndpoint where it cannot be made."""
+
+    def __init__(self, endpoint: Endpoint, timeout: int) -> None:
+        self.endpoint = endpoint
+        self.fault = ""
+        """Why what answers here cannot be served; empty where it can, or where nothing has answered yet."""
+        self._client = _client(endpoint, timeout)
+        self._agreement: Agreement | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, question: Callable[[docker.APIClient], Answer]) -> Answer:
+        """Put a question to the engine. Raises EngineRefused, or one of Away."""
+        self.agreement()
+        try:
+            return self._ask(question)
+        except EngineRefused as error:
+            refused = error
+        except Away:
+            self.forget()
+            raise
+        if not (refused.status == http.client.BAD_REQUEST and _WRONG_VERSION.search(str(refused))):
+            raise refused
+        return self._ask_again(question)
+
+    def _ask_again(self, question: Callable[[docker.APIClient], Answer]) -> Answer:
+        """The engine has become another release since the version was agreed upon."""
+        self.forget()
+        self.agreement()
+        return self._ask(question)
+
+    def _ask(self, question: Callable[[docker.APIClient], Answer]) -> Answer:
+        try:
+            return question(self._client)
+        except APIError as error:
+            raise _refused(error) from error
+        except (requests.exceptions.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
+            # The SDK itself takes answers apart, and expects in them what every engine should say.
+            raise EngineRefused(f"its answer cannot be read: {error!r}") from error
+
+    def agreement(self) -> Agreement:
+        """The agreement in force, made now where there is none. Raises EngineRefused, or one of Away."""
+        agreed = self._agreement
+        if agreed is not None:
+            return agreed
+        with self._lock:
+            if self._agreement is None:
+                self._agreement = self._agree()
+            return self._agreement
+
+    def forget(self) -> None:
+        """Agree upon a version anew at the next question."""
+        self._agreement = None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _agree(self) -> Agreement:
+        try:
+            agreement = _shared(self._asked_version(), self.endpoint)
+        except EngineUnsupported as error:
+            self.fault = str(error)
+            raise
+        self.fault = ""
+        self._client.speak(agreement.api)
+        return agreement
+
+    def _asked_version(self) -> Mapping[str, Any]:
+        try:
+            said = self._client.version(api_version=False)
+        except requests.exceptions.JSONDecodeError as error:
+            raise EngineUnsupported(_no_engine(self.endpoint)) from error
+        except APIError as error:
+            if error.status_code == http.client.NOT_FOUND:
+                raise EngineUnsupported(_no_engine(self.endpoint)) from error
+            raise _refused(error) from error
+        if not isinstance(said, dict) or "ApiVersion" not in said:
+            raise EngineUnsupported(_no_engine(self.endpoint))
+        return said
+
+
+class _Client(docker.APIClient):
+    def speak(self, version: str) -> None:
+        """Ask in this version from now on; the SDK itself fixes it when a client is made."""
+        self._version = version
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """The certificates of the endpoint count, where requests would take REQUESTS_CA_BUNDLE instead."""
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
+def _client(endpoint: Endpoint, timeout: int) -> _Client:
+    try:
+        return _Client(
+            endpoint.host,
+            version=OLDEST,
+            timeout=timeout,
+            num_pools=_CONNECTIONS,
+            max_pool_size=_CONNECTIONS,
+            tls=_tls(endpoint),
+        )
+    except Exception as error:
+        # Not the engine, which is not asked yet: the address, the certificates, or Docker's own config.json.
+        raise BadEndpoint(f"{endpoint}: cannot be used: {' '.join(str(error).split())}") from error
+
+
+def _tls(endpoint: Endpoint) -> docker.tls.TLSConfig | bool:
+    if endpoint.tls is None:
+        return False
+    pair = endpoint.tls.client
+    certificate = (str(pair[0]), str(pair[1])) if pair else None
+    return docker.tls.TLSConfig(certificate, str(endpoint.tls.ca), verify=endpoint.tls.verify)
+
+
+def _refused(error: APIError) -> EngineRefused:
+    sentence = str(error.explanation or "").strip() or f"it answers {error.status_code} and does not say why"
+    return EngineRefused(" ".join(sentence.split()), error.status_code)
+
+
+def _no_engine(endpoint: Endpoint) -> str:
+    return f"what answers at {endpoint} is no Docker engine: it does not tell its API version"
+
+
+def _shared(said: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
+    """The newest API version that both sides speak. Raises EngineUnsupported."""
+    release, most = str(said.get("Version") or "of an unknown version"), str(said["ApiVersion"])
+    least = str(said.get("MinAPIVersion") or "") or OLDEST
+    if _is_podman(said):
+        raise EngineUnsupported(
+            f"{endpoint} is Podman {release}, which is not supported: it tells the state of containers "
+            "otherwise than Docker; name a Docker engine with DOCKER_HOST or a context"
+        )
+    if None in (_number(least), _number(most)):
+        raise EngineUnsupported(f"{_no_engine(endpoint)} (it says {least!r} to {most!r})")
+    low, high = max(_key(least), _key(OLDEST)), min(_key(most), _key(NEWEST))
+    if low > high:
+        older = "the engine" if _key(most) < _key(OLDEST) else "Power Windows"
+        raise EngineUnsupported(
+            f"Docker {release} at {endpoint} speaks the API versions {least} to {most}, and this worker "
+            f"{SPOKEN}: they share none; upgrade {older}"
+        )
+    return Agreement(release, f"{high[0]}.{high[1]}", least, most)
+
+
+def _is_podman(said: Mapping[str, Any]) -> bool:
+    with suppress(TypeError, AttributeError):
+        return any("podman" in str(part.get("Name")).lower() for part in said.get("Components") or ())
+    return False
+
+
+def _number(version: str) -> tuple[int, int] | None:
+    found = re.fullmatch(r"(\d{1,4})\.(\d{1,6})", version)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _key(version: str) -> tuple[int, int]:
+    return _number(version) or (0, 0)

@@ -1,0 +1,1 @@
+"""Threads and schedulers that run for as long as their process."""

@@ -1,0 +1,146 @@
+"""This worker among the others: its sign of life, and what it claims with it.
+
+A sign is given when it begins and every few seconds after. Where another worker that
+is alive has what this one claims, this one ends: before it has begun, or, if it was
+frozen meanwhile and somebody took its place, as soon as it notices.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.domain.enums import Loop
+from app.domain.nodes import Sign
+from app.store import windows as rows
+from app.usecases.nodes import claims
+from app.usecases.nodes.claims import NodeTaken
+from app.usecases.windows import transitions
+from workers.engine import negotiation
+from workers.loops.stack_loader import Loading
+from workers.state import identity
+from workers.state.context import Station
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    def __init__(self, station: Station, loading: Loading) -> None:
+        self._station, self._loading = station, loading
+        self._locks = identity.locks_id(station.lock_dir)
+        self._started_at: datetime | None = None
+        self._up = False
+        self._engine_said = ""
+        self.refused = False
+
+    def begin(self) -> None:
+        """Claim the node and publish its stacks; raises NodeTaken. A database that is away gets it later."""
+        self.know_engine()
+        try:
+            self._claim()
+            self._loading.publish(self._sign)
+            self._up = True
+            self._claim()
+        except NodeTaken as taken:
+            self._say_refused(taken)
+            raise
+        except SQLAlchemyError as error:
+            log.warning("the database is away; this node is claimed when it is back: %s", error)
+
+    def beat(self) -> None:
+        """Give a sign of life, and publish what is new."""
+        try:
+            self._claim()
+        except NodeTaken as taken:
+            self._say_refused(taken)
+            self._end()
+            return
+        self._loading.check_locations()
+        self._loading.publish(self._sign)
+        self._up = True
+        self._tidy()
+
+    def end(self) -> None:
+        """Take the sign of life back; a worker that cannot is found dead by its lock, or by its silence."""
+        with suppress(SQLAlchemyError), self._station.database.write() as session:
+            claims.leave(session, self._station.me.name)
+
+    def know_engine(self) -> None:
+        """Ask which engine this is; one that is away or cannot be served is asked again."""
+        before = self._station.engine_id
+        try:
+            self._station.engine_id = self._station.engine.id()
+            self._engine_said = ""
+        except negotiation.Unable as error:
+            self._say_once(negotiation.why(error))
+        self._loading.serve_engine(self._station.engine.fault)
+        if self._station.engine_id != before:
+            self._loading.publish_again()
+
+    def _say_once(self, why: str) -> None:
+        """Log why the engine cannot be used, when that has changed: it is asked every few seconds."""
+        if why != self._engine_said:
+            log.warning("%s", why)
+        self._engine_said = why
+
+    def admit(self) -> list[str]:
+        """Begin every window that waited for this node and whose stack is served here; return their ids."""
+        with self._station.database.read() as session:
+            waiting = [one.id for one in rows.waiting(session, self._station.node) if self._serves(one.stack)]
+        admitted: list[str] = []
+        for window in waiting:
+            admit = partial(self._admit, window, admitted)
+            self._station.guard.isolate(Loop.CLOCK, f"window {window}", admit)
+        return admitted
+
+    def _serves(self, stack: str) -> bool:
+        served = self._station.stacks.get(stack)
+        return stack in self._station.claimed and served is not None and served.place is not None
+
+    def _admit(self, window: str, admitted: list[str]) -> None:
+        with self._station.database.write() as session:
+            new = transitions.admit(session, window, self._station.database.now())
+        if new is not None:
+            admitted.append(window)
+
+    def _claim(self) -> None:
+        with self._station.database.write() as session:
+            mine = self._sign()
+            claims.appear(session, mine, dead=self._station.me.dead, now=mine.seen_at, up=self._up)
+
+    def _sign(self) -> Sign:
+        station, now = self._station, self._station.database.now()
+        self._started_at = self._started_at or now
+        return Sign(
+            station.me.name,
+            station.node,
+            station.engine_id,
+            self._locks,
+            sorted(station.claimed),
+            self._started_at,
+            now,
+        )
+
+    def _tidy(self) -> None:
+        """What waits for a node that is away is seen to by whoever is there."""
+        with self._station.database.write() as session:
+            transitions.give_up_waiting(session, self._station.database.now())
+
+    def _say_refused(self, taken: NodeTaken) -> None:
+        for fault in taken.faults:
+            log.error("%s", fault)
+        with self._station.database.write() as session:
+            mine = self._sign()
+            claims.turned_down(session, mine, taken.faults, mine.seen_at)
+
+    def _end(self) -> None:
+        """Somebody else has this node now: end as if told to, once."""
+        if not self.refused:
+            self.refused = True
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,118 @@
+"""Looks, in the last seconds before a visitors' window ends, whether a request is still under way.
+
+A request that is gets its last byte: the window is lengthened in small steps, up to the stack's
+`max_ttl`. It looks before the deadline, so that no stop begins later than it would, and where
+engine or database is away it lengthens nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain import idle_visits
+from app.domain.enums import Loop
+from app.domain.idle_visits import Traffic
+from app.store import wakes
+from app.store.wakes import Ending
+from app.usecases import wake
+from workers.engine import negotiation
+from workers.engine.negotiation import Unable
+from workers.state.context import Station
+
+log = logging.getLogger(__name__)
+
+EVERY = 0.5
+"""Seconds between looks."""
+HANDS = 4
+"""Windows that are looked at at the same time."""
+
+Counters = dict[str, Traffic]
+"""What has moved so far, by container."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The first and the latest reading before one deadline."""
+
+    deadline: datetime
+    first: Counters
+    latest: Counters
+
+
+class TrafficLooks:
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._before: dict[str, _Looked] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ending.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(HANDS, "traffic") as pool:
+            while not self._ending.wait(EVERY):
+                if not self._station.memory.away:
+                    self._station.guard.run(Loop.TRAFFIC, lambda: self.turn(pool))
+
+    def turn(self, pool: ThreadPoolExecutor) -> None:
+        """Look once at every visitors' window that is about to end."""
+        due = self._due()
+        self._before = {key: one for key, one in self._before.items() if key in {at.window for at in due}}
+        list(pool.map(self._look_alone, due))
+
+    def _due(self) -> list[Ending]:
+        database = self._station.database
+        with database.read() as session:
+            now = database.now()
+            found = wakes.ending(session, self._station.node, now, now + idle_visits.LOOK)
+        return [one for one in found if one.deadline - now <= idle_visits.look_for(self._ttl(one))]
+
+    def _ttl(self, ending: Ending) -> float:
+        if ending.ttl_sec is not None:
+            return ending.ttl_sec
+        served = self._station.stacks.get(ending.stack)
+        return served.spec.default_ttl if served else 0.0
+
+    def _look_alone(self, ending: Ending) -> None:
+        """One that cannot be looked at ends in time, and keeps no other from being looked at."""
+        self._station.guard.run(Loop.TRAFFIC, lambda: self._look(ending), ending.window)
+
+    def _look(self, ending: Ending) -> None:
+        try:
+            counters = self._counters(ending)
+        except Unable as error:
+            log.info("window %s: nothing is measured: %s", ending.window, negotiation.why(error))
+            return
+        before = self._before.get(ending.window)
+        if before is None or before.deadline != ending.deadline:
+            self._before[ending.window] = _Looked(ending.deadline, counters, counters)
+        elif _in_use(before.first, counters) or _in_use(before.latest, counters):
+            self._lengthen(ending)
+        else:
+            self._before[ending.window] = _Looked(ending.deadline, before.first, counters)
+
+    def _lengthen(self, ending: Ending) -> None:
+        database = self._station.database
+        with database.write() as session:
+            wake.keep_for_traffic(session, ending.token, ending.window, database.now)
+
+    def _counters(self, ending: Ending) -> Counters:
+        served, engine = self._station.stacks.get(ending.stack), self._station.engine
+        if served is None:
+            return {}
+        containers = engine.named(served.spec.project, [ending.service])
+        found = {container: engine.usage(container) for container in containers}
+        return {container: one.traffic for container, one in found.items() if one and one.traffic}
+
+
+def _in_use(before: Counters, after: Counters) -> bool:
+    return any(idle_visits.in_use(before[one], after[one]) for one in before.keys() & after.keys())

@@ -1,0 +1,152 @@
+"""Takes notices from the outbox to their sinks, beside all else: nothing waits for a sink.
+
+trail, clock ---> outbox ---> claimed ---> sent ---> on record, or again later
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from app.domain import untrusted_text
+from app.domain.enums import Loop
+from app.store import notifications as rows
+from app.store.tables import Notice
+from app.usecases import notifications
+from app.usecases.notifications import Sink
+from workers.loops.stack_loader import Loading
+from workers.notifications import link_key, senders
+from workers.state.context import Station
+
+log = logging.getLogger(__name__)
+
+LOOK = 1.0
+"""Seconds between looks at what is to be told."""
+HANDS, PER_SINK = 4, 2
+"""Notices that are sent at the same time, of all sinks and of one: a slow sink leaves room for the others."""
+KEPT = timedelta(days=30)
+_FORGET = 3600.0
+
+
+class Postman:
+    def __init__(self, station: Station, loading: Loading, public_url: str | None, data_dir: Path) -> None:
+        self._station, self._loading, self._public_url = station, loading, public_url
+        self._link_key = link_key.read_or_create(data_dir) if public_url else b""
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._under_way: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+        self._forget_at = time.monotonic()
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        """Begin nothing more, and wait for no sink.
+
+        What is being sent dies with this process, and is sent again under the same id.
+        """
+        self._ending.set()
+        self._thread.join(LOOK)
+
+    @property
+    def busy(self) -> int:
+        """Notices that are being sent now."""
+        with self._lock:
+            return self._under_way.total()
+
+    def _run(self) -> None:
+        while not self._ending.wait(LOOK):
+            if self._station.memory.away or not self._loading.notices:
+                continue
+            self._station.guard.run(Loop.NOTICES, self.turn)
+
+    def turn(self) -> None:
+        """Note what there is to tell, and hand over what is due."""
+        database = self._station.database
+        for sink in self._sinks():
+            self._station.guard.isolate(Loop.NOTICES, f"sink {sink.name}", partial(self._note, sink))
+        self._hand_over()
+        if time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + _FORGET
+            with database.write() as session:
+                rows.forget(session, database.now() - KEPT)
+
+    def _note(self, sink: Sink) -> None:
+        database = self._station.database
+        with database.read() as session:
+            news = notifications.news(session, sink, database.now())
+        if news:
+            with database.write() as session:
+                notifications.take_in(session, sink, database.now())
+
+    def _sinks(self) -> list[Sink]:
+        mine = sorted(self._station.stacks)
+        return [
+            Sink(
+                self._station.node,
+                name,
+                toml,
+                tuple(one for one in mine if not toml.stacks or one in toml.stacks),
+                self._public_url,
+                self._link_key,
+            )
+            for name, toml in self._loading.notices.items()
+        ]
+
+    def _hand_over(self) -> None:
+        database, node = self._station.database, self._station.node
+        with database.read() as session:
+            if not rows.anything_due(session, node, database.now()):
+                return
+        with self._lock:
+            under_way = Counter(self._under_way)
+        free = HANDS - under_way.total()
+        if free <= 0:
+            return
+        with database.write() as session:
+            found = notifications.claimed(
+                session, node, database.now(), free, under_way=under_way, per_sink=PER_SINK
+            )
+        for one in found:
+            with self._lock:
+                self._under_way[one.sink] += 1
+            # Not in a pool: the threads of a pool are joined when the process ends.
+            threading.Thread(target=self._deliver, args=(one,), name="notice", daemon=True).start()
+
+    def _deliver(self, notice: Notice) -> None:
+        try:
+            self._station.guard.run(Loop.NOTICES, partial(self._send, notice), f"sending by {notice.sink}")
+        finally:
+            with self._lock:
+                self._under_way[notice.sink] -= 1
+
+    def _send(self, notice: Notice) -> None:
+        began = time.monotonic()
+        ok, said = self._sent(notice)
+        elapsed = round((time.monotonic() - began) * 1000)
+        if self._ending.is_set():
+            return
+        with self._station.database.write() as session:
+            # Where this is not taken in, the notice was sent and is sent again.
+            now = self._station.database.now()
+            notifications.tried(session, notice.id, now, elapsed, ok=ok, said=said)
+
+    def _sent(self, notice: Notice) -> tuple[bool, str]:
+        toml = self._loading.notices.get(notice.sink)
+        if toml is None:
+            return False, f"power.toml has no notices.{notice.sink} any more"
+        body = notifications.outgoing(notice, self._public_url, self._link_key)
+        try:
+            return True, senders.send(toml, notice.id, body)
+        except senders.Failed as error:
+            log.warning("notice %s to %s: %s", notice.id, notice.sink, untrusted_text.harmless(error))
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again
+            self._station.guard.failed(Loop.NOTICES, error, f"sink {notice.sink}")
+            return False, f"{type(error).__name__}: {error}"

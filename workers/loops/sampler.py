@@ -1,0 +1,119 @@
+"""What services use while windows hold them, asked of the engine every ten seconds, beside all else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from app.domain.enums import Loop
+from app.store import samples, windows
+from app.store.tables import Sample
+from workers.engine.negotiation import Unable
+from workers.engine.usage import Usage
+from workers.state.context import Station
+
+log = logging.getLogger(__name__)
+
+EVERY = 10.0
+"""Seconds between samples."""
+HANDS = 4
+"""Containers that are asked for at the same time."""
+KEPT = timedelta(days=2)
+_FORGET = 600.0
+
+Key = tuple[str, str]
+
+
+class Sampling:
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._before: dict[str, tuple[float, float]] = {}
+        """Of each container: when it was asked for, and the seconds of CPU it had used by then."""
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampling", daemon=True)
+        self._forget_at = time.monotonic()
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ending.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._ending.wait(EVERY):
+            if self._station.memory.away:
+                continue
+            self._station.guard.run(Loop.SAMPLES, self._turn_if_shown)
+
+    def _turn_if_shown(self) -> None:
+        try:
+            self.turn()
+        except Unable as error:
+            log.info("nothing is measured: %s", str(error).partition("\n")[0])
+
+    def turn(self) -> None:
+        """Measure once what live windows hold, and put it on record."""
+        database = self._station.database
+        if found := self._measured(self._held()):
+            now = database.now()
+            with database.write() as session:
+                session.add_all(
+                    Sample(stack=stack, service=service, at=now, cpu=cpu, memory=memory)
+                    for (stack, service), (cpu, memory) in found.items()
+                )
+        if time.monotonic() >= self._forget_at:
+            self._forget_at = time.monotonic() + _FORGET
+            with database.write() as session:
+                samples.forget(session, database.now() - KEPT)
+
+    def _held(self) -> dict[str, Key]:
+        """The containers of what live windows hold here, by id."""
+        database, mine = self._station.database, dict(self._station.stacks)
+        with database.read() as session:
+            now = database.now()
+            held = {
+                stack: {lease.service for lease in windows.live_leases(session, [stack], now)}
+                for stack in mine
+            }
+        found: dict[str, Key] = {}
+        for stack, names in held.items():
+            named = self._station.engine.named(mine[stack].spec.project, names) if names else {}
+            found |= {container: (stack, service) for container, service in named.items()}
+        return found
+
+    def _measured(self, containers: dict[str, Key]) -> dict[Key, tuple[float, int]]:
+        """Cores and bytes by service. A container's first sample only says where its CPU time stands."""
+        found: dict[Key, tuple[float, int]] = {}
+        before, self._before = self._before, {}
+        for container, at, usage in self._asked(containers):
+            self._before[container] = (at, usage.cpu_seconds)
+            if container not in before:
+                continue
+            since, used = before[container]
+            cores = max(0.0, usage.cpu_seconds - used) / max(0.001, at - since)
+            cpu, memory = found.get(containers[container], (0.0, 0))
+            found[containers[container]] = (cpu + cores, memory + usage.memory)
+        return found
+
+    def _usage(self, container: str) -> Usage | None:
+        """What a container uses; one that cannot be read keeps no other from being measured."""
+        try:
+            return self._station.engine.usage(container)
+        except Unable as error:
+            log.info("container %s is not measured: %s", container, str(error).partition("\n")[0])
+        except Exception as error:  # noqa: BLE001 - it is logged and counted
+            self._station.guard.failed(Loop.SAMPLES, error, "reading a container")
+        return None
+
+    def _asked(self, containers: Iterable[str]) -> list[tuple[str, float, Usage]]:
+        def ask(container: str) -> tuple[str, float, Usage | None]:
+            return container, time.monotonic(), self._usage(container)
+
+        with ThreadPoolExecutor(HANDS, "sampling") as pool:
+            said = list(pool.map(ask, containers))
+        return [(container, at, usage) for container, at, usage in said if usage]

@@ -1,0 +1,357 @@
+"""The stacks of this node: from the files on disk to the station, and from there to the database.
+
+Reading needs no database, so a worker serves what its files say from its first moment.
+What came of it waits as news until the database takes it. Files that change later are
+read anew in the same way: adopted, or refused with the last good reading still in force.
+
+    files ---> look ---> station.stacks ---> news ---> `workers.loops.stack_publisher` ---> database
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app import settings
+from app.domain.enums import Loop
+from app.domain.load_results import POWER_TOML, Verdict
+from app.domain.nodes import Sign
+from app.domain.planning import StackSpec
+from app.host import file_permissions
+from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
+from app.store import stacks as known
+from app.store.tables import Stack
+from app.usecases.nodes import claims
+from app.usecases.reconciliation import observations
+from workers.engine import child_processes, negotiation
+from workers.loops.stack_publisher import Done, NotYet, Offered, Publishing, log_faults
+from workers.reconcile import shared_resources
+from workers.stacks import file_versions, stack_reader
+from workers.stacks.file_versions import Stamp
+from workers.stacks.stack_reader import Rejected, Served
+from workers.state.context import Station
+
+log = logging.getLogger(__name__)
+THOROUGH = 60.0
+"""Seconds after which the files are read anew even if they look as before: they may include others."""
+
+
+@dataclass
+class _Known:
+    """What was last read of one stack."""
+
+    stamp: Stamp = ()
+    changing: bool = False
+    """It looked different a moment ago, and is read when it has come to rest."""
+    refused: str = ""
+    """The digest of a later reading that was turned down."""
+    warned: list[str] = field(default_factory=list)
+    """What was said of files that others could write."""
+    read_at: float = field(default_factory=time.monotonic)
+
+
+class Loading:
+    """One worker's stacks. Called from one thread at a time, but for `publish`."""
+
+    def __init__(self, station: Station, path: Path) -> None:
+        self._station, self._path = station, path
+        self._known: dict[str, _Known] = {}
+        self._toml_stamp: Stamp = ()
+        self._toml_changing = False
+        self._toml: PowerToml | None = None
+        self._publishing = Publishing(station, path)
+        self.engine_fault = ""
+        """Why nothing can be served on this engine; empty where it can."""
+
+    def begin(self) -> None:
+        """Read power.toml and every stack of this node; raises ConfigError."""
+        self._toml_stamp = file_versions.stamp([self._path])
+        toml = settings.read_power_toml(self._path)
+        self._toml = toml
+        _withhold_secrets(toml)
+        file_versions.tidy(self._station.lock_dir)
+        for name in toml.on_node(self._station.node):
+            self._read(name, toml)
+        self._reject_sections(toml)
+        self._publishing.tell("", self._strangers)
+
+    def publish(self, mine: Callable[[], Sign]) -> None:
+        """Offer what is new to the database; raises what the store raises while it is away."""
+        self._publishing.publish(mine)
+
+    def publish_again(self) -> None:
+        """Claim every stack anew: the engine is another one than before."""
+        self._publishing.publish_again()
+
+    def check_locations(self) -> None:
+        """Claim anew what turns out to hold or owe something in another location."""
+        self._publishing.check_locations()
+
+    @property
+    def notices(self) -> dict[str, NoticeToml]:
+        """Who is to be told of what, as power.toml last said without a fault."""
+        return self._toml.notices if self._toml else {}
+
+    def serve_engine(self, fault: str) -> None:
+        """Withhold every stack for as long as the engine has a fault, and serve them again after it.
+
+        What a withheld stack owes is still turned off; nothing of it can be opened.
+        """
+        if fault == self.engine_fault:
+            return
+        self.engine_fault = fault
+        for name in self._toml.on_node(self._station.node) if self._toml else ():
+            assert self._toml
+            self._read(name, self._toml)
+
+    # What is on disk.
+
+    def look(self) -> set[str]:
+        """Read what has changed on disk and come to rest again; return the stacks it was news of."""
+        before = self._publishing.waiting
+        if self._toml_came_to_rest():
+            self._read_toml()
+        elif self._toml:
+            for name in self._toml.on_node(self._station.node):
+                if self._came_to_rest(name):
+                    self._read(name, self._toml)
+        return self._publishing.waiting - before
+
+    def _toml_came_to_rest(self) -> bool:
+        now = file_versions.stamp([self._path])
+        rested, self._toml_changing = now == self._toml_stamp and self._toml_changing, now != self._toml_stamp
+        self._toml_stamp = now
+        return rested
+
+    def _came_to_rest(self, name: str) -> bool:
+        one = self._known.setdefault(name, _Known())
+        now = file_versions.stamp(self._files(name))
+        rested, one.changing = now == one.stamp and one.changing, now != one.stamp
+        one.stamp = now
+        return rested or (not one.changing and time.monotonic() - one.read_at > THOROUGH)
+
+    def _files(self, name: str) -> list[Path]:
+        toml = self._toml.stacks.get(name) if self._toml else None
+        return [] if toml is None else toml.paths()
+
+    def _read_toml(self) -> None:
+        try:
+            toml = settings.read_power_toml(self._path)
+        except ConfigError as error:
+            digest = file_versions.digest([self._path])
+            log_faults(POWER_TOML, Verdict.UNCHANGED, digest, error.faults)
+            for name in list(self._station.stacks):
+                self._refuse(name, error.faults, digest, log_it=False)
+            return
+        before, self._toml = self._toml, toml
+        _withhold_secrets(toml)
+        mine = toml.on_node(self._station.node)
+        for name in mine:
+            if before is None or before.stacks.get(name) != toml.stacks[name] or self._is_refused(name):
+                self._read(name, toml)
+        self._reject_sections(toml)
+        for name in (
+            (self._station.stacks.keys() | self._station.claimed) - mine.keys() - toml.rejected.keys()
+        ):
+            self._drop(name, toml)
+        self._forget_news(mine)
+
+    def _reject_sections(self, toml: PowerToml) -> None:
+        """Turn down the stacks whose section of power.toml has faults; what was good of them stays."""
+        for name, one in toml.rejected.items():
+            if name in self._station.stacks or one.node == self._station.node:
+                self._reject_section(name, one)
+
+    def _reject_section(self, name: str, one: RejectedToml) -> None:
+        digest, faults = file_versions.digest([self._path]), list(one.faults)
+        if not one.is_nameable:
+            log_faults(POWER_TOML, Verdict.REJECTED, digest, faults)
+            return
+        now = self._station.stacks.get(name)
+        if now is not None and now.place is not None:
+            self._refuse(name, faults, digest)
+            return
+        known_of_it = self._known.setdefault(name, _Known())
+        if known_of_it.refused == digest:
+            return
+        known_of_it.refused = digest
+        log_faults(f"stack {name}", Verdict.REJECTED, digest, faults)
+        rejected = Rejected(StackSpec(name, one.project, one.node, {}), faults)
+        self._station.core.setdefault(name, one.core)
+        self._station.stacks.setdefault(name, Served(rejected.spec))
+        self._publishing.reject(rejected, digest)
+
+    def _forget_news(self, mine: Collection[str]) -> None:
+        """Drop the news of stacks that another worker serves and that were taken out of power.toml."""
+        served = {*self._station.stacks, *self._station.claimed}
+        gone = self._publishing.waiting - {"", *mine, *served}
+        self._publishing.forget(gone)
+        for name in gone:
+            self._known.pop(name, None)
+            self._station.core.pop(name, None)
+
+    def _is_refused(self, name: str) -> bool:
+        return bool(self._known.get(name, _Known()).refused) or name in self._publishing.held_back
+
+    # What a reading comes to.
+
+    def _read(self, name: str, toml: PowerToml) -> None:
+        one = self._known.setdefault(name, _Known())
+        one.stamp, one.read_at, one.changing = (
+            file_versions.stamp(toml.stacks[name].paths()),
+            time.monotonic(),
+            False,
+        )
+        if self.engine_fault:
+            self._withhold(name, toml)
+            return
+        try:
+            served = stack_reader.read(self._path, toml, name, keep=self._station.lock_dir)
+            self._refuse_what_core_uses(name, served)
+        except Rejected as rejected:
+            self._turn_down(name, toml, rejected)
+            return
+        except Exception as error:  # noqa: BLE001 - one stack that breaks keeps no other from being served
+            self._station.guard.failed(Loop.FILES, error, f"stack {name}")
+            self._turn_down(name, toml, self._unreadable(name, toml, error))
+            return
+        self._station.guard.succeeded(Loop.FILES, f"stack {name}")
+        self._warn(name, toml)
+        now = self._station.stacks.get(name)
+        if now and now.place and now.spec.digest == served.spec.digest and not self._is_refused(name):
+            return
+        self._adopt(name, toml, served)
+
+    def _warn(self, name: str, toml: PowerToml) -> None:
+        """Log which files of the stack another user could write; each state of theirs once."""
+        found = file_permissions.warnings([self._path, *toml.stacks[name].paths()])
+        for line in found if found != self._known[name].warned else ():
+            log.warning("stack %s: %s", name, line)
+        self._known[name].warned = found
+
+    def _unreadable(self, name: str, toml: PowerToml, error: Exception) -> Rejected:
+        stack = toml.stacks[name]
+        fault = f"{self._path}: stacks.{name}: could not be read: {type(error).__name__}: {error}"
+        return Rejected(StackSpec(name, stack.project, stack.node, {}), [fault], unanswered=True)
+
+    def _refuse_what_core_uses(self, name: str, served: Served) -> None:
+        """Raises Rejected where a network or volume of core is defined otherwise than it exists."""
+        key = f"{self._path}: stacks.{name}"
+        try:
+            faults = shared_resources.faults(self._station.engine, served, key, self._station.lock_dir)
+        except negotiation.Unable as error:
+            log.warning(
+                "stack %s: its networks and volumes are not compared: %s", name, negotiation.why(error)
+            )
+            return
+        if faults:
+            empty = StackSpec(name, served.spec.project, served.spec.node, {}, digest=served.spec.digest)
+            raise Rejected(empty, faults)
+
+    def _adopt(self, name: str, toml: PowerToml, served: Served) -> None:
+        self._known[name].refused = ""
+        self._publishing.adopt(Offered(served, frozenset(toml.stacks[name].core)))
+
+    def _withhold(self, name: str, toml: PowerToml) -> None:
+        stack, fault = toml.stacks[name], f"{self._path}: stacks.{name}: {self.engine_fault}"
+        if self._known[name].refused == fault:
+            return
+        self._known[name].refused = fault
+        known = self._station.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
+        self._station.core[name] = frozenset(stack.core)
+        self._station.stacks[name] = replace(known, place=None)
+        digest = file_versions.digest([self._path, *stack.paths()])
+        log_faults(f"stack {name}", Verdict.REJECTED, digest, [fault])
+        rejected = Rejected(known.spec, [fault])
+        self._publishing.reject(rejected, digest)
+
+    def _turn_down(self, name: str, toml: PowerToml, rejected: Rejected) -> None:
+        now = self._station.stacks.get(name)
+        if now is not None and now.place is not None:
+            # Where compose gave no answer in time, nothing is known to be wrong with the files.
+            if not rejected.unanswered:
+                self._refuse(
+                    name,
+                    rejected.faults,
+                    rejected.digest or file_versions.digest([self._path, *toml.stacks[name].paths()]),
+                )
+            return
+        digest = rejected.digest or file_versions.digest([self._path, *toml.stacks[name].paths()])
+        if self._is_refused(name) and self._known[name].refused == digest and not rejected.unanswered:
+            return
+        self._known[name].refused = digest
+        log_faults(f"stack {name}", Verdict.REJECTED, digest, rejected.faults)
+        self._station.core[name] = frozenset(toml.stacks[name].core)
+        self._station.stacks.setdefault(name, Served(rejected.spec))
+        self._publishing.reject(rejected, digest)
+
+    def _refuse(self, name: str, faults: list[str], digest: str, *, log_it: bool = True) -> None:
+        """A later reading is no good: what is in force stays so."""
+        one = self._known.setdefault(name, _Known())
+        if one.refused == digest:
+            return
+        one.refused = digest
+        if log_it:
+            log_faults(f"stack {name}", Verdict.UNCHANGED, digest, faults)
+        self._publishing.refuse(name, faults, digest)
+
+    def _drop(self, name: str, toml: PowerToml) -> None:
+        """It is no longer this node's: what it still owes is turned off, and nothing is started."""
+        served = self._station.stacks.get(name)
+        if served is not None and served.place is not None:
+            log.warning(
+                "stack %s is no longer in %s; it is turned off when its windows end", name, self._path
+            )
+            self._station.stacks[name] = replace(served, place=None)
+        self._publishing.tell(name, partial(self._forget, name=name, toml=toml))
+
+    def _forget(self, session: Session, mine: Sign, name: str, toml: PowerToml) -> Done:
+        row = known.named(session, name)
+        if row is not None and row.node == self._station.node:
+            unreached = self._publishing.follow(session, row, mine)
+            if name in toml.stacks and not claims.at_rest(session, name):
+                raise NotYet
+            gone = f"{self._path}: is no longer there; its services are turned off when their windows end"
+            now = self._station.database.now()
+            if name not in toml.stacks and not observations.forgotten(session, row, unreached or gone, now):
+                # Its faults are on record now, and it is asked again whether all of it has ended.
+                session.commit()
+                raise NotYet
+        return partial(self._let_go, name)
+
+    def _let_go(self, name: str) -> None:
+        self._station.forget(name)
+        self._station.core.pop(name, None)
+        self._known.pop(name, None)
+        self._publishing.forget([name])
+
+    def _strangers(self, session: Session, _mine: Sign) -> None:
+        """Stacks that this node published once and that are not in its power.toml any more."""
+        assert self._toml
+        mine = self._toml.on_node(self._station.node)
+        for row in claims.known_here(session, self._station.node):
+            if row.name in self._toml.rejected:
+                self._only_turn_off(row)
+            elif row.name not in mine:
+                take_over = partial(self._take_over, row, self._toml)
+                self._station.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
+
+    def _take_over(self, row: Stack, toml: PowerToml) -> None:
+        self._only_turn_off(row)
+        self._drop(row.name, toml)
+
+    def _only_turn_off(self, row: Stack) -> None:
+        """Where nothing is known of it but what was published."""
+        self._station.stacks.setdefault(row.name, Served(row.spec))
+        self._station.claimed.add(row.name)
+
+
+def _withhold_secrets(toml: PowerToml) -> None:
+    """What notices are signed with fills in no compose file."""
+    child_processes.withhold({sink.secret_env for sink in toml.notices.values() if sink.secret_env})

@@ -1,0 +1,276 @@
+"""What a worker says of its stacks, from the files to the database, and what it serves by the answer.
+
+Each piece of news is offered in one transaction, and again until the database takes it. The
+database may say that somebody else has the stack, or that something of it is still held or
+owed elsewhere: then what was in force stays so, or only the rest is turned off.
+
+    reading ---> tell ---> claimed and published ---> served
+                   ^                |
+                   +--- held back --+---> what is left elsewhere is turned off
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import Loop
+from app.domain.load_results import Reading, Verdict
+from app.domain.locations import Location, elsewhere, why_not_moved
+from app.domain.nodes import Sign
+from app.domain.planning import StackSpec
+from app.store import stacks as known
+from app.store import workers as signs
+from app.store.tables import Stack
+from app.usecases.nodes import claims, relocation
+from app.usecases.nodes.claims import StackHeld, StackTaken
+from app.usecases.reconciliation import observations
+from workers.stacks.stack_reader import Rejected, Served
+from workers.state.context import Station
+from workers.state.inspection_queue import Trigger
+
+log = logging.getLogger(__name__)
+
+Done = Callable[[], None]
+News = Callable[[Session, Sign], Done | None]
+"""What is to be said of one stack, in one transaction; returns what follows once that is committed."""
+
+
+class NotYet(Exception):
+    """Something of a stack has not ended yet; its news is offered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A stack as its files say, and what they call core."""
+
+    served: Served
+    core: frozenset[str]
+
+
+class Publishing:
+    """One worker's news of its stacks. `publish` may be called from another thread than the rest."""
+
+    def __init__(self, station: Station, path: Path) -> None:
+        self._station, self._path = station, path
+        self._news: dict[str, News] = {}
+        self._logged: dict[str, str] = {}
+        """The last fault that was logged of each stack."""
+        self._offered: dict[str, Offered] = {}
+        """What was last offered to the database of each stack."""
+        self.held_back: dict[str, str] = {}
+        """The digest of a reading that is good and waits until something elsewhere has ended, by stack."""
+        self._lock = threading.Lock()
+
+    @property
+    def waiting(self) -> set[str]:
+        """The stacks that there is news of."""
+        return set(self._news)
+
+    def tell(self, name: str, news: News) -> None:
+        with self._lock:
+            self._news[name] = news
+
+    def forget(self, names: Collection[str]) -> None:
+        """Drop everything about these stacks."""
+        with self._lock:
+            for name in names:
+                for kept in (self._news, self._logged, self._offered, self.held_back):
+                    kept.pop(name, None)
+
+    def publish(self, mine: Callable[[], Sign]) -> None:
+        """Offer every piece of news to the database; raises what the store raises while it is away."""
+        for name, news in list(self._news.items()):
+            offer = partial(self._offer, name, news, mine)
+            self._station.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
+
+    def _offer(self, name: str, news: News, mine: Callable[[], Sign]) -> None:
+        try:
+            with self._station.database.write() as session:
+                done = news(session, mine())
+        except NotYet:
+            return
+        except StackTaken as taken:
+            self._taken(name, str(taken))
+            return
+        except StackHeld as held:
+            self._hold_back(name, held)
+            return
+        if done:
+            done()
+        with self._lock:
+            if self._news.get(name) is news:
+                del self._news[name]
+
+    def _now(self) -> datetime:
+        return self._station.database.now()
+
+    # A good reading.
+
+    def adopt(self, offered: Offered) -> None:
+        """Serve a stack as it was read, once the database agrees; at once where that is no question."""
+        name = offered.served.spec.name
+        self.held_back.pop(name, None)
+        now = self._station.stacks.get(name)
+        if name not in self._station.claimed or (now and now.spec.project == offered.served.spec.project):
+            self._serve(offered)
+        # Another project waits until the database says that nothing is left in this one.
+        self.tell(name, partial(self._publish, offered=offered))
+
+    def _serve(self, offered: Offered) -> None:
+        name = offered.served.spec.name
+        before = self._station.stacks.get(name)
+        self._station.core[name] = offered.core
+        self._station.adopt(offered.served)
+        # What is to be done may follow from the roles that were just published.
+        self._station.look_again(name, None, Trigger.REQUEST)
+        if before is not offered.served:
+            digest = offered.served.spec.digest
+            log.info("%s", Reading(f"stack {name}", Verdict.SERVED, digest, "its files are good"))
+
+    def _publish(self, session: Session, mine: Sign, offered: Offered) -> Done:
+        spec = offered.served.spec
+        self._offered[spec.name] = offered
+        key = f"{self._path}: stacks.{spec.name}"
+        claims.take(session, spec, mine, key=key, dead=self._station.me.dead, now=self._now())
+        observations.published(session, spec, self._now(), mine.engine_id)
+        self._claim(session, mine, spec.name)
+        return partial(self._published, offered)
+
+    def _published(self, offered: Offered) -> None:
+        name = offered.served.spec.name
+        self._logged.pop(name, None)
+        self.held_back.pop(name, None)
+        self._serve(offered)
+
+    def _claim(self, session: Session, mine: Sign, name: str) -> None:
+        self._station.claimed.add(name)
+        signs.write(session, replace(mine, stacks=sorted(self._station.claimed)))
+
+    def publish_again(self) -> None:
+        """The engine is another one than before: every stack is claimed anew, for that one."""
+        for name, served in list(self._station.stacks.items()):
+            if served.place is not None and name not in self._news:
+                offered = Offered(served, self._station.core.get(name, frozenset()))
+                self.tell(name, partial(self._publish, offered=offered))
+
+    def check_locations(self) -> None:
+        """Claim anew what holds or owes something elsewhere, so that it is held back until that has ended."""
+        with self._station.database.read() as session:
+            found = [
+                name
+                for name, served in list(self._station.stacks.items())
+                if name in self._station.claimed
+                and elsewhere(relocation.holdings(session, name), self._station.location(served.spec))
+            ]
+        if found:
+            self.publish_again()
+
+    # One that waits for what is held or owed elsewhere, or is another worker's.
+
+    def _hold_back(self, name: str, held: StackHeld) -> None:
+        """Keep what is in force, or else only turn off what is left in the old location."""
+        fault, spec = str(held), self._offered[name].served.spec
+        stays = self._stays(name, held)
+        if self._logged.get(name) != fault:
+            log_faults(
+                f"stack {name}", Verdict.UNCHANGED if stays else Verdict.REJECTED, spec.digest, [fault]
+            )
+            with self._station.database.write() as session:
+                self._say_held_back(session, spec, fault, stays=stays)
+            self._logged[name] = fault
+        self.held_back[name] = spec.digest
+        self._station.claimed.add(name)
+        if not stays:
+            self.only_turn_off(spec, held.at)
+
+    def _stays(self, name: str, held: StackHeld) -> bool:
+        """Is what is served of this stack known to the database, and where its own is held?"""
+        now = self._station.stacks.get(name)
+        if now is None or now.place is None or name not in self._station.claimed:
+            return False
+        return held.at is None or held.at.agrees(self._station.location(now.spec))
+
+    def _say_held_back(self, session: Session, spec: StackSpec, fault: str, *, stays: bool) -> None:
+        if stays:
+            observations.refused(session, spec.name, [fault], spec.digest, self._now())
+            return
+        empty = replace(spec, services={}, digest="")
+        observations.rejected(session, empty, [fault], self._now(), digest=spec.digest)
+        if (row := known.named(session, spec.name)) and self._station.engine_id:
+            observations.unreachable(session, row, self._station.engine_id, self._now())
+
+    def only_turn_off(self, spec: StackSpec, at: Location | None) -> None:
+        """Serve what is left of a stack in one project, or nothing where that is not on this engine."""
+        if at is None or not at.on_engine(self._station.engine_id):
+            self._station.stacks.pop(spec.name, None)
+        else:
+            self._station.stacks[spec.name] = Served(replace(spec, project=at.project or spec.project))
+            self._station.look_again(spec.name, None, Trigger.REQUEST)
+
+    def _taken(self, name: str, fault: str) -> None:
+        """Leave a stack to the worker that has it, and ask again with the next sign of life."""
+        served = self._station.stacks.get(name)
+        self._station.forget(name)
+        if self._logged.get(name) == fault:
+            return
+        digest = served.spec.digest if served else ""
+        log_faults(f"stack {name}", Verdict.REJECTED, digest, [fault])
+        with self._station.database.write() as session:
+            claims.rejected_elsewhere(session, name, fault, digest, self._now())
+        self._logged[name] = fault
+
+    # A reading that is no good, and a stack that is no longer in power.toml.
+
+    def reject(self, rejected: Rejected, digest: str) -> None:
+        self.tell(rejected.spec.name, lambda session, _mine: self._reject(session, rejected, digest))
+
+    def _reject(self, session: Session, rejected: Rejected, digest: str) -> None:
+        name = rejected.spec.name
+        row = known.named(session, name)
+        if row is not None and row.node != self._station.node:
+            claims.rejected_elsewhere(session, name, "; ".join(rejected.faults), digest, self._now())
+            self._station.forget(name)
+            return
+        observations.rejected(session, rejected.spec, rejected.faults, self._now(), digest=digest)
+        if row := known.named(session, name):
+            self._station.stacks[name] = Served(row.spec)
+        self._station.claimed.add(name)
+
+    def refuse(self, name: str, faults: list[str], digest: str) -> None:
+        self.tell(
+            name, lambda session, _mine: observations.refused(session, name, faults, digest, self._now())
+        )
+
+    def follow(self, session: Session, row: Stack, mine: Sign) -> str:
+        """Turn off what is left of a stack that is no longer served, wherever on this engine that is.
+
+        Returns why that cannot be done yet, where it is on another engine.
+        """
+        here = self._station.location(row.spec)
+        left = elsewhere(relocation.holdings(session, row.name), here)
+        if not left:
+            self._station.stacks.setdefault(row.name, Served(row.spec))
+            return ""
+        self.only_turn_off(row.spec, left[0].location)
+        if left[0].location.on_engine(mine.engine_id):
+            return ""
+        observations.unreachable(session, row, mine.engine_id, self._now())
+        fault = why_not_moved(f"{self._path}: stacks.{row.name}", row.name, here, left)
+        if self._logged.get(row.name) != fault:
+            log.error("%s", fault)
+        self._logged[row.name] = fault
+        return fault
+
+
+def log_faults(subject: str, verdict: Verdict, digest: str, faults: list[str]) -> None:
+    """Each fault on a line of its own, as a standalone's supervisor reads it."""
+    for fault in faults:
+        log.error("%s", Reading(subject, verdict, digest, fault))

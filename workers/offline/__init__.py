@@ -1,0 +1,1 @@
+"""What a worker does while the database is away, and how that is recorded afterwards."""

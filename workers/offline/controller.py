@@ -1,0 +1,234 @@
+"""Ending what is due while the database is away, by what was last known of it.
+
+A thread of its own that never asks the database, so it cannot hang with it. A lease
+counts until its deadline and `blind_grace` have passed, since it may just have been
+extended; nothing is ever started. Each call goes to the journal and, once the
+database is back, from there on record.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from app.domain import backoff, decisions
+from app.domain.decisions import Decision, Owing
+from app.domain.enums import Action, CallStatus, Loop, Role
+from app.domain.planning import ServiceSpec, StackSpec
+from app.store import locks
+from app.usecases.reconciliation.observations import RETRY_CAP, RETRY_FIRST, Begun, Outcome
+from workers.engine import compose, negotiation
+from workers.engine.compose import Command
+from workers.reconcile import pre_stop
+from workers.reconcile.converge import Looked, timeout_of
+from workers.state import identity
+from workers.state.context import Station
+from workers.state.snapshot import KnownStack, Outage
+
+log = logging.getLogger(__name__)
+PAUSE = 0.25
+"""Seconds between looks at what is due."""
+FROZEN = 5.0
+"""Seconds between looks that say that this process itself was stopped, and has not listened yet."""
+
+
+class Blind:
+    """One per worker. What it has found out itself counts for as long as the outage lasts."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._under_way: set[tuple[str, str]] = set()
+        self._off: set[tuple[str, str]] = set()
+        self._tried: dict[tuple[str, str], Owing] = {}
+        self._outage: Outage | None = None
+        self._turned_at = time.monotonic()
+        self.rounds = 0
+        """How often the loop has come round."""
+
+    def loop(self, stopping: threading.Event) -> None:
+        while not stopping.wait(PAUSE):
+            self.rounds += 1
+            self._station.guard.run(Loop.BLIND, self._turn_if_awake)
+
+    def _turn_if_awake(self) -> None:
+        now, before = time.monotonic(), self._turned_at
+        self._turned_at = now
+        if now - before > FROZEN:
+            self._station.memory.thawed()
+        else:
+            self.turn()
+
+    def turn(self) -> None:
+        """Stop what is due by what is known, if the database is away."""
+        outage = self._station.memory.outage()
+        if outage is None or self._outage is None or outage.id != self._outage.id:
+            self._outage = outage
+            self._off, self._tried = set(), {}
+        if outage:
+            for name, known in self._station.memory.known.stacks.items():
+                self._station.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
+
+    def _turn_to(self, outage: Outage, known: KnownStack) -> None:
+        for service in self.due(known):
+            self._submit(outage, known, service)
+
+    def due(self, known: KnownStack) -> list[str]:
+        """The services of a stack whose turn it is to be stopped blind."""
+        spec, memory = self._spec(known), self._station.memory
+        if spec.blind == "hold" or not memory.is_silent_for(spec.blind_grace):
+            return []
+        now = memory.now()
+        barely = now - timedelta(seconds=spec.blind_grace)
+        held = {lease.service for lease in known.leases if lease.live(barely)}
+        owing = {
+            name: self._tried.get((spec.name, name), before)
+            for name, before in known.owing.items()
+            if name not in held
+            and (spec.name, name) not in self._off
+            and not self._is_core(known, name)
+            and self._is_here(before)
+        }
+        return decisions.in_turn(spec, owing, now)
+
+    def _spec(self, known: KnownStack) -> StackSpec:
+        """By the files of this host, where they could be read; else as it was last known."""
+        served = self._station.stacks.get(known.spec.name)
+        return served.spec if served and served.place else known.spec
+
+    def _is_core(self, known: KnownStack, service: str) -> bool:
+        if service in self._station.core.get(known.spec.name, ()):
+            return True
+        spec = self._spec(known).services.get(service)
+        return spec is not None and spec.role is Role.CORE
+
+    def _is_here(self, owing: Owing) -> bool:
+        """Is this the engine on which that off is owed?"""
+        wanted = owing.location.engine_id
+        if not wanted:
+            return True
+        if not self._station.engine_id:
+            with suppress(*negotiation.Unable):
+                self._station.engine_id = self._station.engine.id()
+        return wanted == self._station.engine_id
+
+    def _submit(self, outage: Outage, known: KnownStack, service: str) -> None:
+        key = (known.spec.name, service)
+        if key not in self._under_way:
+            self._under_way.add(key)
+            work = partial(self._see_to, outage, known, service)
+            self._station.closing.submit(("blind", *key), work)
+
+    def _see_to(self, outage: Outage, known: KnownStack, service: str) -> None:
+        name = f"{known.spec.name}/{service}"
+        try:
+            # One that breaks is tried again and keeps nothing else on.
+            if self._station.guard.run(Loop.BLIND, partial(self._converge, outage, known, service), name):
+                self._failed(known, service)
+        finally:
+            self._under_way.discard((known.spec.name, service))
+
+    def _converge(self, outage: Outage, known: KnownStack, service: str) -> None:
+        """Under the service's lock: look, make at most one call, look again."""
+        spec, station, project = self._spec(known), self._station, known.project_of(service)
+        with locks.held(station.lock_dir, project, service) as lock:
+            # While a call of before is still at it, its end is waited for.
+            if lock is None or station.memory.outage() != outage:
+                return
+            defined = spec.services.get(service) or ServiceSpec(service)
+            self._run_hooks(outage, known, defined, lock)
+            if station.memory.outage() != outage:
+                return  # It has ended meanwhile, and who wants the service is to be asked again.
+            containers = self._containers(project, service)
+            decision = self._decision(known, service, containers)
+            if decision.action is Action.NONE:
+                self._off.add((spec.name, service))
+                return
+            log.warning("%s/%s: %s blind: %s", spec.name, service, decision.action, decision.why)
+            command = _command(project, service, decision)
+            begun, timeout = (
+                self._begun(known, defined, command),
+                timeout_of(defined, command.action, containers),
+            )
+            outcome = self._make(outage, begun, command, timeout, lock)
+            after = self._containers(project, service)
+            if outcome.status is CallStatus.OK and after is not None and not any(one.alive for one in after):
+                self._off.add((spec.name, service))
+            else:
+                self._failed(known, service, unsure=outcome.status is not CallStatus.OK)
+
+    def _run_hooks(self, outage: Outage, known: KnownStack, defined: ServiceSpec, lock: int) -> None:
+        """Run the service's pre_stop hooks, where it has some, runs and is to be stopped plainly."""
+        if not defined.pre_stop:
+            return
+        project = known.project_of(defined.name)
+        containers = self._containers(project, defined.name)
+        alive = any(one.alive for one in containers or ())
+        decision = pre_stop.before(self._decision(known, defined.name, containers), defined, alive=alive)
+        if decision.action is Action.PRE_STOP:
+            served = self._station.stacks.get(known.spec.name)
+            # Files that name another project by now would stop what is not owed.
+            place = served.place if served and served.spec.project == project else None
+            command = pre_stop.command(place, defined.name)
+            begun, timeout = (
+                self._begun(known, defined, command),
+                timeout_of(defined, Action.STOP, containers),
+            )
+            self._make(outage, begun, command, timeout, lock)
+
+    def _containers(self, project: str, service: str) -> Looked:
+        try:
+            return self._station.engine.containers(project, [service])
+        except negotiation.Unable as error:
+            log.warning("%s/%s: %s", project, service, negotiation.why(error))
+            return None
+
+    def _decision(self, known: KnownStack, service: str, containers: Looked) -> Decision:
+        owing = self._tried.get((known.spec.name, service), known.owing[service])
+        spec = self._spec(known)
+        role = spec.services[service].role if service in spec.services else Role.NONE
+        return decisions.off(role, containers, owed=True, unsure=owing.unsure, kill=owing.failures > 0)
+
+    def _make(self, outage: Outage, begun: Begun, command: Command, timeout: float, lock: int) -> Outcome:
+        journal, memory = self._station.journal, self._station.memory
+        call = journal.began(outage, begun, memory.now())
+        sign = partial(identity.sign, self._station.me.name, lock)
+        run = partial(compose.run, command, timeout, lock=lock, started=sign)
+        outcome = pre_stop.run(command, timeout, run) if command.action is Action.PRE_STOP else run()
+        log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
+        journal.ended(call, outcome, memory.now())
+        return outcome
+
+    def _begun(self, known: KnownStack, spec: ServiceSpec, command: Command) -> Begun:
+        last = max(
+            (lease for lease in known.leases if lease.service == spec.name),
+            key=lambda lease: lease.deadline,
+            default=None,
+        )
+        return Begun(
+            stack=known.spec.name,
+            service=spec.name,
+            action=command.action,
+            argv=command.argv,
+            node=self._station.node,
+            worker=self._station.me.name,
+            window=last.window if last else None,
+            image=spec.image,
+            config_hash=spec.config_hash,
+        )
+
+    def _failed(self, known: KnownStack, service: str, *, unsure: bool = True) -> None:
+        key = (known.spec.name, service)
+        failures = self._tried.get(key, known.owing[service]).failures + 1
+        retry_at = self._station.memory.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
+        self._tried[key] = replace(known.owing[service], failures=failures, retry_at=retry_at, unsure=unsure)
+
+
+def _command(project: str, service: str, decision: Decision) -> Command:
+    return (
+        compose.kill(project, service) if decision.action is Action.KILL else compose.stop(project, service)
+    )

@@ -1,0 +1,107 @@
+"""After an outage: what was done blind is put on record before anything else is concluded.
+
+The journals of this worker and of dead ones of its node are taken in together, in one
+transaction, and their files go when it is committed.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from app.domain.enums import Loop
+from app.usecases.reconciliation import offline_import
+from app.usecases.reconciliation.offline_import import Page
+from workers.state import identity, journal
+from workers.state.context import Station
+from workers.state.inspection_queue import Trigger
+from workers.state.snapshot import QUIET, Outage
+
+log = logging.getLogger(__name__)
+
+
+def take_in(station: Station, now: datetime) -> None:
+    """Put on record what there is to tell. Raises what the store raises, with nothing lost."""
+    over = station.memory.ending(now)
+    outages = [one for one in over if station.journal.tells(one.id) or _seconds(one, now) >= QUIET]
+    dead = {name: path for name, path in others(station).items() if station.me.dead(name)}
+    if not outages and not dead and station.journal.empty:
+        station.memory.told(over, written=False)
+        return
+    page, taken = station.journal.page(outages)
+    left: dict[Path, Page] = {}
+    for path in dead.values():
+        if not station.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_read, station, path, left)):
+            _set_aside(path)
+    news = any(one.made or one.ended or one.blind for one in (page, *left.values()))
+    if news:
+        _record(station, page, left, now)
+        for stack in list(station.stacks):
+            station.look_again(stack, None, Trigger.START)
+    if page.blind or not outages:
+        # Else a call is still being made, whose end belongs to the same outage.
+        station.memory.told(over, written=news)
+    station.journal.forget(taken)
+    for path in left:
+        path.unlink(missing_ok=True)
+
+
+def _read(station: Station, path: Path, left: dict[Path, Page]) -> None:
+    page = journal.read(path)
+    for made in page.made:
+        if made.outcome is None:
+            _end(station, made.begun.stack, made.begun.service)
+    left[path] = page
+
+
+def _record(station: Station, page: Page, left: dict[Path, Page], now: datetime) -> None:
+    """All pages in one transaction or, where the database refuses one for what it says, each in its own.
+
+    A dead worker's page that is refused is set aside. Raises what refuses this worker's own.
+    """
+    together = partial(_take_in, station, [page, *left.values()], now)
+    if station.guard.isolate(Loop.CLOCK, "journals together", together):
+        return
+    _take_in(station, [page], now)
+    for path, one in list(left.items()):
+        alone = partial(_take_in, station, [one], now)
+        if not station.guard.isolate(Loop.CLOCK, f"journal {path.name}", alone):
+            _set_aside(path)
+            del left[path]
+
+
+def _take_in(station: Station, pages: list[Page], now: datetime) -> None:
+    with station.database.write() as session:
+        offline_import.take_in(session, station.node, pages, now)
+    _log(pages)
+
+
+def _set_aside(path: Path) -> None:
+    """Give a journal that cannot be taken in another name: its calls then count as lost."""
+    with suppress(OSError):
+        path.rename(path.with_suffix(".refused"))
+
+
+def others(station: Station) -> dict[str, Path]:
+    """The journals of other workers of this node that lie where ours does."""
+    found = journal.left(station.blind_dir)
+    return {name: path for name, path in found.items() if name != station.me.name}
+
+
+def _seconds(outage: Outage, now: datetime) -> float:
+    return ((outage.until or now) - outage.since).total_seconds()
+
+
+def _end(station: Station, stack: str, service: str) -> None:
+    known = station.memory.known.stacks.get(stack)
+    if known and identity.end_leftover(station.lock_dir, known.project_of(service), service, station.me.dead):
+        log.warning("ended what a dead worker left running on %s/%s", stack, service)
+
+
+def _log(pages: list[Page]) -> None:
+    calls = sum(len(page.made) for page in pages)
+    ends = sum(len(page.ended) for page in pages)
+    log.warning("the database is back: %d calls made blind and %d ends of others are on record", calls, ends)

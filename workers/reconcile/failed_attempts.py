@@ -1,0 +1,48 @@
+"""What keeps a call from being made goes on record as a call that failed.
+
+A full disk, no file descriptors left or no Compose raise before there is a process. Without a
+record the attempt would be repeated at once and for ever, and its window would never say why;
+with one it waits, gets stuck and is shown like any other failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import CallStatus
+from app.store.database import is_outage
+from app.usecases.reconciliation import observations
+from app.usecases.reconciliation.observations import Begun, Outcome
+from workers.state.context import Station
+from workers.state.inspection_queue import Trigger
+
+Attempt = Callable[[Session], Begun | None]
+"""The call that was to be made, as things stand in this transaction; None where none is due any more."""
+
+
+@contextmanager
+def failure_recorded(station: Station, attempt: Attempt) -> Iterator[None]:
+    """Record whatever is raised inside as the failure of `attempt`, and raise it again.
+
+    While the database is away nothing can be recorded, and nothing is tried again until it is back.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_outage(error):
+            _record(station, attempt, f"it could not be tried: {type(error).__name__}: {error}")
+        raise
+
+
+def _record(station: Station, attempt: Attempt, why: str) -> None:
+    with station.database.write() as session:
+        begun = attempt(session)
+        if begun is None:
+            return
+        call = observations.call_started(session, begun, station.database.now())
+        outcome = Outcome(CallStatus.FAIL, None, 0, stderr=why)
+        observations.call_finished(session, call, outcome, station.database.now())
+    station.look_again(begun.stack, [begun.service], Trigger.CALL)

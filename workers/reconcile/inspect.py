@@ -1,0 +1,167 @@
+"""Looking: what a stack's containers are doing, judged and written down in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from app.domain import call_output, redaction, untrusted_text
+from app.domain.enums import Power, Role
+from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.readiness import Container, Verdict, judge
+from app.store import services
+from app.store import windows as rows
+from app.store.tables import Service
+from app.usecases.reconciliation import observations
+from app.usecases.reconciliation.observations import Seen
+from workers.engine import negotiation, references, stack_secrets
+from workers.reconcile import restart_policy
+from workers.state.context import Station
+from workers.state.inspection_queue import LookRequest
+from workers.state.repairs import Changes, Standing
+
+log = logging.getLogger(__name__)
+DETAIL = call_output.KEPT
+"""Characters kept of what a failing service said."""
+
+_READ = 16 * 1024
+"""Characters of that, at the most, in which secrets are looked for."""
+
+Looked = tuple[Seen, datetime | None]
+"""What a service does, and when that may change without an event."""
+
+
+def look(station: Station, stack: str, request: LookRequest | None = None) -> dict[str, datetime]:
+    """Take in what the engine shows of a stack, or only of the services of `request`.
+
+    Returns, by service, when its verdict may change by itself, by the engine's clock.
+    """
+    served, services = station.stacks.get(stack), request.services if request else None
+    if served is None:
+        # It was taken out since this look was asked for.
+        return {}
+    with station.one_look(stack):
+        at = station.database.now()
+        verdicts = _verdicts(station, served.spec, at, services)
+        seen = {name: seen for name, (seen, _again) in verdicts.items()}
+        repair = request is not None and request.is_repair
+        with station.database.write() as session:
+            now = station.database.now()
+            before = Standing.of(session, stack, now) if repair else None
+            observations.looked(session, served.spec, seen, at=at, now=now, engine_id=station.engine_id)
+            changes = before.changes(session, stack) if before else Changes()
+        if changes.told:
+            station.repairs.found(stack, changes, station.engine.now())
+    return {name: again for name, (_seen, again) in verdicts.items() if again}
+
+
+def _verdicts(
+    station: Station, spec: StackSpec, at: datetime, only: Collection[str] | None
+) -> dict[str, Looked]:
+    with station.database.read() as session:
+        wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
+        before = services.of(session, spec.name)
+    owing = {name for name, row in before.items() if row.owed}
+    meant = None if only is None else _meant(spec, only)
+    watched = [one for one in _watched(spec, owing) if meant is None or one.name in meant]
+    if not watched:
+        return {}
+    try:
+        containers = seen_containers(station, spec, (service.name for service in watched))
+    except negotiation.Unable as error:
+        station.unread(spec.name, negotiation.why(error))
+        return {service.name: (_untold(error), None) for service in watched}
+    station.unread(spec.name, "")
+    for service in watched:
+        station.concerned.note(spec.name, service.name, _of(service, containers))
+    verdicts = {
+        service.name: _verdict(station, spec.project, service, containers, wanted=service.name in wanted)
+        for service in watched
+    }
+    for name in _back(spec, verdicts, before, wanted):
+        seen, again = verdicts[name]
+        mine = [one for one in containers if one.service == name]
+        try:
+            revived = restart_policy.by_the_engine(station.engine, mine, before[name], at)
+            verdicts[name] = replace(seen, revived=revived), again
+        except negotiation.Unable as error:
+            verdicts[name] = _untold(error), None
+    return verdicts
+
+
+def _meant(spec: StackSpec, only: Collection[str]) -> set[str]:
+    """These services, and those that may have changed with them: they use a namespace through one of them."""
+    found = new = set(only)
+    while new:
+        new = {name for name, one in spec.services.items() if not one.shares_with.isdisjoint(new)} - found
+        found = found | new
+    return found
+
+
+def _untold(error: BaseException) -> Seen:
+    """What is seen of a service while the engine tells nothing of it."""
+    return Seen(Power.UNKNOWN, untrusted_text.bounded(redaction.redacted(negotiation.why(error)), DETAIL))
+
+
+def _back(
+    spec: StackSpec, verdicts: Mapping[str, Looked], before: Mapping[str, Service], wanted: set[str]
+) -> list[str]:
+    """What runs though it was seen off, nobody holds it, and nothing of ours may still have brought it up."""
+    off = {name for name, row in before.items() if row.observed_at and not (row.alive or row.owed)}
+    allowed = {
+        name for name in off - wanted if name in spec.services and spec.services[name].role is Role.ALLOWED
+    }
+    return [name for name in sorted(allowed & verdicts.keys()) if verdicts[name][0].alive]
+
+
+def _watched(spec: StackSpec, owing: set[str]) -> list[ServiceSpec]:
+    """What is listed, and what is not any more but owes an off, or that would never be confirmed."""
+    listed = [one for one in spec.services.values() if one.role is not Role.NONE or one.name in owing]
+    return listed + [ServiceSpec(name) for name in sorted(owing - spec.services.keys())]
+
+
+def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) -> list[Container]:
+    """Containers of these services, with the restarts that are remembered of them."""
+    named = list(services)
+    found = station.engine.containers(spec.project, named)
+    station.restarts.forget_gone(spec.project, named, {container.id for container in found})
+    remembered = [station.restarts.remember(spec.project, container) for container in found]
+    return references.reachable(station.engine, remembered)
+
+
+def _of(service: ServiceSpec, containers: Iterable[Container]) -> list[Container]:
+    return [container for container in containers if container.service == service.name]
+
+
+def _verdict(
+    station: Station, project: str, service: ServiceSpec, containers: Iterable[Container], *, wanted: bool
+) -> Looked:
+    mine = _of(service, containers)
+    # Core is judged as wanted, since it always is.
+    wanted = wanted or service.role is Role.CORE
+    verdict = judge(service, mine, wanted=wanted, now=station.engine.now())
+    if verdict.power is Power.FAILING:
+        verdict = replace(verdict, detail=stack_secrets.redacted(project, verdict.detail))
+        verdict = _with_last_words(station, project, verdict, mine)
+    alive = any(container.alive for container in mine)
+    severed = any(container.severed for container in mine if container.alive)
+    return Seen(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
+
+
+def _last_run(container: Container) -> datetime | None:
+    """Since when it writes of what it failed of; None where every run belongs to it, as in a crash loop."""
+    return None if container.restarts else container.started_at
+
+
+def _with_last_words(
+    station: Station, project: str, verdict: Verdict, containers: list[Container]
+) -> Verdict:
+    """A failing service is shown with the last lines it wrote."""
+    newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
+    written = station.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""
+    said = stack_secrets.redacted(project, written)
+    if not said:
+        return verdict
+    return replace(verdict, detail=untrusted_text.with_end(verdict.detail, said, DETAIL))

@@ -1,0 +1,95 @@
+"""Reading logs for somebody who waits: once, a bounded number of lines, of a window's own services."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from app.domain import untrusted_text
+from app.store import log_reads as rows
+from app.usecases import logs
+from app.usecases.logs import Wanted
+from workers.engine import containers, negotiation, stack_secrets
+from workers.engine.negotiation import EngineRefused
+from workers.state.context import Station
+
+log = logging.getLogger(__name__)
+_APART = timedelta(seconds=1)
+"""Clocks that differ by less are taken for the same."""
+NOTE = 200
+"""Characters of why a service's lines cannot be had."""
+Line = dict[str, Any]
+
+
+def answer(station: Station, read: str) -> None:
+    """Write what a row asks for into it; nothing where nobody waits or the stack is not served here."""
+    with station.database.read() as session:
+        wanted = logs.wanted(session, read, station.core)
+    if wanted is None or wanted.stack not in station.stacks:
+        return
+    lines, notes = _read(station, wanted)
+    clean = partial(stack_secrets.redacted, station.stacks[wanted.stack].spec.project)
+    with station.database.write() as session:
+        now = station.database.now()
+        rows.answer(session, wanted.id, logs.fitting(lines, wanted.tail, clean), notes, now)
+        rows.forget_before(session, now - logs.KEPT)
+
+
+def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]:
+    lines: list[Line] = []
+    notes: dict[str, str] = {}
+    project = station.stacks[wanted.stack].spec.project
+    try:
+        there = station.engine.named(project, wanted.services)
+        for container, service in there.items():
+            try:
+                lines += _of(station, wanted, container, service)
+            except EngineRefused as refused:
+                # The other services have their lines.
+                notes[service] = _unreadable(station, container, refused)
+    except negotiation.Unable as error:
+        log.warning("stack %s: logs cannot be read: %s", wanted.stack, negotiation.why(error))
+        return lines, dict.fromkeys(wanted.services, untrusted_text.bounded(negotiation.why(error), NOTE))
+    for name in sorted(set(wanted.services) - set(there.values())):
+        notes[name] = _gone(wanted.details.get(name, ""))
+    return lines, notes
+
+
+def _unreadable(station: Station, container: str, refused: EngineRefused) -> str:
+    """Why there are no lines of a container: its logging driver keeps none, or what the engine says."""
+    if refused.status != HTTPStatus.NOT_IMPLEMENTED:
+        return untrusted_text.bounded(f"the engine says: {refused}", NOTE)
+    driver = station.engine.logging_driver(container) or "its own"
+    return (
+        f"its lines cannot be read here: the logging driver {driver} keeps none on this engine; "
+        f"json-file, local and journald do"
+    )
+
+
+def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[Line]:
+    """The lines of one container that have not been read yet."""
+    short = container[:12]
+    last = wanted.after.get(short, "")
+    began = _by_the_engine(station, wanted.since)
+    until = wanted.until and _by_the_engine(station, wanted.until)
+    since = max(began, containers.moment(last) or began)
+    found = station.engine.lines(container, since, until, wanted.tail)
+    return [
+        {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last
+    ]
+
+
+def _by_the_engine(station: Station, moment: datetime) -> datetime:
+    """A moment by the house clock as the engine dated what was written then."""
+    apart = station.engine.now() - station.database.now()
+    return station.engine.own_time(moment + apart if abs(apart) > _APART else moment)
+
+
+def _gone(detail: str) -> str:
+    """What is left of a service without a container: the last words that were kept when it failed."""
+    return (
+        f"its container is gone; the last that was kept of it: {detail}" if detail else "it has no container"
+    )

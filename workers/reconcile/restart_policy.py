@@ -1,0 +1,51 @@
+"""Did a hand start this, or the engine by itself?
+
+An engine that starts, with its host or after a crash, starts what has the restart
+policy `always` again, even what was stopped long before. No event tells such a start from
+one by hand; what does is that no hand can reach an engine that is down:
+
+    seen off .... (the engine starts anew) . container starts . listening begins .... seen running
+
+A container that started after somebody had begun to listen was started through the API,
+and so was one on an engine that has run all the time since the container was seen off.
+One that has restarted since, as a crash loop does, started when nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from app.domain.enums import Power
+from app.domain.readiness import Container
+from app.store.tables import Service
+from workers.engine.client import Engine
+
+SURELY = timedelta(seconds=1)
+"""An engine starts its containers just before it can be listened to, and its clock is read from afar."""
+
+
+def by_the_engine(eyes: Engine, containers: Iterable[Container], before: Service, at: datetime) -> bool:
+    """Has the engine itself brought back what was last seen off as `before` tells? `at` is now, in its time.
+
+    Where neither can be shown it counts as the engine's doing, since nothing may stay on.
+    """
+    alive = [one for one in containers if one.alive]
+    if before.observed_at is None or not all(one.policy for one in alive):
+        return False
+    if _heard(eyes, alive):
+        return False
+    # Row and engine go by clocks of their own; how long ago it was is the same on both.
+    seen_off = eyes.now() - (at - before.observed_at)
+    # While the engine was away nothing was seen, and what it has run through since began with its start.
+    return before.power == Power.UNKNOWN or not eyes.ran_on_since(seen_off)
+
+
+def _heard(eyes: Engine, alive: Iterable[Container]) -> bool:
+    since = eyes.heard_since
+    return since is not None and all(_started_after(one, since + SURELY) for one in alive)
+
+
+def _started_after(one: Container, moment: datetime) -> bool:
+    # A hand's start sets the engine's count of restarts to nothing, and each restart moves the start on.
+    return not one.restarts and one.started_at is not None and one.started_at > moment

@@ -1,0 +1,1 @@
+"""Reading power.toml and compose files."""

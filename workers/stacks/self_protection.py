@@ -1,0 +1,91 @@
+"""What is our own: a controller that could be powered off through itself could not turn anything on again.
+
+A service is ours where its definition carries our label, where it is the one that this
+worker's own container belongs to, or where the engine has it with our label in the
+same project. Core may be ours, since core is never touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from workers.engine import containers
+from workers.engine.client import Engine
+from workers.engine.negotiation import Unable
+
+LABEL = "power-windows.controller"
+"""Every service of the top-level docker-compose.yml carries it."""
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The Compose project and service that this very process runs in, and our services beside it."""
+
+    project: str
+    service: str
+    ours: frozenset[str]
+
+
+def faults(
+    key: str, project: str, allowed: list[str], config: Mapping[str, Any], around: Surroundings | None
+) -> Iterator[str]:
+    """One line for each allowed service that is ours."""
+    for service in allowed:
+        if why := _why(project, service, config["services"].get(service) or {}, around):
+            yield f"{key}.allow: {service} {why}; Power Windows does not power itself: take it out"
+
+
+def _why(project: str, service: str, raw: Mapping[str, Any], around: Surroundings | None) -> str:
+    if _labelled(raw.get("labels") or {}):
+        return f"carries the label {LABEL}"
+    if around is None or around.project != project:
+        return ""
+    if around.service == service:
+        return "is what this worker itself runs in"
+    return f"belongs to the project {project} that this worker runs in" if service in around.ours else ""
+
+
+def _labelled(labels: Mapping[str, Any]) -> bool:
+    return str(labels.get(LABEL, "false")).lower() != "false"
+
+
+def surroundings() -> Surroundings | None:
+    """Where this process runs; None outside of Compose, and while the engine does not answer."""
+    container = inside(_MOUNTS)
+    return _described(container) if container else None
+
+
+def inside(mounts: Path) -> str | None:
+    """The id of the container that this process runs in, by the files that the engine mounts into each."""
+    try:
+        found = re.search(r"/containers/([0-9a-f]{64})/", mounts.read_text())
+    except OSError:
+        return None
+    return found.group(1) if found else None
+
+
+def _described(container: str) -> Surroundings | None:
+    try:
+        return _asked(container)
+    except Unable:
+        return None
+
+
+@cache
+def _asked(container: str) -> Surroundings | None:
+    """Asked once: a container's labels never change. Raises what the engine raises while it is away."""
+    asked = Engine()
+    try:
+        labels = asked.labels(container)
+        project, service = labels.get(containers.PROJECT), labels.get(containers.SERVICE)
+        if not project or not service:
+            return None
+        return Surroundings(project, service, frozenset(asked.services_with(project, f"{LABEL}=true")))
+    finally:
+        asked.close()

@@ -1,0 +1,344 @@
+"""Reading stacks: what power.toml and the compose files say together, checked before anything is served.
+
+All faults of a stack are found in one go, one line each, naming the file, the key
+and the service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from app.domain import durations, healthchecks, planning
+from app.domain.enums import CallStatus, Condition, Role
+from app.domain.healthchecks import Healthcheck
+from app.domain.planning import ServiceSpec, StackSpec
+from app.settings import PowerToml, StackToml
+from workers.engine import compose, stack_secrets
+from workers.engine.compose import Command, Place
+from workers.stacks import accepted_files, file_versions, self_protection, service_files, unsupported_features
+
+READING = 30.0
+"""Seconds that `docker compose config` may take."""
+GRACE, MARGIN = 10.0, 10.0
+"""Compose's own stop_grace_period, and what a stop call is given on top of a service's grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A stack this worker serves. Without a place it can only be turned off."""
+
+    spec: StackSpec
+    place: Place | None = None
+    networks: Mapping[str, str] = field(default_factory=dict)
+    """The networks that the project makes: their names in the compose files, and the engine's for them."""
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Its volumes likewise."""
+    outdated: set[str] = field(default_factory=set, compare=False)
+    """Networks that exist with another definition, to be made anew when nothing runs on them."""
+
+
+class Rejected(Exception):
+    """A stack cannot be served; `faults` has one line for each reason, `spec` as much as is known.
+
+    `unanswered` says that compose gave no answer in time, so nothing is known of the files.
+    """
+
+    def __init__(self, spec: StackSpec, faults: list[str], *, unanswered: bool = False) -> None:
+        super().__init__("\n".join(faults))
+        self.spec = spec
+        self.faults = faults
+        self.unanswered = unanswered
+
+    @property
+    def digest(self) -> str:
+        """Of what was turned down, where compose could read it."""
+        return self.spec.digest
+
+
+def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) -> Served:
+    """Read and check one stack; raises Rejected.
+
+    Where there is a directory to keep it in, the stack is started from what was read here,
+    so that what the files say later changes nothing until it has been checked, too.
+    """
+    stack = toml.stacks[name]
+    key = f"{path}: stacks.{name}"
+    empty = StackSpec(name, stack.project, stack.node, {})
+    place = Place(
+        stack.project,
+        stack.directory,
+        tuple(stack.files),
+        tuple(stack.profiles),
+        tuple(stack.env_files),
+    )
+    if faults := [*_shared_project(key, toml, name), *_missing(key, place)]:
+        raise Rejected(empty, faults)
+    stack_secrets.note(stack.project, stack_secrets.of_files(_variable_files(place)))
+    config = json.loads(_output(compose.config(place), key, empty))
+    stack_secrets.note(stack.project, stack_secrets.of_config(config))
+    empty = replace(empty, digest=_digest(stack, config))
+    hashes = _hashes(_output(compose.hashes(place), key, empty))
+    if faults := list(_unknown(key, stack, config["services"])):
+        raise Rejected(empty, faults)
+    if faults := list(
+        self_protection.faults(key, stack.project, stack.allow, config, self_protection.surroundings())
+    ):
+        raise Rejected(empty, faults)
+    spec = _spec(name, stack, config, hashes)
+    too_long = _too_long(key, spec, config["services"])
+    unable = unsupported_features.faults(key, spec, stack, config["services"])
+    if faults := [*_out_of_reach(key, spec), *unable, *too_long, *_too_short(key, stack, config["services"])]:
+        raise Rejected(empty, faults)
+    if keep is not None:
+        spec, place = _kept(key, spec, place, config, keep)
+    return Served(spec, place, _own(config.get("networks")), _own(config.get("volumes")))
+
+
+def _kept(
+    key: str, spec: StackSpec, place: Place, config: dict[str, Any], directory: Path
+) -> tuple[StackSpec, Place]:
+    """The same stack, from what was rendered of it and read back: nothing is left in it to be filled in."""
+
+    def output(command: Command) -> str:
+        return _output(command, key, spec)
+
+    try:
+        variables = accepted_files.variables(place, config, directory, output)
+    except accepted_files.Unset as unset:
+        raise Rejected(spec, [f"{key}.files: {fault}" for fault in unset.faults]) from unset
+    stack_secrets.note(place.project, stack_secrets.of_variables(variables))
+    if variables:
+        said = json.dumps([spec.digest, variables], sort_keys=True)
+        spec = replace(spec, digest=hashlib.sha256(said.encode()).hexdigest())
+    rendered = file_versions.keep(
+        directory,
+        spec.name,
+        spec.digest,
+        json.dumps(accepted_files.complete(place, config, output), indent=1),
+    )
+    kept = replace(
+        place, files=(str(rendered),), env_files=("/dev/null",), kept=rendered, variables=variables
+    )
+    hashes = {name: one.config_hash for name, one in spec.services.items()}
+    if different := accepted_files.differences(hashes, _hashes(output(compose.hashes(kept)))):
+        named = ", ".join(different)
+        raise Rejected(
+            spec, [f"{key}.files: what is kept of them does not read the same for {named}; report this file"]
+        )
+    return spec, kept
+
+
+def _variable_files(place: Place) -> list[Path]:
+    return [place.directory / name for name in place.env_files or (".env",)]
+
+
+def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
+    mine = toml.stacks[name]
+    for other, stack in toml.stacks.items():
+        if other != name and (stack.project, stack.node) == (mine.project, mine.node):
+            yield f"{key}.project: {mine.project!r} is served already, as stack {other!r}"
+
+
+def _missing(key: str, place: Place) -> Iterator[str]:
+    if why := _no_directory(place.directory) or _unusable(place.directory, os.R_OK | os.X_OK):
+        yield f"{key}.directory: {place.directory} {why}"
+        return
+    for setting, names in {"files": place.files, "env_files": place.env_files}.items():
+        for path in (place.directory / name for name in names):
+            if why := _unusable(path, os.R_OK):
+                yield f"{key}.{setting}: {path} {why}"
+            elif not path.is_file():
+                yield f"{key}.{setting}: {path} is {'a directory' if path.is_dir() else 'missing'}"
+    # Compose reads it by itself, where no other is named.
+    beside = place.directory / ".env"
+    if not place.env_files and (why := _unusable(beside, os.R_OK)):
+        yield f"{key}.files: {beside} {why}, or name another in env_files"
+
+
+def _no_directory(path: Path) -> str:
+    """Why this is no directory; nothing where it is one, or where this user may not know."""
+    try:
+        return "" if stat.S_ISDIR(path.stat().st_mode) else "is not a directory"
+    except FileNotFoundError:
+        return "is missing"
+    except NotADirectoryError:
+        return "is missing: a part of its path is not a directory"
+    except OSError:
+        return ""
+
+
+def _unusable(path: Path, wanted: int) -> str:
+    """Why this user cannot read what is there; nothing where it can, or where there is nothing."""
+    try:
+        path.stat()
+        allowed = os.access(path, wanted)
+    except PermissionError:
+        allowed = False
+    except OSError:
+        return ""
+    mend = "give it, and the directories above it, to that user or its group, or let all read them"
+    return "" if allowed else f"cannot be read by the worker's user {os.geteuid()}: {mend}"
+
+
+def _output(command: Command, key: str, empty: StackSpec) -> str:
+    outcome = compose.run(command, READING)
+    if outcome.status is CallStatus.OK:
+        return outcome.stdout
+    said = " ".join(outcome.stderr.split()) or f"no answer within {READING:g} s"
+    unanswered = outcome.status is CallStatus.TIMEOUT
+    raise Rejected(empty, [f"{key}.files: {command}: {said}"], unanswered=unanswered)
+
+
+def _hashes(printed: str) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in printed.splitlines() if line.strip())
+
+
+def _unknown(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:
+    known = ", ".join(sorted(services))
+    named = {"core": stack.core, "allow": stack.allow, "services": list(stack.services)}
+    for setting, names in named.items():
+        for name in names:
+            if name not in services:
+                yield f"{key}.{setting}: the compose files have no service {name!r}; they have {known}"
+
+
+def _spec(name: str, stack: StackToml, config: Mapping[str, Any], hashes: Mapping[str, str]) -> StackSpec:
+    services = config["services"]
+    awaited = {
+        dependency
+        for raw in services.values()
+        for dependency, how in (raw.get("depends_on") or {}).items()
+        if how["condition"] == Condition.COMPLETED
+    }
+    return StackSpec(
+        name=name,
+        project=stack.project,
+        node=stack.node,
+        services={
+            service: _service(service, raw, stack, hashes.get(service, ""), oneshot=service in awaited)
+            for service, raw in services.items()
+        },
+        default_ttl=stack.default_ttl,
+        max_ttl=stack.max_ttl,
+        drift=stack.drift,
+        grace=stack.grace,
+        blind=stack.blind,
+        blind_grace=stack.blind_grace,
+        digest=_digest(stack, config),
+    )
+
+
+def _service(
+    name: str, raw: Mapping[str, Any], stack: StackToml, config_hash: str, *, oneshot: bool
+) -> ServiceSpec:
+    tuned, depends_on = stack.tuned(name), raw.get("depends_on") or {}
+    return ServiceSpec(
+        name=name,
+        role=_role(name, stack),
+        depends_on={other: Condition(how["condition"]) for other, how in depends_on.items()},
+        optional=frozenset(other for other, how in depends_on.items() if not how.get("required", True)),
+        oneshot=oneshot if tuned.oneshot is None else tuned.oneshot,
+        replicas=_replicas(raw),
+        image=raw.get("image", f"{stack.project}-{name}"),
+        config_hash=config_hash,
+        up_timeout=tuned.up_timeout,
+        stop_timeout=tuned.stop_timeout or grace_of(raw) + MARGIN,
+        ready_timeout=tuned.ready_timeout or healthchecks.ready_timeout(healthcheck_of(raw)),
+        ready_timeout_derived=tuned.ready_timeout is None,
+        stable_for=tuned.stable_for,
+        post_start=bool(raw.get("post_start")),
+        shares_with=frozenset(service_files.namespace_owners(raw)),
+        pre_stop=bool(raw.get("pre_stop")),
+    )
+
+
+def _role(name: str, stack: StackToml) -> Role:
+    if name in stack.core:
+        return Role.CORE
+    return Role.ALLOWED if name in stack.allow else Role.NONE
+
+
+def _replicas(raw: Mapping[str, Any]) -> int:
+    given = (raw.get("deploy") or {}).get("replicas", raw.get("scale"))
+    return 1 if given is None else int(given)
+
+
+def _digest(stack: StackToml, config: Mapping[str, Any]) -> str:
+    said = json.dumps([stack.model_dump(mode="json"), config], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _out_of_reach(key: str, spec: StackSpec) -> Iterator[str]:
+    for service, missing in planning.unreachable(spec).items():
+        yield f"{key}.allow: {service} needs {', '.join(missing)}, neither core nor allowed; add it to one"
+
+
+def _too_long(key: str, spec: StackSpec, services: Mapping[str, Any]) -> Iterator[str]:
+    """Durations of the compose files that are over the bound of one call, of services that are listed."""
+    for name, raw in services.items():
+        if spec.services[name].role is Role.NONE:
+            continue
+        for setting, given in _durations(raw).items():
+            try:
+                durations.at_most(durations.LONGEST_CALL, _seconds(given))
+            except ValueError as error:
+                yield f"{key}.files: service {name}: {setting}: {error}"
+
+
+def _durations(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What the compose files say of how long this service may take, by the name of the setting."""
+    check = raw.get("healthcheck") or {}
+    checks = ("start_period", "start_interval", "interval", "timeout")
+    found = {f"healthcheck.{name}": check.get(name) for name in checks}
+    return {"stop_grace_period": raw.get("stop_grace_period")} | found
+
+
+def _too_short(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:
+    for service, tuned in stack.services.items():
+        grace = grace_of(services[service])
+        if tuned.stop_timeout is not None and tuned.stop_timeout <= grace:
+            yield (
+                f"{key}.services.{service}.stop_timeout: {tuned.stop_timeout:g} s "
+                f"must exceed its stop_grace_period, {grace:g} s"
+            )
+
+
+def _own(section: Mapping[str, Any] | None) -> dict[str, str]:
+    """What the project itself creates: name in the files to the engine's name."""
+    found = section or {}
+    return {name: raw["name"] for name, raw in found.items() if raw and not raw.get("external")}
+
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+def grace_of(raw: Mapping[str, Any]) -> float:
+    """A service's stop_grace_period in seconds."""
+    given = raw.get("stop_grace_period")
+    return _seconds(given) if given else GRACE
+
+
+def healthcheck_of(raw: Mapping[str, Any]) -> Healthcheck | None:
+    """What the compose files say of a service's healthcheck; None where they say nothing or disable it.
+
+    What they leave out may be in the image: the engine tells, once there is a container.
+    """
+    said = raw.get("healthcheck") or {}
+    if not said or said.get("disable") or said.get("test") == ["NONE"]:
+        return None
+    times = (_seconds(said.get(name)) for name in ("start_period", "interval", "timeout"))
+    return Healthcheck(int(said.get("retries") or 0), *times)
+
+
+def _seconds(given: Any) -> float:
+    """A duration as Compose writes it, `1m30s`; nothing is 0."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)", str(given or ""))
+    return sum(float(amount) * _UNITS[unit] for amount, unit in parts)

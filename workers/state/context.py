@@ -1,0 +1,140 @@
+"""One worker's standing: what it serves, with what, and under which name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.domain.enums import Loop
+from app.domain.locations import Location
+from app.domain.planning import StackSpec
+from app.host import snapshot_file
+from app.host.loop_guard import LoopGuard
+from app.store.database import Database, is_outage
+from workers.engine.client import Engine
+from workers.stacks.stack_reader import Served
+from workers.state import concurrency
+from workers.state.affected_services import Concerned
+from workers.state.concurrency import CallQueue
+from workers.state.identity import Identity
+from workers.state.inspection_queue import Trigger
+from workers.state.journal import Journal
+from workers.state.repairs import Repairs
+from workers.state.restart_history import Restarts
+from workers.state.running_calls import RunningCalls
+from workers.state.snapshot import Memory
+
+log = logging.getLogger(__name__)
+
+LookAgain = Callable[[str, Iterable[str] | None, Trigger], None]
+"""Asks for a look at these services of a stack (None: all), soon and in another thread."""
+
+
+def _ignore(_stack: str, _services: Iterable[str] | None, _trigger: Trigger) -> None:
+    """Until a watch has begun, nothing looks."""
+
+
+def _opening_queue() -> CallQueue:
+    return CallQueue("opening", concurrency.opening_limits())
+
+
+def _closing_queue() -> CallQueue:
+    return CallQueue("closing", concurrency.closing_limits())
+
+
+@dataclass
+class Station:
+    """Shared by all threads of a worker."""
+
+    database: Database
+    engine: Engine
+    me: Identity
+    node: str
+    lock_dir: Path
+    engine_id: str = ""
+    stacks: dict[str, Served] = field(default_factory=dict)
+    claimed: set[str] = field(default_factory=set)
+    """The stacks that the database knows to be served here."""
+    restarts: Restarts = field(default_factory=Restarts)
+    opening: CallQueue = field(default_factory=_opening_queue)
+    """The calls that start services …"""
+    closing: CallQueue = field(default_factory=_closing_queue)
+    """… and, with room of their own, those that stop them."""
+    running: RunningCalls = field(default_factory=RunningCalls)
+    look_again: LookAgain = _ignore
+    core: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What this worker's own power.toml calls core, whatever a row in the database may say."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """The digest of each image by name, as last looked up."""
+    under_way: set[int] = field(default_factory=set)
+    """Ids of the calls that this worker is making right now."""
+    looking: dict[str, threading.Lock] = field(default_factory=dict)
+    unread_stacks: dict[str, str] = field(default_factory=dict)
+    """Why the engine shows nothing of a stack at present."""
+    concerned: Concerned = field(default_factory=Concerned)
+    guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
+    """Keeps this worker's loops alive, and counts their failures."""
+    repairs: Repairs = field(init=False)
+    memory: Memory = field(init=False)
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.repairs = Repairs(lambda: self.guard.count(Loop.REPAIRS), lambda: self.engine.heard_since)
+        self.memory = Memory(self.blind_dir, self.database, self.guard)
+        self.journal = Journal(self.blind_dir, self.me.name)
+
+    @property
+    def blind_dir(self) -> Path:
+        """Where this node's workers keep what they need while the database is away."""
+        return snapshot_file.directory(self.lock_dir.parent, self.node)
+
+    def location(self, spec: StackSpec) -> Location:
+        """Where this worker starts and stops what is of this stack."""
+        return Location(spec.project, self.engine_id)
+
+    def close(self) -> None:
+        """Let go of the engine and the database."""
+        self.engine.close()
+        self.database.close()
+
+    def adopt(self, served: Served) -> None:
+        """Serve a stack as it is now; drop what was remembered of services and images it has no more."""
+        self.stacks[served.spec.name] = served
+        self.restarts.forget_services(served.spec.project, but=served.spec.services)
+        self._drop_unused_digests()
+
+    def forget(self, stack: str) -> None:
+        """Drop a stack that is not this worker's (any more), and what was remembered of it."""
+        served = self.stacks.pop(stack, None)
+        self.claimed.discard(stack)
+        self.looking.pop(stack, None)
+        self.unread_stacks.pop(stack, None)
+        self.repairs.forget(stack)
+        self.concerned.forget(stack)
+        if served:
+            self.restarts.forget_services(served.spec.project)
+        self._drop_unused_digests()
+
+    def _drop_unused_digests(self) -> None:
+        used = {
+            service.image
+            for served in list(self.stacks.values())
+            for service in served.spec.services.values()
+        }
+        for image in list(self.digests.keys() - used):
+            self.digests.pop(image, None)
+
+    def unread(self, stack: str, why: str) -> None:
+        """The engine shows nothing of a stack for this reason or, where that is empty, shows it."""
+        if why and self.unread_stacks.get(stack) != why:
+            self.unread_stacks[stack] = why
+            log.warning("stack %s: %s", stack, why)
+        elif not why and self.unread_stacks.pop(stack, ""):
+            log.warning("stack %s: the engine shows it again", stack)
+
+    def one_look(self, stack: str) -> threading.Lock:
+        """Looks at one stack are taken in one after another."""
+        return self.looking.setdefault(stack, threading.Lock())

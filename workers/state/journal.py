@@ -1,0 +1,187 @@
+"""A worker's journal: what it does while the database is away, line by line on disk, until that is on record.
+
+A call made blind has a line before it and one after it, each on the disk before anything
+else happens. Where the disk takes nothing, the lines are kept in memory and written
+when it does: stopping what is due matters more than writing it down.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from app.domain import call_output
+from app.domain.enums import Action, CallStatus
+from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.reconciliation.offline_import import Blind, Ended, Made, Page
+from workers.state.snapshot import Outage
+
+log = logging.getLogger(__name__)
+_ENDING = ".journal"
+
+Line = Mapping[str, Any]
+
+
+class Journal:
+    """One worker's own; its threads share it."""
+
+    def __init__(self, directory: Path, worker: str) -> None:
+        self._path, self._worker = directory / f"{worker}{_ENDING}", worker
+        self._lock = threading.Lock()
+        self._lines: list[Line] = []
+        self._written = 0
+        self._taken: set[str] = set()
+
+    # Writing.
+
+    def began(self, outage: Outage, begun: Begun, at: datetime) -> str:
+        """A call is about to be made blind; returns the id its end is to be written under."""
+        call = secrets.token_hex(16)
+        blind = {"kind": "blind", "id": outage.id, "worker": self._worker, "since": outage.since.isoformat()}
+        said = {
+            "kind": "began",
+            "id": call,
+            "outage": outage.id,
+            "at": at.isoformat(),
+            "begun": asdict(begun),
+        }
+        self._write([*([] if self.tells(outage.id) else [blind]), said])
+        return call
+
+    def ended(self, call: str, outcome: Outcome, at: datetime) -> None:
+        self._write([{"kind": "ended", "id": call, "at": at.isoformat(), "outcome": _kept(outcome)}])
+
+    def reported(self, call: int, outcome: Outcome, at: datetime) -> None:
+        """The end of a call that is on record, which the database could not be told."""
+        line = {"kind": "reported", "id": secrets.token_hex(16), "call": call}
+        self._write([{**line, "at": at.isoformat(), "outcome": _kept(outcome)}])
+
+    def tells(self, outage: str) -> bool:
+        """Was anything done in this outage?"""
+        return any(line["kind"] == "blind" and line["id"] == outage for line in list(self._lines))
+
+    def _write(self, lines: Iterable[Line]) -> None:
+        with self._lock:
+            self._lines.extend(lines)
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            _append(self._path, self._lines[self._written :])
+            self._written = len(self._lines)
+        except OSError as error:
+            log.error("%s: cannot be written, kept in memory: %s", self._path, error.strerror)
+
+    # Reading.
+
+    @property
+    def calls(self) -> set[int]:
+        """Calls on record whose end is known here and not on record yet."""
+        return {line["call"] for line in list(self._lines) if line["kind"] == "reported"}
+
+    @property
+    def empty(self) -> bool:
+        return not self._lines
+
+    def page(self, over: Iterable[Outage]) -> tuple[Page, set[str]]:
+        """What can be put on record now, and the ids of its lines; a call under way waits for its end."""
+        with self._lock:
+            lines, done = list(self._lines), set(self._taken)
+        open_calls = _unfinished(lines)
+        counted = [line["outage"] for line in lines if line["kind"] == "began"]
+        blind = [Blind(one.id, self._worker, one.since, one.until, counted.count(one.id)) for one in over]
+        ready = [line for line in lines if line["id"] not in open_calls | done]
+        return _page(ready, [] if open_calls else blind), {line["id"] for line in ready}
+
+    def forget(self, taken: set[str]) -> None:
+        """These lines are on record; once all are, the file goes."""
+        with self._lock:
+            self._taken |= taken
+            if all(line["id"] in self._taken for line in self._lines):
+                self._lines, self._written, self._taken = [], 0, set()
+                self._path.unlink(missing_ok=True)
+
+
+def left(directory: Path) -> dict[str, Path]:
+    """Every worker whose journal lies here, and where."""
+    return {one.name.removesuffix(_ENDING): one for one in sorted(directory.glob(f"*{_ENDING}"))}
+
+
+def read(path: Path) -> Page:
+    """What a dead worker left behind; a line that it could not finish is passed over."""
+    lines: list[Line] = []
+    for number, text in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            _page([line], [])
+            lines.append(line)
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s, line %d: is no line of a journal and is passed over", path, number)
+    counted = [line["outage"] for line in lines if line["kind"] == "began"]
+    return _page(lines, [_blind(line, counted) for line in lines if line["kind"] == "blind"])
+
+
+def _blind(line: Line, counted: list[str]) -> Blind:
+    since = datetime.fromisoformat(line["since"])
+    return Blind(line["id"], line["worker"], since, None, counted.count(line["id"]))
+
+
+def _unfinished(lines: Iterable[Line]) -> set[str]:
+    found = set[str]()
+    for line in lines:
+        if line["kind"] == "began":
+            found.add(line["id"])
+        elif line["kind"] == "ended":
+            found.discard(line["id"])
+    return found
+
+
+def _page(lines: Iterable[Line], blind: list[Blind]) -> Page:
+    made: dict[str, Made] = {}
+    ended: list[Ended] = []
+    for line in lines:
+        kind = line["kind"]
+        if kind == "blind":
+            continue
+        at = datetime.fromisoformat(line["at"])
+        if kind == "began":
+            made[line["id"]] = Made(line["id"], _begun(line["begun"]), at)
+        elif kind == "reported":
+            ended.append(Ended(int(line["call"]), _outcome(line["outcome"]), at))
+        elif line["id"] in made:
+            before = made[line["id"]]
+            made[line["id"]] = Made(before.id, before.begun, before.started_at, _outcome(line["outcome"]), at)
+        else:
+            _outcome(line["outcome"])
+    return Page(list(made.values()), ended, blind)
+
+
+def _begun(said: Mapping[str, Any]) -> Begun:
+    return Begun(**{**said, "action": Action(said["action"]), "argv": tuple(said["argv"])})
+
+
+def _outcome(said: Mapping[str, Any]) -> Outcome:
+    return Outcome(**{**said, "status": CallStatus(said["status"])})
+
+
+def _kept(outcome: Outcome) -> dict[str, Any]:
+    kept = call_output.kept
+    return asdict(outcome) | {"stdout": kept(outcome.stdout), "stderr": kept(outcome.stderr)}
+
+
+def _append(path: Path, lines: Iterable[Line]) -> None:
+    """On the disk when this returns, each on a line of its own whatever was torn before it."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write("".join(f"\n{json.dumps(line)}" for line in lines).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

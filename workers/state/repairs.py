@@ -1,0 +1,170 @@
+"""Notices what only a repair has found: a change that no event, call or request had told of.
+
+The idle poll and the resync repair what was lost. Where one of them moves a window or a
+service, a trigger is missing, or an event was lost. A change is excused where the
+event for it arrives a moment after the look, where the events were not being received, and where
+a request or a call was handled at the same time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain.enums import CloseReason, Power, State
+from app.store import services
+from app.store import windows as rows
+from app.store.tables import Call, Window
+
+log = logging.getLogger(__name__)
+
+LATE = timedelta(seconds=2)
+"""How long after a look the event for what it saw may still arrive; how long a request or a call excuses."""
+SEEN_FIRST = timedelta(seconds=0.2)
+"""How long before the engine tells of a change it may already show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the services and unfinished windows of a stack stand, as far as a look can move them."""
+
+    services: dict[str, tuple[Power, bool, bool]]
+    windows: dict[str, tuple[State, object, bool]]
+    busy: bool
+    """Was a window asked for or ended, or a call begun or ended, a moment ago?"""
+
+    @classmethod
+    def of(cls, session: Session, stack: str, now: datetime) -> Standing:
+        services.locked(session, stack)
+        windows = rows.unfinished(session, stack)
+        return cls(
+            {name: (row.power, row.ready, row.alive) for name, row in services.of(session, stack).items()},
+            {one.id: (one.state, one.status, one.stuck) for one in windows},
+            any(_moved_since(one, now - LATE) for one in windows) or _called(session, stack, now - LATE),
+        )
+
+    def changes(self, session: Session, stack: str) -> Changes:
+        """What has changed since then, in the same transaction."""
+        told = {}
+        for name, row in services.of(session, stack).items():
+            was = self.services.get(name)
+            if was and _differs(was, (row.power, row.ready, row.alive)):
+                told[name] = f"{name} from {was[0]} to {row.power}"
+        moved = []
+        for window, before in self.windows.items():
+            one = rows.get(session, window)
+            if one and before != (one.state, one.status, one.stuck) and not _expired(one):
+                moved.append(f"window {window} from {before[0]} to {one.state}")
+        return Changes() if self.busy else Changes(frozenset(told), "; ".join([*told.values(), *moved]))
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one look has changed: which services, and all of it in words; empty where nothing has."""
+
+    services: frozenset[str] = frozenset()
+    told: str = ""
+
+
+def _differs(was: tuple[Power, bool, bool], now: tuple[Power, bool, bool]) -> bool:
+    # While the engine does not answer there are no events either.
+    return was != now and Power.UNKNOWN not in {was[0], now[0]}
+
+
+def _expired(window: Window) -> bool:
+    """A deadline is the clock's to notice; whichever look comes first acts on it."""
+    return window.state == State.CLOSING and window.close_reason == CloseReason.EXPIRED
+
+
+def _moved_since(window: Window, moment: datetime) -> bool:
+    moves = window.created_at, window.opening_at, window.opened_at, window.closing_at
+    return any(at is not None and at > moment for at in moves)
+
+
+def _called(session: Session, stack: str, moment: datetime) -> bool:
+    recent = Call.finished_at.is_(None) | (Call.finished_at > moment)
+    return session.scalars(select(Call.id).where(Call.stack == stack, recent).limit(1)).first() is not None
+
+
+@dataclass(slots=True)
+class _Doubt:
+    stack: str
+    changes: Changes
+    seen_at: datetime
+    told_of: set[str]
+
+
+class Repairs:
+    """The changes that repairs have found and that may still be excused, and the count of the others.
+
+    `heard_since`: since when the engine's events are received, None while they are not.
+    """
+
+    def __init__(self, count: Callable[[], None], heard_since: Callable[[], datetime | None]) -> None:
+        self._count, self._heard_since = count, heard_since
+        self._lock = threading.Lock()
+        self._doubts: list[_Doubt] = []
+        self._events: dict[tuple[str, str], datetime] = {}
+        self.confirmed: list[str] = []
+        """The first of them in words, for whoever asks."""
+
+    def heard(self, stack: str, service: str, at: datetime) -> None:
+        """An event of this service has arrived, which the engine dates so."""
+        with self._lock:
+            self._events[stack, service] = at
+            for doubt in self._doubts:
+                if doubt.stack == stack and at <= doubt.seen_at + SEEN_FIRST:
+                    doubt.told_of.add(service)
+
+    def forget(self, stack: str) -> None:
+        """Drop everything about a stack that is not served any more."""
+        with self._lock:
+            self._doubts = [one for one in self._doubts if one.stack != stack]
+            for key in [key for key in self._events if key[0] == stack]:
+                del self._events[key]
+
+    def found(self, stack: str, changes: Changes, seen_at: datetime) -> None:
+        """A repair has changed this, by what the engine showed until then."""
+        since = self._heard_since()
+        if not changes.told or since is None or seen_at - since < LATE:
+            return
+        with self._lock:
+            told = {
+                name
+                for name in changes.services
+                if (at := self._events.get((stack, name))) and seen_at - LATE <= at <= seen_at + SEEN_FIRST
+            }
+            self._doubts.append(_Doubt(stack, changes, seen_at, told))
+
+    def confirm(self, clock: Callable[[], datetime]) -> None:
+        """Count what no event has told of in time, by the engine's clock."""
+        if not self._doubts:
+            return
+        now = clock()
+        with self._lock:
+            due = [one for one in self._doubts if now - one.seen_at >= LATE]
+            self._doubts = [one for one in self._doubts if now - one.seen_at < LATE]
+        for doubt in due if self._heard_since() else ():
+            if not _excused(doubt.changes.services, doubt.told_of):
+                self._report(f"stack {doubt.stack}: {doubt.changes.told}")
+
+    @property
+    def doubted(self) -> bool:
+        """Is there a change that may still be excused?"""
+        return bool(self._doubts)
+
+    def _report(self, what: str) -> None:
+        self._count()
+        if len(self.confirmed) < 100:
+            self.confirmed.append(what)
+        log.warning("only the idle poll or a resync has noticed a change: %s", what)
+
+
+def _excused(changed: Collection[str], told_of: Iterable[str]) -> bool:
+    return bool(changed) and set(changed) <= set(told_of)

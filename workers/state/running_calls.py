@@ -1,0 +1,54 @@
+"""The compose calls this worker is making right now; each can be cut short from another thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from app.domain.enums import Action
+from workers.engine.compose import Cancellation
+
+ENDS_WITHIN = 2.0
+"""Seconds that a call that was cut short is waited for: its processes are killed, and its end recorded."""
+
+
+@dataclass(slots=True)
+class RunningCall:
+    """One call under way. `forced`: when it began, the service was to be killed already."""
+
+    stack: str
+    service: str
+    action: Action
+    forced: bool = False
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def cancelled(self) -> bool:
+        return bool(self.cancellation.reason)
+
+
+class RunningCalls:
+    """At most one call for each service of a stack; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[str, str], RunningCall] = {}
+
+    @contextmanager
+    def during(self, call: RunningCall) -> Iterator[RunningCall]:
+        """List the call for as long as the block lasts."""
+        key = call.stack, call.service
+        self._calls[key] = call
+        try:
+            yield call
+        finally:
+            self._calls.pop(key, None)
+            call.ended.set()
+
+    def get(self, stack: str, service: str) -> RunningCall | None:
+        return self._calls.get((stack, service))
+
+    def all(self) -> list[RunningCall]:
+        return list(self._calls.values())

@@ -1,0 +1,378 @@
+"""What a worker last read of its node, so that it can end what is due while the database is away.
+
+It is kept in memory and, whenever it changes, on disk: a worker that starts while the
+database is away goes on from there. Nothing is started before it is known here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.decisions import Owing
+from app.domain.enums import Loop, State
+from app.domain.leases import Lease
+from app.domain.locations import Location
+from app.domain.planning import StackSpec
+from app.host import snapshot_file
+from app.host.boot_clock import boot_clock, boot_id
+from app.host.loop_guard import LoopGuard
+from app.store import audit, services
+from app.store import stacks as stored
+from app.store import windows as rows
+from app.store.changes import Changes
+from app.store.database import Database, is_outage
+from app.store.tables import Stack
+from app.usecases import restore
+from app.usecases.windows.transitions import HOUSE
+from workers.state.last_contact import LastWord
+
+log = logging.getLogger(__name__)
+
+QUIET = 5.0
+"""Seconds without a good answer after which the database counts as away, though nothing has failed."""
+PATIENCE = 2.0
+"""Seconds that a worker listens before it acts without the database: both may have just begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStack:
+    """One stack as it was last read: who held what until when, and what owed an off."""
+
+    spec: StackSpec
+    leases: tuple[Lease, ...] = ()
+    owing: Mapping[str, Owing] = field(default_factory=dict)
+    place: tuple[int, str] | None = field(default=None, compare=False)
+    """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
+
+    def project_of(self, service: str) -> str:
+        """The project in which a service owes its off."""
+        owing = self.owing.get(service)
+        return (owing.location.project if owing else "") or self.spec.project
+
+    def locations(self) -> dict[str, Location]:
+        """Where each service is that may be on."""
+        plain = dict.fromkeys((lease.service for lease in self.leases), Location(self.spec.project))
+        return plain | {
+            name: Location(self.project_of(name), one.location.engine_id) for name, one in self.owing.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All stacks of a node at one moment."""
+
+    stacks: Mapping[str, KnownStack]
+    ahead: float = 0.0
+    """Seconds that the house clock was ahead of this host's."""
+    boot: str = ""
+    booted_at: datetime | None = None
+    """When the host was booted by the house clock, and in `boot` which time that was."""
+
+    def now(self) -> datetime:
+        """The house clock as well as it can be told without the database."""
+        if self.booted_at and self.boot == boot_id():
+            return self.booted_at + timedelta(seconds=boot_clock())
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which the database was away for this worker."""
+
+    id: str
+    since: datetime
+    until: datetime | None = None
+
+
+class Memory:
+    """Shared by the thread that reads the database and the one that acts without it."""
+
+    def __init__(self, directory: Path, database: Database, guard: LoopGuard | None = None) -> None:
+        self._guard = guard or LoopGuard(is_outage)
+        self._path, self._database = directory / snapshot_file.FILE, database
+        self._changes = Changes(database)
+        self._version: str | None = None
+        self._lock = threading.Lock()
+        self._noted = 0
+        self._word = LastWord(directory / "last_word.json")
+        self._heard_at = boot_clock()
+        self._listening_since = time.monotonic()
+        self._failed = False
+        self._outage: Outage | None = None
+        self._written = _read(self._path)
+        self._known = self._written or Knowledge({})
+        self._unconfirmed: Mapping[str, KnownStack] = self._known.stacks
+        """What a worker before this one knew, until the database was found not to be behind it."""
+        self.over: list[Outage] = []
+        """Outages that are over and not on record yet."""
+
+    @property
+    def known(self) -> Knowledge:
+        return self._known
+
+    # Is the database there?
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the database was last read and written, by this worker or the one before it."""
+        return boot_clock() - self._heard_at
+
+    @property
+    def listened(self) -> float:
+        """Seconds for which this worker has listened to the database."""
+        return time.monotonic() - self._listening_since
+
+    def is_silent_for(self, grace: float) -> bool:
+        """Has the database been silent for so many seconds, and has this worker listened for a moment?"""
+        return self.silence >= grace and self.listened >= min(grace, PATIENCE)
+
+    @property
+    def away(self) -> bool:
+        return self._failed or min(self.silence, self.listened) > QUIET or self._database.unusable is not None
+
+    @property
+    def lost(self) -> bool:
+        """The last attempt failed, so what was done since may not be on record."""
+        return self._failed
+
+    def begin(self) -> None:
+        """This process has just begun: the silence is counted from what is on disk, else from here."""
+        with self._lock:
+            word = self._word.read()
+            self._heard_at = boot_clock() if word is None else word
+            self._listening_since = time.monotonic()
+
+    def thawed(self) -> None:
+        """This process was itself frozen until now: the silence is counted from here."""
+        with self._lock:
+            self._heard_at, self._listening_since = boot_clock(), time.monotonic()
+
+    def heard(self) -> None:
+        """The database was read and written just now."""
+        with self._lock:
+            if self._outage:
+                self.over.append(replace(self._outage, until=self.now()))
+            self._answered()
+
+    def _answered(self) -> None:
+        self._heard_at, self._failed, self._outage = boot_clock(), False, None
+        self._word.note(self._heard_at)
+
+    def ending(self, now: datetime) -> list[Outage]:
+        """Outages that are over or, since the database answers, just ending."""
+        with self._lock:
+            return [*self.over, *([replace(self._outage, until=now)] if self._outage else [])]
+
+    def told(self, outages: Iterable[Outage], *, written: bool) -> None:
+        """These need no more telling; `written` says that the database has taken something in just now."""
+        ids = {one.id for one in outages}
+        with self._lock:
+            self.over = [one for one in self.over if one.id not in ids]
+            if written and self._outage and self._outage.id in ids:
+                self._answered()
+
+    def failed(self) -> None:
+        self._failed = True
+        self.outage()
+
+    def outage(self) -> Outage | None:
+        """The outage there is at present."""
+        with self._lock:
+            if self.away and self._outage is None:
+                since = self.now() - timedelta(seconds=self.silence)
+                self._outage = Outage(secrets.token_hex(8), since)
+                log.warning("the database is away; this worker goes by what it last knew")
+            return self._outage if self.away else None
+
+    def now(self) -> datetime:
+        """The database's time without asking it: by its last answer, or by what this host was behind it."""
+        return self._database.carried() or self._known.now()
+
+    # What is known.
+
+    def refresh(self, node: str, now: datetime) -> list[str]:
+        """Read what has changed; return the stacks of which the database was found to know too little.
+
+        Raises what the store raises.
+        """
+        behind = self._confirm(now)
+        self._read_again(node, now)
+        return behind
+
+    def _confirm(self, now: datetime) -> list[str]:
+        """Once: doubt what the snapshot says is on, where the database has lost transactions since."""
+        behind = []
+        for name, known in self._unconfirmed.items():
+            with self._database.write() as session:
+                doubted = restore.behind_snapshot(
+                    session,
+                    known.spec,
+                    windows={lease.window for lease in known.leases},
+                    services_on=known.locations(),
+                    place=known.place,
+                    actor=HOUSE,
+                    now=now,
+                )
+            if doubted:
+                log.error(
+                    "%s: the database is behind this worker's snapshot; turning off %s",
+                    name,
+                    ", ".join(doubted),
+                )
+                behind.append(name)
+        self._unconfirmed = {}
+        return behind
+
+    def _read_again(self, node: str, now: datetime) -> None:
+        noted, version = self._noted, self._changes.version()
+        if version == self._version:
+            return
+        with self._database.read() as session:
+            ahead = (now - datetime.now(UTC)).total_seconds()
+            booted_at = now - timedelta(seconds=boot_clock())
+            found = Knowledge(self._stacks(session, node, now), ahead, boot_id(), booted_at)
+        with self._lock:
+            # What was noted while it was read may be missing in it: the next look has it.
+            if noted == self._noted:
+                self._version = version
+                self._keep(found)
+
+    def _stacks(self, session: Session, node: str, now: datetime) -> dict[str, KnownStack]:
+        """Every stack of the node; of one whose row cannot be understood, what was known before."""
+        stacks = dict(self._known.stacks)
+        mine = {row.name: row for row in stored.every(session) if row.node == node}
+        for name, row in mine.items():
+            read = partial(_read_stack, session, row, now, stacks)
+            self._guard.isolate(Loop.CLOCK, f"what is known of stack {name}", read)
+        return {name: known for name, known in stacks.items() if name in mine}
+
+    def note(self, spec: StackSpec, leases: Iterable[Lease], engine_id: str = "") -> None:
+        """Something is about to be started: know it before it is."""
+        with self._lock:
+            self._noted += 1
+            old = self._known.stacks.get(spec.name, KnownStack(spec))
+            new = [lease for lease in leases if lease not in old.leases or lease.service not in old.owing]
+            if new:
+                held = (*(one for one in old.leases if one not in new), *new)
+                owed = Owing(location=Location(spec.project, engine_id))
+                owing = {**old.owing, **{lease.service: owed for lease in new}}
+                stacks = {**self._known.stacks, spec.name: KnownStack(spec, held, owing, old.place)}
+                self._keep(replace(self._known, stacks=stacks))
+
+    def _keep(self, found: Knowledge) -> None:
+        self._known = found
+        if self._written and self._written.stacks == found.stacks:
+            return
+        try:
+            _write(self._path, _as_json(found))
+            self._written = found
+        except OSError as error:
+            # In memory it is known all the same; only a successor would not know.
+            log.error("%s: cannot be written: %s", self._path, error.strerror)
+
+
+def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[str, KnownStack]) -> None:
+    stacks[row.name] = _stack(session, row.spec, now)
+
+
+def _stack(session: Session, spec: StackSpec, now: datetime) -> KnownStack:
+    owing = {
+        name: Owing(row.failures, row.retry_at, row.unsure, row.location)
+        for name, row in sorted(services.of(session, spec.name).items())
+        # What is core now may not be by the files that are read while the database is away.
+        if row.owed
+    }
+    leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
+    return KnownStack(spec, tuple(leases), owing, audit.place(session, spec.name))
+
+
+def _write(path: Path, said: Mapping[str, Any]) -> None:
+    """Whole or not at all, and only for the owner's eyes."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(said, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> Knowledge | None:
+    try:
+        said = json.loads(path.read_text())
+        booted_at = said.get("booted_at")
+        return Knowledge(
+            {name: _from_json(one) for name, one in said["stacks"].items()},
+            said["ahead"],
+            said.get("boot", ""),
+            datetime.fromisoformat(booted_at) if booted_at else None,
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.error("%s: cannot be read, so nothing is known yet: %s", path, error)
+        return None
+
+
+def _as_json(known: Knowledge) -> dict[str, Any]:
+    return {
+        "ahead": known.ahead,
+        "boot": known.boot,
+        "booted_at": known.booted_at and known.booted_at.isoformat(),
+        "stacks": {
+            name: {
+                "spec": one.spec.as_json(),
+                "leases": [asdict(lease) | {"deadline": lease.deadline.isoformat()} for lease in one.leases],
+                "owing": {service: _owing_as_json(owing) for service, owing in one.owing.items()},
+                "place": one.place,
+            }
+            for name, one in known.stacks.items()
+        },
+    }
+
+
+def _owing_as_json(owing: Owing) -> dict[str, Any]:
+    return asdict(owing) | {"retry_at": owing.retry_at and owing.retry_at.isoformat()}
+
+
+def _from_json(said: Mapping[str, Any]) -> KnownStack:
+    return KnownStack(
+        StackSpec.from_json(said["spec"]),
+        tuple(_lease(one) for one in said["leases"]),
+        {name: _owing(one) for name, one in said["owing"].items()},
+        _place(said.get("place")),
+    )
+
+
+def _place(said: Any) -> tuple[int, str] | None:
+    return None if said is None else (int(said[0]), str(said[1]))
+
+
+def _lease(said: Mapping[str, Any]) -> Lease:
+    deadline = datetime.fromisoformat(said["deadline"])
+    return Lease(said["window"], said["service"], State(said["state"]), deadline)
+
+
+def _owing(said: Mapping[str, Any]) -> Owing:
+    retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
+    # What an older worker has written does not say where.
+    location = Location(**said.get("location", {}))
+    return Owing(said["failures"], retry_at, said["unsure"], location)
