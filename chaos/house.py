@@ -27,7 +27,7 @@ import httpx
 
 import migrations
 from app.standalone import broker as brokers
-from app.standalone.children import Plan, beat, environment, worker
+from app.standalone.children import ChildSettings, beat, environment, worker
 from app.store import tokens
 from app.store.database import Database
 from app.web.server import serving
@@ -222,8 +222,8 @@ def _environ(house: House, own: dict[str, str], client: str, data_dir: Path, **m
     return environment(foreign, data_dir, told)
 
 
-def _plan(data_dir: Path, environ: dict[str, str], node: str) -> Plan:
-    return Plan(data_dir, node, environ, datetime.now(UTC).isoformat())
+def _plan(data_dir: Path, environ: dict[str, str], node: str) -> ChildSettings:
+    return ChildSettings(data_dir, node, environ, datetime.now(UTC).isoformat())
 
 
 def _log(house: House, name: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from app.store.database import Database
 from tests.databases import Databases
-from tests.system import House
+from tests.system import System
 
 # Tests that are started in the background have Ctrl-C ignored, and whatever they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,5 +36,5 @@ def database(databases: Databases, database_url: str) -> Database:
 
 
 @pytest.fixture
-def house(database: Database) -> House:
-    return House(database)
+def house(database: Database) -> System:
+    return System(database)

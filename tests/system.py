@@ -23,10 +23,10 @@ from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Begun, Outcome, Seen
+from app.usecases.reconciliation.observations import CallOutcome, SeenContainers, StartedCall
 from app.usecases.windows import transitions
-from app.usecases.windows.settle import Scene, startable, stoppable
-from app.usecases.windows.transitions import Ask, Repeat
+from app.usecases.windows.settle import StackSituation, startable, stoppable
+from app.usecases.windows.transitions import OpenRequest, Repeat
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(milliseconds=1)
@@ -54,7 +54,7 @@ def studio() -> StackSpec:
 
 
 @dataclass
-class House:
+class System:
     """One stack, one worker, one clock."""
 
     database: Database
@@ -104,14 +104,16 @@ class House:
         """A window's id and whether it is new; no worker has seen it yet."""
         with self.database.write() as session:
             window, new = transitions.open_window(
-                session, Ask(names, None, ttl), actor=actor, now=self.now, repeat=repeat
+                session, OpenRequest(names, None, ttl), actor=actor, now=self.now, repeat=repeat
             )
             return window.id, new
 
     def ask_on(self, stack: str, *names: str) -> tuple[str, bool]:
         """The same, where there are several stacks."""
         with self.database.write() as session:
-            window, new = transitions.open_window(session, Ask(names, stack), actor="ada", now=self.now)
+            window, new = transitions.open_window(
+                session, OpenRequest(names, stack), actor="ada", now=self.now
+            )
             return window.id, new
 
     def open(self, *names: str, ttl: float | None = None, actor: str = "ada") -> str:
@@ -253,7 +255,9 @@ class House:
     def attend_closing(self) -> list[str]:
         with self.database.write() as session:
             seen = services.of(session, self.spec.name)
-            scene = Scene(session, self.spec, seen, rows.unfinished(session, self.spec.name), self.now)
+            scene = StackSituation(
+                session, self.spec, seen, rows.unfinished(session, self.spec.name), self.now
+            )
             names = stoppable(self.spec, scene.seen, scene.held, self.now)
         for name in names:
             self._converge_off(name)
@@ -274,7 +278,7 @@ class House:
             query = select(Window.id).where(Window.state == State.OPENING, Window.deadline > self.now)
             return list(session.scalars(query.order_by(Window.created_at, Window.id)))
 
-    def _see(self, at: datetime) -> dict[str, Seen]:
+    def _see(self, at: datetime) -> dict[str, SeenContainers]:
         """What a worker watches: what is listed, and what still owes an off."""
         with self.database.read() as session:
             owing = {name for name, row in services.of(session, self.spec.name).items() if row.owed}
@@ -282,14 +286,14 @@ class House:
         listed = {one.name for one in self.spec.services.values() if one.role is not Role.NONE}
         return {name: self._seen(name, name in wanted) for name in sorted(owing | listed)}
 
-    def _seen(self, name: str, wanted: bool) -> Seen:
+    def _seen(self, name: str, wanted: bool) -> SeenContainers:
         if self.away or self.shows_nothing:
-            return Seen(Power.UNKNOWN, "the engine does not answer")
+            return SeenContainers(Power.UNKNOWN, "the engine does not answer")
         spec = self.spec.services.get(name) or ServiceSpec(name)
         wanted = wanted or spec.role is Role.CORE
         verdict = judge(spec, self._containers(name), wanted=wanted, now=self.now)
         alive = any(one.alive for one in self._containers(name))
-        return Seen(verdict.power, verdict.detail, alive, revived=name in self.revived)
+        return SeenContainers(verdict.power, verdict.detail, alive, revived=name in self.revived)
 
     def _converge_on(self, name: str, window: str) -> None:
         with self.database.read() as session:
@@ -317,7 +321,7 @@ class House:
     def _call(self, name: str, action: Action, window: str | None) -> None:
         if action is Action.NONE:
             return
-        begun = Begun(
+        begun = StartedCall(
             stack=self.spec.name,
             service=name,
             action=action,
@@ -335,27 +339,27 @@ class House:
         with self.database.write() as session:
             observations.call_finished(session, call, outcome, self._instant())
 
-    def _up(self, name: str) -> Outcome:
+    def _up(self, name: str) -> CallOutcome:
         if self.away:
-            return Outcome(CallStatus.FAIL, 1, 5, stderr="cannot connect to the engine")
+            return CallOutcome(CallStatus.FAIL, 1, 5, stderr="cannot connect to the engine")
         if name in self.times_out:
             self.times_out.discard(name)
-            return Outcome(CallStatus.TIMEOUT, None, 30_000)
+            return CallOutcome(CallStatus.TIMEOUT, None, 30_000)
         if name in self.will_not_start:
-            return Outcome(CallStatus.FAIL, 1, 5, stderr="No such image: forge:latest")
+            return CallOutcome(CallStatus.FAIL, 1, 5, stderr="No such image: forge:latest")
         self.containers[name] = self._fresh(name)
         if name in self.will_crash:
             self.containers[name] = replace(self.containers[name], state="exited", exit_code=1)
-        return Outcome(CallStatus.OK, 0, 400)
+        return CallOutcome(CallStatus.OK, 0, 400)
 
-    def _down(self, name: str) -> Outcome:
+    def _down(self, name: str) -> CallOutcome:
         if self.away or name in self.will_not_stop:
-            return Outcome(CallStatus.FAIL, 1, 5, stderr="cannot stop container")
+            return CallOutcome(CallStatus.FAIL, 1, 5, stderr="cannot stop container")
         if name in self.stops_forever:
-            return Outcome(CallStatus.TIMEOUT, None, 20_000)
+            return CallOutcome(CallStatus.TIMEOUT, None, 20_000)
         if name in self.containers and name not in self.will_not_hear:
             self.containers[name] = replace(self.containers[name], state="exited", exit_code=143)
-        return Outcome(CallStatus.OK, 0, 400)
+        return CallOutcome(CallStatus.OK, 0, 400)
 
     def _containers(self, name: str) -> list[Container]:
         return [self.containers[name]] if name in self.containers else []

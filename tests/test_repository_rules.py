@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import celeryconfig
-from app.store.tables import Table, Word
+from app.store.tables import EnumColumn, Table
 
 HERE = Path(__file__).parent.parent
 TRACKED = subprocess.run(
@@ -103,7 +103,7 @@ WORDS = {
     column.key
     for mapper in Table.registry.mappers
     for column in mapper.column_attrs
-    if isinstance(column.columns[0].type, Word)
+    if isinstance(column.columns[0].type, EnumColumn)
 }
 ROW_NAMES = {"row", "window", "lease", "call"}
 """What a row is called where nothing says what it is."""

@@ -15,14 +15,14 @@ from app.store.database import Database
 from app.usecases.nodes.claims import NodeTaken
 from workers.broker import transport
 from workers.engine.client import Engine
-from workers.loops.heartbeat import Presence
-from workers.loops.idle_visits import TrafficLooks
-from workers.loops.notifier import Postman
-from workers.loops.sampler import Sampling
-from workers.loops.stack_loader import Loading
+from workers.loops.heartbeat import HeartbeatLoop
+from workers.loops.idle_visits import IdleVisitChecks
+from workers.loops.notifier import Notifier
+from workers.loops.sampler import Sampler
+from workers.loops.stack_loader import StackLoader
 from workers.loops.watch import Watch
 from workers.state.concurrency import CallQueue, closing_limits, opening_limits
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 from workers.state.inspection_queue import Trigger
 
@@ -33,7 +33,7 @@ class _House:
     """What this process holds while it works."""
 
     def __init__(self) -> None:
-        self.station: Station | None = None
+        self.station: WorkerContext | None = None
         self.watch: Watch | None = None
         self.leaving = ExitStack()
 
@@ -41,13 +41,13 @@ class _House:
 _house = _House()
 
 
-def station() -> Station:
+def station() -> WorkerContext:
     if _house.station is None:
         raise RuntimeError("this worker has not begun")
     return _house.station
 
 
-def begin(environment: Settings | None = None) -> Station:
+def begin(environment: Settings | None = None) -> WorkerContext:
     """Read the stacks of this node, claim them, and start watching.
 
     A bad power.toml, an address of the engine that cannot be used, or a node that another
@@ -60,12 +60,12 @@ def begin(environment: Settings | None = None) -> Station:
     try:
         for warning in data_directory.claim(environment.data_dir):
             log.warning("%s", warning)
-    except data_directory.Unusable as unusable:
+    except data_directory.UnusableDirectory as unusable:
         raise SystemExit(str(unusable)) from unusable
     me = Identity(environment.lock_dir, environment.node)
     database = Database(environment.database_url)
     _require_schema(database, environment)
-    found = Station(
+    found = WorkerContext(
         database,
         _engine(),
         me,
@@ -75,13 +75,13 @@ def begin(environment: Settings | None = None) -> Station:
         closing=CallQueue("closing", closing_limits(environment.closing_calls)),
     )
     transport.count_with(found.guard.count)
-    loading = Loading(found, environment.config)
+    loading = StackLoader(found, environment.config)
     try:
         loading.begin()
     except ConfigError as error:
         raise SystemExit(str(error)) from error
     _house.leaving.enter_context(me.living())
-    presence = Presence(found, loading)
+    presence = HeartbeatLoop(found, loading)
     try:
         presence.begin()
     except NodeTaken as taken:
@@ -95,15 +95,15 @@ def begin(environment: Settings | None = None) -> Station:
     return found
 
 
-def _begin_beside(found: Station, loading: Loading, environment: Settings) -> None:
+def _begin_beside(found: WorkerContext, loading: StackLoader, environment: Settings) -> None:
     """What a worker does besides its watch: it sends notices, takes samples, and waits for last bytes."""
-    postman = Postman(found, loading, environment.public_url, environment.data_dir)
+    postman = Notifier(found, loading, environment.public_url, environment.data_dir)
     postman.begin()
     _house.leaving.callback(postman.end)
-    sampling = Sampling(found)
+    sampling = Sampler(found)
     sampling.begin()
     _house.leaving.callback(sampling.end)
-    looks = TrafficLooks(found)
+    looks = IdleVisitChecks(found)
     looks.begin()
     _house.leaving.callback(looks.end)
 

@@ -39,7 +39,7 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ArchiveHeader:
     """The first line of a file of entries. `prev` is what it joins onto, `hash` what joins onto it."""
 
     chain: str
@@ -59,7 +59,7 @@ def spelled(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def write_entries(place: Path, head: Head, entries: Iterable[Mapping[str, Any]]) -> None:
+def write_entries(place: Path, head: ArchiveHeader, entries: Iterable[Mapping[str, Any]]) -> None:
     """Write and read back a file of entries. Raises OSError, or Broken where the trail itself is."""
     _write(place, (spelled(one) for one in ({**head.as_json()}, *entries)))
     _settle(place, check_entries)
@@ -147,7 +147,7 @@ def _opened(place: Path) -> IO[bytes]:
     return gzip.open(place, "rb") if _packed(place) else place.open("rb")  # type: ignore[return-value]
 
 
-def head_of(place: Path) -> Head | None:
+def head_of(place: Path) -> ArchiveHeader | None:
     """What a file says that it holds; None for a file of windows. Raises Broken or OSError."""
     said = _first(place)
     if said.get("format") == WINDOWS:
@@ -161,16 +161,16 @@ def _first(place: Path) -> dict[str, Any]:
     return {}
 
 
-def _head(place: Path, said: Mapping[str, Any]) -> Head:
+def _head(place: Path, said: Mapping[str, Any]) -> ArchiveHeader:
     kinds = {"chain": str, "first": int, "last": int, "prev": str, "hash": str}
     if said.get("format") != ENTRIES or set(said) != {"format", *kinds}:
         raise Broken(f"{_name(place)}: line 1 is not the head of an archive")
     if any(not isinstance(said[name], kind) for name, kind in kinds.items()):
         raise Broken(f"{_name(place)}: line 1 is not the head of an archive")
-    return Head(**{name: said[name] for name in kinds})
+    return ArchiveHeader(**{name: said[name] for name in kinds})
 
 
-def check_entries(place: Path, hash_at: int = 0) -> tuple[Head, str | None]:
+def check_entries(place: Path, hash_at: int = 0) -> tuple[ArchiveHeader, str | None]:
     """Prove a file of entries by itself; its head, and the hash of the entry `hash_at` if it holds that.
 
     Raises Broken, which names the first entry that is not as it was written.

@@ -8,23 +8,23 @@ from itertools import pairwise
 from pathlib import Path
 
 from app.archive import files as pages
-from app.archive.files import Broken, Head
+from app.archive.files import ArchiveHeader, Broken
 from power_windows.payloads import Chain
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArchivePart:
     """A file that was looked at; `fault` is what is wrong with it."""
 
     place: Path
     says: str
-    head: Head | None = None
+    head: ArchiveHeader | None = None
     joint: str | None = None
     """The hash of the entry up to which the live trail says that it is archived, where this file has it."""
     fault: str = ""
 
 
-def prove(files: Iterable[Path], live: Sequence[Chain] | None) -> tuple[list[Part], list[str]]:
+def prove(files: Iterable[Path], live: Sequence[Chain] | None) -> tuple[list[ArchivePart], list[str]]:
     """Every file with what it holds, and every fault in words; `live` is what the service proved."""
     ends = {chain["chain"]: chain for chain in live or ()}
     parts = [_part(place, ends) for place in files]
@@ -37,26 +37,26 @@ def prove(files: Iterable[Path], live: Sequence[Chain] | None) -> tuple[list[Par
     return parts, faults
 
 
-def _first(part: Part) -> tuple[int, int]:
+def _first(part: ArchivePart) -> tuple[int, int]:
     assert part.head
     return part.head.first, part.head.last
 
 
-def _part(place: Path, ends: Mapping[str, Chain]) -> Part:
+def _part(place: Path, ends: Mapping[str, Chain]) -> ArchivePart:
     try:
         head = pages.head_of(place)
         if head is None:
-            return Part(place, f"{len(pages.check_windows(place))} windows")
+            return ArchivePart(place, f"{len(pages.check_windows(place))} windows")
         end = ends.get(head.chain)
         head, joint = pages.check_entries(place, end.get("archived", 0) if end else 0)
-        return Part(place, f"{head.chain} {head.first} to {head.last}", head, joint)
+        return ArchivePart(place, f"{head.chain} {head.first} to {head.last}", head, joint)
     except Broken as broken:
-        return Part(place, "broken", fault=str(broken))
+        return ArchivePart(place, "broken", fault=str(broken))
     except OSError as error:
-        return Part(place, "broken", fault=f"{place}: cannot be read: {error.strerror}")
+        return ArchivePart(place, "broken", fault=f"{place}: cannot be read: {error.strerror}")
 
 
-def _gap(one: Part, other: Part) -> str:
+def _gap(one: ArchivePart, other: ArchivePart) -> str:
     assert one.head
     assert other.head
     end, begin, chain = one.head.last, other.head.first, one.head.chain
@@ -70,7 +70,7 @@ def _gap(one: Part, other: Part) -> str:
     return ""
 
 
-def _unjoined(mine: Sequence[Part], end: Chain | None, *, known: bool) -> list[str]:
+def _unjoined(mine: Sequence[ArchivePart], end: Chain | None, *, known: bool) -> list[str]:
     """What keeps the last file from joining the live trail, where there is one to ask."""
     last = mine[-1].head
     if last is None or not known:

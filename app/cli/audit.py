@@ -10,7 +10,7 @@ from rich.text import Text
 
 from app.cli import follow, output
 from app.cli.arguments import Duration, any_window, resolve
-from app.cli.output import Table
+from app.cli.output import TextTable
 from power_windows.errors import Failed, Unreachable
 from power_windows.payloads import Chain, Entry, Verdict
 from power_windows.rest import Api, here
@@ -160,7 +160,7 @@ def _prove(files: Sequence[Path], as_json: bool) -> None:
         told = [{"file": str(one.place), "holds": one.says, "ok": not one.fault} for one in parts]
         output.dump({"ok": not faults, "live": live is not None, "files": told, "faults": faults})
     else:
-        table = Table(("FILE", "HOLDS", "VERDICT"), loose={0: 16})
+        table = TextTable(("FILE", "HOLDS", "VERDICT"), loose={0: 16})
         for one in parts:
             table.add(one.place.name, one.says, output.word("broken" if one.fault else "ok"))
         table.show()
@@ -207,10 +207,10 @@ def archive(before: float, directory: Path, *, packed: bool, as_json: bool) -> N
     audit_archive.run(before, directory, packed=packed, as_json=as_json)
 
 
-def _chains(chains: Sequence[Chain]) -> Table:
+def _chains(chains: Sequence[Chain]) -> TextTable:
     """A column for what is in files only where something is."""
     some = any(chain.get("archived") for chain in chains)
-    table = Table(("CHAIN", "ENTRIES", *(("ARCHIVED",) if some else ()), "VERDICT"), loose={0: 16})
+    table = TextTable(("CHAIN", "ENTRIES", *(("ARCHIVED",) if some else ()), "VERDICT"), loose={0: 16})
     for chain in chains:
         gone = (str(chain.get("archived", 0)),) if some else ()
         table.add(

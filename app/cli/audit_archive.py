@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from app.archive import files
-from app.archive.files import Broken, Head
+from app.archive.files import ArchiveHeader, Broken
 from app.cli import environment, output
 from app.domain.enums import Event
 from app.store import audit, integrity, retention, schema
@@ -125,7 +125,7 @@ class _Archive:
             last = retention.entry(session, chain, retention.cut(session, head, self.before))
         if last is None or last.seq <= head.archived_seq:
             return
-        said = Head(chain, head.archived_seq + 1, last.seq, head.archived_hash, last.hash)
+        said = ArchiveHeader(chain, head.archived_seq + 1, last.seq, head.archived_hash, last.hash)
         place = self.directory / said.name(packed=self.packed)
         files.write_entries(place, said, self._entries(said))
         self._let_go(place, said)
@@ -142,7 +142,7 @@ class _Archive:
             return place
         return None
 
-    def _compare(self, place: Path, said: Head) -> None:
+    def _compare(self, place: Path, said: ArchiveHeader) -> None:
         """Entries are let go for a file's sake only if they are those in the file."""
         files.check_entries(place)
         with self.database.read() as session:
@@ -153,7 +153,7 @@ class _Archive:
                 "(was a backup restored?): name another directory with --to"
             )
 
-    def _entries(self, said: Head) -> Iterator[dict[str, Any]]:
+    def _entries(self, said: ArchiveHeader) -> Iterator[dict[str, Any]]:
         after = said.first - 1
         while after < said.last:
             with self.database.read() as session:
@@ -163,7 +163,7 @@ class _Archive:
             yield from (entry.as_json() for entry in page)
             after = page[-1].seq
 
-    def _let_go(self, place: Path, said: Head) -> None:
+    def _let_go(self, place: Path, said: ArchiveHeader) -> None:
         with self.database.read() as session:
             after = next(one.archived_seq for one in retention.heads(session) if one.chain == said.chain)
         while after < said.last:

@@ -129,7 +129,7 @@ def _stopped(data_dir: Path) -> Iterator[None]:
     """Raises Refused while a standalone runs there, Failed where the directory cannot be used."""
     try:
         data_directory.claim(data_dir)
-    except data_directory.Unusable as error:
+    except data_directory.UnusableDirectory as error:
         raise Failed(str(error)) from error
     lock = Lock(data_dir)
     try:

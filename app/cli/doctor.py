@@ -80,7 +80,7 @@ def _data(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
     """The data directory, where there is something to say of it; one that is missing is made at the start."""
     try:
         told = [(True, warning) for warning in data_directory.foresee(found.data_dir)]
-    except data_directory.Unusable as error:
+    except data_directory.UnusableDirectory as error:
         told = [(False, str(error))]
     for ok, line in told:
         detail, _sign, mend = line.partition("; ")

@@ -24,7 +24,7 @@ _LINES = 3
 
 
 @dataclass
-class Story:
+class EventText:
     """What has been heard of each window, so that later news can say how long it took."""
 
     named: bool = False
@@ -74,7 +74,7 @@ class Story:
         return f" after {f'{seconds:.1f}s' if seconds < 10 else durations.show(seconds)}"
 
 
-def _opening(_: Story, entry: Entry) -> list[str]:
+def _opening(_: EventText, entry: Entry) -> list[str]:
     facts = entry["facts"]
     if "services" not in facts:
         return ["opening, its wait is over"]
@@ -84,16 +84,16 @@ def _opening(_: Story, entry: Entry) -> list[str]:
     return [f"{entry['actor']} opens {services} for {_duration(facts)}{reason}{waits}"]
 
 
-def _open(story: Story, entry: Entry) -> list[str]:
+def _open(story: EventText, entry: Entry) -> list[str]:
     status = entry["facts"].get("status")
     return [f"open{'' if status in {None, 'ok'} else f' ({status})'}{story.after(entry, story.began)}"]
 
 
-def _ready(story: Story, entry: Entry) -> list[str]:
+def _ready(story: EventText, entry: Entry) -> list[str]:
     return [f"{entry['service']} ready{story.after(entry, story.began)}"]
 
 
-def _failing(_: Story, entry: Entry) -> list[str]:
+def _failing(_: EventText, entry: Entry) -> list[str]:
     detail = _text(entry, "detail").strip()
     return [
         f"{entry['service']} failing: {window_text.first_line(detail)}",
@@ -101,52 +101,52 @@ def _failing(_: Story, entry: Entry) -> list[str]:
     ]
 
 
-def _extended(_: Story, entry: Entry) -> list[str]:
+def _extended(_: EventText, entry: Entry) -> list[str]:
     why = _text(entry, "reason")
     return [f"{entry['actor']} extends: {_duration(entry['facts'])} from now{f': {why}' if why else ''}"]
 
 
-def _closing(_: Story, entry: Entry) -> list[str]:
+def _closing(_: EventText, entry: Entry) -> list[str]:
     return [f"{'killing' if entry['facts'].get('forced') else 'closing'}: {_ending(entry)}"]
 
 
-def _closed(story: Story, entry: Entry) -> list[str]:
+def _closed(story: EventText, entry: Entry) -> list[str]:
     took = story.after(entry, story.closing)
     whole = story.after(entry, story.began).replace(" after ", ", lasted ", 1)
     return [f"closed{took}{whole}{'' if took else ': ' + _ending(entry)}"]
 
 
-def _stuck(_: Story, entry: Entry) -> list[str]:
+def _stuck(_: EventText, entry: Entry) -> list[str]:
     stops = entry["facts"].get("failed_stops", {})
     failed = ", ".join(f"{name} ({count} failed stops)" for name, count in stops.items())
     return [f"stuck: {failed or 'it does not close'}"]
 
 
-def _drift(_: Story, entry: Entry) -> list[str]:
+def _drift(_: EventText, entry: Entry) -> list[str]:
     words = {Event.DRIFT_FOUND: "drifts", Event.DRIFT_STOPPED: "drifts no more: it was stopped"}
     said = words.get(Event(entry["event"]), "drifts no more")
     return [f"{entry['service']} {said}: {_text(entry, 'why') or 'it is ' + _text(entry, 'power')}"]
 
 
-def _call(_: Story, entry: Entry) -> list[str]:
+def _call(_: EventText, entry: Entry) -> list[str]:
     ended = entry["facts"].get("status", CallStatus.LOST)
     said = _text(entry, "stderr").strip().splitlines()[-_LINES:]
     return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *said]
 
 
-def _refused(_: Story, entry: Entry) -> list[str]:
+def _refused(_: EventText, entry: Entry) -> list[str]:
     return [f"{entry['actor']} is refused: {_text(entry, 'why')}"]
 
 
-def _rejected(_: Story, entry: Entry) -> list[str]:
+def _rejected(_: EventText, entry: Entry) -> list[str]:
     return [f"{entry['stack']} is rejected", *[str(fault) for fault in entry["facts"].get("faults", [])]]
 
 
-def _otherwise(_: Story, entry: Entry) -> list[str]:
+def _otherwise(_: EventText, entry: Entry) -> list[str]:
     return [" ".join(filter(None, [entry["event"], entry["service"], "by", entry["actor"]]))]
 
 
-_SAID: dict[str, Callable[[Story, Entry], list[str]]] = {
+_SAID: dict[str, Callable[[EventText, Entry], list[str]]] = {
     Event.WINDOW_WAITING: _opening,
     Event.WINDOW_OPENING: _opening,
     Event.WINDOW_OPEN: _open,

@@ -19,7 +19,7 @@ from power_windows.errors import PowerError, Refused, Unreachable, WrongUsage, n
 _CODES: tuple[tuple[type[PowerError], int], ...] = ((WrongUsage, 2), (Unreachable, 3), (Refused, 4))
 
 
-class Ended(click.ClickException):
+class CommandEnded(click.ClickException):
     """A command that ends with what went wrong and its exit code."""
 
     def __init__(self, error: PowerError) -> None:
@@ -44,9 +44,9 @@ def shown() -> Iterator[None]:
     try:
         yield
     except PowerError as error:
-        raise Ended(error) from error
+        raise CommandEnded(error) from error
     except UnicodeEncodeError as error:
-        raise Ended(not_text(str(error.object), error.start)) from error
+        raise CommandEnded(not_text(str(error.object), error.start)) from error
 
 
 def tell(message: str, out: IO[Any]) -> None:

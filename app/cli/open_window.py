@@ -139,7 +139,7 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         output.dump(plan)
         return
-    table = output.Table(("WAVE", "STARTS"), loose={1: 16})
+    table = output.TextTable(("WAVE", "STARTS"), loose={1: 16})
     for number, wave in enumerate(plan["waves"], start=1):
         table.add(str(number), ", ".join(wave))
     if plan["waves"]:

@@ -88,7 +88,7 @@ def style(text: str) -> str:
 
 
 @dataclass
-class Table:
+class TextTable:
     """Rows under headings; where the line is short the `loose` columns give way, each down to its width."""
 
     heads: Sequence[str]

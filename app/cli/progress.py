@@ -50,7 +50,7 @@ def watch(
 def _show(silent: bool) -> Show:
     if silent:
         return Silence()
-    return Picture() if output.live() else Lines()
+    return LiveProgress() if output.live() else Lines()
 
 
 class Silence:
@@ -66,7 +66,7 @@ class Silence:
         return
 
 
-class Picture:
+class LiveProgress:
     """One drawing on the terminal that is gone when it is over."""
 
     def __init__(self) -> None:

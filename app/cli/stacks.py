@@ -12,7 +12,7 @@ from rich.text import Text
 from app.cli import output, window_text
 from app.cli.arguments import stack_names
 from app.cli.follow import Hints
-from app.cli.output import Table
+from app.cli.output import TextTable
 from app.domain.enums import Power
 from power_windows.payloads import Service, Stack
 from power_windows.rest import Api, here
@@ -42,8 +42,8 @@ def stacks(as_json: bool) -> None:
         output.note("no stacks; they are named in power.toml and read by their node's worker")
 
 
-def _stacks(found: Iterable[Stack]) -> Table:
-    table = Table(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose={0: 16, 2: 8, 5: 8})
+def _stacks(found: Iterable[Stack]) -> TextTable:
+    table = TextTable(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose={0: 16, 2: 8, 5: 8})
     for stack in found:
         services = stack["services"]
         running = sum(service["power"] in _RUNNING for service in services)
@@ -128,8 +128,8 @@ def _read(api: Api, name: str | None) -> list[Stack]:
 _HEADS = ("SERVICE", "ROLE", "POWER", "READY", "LEFT", "HELD BY", "DETAIL")
 
 
-def _together(found: list[Stack], names: dict[str, str]) -> Table:
-    table = Table(("STACK", *_HEADS))
+def _together(found: list[Stack], names: dict[str, str]) -> TextTable:
+    table = TextTable(("STACK", *_HEADS))
     for stack in found:
         for fault in stack.get("faults", []):
             table.add(stack["name"], "-", "-", output.word(stack["mode"]), "-", "-", "-", fault)
@@ -139,7 +139,7 @@ def _together(found: list[Stack], names: dict[str, str]) -> Table:
 
 
 def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[Text]:
-    table = Table(_HEADS, loose={0: 20, 5: 8, 6: 8})
+    table = TextTable(_HEADS, loose={0: 20, 5: 8, 6: 8})
     for service in stack["services"]:
         table.add(*_cells(service, names, since))
     head = Text.assemble(

@@ -80,7 +80,7 @@ def list_tokens(as_json: bool) -> None:
     if as_json:
         output.dump({"items": found, "next": None})
         return
-    table = output.Table(("TOKEN", "SCOPE", "FOR", "TTL", "CREATED", "REVOKED"), loose={0: 12, 2: 12})
+    table = output.TextTable(("TOKEN", "SCOPE", "FOR", "TTL", "CREATED", "REVOKED"), loose={0: 12, 2: 12})
     for one in found:
         created, revoked = output.clock(one["created_at"]), output.clock(one["revoked_at"])
         table.add(one["name"], one["scope"], _route(one), output.seconds(one["ttl_sec"]), created, revoked)

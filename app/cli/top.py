@@ -21,7 +21,7 @@ from rich.text import Text
 
 from app.cli import keyboard, output, top_view
 from app.cli.arguments import unfinished
-from app.cli.event_text import Story
+from app.cli.event_text import EventText
 from app.cli.follow import Hints
 from app.domain import durations
 from power_windows.errors import PowerError, Unreachable
@@ -117,7 +117,7 @@ class Board:
     over: threading.Event = field(default_factory=threading.Event)
     pressed: threading.Event = field(default_factory=threading.Event)
     _news: deque[Text] = field(default_factory=lambda: deque(maxlen=KEPT))
-    _story: Story = field(default_factory=Story)
+    _story: EventText = field(default_factory=EventText)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self) -> None:
@@ -146,14 +146,14 @@ class Board:
             self._news.extend(self._story.lines(entry)[:1])
         return True
 
-    def scene(self) -> top_view.Scene:
+    def scene(self) -> top_view.TopScreen:
         """All of it at one moment."""
         with self._lock:
             since = time.monotonic() - self.read_at
             lost = None if self.lost_since is None else time.monotonic() - self.lost_since
             news = list(self._news)
             said = self._question() or self.said
-            return top_view.Scene(
+            return top_view.TopScreen(
                 self.api.url, self.stacks, self.windows, news, since, lost, self.chosen, said
             )
 

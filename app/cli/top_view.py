@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from app.cli import output, progress, window_text
-from app.cli.output import Table
+from app.cli.output import TextTable
 from app.domain import durations
 from app.domain.enums import Power, Role
 from power_windows.payloads import Service, Stack, Window
@@ -22,7 +22,7 @@ _NEWS = 3
 
 
 @dataclass(frozen=True)
-class Scene:
+class TopScreen:
     """What there is to see; `since` are the seconds since it was read, `lost` since when it cannot be."""
 
     url: str
@@ -39,13 +39,13 @@ class Scene:
         return None if left is None else max(0.0, left - self.since)
 
 
-def plain(scene: Scene) -> list[Text]:
+def plain(scene: TopScreen) -> list[Text]:
     """For a pipe: nothing is cut and nothing left out."""
     lines = [line for stack in scene.stacks for line in [*_stack(scene, stack, None), Text()]]
     return [*lines, *_windows(scene, None)]
 
 
-def drawn(scene: Scene, width: int, height: int) -> list[Text]:
+def drawn(scene: TopScreen, width: int, height: int) -> list[Text]:
     """For a screen of this size: at most `height` lines."""
     head, foot = _head(scene, width), _foot(scene)
     windows = [Text(), *_windows(scene, width)]
@@ -67,7 +67,7 @@ def _fitted(lines: list[Text], room: int) -> list[Text]:
     return [*lines[: room - 1], Text(f"… {len(lines) - room + 1} more lines; power ps shows all", "dim")]
 
 
-def _head(scene: Scene, width: int) -> list[Text]:
+def _head(scene: TopScreen, width: int) -> list[Text]:
     on = sum(one["power"] in RUNNING for stack in scene.stacks for one in stack["services"])
     line = Text.assemble(("power top", "bold"), f"  {scene.url.removeprefix('http://')}")
     if width >= NARROW:
@@ -79,19 +79,19 @@ def _head(scene: Scene, width: int) -> list[Text]:
     return [line]
 
 
-def _foot(scene: Scene) -> Text:
+def _foot(scene: TopScreen) -> Text:
     if scene.said:
         return Text(output.harmless(scene.said), "yellow")
     more = "  e extend  x close" if scene.chosen else ""
     return Text(f"↑↓ choose{more}  q quit", "dim")
 
 
-def _stack(scene: Scene, stack: Stack, width: int | None) -> Iterator[Text]:
+def _stack(scene: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]:
     narrow = width is not None and width < NARROW
     heads = (
         ("SERVICE", "POWER", "LEFT") if narrow else ("SERVICE", "POWER", "READY", "LEFT", "HELD BY", "DETAIL")
     )
-    table = Table(heads, loose={0: 10} if narrow else {0: 16, 4: 8, 5: 8})
+    table = TextTable(heads, loose={0: 10} if narrow else {0: 16, 4: 8, 5: 8})
     names = output.short({holder for one in stack["services"] for holder in one["holders"]})
     for service in stack["services"]:
         if service["role"] != Role.NONE or service["power"] != Power.OFF:
@@ -105,7 +105,7 @@ def _stack(scene: Scene, stack: Stack, width: int | None) -> Iterator[Text]:
     yield from table.lines(width)
 
 
-def _cells(scene: Scene, service: Service, names: dict[str, str], narrow: bool) -> list[str | Text]:
+def _cells(scene: TopScreen, service: Service, names: dict[str, str], narrow: bool) -> list[str | Text]:
     left = service["time_left_sec"]
     time_left = output.seconds(None if left is None else max(0.0, left - scene.since))
     name = f"{service['name']} *" if service["role"] == Role.CORE else service["name"]
@@ -123,13 +123,13 @@ def _cells(scene: Scene, service: Service, names: dict[str, str], narrow: bool) 
     ]
 
 
-def _windows(scene: Scene, width: int | None) -> Iterator[Text]:
+def _windows(scene: TopScreen, width: int | None) -> Iterator[Text]:
     if not scene.windows:
         yield Text("no windows", "dim")
         return
     narrow = width is not None and width < NARROW
     heads = ("WINDOW", "STATE", "LEFT") if narrow else ("WINDOW", "STATE", "LEFT", "BY", "SERVICES", "REASON")
-    table = Table(heads, loose={} if narrow else {3: 6, 4: 12, 5: 6})
+    table = TextTable(heads, loose={} if narrow else {3: 6, 4: 12, 5: 6})
     names = output.short(window["id"] for window in scene.windows)
     for window in scene.windows:
         cells: list[str | Text] = [

@@ -6,7 +6,7 @@ import click
 
 from app.cli import follow, output
 from app.cli.arguments import any_window, resolve, stack_names, unfinished
-from app.cli.event_text import Story
+from app.cli.event_text import EventText
 from app.domain.enums import Event
 from power_windows.payloads import Entry
 from power_windows.rest import here
@@ -37,7 +37,7 @@ def watch(window: str | None, stack: str | None, as_json: bool) -> None:
     """
     with here() as api, follow.until_looked_away():
         only = resolve(api, window)["id"] if window else None
-        story = Story(named=stack is None and len(api.stacks()) > 1)
+        story = EventText(named=stack is None and len(api.stacks()) > 1)
 
         def before() -> Iterable[Entry]:
             """Of one window all that happened so far; of all, what is needed to tell how long things take."""
@@ -55,7 +55,7 @@ def _say_lost() -> None:
     output.note("the connection is lost; trying again")
 
 
-def _tell(entry: Entry, story: Story, as_json: bool) -> None:
+def _tell(entry: Entry, story: EventText, as_json: bool) -> None:
     if as_json:
         output.dump_line(entry)
     else:

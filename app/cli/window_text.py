@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from rich.text import Text
 
 from app.cli import output
-from app.cli.output import Table
+from app.cli.output import TextTable
 from app.domain.enums import Action, CallStatus, CloseReason, Power, State
 from power_windows.payloads import Call, Health, Window
 
@@ -33,8 +33,8 @@ def readiness(power: str, ready: bool) -> Text:
     return Text("yes", "green") if ready else Text("no", "yellow")
 
 
-def services(window: Window) -> Table:
-    table = Table(("SERVICE", "POWER", "READY", "DETAIL"), loose={0: 20, 3: 8})
+def services(window: Window) -> TextTable:
+    table = TextTable(("SERVICE", "POWER", "READY", "DETAIL"), loose={0: 20, 3: 8})
     for name, one in health(window).items():
         state = readiness(one["power"], one["ready"])
         table.add(name, output.word(one["power"]), state, first_line(one["detail"]))
@@ -62,8 +62,8 @@ def headline(window: Window, left: float | None) -> Text:
     return line
 
 
-def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> Table:
-    table = Table(
+def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> TextTable:
+    table = TextTable(
         ("WINDOW", "STACK", "STATE", "LEFT", "BY", "SERVICES", "REASON"), loose={1: 8, 4: 6, 5: 16, 6: 8}
     )
     listed = list(listed)
@@ -81,8 +81,8 @@ def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> Table
     return table
 
 
-def calls(made: Iterable[Call]) -> Table:
-    table = Table(("AT", "SERVICE", "ACTION", "STATUS", "CODE", "TOOK"), loose={1: 16})
+def calls(made: Iterable[Call]) -> TextTable:
+    table = TextTable(("AT", "SERVICE", "ACTION", "STATUS", "CODE", "TOOK"), loose={1: 16})
     for call in made:
         code, took = call["returncode"], call["elapsed_ms"]
         table.add(

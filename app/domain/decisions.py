@@ -72,7 +72,7 @@ def off(
 
 
 @dataclass(frozen=True, slots=True)
-class Owing:
+class OwedOff:
     """A service that owes an off, and how often it was asked in vain."""
 
     failures: int = 0
@@ -82,7 +82,7 @@ class Owing:
     """Where it is owed."""
 
 
-def in_turn(spec: StackSpec, owing: Mapping[str, Owing], now: datetime) -> list[str]:
+def in_turn(spec: StackSpec, owing: Mapping[str, OwedOff], now: datetime) -> list[str]:
     """Those whose turn it is to stop: no dependant is still to go.
 
     A dependant that would not stop is not waited for twice.

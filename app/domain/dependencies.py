@@ -32,7 +32,7 @@ FREE = Gate(Way.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DependencyStatus:
     """How a dependency stands in the eyes of one window.
 
     `begun` says that an `up` for it has succeeded, whatever became of it since;
@@ -50,13 +50,15 @@ class Standing:
         return self.power in {Power.ON, Power.DONE}
 
 
-def gate(stack: StackSpec, service: str, standing: Callable[[str], Standing | None]) -> Gate:
+def gate(stack: StackSpec, service: str, standing: Callable[[str], DependencyStatus | None]) -> Gate:
     """The worst gate in front of a service; `standing` is None for what this window does not hold."""
     spec = stack.services[service]
     return min(_gates(stack, spec, standing), key=lambda one: one.way, default=FREE)
 
 
-def _gates(stack: StackSpec, spec: ServiceSpec, standing: Callable[[str], Standing | None]) -> Iterable[Gate]:
+def _gates(
+    stack: StackSpec, spec: ServiceSpec, standing: Callable[[str], DependencyStatus | None]
+) -> Iterable[Gate]:
     for name, condition in spec.depends_on.items():
         found = standing(name)
         if found is None:
@@ -66,7 +68,7 @@ def _gates(stack: StackSpec, spec: ServiceSpec, standing: Callable[[str], Standi
         yield FREE if one.way is Way.SHUT and name in spec.optional else one
 
 
-def _one(stack: StackSpec, name: str, condition: Condition, found: Standing) -> Gate:
+def _one(stack: StackSpec, name: str, condition: Condition, found: DependencyStatus) -> Gate:
     if _satisfied(condition, found):
         return FREE
     if stack.services[name].role is Role.CORE:
@@ -76,13 +78,13 @@ def _one(stack: StackSpec, name: str, condition: Condition, found: Standing) -> 
     return Gate(Way.WAIT, f"waits for {name} to {_AWAITED[condition]}")
 
 
-def _satisfied(condition: Condition, found: Standing) -> bool:
+def _satisfied(condition: Condition, found: DependencyStatus) -> bool:
     if condition is Condition.STARTED:
         return found.alive or found.begun or found.power is Power.DONE
     return found.power is Power.DONE if condition is Condition.COMPLETED else found.ready
 
 
-def _core(name: str, found: Standing) -> Gate:
+def _core(name: str, found: DependencyStatus) -> Gate:
     if found.power is Power.STARTING:
         return Gate(Way.WAIT, f"waits for core service {name}, which is starting")
     return Gate(
@@ -90,7 +92,7 @@ def _core(name: str, found: Standing) -> Gate:
     )
 
 
-def _said(found: Standing) -> str:
+def _said(found: DependencyStatus) -> str:
     return f"{found.power}: {found.detail}" if found.detail else str(found.power)
 
 

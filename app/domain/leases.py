@@ -15,7 +15,7 @@ from app.domain.windows import LIVE
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class HeldLease:
     """One window's hold on one service, with what decides whether it lives."""
 
     window: str
@@ -27,10 +27,10 @@ class Lease:
         return self.state in LIVE and self.deadline > now
 
 
-def holders(leases: Iterable[Lease], service: str, now: datetime) -> list[Lease]:
+def holders(leases: Iterable[HeldLease], service: str, now: datetime) -> list[HeldLease]:
     return [lease for lease in leases if lease.service == service and lease.live(now)]
 
 
-def wanted(leases: Iterable[Lease], service: str, now: datetime) -> bool:
+def wanted(leases: Iterable[HeldLease], service: str, now: datetime) -> bool:
     """Is the service wanted on? While any live lease holds it, and not a moment longer."""
     return bool(holders(leases, service, now))

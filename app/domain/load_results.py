@@ -14,7 +14,7 @@ POWER_TOML = "power.toml"
 _DIGITS = 12
 
 
-class Verdict(StrEnum):
+class LoadOutcome(StrEnum):
     """What became of the stack, or of all of them."""
 
     SERVED = "is served"
@@ -25,11 +25,11 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadResult:
     """One reading, or one fault of it; `subject` is `stack NAME` or `power.toml`."""
 
     subject: str
-    verdict: Verdict
+    verdict: LoadOutcome
     digest: str
     detail: str
 
@@ -42,7 +42,7 @@ _LINE = re.compile(
 )
 
 
-def parse(line: str) -> Reading | None:
+def parse(line: str) -> LoadResult | None:
     """The reading that a line of a log tells of; None where it is about something else."""
     found = _LINE.search(line)
-    return Reading(found[1], Verdict(found[2]), found[3], found[4]) if found else None
+    return LoadResult(found[1], LoadOutcome(found[2]), found[3], found[4]) if found else None

@@ -15,7 +15,7 @@ AWAY = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Heartbeat:
     """A worker's sign of life: where it works, with what, and what it serves.
 
     `engine_id` is empty while its engine has not answered yet; `locks_id` tells its lock
@@ -34,12 +34,12 @@ class Sign:
         return now - self.seen_at < AWAY
 
 
-def conflicts(mine: Sign, others: Iterable[Sign]) -> list[str]:
+def conflicts(mine: Heartbeat, others: Iterable[Heartbeat]) -> list[str]:
     """Why this worker may not work beside those, which are all alive; one sentence each."""
     return [fault for other in others if other.worker != mine.worker for fault in _conflicts(mine, other)]
 
 
-def _conflicts(mine: Sign, other: Sign) -> Iterator[str]:
+def _conflicts(mine: Heartbeat, other: Heartbeat) -> Iterator[str]:
     known = bool(mine.engine_id and other.engine_id)
     if mine.node != other.node:
         if known and mine.engine_id == other.engine_id:
@@ -60,7 +60,7 @@ def _conflicts(mine: Sign, other: Sign) -> Iterator[str]:
 
 
 def away_since(
-    stack: str, node: str, heard_at: datetime | None, signs: Iterable[Sign], now: datetime
+    stack: str, node: str, heard_at: datetime | None, signs: Iterable[Heartbeat], now: datetime
 ) -> datetime | None:
     """Since when nobody that serves a stack was heard of; None where somebody is, or may be about to be.
 

@@ -20,14 +20,14 @@ AGENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Lookers:
+class PassiveRequestRules:
     """Who only looks: parts of the names of agents, and beginnings of paths, in any case."""
 
     agents: Sequence[str] = AGENTS
     paths: Sequence[str] = PATHS
 
 
-def only_looks(method: str, purpose: str, agent: str, address: str, lookers: Lookers) -> bool:
+def only_looks(method: str, purpose: str, agent: str, address: str, lookers: PassiveRequestRules) -> bool:
     """`purpose` is what `Sec-Purpose` and `Purpose` say; `address` is what the visitor asked for."""
     return (
         method.upper() == "HEAD"

@@ -71,7 +71,7 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ReadinessVerdict:
     """What a service is doing, and when that may change without an event."""
 
     power: Power
@@ -83,23 +83,27 @@ class Verdict:
         return self.power in {Power.ON, Power.DONE}
 
 
-def judge(spec: ServiceSpec, containers: Sequence[Container], *, wanted: bool, now: datetime) -> Verdict:
+def judge(
+    spec: ServiceSpec, containers: Sequence[Container], *, wanted: bool, now: datetime
+) -> ReadinessVerdict:
     """The power of one service: by its best containers, as many as it has replicas, worst of them first."""
     if not wanted and not any(container.alive for container in containers):
-        return Verdict(Power.OFF)
+        return ReadinessVerdict(Power.OFF)
     if not containers:
-        return Verdict(Power.OFF)
+        return ReadinessVerdict(Power.OFF)
     verdicts = [_container(spec, container, now) for container in containers]
     verdicts.sort(key=lambda one: _WORST.index(one.power), reverse=True)
     verdict = verdicts[: max(spec.replicas, 1)][-1]
     running = sum(one.ready for one in verdicts)
     if verdict.ready and running < spec.replicas:
-        return Verdict(Power.STARTING, f"{running} of {spec.replicas} replicas are ready", verdict.look_again)
+        return ReadinessVerdict(
+            Power.STARTING, f"{running} of {spec.replicas} replicas are ready", verdict.look_again
+        )
     surplus = len(containers) - max(spec.replicas, 1)
     return _with_surplus(verdict, verdicts[-surplus:]) if surplus > 0 else verdict
 
 
-def _with_surplus(verdict: Verdict, surplus: Sequence[Verdict]) -> Verdict:
+def _with_surplus(verdict: ReadinessVerdict, surplus: Sequence[ReadinessVerdict]) -> ReadinessVerdict:
     """Containers that a person or a cut-off call has made beside the replicas are named, not judged."""
     powers = ", ".join(one.power for one in surplus)
     said = f"{len(surplus)} surplus container{'s' * (len(surplus) > 1)}: {powers}"
@@ -109,31 +113,35 @@ def _with_surplus(verdict: Verdict, surplus: Sequence[Verdict]) -> Verdict:
 _WORST = (Power.FAILING, Power.UNKNOWN, Power.STOPPING, Power.OFF, Power.STARTING, Power.ON, Power.DONE)
 
 
-def _container(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
+def _container(spec: ServiceSpec, container: Container, now: datetime) -> ReadinessVerdict:
     if container.unreadable:
-        return Verdict(Power.UNKNOWN, container.unreadable, now + UNREADABLE_FOR)
+        return ReadinessVerdict(Power.UNKNOWN, container.unreadable, now + UNREADABLE_FOR)
     if container.state == "created":
-        return Verdict(Power.FAILING, container.error) if container.error else Verdict(Power.OFF)
+        return (
+            ReadinessVerdict(Power.FAILING, container.error)
+            if container.error
+            else ReadinessVerdict(Power.OFF)
+        )
     if not container.alive:
         return _exited(spec, container)
     if container.severed:
-        return Verdict(Power.FAILING, container.severed)
+        return ReadinessVerdict(Power.FAILING, container.severed)
     if container.state == "paused":
-        return Verdict(Power.FAILING, "paused by hand; `docker compose unpause` lets it run on")
+        return ReadinessVerdict(Power.FAILING, "paused by hand; `docker compose unpause` lets it run on")
     return _restarting(spec, container, now) or _running(spec, container, now)
 
 
-def _exited(spec: ServiceSpec, container: Container) -> Verdict:
+def _exited(spec: ServiceSpec, container: Container) -> ReadinessVerdict:
     if container.exit_code == 0 and spec.oneshot:
-        return Verdict(Power.DONE)
+        return ReadinessVerdict(Power.DONE)
     how = "was killed for using too much memory" if container.oom_killed else "exited"
     detail = f"{how} with code {container.exit_code}"
     if container.restarts:
         detail += f" after {container.restarts} restarts"
-    return Verdict(Power.FAILING, f"{detail}: {container.error}" if container.error else detail)
+    return ReadinessVerdict(Power.FAILING, f"{detail}: {container.error}" if container.error else detail)
 
 
-def _restarting(spec: ServiceSpec, container: Container, now: datetime) -> Verdict | None:
+def _restarting(spec: ServiceSpec, container: Container, now: datetime) -> ReadinessVerdict | None:
     """A crash loop, or None where it is not in one (or is over it)."""
     last = container.restarted[-1] if container.restarted else container.started_at
     calm_at = (last or now) + RECOVERED_AFTER
@@ -141,13 +149,13 @@ def _restarting(spec: ServiceSpec, container: Container, now: datetime) -> Verdi
         return None
     if _crash_loop(spec, container):
         killed = ", out of memory" if container.oom_killed else ""
-        return Verdict(
+        return ReadinessVerdict(
             Power.FAILING,
             f"keeps restarting: {container.restarts} restarts, exit code {container.exit_code}{killed}",
             look_again=calm_at,
         )
     if container.state == "restarting":
-        return Verdict(Power.STARTING, f"restarting after exit code {container.exit_code}", calm_at)
+        return ReadinessVerdict(Power.STARTING, f"restarting after exit code {container.exit_code}", calm_at)
     return None
 
 
@@ -159,22 +167,22 @@ def _crash_loop(spec: ServiceSpec, container: Container) -> bool:
     return container.restarted[-1] - container.restarted[-2] <= timedelta(seconds=_patience(spec, container))
 
 
-def _running(spec: ServiceSpec, container: Container, now: datetime) -> Verdict:
+def _running(spec: ServiceSpec, container: Container, now: datetime) -> ReadinessVerdict:
     started = container.started_at or now
     if not spec.oneshot and not container.health:
         return _stable(spec, started, now)
     if container.health == "healthy" and not spec.oneshot:
-        return Verdict(Power.ON)
+        return ReadinessVerdict(Power.ON)
     if container.health == "unhealthy" and not spec.oneshot:
-        return Verdict(Power.FAILING, "its healthcheck says unhealthy")
+        return ReadinessVerdict(Power.FAILING, "its healthcheck says unhealthy")
     return _not_yet(spec, container, started, now)
 
 
-def _stable(spec: ServiceSpec, started: datetime, now: datetime) -> Verdict:
+def _stable(spec: ServiceSpec, started: datetime, now: datetime) -> ReadinessVerdict:
     stable_at = started + timedelta(seconds=spec.stable_for)
     if now >= stable_at:
-        return Verdict(Power.ON)
-    return Verdict(Power.STARTING, f"running for less than {spec.stable_for:g} s", stable_at)
+        return ReadinessVerdict(Power.ON)
+    return ReadinessVerdict(Power.STARTING, f"running for less than {spec.stable_for:g} s", stable_at)
 
 
 def _patience(spec: ServiceSpec, container: Container) -> float:
@@ -184,10 +192,10 @@ def _patience(spec: ServiceSpec, container: Container) -> float:
     return max(spec.ready_timeout, container.ready_within or 0.0)
 
 
-def _not_yet(spec: ServiceSpec, container: Container, started: datetime, now: datetime) -> Verdict:
+def _not_yet(spec: ServiceSpec, container: Container, started: datetime, now: datetime) -> ReadinessVerdict:
     awaited = "to exit with 0" if spec.oneshot else "for its healthcheck"
     patience = _patience(spec, container)
     late_at = started + timedelta(seconds=patience)
     if now >= late_at:
-        return Verdict(Power.FAILING, f"running, but waited in vain {awaited} for {patience:g} s")
-    return Verdict(Power.STARTING, f"waiting {awaited}", late_at)
+        return ReadinessVerdict(Power.FAILING, f"running, but waited in vain {awaited} for {patience:g} s")
+    return ReadinessVerdict(Power.STARTING, f"waiting {awaited}", late_at)

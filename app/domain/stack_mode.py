@@ -9,7 +9,7 @@ from app.domain.enums import Mode, Power, Role, State
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServiceStatus:
     """One service as its mode is judged.
 
     `held` by a live lease; `awaited` by any window that has not ended, so that somebody
@@ -27,7 +27,7 @@ class Standing:
     failures: int = 0
 
 
-def drifts(service: Standing) -> bool:
+def drifts(service: ServiceStatus) -> bool:
     """Does its power differ from what is wanted, with nobody waiting for it?"""
     if service.power is Power.UNKNOWN or service.role is Role.NONE:
         return False
@@ -36,7 +36,7 @@ def drifts(service: Standing) -> bool:
     return service.missed or (service.alive and not service.held and not service.awaited)
 
 
-def why(service: Standing) -> str:
+def why(service: ServiceStatus) -> str:
     """What is wrong with a service that drifts or strays, in words that go before "since 12:03:11"."""
     if service.role is Role.CORE:
         return "core is down"
@@ -49,7 +49,7 @@ def why(service: Standing) -> str:
     return "runs, though no window holds it"
 
 
-def why_ended(service: Standing) -> str:
+def why_ended(service: ServiceStatus) -> str:
     """What became of a drift that this program did not stop."""
     if service.held or service.awaited:
         return "it runs again" if service.alive else "a window holds it now"
@@ -58,13 +58,13 @@ def why_ended(service: Standing) -> str:
     return "nobody misses it any more" if service.alive else "it is off"
 
 
-def strays(service: Standing) -> bool:
+def strays(service: ServiceStatus) -> bool:
     """Drift, or an off that is still owed though every window that held it is over."""
     forsaken = service.owed and not service.awaited and service.role is Role.ALLOWED
     return forsaken or drifts(service)
 
 
-def mode(services: Iterable[Standing], windows: Collection[State], *, rejected: bool = False) -> Mode:
+def mode(services: Iterable[ServiceStatus], windows: Collection[State], *, rejected: bool = False) -> Mode:
     """The mode of a stack with these services and these windows that are not closed."""
     if rejected:
         return Mode.REJECTED

@@ -58,7 +58,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WakeVerdict:
     """`renew`: seconds from now that the window is to last, where it is to be lengthened."""
 
     step: Step
@@ -67,19 +67,19 @@ class Verdict:
     """Seconds until it is worth asking again."""
 
 
-def judge(hold: Hold | None, ttl: float, max_ttl: float, now: datetime) -> Verdict:
+def judge(hold: Hold | None, ttl: float, max_ttl: float, now: datetime) -> WakeVerdict:
     """`ttl`: seconds that a window lasts after the last request; `max_ttl`: that it lasts at most."""
     if hold is None:
-        return Verdict(Step.OPEN)
+        return WakeVerdict(Step.OPEN)
     if not (hold.state in LIVE | {State.WAITING} and hold.deadline > now):
         return _after(hold, now)
     # It runs on for its time only: what fails is tried anew when its window is over.
     if hold.power is Power.FAILING:
         left = (hold.deadline - now).total_seconds()
-        return Verdict(Step.FAILED, again=min(BACKOFF, max(SOON, left)))
+        return WakeVerdict(Step.FAILED, again=min(BACKOFF, max(SOON, left)))
     passes = hold.state is State.OPEN and hold.ready
     waited = (now - hold.began).total_seconds()
-    return Verdict(
+    return WakeVerdict(
         Step.PASS if passes else Step.WAIT,
         _renewed(hold, ttl, max_ttl, now),
         SOON if waited < LONG else LATER,
@@ -101,14 +101,14 @@ def failures_before(hold: Hold | None) -> int:
     return hold.failures + 1 if hold and hold.failed() else 0
 
 
-def _after(hold: Hold, now: datetime) -> Verdict:
+def _after(hold: Hold, now: datetime) -> WakeVerdict:
     """Its window is over: the next may be opened, unless this one failed too short a time ago."""
     if hold.failed() and hold.ended:
         pause = backoff.seconds(failures_before(hold), BACKOFF, LONGEST_BACKOFF)
         left = pause - (now - hold.ended).total_seconds()
         if left > 0:
-            return Verdict(Step.FAILED, again=max(1.0, left))
-    return Verdict(Step.OPEN)
+            return WakeVerdict(Step.FAILED, again=max(1.0, left))
+    return WakeVerdict(Step.OPEN)
 
 
 def _renewed(hold: Hold, ttl: float, max_ttl: float, now: datetime) -> float | None:

@@ -43,7 +43,7 @@ def move(now: State, to: State) -> State:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ServiceHealth:
     """What one leased service of a window is doing, and what it waits for if it has not begun."""
 
     service: str
@@ -57,7 +57,7 @@ class Health:
         return self.ready or self.power is Power.FAILING
 
 
-def status(asked: Iterable[Health], along: Iterable[Health] = ()) -> Status | None:
+def status(asked: Iterable[ServiceHealth], along: Iterable[ServiceHealth] = ()) -> Status | None:
     """How an opening went; None while that may still change.
 
     `asked`: the services that were asked for; `along`: the dependencies opened with them. The
@@ -75,7 +75,7 @@ def status(asked: Iterable[Health], along: Iterable[Health] = ()) -> Status | No
     return Status.OK if all(health.ready for health in healths) else Status.PARTIAL
 
 
-def standing(healths: Iterable[Health]) -> Status:
+def standing(healths: Iterable[ServiceHealth]) -> Status:
     """How an open window stands now: `fail` is never said of it, since it was open once."""
     return Status.OK if all(health.ready for health in healths) else Status.PARTIAL
 

@@ -16,7 +16,7 @@ _SECRETS = ("token", "broker.url", "power.db", "power.db-wal")
 _OTHER = "choose another directory with --data-dir or POWER_DATA_DIR"
 
 
-class Unusable(Exception):
+class UnusableDirectory(Exception):
     """A directory that cannot be used; says why, and what would mend it."""
 
 
@@ -25,7 +25,7 @@ def claim(path: Path) -> list[str]:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Unusable(_cannot_be_made(path, error.strerror or str(error))) from error
+        raise UnusableDirectory(_cannot_be_made(path, error.strerror or str(error))) from error
     return check(path)
 
 
@@ -35,7 +35,7 @@ def foresee(path: Path) -> list[str]:
         return check(path)
     there = _nearest(path)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
-        raise Unusable(_cannot_be_made(path, "it cannot be written to"))
+        raise UnusableDirectory(_cannot_be_made(path, "it cannot be written to"))
     return []
 
 
@@ -44,17 +44,19 @@ def check(path: Path) -> list[str]:
     try:
         said = path.stat()
     except OSError as error:
-        raise Unusable(f"the data directory {path} cannot be used: {error.strerror}; {_OTHER}") from error
+        raise UnusableDirectory(
+            f"the data directory {path} cannot be used: {error.strerror}; {_OTHER}"
+        ) from error
     if not stat.S_ISDIR(said.st_mode):
-        raise Unusable(f"the data directory {path} is a file; {_OTHER}")
+        raise UnusableDirectory(f"the data directory {path} is a file; {_OTHER}")
     _check_owner(path, said)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-        raise Unusable(
+        raise UnusableDirectory(
             f"the data directory {path} cannot be written to by {_name(os.geteuid())}; "
             f"{_command('chmod', 'u+rwx', path)}, or mount it writable; else {_OTHER}"
         )
     if said.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise Unusable(
+        raise UnusableDirectory(
             f"the data directory {path} can be written to by others (mode {_mode(said)}), who could take "
             f"over all it controls; {_command('chmod', '700', path)}"
         )
@@ -64,7 +66,7 @@ def check(path: Path) -> list[str]:
 def _check_owner(path: Path, said: os.stat_result) -> None:
     me = os.geteuid()
     if me not in {0, said.st_uid}:
-        raise Unusable(
+        raise UnusableDirectory(
             f"the data directory {path} belongs to {_name(said.st_uid)}, not to {_name(me)}; "
             f"run as {_name(said.st_uid)}, or {_OTHER}"
         )

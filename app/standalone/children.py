@@ -49,7 +49,7 @@ class Child:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChildSettings:
     """What the children of one standalone have in common."""
 
     data_dir: Path
@@ -73,7 +73,7 @@ def root() -> Path:
     return Path(app.__file__).parent.parent
 
 
-def broker(plan: Plan, server: Path, own: Broker) -> Child:
+def broker(plan: ChildSettings, server: Path, own: Broker) -> Child:
     def mend(failures: int) -> None:
         if failures >= 3:
             brokers.set_aside(own)
@@ -89,7 +89,7 @@ def broker(plan: Plan, server: Path, own: Broker) -> Child:
     )
 
 
-def web(plan: Plan, listener: int) -> Child:
+def web(plan: ChildSettings, listener: int) -> Child:
     """`listener` is the descriptor of a bound socket: while the web is away, clients wait in its queue."""
     awaited = {"POWER_AWAIT_NODE": plan.node, "POWER_STARTED_AT": plan.started_at}
     return Child(
@@ -102,7 +102,7 @@ def web(plan: Plan, listener: int) -> Child:
     )
 
 
-def worker(plan: Plan) -> Child:
+def worker(plan: ChildSettings) -> Child:
     argv = worker_command(plan.node, f"power@{plan.node}")
     # It may be in the middle of a compose call.
     return Child("worker", argv, plan.environ, plan.log("worker"), patience=45.0, wave=1)
@@ -121,7 +121,7 @@ def worker_command(node: str, name: str) -> tuple[str, ...]:
     )
 
 
-def beat(plan: Plan) -> Child:
+def beat(plan: ChildSettings) -> Child:
     return Child("beat", beat_command(), plan.environ, plan.log("beat"))
 
 
@@ -130,7 +130,7 @@ def beat_command() -> tuple[str, ...]:
     return (*_celery("beat"), *("--loglevel", "INFO"))
 
 
-def flower(plan: Plan, port: int, password: str) -> Child:
+def flower(plan: ChildSettings, port: int, password: str) -> Child:
     """Loopback only, and behind a password: it shows what everybody opened."""
     # In the environment, since everybody may read a command line.
     environ = {**plan.environ, "FLOWER_BASIC_AUTH": f"power:{password}"}

@@ -57,7 +57,7 @@ def _is_important(line: str) -> bool:
     return bool(_IMPORTANT.search(line) or load_results.parse(line))
 
 
-class Tail:
+class LogFollower:
     """The important lines that were added to a log since the last look."""
 
     def __init__(self, path: Path) -> None:

@@ -46,14 +46,14 @@ print(f"API {agreed.api}; the engine speaks {agreed.least} to {agreed.most}, the
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProbeResult:
     returncode: int | None
     """None where the program is not there or did not answer in time."""
     stdout: str = ""
     stderr: str = ""
 
 
-def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 20.0) -> Answer:
+def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 20.0) -> ProbeResult:
     try:
         done = subprocess.run(
             argv,
@@ -66,10 +66,10 @@ def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 2
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Answer(None, stderr=f"no answer within {seconds:g} s")
+        return ProbeResult(None, stderr=f"no answer within {seconds:g} s")
     except OSError as error:
-        return Answer(None, stderr=error.strerror or str(error))
-    return Answer(done.returncode, done.stdout, done.stderr)
+        return ProbeResult(None, stderr=error.strerror or str(error))
+    return ProbeResult(done.returncode, done.stdout, done.stderr)
 
 
 def engine(environ: Mapping[str, str]) -> tuple[bool, str]:

@@ -24,7 +24,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ProcessTable:
     """What /proc says of a process at one moment."""
 
     process: Process
@@ -34,14 +34,14 @@ class Sight:
     session: int
 
 
-def look(pid: int) -> Sight | None:
+def look(pid: int) -> ProcessTable | None:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     # The second field is the name in brackets, which may itself hold spaces and brackets.
     fields = stat.rpartition(")")[2].split()
-    return Sight(
+    return ProcessTable(
         Process(pid, int(fields[19])),
         fields[0],
         parent=int(fields[1]),
@@ -50,7 +50,7 @@ def look(pid: int) -> Sight | None:
     )
 
 
-def living() -> Iterator[Sight]:
+def living() -> Iterator[ProcessTable]:
     """Every process that is not dead."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (sight := look(int(entry.name))) and sight.state not in "ZX":

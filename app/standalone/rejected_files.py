@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from app.domain import load_results
-from app.domain.load_results import POWER_TOML, Reading, Verdict
-from app.standalone.terminal import Voice
+from app.domain.load_results import POWER_TOML, LoadOutcome, LoadResult
+from app.standalone.terminal import Terminal
 
 _THEN = {
-    Verdict.REJECTED: "nothing can be opened on it:",
-    Verdict.UNCHANGED: "an edit is not in force:",
+    LoadOutcome.REJECTED: "nothing can be opened on it:",
+    LoadOutcome.UNCHANGED: "an edit is not in force:",
 }
 
 
-class Refusals:
+class RejectedFiles:
     """Takes the worker's lines about files out of its log, and tells each once.
 
     Until `begin` they are only noted: what is wrong at the start is in the list of stacks.
     """
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Terminal) -> None:
         self._voice = voice
         self._begun = False
         self._told: dict[str, tuple[str, set[str]]] = {}
@@ -33,18 +33,18 @@ class Refusals:
         for line in lines:
             if (one := load_results.parse(line)) is None:
                 rest.append(line)
-            elif one.verdict is Verdict.SERVED:
+            elif one.verdict is LoadOutcome.SERVED:
                 self._served(one)
             else:
                 self._refused(one)
         return rest
 
-    def _served(self, one: Reading) -> None:
+    def _served(self, one: LoadResult) -> None:
         mended = [self._told.pop(subject, None) for subject in (one.subject, POWER_TOML)]
         if any(mended) and self._begun:
             self._voice.good(f"{one.subject} {one.verdict}: {one.detail}")
 
-    def _refused(self, one: Reading) -> None:
+    def _refused(self, one: LoadResult) -> None:
         digest, told = self._told.get(one.subject, ("", set()))
         if digest != one.digest or not told:
             told = set()

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from app.domain import durations
 from app.standalone.signals import Signals
 from app.standalone.supervisor import Supervisor
-from app.standalone.terminal import Voice
+from app.standalone.terminal import Terminal
 from app.standalone.web_client import NoAnswer
 
 
-class Windows(Protocol):
+class LiveWindows(Protocol):
     """Where windows are asked about, and closed; both may raise NoAnswer."""
 
     def live_windows(self) -> list[dict[str, Any]]: ...
@@ -22,7 +22,9 @@ class Windows(Protocol):
     def close(self, window: str) -> None: ...
 
 
-def close_all(front: Windows, supervisor: Supervisor, signals: Signals, voice: Voice, seconds: float) -> None:
+def close_all(
+    front: LiveWindows, supervisor: Supervisor, signals: Signals, voice: Terminal, seconds: float
+) -> None:
     """Close every window and see them closed, for at most so long or until asked to stop again."""
     asked, told = signals.asked, set[str]()
     deadline = time.monotonic() + seconds
@@ -41,7 +43,7 @@ def close_all(front: Windows, supervisor: Supervisor, signals: Signals, voice: V
         supervisor.wait(0.2)
 
 
-def name_the_living(front: Windows, supervisor: Supervisor, voice: Voice) -> None:
+def name_the_living(front: LiveWindows, supervisor: Supervisor, voice: Terminal) -> None:
     """Say which windows we leave on."""
     try:
         living = supervisor.meanwhile(front.live_windows)

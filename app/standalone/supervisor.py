@@ -22,9 +22,9 @@ from app.domain import backoff
 from app.standalone import children, logs, processes
 from app.standalone.children import Child
 from app.standalone.process_record import Record
-from app.standalone.rejected_files import Refusals
+from app.standalone.rejected_files import RejectedFiles
 from app.standalone.signals import Signals
-from app.standalone.terminal import Voice
+from app.standalone.terminal import Terminal
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ _QUIET_FOR = 15.0
 
 
 @dataclass
-class Seat:
+class SupervisedChild:
     """One child's place: whoever sits in it now, and how it has gone so far."""
 
     child: Child
@@ -49,10 +49,10 @@ class Seat:
     failures: int = 0
     due: float | None = None
     quoted: float = -_QUIET_FOR
-    tail: logs.Tail = field(init=False)
+    tail: logs.LogFollower = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tail = logs.Tail(self.child.log)
+        self.tail = logs.LogFollower(self.child.log)
 
     @property
     def delay(self) -> float:
@@ -60,12 +60,12 @@ class Seat:
 
 
 class Supervisor:
-    def __init__(self, some: Iterable[Child], record: Record, voice: Voice, signals: Signals) -> None:
-        self._seats = {child.name: Seat(child) for child in some}
+    def __init__(self, some: Iterable[Child], record: Record, voice: Terminal, signals: Signals) -> None:
+        self._seats = {child.name: SupervisedChild(child) for child in some}
         self._record = record
         self._voice = voice
         self._signals = signals
-        self.refusals = Refusals(voice)
+        self.refusals = RejectedFiles(voice)
         self._logs_seen = time.monotonic()
         self._troubles: dict[str, str] = {}
         """What failed in the last round, and how."""
@@ -132,7 +132,7 @@ class Supervisor:
         else:
             self._troubles.pop(what, None)
 
-    def _look_after(self, seat: Seat, now: float) -> None:
+    def _look_after(self, seat: SupervisedChild, now: float) -> None:
         ran = seat.running is not None
         try:
             self._bury(seat)
@@ -150,7 +150,7 @@ class Supervisor:
         for wave in sorted({seat.child.wave for seat in self._seats.values()}):
             self._end([seat for seat in self._seats.values() if seat.child.wave == wave], asked)
 
-    def _start(self, seat: Seat) -> None:
+    def _start(self, seat: SupervisedChild) -> None:
         seat.due, seat.began = None, time.monotonic()
         child = seat.child
         try:
@@ -164,7 +164,7 @@ class Supervisor:
         if seat.failures:
             self._voice.good(f"{child.name} is started again (process {seat.running.pid})")
 
-    def _bury(self, seat: Seat) -> None:
+    def _bury(self, seat: SupervisedChild) -> None:
         if seat.running is None or not _dead(seat.running.pid):
             return
         if self._proven(seat):
@@ -174,12 +174,12 @@ class Supervisor:
         if not how.startswith("was killed"):
             self._quote(seat, logs.last_lines(seat.child.log, 3))
 
-    def _fell(self, seat: Seat, how: str) -> None:
+    def _fell(self, seat: SupervisedChild, how: str) -> None:
         seat.failures += 1
         seat.due = time.monotonic() + seat.delay
         self._voice.bad(f"{seat.child.name} {how}; starting it again in {seat.delay:.1f} s")
 
-    def _leave(self, seat: Seat) -> str:
+    def _leave(self, seat: SupervisedChild) -> str:
         """Vacate the seat of a dead child, and end what is left of its group; say how it died."""
         assert seat.running is not None
         # First the group, then the grave: the number of a process that is not buried is nobody else's.
@@ -189,7 +189,7 @@ class Supervisor:
         self._record.remove(seat.child.name)
         return ended
 
-    def _end(self, leaving: list[Seat], asked: int) -> None:
+    def _end(self, leaving: list[SupervisedChild], asked: int) -> None:
         for seat in leaving:
             seat.due = None
             if seat.running:
@@ -201,7 +201,7 @@ class Supervisor:
                 self._hurry(seat, time.monotonic() - began, asked)
             self._signals.wait(0.1)
 
-    def _left(self, seat: Seat) -> bool:
+    def _left(self, seat: SupervisedChild) -> bool:
         if seat.running is None:
             return True
         if not _dead(seat.running.pid):
@@ -211,12 +211,12 @@ class Supervisor:
         processes.wait_gone(group, 5.0)
         return True
 
-    def _hurry(self, seat: Seat, waited: float, asked: int) -> None:
+    def _hurry(self, seat: SupervisedChild, waited: float, asked: int) -> None:
         assert seat.running is not None
         if waited > seat.child.patience or self._signals.asked > asked:
             processes.kill_group(seat.running.pid)
 
-    def _proven(self, seat: Seat) -> bool:
+    def _proven(self, seat: SupervisedChild) -> bool:
         return seat.running is not None and time.monotonic() - seat.began >= PROVEN_AFTER
 
     def _reap_orphans(self) -> None:
@@ -232,7 +232,7 @@ class Supervisor:
             self._quote(seat, self.refusals.take(seat.tail.look()))
             logs.cut(seat.child.log)
 
-    def _quote(self, seat: Seat, lines: list[str]) -> None:
+    def _quote(self, seat: SupervisedChild, lines: list[str]) -> None:
         now = time.monotonic()
         if lines and now - seat.quoted >= _QUIET_FOR:
             seat.quoted = now

@@ -16,7 +16,7 @@ from app.cli import output_errors
 from app.domain import untrusted_text
 
 
-class Voice:
+class Terminal:
     def __init__(self, log: Path) -> None:
         self._log = log
 

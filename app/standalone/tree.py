@@ -23,12 +23,12 @@ from app.settings import Settings
 from app.standalone import broker as brokers
 from app.standalone import children, logs, process_record, shutdown
 from app.standalone.broker import Broker
-from app.standalone.children import Child, Plan
+from app.standalone.children import Child, ChildSettings
 from app.standalone.process_record import Lock, Record
 from app.standalone.signals import Signals
 from app.standalone.supervisor import Supervisor
-from app.standalone.terminal import Voice
-from app.standalone.web_client import Front, NoAnswer
+from app.standalone.terminal import Terminal
+from app.standalone.web_client import NoAnswer, WebClient
 from power_windows import discovery
 from power_windows.errors import Failed
 
@@ -99,7 +99,7 @@ class Tree:
             self._warnings = data_directory.claim(self._data_dir)
             (self._data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
             return Lock(self._data_dir)
-        except data_directory.Unusable as error:
+        except data_directory.UnusableDirectory as error:
             raise Failed(str(error)) from error
         except OSError as error:
             raise Failed(f"{error.filename}: cannot be used: {error.strerror}") from error
@@ -114,13 +114,13 @@ class Tree:
         except BadEndpoint as error:
             raise Failed(f"the engine's address cannot be used: {error}") from error
         with _listener(self._options.host, self._options.port) as listener:
-            front = Front(self._options.host, int(listener.getsockname()[1]))
+            front = WebClient(self._options.host, int(listener.getsockname()[1]))
             lock.tell(front.url)
             prepared = self._prepare()
             broker = self._broker()
             supervisor = self._supervisor(self._children(broker, prepared, listener.fileno()))
             try:
-                self._serve(supervisor, broker, Front(front.host, front.port, self._token), prepared)
+                self._serve(supervisor, broker, WebClient(front.host, front.port, self._token), prepared)
             finally:
                 # What the children had of the socket goes with them; ours would still take connections.
                 listener.close()
@@ -186,7 +186,9 @@ class Tree:
     def _supervisor(self, some: list[Child]) -> Supervisor:
         return Supervisor(some, Record(self._record_file), self._voice, self._signals)
 
-    def _serve(self, supervisor: Supervisor, broker: Broker | None, front: Front, prepared: Prepared) -> None:
+    def _serve(
+        self, supervisor: Supervisor, broker: Broker | None, front: WebClient, prepared: Prepared
+    ) -> None:
         self._greet(front, broker, prepared)
         if broker:
             supervisor.start(process_record.BROKER)
@@ -222,7 +224,7 @@ class Tree:
         while not brokers.answers(broker) and time.monotonic() < deadline and not self._signals.asked:
             supervisor.wait(0.02)
 
-    def _await_ready(self, supervisor: Supervisor, front: Front, running: discovery.Running) -> None:
+    def _await_ready(self, supervisor: Supervisor, front: WebClient, running: discovery.Running) -> None:
         complain_at = self._began + _PATIENCE
         while not self._signals.asked:
             ready, said = supervisor.meanwhile(front.readiness)
@@ -247,7 +249,7 @@ class Tree:
             self._voice.line(f"         {child.name}, last lines of {child.log}:")
             self._voice.quoted(logs.last_lines(child.log))
 
-    def _greet(self, front: Front, broker: Broker | None, prepared: Prepared) -> None:
+    def _greet(self, front: WebClient, broker: Broker | None, prepared: Prepared) -> None:
         say = self._voice
         say.line("Power Windows", bold=True)
         say.line()
@@ -293,7 +295,7 @@ class Tree:
     def _on(self) -> list[str]:
         return snapshot_file.on(self._data_dir, self._found.node)
 
-    def _tell_ready(self, supervisor: Supervisor, front: Front) -> None:
+    def _tell_ready(self, supervisor: Supervisor, front: WebClient) -> None:
         self._voice.good(f"ready in {time.monotonic() - self._began:.1f} s")
         try:
             stacks = supervisor.meanwhile(front.stacks)
@@ -318,15 +320,15 @@ class Tree:
     def _what_then(self) -> str:
         return ", and closes every window first" if self._options.close_on_exit else "; open windows stay on"
 
-    def _leave(self, supervisor: Supervisor, front: Front) -> None:
+    def _leave(self, supervisor: Supervisor, front: WebClient) -> None:
         self._voice.event("stopping (Ctrl-C again to stop at once)")
         if self._options.close_on_exit:
             shutdown.close_all(front, supervisor, self._signals, self._voice, _LONGEST_CLOSING)
         shutdown.name_the_living(front, supervisor, self._voice)
 
     @cached_property
-    def _voice(self) -> Voice:
-        return Voice(self._data_dir / "logs" / "standalone.log")
+    def _voice(self) -> Terminal:
+        return Terminal(self._data_dir / "logs" / "standalone.log")
 
     @cached_property
     def _token(self) -> str:
@@ -347,7 +349,7 @@ class Tree:
     def _record_file(self) -> Path:
         return self._data_dir / "standalone.children.json"
 
-    def _plan_with(self, broker_url: str) -> Plan:
+    def _plan_with(self, broker_url: str) -> ChildSettings:
         told = {
             "POWER_DATA_DIR": str(self._data_dir),
             "POWER_CONFIG": str(self._found.config),
@@ -357,7 +359,7 @@ class Tree:
         }
         own = self._endpoint.environment(self._environ)
         environ = children.environment(own, self._data_dir, told)
-        return Plan(self._data_dir, self._found.node, environ, self._house_began_at)
+        return ChildSettings(self._data_dir, self._found.node, environ, self._house_began_at)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -22,7 +22,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True)
-class Front:
+class WebClient:
     host: str
     port: int
     token: str = ""

@@ -19,7 +19,7 @@ from sqlalchemy import RowMapping, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Event
-from app.store.tables import Entry, Head, insert_if_new, stamp
+from app.store.tables import ChainHead, Entry, insert_if_new, stamp
 
 HOUSE = "house"
 GENESIS = "0" * 64
@@ -83,11 +83,11 @@ def _to_the_millisecond(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def locked(session: Session, chain: str, at: datetime) -> Head:
+def locked(session: Session, chain: str, at: datetime) -> ChainHead:
     """The head of a chain, made where there is none, and locked until the transaction ends."""
-    first = insert_if_new(session, Head)
+    first = insert_if_new(session, ChainHead)
     session.execute(first.values(chain=chain, seq=0, hash=GENESIS, at=_to_the_millisecond(at)))
-    query = select(Head).where(Head.chain == chain).with_for_update()
+    query = select(ChainHead).where(ChainHead.chain == chain).with_for_update()
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one()
 
 
@@ -150,13 +150,13 @@ class Proof:
 
 def place(session: Session, chain: str) -> tuple[int, str]:
     """How far a chain has come: seq and hash of its last entry."""
-    head = session.get(Head, chain)
+    head = session.get(ChainHead, chain)
     return (head.seq, head.hash) if head else (0, GENESIS)
 
 
 def has_come_to(session: Session, chain: str, seq: int, hashed: str) -> bool:
     """Is this entry in the chain, or was it, until it was archived?"""
-    head = session.get(Head, chain)
+    head = session.get(ChainHead, chain)
     if seq == 0 or (head is not None and seq < head.archived_seq):
         return True
     if head is not None and seq == head.archived_seq:
@@ -173,12 +173,12 @@ def newest(session: Session, chain: str, event: Event) -> Entry | None:
 
 def verify(session: Session) -> list[Proof]:
     """Walk every chain from its beginning; memory does not grow with its length."""
-    heads = {head.chain: head for head in session.scalars(select(Head))}
+    heads = {head.chain: head for head in session.scalars(select(ChainHead))}
     chains = set(heads) | set(session.scalars(select(Entry.chain).distinct()))
     return [_verify(session, chain, heads.get(chain)) for chain in sorted(chains)]
 
 
-def _verify(session: Session, chain: str, head: Head | None) -> Proof:
+def _verify(session: Session, chain: str, head: ChainHead | None) -> Proof:
     query = select(Entry.__table__).where(Entry.chain == chain).order_by(Entry.seq)
     begun, seal = (head.archived_seq, head.archived_hash) if head else (0, GENESIS)
     seq, prev = begun, seal
@@ -218,12 +218,12 @@ Place = Mapping[str, int]
 
 
 def heads(session: Session) -> dict[str, int]:
-    return {head.chain: head.seq for head in session.scalars(select(Head))}
+    return {head.chain: head.seq for head in session.scalars(select(ChainHead))}
 
 
 def kept_from(session: Session) -> dict[str, int]:
     """Up to where each chain has been archived, for those that have been."""
-    return {head.chain: head.archived_seq for head in session.scalars(select(Head)) if head.archived_seq}
+    return {head.chain: head.archived_seq for head in session.scalars(select(ChainHead)) if head.archived_seq}
 
 
 def since(session: Session, place: Place, limit: int = 500) -> list[Entry]:

@@ -18,7 +18,7 @@ from app.store.database import Database
 _SNAPSHOT = text("SELECT CAST(pg_current_snapshot() AS text)")
 
 
-class Changes:
+class ChangeCounter:
     """One per process; share it between threads."""
 
     def __init__(self, database: Database) -> None:

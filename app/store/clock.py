@@ -93,7 +93,7 @@ def _carried(anchor: tuple[float, datetime], elapsed: float) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """What the database says of the time, at one moment."""
 
     source: datetime
@@ -110,13 +110,13 @@ class Reading:
         return self.source + self.offset
 
 
-class HouseClock(Clock):
+class DatabaseClock(Clock):
     """The house clock as one process goes by it."""
 
-    def __init__(self, read: Callable[[], Reading], elapsed: Callable[[], float] = boot_clock) -> None:
+    def __init__(self, read: Callable[[], ClockReading], elapsed: Callable[[], float] = boot_clock) -> None:
         super().__init__(self._read, elapsed)
         self._reading_of = read
-        self._reading: Reading | None = None
+        self._reading: ClockReading | None = None
         self.is_behind = False
         """The database does not show what this process goes by: a step, or a boot that is not noted yet."""
 
@@ -135,7 +135,7 @@ class HouseClock(Clock):
         self._ask_at = at + ASK_AGAIN
         return expected
 
-    def _expected(self, at: float, reading: Reading) -> datetime | None:
+    def _expected(self, at: float, reading: ClockReading) -> datetime | None:
         """What the house clock should show, by all that is known; None where nothing is."""
         if self._anchor:
             return _carried(self._anchor, at)
@@ -166,7 +166,7 @@ def _since_boot(booted_at: datetime, at: float) -> datetime:
     return booted_at + timedelta(seconds=at)
 
 
-def has_stepped(reading: Reading, expected: datetime) -> bool:
+def has_stepped(reading: ClockReading, expected: datetime) -> bool:
     """Has the database's clock stepped, for a process that carried the house clock to `expected`?
 
     Where a worker's sign of life agrees with what is read, others go by that, and it was this

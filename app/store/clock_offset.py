@@ -10,11 +10,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.domain.enums import State
-from app.store.clock import Reading
+from app.store.clock import ClockReading
 from app.store.tables import (
     Boot,
     ClockOffset,
-    Key,
+    IdempotencyKey,
     LogRead,
     Node,
     Notice,
@@ -29,10 +29,10 @@ _FORGOTTEN = timedelta(days=30)
 """A boot that no process has noted for so long is forgotten."""
 
 
-def reading(connection: Connection | Session, source: datetime, boot_id: str) -> Reading:
+def reading(connection: Connection | Session, source: datetime, boot_id: str) -> ClockReading:
     """What there is on record, beside what the database's own clock said a moment ago."""
     offset, booted_at, worker, node = connection.execute(_kept(boot_id)).one()
-    return Reading(
+    return ClockReading(
         source,
         timedelta(seconds=offset or 0.0),
         booted_at,
@@ -74,7 +74,7 @@ def note_boot(session: Session, boot_id: str, booted_at: datetime, now: datetime
 _MOMENTS = (
     *(Node.started_at, Node.seen_at, Worker.started_at, Worker.seen_at),
     *(Service.observed_at, Service.changed_at, Service.drift_since),
-    *(Notice.next_at, Key.created_at, LogRead.asked_at),
+    *(Notice.next_at, IdempotencyKey.created_at, LogRead.asked_at),
 )
 """Times that something is counted from, or waits for, besides those of windows."""
 

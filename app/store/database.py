@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from app.host.boot_clock import boot_clock, boot_id
 from app.store import audit, clock_offset
-from app.store.clock import HouseClock, Reading
+from app.store.clock import ClockReading, DatabaseClock
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _FILE_FAULTS = (*_DAMAGE, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQ
 """Errors after which what SQLite has mapped of its files may be wrong, and is let go."""
 
 
-class Unusable(OperationalError):
+class DatabaseUnusable(OperationalError):
     """The database is there and must not be used: it is damaged, or at another schema. Counts as away."""
 
     def __init__(self, reason: str) -> None:
@@ -90,7 +90,7 @@ class Database:
         self._turn = threading.Lock() if self.sqlite else None
         self._source = source or (_host_now if self.sqlite else None)
         self.boot = boot_id() if boot is None else boot
-        self.clock = HouseClock(self._read_clock, elapsed)
+        self.clock = DatabaseClock(self._read_clock, elapsed)
 
     @contextmanager
     def read(self, *, patient: bool = False) -> Iterator[Session]:
@@ -143,7 +143,7 @@ class Database:
 
     def _require_usable(self) -> None:
         if self._unusable is not None and not self._is_mended():
-            raise Unusable(self._unusable)
+            raise DatabaseUnusable(self._unusable)
 
     def _is_mended(self) -> bool:
         if self._check_again is None or time.monotonic() < self._check_at:
@@ -157,7 +157,7 @@ class Database:
         self._unusable = self._check_again = None
         return True
 
-    def _damage(self, context: ExceptionContext) -> Unusable | None:
+    def _damage(self, context: ExceptionContext) -> DatabaseUnusable | None:
         """What to raise where SQLite calls the file damaged, which is not used any more from then on.
 
         What is read from it may be wrong, and what is written to it makes it worse.
@@ -173,14 +173,14 @@ class Database:
             self.engine.dispose()
         return self.damage_of(error)
 
-    def damage_of(self, error: BaseException) -> Unusable | None:
+    def damage_of(self, error: BaseException) -> DatabaseUnusable | None:
         """The same for an error of SQLite's own, from a connection that is not one of these."""
         if _primary_code(error) not in _DAMAGE:
             return None
         self.engine.dispose()
         reason = f"{self.url.database} is damaged: {error}"
         self.refuse(reason)
-        return Unusable(reason)
+        return DatabaseUnusable(reason)
 
     def now(self) -> datetime:
         """The time by the house clock (`app.store.clock`)."""
@@ -193,18 +193,18 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
-    def reading(self, session: Session) -> Reading:
+    def reading(self, session: Session) -> ClockReading:
         """What the database says of the time, in the middle of a transaction."""
         return clock_offset.reading(session, self._source_now(session.connection()), self.boot)
 
-    def _read_clock(self) -> Reading:
+    def _read_clock(self) -> ClockReading:
         with self.engine.connect() as connection:
             source = self._source_now(connection)
             try:
                 return clock_offset.reading(connection, source, self.boot)
             except DBAPIError as error:
                 if clock_offset.is_unknown(error):
-                    return Reading(source)
+                    return ClockReading(source)
                 raise
 
     def _source_now(self, connection: Connection) -> datetime:

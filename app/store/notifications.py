@@ -15,9 +15,9 @@ from app.domain import untrusted_text
 from app.domain.enums import State
 from app.store.tables import (
     LONGEST_MS,
+    ChainHead,
     Delivery,
     Entry,
-    Head,
     Link,
     Notice,
     NoticePlace,
@@ -34,7 +34,9 @@ _AT_ONCE = 200
 def behind(session: Session, node: str, sink: str, chains: Sequence[str]) -> list[str]:
     """Those of these chains that have grown beyond a sink's place, or that it has no place in."""
     places = {one.chain: one.seq for one in _places(session, node, sink)}
-    heads = {one.chain: one.seq for one in session.scalars(select(Head).where(Head.chain.in_(chains)))}
+    heads = {
+        one.chain: one.seq for one in session.scalars(select(ChainHead).where(ChainHead.chain.in_(chains)))
+    }
     return [chain for chain in chains if chain not in places or heads.get(chain, 0) > places[chain]]
 
 
@@ -45,7 +47,7 @@ def _places(session: Session, node: str, sink: str) -> list[NoticePlace]:
 
 def next_entries(session: Session, node: str, sink: str, chain: str) -> list[Entry]:
     """What a sink has not taken in yet of a chain; its place moves behind it. A new one begins at the end."""
-    newest = session.scalar(select(Head.seq).where(Head.chain == chain)) or 0
+    newest = session.scalar(select(ChainHead.seq).where(ChainHead.chain == chain)) or 0
     session.execute(insert_if_new(session, NoticePlace).values(node=node, sink=sink, chain=chain, seq=newest))
     key = {"node": node, "sink": sink, "chain": chain}
     place = session.get_one(NoticePlace, key, with_for_update=True, populate_existing=True)

@@ -16,18 +16,18 @@ from sqlalchemy.orm import Session
 
 from app.domain.enums import CallStatus, State
 from app.store import audit
-from app.store.tables import Call, Entry, Head, Key, Lease, Table, Window
+from app.store.tables import Call, ChainHead, Entry, IdempotencyKey, Lease, Table, Window
 
 
 class Overtaken(Exception):
     """Somebody else has archived this part meanwhile."""
 
 
-def heads(session: Session) -> list[Head]:
-    return list(session.scalars(select(Head).order_by(Head.chain)))
+def heads(session: Session) -> list[ChainHead]:
+    return list(session.scalars(select(ChainHead).order_by(ChainHead.chain)))
 
 
-def cut(session: Session, head: Head, before: datetime) -> int:
+def cut(session: Session, head: ChainHead, before: datetime) -> int:
     """The last entry of a chain that may go: older than `before`, and no window's that has not finished."""
     mine = select(Entry.seq).where(Entry.chain == head.chain)
     young = session.scalar(mine.where(Entry.at >= before).order_by(Entry.seq).limit(1))
@@ -69,7 +69,7 @@ def finished(session: Session, before: datetime, keyed: datetime, after: str, li
         Window.state == State.CLOSED,
         Window.closed_at < before,
         Window.id > after,
-        Window.id.not_in(select(Key.window_id).where(Key.created_at > keyed)),
+        Window.id.not_in(select(IdempotencyKey.window_id).where(IdempotencyKey.created_at > keyed)),
         Window.id.not_in(making),
     )
     return list(session.scalars(query.order_by(Window.id).limit(limit)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from app.store.database import Database, Unusable
+from app.store.database import Database, DatabaseUnusable
 
 KNOWN = (
     "0001",
@@ -61,7 +61,7 @@ def _revision(database: Database) -> str | None:
     try:
         with database.engine.connect() as connection:
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    except Unusable:
+    except DatabaseUnusable:
         raise
     except DBAPIError:
         return None

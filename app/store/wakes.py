@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.enums import State
-from app.domain.passive_requests import AGENTS, PATHS, Lookers
+from app.domain.passive_requests import AGENTS, PATHS, PassiveRequestRules
 from app.store.tables import Wake, Window
 
 
@@ -51,9 +51,9 @@ def bind(
     session.merge(Wake(token=token, stack=stack, service=service, **more))
 
 
-def lookers(bound: Wake) -> Lookers:
+def lookers(bound: Wake) -> PassiveRequestRules:
     """Who only looks, for this token; an empty list is nobody."""
-    return Lookers(
+    return PassiveRequestRules(
         AGENTS if bound.agents is None else bound.agents, PATHS if bound.paths is None else bound.paths
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import leases
 from app.domain.enums import CallStatus, State
-from app.store.tables import Call, Key, Lease, Window, insert_if_new
+from app.store.tables import Call, IdempotencyKey, Lease, Window, insert_if_new
 
 _LONGEST = timedelta(days=31)
 """Older windows are not looked for among those of a time, so that years of them cost nothing."""
@@ -171,7 +171,7 @@ def touch(session: Session, window: str, now: datetime) -> None:
     session.execute(update(Window).where(Window.id == window).values(attended_at=now))
 
 
-def live_leases(session: Session, stacks: Collection[str], now: datetime) -> list[leases.Lease]:
+def live_leases(session: Session, stacks: Collection[str], now: datetime) -> list[leases.HeldLease]:
     """Every live lease of these stacks: all that desired power is computed from."""
     query = (
         select(Window.id, Lease.service, Window.state, Window.deadline)
@@ -179,7 +179,7 @@ def live_leases(session: Session, stacks: Collection[str], now: datetime) -> lis
         .where(Window.stack.in_(stacks), Window.state.in_(_LIVE), Window.deadline > now)
     )
     return [
-        leases.Lease(window, service, State(state), at)
+        leases.HeldLease(window, service, State(state), at)
         for window, service, state, at in session.execute(query)
     ]
 
@@ -229,8 +229,8 @@ def calls(session: Session, windows: Iterable[str]) -> dict[str, list[Call]]:
     return found
 
 
-def key(session: Session, token: str, text: str) -> Key | None:
-    return session.get(Key, (token, text))
+def key(session: Session, token: str, text: str) -> IdempotencyKey | None:
+    return session.get(IdempotencyKey, (token, text))
 
 
 def _on(node: str | None) -> list[ColumnElement[bool]]:
@@ -240,14 +240,22 @@ def _on(node: str | None) -> list[ColumnElement[bool]]:
 def claim(session: Session, token: str, text: str, *, body: str, window: str, now: datetime) -> bool:
     """Take a key for a window; False where another window has it, perhaps since a moment ago."""
     key = {"token": token, "key": text, "body": body, "window_id": window, "created_at": now}
-    return bool(session.scalar(insert_if_new(session, Key).values(key).returning(Key.key)))
+    return bool(
+        session.scalar(insert_if_new(session, IdempotencyKey).values(key).returning(IdempotencyKey.key))
+    )
 
 
 def forget_keys(session: Session, before: datetime) -> None:
     """Let go of idempotency keys that were made before then, but for those somebody else is letting go of."""
-    old = select(Key.token, Key.key).where(Key.created_at <= before).with_for_update(skip_locked=True)
+    old = (
+        select(IdempotencyKey.token, IdempotencyKey.key)
+        .where(IdempotencyKey.created_at <= before)
+        .with_for_update(skip_locked=True)
+    )
     for token, text in session.execute(old).all():
-        session.execute(delete(Key).where(Key.token == token, Key.key == text))
+        session.execute(
+            delete(IdempotencyKey).where(IdempotencyKey.token == token, IdempotencyKey.key == text)
+        )
 
 
 def attempted(session: Session, stack: str, service: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.domain import nodes
-from app.domain.nodes import Sign
+from app.domain.nodes import Heartbeat
 from app.store.tables import Node, Stack, Worker
 
 FORGOTTEN = timedelta(hours=1)
@@ -25,18 +25,18 @@ def alone(session: Session) -> None:
         session.execute(select(func.pg_advisory_xact_lock(_CLAIMING)))
 
 
-def signs(session: Session) -> list[Sign]:
+def signs(session: Session) -> list[Heartbeat]:
     """The last sign of every worker that has not been struck off."""
     return [sign(row) for row in session.scalars(select(Worker).order_by(Worker.name))]
 
 
-def sign(row: Worker) -> Sign:
-    return Sign(
+def sign(row: Worker) -> Heartbeat:
+    return Heartbeat(
         row.name, row.node, row.engine_id, row.locks_id, tuple(row.stacks), row.started_at, row.seen_at
     )
 
 
-def write(session: Session, mine: Sign) -> None:
+def write(session: Session, mine: Heartbeat) -> None:
     session.merge(
         Worker(
             name=mine.worker,

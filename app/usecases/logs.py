@@ -36,7 +36,7 @@ KEPT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LogRequest:
     """What a worker is to read: of which services, and of which time."""
 
     id: str
@@ -84,7 +84,7 @@ def ask(
     return read
 
 
-def wanted(session: Session, identifier: str, core: Mapping[str, Collection[str]]) -> Wanted | None:
+def wanted(session: Session, identifier: str, core: Mapping[str, Collection[str]]) -> LogRequest | None:
     """What a row asks for, cut down to what its window holds; None where nobody waits.
 
     `core` is what the worker itself calls core, by stack: those are never read.
@@ -95,7 +95,7 @@ def wanted(session: Session, identifier: str, core: Mapping[str, Collection[str]
         return None
     never = core.get(window.stack, ())
     held = {lease.service: lease.detail for lease in window.leases if lease.service not in never}
-    return Wanted(
+    return LogRequest(
         id=read.id,
         stack=window.stack,
         services=[name for name in read.services if name in held],

@@ -15,19 +15,19 @@ from sqlalchemy.orm import Session
 from app.domain import wake
 from app.domain.enums import Power, State, Status
 from app.domain.errors import LastToken, TokenExists, UnknownToken
-from app.domain.passive_requests import Lookers
-from app.domain.wake import Hold, Step, Verdict
+from app.domain.passive_requests import PassiveRequestRules
+from app.domain.wake import Hold, Step, WakeVerdict
 from app.store import stacks, tokens, wakes, windows
 from app.store.tables import Token, Wake, Window
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
+from app.usecases.windows.transitions import OpenRequest
 
 REASON = "somebody visits"
 UNDER_WAY = "a request was under way"
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
+class WakeBinding:
     """What is known of a bound token: its route, its window if it has one, and for how long it opens."""
 
     stack: str
@@ -35,26 +35,26 @@ class Bell:
     hold: Hold | None
     ttl: float
     max_ttl: float
-    lookers: Lookers
+    lookers: PassiveRequestRules
     """Who only looks there."""
 
-    def verdict(self, now: datetime) -> Verdict:
+    def verdict(self, now: datetime) -> WakeVerdict:
         return wake.judge(self.hold, self.ttl, self.max_ttl, now)
 
 
-def bell(session: Session, token: str) -> Bell | None:
+def bell(session: Session, token: str) -> WakeBinding | None:
     """How things stand for this token; None where it is not bound. Raises UnknownStack."""
     bound = wakes.get(session, token)
     return _bell(session, bound) if bound else None
 
 
-def _bell(session: Session, bound: Wake) -> Bell:
+def _bell(session: Session, bound: Wake) -> WakeBinding:
     spec = stacks.chosen(session, bound.stack).spec
     window = windows.get(session, bound.window_id) if bound.window_id else None
     hold = _hold(window, bound) if window else None
     # A stack may have become stricter since the token was made.
     ttl = min(bound.ttl_sec or spec.default_ttl, spec.max_ttl)
-    return Bell(bound.stack, bound.service, hold, ttl, spec.max_ttl, wakes.lookers(bound))
+    return WakeBinding(bound.stack, bound.service, hold, ttl, spec.max_ttl, wakes.lookers(bound))
 
 
 def _hold(window: Window, bound: Wake) -> Hold:
@@ -76,7 +76,7 @@ def _hold(window: Window, bound: Wake) -> Hold:
 
 def ring(
     session: Session, token: str, clock: Callable[[], datetime], *, wait_for_node: bool = True
-) -> tuple[Bell | None, Window | None]:
+) -> tuple[WakeBinding | None, Window | None]:
     """Open a window for this token, or join and lengthen the one it has; the second value is a new one.
 
     `clock` is asked after each wait for a row. Raises UnknownStack, StackRejected,
@@ -89,7 +89,7 @@ def ring(
     verdict = found.verdict(clock())
     new = None
     if verdict.step is Step.OPEN:
-        ask = Ask([bound.service], bound.stack, found.ttl, REASON)
+        ask = OpenRequest([bound.service], bound.stack, found.ttl, REASON)
         new, _ = transitions.open_window(session, ask, actor=token, now=clock(), wait_for_node=wait_for_node)
         bound.window_id = new.id
         bound.failures = wake.failures_before(found.hold)
@@ -141,7 +141,7 @@ def create(
     `agents` and `paths` only look, in place of those that are built in.
     Raises what opening that service would, and TokenExists.
     """
-    transitions.plan(session, Ask([service], stack, ttl_sec))
+    transitions.plan(session, OpenRequest([service], stack, ttl_sec))
     known = tokens.locked(session, name)
     if known and known.revoked_at is None:
         raise TokenExists(name)

@@ -13,7 +13,7 @@ from app import tracing
 from app.settings import Settings
 from app.settings.trusted_proxies import Forwarded
 from app.store import schema
-from app.store.changes import Changes
+from app.store.changes import ChangeCounter
 from app.store.database import Database
 from app.task_queue import Dispatch
 from app.web import problems, request_parsing, response_headers, server
@@ -29,18 +29,18 @@ from app.web.api import (
     tokens,
     windows,
 )
-from app.web.authentication import Door
-from app.web.context import Front
-from app.web.event_feed import Tail
-from app.web.metrics import Gauges
-from app.web.readiness import Broker, Readiness
-from app.web.refusal_audit import RepeatedRefusals
-from app.web.response_cache import Memory
+from app.web.authentication import Authenticator
+from app.web.context import WebContext
+from app.web.event_feed import EventFeed
+from app.web.metrics import Metrics
+from app.web.readiness import BrokerProbe, Readiness
+from app.web.refusal_audit import RefusalAudit
+from app.web.response_cache import ResponseCache
 from app.web.routes import Route
-from app.web.stream_capacity import Seats
+from app.web.stream_capacity import StreamCapacity
 from app.web.wake import forward_auth, waiting_page
-from app.web.wake.wake_cache import Doorbell
-from app.web.window_waits import Waiting
+from app.web.wake.wake_cache import WakeCache
+from app.web.window_waits import WindowWaits
 
 ROUTES: list[Route] = [
     route
@@ -92,23 +92,23 @@ def _known(database: Database, fault: str | None) -> Database:
     return database
 
 
-def _front(settings: Settings, database: Database, dispatch: Dispatch) -> Front:
-    streams, waits, tail = Seats(server.STREAMS), Seats(server.WAITS), Tail(database)
-    gauges, changes = Gauges(database, dispatch, streams, waits, tail.guard), Changes(database)
-    return Front(
+def _front(settings: Settings, database: Database, dispatch: Dispatch) -> WebContext:
+    streams, waits, tail = StreamCapacity(server.STREAMS), StreamCapacity(server.WAITS), EventFeed(database)
+    gauges, changes = Metrics(database, dispatch, streams, waits, tail.guard), ChangeCounter(database)
+    return WebContext(
         settings=settings,
         database=database,
         dispatch=dispatch,
-        door=Door(database, gauges.strangers.inc, changes),
+        door=Authenticator(database, gauges.strangers.inc, changes),
         tail=tail,
-        waiting=Waiting(database, tail, waits),
+        waiting=WindowWaits(database, tail, waits),
         streams=streams,
-        readers=Seats(server.READERS),
+        readers=StreamCapacity(server.READERS),
         gauges=gauges,
-        memory=Memory(changes),
-        doorbell=Doorbell(changes),
-        refusals=RepeatedRefusals(database),
-        readiness=Readiness(settings, database, Broker(dispatch)),
+        memory=ResponseCache(changes),
+        doorbell=WakeCache(changes),
+        refusals=RefusalAudit(database),
+        readiness=Readiness(settings, database, BrokerProbe(dispatch)),
     )
 
 
@@ -120,7 +120,7 @@ class Application(Flask):
         return super().wsgi_app(environ, start_response)
 
 
-def application(front: Front) -> Flask:
+def application(front: WebContext) -> Flask:
     app = Application("app.web", static_folder=None)
     # A doubled slash is no address, so no redirect is made of the caller's Host.
     app.url_map.merge_slashes = False
@@ -141,7 +141,7 @@ def application(front: Front) -> Flask:
     return app
 
 
-def _served(front: Front, route: Route) -> Callable[..., Response]:
+def _served(front: WebContext, route: Route) -> Callable[..., Response]:
     """Who calls, then what the body says, then what it means: in this order a request is looked at."""
 
     def view(**said: Any) -> Response:
@@ -164,7 +164,7 @@ def _served(front: Front, route: Route) -> Callable[..., Response]:
     return view
 
 
-def _counted(front: Front) -> Callable[[Response], Response]:
+def _counted(front: WebContext) -> Callable[[Response], Response]:
     def count(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
         # Whatever strangers make up must not make up new series.

@@ -14,12 +14,12 @@ from typing import Any
 from flask import Request
 
 from app.store import tokens
-from app.store.changes import Changes
+from app.store.changes import ChangeCounter
 from app.store.database import Database
 from app.web import problems
-from app.web.problems import Turned
-from app.web.response_cache import Memory
-from app.web.unknown_tokens import ALLOWED, BadTokens
+from app.web.problems import ApiError
+from app.web.response_cache import ResponseCache
+from app.web.unknown_tokens import ALLOWED, UnknownTokens
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="power-windows"'}
 
@@ -37,11 +37,11 @@ class Caller:
     scope: str
 
 
-class Door:
-    def __init__(self, database: Database, stranger: Callable[[], None], changes: Changes) -> None:
+class Authenticator:
+    def __init__(self, database: Database, stranger: Callable[[], None], changes: ChangeCounter) -> None:
         self._database, self._stranger = database, stranger
-        self._bad_tokens = BadTokens()
-        self.memory: Memory[Any] = Memory(changes)
+        self._bad_tokens = UnknownTokens()
+        self.memory: ResponseCache[Any] = ResponseCache(changes)
         """By `token` or `session` and a hash: what the database says of whom that is."""
 
     def caller(self, request: Request, scope: str = tokens.ADMIN) -> Caller:
@@ -51,9 +51,9 @@ class Door:
         if caller is None:
             self.slow(request, text)
             said = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
-            raise Turned(problems.BAD_TOKEN, said, headers=_CHALLENGE)
+            raise ApiError(problems.BAD_TOKEN, said, headers=_CHALLENGE)
         if caller.scope != scope:
-            raise Turned(problems.OUT_OF_SCOPE, _ELSEWHERE.get(caller.scope, "this token is not for this"))
+            raise ApiError(problems.OUT_OF_SCOPE, _ELSEWHERE.get(caller.scope, "this token is not for this"))
         return caller
 
     def slow(self, request: Request, text: str) -> None:
@@ -63,7 +63,7 @@ class Door:
             said = (
                 "too many unknown tokens came from this address; a token that is known is let in at any time"
             )
-            raise Turned(problems.BAD_TOKENS, said, headers={"Retry-After": str(wait)}, limit=ALLOWED)
+            raise ApiError(problems.BAD_TOKENS, said, headers={"Retry-After": str(wait)}, limit=ALLOWED)
 
     def knows(self, text: str) -> Caller | None:
         """Whose token this is, if it is good for everything; a stranger is counted."""

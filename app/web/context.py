@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from app.settings import Settings
 from app.store.database import Database
 from app.task_queue import Dispatch
-from app.web.authentication import Door
-from app.web.event_feed import Tail
-from app.web.metrics import Gauges
+from app.web.authentication import Authenticator
+from app.web.event_feed import EventFeed
+from app.web.metrics import Metrics
 from app.web.readiness import Readiness
-from app.web.refusal_audit import RepeatedRefusals
-from app.web.response_cache import Kept, Memory
-from app.web.stream_capacity import Seats
-from app.web.wake.wake_cache import Doorbell
-from app.web.window_waits import Waiting
+from app.web.refusal_audit import RefusalAudit
+from app.web.response_cache import CachedRead, ResponseCache
+from app.web.stream_capacity import StreamCapacity
+from app.web.wake.wake_cache import WakeCache
+from app.web.window_waits import WindowWaits
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class WebContext:
     settings: Settings
     database: Database
     dispatch: Dispatch
-    door: Door
-    tail: Tail
-    waiting: Waiting
-    streams: Seats
-    readers: Seats
-    gauges: Gauges
-    memory: Memory[Kept]
-    doorbell: Doorbell
-    refusals: RepeatedRefusals
+    door: Authenticator
+    tail: EventFeed
+    waiting: WindowWaits
+    streams: StreamCapacity
+    readers: StreamCapacity
+    gauges: Metrics
+    memory: ResponseCache[CachedRead]
+    doorbell: WakeCache
+    refusals: RefusalAudit
     readiness: Readiness
 
     def nudged(self, sent: bool) -> None:

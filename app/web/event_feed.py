@@ -31,7 +31,7 @@ _AFTER_A_FAULT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class FeedPage:
     """One entry of the trail, written out once however many listen."""
 
     chain: str
@@ -45,11 +45,11 @@ class Behind(Exception):
     """This listener is too far behind to be told; it has to read for itself."""
 
 
-class Tail:
+class EventFeed:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._news = threading.Condition()
-        self._kept: deque[News] = deque(maxlen=KEPT)
+        self._kept: deque[FeedPage] = deque(maxlen=KEPT)
         self._told = 0
         self._place: dict[str, int] = {}
         self._listeners = 0
@@ -86,7 +86,7 @@ class Tail:
         with self._database.read() as session:
             return audit.heads(session)
 
-    def missed(self, place: audit.Place) -> list[News]:
+    def missed(self, place: audit.Place) -> list[FeedPage]:
         """A page of what lies beyond a listener's place."""
         with self._database.read() as session:
             return [_news(entry) for entry in audit.since(session, place, PAGE)]
@@ -104,7 +104,7 @@ class Tail:
             self._running = self._listeners > 0
             return self._running
 
-    def _tell(self, fresh: list[News]) -> None:
+    def _tell(self, fresh: list[FeedPage]) -> None:
         if not fresh:
             return
         with self._news:
@@ -117,7 +117,7 @@ class Tail:
         with self._news:
             return self._told
 
-    def after(self, number: int, timeout: float) -> list[News]:
+    def after(self, number: int, timeout: float) -> list[FeedPage]:
         """News beyond a number, as soon as there is some; nothing when the time is up. Raises Behind."""
         with self._news:
             self._news.wait_for(lambda: self._told > number, timeout)
@@ -130,11 +130,11 @@ class Tail:
 class Listener:
     """One reader of the tail, with its own place in what was told."""
 
-    def __init__(self, tail: Tail) -> None:
+    def __init__(self, tail: EventFeed) -> None:
         self._tail = tail
         self._number = tail.count()
 
-    def next(self, timeout: float) -> list[News]:
+    def next(self, timeout: float) -> list[FeedPage]:
         """What is new, as soon as there is something; nothing when the time is up. Raises Behind."""
         fresh = self._tail.after(self._number, timeout)
         self._number += len(fresh)
@@ -145,6 +145,6 @@ class Listener:
         self._number = self._tail.count()
 
 
-def _news(entry: Entry) -> News:
+def _news(entry: Entry) -> FeedPage:
     data = json.dumps(entry.as_json(), separators=(",", ":"))
-    return News(entry.chain, entry.seq, entry.event, entry.window_id, data)
+    return FeedPage(entry.chain, entry.seq, entry.event, entry.window_id, data)

@@ -19,17 +19,22 @@ from app.store import clock_offset, loop_failures, services, stacks, windows, wo
 from app.store.database import Database
 from app.store.tables import Service
 from app.task_queue import Dispatch, queue
-from app.web.metrics_collector import Told
-from app.web.stream_capacity import Seats
+from app.web.metrics_collector import MetricsCollector
+from app.web.stream_capacity import StreamCapacity
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 
 log = logging.getLogger(__name__)
 
 
-class Gauges:
+class Metrics:
     def __init__(
-        self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats, guard: LoopGuard
+        self,
+        database: Database,
+        dispatch: Dispatch,
+        streams: StreamCapacity,
+        waits: StreamCapacity,
+        guard: LoopGuard,
     ) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counted(
@@ -41,7 +46,7 @@ class Gauges:
         self.unsent = Counted(
             "power_dispatch_failures", "Nudges the broker did not take.", registry=self._registry
         )
-        self._registry.register(_Now(database, dispatch, streams, waits, Told()))
+        self._registry.register(_Now(database, dispatch, streams, waits, MetricsCollector()))
         self._registry.register(_Loops(database, guard))
 
     def text(self) -> bytes:
@@ -52,7 +57,12 @@ class _Now(Collector):
     """What is looked up when it is asked for, rather than counted along."""
 
     def __init__(
-        self, database: Database, dispatch: Dispatch, streams: Seats, waits: Seats, told: Told
+        self,
+        database: Database,
+        dispatch: Dispatch,
+        streams: StreamCapacity,
+        waits: StreamCapacity,
+        told: MetricsCollector,
     ) -> None:
         self._database, self._dispatch = database, dispatch
         self._streams, self._waits, self._told = streams, waits, told

@@ -31,7 +31,7 @@ _LATE_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _READY_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
-class Told:
+class MetricsCollector:
     """The figures; `take_in` brings them up to date."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 
 from app.domain import errors
 from app.domain.errors import Refusal
-from app.store.database import Unusable
+from app.store.database import DatabaseUnusable
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ HOUSE = (
 )
 
 
-class Turned(Exception):
+class ApiError(Exception):
     """Turned down by the front itself, before or after anything was asked of the house."""
 
     def __init__(
@@ -144,7 +144,7 @@ def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None,
 
 
 def install(app: Flask) -> None:
-    app.register_error_handler(Turned, _turned)
+    app.register_error_handler(ApiError, _turned)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http)
     for away in AWAY:
@@ -154,7 +154,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _fault)
 
 
-def _turned(turned: Turned) -> Response:
+def _turned(turned: ApiError) -> Response:
     return answer(turned.kind, str(turned), headers=turned.headers, **turned.facts)
 
 
@@ -196,7 +196,7 @@ def _database_away(error: Exception) -> Response:
 
 def away_detail(error: Exception) -> str:
     """What a caller is told of a database that is away; where its files lie is for the operator alone."""
-    if isinstance(error, Unusable):
+    if isinstance(error, DatabaseUnusable):
         return "the database cannot be used (`power doctor` on its host says how to mend it)"
     return "the database does not answer"
 

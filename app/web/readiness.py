@@ -21,7 +21,7 @@ PATIENCE = 1.0
 """Seconds a look waits for the broker; one that answers does so within milliseconds."""
 
 
-class Broker:
+class BrokerProbe:
     """Asks the broker whether it takes messages: at each look anew, one question at a time.
 
     Looks that come while a question is under way share the next one, so however many
@@ -62,7 +62,7 @@ class Broker:
 
 
 class Readiness:
-    def __init__(self, settings: Settings, database: Database, broker: Broker) -> None:
+    def __init__(self, settings: Settings, database: Database, broker: BrokerProbe) -> None:
         self._settings, self._database, self._broker = settings, database, broker
         self._served = settings.await_node is None
 

@@ -41,7 +41,7 @@ class _Repeated:
 
 
 @dataclass
-class RepeatedRefusals:
+class RefusalAudit:
     """One for a front; its threads share it."""
 
     database: Database

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.web import problems
-from app.web.problems import Turned
+from app.web.problems import ApiError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -43,7 +43,7 @@ def _json(request: Request) -> Any:
         return {}
     if not request.is_json:
         said = request.mimetype or "nothing"
-        raise Turned(
+        raise ApiError(
             problems.UNREADABLE,
             f"send the body as application/json, not {said}",
             allowed=["application/json"],
@@ -51,13 +51,13 @@ def _json(request: Request) -> Any:
     try:
         return json.loads(raw.decode(), parse_int=_whole)
     except UnicodeDecodeError as error:
-        raise Turned(
+        raise ApiError(
             problems.UNREADABLE, f"the body is not UTF-8: byte {error.start} is {error.reason}"
         ) from error
     except ValueError as error:
-        raise Turned(problems.UNREADABLE, f"the body is not JSON: {error}") from error
+        raise ApiError(problems.UNREADABLE, f"the body is not JSON: {error}") from error
     except RecursionError as error:
-        raise Turned(problems.UNREADABLE, "the body is nested too deeply") from error
+        raise ApiError(problems.UNREADABLE, "the body is nested too deeply") from error
 
 
 def _whole(digits: str) -> int | float:
@@ -68,7 +68,7 @@ def query(request: Request, model: type[Model]) -> Model:
     """The checked query; a parameter that is given twice is told rather than guessed at."""
     for name, values in request.args.lists():
         if len(values) > 1:
-            raise Turned(
+            raise ApiError(
                 problems.INVALID, f"{name}: is given {len(values)} times; once is enough", field=name
             )
     return checked(model, request.args.to_dict())
@@ -81,13 +81,13 @@ def checked(model: type[Model], given: Any) -> Model:
         raise _invalid(model, error) from error
 
 
-def _invalid(model: type[BaseModel], error: ValidationError) -> Turned:
+def _invalid(model: type[BaseModel], error: ValidationError) -> ApiError:
     faults = [_fault(model, one) for one in error.errors(include_url=False, include_input=False)]
     detail = "; ".join(f"{fault['field']}: {fault['detail']}" for fault in faults[:10])
     allowed = (
         list(model.model_fields) if any(one["type"] == "extra_forbidden" for one in error.errors()) else None
     )
-    return Turned(
+    return ApiError(
         problems.INVALID,
         detail,
         field=faults[0]["field"],
@@ -127,7 +127,7 @@ def key(request: Request) -> str | None:
         return None
     if not _KEY.fullmatch(given):
         said = "must be 1 to 255 printable ASCII characters"
-        raise Turned(problems.INVALID, f"Idempotency-Key: {said}", field="Idempotency-Key", allowed=said)
+        raise ApiError(problems.INVALID, f"Idempotency-Key: {said}", field="Idempotency-Key", allowed=said)
     return given
 
 
@@ -147,7 +147,7 @@ def place(given: str, field: str, *shape: type[Any]) -> tuple[Any, ...]:
         return tuple(_part(part, kind) for part, kind in zip(parts, shape, strict=True))
     except (ValueError, binascii.Error, TypeError, RecursionError) as error:
         detail = f"{field}: is not a cursor that was given out here; begin without one"
-        raise Turned(problems.INVALID, detail, field=field) from error
+        raise ApiError(problems.INVALID, detail, field=field) from error
 
 
 def _part(part: Any, kind: type[Any]) -> Any:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from app.domain.enums import State
-from app.store.changes import Changes
+from app.store.changes import ChangeCounter
 from app.web.api import views
 
 _KEPT_FOR = 5.0
@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedRead:
     """A window's answer, and what its time left is counted from."""
 
     view: dict[str, Any]
@@ -36,8 +36,8 @@ class Kept:
         return {**self.view, "ttl_remaining_sec": views.remaining(self.state, self.deadline, now)}
 
 
-class Memory(Generic[Value]):
-    def __init__(self, changes: Changes) -> None:
+class ResponseCache(Generic[Value]):
+    def __init__(self, changes: ChangeCounter) -> None:
         self._changes = changes
         self._lock = threading.Lock()
         self._version = ""

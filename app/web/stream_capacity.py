@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Seats:
+class StreamCapacity:
     def __init__(self, number: int) -> None:
         self.number, self.taken = number, 0
         self._lock = threading.Lock()

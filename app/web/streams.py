@@ -7,9 +7,9 @@ from collections.abc import Generator, Mapping
 from flask import Response, request
 
 from app.web import problems
-from app.web.context import Front
-from app.web.problems import Turned
-from app.web.stream_capacity import Seats
+from app.web.context import WebContext
+from app.web.problems import ApiError
+from app.web.stream_capacity import StreamCapacity
 
 STALLED = 30.0
 """Seconds after which a reader that takes nothing is hung up on."""
@@ -19,7 +19,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection"
 class _Seated:
     """A stream that leaves its seat when it ends, whether or not it ever began."""
 
-    def __init__(self, lines: Generator[str], seats: Seats) -> None:
+    def __init__(self, lines: Generator[str], seats: StreamCapacity) -> None:
         self._lines, self._seats, self._left = lines, seats, False
 
     def __iter__(self) -> _Seated:
@@ -36,11 +36,11 @@ class _Seated:
 
 
 def streamed(
-    front: Front,
+    front: WebContext,
     lines: Generator[str],
     media: str,
     headers: Mapping[str, str] | None = None,
-    seats: Seats | None = None,
+    seats: StreamCapacity | None = None,
 ) -> Response:
     """Raises Turned where no seat is left."""
     seats = seats or front.streams
@@ -51,5 +51,5 @@ def streamed(
         connection.settimeout(STALLED)
     if not seats.take():
         said = f"{seats.number} streams are open, which is the most there may be"
-        raise Turned(problems.TOO_MANY, said, headers={"Retry-After": "10"}, limit=seats.number)
+        raise ApiError(problems.TOO_MANY, said, headers={"Retry-After": "10"}, limit=seats.number)
     return Response(_Seated(lines, seats), 200, {**_HEADERS, **(headers or {})}, content_type=media)

@@ -20,7 +20,7 @@ ADDRESSES = 1000
 
 
 @dataclass
-class BadTokens:
+class UnknownTokens:
     """One for a front; its threads share it."""
 
     clock: Callable[[], float] = time.monotonic

@@ -10,9 +10,9 @@ from app.domain.enums import State
 from app.store import windows
 from app.store.database import Database
 from app.store.tables import Window
-from app.web.event_feed import Behind, Listener, Tail
+from app.web.event_feed import Behind, EventFeed, Listener
 from app.web.problems import AWAY
-from app.web.stream_capacity import Seats
+from app.web.stream_capacity import StreamCapacity
 
 Done = Callable[[Window], bool]
 
@@ -27,8 +27,8 @@ def closed(window: Window) -> bool:
     return window.state == State.CLOSED
 
 
-class Waiting:
-    def __init__(self, database: Database, tail: Tail, seats: Seats) -> None:
+class WindowWaits:
+    def __init__(self, database: Database, tail: EventFeed, seats: StreamCapacity) -> None:
         self._database, self._tail, self._seats = database, tail, seats
 
     def until(self, done: Done, window: str, seconds: float) -> bool:

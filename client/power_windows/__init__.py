@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from power_windows.client import Client
     from power_windows.errors import Failed, NotFound, NotReady, PowerError, Refused, Unreachable, WrongUsage
-    from power_windows.held_window import Held, LetGo
+    from power_windows.held_window import HeldWindow, LetGo
     from power_windows.values import Call, Entry, Health, Line, Plan, Service, Stack, Window
 
 _WHERE = {
     "client": ("Client",),
-    "held_window": ("Held", "LetGo"),
+    "held_window": ("HeldWindow", "LetGo"),
     "values": ("Call", "Entry", "Health", "Line", "Plan", "Service", "Stack", "Window"),
     "errors": ("Failed", "NotFound", "NotReady", "PowerError", "Refused", "Unreachable", "WrongUsage"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
-    "Call", "Client", "Entry", "Failed", "Health", "Held", "LetGo", "Line", "NotFound", "NotReady", "Plan",
-    "PowerError", "Refused", "Service", "Stack", "Unreachable", "Window", "WrongUsage",
+    "Call", "Client", "Entry", "Failed", "Health", "HeldWindow", "LetGo", "Line", "NotFound", "NotReady",
+    "Plan", "PowerError", "Refused", "Service", "Stack", "Unreachable", "Window", "WrongUsage",
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from app.domain.enums import State
 from power_windows import discovery
 from power_windows.discovery import Target
 from power_windows.errors import Unreachable
-from power_windows.held_window import Held, Terms
+from power_windows.held_window import HeldWindow, Terms
 from power_windows.rest import Api
 from power_windows.values import Entry, Line, Plan, Stack, Window
 
@@ -123,7 +123,7 @@ class Client:
         reason: str | None = None,
         within: Duration | None = None,
         partial_ok: bool = False,
-    ) -> Held:
+    ) -> HeldWindow:
         """Hold services for the length of a block:
 
             with client.window("switch", "hermes", ttl="5m", reason="tests") as window:
@@ -139,7 +139,7 @@ class Client:
         """
         body = wish(services, stack, ttl, reason)
         terms = Terms(body, str(uuid.uuid4()), None if within is None else seconds(within), partial_ok)
-        return Held(self._api, terms)
+        return HeldWindow(self._api, terms)
 
     def here(self) -> bool:
         """Does it answer?"""

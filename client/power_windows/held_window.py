@@ -56,7 +56,7 @@ class Terms:
     partial_ok: bool = False
 
 
-class Held:
+class HeldWindow:
     """A window while a block runs; a context manager of its own, to be entered once."""
 
     def __init__(self, api: Api, terms: Terms) -> None:

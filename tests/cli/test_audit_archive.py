@@ -21,19 +21,19 @@ from app.cli import audit_archive, main
 from app.domain.enums import Event
 from app.store import audit, retention
 from app.store.database import Database
-from app.store.tables import Key, Window
+from app.store.tables import IdempotencyKey, Window
 from app.usecases.windows.transitions import Repeat
 from tests.store.tampering import tamper
-from tests.system import House
+from tests.system import System
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=200)
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def old(database: Database) -> House:
+def old(database: Database) -> System:
     """A house with a finished past of 200 days ago."""
-    house = House(database, now=LONG_AGO)
+    house = System(database, now=LONG_AGO)
     for _ in range(3):
         house.close(house.open("forge", "mill"))
     return house
@@ -59,7 +59,7 @@ def heads(database: Database) -> dict[str, tuple[int, int]]:
         return {head.chain: (head.archived_seq, head.seq) for head in retention.heads(session)}
 
 
-def test_what_is_old_leaves_and_the_rest_still_verifies(old: House, run: Run, tmp_path: Path) -> None:
+def test_what_is_old_leaves_and_the_rest_still_verifies(old: System, run: Run, tmp_path: Path) -> None:
     before = [entry.as_json() for entry in old.entries()]
 
     files = archived(run, tmp_path)
@@ -70,7 +70,7 @@ def test_what_is_old_leaves_and_the_rest_still_verifies(old: House, run: Run, tm
     assert pages.check_entries(files[0])[0].last == len(before)
 
 
-def test_the_chain_goes_on_where_the_file_ends(old: House, run: Run, tmp_path: Path) -> None:
+def test_the_chain_goes_on_where_the_file_ends(old: System, run: Run, tmp_path: Path) -> None:
     last = old.entries()[-1]
     archived(run, tmp_path)
     window = old.open("forge")
@@ -81,7 +81,7 @@ def test_the_chain_goes_on_where_the_file_ends(old: House, run: Run, tmp_path: P
     assert (old.intact(), old.state(window)) == (False, "open")
 
 
-def test_the_trail_tells_of_it(old: House, run: Run, tmp_path: Path) -> None:
+def test_the_trail_tells_of_it(old: System, run: Run, tmp_path: Path) -> None:
     file = archived(run, tmp_path)[0]
     with old.database.read() as session:
         told = [one for one in audit.entries(session) if one.event == Event.AUDIT_ARCHIVED]
@@ -93,7 +93,7 @@ def test_the_trail_tells_of_it(old: House, run: Run, tmp_path: Path) -> None:
     assert {one.actor for one in told} == {audit_archive.who()}
 
 
-def test_what_concerns_an_unfinished_window_stays(old: House, run: Run, tmp_path: Path) -> None:
+def test_what_concerns_an_unfinished_window_stays(old: System, run: Run, tmp_path: Path) -> None:
     window = old.open("forge", ttl=3000)
     begun = old.entries(window)[0].seq
     old.close(old.open("mill"))
@@ -105,7 +105,7 @@ def test_what_concerns_an_unfinished_window_stays(old: House, run: Run, tmp_path
     assert len(old.entries(window)) > 2
 
 
-def test_what_is_young_stays(old: House, run: Run, tmp_path: Path) -> None:
+def test_what_is_young_stays(old: System, run: Run, tmp_path: Path) -> None:
     old.now = datetime.now(UTC)
     young = old.open("forge")
     old.close(young)
@@ -117,7 +117,7 @@ def test_what_is_young_stays(old: House, run: Run, tmp_path: Path) -> None:
     assert "nothing is that old" in run("archive", "--before", "90d", "--to", tmp_path).output
 
 
-def test_finished_windows_leave_with_leases_and_calls(old: House, run: Run, tmp_path: Path) -> None:
+def test_finished_windows_leave_with_leases_and_calls(old: System, run: Run, tmp_path: Path) -> None:
     archived(run, tmp_path)
 
     with old.database.read() as session:
@@ -131,7 +131,7 @@ def test_finished_windows_leave_with_leases_and_calls(old: House, run: Run, tmp_
     assert all(len(one["calls"]) == 4 for one in written)
 
 
-def test_a_window_that_a_key_stands_for_stays(old: House, run: Run, tmp_path: Path) -> None:
+def test_a_window_that_a_key_stands_for_stays(old: System, run: Run, tmp_path: Path) -> None:
     old.now = datetime.now(UTC) - timedelta(hours=2)
     repeat = Repeat("ada", "key", "body")
     window, _ = old.ask("forge", repeat=repeat)
@@ -144,14 +144,17 @@ def test_a_window_that_a_key_stands_for_stays(old: House, run: Run, tmp_path: Pa
     assert old.ask("forge", repeat=repeat) == (window, False)
 
 
-def test_a_key_that_is_over_keeps_nothing_and_does_no_harm(old: House, run: Run, tmp_path: Path) -> None:
+def test_a_key_that_is_over_keeps_nothing_and_does_no_harm(old: System, run: Run, tmp_path: Path) -> None:
     repeat = Repeat("ada", "key", "body")
     window, _ = old.ask("forge", repeat=repeat)
     old.work()
     old.close(window)
     archived(run, tmp_path)
     with old.database.read() as session:
-        assert (session.get(Window, window), session.get(Key, ("ada", "key")) is None) == (None, False)
+        assert (session.get(Window, window), session.get(IdempotencyKey, ("ada", "key")) is None) == (
+            None,
+            False,
+        )
 
     old.now = datetime.now(UTC)
     again, new = old.ask("forge", repeat=repeat)
@@ -179,7 +182,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, place: str, number: int) -> Iterator[
     ("place", "number"), [("page", 1), ("let_go", 1), ("let_go", 2), ("let_go", 3), ("forget", 1)]
 )
 def test_a_run_that_was_killed_loses_nothing_and_the_next_goes_on(
-    old: House, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int
+    old: System, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int
 ) -> None:
     monkeypatch.setattr(audit_archive, "_AT_ONCE", 10)
     before = [entry.as_json() for entry in old.entries()]
@@ -194,7 +197,7 @@ def test_a_run_that_was_killed_loses_nothing_and_the_next_goes_on(
     assert verify.prove(files, None)[1] == []
 
 
-def test_files_join_each_other_and_the_live_trail(old: House, run: Run, tmp_path: Path) -> None:
+def test_files_join_each_other_and_the_live_trail(old: System, run: Run, tmp_path: Path) -> None:
     archived(run, tmp_path)
     old.close(old.open("forge"))
     one, two = archived(run, tmp_path, "--gzip")
@@ -235,7 +238,7 @@ def tampered(file: Path, how: Callable[[list[str]], list[str]]) -> None:
     ],
 )
 def test_a_file_that_was_tampered_with_is_named(
-    old: House, run: Run, tmp_path: Path, how: Callable[[list[str]], list[str]], said: str
+    old: System, run: Run, tmp_path: Path, how: Callable[[list[str]], list[str]], said: str
 ) -> None:
     file = archived(run, tmp_path)[0]
     tampered(file, how)
@@ -248,7 +251,7 @@ def test_a_file_that_was_tampered_with_is_named(
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_no_single_byte_can_be_changed_unseen(old: House, run: Run, tmp_path: Path, packed: bool) -> None:
+def test_no_single_byte_can_be_changed_unseen(old: System, run: Run, tmp_path: Path, packed: bool) -> None:
     file = archived(run, tmp_path, *(["--gzip"] if packed else []))[0]
     windows = next(tmp_path.glob("windows-*"))
     for place, check in ((file, pages.check_entries), (windows, pages.check_windows)):
@@ -262,7 +265,7 @@ def test_no_single_byte_can_be_changed_unseen(old: House, run: Run, tmp_path: Pa
         check(place)
 
 
-def test_two_files_that_changed_names_are_still_what_they_are(old: House, run: Run, tmp_path: Path) -> None:
+def test_two_files_that_changed_names_are_still_what_they_are(old: System, run: Run, tmp_path: Path) -> None:
     archived(run, tmp_path)
     old.close(old.open("forge"))
     one, two = archived(run, tmp_path)
@@ -274,13 +277,13 @@ def test_two_files_that_changed_names_are_still_what_they_are(old: House, run: R
     assert (faults, [part.head.first for part in parts if part.head][1]) == ([], 1)
 
 
-def test_a_file_from_another_trail_is_not_taken_for_ours(old: House, run: Run, tmp_path: Path) -> None:
+def test_a_file_from_another_trail_is_not_taken_for_ours(old: System, run: Run, tmp_path: Path) -> None:
     file = archived(run, tmp_path)[0]
     old.close(old.open("forge"))
     here = heads(old.database)["studio"]
     first, last = here[0] + 1, here[1]
     entries = [one.as_json() for one in old.entries()]
-    forged = pages.Head("studio", first, last - 1, entries[0]["prev"], entries[-2]["hash"])
+    forged = pages.ArchiveHeader("studio", first, last - 1, entries[0]["prev"], entries[-2]["hash"])
     pages.write_entries(tmp_path / forged.name(packed=False), forged, entries[:-1])
     other = tmp_path / forged.name(packed=False)
     tamper(old.database, f"UPDATE audit SET hash = 'x' WHERE chain = 'studio' AND seq = {last - 1}")
@@ -292,7 +295,7 @@ def test_a_file_from_another_trail_is_not_taken_for_ours(old: House, run: Run, t
     assert heads(old.database)["studio"] == here
 
 
-def test_a_broken_trail_is_not_archived(old: House, run: Run, tmp_path: Path) -> None:
+def test_a_broken_trail_is_not_archived(old: System, run: Run, tmp_path: Path) -> None:
     tamper(old.database, "UPDATE audit SET actor = 'eve' WHERE seq = 5 AND chain = 'studio'")
     result = run("archive", "--before", "90d", "--to", tmp_path)
     assert result.exit_code == 1
@@ -308,19 +311,21 @@ def test_a_broken_trail_is_not_archived(old: House, run: Run, tmp_path: Path) ->
         "DELETE FROM audit WHERE seq = 3 AND chain = 'studio'",
     ],
 )
-def test_the_database_lets_go_of_nothing_that_is_not_archived(old: House, statement: str) -> None:
+def test_the_database_lets_go_of_nothing_that_is_not_archived(old: System, statement: str) -> None:
     with pytest.raises(DBAPIError), old.database.write() as session:
         session.execute(text(statement))
     assert old.intact()
 
 
-def test_what_was_archived_does_not_come_back(old: House, run: Run, tmp_path: Path) -> None:
+def test_what_was_archived_does_not_come_back(old: System, run: Run, tmp_path: Path) -> None:
     archived(run, tmp_path)
     with pytest.raises(DBAPIError, match="never shrinks"), old.database.write() as session:
         session.execute(text("UPDATE audit_heads SET archived_seq = 1 WHERE chain = 'studio'"))
 
 
-def test_what_is_wrong_is_said(old: House, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_said(
+    old: System, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run("archive", "--before", "soon", "--to", tmp_path).exit_code == 2
     assert run("archive", "--before", "90d").exit_code == 2
     (tmp_path / "file").write_text("")
@@ -337,7 +342,7 @@ def test_what_is_wrong_is_said(old: House, run: Run, tmp_path: Path, monkeypatch
     assert not os.path.exists(tmp_path / "none.db")  # noqa: PTH110
 
 
-def test_a_time_is_written_in_one_way_only(old: House, run: Run, tmp_path: Path) -> None:
+def test_a_time_is_written_in_one_way_only(old: System, run: Run, tmp_path: Path) -> None:
     file = archived(run, tmp_path)[0]
     file.write_text(re.sub(r'("at":"[0-9-]+)T', r"\1U", file.read_text(), count=1))
     with pytest.raises(pages.Broken, match="entry 1 of studio is altered"):

@@ -19,13 +19,13 @@ from app.store.database import Database
 from app.task_queue import Dispatch
 from app.web import create_app
 from tests.databases import Databases
-from tests.system import House
+from tests.system import System
 
 
 class Hands(Dispatch):
     """The nudge and the worker in one: what is said is done at once."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: System) -> None:
         self._house = house
 
     def opening(self, window: str, node: str, shown: str = "") -> bool:
@@ -39,7 +39,7 @@ class Hands(Dispatch):
 class Desk:
     """A house, its front on a port, and the command pointed at it."""
 
-    house: House
+    house: System
     environ: dict[str, str | None]
 
     def power(self, *arguments: str) -> Result:
@@ -49,7 +49,7 @@ class Desk:
 @pytest.fixture
 def desk(databases: Databases, tmp_path: Path) -> Iterator[Desk]:
     database = Database(databases.migrated("sqlite"))
-    house = House(database, now=datetime.now(UTC))
+    house = System(database, now=datetime.now(UTC))
     with database.write() as session:
         token = tokens.create(session, "ada", datetime.now(UTC))
     environ = {"POWER_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)}

@@ -13,7 +13,7 @@ import pytest
 from rich.text import Text
 
 from app.cli import top_view
-from app.cli.top_view import Scene
+from app.cli.top_view import TopScreen
 from tests.cli.conftest import Power
 from tests.cli.service import ON, Service, entry, stack, window
 from tests.cli.service import service as compose_service
@@ -31,10 +31,12 @@ def _one_window(service: Service) -> None:
     service.add(window(state="open", status="ok", health={"switch": ON}, reason="batch 7"))
 
 
-def scene(service: Service, *, news: int = 0, lost: float | None = None, chosen: str | None = None) -> Scene:
+def scene(
+    service: Service, *, news: int = 0, lost: float | None = None, chosen: str | None = None
+) -> TopScreen:
     lines = [Text(f"10:00:0{number}  {'x' * 200}") for number in range(news)]
     windows = list(service.windows.values())
-    return Scene("http://127.0.0.1:8420", service.stacks, windows, lines, 1.0, lost, chosen, "")  # type: ignore[arg-type]
+    return TopScreen("http://127.0.0.1:8420", service.stacks, windows, lines, 1.0, lost, chosen, "")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 24), (200, 60), (40, 8), (20, 5)])

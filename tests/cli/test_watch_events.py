@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.event_text import Story
+from app.cli.event_text import EventText
 from power_windows import rest as wire
 from tests.cli.conftest import Power
 from tests.cli.service import Service, entry, stack, window
@@ -52,18 +52,18 @@ WORDS = [
 ]
 
 
-def words(story: Story, *entries: dict[str, Any]) -> list[str]:
+def words(story: EventText, *entries: dict[str, Any]) -> list[str]:
     lines = [line.plain for one in entries for line in story.lines(one)]  # type: ignore[arg-type]
     return [line if line.startswith(" ") else line.split(f"{ID}  ", 1)[-1] for line in lines]
 
 
 def test_a_window_from_its_beginning_to_its_end() -> None:
-    assert words(Story(), *STORY) == WORDS
+    assert words(EventText(), *STORY) == WORDS
 
 
 def test_what_concerns_no_window() -> None:
     lines = words(
-        Story(named=True),
+        EventText(named=True),
         entry(1, "drift.found", service="mcp", facts={"power": "on", "role": "allowed"}),
         entry(2, "refused", facts={"why": "redis may not be powered"}),
         entry(3, "stack.rejected", facts={"faults": ["a file is missing"]}),

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.dependencies import Gate, Standing, Way, gate
+from app.domain.dependencies import DependencyStatus, Gate, Way, gate
 from app.domain.enums import Condition, Power, Role
 from app.domain.planning import ServiceSpec, StackSpec
 
 
 def way(
-    condition: Condition, found: Standing | None, *, role: Role = Role.ALLOWED, optional: bool = False
+    condition: Condition, found: DependencyStatus | None, *, role: Role = Role.ALLOWED, optional: bool = False
 ) -> Gate:
     api = ServiceSpec("api", Role.ALLOWED, {"db": condition}, frozenset({"db"} if optional else ()))
     spec = StackSpec("studio", "studio", "local", {"api": api, "db": ServiceSpec("db", role)})
     return gate(spec, "api", {"db": found}.get)
 
 
-OFF = Standing(Power.OFF, alive=False)
-STARTING = Standing(Power.STARTING, alive=True)
-ON = Standing(Power.ON, alive=True)
-DONE = Standing(Power.DONE, alive=False)
-DIED = Standing(Power.FAILING, alive=False, over=True, detail="exited with code 1")
-SICK = Standing(Power.FAILING, alive=True, over=True, detail="its healthcheck says unhealthy")
+OFF = DependencyStatus(Power.OFF, alive=False)
+STARTING = DependencyStatus(Power.STARTING, alive=True)
+ON = DependencyStatus(Power.ON, alive=True)
+DONE = DependencyStatus(Power.DONE, alive=False)
+DIED = DependencyStatus(Power.FAILING, alive=False, over=True, detail="exited with code 1")
+SICK = DependencyStatus(Power.FAILING, alive=True, over=True, detail="its healthcheck says unhealthy")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ SICK = Standing(Power.FAILING, alive=True, over=True, detail="its healthcheck sa
         (Condition.STARTED, SICK, Way.OPEN),
         (Condition.STARTED, DONE, Way.OPEN),
         (Condition.STARTED, DIED, Way.SHUT),
-        (Condition.STARTED, Standing(Power.FAILING, alive=False, begun=True, over=True), Way.OPEN),
+        (Condition.STARTED, DependencyStatus(Power.FAILING, alive=False, begun=True, over=True), Way.OPEN),
         (Condition.HEALTHY, OFF, Way.WAIT),
         (Condition.HEALTHY, STARTING, Way.WAIT),
         (Condition.HEALTHY, ON, Way.OPEN),
@@ -46,7 +46,7 @@ SICK = Standing(Power.FAILING, alive=True, over=True, detail="its healthcheck sa
         (Condition.COMPLETED, DIED, Way.SHUT),
     ],
 )
-def test_each_condition_is_composes_own(condition: Condition, found: Standing, expected: Way) -> None:
+def test_each_condition_is_composes_own(condition: Condition, found: DependencyStatus, expected: Way) -> None:
     assert way(condition, found).way is expected
 
 
@@ -55,7 +55,7 @@ def test_a_shut_gate_names_the_dependency_and_its_reason() -> None:
 
 
 def test_core_that_is_down_is_not_waited_for_and_core_that_starts_is() -> None:
-    down = way(Condition.STARTED, Standing(Power.OFF, alive=False), role=Role.CORE)
+    down = way(Condition.STARTED, DependencyStatus(Power.OFF, alive=False), role=Role.CORE)
     assert down.way is Way.SHUT
     assert "core is not started from here" in down.why
     assert way(Condition.HEALTHY, STARTING, role=Role.CORE).way is Way.WAIT
@@ -78,7 +78,7 @@ def test_a_service_goes_by_its_worst_gate() -> None:
         **{n: ServiceSpec(n, Role.ALLOWED) for n in needs},
     }
     spec = StackSpec("studio", "studio", "local", services)
-    stand: dict[str, Standing | None] = {"good": ON, "slow": STARTING, "dead": DIED}
+    stand: dict[str, DependencyStatus | None] = {"good": ON, "slow": STARTING, "dead": DIED}
     assert gate(spec, "api", stand.get).way is Way.SHUT
     assert gate(spec, "api", {**stand, "dead": ON}.get).way is Way.WAIT
     assert gate(spec, "api", dict.fromkeys(needs, ON).get).way is Way.OPEN

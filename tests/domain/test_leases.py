@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.enums import State
-from app.domain.leases import Lease, holders, wanted
+from app.domain.leases import HeldLease, holders, wanted
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -17,8 +17,8 @@ TICK = timedelta(microseconds=1)
 
 def lease(
     window: str, *, state: State = State.OPEN, deadline: datetime = NOON, service: str = "forge"
-) -> Lease:
-    return Lease(window, service, state, deadline)
+) -> HeldLease:
+    return HeldLease(window, service, state, deadline)
 
 
 def test_a_lease_is_dead_on_the_stroke() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.enums import Power, Role
 from app.domain.planning import ServiceSpec
-from app.domain.readiness import Container, Verdict, judge
+from app.domain.readiness import Container, ReadinessVerdict, judge
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 PLAIN = ServiceSpec("forge", Role.ALLOWED, stable_for=1.0, ready_timeout=60.0)
@@ -27,7 +27,7 @@ def container(state: str = "running", *, started: float = 100, **more: Any) -> C
     return Container("c", "forge", state, started_at=ago(started), **more)
 
 
-def verdict(*containers: Container, spec: ServiceSpec = PLAIN, wanted: bool = True) -> Verdict:
+def verdict(*containers: Container, spec: ServiceSpec = PLAIN, wanted: bool = True) -> ReadinessVerdict:
     return judge(spec, containers, wanted=wanted, now=NOON)
 
 

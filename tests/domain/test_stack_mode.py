@@ -6,15 +6,15 @@ import pytest
 
 from app.domain import stack_mode
 from app.domain.enums import Mode, Power, Role, State
-from app.domain.stack_mode import Standing
+from app.domain.stack_mode import ServiceStatus
 
-CORE = Standing(Role.CORE, Power.ON, alive=True)
-OFF = Standing(Role.ALLOWED, Power.OFF)
-HELD = Standing(Role.ALLOWED, Power.ON, alive=True, held=True, awaited=True)
-LEAVING = Standing(Role.ALLOWED, Power.STOPPING, alive=True, awaited=True, owed=True)
-STRAY = Standing(Role.ALLOWED, Power.ON, alive=True)
-UNLISTED = Standing(Role.NONE, Power.ON, alive=True)
-FORSAKEN = Standing(Role.ALLOWED, Power.UNKNOWN, owed=True)
+CORE = ServiceStatus(Role.CORE, Power.ON, alive=True)
+OFF = ServiceStatus(Role.ALLOWED, Power.OFF)
+HELD = ServiceStatus(Role.ALLOWED, Power.ON, alive=True, held=True, awaited=True)
+LEAVING = ServiceStatus(Role.ALLOWED, Power.STOPPING, alive=True, awaited=True, owed=True)
+STRAY = ServiceStatus(Role.ALLOWED, Power.ON, alive=True)
+UNLISTED = ServiceStatus(Role.NONE, Power.ON, alive=True)
+FORSAKEN = ServiceStatus(Role.ALLOWED, Power.UNKNOWN, owed=True)
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ FORSAKEN = Standing(Role.ALLOWED, Power.UNKNOWN, owed=True)
         ([CORE, HELD, STRAY], [State.OPEN, State.CLOSING], Mode.DRIFT),
         ([CORE, UNLISTED], [], Mode.SOLO_CORE),
         ([CORE, FORSAKEN], [], Mode.DRIFT),
-        ([Standing(Role.CORE, Power.OFF), HELD], [State.OPEN], Mode.DRIFT),
-        ([Standing(Role.CORE, Power.FAILING)], [], Mode.DRIFT),
-        ([Standing(Role.CORE, Power.STARTING, alive=True)], [], Mode.SOLO_CORE),
+        ([ServiceStatus(Role.CORE, Power.OFF), HELD], [State.OPEN], Mode.DRIFT),
+        ([ServiceStatus(Role.CORE, Power.FAILING)], [], Mode.DRIFT),
+        ([ServiceStatus(Role.CORE, Power.STARTING, alive=True)], [], Mode.SOLO_CORE),
     ],
 )
-def test_the_first_that_is_true(services: list[Standing], windows: list[State], mode: Mode) -> None:
+def test_the_first_that_is_true(services: list[ServiceStatus], windows: list[State], mode: Mode) -> None:
     assert stack_mode.mode(services, windows) is mode
 
 
@@ -44,7 +44,7 @@ def test_rejected_goes_before_all_else(windows: list[State]) -> None:
 
 def test_what_is_not_listed_does_not_count_whatever_it_does() -> None:
     odd = [
-        Standing(Role.NONE, power, alive=alive, owed=True, failures=3)
+        ServiceStatus(Role.NONE, power, alive=alive, owed=True, failures=3)
         for power in Power
         for alive in (True, False)
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain import windows
 from app.domain.enums import Power, State, Status
-from app.domain.windows import Backwards, Health
+from app.domain.windows import Backwards, ServiceHealth
 
 WAYS = {
     (State.WAITING, State.OPENING),
@@ -41,8 +41,8 @@ def test_every_window_ends() -> None:
         assert here is State.CLOSED
 
 
-def health(power: Power) -> Health:
-    return Health("any", power, ready=power in {Power.ON, Power.DONE})
+def health(power: Power) -> ServiceHealth:
+    return ServiceHealth("any", power, ready=power in {Power.ON, Power.DONE})
 
 
 @pytest.mark.parametrize(

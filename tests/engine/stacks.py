@@ -23,14 +23,14 @@ from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
+from app.usecases.windows.transitions import OpenRequest
 from examples.vx11 import image
 from workers.engine import compose
 from workers.engine.client import Engine
-from workers.loops.heartbeat import Presence
-from workers.loops.stack_loader import Loading
+from workers.loops.heartbeat import HeartbeatLoop
+from workers.loops.stack_loader import StackLoader
 from workers.loops.watch import Watch
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 from workers.state.inspection_queue import Trigger
 
@@ -92,7 +92,7 @@ class Stack:
         self.database = Database(database_url)
         self.engine = Engine()
         self._worker = ExitStack()
-        self._station: Station | None = None
+        self._station: WorkerContext | None = None
         self._watch: Watch | None = None
         self.repairs_expected = False
         """Set where a test loses events on purpose."""
@@ -151,10 +151,10 @@ class Stack:
         """A worker begins: it reads the stack and watches it."""
         me = Identity(self.lock_dir, "local")
         self._worker.enter_context(me.living())
-        self._station = Station(self.database, self.engine, me, "local", self.lock_dir)
-        loading = Loading(self._station, self.config)
+        self._station = WorkerContext(self.database, self.engine, me, "local", self.lock_dir)
+        loading = StackLoader(self._station, self.config)
         loading.begin()
-        presence = Presence(self._station, loading)
+        presence = HeartbeatLoop(self._station, loading)
         presence.begin()
         self._worker.callback(presence.end)
         self._watch = Watch(self._station, loading, presence)
@@ -183,7 +183,7 @@ class Stack:
             time.sleep(0.1)
 
     @property
-    def station(self) -> Station:
+    def station(self) -> WorkerContext:
         assert self._station
         return self._station
 
@@ -198,7 +198,7 @@ class Stack:
         """A window whose nudge is lost."""
         with self.database.write() as session:
             window, _new = transitions.open_window(
-                session, Ask(names, "studio", ttl), actor="ada", now=self.database.now()
+                session, OpenRequest(names, "studio", ttl), actor="ada", now=self.database.now()
             )
             return window.id
 

@@ -16,7 +16,7 @@ from app.store.tables import Stack as Row
 from app.usecases.nodes import relocation
 from tests.databases import Databases
 from tests.engine.stacks import Stack, docker, running, standing, until
-from workers.offline.controller import Blind
+from workers.offline.controller import OfflineController
 
 PATIENCE = 60.0
 
@@ -308,7 +308,7 @@ def test_nothing_is_stopped_blind_on_another_engine(stack: Stack) -> None:
     stack.opened(stack.open("forge"))
     until(lambda: stack.station.memory.known.stacks["studio"].owing, "it is known", 10, stack)
     (owing,) = stack.station.memory.known.stacks["studio"].owing.values()
-    blind = Blind(stack.station)
+    blind = OfflineController(stack.station)
 
     assert blind._is_here(owing)
     stack.station.engine_id = "OTHER@host:/var/lib/docker"

@@ -184,7 +184,7 @@ def test_logs_that_nobody_keeps_are_said_to_be_so_and_the_others_are_read(stack:
     stack.write({"mute": mute, "forge": running(network_mode="none")}).begin()
     window = stack.open("mute", "forge")
     stack.opened(window)
-    wanted = logs.Wanted("x", "studio", ["mute", "forge"], datetime(2020, 1, 1, tzinfo=UTC), None, {}, 10)
+    wanted = logs.LogRequest("x", "studio", ["mute", "forge"], datetime(2020, 1, 1, tzinfo=UTC), None, {}, 10)
 
     _lines, notes = reading._read(stack.station, wanted)
 

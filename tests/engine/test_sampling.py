@@ -7,7 +7,7 @@ import time
 from app.store import samples
 from app.store.tables import Sample
 from tests.engine.stacks import Stack, python, running
-from workers.loops.sampler import Sampling
+from workers.loops.sampler import Sampler
 
 BUSY = "block = bytearray(40_000_000)\nwhile True: pass"
 
@@ -23,7 +23,7 @@ def test_what_a_window_holds_is_measured_and_nothing_else(stack: Stack) -> None:
     stack.write({"gate": running(), "forge": python(BUSY), "mill": running()}, core=["gate"])
     stack.by_hand("up", "-d", "gate", "mill")
     stack.begin()
-    sampling = Sampling(stack.station)
+    sampling = Sampler(stack.station)
     sampling.turn()
     assert taken(stack) == {}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.host import data_directory
-from app.host.data_directory import Unusable
+from app.host.data_directory import UnusableDirectory
 
 NOBODY = 65_534
 
@@ -28,10 +28,10 @@ def nobody() -> Iterator[None]:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(Unusable) as found:
+    with pytest.raises(UnusableDirectory) as found:
         data_directory.claim(path)
     line = str(found.value)
-    with pytest.raises(Unusable, match="data directory"):
+    with pytest.raises(UnusableDirectory, match="data directory"):
         data_directory.foresee(path)
     assert "\n" not in line
     assert str(path) in line
@@ -59,7 +59,7 @@ def test_one_that_hangs_in_the_air_is_named(tmp_path: Path) -> None:
 
 
 def test_one_where_nothing_can_be_made_is_named() -> None:
-    with pytest.raises(Unusable, match="/proc/power cannot be made in /proc: No such file"):
+    with pytest.raises(UnusableDirectory, match="/proc/power cannot be made in /proc: No such file"):
         data_directory.claim(Path("/proc/power"))
 
 

@@ -15,7 +15,7 @@ from app.store.tables import (
     ClockOffset,
     ConsoleSession,
     Delivery,
-    Key,
+    IdempotencyKey,
     Link,
     LogRead,
     LoopFailures,
@@ -30,7 +30,7 @@ from app.store.tables import (
     Worker,
 )
 from tests.databases import Databases
-from tests.system import NOON, House
+from tests.system import NOON, System
 
 
 @pytest.fixture(params=Databases.KINDS)
@@ -50,7 +50,7 @@ def tables(url: str) -> set[str]:
 def lived_in(url: str) -> None:
     """Put rows into every table."""
     database = Database(url)
-    house = House(database)
+    house = System(database)
     house.close(house.open("forge", "api"))
     with database.write() as session:
         session.add(Node(name="local", engine_id="e", worker="w", started_at=NOON, seen_at=NOON))
@@ -75,7 +75,7 @@ def lived_in(url: str) -> None:
         )
         session.add(Token(name="ada", digest="d", scope="admin", created_at=NOON))
         session.add(Wake(token="door", stack="studio", service="forge"))
-        session.add(Key(token="ada", key="k", body="b", window_id="w", created_at=NOON))
+        session.add(IdempotencyKey(token="ada", key="k", body="b", window_id="w", created_at=NOON))
     with database.read() as session:
         counts = {
             name: session.scalar(select(func.count()).select_from(t))

@@ -21,10 +21,10 @@ from app.store.database import Database
 from tests.model.world import Eyes, Key, World
 from workers import runtime, tasks
 from workers.engine.client import Engine
-from workers.loops.heartbeat import Presence
-from workers.loops.stack_loader import Loading
+from workers.loops.heartbeat import HeartbeatLoop
+from workers.loops.stack_loader import StackLoader
 from workers.loops.watch import Watch
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 from workers.state.inspection_queue import Trigger
 
@@ -124,7 +124,7 @@ class Hand:
     def __init__(self, way: Way, world: World) -> None:
         self.way, self.world = way, world
         self._leaving = ExitStack()
-        self.station: Station | None = None
+        self.station: WorkerContext | None = None
         self._watch: Watch | None = None
 
     @property
@@ -139,10 +139,10 @@ class Hand:
         # Not `me.living()`, which tidies up at the end: whoever is killed does not.
         self._leaving.enter_context(locks.held(self.world.lock_dir, "worker", me.name))
         eyes, opening, closing = cast(Engine, Eyes(self.world)), cast(Any, Calls()), cast(Any, Calls())
-        found = Station(self.way, eyes, me, NODE, self.world.lock_dir, opening=opening, closing=closing)
-        loading = Loading(found, self.world.config)
+        found = WorkerContext(self.way, eyes, me, NODE, self.world.lock_dir, opening=opening, closing=closing)
+        loading = StackLoader(found, self.world.config)
         loading.begin()
-        presence = Presence(found, loading)
+        presence = HeartbeatLoop(found, loading)
         presence.begin()
         watch = Watch(found, loading, presence)
         vars(watch).update(_stopping=Still())
@@ -169,7 +169,7 @@ class Hand:
         self._leaving.close()
         self.station = self._watch = None
 
-    def _alive(self) -> Station:
+    def _alive(self) -> WorkerContext:
         assert self.station
         return self.station
 

@@ -28,7 +28,7 @@ from app.domain.errors import Refusal
 from app.domain.planning import ServiceSpec, StackSpec
 from app.store.tables import Call, Window
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask, Repeat
+from app.usecases.windows.transitions import OpenRequest, Repeat
 from tests.model import crashes
 from tests.model.crashes import FRONT, HANDS, KILL, Interrupted, Interruption, Killed
 from tests.model.crew import Hand, Way, patches
@@ -328,7 +328,7 @@ class Machine(RuleBasedStateMachine):
                 now = self.front.now()
                 self._now = now
                 return transitions.open_window(
-                    session, Ask(services, stack, ttl, "why"), actor=actor, now=now, repeat=repeat
+                    session, OpenRequest(services, stack, ttl, "why"), actor=actor, now=now, repeat=repeat
                 )
 
         answer = self._asked(ask, plan, "open", actor, stack)

@@ -13,7 +13,7 @@ from app.domain import decisions
 from app.domain.enums import CallStatus, Event, Power, Role, State, Status
 from app.store import audit
 from app.store import stacks as known
-from app.store.tables import Call, Entry, Head, Key, Lease, Service, Window
+from app.store.tables import Call, ChainHead, Entry, IdempotencyKey, Lease, Service, Window
 from tests.model.crew import Way
 from tests.model.plain import LIVE, WAYS, Plain, Promise
 from tests.model.world import Key as Container
@@ -46,7 +46,7 @@ class Record:
         with self._way.read() as session:
             return [
                 session.execute(select(table.__table__)).all()
-                for table in (Window, Lease, Service, Key, Head)
+                for table in (Window, Lease, Service, IdempotencyKey, ChainHead)
             ]
 
     def owed(self, key: Container) -> bool:
@@ -169,7 +169,7 @@ class Record:
     ) -> None:
         with self._way.read() as session:
             new = [row for row in session.scalars(select(Window)) if row.id not in self._plain.promises]
-            taken = session.get(Key, (actor, key[0])) if key else None
+            taken = session.get(IdempotencyKey, (actor, key[0])) if key else None
         if not new:
             assert taken is None or taken.window_id in self._plain.promises, "a key for no window"
             return

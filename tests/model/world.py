@@ -21,7 +21,7 @@ from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container
 from app.settings import PowerToml, StackToml
 from app.store import locks
-from app.usecases.reconciliation.observations import Outcome
+from app.usecases.reconciliation.observations import CallOutcome
 from tests.model.crashes import ENGINE, Interrupted, Killed
 from workers.engine.compose import Cancellation, Command, Place
 from workers.stacks.stack_reader import Rejected, Served
@@ -211,11 +211,11 @@ class World:
         lock: int | tuple[int, ...] | None = None,
         started: Callable[[int], None] | None = None,
         cancellation: Cancellation | None = None,
-    ) -> Outcome:
+    ) -> CallOutcome:
         project, service = command.argv[command.argv.index("-p") + 1], command.argv[-1]
         if command.action is Action.SHARE:
             self.networks.add(f"{project}_default")
-            return Outcome(CallStatus.OK, 0, 100)
+            return CallOutcome(CallStatus.OK, 0, 100)
         assert not isinstance(lock, tuple)
         key = (project, service)
         self._expect(command, key, lock)
@@ -227,7 +227,7 @@ class World:
             if cancellation and cancellation.reason:
                 # The engine may go on with what it was asked for.
                 self._orphaned(command.action, key, None)
-                return Outcome(CallStatus.CANCELLED, None, 100, stderr=cancellation.reason)
+                return CallOutcome(CallStatus.CANCELLED, None, 100, stderr=cancellation.reason)
             outcome = self._done(command, key, timeout)
             self.point(2)
             return outcome
@@ -281,36 +281,36 @@ class World:
                 os.close(descriptor)
         self.children.clear()
 
-    def _done(self, command: Command, key: Key, timeout: float) -> Outcome:
+    def _done(self, command: Command, key: Key, timeout: float) -> CallOutcome:
         self._happen()
         if self.away:
             self.spend(0.1)
-            return Outcome(CallStatus.FAIL, 1, 100, stderr="cannot connect to the engine")
+            return CallOutcome(CallStatus.FAIL, 1, 100, stderr="cannot connect to the engine")
         return self._up(key, timeout) if command.action is Action.UP else self._down(command.action, key)
 
-    def _up(self, key: Key, timeout: float) -> Outcome:
+    def _up(self, key: Key, timeout: float) -> CallOutcome:
         service = key[1]
         if service in self.hang:
             self.hang.discard(service)
             self.late.append((self.now + timedelta(seconds=timeout) + LATE, key))
             self.spend(timeout)
-            return Outcome(CallStatus.TIMEOUT, None, round(timeout * 1000))
+            return CallOutcome(CallStatus.TIMEOUT, None, round(timeout * 1000))
         self.spend(0.4)
         if service in self.will_not_start:
-            return Outcome(CallStatus.FAIL, 1, 400, stderr="No such image")
+            return CallOutcome(CallStatus.FAIL, 1, 400, stderr="No such image")
         self.start(key)
-        return Outcome(CallStatus.OK, 0, 400)
+        return CallOutcome(CallStatus.OK, 0, 400)
 
-    def _down(self, action: Action, key: Key) -> Outcome:
+    def _down(self, action: Action, key: Key) -> CallOutcome:
         self.spend(0.1)
         if key[1] in self.will_not_stop:
-            return Outcome(CallStatus.FAIL, 1, 100, stderr="cannot stop container")
+            return CallOutcome(CallStatus.FAIL, 1, 100, stderr="cannot stop container")
         if action is Action.KILL and not self.alive(key):
-            return Outcome(CallStatus.FAIL, 1, 100, stderr="is not running")
+            return CallOutcome(CallStatus.FAIL, 1, 100, stderr="is not running")
         # The engine does one thing after another to a container: what was still to start is stopped too.
         self.late = [(at, other) for at, other in self.late if other != key]
         self.end(key, 143)
-        return Outcome(CallStatus.OK, 0, 100)
+        return CallOutcome(CallStatus.OK, 0, 100)
 
 
 class Eyes:

@@ -24,7 +24,7 @@ from app.store.database import Database
 from app.store.tables import Window
 from app.task_queue import Dispatch
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
+from app.usecases.windows.transitions import OpenRequest
 from examples.vx11 import image
 from tests.deadline import until
 
@@ -68,7 +68,7 @@ class Stage:
 
     def open(self, broker: str, *services: str) -> str:
         with self.database.write() as session:
-            ask = Ask(services, STACK, ttl_sec=600)
+            ask = OpenRequest(services, STACK, ttl_sec=600)
             window, _ = transitions.open_window(session, ask, actor="ada", now=self.database.now())
             opened = window.id
         assert Dispatch.to(broker).opening(opened, NODE)

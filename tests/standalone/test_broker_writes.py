@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from app.cli.doctor import doctor
 from app.standalone import broker as brokers
 from app.task_queue import NO_WRITES, PROBE, Dispatch
-from app.web.readiness import PATIENCE, Broker
+from app.web.readiness import PATIENCE, BrokerProbe
 from tests.standalone.waiting import until
 
 
@@ -91,7 +91,7 @@ REASONS = {
 
 @pytest.mark.parametrize("why", REASONS)
 def test_each_look_names_why_it_takes_no_writes_and_that_it_does_again(server: Server, why: str) -> None:
-    broker = Broker(Dispatch.to(server.url))
+    broker = BrokerProbe(Dispatch.to(server.url))
     assert broker.fault() is None
 
     refuse(server, why)
@@ -112,7 +112,7 @@ def test_the_probe_leaves_nothing_behind(server: Server) -> None:
 
 
 def test_a_broker_that_hangs_is_named_within_the_patience_and_asked_by_one_at_a_time(server: Server) -> None:
-    broker = Broker(Dispatch.to(server.url))
+    broker = BrokerProbe(Dispatch.to(server.url))
     server.freeze()
 
     began = time.monotonic()

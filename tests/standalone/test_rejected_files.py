@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.load_results import POWER_TOML, Reading, Verdict
-from app.standalone.rejected_files import Refusals
-from app.standalone.terminal import Voice
+from app.domain.load_results import POWER_TOML, LoadOutcome, LoadResult
+from app.standalone.rejected_files import RejectedFiles
+from app.standalone.terminal import Terminal
 from tests.standalone.test_tree import Standalone
 from tests.standalone.waiting import until
 
@@ -24,21 +24,25 @@ def standalone(tmp_path: Path) -> Iterator[Standalone]:
 
 
 @pytest.fixture
-def refusals(tmp_path: Path) -> Refusals:
-    found = Refusals(Voice(tmp_path / "log"))
+def refusals(tmp_path: Path) -> RejectedFiles:
+    found = RejectedFiles(Terminal(tmp_path / "log"))
     found.begin()
     return found
 
 
-def line(digest: str, fault: str, verdict: Verdict = Verdict.UNCHANGED, subject: str = "stack small") -> str:
-    return f"[12:00: ERROR/MainProcess] {Reading(subject, verdict, digest, fault)}"
+def line(
+    digest: str, fault: str, verdict: LoadOutcome = LoadOutcome.UNCHANGED, subject: str = "stack small"
+) -> str:
+    return f"[12:00: ERROR/MainProcess] {LoadResult(subject, verdict, digest, fault)}"
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [text.strip() for text in capsys.readouterr().out.splitlines()]
 
 
-def test_every_fault_is_told_whole_and_once(refusals: Refusals, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_fault_is_told_whole_and_once(
+    refusals: RejectedFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
     both = [line("aa", LONG), line("aa", "another")]
     assert refusals.take([*both, "something else"]) == ["something else"]
     # A new worker reads the same edit again.
@@ -49,7 +53,7 @@ def test_every_fault_is_told_whole_and_once(refusals: Refusals, capsys: pytest.C
 
 
 def test_another_edit_with_the_same_fault_is_told_again(
-    refusals: Refusals, capsys: pytest.CaptureFixture[str]
+    refusals: RejectedFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refusals.take([line("aa", "no")])
     refusals.take([line("bb", "no")])
@@ -59,10 +63,10 @@ def test_another_edit_with_the_same_fault_is_told_again(
 
 @pytest.mark.parametrize("subject", ["stack small", POWER_TOML])
 def test_the_same_edit_after_it_was_mended_is_told_again(
-    refusals: Refusals, capsys: pytest.CaptureFixture[str], subject: str
+    refusals: RejectedFiles, capsys: pytest.CaptureFixture[str], subject: str
 ) -> None:
     refusals.take([line("aa", "no", subject=subject)])
-    refusals.take([line("cc", "its files are good", Verdict.SERVED)])
+    refusals.take([line("cc", "its files are good", LoadOutcome.SERVED)])
     refusals.take([line("aa", "no", subject=subject)])
     told = said(capsys)
     assert told.count("no") == 2
@@ -72,21 +76,21 @@ def test_the_same_edit_after_it_was_mended_is_told_again(
 
 
 def test_what_is_served_from_the_start_is_not_told(
-    refusals: Refusals, capsys: pytest.CaptureFixture[str]
+    refusals: RejectedFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert refusals.take([line("cc", "its files are good", Verdict.SERVED)]) == []
+    assert refusals.take([line("cc", "its files are good", LoadOutcome.SERVED)]) == []
     assert said(capsys) == []
 
 
 def test_what_is_wrong_at_the_start_is_left_to_the_list_of_stacks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = Refusals(Voice(tmp_path / "log"))
-    found.take([line("aa", "no", Verdict.REJECTED)])
+    found = RejectedFiles(Terminal(tmp_path / "log"))
+    found.take([line("aa", "no", LoadOutcome.REJECTED)])
     found.begin()
-    found.take([line("aa", "no", Verdict.REJECTED)])
+    found.take([line("aa", "no", LoadOutcome.REJECTED)])
     assert said(capsys) == []
-    found.take([line("bb", "nor this", Verdict.REJECTED)])
+    found.take([line("bb", "nor this", LoadOutcome.REJECTED)])
     assert said(capsys)[-1] == "nor this"
 
 

@@ -10,7 +10,7 @@ from app.standalone import shutdown
 from app.standalone.process_record import Record
 from app.standalone.signals import Signals
 from app.standalone.supervisor import Supervisor
-from app.standalone.terminal import Voice
+from app.standalone.terminal import Terminal
 from app.standalone.web_client import NoAnswer
 
 
@@ -50,16 +50,16 @@ def _window(one: str, closing: bool) -> dict[str, Any]:
 @pytest.fixture
 def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     with Signals() as signals:
-        yield Supervisor([], Record(tmp_path / "children.json"), Voice(tmp_path / "log"), signals)
+        yield Supervisor([], Record(tmp_path / "children.json"), Terminal(tmp_path / "log"), signals)
 
 
 @pytest.fixture
-def voice(tmp_path: Path) -> Voice:
-    return Voice(tmp_path / "log")
+def voice(tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path / "log")
 
 
 def test_windows_that_stay_on_are_named(
-    supervisor: Supervisor, voice: Voice, capsys: pytest.CaptureFixture[str]
+    supervisor: Supervisor, voice: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutdown.name_the_living(Windows("w-1", "w-2"), supervisor, voice)
 
@@ -69,7 +69,7 @@ def test_windows_that_stay_on_are_named(
 
 
 def test_nothing_is_said_where_nothing_stays(
-    supervisor: Supervisor, voice: Voice, capsys: pytest.CaptureFixture[str]
+    supervisor: Supervisor, voice: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutdown.name_the_living(Windows(), supervisor, voice)
 
@@ -77,14 +77,14 @@ def test_nothing_is_said_where_nothing_stays(
 
 
 def test_a_web_that_is_away_is_no_reason_to_stay(
-    supervisor: Supervisor, voice: Voice, capsys: pytest.CaptureFixture[str]
+    supervisor: Supervisor, voice: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutdown.name_the_living(Windows("w-1", away=1), supervisor, voice)
 
     assert "cannot be told" in capsys.readouterr().out
 
 
-def test_closing_waits_until_every_window_is_closed(supervisor: Supervisor, voice: Voice) -> None:
+def test_closing_waits_until_every_window_is_closed(supervisor: Supervisor, voice: Terminal) -> None:
     windows = Windows("w-1", "w-2")
 
     with Signals() as signals:
@@ -94,7 +94,7 @@ def test_closing_waits_until_every_window_is_closed(supervisor: Supervisor, voic
     assert windows.live_windows() == []
 
 
-def test_closing_survives_a_web_that_is_started_again(supervisor: Supervisor, voice: Voice) -> None:
+def test_closing_survives_a_web_that_is_started_again(supervisor: Supervisor, voice: Terminal) -> None:
     windows = Windows("w-1", away=2)
 
     with Signals() as signals:
@@ -103,7 +103,7 @@ def test_closing_survives_a_web_that_is_started_again(supervisor: Supervisor, vo
     assert windows.closing == ["w-1"]
 
 
-def test_closing_does_not_wait_for_ever(supervisor: Supervisor, voice: Voice) -> None:
+def test_closing_does_not_wait_for_ever(supervisor: Supervisor, voice: Terminal) -> None:
     stuck = Windows("w-1", looks=10_000)
 
     with Signals() as signals:

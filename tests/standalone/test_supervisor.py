@@ -17,8 +17,8 @@ from app.standalone.children import MARK, Child
 from app.standalone.process_record import Lock, Record
 from app.standalone.processes import Process
 from app.standalone.signals import Signals
-from app.standalone.supervisor import Seat, Supervisor
-from app.standalone.terminal import Voice
+from app.standalone.supervisor import SupervisedChild, Supervisor
+from app.standalone.terminal import Terminal
 from power_windows.errors import Refused
 from tests.standalone.waiting import until
 
@@ -42,7 +42,7 @@ class House:
         return Child(name, ("/bin/sh", "-c", script), environ, self.directory / f"{name}.log", patience, wave)
 
     def supervise(self, *some: Child) -> Supervisor:
-        self.supervisor = Supervisor(some, self.record, Voice(self.log), self.signals)
+        self.supervisor = Supervisor(some, self.record, Terminal(self.log), self.signals)
         self.supervisor.start(*(child.name for child in some))
         return self.supervisor
 
@@ -116,7 +116,7 @@ def test_what_keeps_dying_is_tried_ever_later(house: House) -> None:
 
 
 def test_the_wait_between_tries_has_an_end(house: House) -> None:
-    seat = Seat(house.child("worker", SLEEPER))
+    seat = SupervisedChild(house.child("worker", SLEEPER))
 
     delays = []
     for seat.failures in (1, 2, 5, 6, 7, 50, 1_025, 100_000, 10**9):

@@ -17,7 +17,7 @@ from app.standalone import broker as brokers
 from app.standalone import children, process_record, processes, tree
 from app.standalone.children import MARK
 from app.standalone.processes import Process
-from app.standalone.web_client import Front, NoAnswer
+from app.standalone.web_client import NoAnswer, WebClient
 from power_windows.errors import Failed
 from tests.repair_log import changes_in
 from tests.standalone.waiting import until
@@ -105,8 +105,8 @@ class Standalone:
     def child(self, name: str) -> Process | None:
         return process_record.left_over(self.data / "standalone.children.json").get(name)
 
-    def front(self) -> Front:
-        return Front("127.0.0.1", self.port, (self.data / "token").read_text().strip())
+    def front(self) -> WebClient:
+        return WebClient("127.0.0.1", self.port, (self.data / "token").read_text().strip())
 
     def works(self) -> bool:
         try:
@@ -335,7 +335,7 @@ def _answers_to_a_stranger(said: str) -> int:
     """What Flower's port says without a password."""
     match = re.search(r"flower +http://127\.0\.0\.1:(\d+)", said)
     assert match
-    flower = Front("127.0.0.1", int(match[1]))
+    flower = WebClient("127.0.0.1", int(match[1]))
 
     def status() -> int:
         try:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.domain.enums import Event
 from app.store import audit
 from app.store.database import Database
-from app.store.tables import Entry, Head
+from app.store.tables import ChainHead, Entry
 from tests.simultaneous import together
 from tests.store.tampering import tamper
 
@@ -211,7 +211,7 @@ def test_heads_are_locked_last(database: Database) -> None:
     with database.write() as session:
         audit.record(session, Event.REFUSED, actor="ada", now=NOON, stack="studio")
         session.flush()
-        assert session.query(Head).count() == 0
+        assert session.query(ChainHead).count() == 0
     with database.read() as session:
         assert audit.heads(session) == {"studio": 1}
 

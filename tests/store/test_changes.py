@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from app.store import tokens
-from app.store.changes import Changes
+from app.store.changes import ChangeCounter
 from app.store.database import Database
 from tests.system import NOON
 
 
 def test_a_version_stays_until_something_is_committed(database: Database) -> None:
-    changes = Changes(database)
+    changes = ChangeCounter(database)
     first = changes.version()
     assert changes.version() == first
 
@@ -23,7 +23,7 @@ def test_a_version_stays_until_something_is_committed(database: Database) -> Non
 
 
 def test_a_change_that_was_rolled_back_may_cost_a_look_but_hides_none(database: Database) -> None:
-    changes = Changes(database)
+    changes = ChangeCounter(database)
     try:
         with database.write() as session:
             tokens.create(session, "ada", NOON)

@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 
 import migrations
 from app.settings import service_urls
-from app.store.database import Database, Unusable
+from app.store.database import Database, DatabaseUnusable
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_damage_closes_every_connection(database: Database, place: Path) -> None
     assert len(held(place)) > 3
     overwrite(place)
 
-    with pytest.raises(Unusable), database.write() as session:
+    with pytest.raises(DatabaseUnusable), database.write() as session:
         session.execute(text("SELECT * FROM windows"))
 
     assert held(place) == []
@@ -65,7 +65,7 @@ def test_a_connection_in_use_is_closed_with_its_session(database: Database, plac
         session.execute(text("SELECT 1"))
         overwrite(place)
         database.damage_of(error_of(place))
-        with pytest.raises(Unusable):
+        with pytest.raises(DatabaseUnusable):
             session.execute(text("SELECT * FROM windows"))
 
     assert held(place) == []

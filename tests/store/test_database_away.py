@@ -13,7 +13,7 @@ from sqlalchemy import make_url, text
 
 from app.store import clock, postgres
 from app.store import database as store
-from app.store.changes import Changes
+from app.store.changes import ChangeCounter
 from app.store.database import AWAY, Database
 from tests.databases import Databases
 from tests.outages import Line, Server
@@ -132,7 +132,7 @@ def test_the_clock_goes_on_without_a_frozen_server(
 
 
 def test_the_version_of_a_frozen_server_ends_too(server: Server, way: Database) -> None:
-    changes = Changes(way)
+    changes = ChangeCounter(way)
     changes.version()
     server.freeze()
     try:

@@ -13,8 +13,8 @@ from app.store import services
 from app.store import tables as models
 from app.store import windows as rows
 from app.store.database import Database
-from app.store.tables import Word
-from tests.system import House
+from app.store.tables import EnumColumn
+from tests.system import System
 
 COLUMNS = [
     (mapper, attribute.key, attribute.columns[0])
@@ -36,22 +36,22 @@ def test_every_column_that_is_annotated_with_an_enum_is_a_column_of_words() -> N
     words = {
         (mapper.class_.__name__, key): column.type.words
         for mapper, key, column in COLUMNS
-        if isinstance(column.type, Word)
+        if isinstance(column.type, EnumColumn)
     }
     assert {name: found for name, found in enums.items() if found} == words
     assert len(words) >= 8
 
 
 # In one order in every process, as tests that run in parallel need it.
-WORDS = sorted((column for _mapper, _key, column in COLUMNS if isinstance(column.type, Word)), key=str)
+WORDS = sorted((column for _mapper, _key, column in COLUMNS if isinstance(column.type, EnumColumn)), key=str)
 
 
 @pytest.mark.parametrize("column", WORDS, ids=str)
-def test_each_word_loads_as_a_member_on_both_databases(house: House, column: Column[Any]) -> None:
+def test_each_word_loads_as_a_member_on_both_databases(house: System, column: Column[Any]) -> None:
     house.open("forge")
     table, kind = column.table, column.type
     assert isinstance(table, Table)
-    assert isinstance(kind, Word)
+    assert isinstance(kind, EnumColumn)
     for member in kind.words:
         with house.database.write() as session:
             session.execute(table.update().values({column.name: member}))
@@ -62,9 +62,9 @@ def test_each_word_loads_as_a_member_on_both_databases(house: House, column: Col
 
 
 @pytest.mark.parametrize("column", WORDS, ids=str)
-def test_a_strange_word_breaks_no_query_and_stays_in_its_row(house: House, column: Column[Any]) -> None:
+def test_a_strange_word_breaks_no_query_and_stays_in_its_row(house: System, column: Column[Any]) -> None:
     house.open("forge")
-    assert isinstance(column.type, Word)
+    assert isinstance(column.type, EnumColumn)
     with house.database.write() as session:
         session.execute(text(f"UPDATE {column.table.name} SET {column.name} = 'strange'"))
 
@@ -73,7 +73,7 @@ def test_a_strange_word_breaks_no_query_and_stays_in_its_row(house: House, colum
         assert session.scalar(text(f"SELECT max({column.name}) FROM {column.table.name}")) == "strange"
 
 
-def test_a_strange_window_keeps_no_other_from_its_end(house: House, database: Database) -> None:
+def test_a_strange_window_keeps_no_other_from_its_end(house: System, database: Database) -> None:
     strange, other = house.open("forge", ttl=60), house.open("mill", ttl=60)
     with database.write() as session:
         session.execute(text("UPDATE windows SET state = 'strange' WHERE id = :id"), {"id": strange})
@@ -86,7 +86,7 @@ def test_a_strange_window_keeps_no_other_from_its_end(house: House, database: Da
     assert {one.id: one.state for one in listed}[strange] is State.CLOSED
 
 
-def test_a_strange_power_is_as_unknown_and_a_strange_role_as_none(house: House, database: Database) -> None:
+def test_a_strange_power_is_as_unknown_and_a_strange_role_as_none(house: System, database: Database) -> None:
     house.open("forge")
     with database.write() as session:
         session.execute(text("UPDATE services SET power = 'strange', role = 'strange' WHERE name = 'forge'"))

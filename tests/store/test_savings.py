@@ -8,20 +8,20 @@ import pytest
 
 from app.store import savings
 from app.store.database import Database
-from tests.system import House
+from tests.system import System
 
 
 @pytest.fixture
-def house(database: Database) -> House:
-    return House(database)
+def house(database: Database) -> System:
+    return System(database)
 
 
-def saved(house: House, since: datetime, service: str) -> float:
+def saved(house: System, since: datetime, service: str) -> float:
     with house.database.read() as session:
         return savings.saved(session, since, house.now)[house.spec.name, service]
 
 
-def test_what_nobody_holds_is_saved_whole_and_core_saves_nothing(house: House) -> None:
+def test_what_nobody_holds_is_saved_whole_and_core_saves_nothing(house: System) -> None:
     began = house.now
     house.now += timedelta(hours=2)
     with house.database.read() as session:
@@ -30,7 +30,7 @@ def test_what_nobody_holds_is_saved_whole_and_core_saves_nothing(house: House) -
     assert (house.spec.name, "redis") not in found
 
 
-def test_time_held_by_two_windows_counts_once(house: House) -> None:
+def test_time_held_by_two_windows_counts_once(house: System) -> None:
     began = house.now
     house.now += timedelta(seconds=100)
     first = house.open("forge")
@@ -49,7 +49,7 @@ def test_time_held_by_two_windows_counts_once(house: House) -> None:
     assert saved(house, began, "forge") == pytest.approx(400, abs=2)
 
 
-def test_periods_side_by_side_add_up_to_the_whole(house: House) -> None:
+def test_periods_side_by_side_add_up_to_the_whole(house: System) -> None:
     began = house.now
     house.now += timedelta(seconds=10)
     window = house.open("forge")

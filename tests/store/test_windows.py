@@ -15,7 +15,7 @@ from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Window
 from tests.databases import Databases
-from tests.system import NOON, House
+from tests.system import NOON, System
 
 ASKED = {
     "unfinished": lambda session: rows.unfinished(session, "studio"),
@@ -75,7 +75,7 @@ def _plans(database: Database, ask: Callable[[Session], Any]) -> list[list[str]]
         ]
 
 
-def test_windows_come_newest_first_in_pages(house: House) -> None:
+def test_windows_come_newest_first_in_pages(house: System) -> None:
     opened = []
     for number in range(5):
         house.now += timedelta(seconds=1)
@@ -90,7 +90,7 @@ def test_windows_come_newest_first_in_pages(house: House) -> None:
         assert rows.page(session, state=State.OPEN) == rows.page(session, stack="other") == []
 
 
-def test_windows_of_the_same_moment_are_all_on_some_page(house: House) -> None:
+def test_windows_of_the_same_moment_are_all_on_some_page(house: System) -> None:
     opened = {house.ask("forge")[0] for _ in range(4)}
     found: list[str] = []
     with house.database.read() as session:

@@ -18,7 +18,7 @@ import httpx
 from app import settings
 from app.standalone import broker as brokers
 from app.standalone import children, prepare
-from app.standalone.children import Plan
+from app.standalone.children import ChildSettings
 from app.web import server
 from tests.engine.stacks import Stack, until
 
@@ -65,7 +65,7 @@ class Fleet:
             return [str(brokers.server_binary()), str(self._broker.config_file)]
         if name.startswith("web"):
             return server.command("127.0.0.1", self.ports[int(name[-1])])
-        plan = Plan(self.data, "local", self._environ, "")
+        plan = ChildSettings(self.data, "local", self._environ, "")
         if name == "beat":
             return list(children.beat(plan).argv)
         argv = list(children.worker(plan).argv)

@@ -18,7 +18,7 @@ from app.store import audit
 from app.store.database import Database
 from app.usecases import restore as restoring
 from tests.engine.stacks import Stack, running, until
-from tests.system import House
+from tests.system import System
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_what_the_restored_database_does_not_know_of_is_turned_off(
 
 
 def test_after_a_restore_nothing_is_taken_for_off_until_a_stop_confirms_it(database: Database) -> None:
-    house = House(database)
+    house = System(database)
     house.run_by_hand("forge")
     assert not house.row("forge").owed
     with database.write() as session:
@@ -100,13 +100,13 @@ def test_a_stack_that_the_restored_database_does_not_know_begins_with_everything
 ) -> None:
     with database.write() as session:
         restoring.restored(session, actor="ada", now=database.now())
-    house = House(database, now=database.now())
+    house = System(database, now=database.now())
     house.run_by_hand("mill")
     assert house.running() == {"redis"}
 
 
 @pytest.fixture
-def kept(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch) -> House:
+def kept(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch) -> System:
     """A house in a file, named by the environment."""
     import migrations
 
@@ -115,12 +115,12 @@ def kept(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch) -> 
     migrations.upgrade(url)
     monkeypatch.setenv("POWER_DATABASE_URL", url)
     monkeypatch.setenv("POWER_DATA_DIR", str(tmp_path / "data"))
-    house = House(Database(url))
+    house = System(Database(url))
     house.open("forge")
     return house
 
 
-def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(kept: House, tmp_path: Path) -> None:
+def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(kept: System, tmp_path: Path) -> None:
     place = tmp_path / "copy.db"
     done(backup, str(place))
     again = CliRunner().invoke(main, ["backup", str(place)])
@@ -135,7 +135,7 @@ def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(kept: House,
 
 
 def test_an_older_backup_is_brought_up_to_date_and_what_was_there_is_kept(
-    kept: House, tmp_path: Path
+    kept: System, tmp_path: Path
 ) -> None:
     import migrations
 
@@ -154,7 +154,7 @@ def test_an_older_backup_is_brought_up_to_date_and_what_was_there_is_kept(
         assert one.execute("SELECT count(*) FROM windows").fetchone() == (2,)
 
 
-def test_what_is_no_backup_of_ours_is_turned_down_and_nothing_changes(kept: House, tmp_path: Path) -> None:
+def test_what_is_no_backup_of_ours_is_turned_down_and_nothing_changes(kept: System, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a database at all, and longer than a header would have to be")
     with closing(sqlite3.connect(tmp_path / "other.db")) as one:
         one.execute("CREATE TABLE t (x)")

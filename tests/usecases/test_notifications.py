@@ -15,7 +15,7 @@ from app.store.tables import Delivery, Link, Notice
 from app.usecases import notifications
 from app.usecases.notifications import BadLink, Sink, UsedLink
 from tests.simultaneous import together
-from tests.system import House
+from tests.system import System
 from tests.usecases.visits import kept, visited
 
 URL = "https://front.example"
@@ -27,7 +27,7 @@ def sink(name: str = "ops", public_url: str | None = URL, **more: Any) -> Sink:
     return Sink("local", name, toml, ("studio",), public_url, KEY)
 
 
-def take_in(house: House, one: Sink) -> list[Notice]:
+def take_in(house: System, one: Sink) -> list[Notice]:
     with house.database.read() as session:
         news = notifications.news(session, one, house.now)
     if news:
@@ -38,23 +38,23 @@ def take_in(house: House, one: Sink) -> list[Notice]:
         return list(session.scalars(query))
 
 
-def told(house: House, one: Sink) -> list[str]:
+def told(house: System, one: Sink) -> list[str]:
     return [notice.event for notice in take_in(house, one)]
 
 
-def link_of(house: House, one: Sink) -> str:
+def link_of(house: System, one: Sink) -> str:
     (found,) = [notice for notice in take_in(house, one) if notice.event == "window.ending"]
     address = str(notifications.outgoing(found, URL, KEY)["extend_url"])
     assert address.startswith(f"{URL}/extend/")
     return address.rpartition("/")[2]
 
 
-def tap(house: House, link: str) -> None:
+def tap(house: System, link: str) -> None:
     with house.database.write() as session:
         notifications.take(session, link, house.now)
 
 
-def test_a_new_sink_is_not_told_of_what_was_and_then_of_each_thing_once(house: House) -> None:
+def test_a_new_sink_is_not_told_of_what_was_and_then_of_each_thing_once(house: System) -> None:
     one = sink(events=["window.opening", "window.closed"])
     house.open("forge")
     assert told(house, one) == []
@@ -65,7 +65,7 @@ def test_a_new_sink_is_not_told_of_what_was_and_then_of_each_thing_once(house: H
     assert sorted(told(house, one)) == ["window.closed", "window.opening"]
 
 
-def test_two_workers_at_once_note_a_thing_once(house: House) -> None:
+def test_two_workers_at_once_note_a_thing_once(house: System) -> None:
     one = sink(events=["window.opening"])
     take_in(house, one)
     house.open("forge")
@@ -78,7 +78,7 @@ def test_two_workers_at_once_note_a_thing_once(house: House) -> None:
     assert told(house, one) == ["window.opening"]
 
 
-def test_another_stack_and_another_word_are_none_of_its_business(house: House) -> None:
+def test_another_stack_and_another_word_are_none_of_its_business(house: System) -> None:
     elsewhere = Sink("local", "elsewhere", sink(events=["window.opening"]).toml, ())
     stuck = sink("stuck", events=["window.stuck"])
     for one in (elsewhere, stuck):
@@ -87,7 +87,7 @@ def test_another_stack_and_another_word_are_none_of_its_business(house: House) -
     assert told(house, elsewhere) == told(house, stuck) == []
 
 
-def test_a_stuck_window_is_told_of(house: House) -> None:
+def test_a_stuck_window_is_told_of(house: System) -> None:
     one = sink()
     take_in(house, one)
     house.will_not_stop.add("forge")
@@ -97,7 +97,7 @@ def test_a_stuck_window_is_told_of(house: House) -> None:
     assert "window.stuck" in told(house, one)
 
 
-def test_an_end_is_told_of_once_for_each_deadline(house: House) -> None:
+def test_an_end_is_told_of_once_for_each_deadline(house: System) -> None:
     one = sink(before="2m")
     take_in(house, one)
     window = house.open("forge", ttl=600)
@@ -113,7 +113,7 @@ def test_an_end_is_told_of_once_for_each_deadline(house: House) -> None:
     assert told(house, one) == ["window.ending"] * 2
 
 
-def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(house: House) -> None:
+def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(house: System) -> None:
     one = sink(events=["window.ending"], before=600.0)
     take_in(house, one)
     window = visited(house, ttl=100.0)
@@ -126,7 +126,7 @@ def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(hou
         assert told(house, one) == ["window.ending"]
 
 
-def test_a_short_windows_end_is_told_of_in_its_last_quarter(house: House) -> None:
+def test_a_short_windows_end_is_told_of_in_its_last_quarter(house: System) -> None:
     one = sink(before="10m")
     take_in(house, one)
     house.open("forge", ttl=100)
@@ -136,7 +136,7 @@ def test_a_short_windows_end_is_told_of_in_its_last_quarter(house: House) -> Non
     assert told(house, one) == ["window.ending"]
 
 
-def test_a_link_extends_once_and_says_who_has(house: House) -> None:
+def test_a_link_extends_once_and_says_who_has(house: System) -> None:
     one = sink(before="1m")
     take_in(house, one)
     window = house.open("forge", ttl=600)
@@ -157,7 +157,7 @@ def test_a_link_extends_once_and_says_who_has(house: House) -> None:
     assert house.window(window).deadline == before + timedelta(seconds=600)
 
 
-def test_a_double_tap_extends_once(house: House) -> None:
+def test_a_double_tap_extends_once(house: System) -> None:
     one = sink(before="1m")
     take_in(house, one)
     window = house.open("forge", ttl=600)
@@ -176,7 +176,7 @@ def test_a_double_tap_extends_once(house: House) -> None:
 
 
 def test_a_link_goes_no_further_than_the_longest_and_then_there_is_none(
-    house: House,
+    house: System,
 ) -> None:
     one = sink(before="1m")
     take_in(house, one)
@@ -192,7 +192,7 @@ def test_a_link_goes_no_further_than_the_longest_and_then_there_is_none(
     assert "extend_url" not in notifications.outgoing(last, URL, KEY)
 
 
-def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(house: House) -> None:
+def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(house: System) -> None:
     one = sink(before="1m")
     take_in(house, one)
     house.open("forge", ttl=600)
@@ -209,7 +209,7 @@ def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(house: House)
         assert [one.used_at for one in session.scalars(select(Link))] == [None]
 
 
-def test_without_an_address_there_is_no_link(house: House) -> None:
+def test_without_an_address_there_is_no_link(house: System) -> None:
     one = sink(public_url=None, before="1m")
     take_in(house, one)
     house.open("forge", ttl=600)
@@ -218,7 +218,7 @@ def test_without_an_address_there_is_no_link(house: House) -> None:
     assert "extend_url" not in notifications.outgoing(found, one.public_url, KEY)
 
 
-def test_what_was_claimed_by_a_worker_that_died_is_due_again(house: House) -> None:
+def test_what_was_claimed_by_a_worker_that_died_is_due_again(house: System) -> None:
     one = sink(events=["window.opening"])
     take_in(house, one)
     house.open("forge")
@@ -234,7 +234,7 @@ def test_what_was_claimed_by_a_worker_that_died_is_due_again(house: House) -> No
     assert claimed() == [noted.id]
 
 
-def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(house: House) -> None:
+def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(house: System) -> None:
     one = sink(events=["window.opening"])
     take_in(house, one)
     house.open("forge")

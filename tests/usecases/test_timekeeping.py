@@ -11,17 +11,17 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.enums import Event, State
-from app.domain.nodes import AWAY, Sign
+from app.domain.nodes import AWAY, Heartbeat
 from app.store import audit, services, windows, workers
 from app.store.clock import ANCHOR_FOR
 from app.store.database import Database
-from app.store.tables import Boot, ClockOffset, Entry, Key, Notice, Service, Window
+from app.store.tables import Boot, ClockOffset, Entry, IdempotencyKey, Notice, Service, Window
 from app.usecases import timekeeping
 from app.usecases.nodes import claims
 from app.usecases.reconciliation import observations
 from app.usecases.timekeeping import SETTLE_EVERY, Timekeeper
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
+from app.usecases.windows.transitions import OpenRequest
 from tests.simultaneous import together
 from tests.system import studio
 
@@ -62,9 +62,9 @@ def tend(database: Database) -> None:
 
 def opened(database: Database, ttl: float) -> str:
     with database.write() as session:
-        return transitions.open_window(session, Ask(["forge"], ttl_sec=ttl), actor="ada", now=database.now())[
-            0
-        ].id
+        return transitions.open_window(
+            session, OpenRequest(["forge"], ttl_sec=ttl), actor="ada", now=database.now()
+        )[0].id
 
 
 def state(database: Database, window: str) -> str:
@@ -83,7 +83,7 @@ def steps(database: Database) -> list[dict[str, float]]:
 
 def alive(database: Database, worker: str = "w1", host: str = "L1") -> None:
     now = database.now()
-    mine = Sign(worker, "local", "E1", host, ["studio"], now, now)
+    mine = Heartbeat(worker, "local", "E1", host, ["studio"], now, now)
     with database.write() as session:
         claims.appear(session, mine, dead=lambda _one: False, now=now)
 
@@ -227,7 +227,7 @@ def test_nobody_is_declared_dead_and_no_key_is_forgotten(host: Host, worker: Dat
     web = host.process()
     alive(worker)
     with worker.write() as session:
-        session.add(Key(token="ada", key="k", body="b", window_id="w", created_at=worker.now()))
+        session.add(IdempotencyKey(token="ada", key="k", body="b", window_id="w", created_at=worker.now()))
     for step in (3 * HOURS, -5 * HOURS, timedelta(days=2)):
         host.wall += step
         host.pass_by(10)

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from app.store import wakes
 from app.usecases import wake
-from tests.system import House
+from tests.system import System
 from tests.usecases.visits import TOKEN, kept, visited
 
 
-def test_it_is_on_record_who_made_it_longer_and_why(house: House) -> None:
+def test_it_is_on_record_who_made_it_longer_and_why(house: System) -> None:
     window = visited(house)
     house.tick(98.0)
     before = house.window(window).deadline
@@ -21,7 +21,7 @@ def test_it_is_on_record_who_made_it_longer_and_why(house: House) -> None:
     assert house.intact()
 
 
-def test_it_ends_at_the_cap_however_long_the_request(house: House) -> None:
+def test_it_ends_at_the_cap_however_long_the_request(house: System) -> None:
     window = visited(house)
     began, steps = house.window(window).opening_at, 0
     assert began
@@ -38,33 +38,33 @@ def test_it_ends_at_the_cap_however_long_the_request(house: House) -> None:
     assert house.window(window).deadline == began + timedelta(seconds=bell.max_ttl)
 
 
-def test_what_is_closed_by_hand_is_not_made_longer(house: House) -> None:
+def test_what_is_closed_by_hand_is_not_made_longer(house: System) -> None:
     window = visited(house)
     house.close(window)
     assert not kept(house, window)
 
 
-def test_what_is_forced_is_not_made_longer(house: House) -> None:
+def test_what_is_forced_is_not_made_longer(house: System) -> None:
     window = visited(house)
     house.close(window, force=True)
     assert not kept(house, window)
 
 
-def test_past_its_deadline_it_is_over(house: House) -> None:
+def test_past_its_deadline_it_is_over(house: System) -> None:
     window = visited(house)
     house.tick(101.0)
     assert not kept(house, window)
     assert house.said("window.extended") == []
 
 
-def test_the_window_of_a_revoked_token_runs_out(house: House) -> None:
+def test_the_window_of_a_revoked_token_runs_out(house: System) -> None:
     window = visited(house)
     with house.database.write() as session:
         wake.revoke(session, TOKEN, actor="ada", now=house.now)
     assert not kept(house, window)
 
 
-def test_only_a_window_of_visitors_is_looked_at_and_only_near_its_end(house: House) -> None:
+def test_only_a_window_of_visitors_is_looked_at_and_only_near_its_end(house: System) -> None:
     window, _mine = visited(house), house.open("mill", ttl=100.0)
 
     def ending() -> list[str]:

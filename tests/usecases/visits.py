@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from app.usecases import wake
-from tests.system import House
+from tests.system import System
 
 TOKEN = "front"
 
 
-def visited(house: House, service: str = "forge", ttl: float = 100.0) -> str:
+def visited(house: System, service: str = "forge", ttl: float = 100.0) -> str:
     """The open window of a token that is made for it."""
     with house.database.write() as session:
         wake.create(session, TOKEN, stack="studio", service=service, ttl_sec=ttl, actor="ada", now=house.now)
@@ -19,7 +19,7 @@ def visited(house: House, service: str = "forge", ttl: float = 100.0) -> str:
     return new.id
 
 
-def kept(house: House, window: str) -> bool:
+def kept(house: System, window: str) -> bool:
     """Somebody saw bytes move there."""
     with house.database.write() as session:
         return wake.keep_for_traffic(session, TOKEN, window, lambda: house.now)

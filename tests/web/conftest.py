@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.store import tokens
 from app.store.database import Database
 from app.web import create_app
-from tests.system import House
+from tests.system import System
 from tests.web.caller import Caller, Remembering
 
 
@@ -28,22 +28,22 @@ def broker() -> Remembering:
 
 
 @pytest.fixture
-def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
     """The house's clock is everybody's."""
-    found = House(database)
+    found = System(database)
     monkeypatch.setattr(database, "now", lambda: found.now)
     return found
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, broker: Remembering, house: House) -> Iterator[Flask]:
+def app(settings: Settings, database: Database, broker: Remembering, house: System) -> Iterator[Flask]:
     found = create_app(settings, database, broker)
     yield found
     found.extensions["power-windows"].tail.rest()
 
 
 @pytest.fixture
-def token(house: House) -> str:
+def token(house: System) -> str:
     with house.database.write() as session:
         return tokens.create(session, "ada", house.now)
 
@@ -54,7 +54,7 @@ def api(app: Flask, token: str) -> Caller:
 
 
 @pytest.fixture
-def grace(app: Flask, house: House) -> Caller:
+def grace(app: Flask, house: System) -> Caller:
     """Somebody else."""
     with house.database.write() as session:
         return Caller.of(app, tokens.create(session, "grace", house.now))

@@ -10,7 +10,7 @@ from app.store import tokens
 from app.store.tables import Token
 from app.web import application
 from app.web.routes import Route
-from tests.system import House
+from tests.system import System
 from tests.web.caller import Caller
 
 OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
@@ -38,7 +38,7 @@ def test_anything_else_is_a_stranger(api: Caller, header: str) -> None:
     assert api.open("GET", "/api/v1/windows", headers={"Authorization": header}).status_code == 401
 
 
-def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, house: House) -> None:
+def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, house: System) -> None:
     before = api.get("/audit").json
     stranger = Caller.of(app, "pw_nobody")
     for _ in range(3):
@@ -48,7 +48,7 @@ def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, house: 
 
 
 @pytest.mark.parametrize("change", ["revoked", "replaced", "renamed away"])
-def test_a_token_that_ends_is_refused_at_once(api: Caller, house: House, change: str) -> None:
+def test_a_token_that_ends_is_refused_at_once(api: Caller, house: System, change: str) -> None:
     for _ in range(3):
         assert api.get("/windows").status_code == 200
     with house.database.write() as session:

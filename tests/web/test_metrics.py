@@ -17,8 +17,8 @@ from app.store.audit import Place
 from app.store.tables import Node
 from app.usecases.reconciliation import observations
 from app.web import event_feed as tail_module
-from app.web.event_feed import News, Tail
-from tests.system import House
+from app.web.event_feed import EventFeed, FeedPage
+from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, Remembering
 
@@ -44,7 +44,7 @@ def test_the_docs_list_every_metric_and_no_other(api: Caller) -> None:
     assert set(listed) == shown
 
 
-def test_a_stack_that_is_rejected_has_a_figure(api: Caller, house: House) -> None:
+def test_a_stack_that_is_rejected_has_a_figure(api: Caller, house: System) -> None:
     named = {"stack": "studio", "node": "local"}
     assert figure(api, "power_stack_rejected", **named) == 0
     with house.database.write() as session:
@@ -52,7 +52,7 @@ def test_a_stack_that_is_rejected_has_a_figure(api: Caller, house: House) -> Non
     assert figure(api, "power_stack_rejected", **named) == 1
 
 
-def test_calls_are_timed_by_service_and_outcome(api: Caller, house: House) -> None:
+def test_calls_are_timed_by_service_and_outcome(api: Caller, house: System) -> None:
     samples(api)
     window = opened(api, "forge")["id"]
     house.work()
@@ -65,7 +65,7 @@ def test_calls_are_timed_by_service_and_outcome(api: Caller, house: House) -> No
     assert figure(api, "power_call_duration_seconds_count", **named, action="stop", status="fail") == 1
 
 
-def test_a_window_is_timed_until_it_is_open_and_from_its_deadline(api: Caller, house: House) -> None:
+def test_a_window_is_timed_until_it_is_open_and_from_its_deadline(api: Caller, house: System) -> None:
     samples(api)
     window = opened(api, "forge", ttl_sec=60)["id"]
     house.now += timedelta(seconds=3)
@@ -82,7 +82,7 @@ def test_a_window_is_timed_until_it_is_open_and_from_its_deadline(api: Caller, h
     assert figure(api, "power_expiry_lateness_seconds_count", stack=house.spec.name) == 1
 
 
-def test_a_close_by_hand_is_not_late(api: Caller, house: House) -> None:
+def test_a_close_by_hand_is_not_late(api: Caller, house: System) -> None:
     samples(api)
     window = opened(api, "forge")["id"]
     house.work()
@@ -91,7 +91,7 @@ def test_a_close_by_hand_is_not_late(api: Caller, house: House) -> None:
     assert "power_expiry_lateness_seconds_count" not in {name for name, _ in samples(api)}
 
 
-def test_what_is_off_is_saved_and_what_is_held_is_not(api: Caller, house: House) -> None:
+def test_what_is_off_is_saved_and_what_is_held_is_not(api: Caller, house: System) -> None:
     samples(api)
     opened(api, "forge")
     house.work()
@@ -111,7 +111,7 @@ def test_what_waits_in_the_queues_is_a_figure_while_the_broker_says_so(
 
 
 def test_failures_of_loops_come_from_the_workers_and_from_the_front(
-    api: Caller, house: House, app: Flask
+    api: Caller, house: System, app: Flask
 ) -> None:
     named = {"node": "local", "loop": "looks"}
     with house.database.write() as session:
@@ -129,12 +129,12 @@ def test_failures_of_loops_come_from_the_workers_and_from_the_front(
 
 
 def test_an_event_stream_outlives_what_cannot_be_read(
-    api: Caller, house: House, app: Flask, monkeypatch: pytest.MonkeyPatch
+    api: Caller, house: System, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tail: Tail = app.extensions["power-windows"].tail
+    tail: EventFeed = app.extensions["power-windows"].tail
     missed, broken = tail.missed, [KeyError("an entry that nobody understands"), ValueError("another")]
 
-    def breaks(place: Place) -> list[News]:
+    def breaks(place: Place) -> list[FeedPage]:
         if broken:
             raise broken.pop()
         return missed(place)

@@ -10,9 +10,9 @@ from flask import Flask
 from app.domain.enums import Event
 from app.domain.errors import NodeAway, NotAllowed, Refusal
 from app.store import audit
-from app.web.refusal_audit import MOST, OF_ONE_ACTOR, RepeatedRefusals
-from app.web.unknown_tokens import ADDRESSES, ALLOWED, PERIOD, BadTokens
-from tests.system import House
+from app.web.refusal_audit import MOST, OF_ONE_ACTOR, RefusalAudit
+from app.web.unknown_tokens import ADDRESSES, ALLOWED, PERIOD, UnknownTokens
+from tests.system import System
 from tests.web.caller import Caller
 
 
@@ -29,17 +29,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def refusals(house: House, clock: Clock) -> RepeatedRefusals:
-    return RepeatedRefusals(house.database, clock)
+def refusals(house: System, clock: Clock) -> RefusalAudit:
+    return RefusalAudit(house.database, clock)
 
 
-def refused(house: House) -> list[tuple[str, dict[str, object]]]:
+def refused(house: System) -> list[tuple[str, dict[str, object]]]:
     with house.database.read() as session:
         entries = [one for one in audit.entries(session, limit=500) if one.event == Event.REFUSED]
         return [(one.actor, json.loads(one.facts)) for one in entries]
 
 
-def counted(house: House) -> list[object]:
+def counted(house: System) -> list[object]:
     return [facts["times"] for _actor, facts in refused(house) if "times" in facts]
 
 
@@ -48,7 +48,7 @@ def not_allowed(service: str = "saw") -> Refusal:
 
 
 def test_a_refusal_that_repeats_is_in_full_once_and_then_a_count_a_minute(
-    house: House, refusals: RepeatedRefusals, clock: Clock
+    house: System, refusals: RefusalAudit, clock: Clock
 ) -> None:
     for _ in range(3):
         for _ in range(50):
@@ -61,7 +61,7 @@ def test_a_refusal_that_repeats_is_in_full_once_and_then_a_count_a_minute(
 
 
 def test_what_was_quiet_for_a_minute_is_in_full_again(
-    house: House, refusals: RepeatedRefusals, clock: Clock
+    house: System, refusals: RefusalAudit, clock: Clock
 ) -> None:
     for _ in range(3):
         refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
@@ -69,7 +69,7 @@ def test_what_was_quiet_for_a_minute_is_in_full_again(
     assert (len(refused(house)), counted(house)) == (3, [])
 
 
-def test_others_and_other_reasons_are_in_full(house: House, refusals: RepeatedRefusals) -> None:
+def test_others_and_other_reasons_are_in_full(house: System, refusals: RefusalAudit) -> None:
     for actor in ("ada", "bob"):
         for refusal in (not_allowed(), not_allowed("axe")):
             refusals.record(refusal, actor=actor, what="open", stack="studio")
@@ -77,7 +77,7 @@ def test_others_and_other_reasons_are_in_full(house: House, refusals: RepeatedRe
 
 
 def test_made_up_reasons_do_not_fill_the_trail_and_none_is_lost_of_count(
-    house: House, refusals: RepeatedRefusals
+    house: System, refusals: RefusalAudit
 ) -> None:
     for number in range(500):
         refusals.record(not_allowed(f"s{number}"), actor="ada", what="open", stack="studio")
@@ -88,7 +88,7 @@ def test_made_up_reasons_do_not_fill_the_trail_and_none_is_lost_of_count(
 
 
 def test_a_count_that_could_not_be_written_is_written_later(
-    house: House, refusals: RepeatedRefusals, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    house: System, refusals: RefusalAudit, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(10):
         refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
@@ -101,7 +101,7 @@ def test_a_count_that_could_not_be_written_is_written_later(
     assert counted(house) == [10]
 
 
-def test_the_api_refuses_each_time_and_records_once(app: Flask, api: Caller, house: House) -> None:
+def test_the_api_refuses_each_time_and_records_once(app: Flask, api: Caller, house: System) -> None:
     for _ in range(5):
         assert (
             api.post("/windows", {"stack": "studio", "services": ["redis"], "reason": "x"}).status_code == 403
@@ -131,7 +131,7 @@ def test_who_sends_no_token_is_told_so_each_time(app: Flask) -> None:
 
 
 def test_addresses_are_bounded_and_forgiven(clock: Clock) -> None:
-    bad = BadTokens(clock)
+    bad = UnknownTokens(clock)
     for number in range(ADDRESSES * 3):
         bad.wait(f"10.0.{number // 250}.{number % 250}")
     assert len(bad) == ADDRESSES
@@ -143,7 +143,7 @@ def test_addresses_are_bounded_and_forgiven(clock: Clock) -> None:
     assert bad.wait("2001:db8::1") == 0
 
 
-def test_a_node_that_is_away_is_one_refusal(house: House, refusals: RepeatedRefusals) -> None:
+def test_a_node_that_is_away_is_one_refusal(house: System, refusals: RefusalAudit) -> None:
     for _ in range(3):
         refusals.record(NodeAway("studio", "attic", house.now), actor="ada", what="wake", stack="studio")
     refusals.flush()

@@ -24,15 +24,15 @@ from workers import runtime, tasks
 from workers.celery import app
 from workers.engine.client import Engine
 from workers.stacks.stack_reader import READING, Served
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 
 STUDIO = StackSpec("studio", "pw-nothing", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
 
 
 @pytest.fixture
-def station(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Station]:
-    found = Station(
+def station(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
+    found = WorkerContext(
         Database(databases.migrated("sqlite")), Engine(), Identity(tmp_path, "local"), "local", tmp_path
     )
     found.stacks["studio"] = Served(STUDIO)
@@ -62,7 +62,7 @@ def test_every_name_that_is_sent_is_registered() -> None:
 
 
 @pytest.mark.parametrize("forged", ["", "no-such-window", "--help", "'; DROP TABLE windows; --", "../../etc"])
-def test_a_forged_message_powers_nothing(station: Station, forged: str) -> None:
+def test_a_forged_message_powers_nothing(station: WorkerContext, forged: str) -> None:
     tasks.open_window(forged)
     tasks.close_window(forged)
     tasks.resync(forged or "elsewhere")
@@ -129,7 +129,7 @@ def test_celery_is_the_one_that_survives_a_broker_that_drops() -> None:
     ids=lambda one: getattr(one, "name", ""),
 )
 def test_a_task_ends_in_one_line_an_outage_while_the_database_is_away(
-    station: Station, caplog: pytest.LogCaptureFixture, task: Task[..., None], arguments: list[str]
+    station: WorkerContext, caplog: pytest.LogCaptureFixture, task: Task[..., None], arguments: list[str]
 ) -> None:
     caplog.set_level("WARNING")
     station.database.refuse("power.db is damaged")
@@ -139,7 +139,7 @@ def test_a_task_ends_in_one_line_an_outage_while_the_database_is_away(
 
 
 def test_a_task_that_fails_for_another_reason_still_fails(
-    station: Station, monkeypatch: pytest.MonkeyPatch
+    station: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lacking(*_: object) -> None:
         raise KeyError("missing")

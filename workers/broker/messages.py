@@ -33,7 +33,7 @@ _TEXTS = ("lang", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", tr
 _ENCODINGS = (None, "utf-8", "base64")
 
 
-class Refused(Exception):
+class RefusedMessage(Exception):
     """The message is none of ours, for the reason given."""
 
 
@@ -44,9 +44,9 @@ def checked(raw: object) -> dict[str, Any]:
     headers = _mapping(message.get("headers"), "its headers")
     name = headers.get("task")
     if not isinstance(name, str) or name not in ARGUMENTS:
-        raise Refused(f"unknown task {_shown(name)}")
+        raise RefusedMessage(f"unknown task {_shown(name)}")
     if headers.get("compression"):
-        raise Refused("it is compressed")
+        raise RefusedMessage("it is compressed")
     _check_body(name, _body(message, properties.get("body_encoding")))
     return {
         "body": message["body"],
@@ -78,7 +78,7 @@ def _properties(properties: Mapping[str, Any]) -> dict[str, Any]:
     info = _mapping(properties.get("delivery_info"), "its delivery_info")
     exchange, key = info.get("exchange"), info.get("routing_key")
     if not isinstance(exchange, str) or not isinstance(key, str):
-        raise Refused("its delivery_info names no exchange and routing key")
+        raise RefusedMessage("its delivery_info names no exchange and routing key")
     correlation, priority = properties.get("correlation_id"), properties.get("priority")
     return {
         "delivery_tag": _identifier(properties.get("delivery_tag"), "the delivery tag"),
@@ -93,42 +93,42 @@ def _properties(properties: Mapping[str, Any]) -> dict[str, Any]:
 def _body(message: Mapping[str, Any], encoding: object) -> object:
     """The arguments, decoded as the content type and the encodings say."""
     if message.get("content-type") != "application/json":
-        raise Refused(f"content type {_shown(message.get('content-type'))} is not application/json")
+        raise RefusedMessage(f"content type {_shown(message.get('content-type'))} is not application/json")
     if str(message.get("content-encoding")).lower() != "utf-8":
-        raise Refused(f"content encoding {_shown(message.get('content-encoding'))} is not utf-8")
+        raise RefusedMessage(f"content encoding {_shown(message.get('content-encoding'))} is not utf-8")
     if encoding not in _ENCODINGS:
-        raise Refused(f"body encoding {_shown(encoding)} is not base64")
+        raise RefusedMessage(f"body encoding {_shown(encoding)} is not base64")
     body = message.get("body")
     if not isinstance(body, str):
-        raise Refused("it has no body")
+        raise RefusedMessage("it has no body")
     if len(body) > LONGEST:
-        raise Refused(f"its body has {len(body)} characters, {LONGEST} at most are read")
+        raise RefusedMessage(f"its body has {len(body)} characters, {LONGEST} at most are read")
     try:
         text = base64.b64decode(body, validate=True).decode() if encoding == "base64" else body
         return json.loads(text)
     except (binascii.Error, ValueError, RecursionError) as error:
-        raise Refused(f"its body cannot be read: {error}") from error
+        raise RefusedMessage(f"its body cannot be read: {error}") from error
 
 
 def _check_body(name: str, body: object) -> None:
     if not isinstance(body, list) or len(body) != 3:
-        raise Refused("its body is not a list of arguments, named arguments and options")
+        raise RefusedMessage("its body is not a list of arguments, named arguments and options")
     given, named, options = body
     least, most = ARGUMENTS[name]
     if not isinstance(given, list) or not least <= len(given) <= most:
-        raise Refused(f"{name} takes {least if least == most else f'{least} to {most}'} arguments")
+        raise RefusedMessage(f"{name} takes {least if least == most else f'{least} to {most}'} arguments")
     if named != {}:
-        raise Refused(f"{name} takes no named arguments")
+        raise RefusedMessage(f"{name} takes no named arguments")
     for one in given:
         if one is not None or least:
             _identifier(one, "an argument")
     if not isinstance(options, dict) or any(options.values()):
-        raise Refused("it carries callbacks")
+        raise RefusedMessage("it carries callbacks")
 
 
 def _identifier(found: object, what: str) -> str:
     if not isinstance(found, str) or not found or len(found) > LONGEST_ID or not found.isprintable():
-        raise Refused(f"{what} {_shown(found)} is no id")
+        raise RefusedMessage(f"{what} {_shown(found)} is no id")
     return found
 
 
@@ -138,12 +138,12 @@ def _moment(found: object) -> str | None:
     try:
         return datetime.fromisoformat(str(found)).isoformat()
     except ValueError as error:
-        raise Refused(f"its expiry {_shown(found)} is no time") from error
+        raise RefusedMessage(f"its expiry {_shown(found)} is no time") from error
 
 
 def _mapping(found: object, what: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
-        raise Refused(f"{what} is no JSON object")
+        raise RefusedMessage(f"{what} is no JSON object")
     return found
 
 

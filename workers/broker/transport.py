@@ -95,7 +95,7 @@ class Channel(kombu.Channel):  # type: ignore[misc]
         try:
             if messages.is_ours(str(routing_key)):
                 payload = messages.checked(payload)
-        except messages.Refused as refused:
+        except messages.RefusedMessage as refused:
             dropped(str(routing_key), refused)
             return
         super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)
@@ -119,7 +119,7 @@ class Transport(kombu.Transport):  # type: ignore[misc]
         if messages.is_ours(queue):
             try:
                 message = messages.checked(message)
-            except messages.Refused as refused:
+            except messages.RefusedMessage as refused:
                 dropped(queue, refused)
                 return
         super()._deliver(message, queue)

@@ -26,7 +26,7 @@ from pathlib import Path
 from app.domain.durations import LONGEST_CALL
 from app.domain.enums import Action, CallStatus
 from app.host import compose_binaries, engine_endpoint
-from app.usecases.reconciliation.observations import Outcome
+from app.usecases.reconciliation.observations import CallOutcome
 from workers.engine import child_processes, stack_secrets
 
 log = logging.getLogger(__name__)
@@ -220,7 +220,7 @@ def run(
     lock: int | tuple[int, ...] | None = None,
     started: Callable[[int], None] | None = None,
     cancellation: Cancellation | None = None,
-) -> Outcome:
+) -> CallOutcome:
     """Run one command to its end or for `timeout` seconds, and leave nothing of its family behind.
 
     The child dies with this thread (a parent-death signal) and has a process group of
@@ -238,7 +238,7 @@ def run(
     return _without_secrets(command, outcome)
 
 
-def _without_secrets(command: Command, outcome: Outcome) -> Outcome:
+def _without_secrets(command: Command, outcome: CallOutcome) -> CallOutcome:
     """The outcome as it may be kept; what a reading prints is read by this worker alone, and whole."""
     clean = partial(stack_secrets.redacted, project_of(command.argv))
     stdout = outcome.stdout if command.action is Action.NONE else clean(outcome.stdout)
@@ -253,7 +253,7 @@ def _attended(
     *,
     started: Callable[[int], None] | None,
     cancellation: Cancellation | None,
-) -> Outcome:
+) -> CallOutcome:
     """Wait for a child to its end, whatever that is, and leave nothing of its family."""
     try:
         if started:
@@ -268,7 +268,7 @@ def _attended(
         child_processes.kill_family(child)
 
 
-def _as_cancelled(outcome: Outcome, cancellation: Cancellation | None) -> Outcome:
+def _as_cancelled(outcome: CallOutcome, cancellation: Cancellation | None) -> CallOutcome:
     """The outcome, marked as cancelled where the command did not end by itself before that."""
     if cancellation is None or not cancellation.reason or outcome.status is CallStatus.OK:
         return outcome
@@ -286,8 +286,8 @@ def _tell(started: Callable[[int], None], command: Command, pid: int) -> None:
         log.warning("%s: goes on, though its process could not be written down: %s", command, error)
 
 
-def _not_run(command: Command, began: float, error: Exception) -> Outcome:
-    return Outcome(CallStatus.FAIL, None, _since(began), stderr=_reason(command, error))
+def _not_run(command: Command, began: float, error: Exception) -> CallOutcome:
+    return CallOutcome(CallStatus.FAIL, None, _since(began), stderr=_reason(command, error))
 
 
 def _reason(command: Command, error: Exception) -> str:
@@ -315,15 +315,15 @@ def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.P
     )
 
 
-def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> Outcome:
+def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> CallOutcome:
     try:
         stdout, stderr = _communicate(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
         child_processes.kill_family(child)
         stdout, stderr = _last_words(child)
-        return Outcome(CallStatus.TIMEOUT, None, _since(began), stdout, stderr)
+        return CallOutcome(CallStatus.TIMEOUT, None, _since(began), stdout, stderr)
     status = CallStatus.OK if child.returncode == 0 else CallStatus.FAIL
-    return Outcome(status, child.returncode, _since(began), stdout, stderr)
+    return CallOutcome(status, child.returncode, _since(began), stdout, stderr)
 
 
 def _communicate(child: subprocess.Popen[str], until: float) -> tuple[str, str]:

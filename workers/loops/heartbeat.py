@@ -17,21 +17,21 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.enums import Loop
-from app.domain.nodes import Sign
+from app.domain.nodes import Heartbeat
 from app.store import windows as rows
 from app.usecases.nodes import claims
 from app.usecases.nodes.claims import NodeTaken
 from app.usecases.windows import transitions
 from workers.engine import negotiation
-from workers.loops.stack_loader import Loading
+from workers.loops.stack_loader import StackLoader
 from workers.state import identity
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
 
-class Presence:
-    def __init__(self, station: Station, loading: Loading) -> None:
+class HeartbeatLoop:
+    def __init__(self, station: WorkerContext, loading: StackLoader) -> None:
         self._station, self._loading = station, loading
         self._locks = identity.locks_id(station.lock_dir)
         self._started_at: datetime | None = None
@@ -114,10 +114,10 @@ class Presence:
             mine = self._sign()
             claims.appear(session, mine, dead=self._station.me.dead, now=mine.seen_at, up=self._up)
 
-    def _sign(self) -> Sign:
+    def _sign(self) -> Heartbeat:
         station, now = self._station, self._station.database.now()
         self._started_at = self._started_at or now
-        return Sign(
+        return Heartbeat(
             station.me.name,
             station.node,
             station.engine_id,

@@ -21,7 +21,7 @@ from app.store.wakes import Ending
 from app.usecases import wake
 from workers.engine import negotiation
 from workers.engine.negotiation import Unable
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ class _Looked:
     latest: Counters
 
 
-class TrafficLooks:
-    def __init__(self, station: Station) -> None:
+class IdleVisitChecks:
+    def __init__(self, station: WorkerContext) -> None:
         self._station = station
         self._before: dict[str, _Looked] = {}
         self._ending = threading.Event()

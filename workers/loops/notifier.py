@@ -19,9 +19,9 @@ from app.store import notifications as rows
 from app.store.tables import Notice
 from app.usecases import notifications
 from app.usecases.notifications import Sink
-from workers.loops.stack_loader import Loading
+from workers.loops.stack_loader import StackLoader
 from workers.notifications import link_key, senders
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,10 @@ KEPT = timedelta(days=30)
 _FORGET = 3600.0
 
 
-class Postman:
-    def __init__(self, station: Station, loading: Loading, public_url: str | None, data_dir: Path) -> None:
+class Notifier:
+    def __init__(
+        self, station: WorkerContext, loading: StackLoader, public_url: str | None, data_dir: Path
+    ) -> None:
         self._station, self._loading, self._public_url = station, loading, public_url
         self._link_key = link_key.read_or_create(data_dir) if public_url else b""
         self._ending = threading.Event()
@@ -144,7 +146,7 @@ class Postman:
         body = notifications.outgoing(notice, self._public_url, self._link_key)
         try:
             return True, senders.send(toml, notice.id, body)
-        except senders.Failed as error:
+        except senders.DeliveryFailed as error:
             log.warning("notice %s to %s: %s", notice.id, notice.sink, untrusted_text.harmless(error))
             return False, str(error)
         except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again

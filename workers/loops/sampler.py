@@ -14,7 +14,7 @@ from app.store import samples, windows
 from app.store.tables import Sample
 from workers.engine.negotiation import Unable
 from workers.engine.usage import Usage
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ _FORGET = 600.0
 Key = tuple[str, str]
 
 
-class Sampling:
-    def __init__(self, station: Station) -> None:
+class Sampler:
+    def __init__(self, station: WorkerContext) -> None:
         self._station = station
         self._before: dict[str, tuple[float, float]] = {}
         """Of each container: when it was asked for, and the seconds of CPU it had used by then."""

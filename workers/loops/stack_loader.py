@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from app import settings
 from app.domain.enums import Loop
-from app.domain.load_results import POWER_TOML, Verdict
-from app.domain.nodes import Sign
+from app.domain.load_results import POWER_TOML, LoadOutcome
+from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
 from app.host import file_permissions
 from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
@@ -30,12 +30,12 @@ from app.store.tables import Stack
 from app.usecases.nodes import claims
 from app.usecases.reconciliation import observations
 from workers.engine import child_processes, negotiation
-from workers.loops.stack_publisher import Done, NotYet, Offered, Publishing, log_faults
+from workers.loops.stack_publisher import Done, NotYet, OfferedStack, StackPublisher, log_faults
 from workers.reconcile import shared_resources
 from workers.stacks import file_versions, stack_reader
 from workers.stacks.file_versions import Stamp
 from workers.stacks.stack_reader import Rejected, Served
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 THOROUGH = 60.0
@@ -56,16 +56,16 @@ class _Known:
     read_at: float = field(default_factory=time.monotonic)
 
 
-class Loading:
+class StackLoader:
     """One worker's stacks. Called from one thread at a time, but for `publish`."""
 
-    def __init__(self, station: Station, path: Path) -> None:
+    def __init__(self, station: WorkerContext, path: Path) -> None:
         self._station, self._path = station, path
         self._known: dict[str, _Known] = {}
         self._toml_stamp: Stamp = ()
         self._toml_changing = False
         self._toml: PowerToml | None = None
-        self._publishing = Publishing(station, path)
+        self._publishing = StackPublisher(station, path)
         self.engine_fault = ""
         """Why nothing can be served on this engine; empty where it can."""
 
@@ -81,7 +81,7 @@ class Loading:
         self._reject_sections(toml)
         self._publishing.tell("", self._strangers)
 
-    def publish(self, mine: Callable[[], Sign]) -> None:
+    def publish(self, mine: Callable[[], Heartbeat]) -> None:
         """Offer what is new to the database; raises what the store raises while it is away."""
         self._publishing.publish(mine)
 
@@ -145,7 +145,7 @@ class Loading:
             toml = settings.read_power_toml(self._path)
         except ConfigError as error:
             digest = file_versions.digest([self._path])
-            log_faults(POWER_TOML, Verdict.UNCHANGED, digest, error.faults)
+            log_faults(POWER_TOML, LoadOutcome.UNCHANGED, digest, error.faults)
             for name in list(self._station.stacks):
                 self._refuse(name, error.faults, digest, log_it=False)
             return
@@ -171,7 +171,7 @@ class Loading:
     def _reject_section(self, name: str, one: RejectedToml) -> None:
         digest, faults = file_versions.digest([self._path]), list(one.faults)
         if not one.is_nameable:
-            log_faults(POWER_TOML, Verdict.REJECTED, digest, faults)
+            log_faults(POWER_TOML, LoadOutcome.REJECTED, digest, faults)
             return
         now = self._station.stacks.get(name)
         if now is not None and now.place is not None:
@@ -181,7 +181,7 @@ class Loading:
         if known_of_it.refused == digest:
             return
         known_of_it.refused = digest
-        log_faults(f"stack {name}", Verdict.REJECTED, digest, faults)
+        log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, faults)
         rejected = Rejected(StackSpec(name, one.project, one.node, {}), faults)
         self._station.core.setdefault(name, one.core)
         self._station.stacks.setdefault(name, Served(rejected.spec))
@@ -256,7 +256,7 @@ class Loading:
 
     def _adopt(self, name: str, toml: PowerToml, served: Served) -> None:
         self._known[name].refused = ""
-        self._publishing.adopt(Offered(served, frozenset(toml.stacks[name].core)))
+        self._publishing.adopt(OfferedStack(served, frozenset(toml.stacks[name].core)))
 
     def _withhold(self, name: str, toml: PowerToml) -> None:
         stack, fault = toml.stacks[name], f"{self._path}: stacks.{name}: {self.engine_fault}"
@@ -267,7 +267,7 @@ class Loading:
         self._station.core[name] = frozenset(stack.core)
         self._station.stacks[name] = replace(known, place=None)
         digest = file_versions.digest([self._path, *stack.paths()])
-        log_faults(f"stack {name}", Verdict.REJECTED, digest, [fault])
+        log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, [fault])
         rejected = Rejected(known.spec, [fault])
         self._publishing.reject(rejected, digest)
 
@@ -286,7 +286,7 @@ class Loading:
         if self._is_refused(name) and self._known[name].refused == digest and not rejected.unanswered:
             return
         self._known[name].refused = digest
-        log_faults(f"stack {name}", Verdict.REJECTED, digest, rejected.faults)
+        log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, rejected.faults)
         self._station.core[name] = frozenset(toml.stacks[name].core)
         self._station.stacks.setdefault(name, Served(rejected.spec))
         self._publishing.reject(rejected, digest)
@@ -298,7 +298,7 @@ class Loading:
             return
         one.refused = digest
         if log_it:
-            log_faults(f"stack {name}", Verdict.UNCHANGED, digest, faults)
+            log_faults(f"stack {name}", LoadOutcome.UNCHANGED, digest, faults)
         self._publishing.refuse(name, faults, digest)
 
     def _drop(self, name: str, toml: PowerToml) -> None:
@@ -311,7 +311,7 @@ class Loading:
             self._station.stacks[name] = replace(served, place=None)
         self._publishing.tell(name, partial(self._forget, name=name, toml=toml))
 
-    def _forget(self, session: Session, mine: Sign, name: str, toml: PowerToml) -> Done:
+    def _forget(self, session: Session, mine: Heartbeat, name: str, toml: PowerToml) -> Done:
         row = known.named(session, name)
         if row is not None and row.node == self._station.node:
             unreached = self._publishing.follow(session, row, mine)
@@ -331,7 +331,7 @@ class Loading:
         self._known.pop(name, None)
         self._publishing.forget([name])
 
-    def _strangers(self, session: Session, _mine: Sign) -> None:
+    def _strangers(self, session: Session, _mine: Heartbeat) -> None:
         """Stacks that this node published once and that are not in its power.toml any more."""
         assert self._toml
         mine = self._toml.on_node(self._station.node)

@@ -22,9 +22,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Loop
-from app.domain.load_results import Reading, Verdict
+from app.domain.load_results import LoadOutcome, LoadResult
 from app.domain.locations import Location, elsewhere, why_not_moved
-from app.domain.nodes import Sign
+from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
 from app.store import stacks as known
 from app.store import workers as signs
@@ -33,13 +33,13 @@ from app.usecases.nodes import claims, relocation
 from app.usecases.nodes.claims import StackHeld, StackTaken
 from app.usecases.reconciliation import observations
 from workers.stacks.stack_reader import Rejected, Served
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.inspection_queue import Trigger
 
 log = logging.getLogger(__name__)
 
 Done = Callable[[], None]
-News = Callable[[Session, Sign], Done | None]
+News = Callable[[Session, Heartbeat], Done | None]
 """What is to be said of one stack, in one transaction; returns what follows once that is committed."""
 
 
@@ -48,22 +48,22 @@ class NotYet(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedStack:
     """A stack as its files say, and what they call core."""
 
     served: Served
     core: frozenset[str]
 
 
-class Publishing:
+class StackPublisher:
     """One worker's news of its stacks. `publish` may be called from another thread than the rest."""
 
-    def __init__(self, station: Station, path: Path) -> None:
+    def __init__(self, station: WorkerContext, path: Path) -> None:
         self._station, self._path = station, path
         self._news: dict[str, News] = {}
         self._logged: dict[str, str] = {}
         """The last fault that was logged of each stack."""
-        self._offered: dict[str, Offered] = {}
+        self._offered: dict[str, OfferedStack] = {}
         """What was last offered to the database of each stack."""
         self.held_back: dict[str, str] = {}
         """The digest of a reading that is good and waits until something elsewhere has ended, by stack."""
@@ -85,13 +85,13 @@ class Publishing:
                 for kept in (self._news, self._logged, self._offered, self.held_back):
                     kept.pop(name, None)
 
-    def publish(self, mine: Callable[[], Sign]) -> None:
+    def publish(self, mine: Callable[[], Heartbeat]) -> None:
         """Offer every piece of news to the database; raises what the store raises while it is away."""
         for name, news in list(self._news.items()):
             offer = partial(self._offer, name, news, mine)
             self._station.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
 
-    def _offer(self, name: str, news: News, mine: Callable[[], Sign]) -> None:
+    def _offer(self, name: str, news: News, mine: Callable[[], Heartbeat]) -> None:
         try:
             with self._station.database.write() as session:
                 done = news(session, mine())
@@ -114,7 +114,7 @@ class Publishing:
 
     # A good reading.
 
-    def adopt(self, offered: Offered) -> None:
+    def adopt(self, offered: OfferedStack) -> None:
         """Serve a stack as it was read, once the database agrees; at once where that is no question."""
         name = offered.served.spec.name
         self.held_back.pop(name, None)
@@ -124,7 +124,7 @@ class Publishing:
         # Another project waits until the database says that nothing is left in this one.
         self.tell(name, partial(self._publish, offered=offered))
 
-    def _serve(self, offered: Offered) -> None:
+    def _serve(self, offered: OfferedStack) -> None:
         name = offered.served.spec.name
         before = self._station.stacks.get(name)
         self._station.core[name] = offered.core
@@ -133,9 +133,9 @@ class Publishing:
         self._station.look_again(name, None, Trigger.REQUEST)
         if before is not offered.served:
             digest = offered.served.spec.digest
-            log.info("%s", Reading(f"stack {name}", Verdict.SERVED, digest, "its files are good"))
+            log.info("%s", LoadResult(f"stack {name}", LoadOutcome.SERVED, digest, "its files are good"))
 
-    def _publish(self, session: Session, mine: Sign, offered: Offered) -> Done:
+    def _publish(self, session: Session, mine: Heartbeat, offered: OfferedStack) -> Done:
         spec = offered.served.spec
         self._offered[spec.name] = offered
         key = f"{self._path}: stacks.{spec.name}"
@@ -144,13 +144,13 @@ class Publishing:
         self._claim(session, mine, spec.name)
         return partial(self._published, offered)
 
-    def _published(self, offered: Offered) -> None:
+    def _published(self, offered: OfferedStack) -> None:
         name = offered.served.spec.name
         self._logged.pop(name, None)
         self.held_back.pop(name, None)
         self._serve(offered)
 
-    def _claim(self, session: Session, mine: Sign, name: str) -> None:
+    def _claim(self, session: Session, mine: Heartbeat, name: str) -> None:
         self._station.claimed.add(name)
         signs.write(session, replace(mine, stacks=sorted(self._station.claimed)))
 
@@ -158,7 +158,7 @@ class Publishing:
         """The engine is another one than before: every stack is claimed anew, for that one."""
         for name, served in list(self._station.stacks.items()):
             if served.place is not None and name not in self._news:
-                offered = Offered(served, self._station.core.get(name, frozenset()))
+                offered = OfferedStack(served, self._station.core.get(name, frozenset()))
                 self.tell(name, partial(self._publish, offered=offered))
 
     def check_locations(self) -> None:
@@ -181,7 +181,10 @@ class Publishing:
         stays = self._stays(name, held)
         if self._logged.get(name) != fault:
             log_faults(
-                f"stack {name}", Verdict.UNCHANGED if stays else Verdict.REJECTED, spec.digest, [fault]
+                f"stack {name}",
+                LoadOutcome.UNCHANGED if stays else LoadOutcome.REJECTED,
+                spec.digest,
+                [fault],
             )
             with self._station.database.write() as session:
                 self._say_held_back(session, spec, fault, stays=stays)
@@ -222,7 +225,7 @@ class Publishing:
         if self._logged.get(name) == fault:
             return
         digest = served.spec.digest if served else ""
-        log_faults(f"stack {name}", Verdict.REJECTED, digest, [fault])
+        log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, [fault])
         with self._station.database.write() as session:
             claims.rejected_elsewhere(session, name, fault, digest, self._now())
         self._logged[name] = fault
@@ -249,7 +252,7 @@ class Publishing:
             name, lambda session, _mine: observations.refused(session, name, faults, digest, self._now())
         )
 
-    def follow(self, session: Session, row: Stack, mine: Sign) -> str:
+    def follow(self, session: Session, row: Stack, mine: Heartbeat) -> str:
         """Turn off what is left of a stack that is no longer served, wherever on this engine that is.
 
         Returns why that cannot be done yet, where it is on another engine.
@@ -270,7 +273,7 @@ class Publishing:
         return fault
 
 
-def log_faults(subject: str, verdict: Verdict, digest: str, faults: list[str]) -> None:
+def log_faults(subject: str, verdict: LoadOutcome, digest: str, faults: list[str]) -> None:
     """Each fault on a line of its own, as a standalone's supervisor reads it."""
     for fault in faults:
-        log.error("%s", Reading(subject, verdict, digest, fault))
+        log.error("%s", LoadResult(subject, verdict, digest, fault))

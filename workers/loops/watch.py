@@ -33,21 +33,21 @@ from app.store.tables import Call
 from app.usecases.reconciliation import observations
 from app.usecases.timekeeping import Timekeeper
 from app.usecases.windows import transitions
-from app.usecases.windows.settle import Scene, startable, stoppable
+from app.usecases.windows.settle import StackSituation, startable, stoppable
 from workers.engine import compose, containers, negotiation
 from workers.loops import liveness_file
-from workers.loops.heartbeat import Presence
-from workers.loops.stack_loader import Loading
+from workers.loops.heartbeat import HeartbeatLoop
+from workers.loops.stack_loader import StackLoader
 from workers.loops.watchdog import Watchdog, advances
 from workers.offline import recovery
-from workers.offline.controller import Blind
+from workers.offline.controller import OfflineController
 from workers.reconcile import outdated_calls
 from workers.reconcile.converge import attend_closing, attend_opening
 from workers.reconcile.inspect import look
 from workers.state import identity
 from workers.state.concurrency import CallQueue, Limits
-from workers.state.context import Station
-from workers.state.inspection_queue import POLL_MOVING, Marks, Trigger
+from workers.state.context import WorkerContext
+from workers.state.inspection_queue import POLL_MOVING, InspectionQueue, Trigger
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +82,15 @@ makes a call looks again after it.
 class Watch:
     """Six threads, two small pools and the queues of calls, one per worker."""
 
-    def __init__(self, station: Station, loading: Loading, presence: Presence) -> None:
+    def __init__(self, station: WorkerContext, loading: StackLoader, presence: HeartbeatLoop) -> None:
         self._station, self._loading, self._presence = station, loading, presence
         self._guard = station.guard
-        self._marks = Marks(time.monotonic)
+        self._marks = InspectionQueue(time.monotonic)
         self._stopping = threading.Event()
         self._opening = ThreadPoolExecutor(ATTENDING, "watch-opening")
         self._closing = ThreadPoolExecutor(ATTENDING, "watch-closing")
         self._looking = CallQueue("looks", Limits(LOOKING, LOOKING))
-        self._blind = Blind(station)
+        self._blind = OfflineController(station)
         self._watchdog = Watchdog(
             [
                 ("the offline loop", advances(lambda: self._blind.rounds)),
@@ -214,7 +214,7 @@ class Watch:
         spec = served.spec
         with self._station.database.read() as session:
             seen = services.of(session, stack)
-            scene = Scene(session, spec, seen, rows.unfinished(session, stack), now)
+            scene = StackSituation(session, spec, seen, rows.unfinished(session, stack), now)
             opening = [one for one in scene.windows if one.state == State.OPENING and one.deadline > now]
             starts = [one.id for one in opening if self._to_begin(stack, startable(spec, seen, one))]
             stops = self._to_begin(stack, stoppable(spec, seen, scene.held, now))
@@ -239,7 +239,7 @@ class Watch:
         self._submit(self._closing, Loop.CLOSING, attend_closing, stack)
 
     def _submit(
-        self, pool: ThreadPoolExecutor, loop: Loop, work: Callable[[Station, str], None], what: str
+        self, pool: ThreadPoolExecutor, loop: Loop, work: Callable[[WorkerContext, str], None], what: str
     ) -> None:
         if not self._stopping.is_set():
             pool.submit(self._guard.run, loop, partial(work, self._station, what), what)

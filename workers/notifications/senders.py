@@ -33,7 +33,7 @@ _START = 10.0
 _SAID = 300
 
 
-class Failed(Exception):
+class DeliveryFailed(Exception):
     """It was not handed over, for the reason said."""
 
 
@@ -60,15 +60,15 @@ def _delivered(order: Mapping[str, Any]) -> str:
     """Have the order carried out; return what came of it. Raises Failed."""
     code, printed = _run(json.dumps(order), order["seconds"])
     if code == -signal.SIGALRM:
-        raise Failed(f"Timeout: the exchange was not over after {order['seconds']:g} s")
+        raise DeliveryFailed(f"Timeout: the exchange was not over after {order['seconds']:g} s")
     try:
         answer = json.loads(printed)
         ok, said = bool(answer["ok"]), str(answer["said"])
     except (ValueError, KeyError, TypeError):
-        raise Failed(f"the process that sends ended with {code} and no answer") from None
+        raise DeliveryFailed(f"the process that sends ended with {code} and no answer") from None
     said = untrusted_text.bounded(untrusted_text.storable(redaction.redacted(said)), _SAID)
     if not ok:
-        raise Failed(said)
+        raise DeliveryFailed(said)
     return said
 
 
@@ -87,7 +87,7 @@ def _run(order: str, seconds: float) -> tuple[int, str]:
         printed, _ = child.communicate(order, timeout=seconds + _START)
         return child.returncode, printed
     except subprocess.TimeoutExpired:
-        raise Failed(f"Timeout: no end after {seconds + _START:g} s") from None
+        raise DeliveryFailed(f"Timeout: no end after {seconds + _START:g} s") from None
     finally:
         child_processes.kill_family(child)
         child.communicate()
@@ -102,13 +102,13 @@ def secret_of(toml: NoticeToml) -> bytes:
     """The signing secret; `whsec_` announces base64. Raises Failed where there is none."""
     text = toml.secret or os.environ.get(toml.secret_env or "", "")
     if not text:
-        raise Failed(f"the environment has no {toml.secret_env} to sign with")
+        raise DeliveryFailed(f"the environment has no {toml.secret_env} to sign with")
     if not text.startswith("whsec_"):
         return text.encode()
     try:
         return base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except binascii.Error as error:
-        raise Failed("the secret begins with whsec_ and is not base64") from error
+        raise DeliveryFailed("the secret begins with whsec_ and is not base64") from error
 
 
 def signed(secret: bytes, notice: str, at: int, content: bytes) -> dict[str, str]:

@@ -17,18 +17,18 @@ from datetime import timedelta
 from functools import partial
 
 from app.domain import backoff, decisions
-from app.domain.decisions import Decision, Owing
+from app.domain.decisions import Decision, OwedOff
 from app.domain.enums import Action, CallStatus, Loop, Role
 from app.domain.planning import ServiceSpec, StackSpec
 from app.store import locks
-from app.usecases.reconciliation.observations import RETRY_CAP, RETRY_FIRST, Begun, Outcome
+from app.usecases.reconciliation.observations import RETRY_CAP, RETRY_FIRST, CallOutcome, StartedCall
 from workers.engine import compose, negotiation
 from workers.engine.compose import Command
 from workers.reconcile import pre_stop
 from workers.reconcile.converge import Looked, timeout_of
 from workers.state import identity
-from workers.state.context import Station
-from workers.state.snapshot import KnownStack, Outage
+from workers.state.context import WorkerContext
+from workers.state.snapshot import Outage, StackSnapshot
 
 log = logging.getLogger(__name__)
 PAUSE = 0.25
@@ -37,14 +37,14 @@ FROZEN = 5.0
 """Seconds between looks that say that this process itself was stopped, and has not listened yet."""
 
 
-class Blind:
+class OfflineController:
     """One per worker. What it has found out itself counts for as long as the outage lasts."""
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: WorkerContext) -> None:
         self._station = station
         self._under_way: set[tuple[str, str]] = set()
         self._off: set[tuple[str, str]] = set()
-        self._tried: dict[tuple[str, str], Owing] = {}
+        self._tried: dict[tuple[str, str], OwedOff] = {}
         self._outage: Outage | None = None
         self._turned_at = time.monotonic()
         self.rounds = 0
@@ -73,11 +73,11 @@ class Blind:
             for name, known in self._station.memory.known.stacks.items():
                 self._station.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
 
-    def _turn_to(self, outage: Outage, known: KnownStack) -> None:
+    def _turn_to(self, outage: Outage, known: StackSnapshot) -> None:
         for service in self.due(known):
             self._submit(outage, known, service)
 
-    def due(self, known: KnownStack) -> list[str]:
+    def due(self, known: StackSnapshot) -> list[str]:
         """The services of a stack whose turn it is to be stopped blind."""
         spec, memory = self._spec(known), self._station.memory
         if spec.blind == "hold" or not memory.is_silent_for(spec.blind_grace):
@@ -95,18 +95,18 @@ class Blind:
         }
         return decisions.in_turn(spec, owing, now)
 
-    def _spec(self, known: KnownStack) -> StackSpec:
+    def _spec(self, known: StackSnapshot) -> StackSpec:
         """By the files of this host, where they could be read; else as it was last known."""
         served = self._station.stacks.get(known.spec.name)
         return served.spec if served and served.place else known.spec
 
-    def _is_core(self, known: KnownStack, service: str) -> bool:
+    def _is_core(self, known: StackSnapshot, service: str) -> bool:
         if service in self._station.core.get(known.spec.name, ()):
             return True
         spec = self._spec(known).services.get(service)
         return spec is not None and spec.role is Role.CORE
 
-    def _is_here(self, owing: Owing) -> bool:
+    def _is_here(self, owing: OwedOff) -> bool:
         """Is this the engine on which that off is owed?"""
         wanted = owing.location.engine_id
         if not wanted:
@@ -116,14 +116,14 @@ class Blind:
                 self._station.engine_id = self._station.engine.id()
         return wanted == self._station.engine_id
 
-    def _submit(self, outage: Outage, known: KnownStack, service: str) -> None:
+    def _submit(self, outage: Outage, known: StackSnapshot, service: str) -> None:
         key = (known.spec.name, service)
         if key not in self._under_way:
             self._under_way.add(key)
             work = partial(self._see_to, outage, known, service)
             self._station.closing.submit(("blind", *key), work)
 
-    def _see_to(self, outage: Outage, known: KnownStack, service: str) -> None:
+    def _see_to(self, outage: Outage, known: StackSnapshot, service: str) -> None:
         name = f"{known.spec.name}/{service}"
         try:
             # One that breaks is tried again and keeps nothing else on.
@@ -132,7 +132,7 @@ class Blind:
         finally:
             self._under_way.discard((known.spec.name, service))
 
-    def _converge(self, outage: Outage, known: KnownStack, service: str) -> None:
+    def _converge(self, outage: Outage, known: StackSnapshot, service: str) -> None:
         """Under the service's lock: look, make at most one call, look again."""
         spec, station, project = self._spec(known), self._station, known.project_of(service)
         with locks.held(station.lock_dir, project, service) as lock:
@@ -161,7 +161,7 @@ class Blind:
             else:
                 self._failed(known, service, unsure=outcome.status is not CallStatus.OK)
 
-    def _run_hooks(self, outage: Outage, known: KnownStack, defined: ServiceSpec, lock: int) -> None:
+    def _run_hooks(self, outage: Outage, known: StackSnapshot, defined: ServiceSpec, lock: int) -> None:
         """Run the service's pre_stop hooks, where it has some, runs and is to be stopped plainly."""
         if not defined.pre_stop:
             return
@@ -187,13 +187,15 @@ class Blind:
             log.warning("%s/%s: %s", project, service, negotiation.why(error))
             return None
 
-    def _decision(self, known: KnownStack, service: str, containers: Looked) -> Decision:
+    def _decision(self, known: StackSnapshot, service: str, containers: Looked) -> Decision:
         owing = self._tried.get((known.spec.name, service), known.owing[service])
         spec = self._spec(known)
         role = spec.services[service].role if service in spec.services else Role.NONE
         return decisions.off(role, containers, owed=True, unsure=owing.unsure, kill=owing.failures > 0)
 
-    def _make(self, outage: Outage, begun: Begun, command: Command, timeout: float, lock: int) -> Outcome:
+    def _make(
+        self, outage: Outage, begun: StartedCall, command: Command, timeout: float, lock: int
+    ) -> CallOutcome:
         journal, memory = self._station.journal, self._station.memory
         call = journal.began(outage, begun, memory.now())
         sign = partial(identity.sign, self._station.me.name, lock)
@@ -203,13 +205,13 @@ class Blind:
         journal.ended(call, outcome, memory.now())
         return outcome
 
-    def _begun(self, known: KnownStack, spec: ServiceSpec, command: Command) -> Begun:
+    def _begun(self, known: StackSnapshot, spec: ServiceSpec, command: Command) -> StartedCall:
         last = max(
             (lease for lease in known.leases if lease.service == spec.name),
             key=lambda lease: lease.deadline,
             default=None,
         )
-        return Begun(
+        return StartedCall(
             stack=known.spec.name,
             service=spec.name,
             action=command.action,
@@ -221,7 +223,7 @@ class Blind:
             config_hash=spec.config_hash,
         )
 
-    def _failed(self, known: KnownStack, service: str, *, unsure: bool = True) -> None:
+    def _failed(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
         key = (known.spec.name, service)
         failures = self._tried.get(key, known.owing[service]).failures + 1
         retry_at = self._station.memory.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)

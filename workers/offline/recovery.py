@@ -14,16 +14,16 @@ from pathlib import Path
 
 from app.domain.enums import Loop
 from app.usecases.reconciliation import offline_import
-from app.usecases.reconciliation.offline_import import Page
+from app.usecases.reconciliation.offline_import import JournalPage
 from workers.state import identity, journal
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.inspection_queue import Trigger
 from workers.state.snapshot import QUIET, Outage
 
 log = logging.getLogger(__name__)
 
 
-def take_in(station: Station, now: datetime) -> None:
+def take_in(station: WorkerContext, now: datetime) -> None:
     """Put on record what there is to tell. Raises what the store raises, with nothing lost."""
     over = station.memory.ending(now)
     outages = [one for one in over if station.journal.tells(one.id) or _seconds(one, now) >= QUIET]
@@ -32,7 +32,7 @@ def take_in(station: Station, now: datetime) -> None:
         station.memory.told(over, written=False)
         return
     page, taken = station.journal.page(outages)
-    left: dict[Path, Page] = {}
+    left: dict[Path, JournalPage] = {}
     for path in dead.values():
         if not station.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_read, station, path, left)):
             _set_aside(path)
@@ -49,7 +49,7 @@ def take_in(station: Station, now: datetime) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read(station: Station, path: Path, left: dict[Path, Page]) -> None:
+def _read(station: WorkerContext, path: Path, left: dict[Path, JournalPage]) -> None:
     page = journal.read(path)
     for made in page.made:
         if made.outcome is None:
@@ -57,7 +57,7 @@ def _read(station: Station, path: Path, left: dict[Path, Page]) -> None:
     left[path] = page
 
 
-def _record(station: Station, page: Page, left: dict[Path, Page], now: datetime) -> None:
+def _record(station: WorkerContext, page: JournalPage, left: dict[Path, JournalPage], now: datetime) -> None:
     """All pages in one transaction or, where the database refuses one for what it says, each in its own.
 
     A dead worker's page that is refused is set aside. Raises what refuses this worker's own.
@@ -73,7 +73,7 @@ def _record(station: Station, page: Page, left: dict[Path, Page], now: datetime)
             del left[path]
 
 
-def _take_in(station: Station, pages: list[Page], now: datetime) -> None:
+def _take_in(station: WorkerContext, pages: list[JournalPage], now: datetime) -> None:
     with station.database.write() as session:
         offline_import.take_in(session, station.node, pages, now)
     _log(pages)
@@ -85,7 +85,7 @@ def _set_aside(path: Path) -> None:
         path.rename(path.with_suffix(".refused"))
 
 
-def others(station: Station) -> dict[str, Path]:
+def others(station: WorkerContext) -> dict[str, Path]:
     """The journals of other workers of this node that lie where ours does."""
     found = journal.left(station.blind_dir)
     return {name: path for name, path in found.items() if name != station.me.name}
@@ -95,13 +95,13 @@ def _seconds(outage: Outage, now: datetime) -> float:
     return ((outage.until or now) - outage.since).total_seconds()
 
 
-def _end(station: Station, stack: str, service: str) -> None:
+def _end(station: WorkerContext, stack: str, service: str) -> None:
     known = station.memory.known.stacks.get(stack)
     if known and identity.end_leftover(station.lock_dir, known.project_of(service), service, station.me.dead):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)
 
 
-def _log(pages: list[Page]) -> None:
+def _log(pages: list[JournalPage]) -> None:
     calls = sum(len(page.made) for page in pages)
     ends = sum(len(page.ended) for page in pages)
     log.warning("the database is back: %d calls made blind and %d ends of others are on record", calls, ends)

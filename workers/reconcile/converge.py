@@ -33,8 +33,8 @@ from app.store import locks, services
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Begun, Outcome
-from app.usecases.windows.settle import Scene, startable, stoppable
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.windows.settle import StackSituation, startable, stoppable
 from workers.engine import compose, negotiation, references
 from workers.engine.compose import Command
 from workers.reconcile import outdated_calls, pre_stop, shared_resources
@@ -42,7 +42,7 @@ from workers.reconcile.failed_attempts import failure_recorded
 from workers.reconcile.inspect import seen_containers
 from workers.stacks.stack_reader import MARGIN, Served
 from workers.state import identity
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.inspection_queue import Trigger
 from workers.state.running_calls import ENDS_WITHIN, RunningCall
 
@@ -58,7 +58,7 @@ UNFINISHED = "its post_start hook did not end well"
 """Why a container that runs is made anew."""
 
 
-def attend_opening(station: Station, window: str) -> None:
+def attend_opening(station: WorkerContext, window: str) -> None:
     """Submit the start of every service of an opening window that may start now, and look at the rest."""
     served, names, leased = _to_start(station, window)
     if served is None:
@@ -70,7 +70,7 @@ def attend_opening(station: Station, window: str) -> None:
     station.look_again(served.spec.name, leased - set(names), Trigger.REQUEST)
 
 
-def attend_closing(station: Station, stack: str) -> None:
+def attend_closing(station: WorkerContext, stack: str) -> None:
     """Submit the stop of every service of a stack that may stop now, and look at the rest."""
     served = station.stacks.get(stack)
     if served is None or station.memory.lost:
@@ -84,12 +84,14 @@ def attend_closing(station: Station, stack: str) -> None:
     station.look_again(stack, leased - set(names), Trigger.REQUEST)
 
 
-def _submit(station: Station, loop: Loop, served: Served, service: str, work: Callable[[], None]) -> None:
+def _submit(
+    station: WorkerContext, loop: Loop, served: Served, service: str, work: Callable[[], None]
+) -> None:
     queue, key = station.opening if loop is Loop.OPENING else station.closing, (served.spec.name, service)
     queue.submit(key, partial(station.guard.run, loop, work, "/".join(key)))
 
 
-def _to_start(station: Station, window_id: str) -> tuple[Served | None, list[str], set[str]]:
+def _to_start(station: WorkerContext, window_id: str) -> tuple[Served | None, list[str], set[str]]:
     """The stack of an opening window, its services that may start now, and all that it holds."""
     now = station.database.now()
     with station.database.write() as session:
@@ -108,11 +110,13 @@ def _to_start(station: Station, window_id: str) -> tuple[Served | None, list[str
     return served, names, leased
 
 
-def _to_stop(station: Station, served: Served) -> tuple[list[str], set[str]]:
+def _to_stop(station: WorkerContext, served: Served) -> tuple[list[str], set[str]]:
     """The services of a stack that may stop now, and all that its closing windows held."""
     now, stack = station.database.now(), served.spec.name
     with station.database.write() as session:
-        scene = Scene(session, served.spec, services.of(session, stack), rows.unfinished(session, stack), now)
+        scene = StackSituation(
+            session, served.spec, services.of(session, stack), rows.unfinished(session, stack), now
+        )
         closing = [window for window in scene.windows if window.state == State.CLOSING]
         for window in closing:
             window.attended_at = now
@@ -120,7 +124,7 @@ def _to_stop(station: Station, served: Served) -> tuple[list[str], set[str]]:
         return names, {lease.service for window in closing for lease in window.leases}
 
 
-def _start(station: Station, served: Served, service: str, decide: Decide) -> None:
+def _start(station: WorkerContext, served: Served, service: str, decide: Decide) -> None:
     if served.place is None:
         return
     with failure_recorded(station, partial(_attempt, station, served, service, decide)):
@@ -128,7 +132,7 @@ def _start(station: Station, served: Served, service: str, decide: Decide) -> No
         _converge_and_look(station, prepared, service, decide)
 
 
-def _stop(station: Station, served: Served, service: str, decide: Decide) -> None:
+def _stop(station: WorkerContext, served: Served, service: str, decide: Decide) -> None:
     running = station.running.get(served.spec.name, service)
     if running and running.cancelled:
         running.ended.wait(ENDS_WITHIN)
@@ -136,14 +140,14 @@ def _stop(station: Station, served: Served, service: str, decide: Decide) -> Non
         _converge_and_look(station, served, service, decide)
 
 
-def _converge_and_look(station: Station, served: Served, service: str, decide: Decide) -> None:
+def _converge_and_look(station: WorkerContext, served: Served, service: str, decide: Decide) -> None:
     if converge(station, served, service, decide):
         station.look_again(served.spec.name, [service], Trigger.CALL)
 
 
 def _attempt(
-    station: Station, served: Served, service: str, decide: Decide, session: Session
-) -> Begun | None:
+    station: WorkerContext, served: Served, service: str, decide: Decide, session: Session
+) -> StartedCall | None:
     """The call that is due for a service, by what is on record alone."""
     decision, window = decide(session, service, None)
     if decision.action is Action.NONE:
@@ -152,7 +156,7 @@ def _attempt(
     return _begun(station, served, spec, Command(decision.action, (), Path("/")), window)
 
 
-def converge(station: Station, served: Served, service: str, decide: Decide) -> bool:
+def converge(station: WorkerContext, served: Served, service: str, decide: Decide) -> bool:
     """Under the service's lock: look, decide, make at most one call, record it.
 
     Where that call ran its `pre_stop` hooks, look and decide once more. True where what is on
@@ -184,7 +188,7 @@ def _alive(containers: Looked) -> bool:
     return any(one.alive for one in containers or ())
 
 
-def _call(station: Station, served: Served, spec: ServiceSpec, decide: Decide, lock: int) -> Decision:
+def _call(station: WorkerContext, served: Served, spec: ServiceSpec, decide: Decide, lock: int) -> Decision:
     """Look, decide, make at most one call and record it; the service is locked."""
     containers, service = _containers(station, served, spec), spec.name
     with _starting(station) as under_way, station.database.write() as session:
@@ -218,7 +222,7 @@ def _call(station: Station, served: Served, spec: ServiceSpec, decide: Decide, l
 
 
 @contextmanager
-def _starting(station: Station) -> Iterator[Callable[[int], None]]:
+def _starting(station: WorkerContext) -> Iterator[Callable[[int], None]]:
     """A call is under way before anybody can see it on record, and not at all where that failed."""
     calls: list[int] = []
 
@@ -233,7 +237,7 @@ def _starting(station: Station) -> Iterator[Callable[[int], None]]:
         raise
 
 
-def _containers(station: Station, served: Served, spec: ServiceSpec) -> Looked:
+def _containers(station: WorkerContext, served: Served, spec: ServiceSpec) -> Looked:
     try:
         # The digest goes on record with the call; a look costs little and the tag may have moved.
         station.digests[spec.image] = station.engine.image(spec.image) if spec.image else ""
@@ -246,7 +250,7 @@ def _containers(station: Station, served: Served, spec: ServiceSpec) -> Looked:
 class _Start:
     """Is a service to be started for one window, as things stand in this transaction?"""
 
-    station: Station
+    station: WorkerContext
     served: Served
     window: str
 
@@ -292,7 +296,7 @@ def _judged(spec: ServiceSpec, containers: Sequence[Container], row: Service | N
 class _Stop:
     """Is a service to be stopped, and for which window, as things stand in this transaction?"""
 
-    station: Station
+    station: WorkerContext
     served: Served
 
     def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
@@ -343,9 +347,9 @@ def timeout_of(spec: ServiceSpec, action: Action, containers: Looked) -> float:
 
 
 def _begun(
-    station: Station, served: Served, spec: ServiceSpec, command: Command, window: str | None
-) -> Begun:
-    return Begun(
+    station: WorkerContext, served: Served, spec: ServiceSpec, command: Command, window: str | None
+) -> StartedCall:
+    return StartedCall(
         stack=served.spec.name,
         service=spec.name,
         action=command.action,
@@ -359,7 +363,7 @@ def _begun(
     )
 
 
-def _told(begun: Begun) -> dict[str, str | int | None]:
+def _told(begun: StartedCall) -> dict[str, str | int | None]:
     return {
         "power.stack": begun.stack,
         "power.service": begun.service,
@@ -368,7 +372,7 @@ def _told(begun: Begun) -> dict[str, str | int | None]:
     }
 
 
-def _make(station: Station, call: int, command: Command, run: Callable[[], Outcome]) -> Outcome:
+def _make(station: WorkerContext, call: int, command: Command, run: Callable[[], CallOutcome]) -> CallOutcome:
     """Make a call that is on record, and put its end on record too."""
     try:
         outcome = run()
@@ -379,7 +383,7 @@ def _make(station: Station, call: int, command: Command, run: Callable[[], Outco
         station.under_way.discard(call)
 
 
-def _record(station: Station, call: int, outcome: Outcome) -> None:
+def _record(station: WorkerContext, call: int, outcome: CallOutcome) -> None:
     """Put a call's end on record or, where the database does not take it, into the journal for later.
 
     The service is locked meanwhile, so a database that is known to be away is not waited for.

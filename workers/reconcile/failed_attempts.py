@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 from app.domain.enums import CallStatus
 from app.store.database import is_outage
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Begun, Outcome
-from workers.state.context import Station
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from workers.state.context import WorkerContext
 from workers.state.inspection_queue import Trigger
 
-Attempt = Callable[[Session], Begun | None]
+Attempt = Callable[[Session], StartedCall | None]
 """The call that was to be made, as things stand in this transaction; None where none is due any more."""
 
 
 @contextmanager
-def failure_recorded(station: Station, attempt: Attempt) -> Iterator[None]:
+def failure_recorded(station: WorkerContext, attempt: Attempt) -> Iterator[None]:
     """Record whatever is raised inside as the failure of `attempt`, and raise it again.
 
     While the database is away nothing can be recorded, and nothing is tried again until it is back.
@@ -37,12 +37,12 @@ def failure_recorded(station: Station, attempt: Attempt) -> Iterator[None]:
         raise
 
 
-def _record(station: Station, attempt: Attempt, why: str) -> None:
+def _record(station: WorkerContext, attempt: Attempt, why: str) -> None:
     with station.database.write() as session:
         begun = attempt(session)
         if begun is None:
             return
         call = observations.call_started(session, begun, station.database.now())
-        outcome = Outcome(CallStatus.FAIL, None, 0, stderr=why)
+        outcome = CallOutcome(CallStatus.FAIL, None, 0, stderr=why)
         observations.call_finished(session, call, outcome, station.database.now())
     station.look_again(begun.stack, [begun.service], Trigger.CALL)

@@ -10,17 +10,17 @@ from datetime import datetime
 from app.domain import call_output, redaction, untrusted_text
 from app.domain.enums import Power, Role
 from app.domain.planning import ServiceSpec, StackSpec
-from app.domain.readiness import Container, Verdict, judge
+from app.domain.readiness import Container, ReadinessVerdict, judge
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Seen
+from app.usecases.reconciliation.observations import SeenContainers
 from workers.engine import negotiation, references, stack_secrets
 from workers.reconcile import restart_policy
-from workers.state.context import Station
-from workers.state.inspection_queue import LookRequest
-from workers.state.repairs import Changes, Standing
+from workers.state.context import WorkerContext
+from workers.state.inspection_queue import InspectionRequest
+from workers.state.repairs import ObservedState, UnexplainedChanges
 
 log = logging.getLogger(__name__)
 DETAIL = call_output.KEPT
@@ -29,11 +29,11 @@ DETAIL = call_output.KEPT
 _READ = 16 * 1024
 """Characters of that, at the most, in which secrets are looked for."""
 
-Looked = tuple[Seen, datetime | None]
+Looked = tuple[SeenContainers, datetime | None]
 """What a service does, and when that may change without an event."""
 
 
-def look(station: Station, stack: str, request: LookRequest | None = None) -> dict[str, datetime]:
+def look(station: WorkerContext, stack: str, request: InspectionRequest | None = None) -> dict[str, datetime]:
     """Take in what the engine shows of a stack, or only of the services of `request`.
 
     Returns, by service, when its verdict may change by itself, by the engine's clock.
@@ -49,16 +49,16 @@ def look(station: Station, stack: str, request: LookRequest | None = None) -> di
         repair = request is not None and request.is_repair
         with station.database.write() as session:
             now = station.database.now()
-            before = Standing.of(session, stack, now) if repair else None
+            before = ObservedState.of(session, stack, now) if repair else None
             observations.looked(session, served.spec, seen, at=at, now=now, engine_id=station.engine_id)
-            changes = before.changes(session, stack) if before else Changes()
+            changes = before.changes(session, stack) if before else UnexplainedChanges()
         if changes.told:
             station.repairs.found(stack, changes, station.engine.now())
     return {name: again for name, (_seen, again) in verdicts.items() if again}
 
 
 def _verdicts(
-    station: Station, spec: StackSpec, at: datetime, only: Collection[str] | None
+    station: WorkerContext, spec: StackSpec, at: datetime, only: Collection[str] | None
 ) -> dict[str, Looked]:
     with station.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
@@ -100,9 +100,11 @@ def _meant(spec: StackSpec, only: Collection[str]) -> set[str]:
     return found
 
 
-def _untold(error: BaseException) -> Seen:
+def _untold(error: BaseException) -> SeenContainers:
     """What is seen of a service while the engine tells nothing of it."""
-    return Seen(Power.UNKNOWN, untrusted_text.bounded(redaction.redacted(negotiation.why(error)), DETAIL))
+    return SeenContainers(
+        Power.UNKNOWN, untrusted_text.bounded(redaction.redacted(negotiation.why(error)), DETAIL)
+    )
 
 
 def _back(
@@ -122,7 +124,7 @@ def _watched(spec: StackSpec, owing: set[str]) -> list[ServiceSpec]:
     return listed + [ServiceSpec(name) for name in sorted(owing - spec.services.keys())]
 
 
-def seen_containers(station: Station, spec: StackSpec, services: Iterable[str]) -> list[Container]:
+def seen_containers(station: WorkerContext, spec: StackSpec, services: Iterable[str]) -> list[Container]:
     """Containers of these services, with the restarts that are remembered of them."""
     named = list(services)
     found = station.engine.containers(spec.project, named)
@@ -136,7 +138,12 @@ def _of(service: ServiceSpec, containers: Iterable[Container]) -> list[Container
 
 
 def _verdict(
-    station: Station, project: str, service: ServiceSpec, containers: Iterable[Container], *, wanted: bool
+    station: WorkerContext,
+    project: str,
+    service: ServiceSpec,
+    containers: Iterable[Container],
+    *,
+    wanted: bool,
 ) -> Looked:
     mine = _of(service, containers)
     # Core is judged as wanted, since it always is.
@@ -147,7 +154,7 @@ def _verdict(
         verdict = _with_last_words(station, project, verdict, mine)
     alive = any(container.alive for container in mine)
     severed = any(container.severed for container in mine if container.alive)
-    return Seen(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
+    return SeenContainers(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
 
 
 def _last_run(container: Container) -> datetime | None:
@@ -156,8 +163,8 @@ def _last_run(container: Container) -> datetime | None:
 
 
 def _with_last_words(
-    station: Station, project: str, verdict: Verdict, containers: list[Container]
-) -> Verdict:
+    station: WorkerContext, project: str, verdict: ReadinessVerdict, containers: list[Container]
+) -> ReadinessVerdict:
     """A failing service is shown with the last lines it wrote."""
     newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
     written = station.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""

@@ -11,10 +11,10 @@ from typing import Any
 from app.domain import untrusted_text
 from app.store import log_reads as rows
 from app.usecases import logs
-from app.usecases.logs import Wanted
+from app.usecases.logs import LogRequest
 from workers.engine import containers, negotiation, stack_secrets
 from workers.engine.negotiation import EngineRefused
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 _APART = timedelta(seconds=1)
@@ -24,7 +24,7 @@ NOTE = 200
 Line = dict[str, Any]
 
 
-def answer(station: Station, read: str) -> None:
+def answer(station: WorkerContext, read: str) -> None:
     """Write what a row asks for into it; nothing where nobody waits or the stack is not served here."""
     with station.database.read() as session:
         wanted = logs.wanted(session, read, station.core)
@@ -38,7 +38,7 @@ def answer(station: Station, read: str) -> None:
         rows.forget_before(session, now - logs.KEPT)
 
 
-def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]:
+def _read(station: WorkerContext, wanted: LogRequest) -> tuple[list[Line], dict[str, str]]:
     lines: list[Line] = []
     notes: dict[str, str] = {}
     project = station.stacks[wanted.stack].spec.project
@@ -58,7 +58,7 @@ def _read(station: Station, wanted: Wanted) -> tuple[list[Line], dict[str, str]]
     return lines, notes
 
 
-def _unreadable(station: Station, container: str, refused: EngineRefused) -> str:
+def _unreadable(station: WorkerContext, container: str, refused: EngineRefused) -> str:
     """Why there are no lines of a container: its logging driver keeps none, or what the engine says."""
     if refused.status != HTTPStatus.NOT_IMPLEMENTED:
         return untrusted_text.bounded(f"the engine says: {refused}", NOTE)
@@ -69,7 +69,7 @@ def _unreadable(station: Station, container: str, refused: EngineRefused) -> str
     )
 
 
-def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[Line]:
+def _of(station: WorkerContext, wanted: LogRequest, container: str, service: str) -> list[Line]:
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
@@ -82,7 +82,7 @@ def _of(station: Station, wanted: Wanted, container: str, service: str) -> list[
     ]
 
 
-def _by_the_engine(station: Station, moment: datetime) -> datetime:
+def _by_the_engine(station: WorkerContext, moment: datetime) -> datetime:
     """A moment by the house clock as the engine dated what was written then."""
     apart = station.engine.now() - station.database.now()
     return station.engine.own_time(moment + apart if abs(apart) > _APART else moment)

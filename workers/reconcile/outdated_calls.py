@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 
 from app.domain.enums import Action
 from app.store import windows as rows
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.running_calls import RunningCall
 
 log = logging.getLogger(__name__)
 
 
-def cancel_outdated(station: Station, stack: str | None = None) -> None:
+def cancel_outdated(station: WorkerContext, stack: str | None = None) -> None:
     """End every running call, of one stack or of all, that the database says is not needed any more."""
     calls = [one for one in station.running.all() if stack in {None, one.stack} and not one.cancelled]
     if not calls:

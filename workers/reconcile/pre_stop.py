@@ -15,7 +15,7 @@ from pathlib import Path
 from app.domain.decisions import Decision
 from app.domain.enums import Action, CallStatus
 from app.domain.planning import ServiceSpec
-from app.usecases.reconciliation.observations import Outcome
+from app.usecases.reconciliation.observations import CallOutcome
 from workers.engine import compose
 from workers.engine.compose import Command, Place
 
@@ -35,11 +35,11 @@ def command(place: Place | None, service: str) -> Command:
     return compose.pre_stop(place, service) if place else Command(Action.PRE_STOP, (), Path("/"))
 
 
-def run(command: Command, timeout: float, call: Callable[[], Outcome]) -> Outcome:
+def run(command: Command, timeout: float, call: Callable[[], CallOutcome]) -> CallOutcome:
     """Make the call, which ends after `timeout` seconds, and say what its end means for the hooks."""
     if not command.argv:
         log.warning(GONE)
-        return Outcome(CallStatus.FAIL, None, 0, stderr=GONE)
+        return CallOutcome(CallStatus.FAIL, None, 0, stderr=GONE)
     outcome = call()
     said = {
         CallStatus.FAIL: "the pre_stop hook failed, or could not be run; a plain stop follows",

@@ -22,7 +22,7 @@ from workers.engine.client import Engine
 from workers.engine.compose import Place
 from workers.stacks import service_files
 from workers.stacks.stack_reader import Served
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 CREATE_TIMEOUT = 30.0
@@ -31,7 +31,7 @@ _REMADE = re.compile(r"Network (\S+) Removing")
 _OTHERWISE = re.compile(r'Volume "([^"]+)" exists but doesn\'t match')
 
 
-def prepare(station: Station, served: Served, service: str) -> Place:
+def prepare(station: WorkerContext, served: Served, service: str) -> Place:
     """Create what a service shares and the engine lacks; return what the service is started from."""
     assert served.place
     try:
@@ -43,7 +43,7 @@ def prepare(station: Station, served: Served, service: str) -> Place:
     return service_files.place_of(served.place, service, external)
 
 
-def _create_missing(station: Station, served: Served, service: str) -> None:
+def _create_missing(station: WorkerContext, served: Served, service: str) -> None:
     """Whoever has the lock of a network creates it; the others wait for that and find it done."""
     assert served.place
     names = _missing(station, served, service)
@@ -56,7 +56,7 @@ def _create_missing(station: Station, served: Served, service: str) -> None:
             _create(station, served, missing, tuple(lock for lock in held if lock is not None))
 
 
-def _create(station: Station, served: Served, networks: set[str], held: tuple[int, ...]) -> None:
+def _create(station: WorkerContext, served: Served, networks: set[str], held: tuple[int, ...]) -> None:
     assert served.place
     with _extra_file(station.lock_dir, served.spec.project, networks) as file:
         outcome = compose.run(compose.share(served.place, file), CREATE_TIMEOUT, lock=held)
@@ -80,7 +80,7 @@ def _extra_file(
         file.unlink(missing_ok=True)
 
 
-def _missing(station: Station, served: Served, service: str) -> set[str]:
+def _missing(station: WorkerContext, served: Served, service: str) -> set[str]:
     """The networks that a service joins and that are to be created, by their names in the files.
 
     One whose definition has changed counts once nothing runs on it: it is then made anew.

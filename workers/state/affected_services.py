@@ -15,7 +15,7 @@ Name = tuple[str, str]
 """A stack and a service of it."""
 
 
-class Concerned:
+class AffectedServices:
     """The containers of each service and those whose namespaces they use, by their ids."""
 
     def __init__(self) -> None:

@@ -17,15 +17,15 @@ from app.store.database import Database, is_outage
 from workers.engine.client import Engine
 from workers.stacks.stack_reader import Served
 from workers.state import concurrency
-from workers.state.affected_services import Concerned
+from workers.state.affected_services import AffectedServices
 from workers.state.concurrency import CallQueue
 from workers.state.identity import Identity
 from workers.state.inspection_queue import Trigger
 from workers.state.journal import Journal
 from workers.state.repairs import Repairs
-from workers.state.restart_history import Restarts
+from workers.state.restart_history import RestartHistory
 from workers.state.running_calls import RunningCalls
-from workers.state.snapshot import Memory
+from workers.state.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def _closing_queue() -> CallQueue:
 
 
 @dataclass
-class Station:
+class WorkerContext:
     """Shared by all threads of a worker."""
 
     database: Database
@@ -58,7 +58,7 @@ class Station:
     stacks: dict[str, Served] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
     """The stacks that the database knows to be served here."""
-    restarts: Restarts = field(default_factory=Restarts)
+    restarts: RestartHistory = field(default_factory=RestartHistory)
     opening: CallQueue = field(default_factory=_opening_queue)
     """The calls that start services …"""
     closing: CallQueue = field(default_factory=_closing_queue)
@@ -74,16 +74,16 @@ class Station:
     looking: dict[str, threading.Lock] = field(default_factory=dict)
     unread_stacks: dict[str, str] = field(default_factory=dict)
     """Why the engine shows nothing of a stack at present."""
-    concerned: Concerned = field(default_factory=Concerned)
+    concerned: AffectedServices = field(default_factory=AffectedServices)
     guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
     """Keeps this worker's loops alive, and counts their failures."""
     repairs: Repairs = field(init=False)
-    memory: Memory = field(init=False)
+    memory: Snapshot = field(init=False)
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
         self.repairs = Repairs(lambda: self.guard.count(Loop.REPAIRS), lambda: self.engine.heard_since)
-        self.memory = Memory(self.blind_dir, self.database, self.guard)
+        self.memory = Snapshot(self.blind_dir, self.database, self.guard)
         self.journal = Journal(self.blind_dir, self.me.name)
 
     @property

@@ -43,7 +43,7 @@ REPAIRS = frozenset({Trigger.IDLE, Trigger.RESYNC})
 
 
 @dataclass(slots=True)
-class LookRequest:
+class InspectionRequest:
     """The services of one stack to look at; None for all of them."""
 
     services: set[str] | None = field(default_factory=set)
@@ -62,14 +62,14 @@ class LookRequest:
         return self.triggers <= REPAIRS
 
 
-class Marks:
+class InspectionQueue:
     """Shared by everything that asks for looks and the loop that hands them out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
-        self._marked: dict[str, LookRequest] = {}
-        self._handed: dict[str, LookRequest] = {}
+        self._marked: dict[str, InspectionRequest] = {}
+        self._handed: dict[str, InspectionRequest] = {}
         """Requests that a look is about to take."""
         self._polls: dict[str, tuple[float, Trigger]] = {}
         self._timers: dict[str, dict[str, float]] = {}
@@ -80,7 +80,7 @@ class Marks:
     def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
         """Ask for a look at these services of a stack (None: all), as soon as may be."""
         with self._changed:
-            self._marked.setdefault(stack, LookRequest()).add(services, [trigger])
+            self._marked.setdefault(stack, InspectionRequest()).add(services, [trigger])
             self._changed.notify_all()
 
     def wait(self) -> None:
@@ -101,16 +101,16 @@ class Marks:
             stacks = sorted(self._marked)
             for stack in stacks:
                 request = self._marked.pop(stack)
-                self._handed.setdefault(stack, LookRequest()).add(request.services, request.triggers)
+                self._handed.setdefault(stack, InspectionRequest()).add(request.services, request.triggers)
             return stacks
 
-    def take(self, stack: str) -> LookRequest | None:
+    def take(self, stack: str) -> InspectionRequest | None:
         """What to look at now; None where an earlier look has taken it."""
         with self._changed:
             return self._handed.pop(stack, None)
 
     def plan(
-        self, stack: str, request: LookRequest, again: Mapping[str, float], *, moving: bool, took: float
+        self, stack: str, request: InspectionRequest, again: Mapping[str, float], *, moving: bool, took: float
     ) -> None:
         """Plan the looks after one that took `took` seconds.
 
@@ -145,7 +145,7 @@ class Marks:
         now = self._clock()
         for stack, (at, trigger) in list(self._polls.items()):
             if at <= now:
-                self._marked.setdefault(stack, LookRequest()).add(None, [trigger])
+                self._marked.setdefault(stack, InspectionRequest()).add(None, [trigger])
                 # Where the look fails, it is tried again.
                 self._polls[stack] = now + POLL_MOVING, Trigger.POLL
         for stack, timers in self._timers.items():
@@ -153,7 +153,7 @@ class Marks:
             for service in late:
                 del timers[service]
             if late:
-                self._marked.setdefault(stack, LookRequest()).add(late, [Trigger.TIMER])
+                self._marked.setdefault(stack, InspectionRequest()).add(late, [Trigger.TIMER])
 
     def _until_due(self) -> float:
         now = self._clock()

@@ -20,8 +20,8 @@ from typing import Any
 
 from app.domain import call_output
 from app.domain.enums import Action, CallStatus
-from app.usecases.reconciliation.observations import Begun, Outcome
-from app.usecases.reconciliation.offline_import import Blind, Ended, Made, Page
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.reconciliation.offline_import import JournalPage, OfflineCall, OfflineEnd, OfflineRecord
 from workers.state.snapshot import Outage
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Journal:
 
     # Writing.
 
-    def began(self, outage: Outage, begun: Begun, at: datetime) -> str:
+    def began(self, outage: Outage, begun: StartedCall, at: datetime) -> str:
         """A call is about to be made blind; returns the id its end is to be written under."""
         call = secrets.token_hex(16)
         blind = {"kind": "blind", "id": outage.id, "worker": self._worker, "since": outage.since.isoformat()}
@@ -56,10 +56,10 @@ class Journal:
         self._write([*([] if self.tells(outage.id) else [blind]), said])
         return call
 
-    def ended(self, call: str, outcome: Outcome, at: datetime) -> None:
+    def ended(self, call: str, outcome: CallOutcome, at: datetime) -> None:
         self._write([{"kind": "ended", "id": call, "at": at.isoformat(), "outcome": _kept(outcome)}])
 
-    def reported(self, call: int, outcome: Outcome, at: datetime) -> None:
+    def reported(self, call: int, outcome: CallOutcome, at: datetime) -> None:
         """The end of a call that is on record, which the database could not be told."""
         line = {"kind": "reported", "id": secrets.token_hex(16), "call": call}
         self._write([{**line, "at": at.isoformat(), "outcome": _kept(outcome)}])
@@ -91,13 +91,15 @@ class Journal:
     def empty(self) -> bool:
         return not self._lines
 
-    def page(self, over: Iterable[Outage]) -> tuple[Page, set[str]]:
+    def page(self, over: Iterable[Outage]) -> tuple[JournalPage, set[str]]:
         """What can be put on record now, and the ids of its lines; a call under way waits for its end."""
         with self._lock:
             lines, done = list(self._lines), set(self._taken)
         open_calls = _unfinished(lines)
         counted = [line["outage"] for line in lines if line["kind"] == "began"]
-        blind = [Blind(one.id, self._worker, one.since, one.until, counted.count(one.id)) for one in over]
+        blind = [
+            OfflineRecord(one.id, self._worker, one.since, one.until, counted.count(one.id)) for one in over
+        ]
         ready = [line for line in lines if line["id"] not in open_calls | done]
         return _page(ready, [] if open_calls else blind), {line["id"] for line in ready}
 
@@ -115,7 +117,7 @@ def left(directory: Path) -> dict[str, Path]:
     return {one.name.removesuffix(_ENDING): one for one in sorted(directory.glob(f"*{_ENDING}"))}
 
 
-def read(path: Path) -> Page:
+def read(path: Path) -> JournalPage:
     """What a dead worker left behind; a line that it could not finish is passed over."""
     lines: list[Line] = []
     for number, text in enumerate(path.read_text(errors="replace").splitlines(), start=1):
@@ -129,9 +131,9 @@ def read(path: Path) -> Page:
     return _page(lines, [_blind(line, counted) for line in lines if line["kind"] == "blind"])
 
 
-def _blind(line: Line, counted: list[str]) -> Blind:
+def _blind(line: Line, counted: list[str]) -> OfflineRecord:
     since = datetime.fromisoformat(line["since"])
-    return Blind(line["id"], line["worker"], since, None, counted.count(line["id"]))
+    return OfflineRecord(line["id"], line["worker"], since, None, counted.count(line["id"]))
 
 
 def _unfinished(lines: Iterable[Line]) -> set[str]:
@@ -144,35 +146,37 @@ def _unfinished(lines: Iterable[Line]) -> set[str]:
     return found
 
 
-def _page(lines: Iterable[Line], blind: list[Blind]) -> Page:
-    made: dict[str, Made] = {}
-    ended: list[Ended] = []
+def _page(lines: Iterable[Line], blind: list[OfflineRecord]) -> JournalPage:
+    made: dict[str, OfflineCall] = {}
+    ended: list[OfflineEnd] = []
     for line in lines:
         kind = line["kind"]
         if kind == "blind":
             continue
         at = datetime.fromisoformat(line["at"])
         if kind == "began":
-            made[line["id"]] = Made(line["id"], _begun(line["begun"]), at)
+            made[line["id"]] = OfflineCall(line["id"], _begun(line["begun"]), at)
         elif kind == "reported":
-            ended.append(Ended(int(line["call"]), _outcome(line["outcome"]), at))
+            ended.append(OfflineEnd(int(line["call"]), _outcome(line["outcome"]), at))
         elif line["id"] in made:
             before = made[line["id"]]
-            made[line["id"]] = Made(before.id, before.begun, before.started_at, _outcome(line["outcome"]), at)
+            made[line["id"]] = OfflineCall(
+                before.id, before.begun, before.started_at, _outcome(line["outcome"]), at
+            )
         else:
             _outcome(line["outcome"])
-    return Page(list(made.values()), ended, blind)
+    return JournalPage(list(made.values()), ended, blind)
 
 
-def _begun(said: Mapping[str, Any]) -> Begun:
-    return Begun(**{**said, "action": Action(said["action"]), "argv": tuple(said["argv"])})
+def _begun(said: Mapping[str, Any]) -> StartedCall:
+    return StartedCall(**{**said, "action": Action(said["action"]), "argv": tuple(said["argv"])})
 
 
-def _outcome(said: Mapping[str, Any]) -> Outcome:
-    return Outcome(**{**said, "status": CallStatus(said["status"])})
+def _outcome(said: Mapping[str, Any]) -> CallOutcome:
+    return CallOutcome(**{**said, "status": CallStatus(said["status"])})
 
 
-def _kept(outcome: Outcome) -> dict[str, Any]:
+def _kept(outcome: CallOutcome) -> dict[str, Any]:
     kept = call_output.kept
     return asdict(outcome) | {"stdout": kept(outcome.stdout), "stderr": kept(outcome.stderr)}
 

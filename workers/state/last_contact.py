@@ -22,7 +22,7 @@ EVERY = 2.0
 _SIZE = 128
 
 
-class LastWord:
+class LastContact:
     """One file, which all workers of a node share: what one of them heard, its node has heard."""
 
     def __init__(self, path: Path) -> None:

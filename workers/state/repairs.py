@@ -31,7 +31,7 @@ SEEN_FIRST = timedelta(seconds=0.2)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ObservedState:
     """How the services and unfinished windows of a stack stand, as far as a look can move them."""
 
     services: dict[str, tuple[Power, bool, bool]]
@@ -40,7 +40,7 @@ class Standing:
     """Was a window asked for or ended, or a call begun or ended, a moment ago?"""
 
     @classmethod
-    def of(cls, session: Session, stack: str, now: datetime) -> Standing:
+    def of(cls, session: Session, stack: str, now: datetime) -> ObservedState:
         services.locked(session, stack)
         windows = rows.unfinished(session, stack)
         return cls(
@@ -49,7 +49,7 @@ class Standing:
             any(_moved_since(one, now - LATE) for one in windows) or _called(session, stack, now - LATE),
         )
 
-    def changes(self, session: Session, stack: str) -> Changes:
+    def changes(self, session: Session, stack: str) -> UnexplainedChanges:
         """What has changed since then, in the same transaction."""
         told = {}
         for name, row in services.of(session, stack).items():
@@ -61,11 +61,15 @@ class Standing:
             one = rows.get(session, window)
             if one and before != (one.state, one.status, one.stuck) and not _expired(one):
                 moved.append(f"window {window} from {before[0]} to {one.state}")
-        return Changes() if self.busy else Changes(frozenset(told), "; ".join([*told.values(), *moved]))
+        return (
+            UnexplainedChanges()
+            if self.busy
+            else UnexplainedChanges(frozenset(told), "; ".join([*told.values(), *moved]))
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class UnexplainedChanges:
     """What one look has changed: which services, and all of it in words; empty where nothing has."""
 
     services: frozenset[str] = frozenset()
@@ -95,7 +99,7 @@ def _called(session: Session, stack: str, moment: datetime) -> bool:
 @dataclass(slots=True)
 class _Doubt:
     stack: str
-    changes: Changes
+    changes: UnexplainedChanges
     seen_at: datetime
     told_of: set[str]
 
@@ -129,7 +133,7 @@ class Repairs:
             for key in [key for key in self._events if key[0] == stack]:
                 del self._events[key]
 
-    def found(self, stack: str, changes: Changes, seen_at: datetime) -> None:
+    def found(self, stack: str, changes: UnexplainedChanges, seen_at: datetime) -> None:
         """A repair has changed this, by what the engine showed until then."""
         since = self._heard_since()
         if not changes.told or since is None or seen_at - since < LATE:

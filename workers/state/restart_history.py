@@ -34,7 +34,7 @@ class _Service:
         return bool(self.seen or self.codes)
 
 
-class Restarts:
+class RestartHistory:
     """A memory of restarts, by service and container; it holds no container that is gone."""
 
     def __init__(self) -> None:

@@ -21,9 +21,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain.decisions import Owing
+from app.domain.decisions import OwedOff
 from app.domain.enums import Loop, State
-from app.domain.leases import Lease
+from app.domain.leases import HeldLease
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
 from app.host import snapshot_file
@@ -32,12 +32,12 @@ from app.host.loop_guard import LoopGuard
 from app.store import audit, services
 from app.store import stacks as stored
 from app.store import windows as rows
-from app.store.changes import Changes
+from app.store.changes import ChangeCounter
 from app.store.database import Database, is_outage
 from app.store.tables import Stack
 from app.usecases import restore
 from app.usecases.windows.transitions import HOUSE
-from workers.state.last_contact import LastWord
+from workers.state.last_contact import LastContact
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,12 @@ PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class KnownStack:
+class StackSnapshot:
     """One stack as it was last read: who held what until when, and what owed an off."""
 
     spec: StackSpec
-    leases: tuple[Lease, ...] = ()
-    owing: Mapping[str, Owing] = field(default_factory=dict)
+    leases: tuple[HeldLease, ...] = ()
+    owing: Mapping[str, OwedOff] = field(default_factory=dict)
     place: tuple[int, str] | None = field(default=None, compare=False)
     """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
 
@@ -74,7 +74,7 @@ class KnownStack:
 class Knowledge:
     """All stacks of a node at one moment."""
 
-    stacks: Mapping[str, KnownStack]
+    stacks: Mapping[str, StackSnapshot]
     ahead: float = 0.0
     """Seconds that the house clock was ahead of this host's."""
     boot: str = ""
@@ -97,24 +97,24 @@ class Outage:
     until: datetime | None = None
 
 
-class Memory:
+class Snapshot:
     """Shared by the thread that reads the database and the one that acts without it."""
 
     def __init__(self, directory: Path, database: Database, guard: LoopGuard | None = None) -> None:
         self._guard = guard or LoopGuard(is_outage)
         self._path, self._database = directory / snapshot_file.FILE, database
-        self._changes = Changes(database)
+        self._changes = ChangeCounter(database)
         self._version: str | None = None
         self._lock = threading.Lock()
         self._noted = 0
-        self._word = LastWord(directory / "last_word.json")
+        self._word = LastContact(directory / "last_word.json")
         self._heard_at = boot_clock()
         self._listening_since = time.monotonic()
         self._failed = False
         self._outage: Outage | None = None
         self._written = _read(self._path)
         self._known = self._written or Knowledge({})
-        self._unconfirmed: Mapping[str, KnownStack] = self._known.stacks
+        self._unconfirmed: Mapping[str, StackSnapshot] = self._known.stacks
         """What a worker before this one knew, until the database was found not to be behind it."""
         self.over: list[Outage] = []
         """Outages that are over and not on record yet."""
@@ -250,7 +250,7 @@ class Memory:
                 self._version = version
                 self._keep(found)
 
-    def _stacks(self, session: Session, node: str, now: datetime) -> dict[str, KnownStack]:
+    def _stacks(self, session: Session, node: str, now: datetime) -> dict[str, StackSnapshot]:
         """Every stack of the node; of one whose row cannot be understood, what was known before."""
         stacks = dict(self._known.stacks)
         mine = {row.name: row for row in stored.every(session) if row.node == node}
@@ -259,17 +259,17 @@ class Memory:
             self._guard.isolate(Loop.CLOCK, f"what is known of stack {name}", read)
         return {name: known for name, known in stacks.items() if name in mine}
 
-    def note(self, spec: StackSpec, leases: Iterable[Lease], engine_id: str = "") -> None:
+    def note(self, spec: StackSpec, leases: Iterable[HeldLease], engine_id: str = "") -> None:
         """Something is about to be started: know it before it is."""
         with self._lock:
             self._noted += 1
-            old = self._known.stacks.get(spec.name, KnownStack(spec))
+            old = self._known.stacks.get(spec.name, StackSnapshot(spec))
             new = [lease for lease in leases if lease not in old.leases or lease.service not in old.owing]
             if new:
                 held = (*(one for one in old.leases if one not in new), *new)
-                owed = Owing(location=Location(spec.project, engine_id))
+                owed = OwedOff(location=Location(spec.project, engine_id))
                 owing = {**old.owing, **{lease.service: owed for lease in new}}
-                stacks = {**self._known.stacks, spec.name: KnownStack(spec, held, owing, old.place)}
+                stacks = {**self._known.stacks, spec.name: StackSnapshot(spec, held, owing, old.place)}
                 self._keep(replace(self._known, stacks=stacks))
 
     def _keep(self, found: Knowledge) -> None:
@@ -284,19 +284,19 @@ class Memory:
             log.error("%s: cannot be written: %s", self._path, error.strerror)
 
 
-def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[str, KnownStack]) -> None:
+def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[str, StackSnapshot]) -> None:
     stacks[row.name] = _stack(session, row.spec, now)
 
 
-def _stack(session: Session, spec: StackSpec, now: datetime) -> KnownStack:
+def _stack(session: Session, spec: StackSpec, now: datetime) -> StackSnapshot:
     owing = {
-        name: Owing(row.failures, row.retry_at, row.unsure, row.location)
+        name: OwedOff(row.failures, row.retry_at, row.unsure, row.location)
         for name, row in sorted(services.of(session, spec.name).items())
         # What is core now may not be by the files that are read while the database is away.
         if row.owed
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
-    return KnownStack(spec, tuple(leases), owing, audit.place(session, spec.name))
+    return StackSnapshot(spec, tuple(leases), owing, audit.place(session, spec.name))
 
 
 def _write(path: Path, said: Mapping[str, Any]) -> None:
@@ -349,12 +349,12 @@ def _as_json(known: Knowledge) -> dict[str, Any]:
     }
 
 
-def _owing_as_json(owing: Owing) -> dict[str, Any]:
+def _owing_as_json(owing: OwedOff) -> dict[str, Any]:
     return asdict(owing) | {"retry_at": owing.retry_at and owing.retry_at.isoformat()}
 
 
-def _from_json(said: Mapping[str, Any]) -> KnownStack:
-    return KnownStack(
+def _from_json(said: Mapping[str, Any]) -> StackSnapshot:
+    return StackSnapshot(
         StackSpec.from_json(said["spec"]),
         tuple(_lease(one) for one in said["leases"]),
         {name: _owing(one) for name, one in said["owing"].items()},
@@ -366,13 +366,13 @@ def _place(said: Any) -> tuple[int, str] | None:
     return None if said is None else (int(said[0]), str(said[1]))
 
 
-def _lease(said: Mapping[str, Any]) -> Lease:
+def _lease(said: Mapping[str, Any]) -> HeldLease:
     deadline = datetime.fromisoformat(said["deadline"])
-    return Lease(said["window"], said["service"], State(said["state"]), deadline)
+    return HeldLease(said["window"], said["service"], State(said["state"]), deadline)
 
 
-def _owing(said: Mapping[str, Any]) -> Owing:
+def _owing(said: Mapping[str, Any]) -> OwedOff:
     retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
     # What an older worker has written does not say where.
     location = Location(**said.get("location", {}))
-    return Owing(said["failures"], retry_at, said["unsure"], location)
+    return OwedOff(said["failures"], retry_at, said["unsure"], location)

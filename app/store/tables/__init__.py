@@ -29,7 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 from sqlalchemy.types import TypeDecorator
 
 from app.domain.enums import Action, CallStatus, CloseReason, Power, Role, State, Status
-from app.domain.leases import Lease as LeaseValue
+from app.domain.leases import HeldLease as LeaseValue
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
 
@@ -61,7 +61,7 @@ class Moment(TypeDecorator[datetime]):
 Closed = TypeVar("Closed", bound=StrEnum)
 
 
-class Word(TypeDecorator[Closed]):
+class EnumColumn(TypeDecorator[Closed]):
     """A column of closed words, which loads as a member of its enum.
 
     A word that is none of them, which a newer version or a person may have written, is read as
@@ -125,8 +125,8 @@ class Service(Table):
 
     stack: Mapped[str] = mapped_column(String(120), primary_key=True)
     name: Mapped[str] = mapped_column(String(120), primary_key=True)
-    role: Mapped[Role] = mapped_column(Word(Role, Role.NONE))
-    power: Mapped[Power] = mapped_column(Word(Power, Power.UNKNOWN), default=Power.UNKNOWN)
+    role: Mapped[Role] = mapped_column(EnumColumn(Role, Role.NONE))
+    power: Mapped[Power] = mapped_column(EnumColumn(Power, Power.UNKNOWN), default=Power.UNKNOWN)
     ready: Mapped[bool] = mapped_column(default=False)
     detail: Mapped[str] = mapped_column(Text, default="")
     alive: Mapped[bool] = mapped_column(default=False)
@@ -183,8 +183,8 @@ class Window(Table):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     stack: Mapped[str] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
-    state: Mapped[State] = mapped_column(Word(State, State.CLOSED))
-    status: Mapped[Status | None] = mapped_column(Word(Status, None))
+    state: Mapped[State] = mapped_column(EnumColumn(State, State.CLOSED))
+    status: Mapped[Status | None] = mapped_column(EnumColumn(Status, None))
     actor: Mapped[str] = mapped_column(String(120))
     reason: Mapped[str | None] = mapped_column(Text)
     services: Mapped[list[str]]
@@ -195,7 +195,7 @@ class Window(Table):
     deadline: Mapped[datetime]
     closing_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
-    close_reason: Mapped[CloseReason | None] = mapped_column(Word(CloseReason, None))
+    close_reason: Mapped[CloseReason | None] = mapped_column(EnumColumn(CloseReason, None))
     closed_by: Mapped[str | None] = mapped_column(String(120))
     """The actor who began its closing, or forced it later."""
     close_detail: Mapped[str | None] = mapped_column(Text)
@@ -229,7 +229,7 @@ class Lease(Table):
     """A forced close has made its attempt."""
     blocked: Mapped[str] = mapped_column(Text, default="")
     """The dependency that keeps it from starting, in words."""
-    power: Mapped[Power] = mapped_column(Word(Power, Power.UNKNOWN), default=Power.OFF)
+    power: Mapped[Power] = mapped_column(EnumColumn(Power, Power.UNKNOWN), default=Power.OFF)
     ready: Mapped[bool] = mapped_column(default=False)
     ready_at: Mapped[datetime | None]
     """When it was first ready under this window; empty where it never was."""
@@ -263,9 +263,11 @@ class Call(Table):
     service: Mapped[str] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
     worker: Mapped[str] = mapped_column(String(120))
-    action: Mapped[Action] = mapped_column(Word(Action, Action.NONE))
+    action: Mapped[Action] = mapped_column(EnumColumn(Action, Action.NONE))
     argv: Mapped[list[str]]
-    status: Mapped[CallStatus] = mapped_column(Word(CallStatus, CallStatus.LOST), default=CallStatus.RUNNING)
+    status: Mapped[CallStatus] = mapped_column(
+        EnumColumn(CallStatus, CallStatus.LOST), default=CallStatus.RUNNING
+    )
     returncode: Mapped[int | None]
     elapsed_ms: Mapped[int | None]
     stdout: Mapped[str] = mapped_column(Text, default="")
@@ -338,7 +340,7 @@ class Wake(Table):
     """… and so the beginnings of paths."""
 
 
-class Key(Table):
+class IdempotencyKey(Table):
     """An Idempotency-Key and the window it stands for."""
 
     __tablename__ = "idempotency_keys"
@@ -409,7 +411,7 @@ class Entry(Table):
         }
 
 
-class Head(Table):
+class ChainHead(Table):
     """The last entry of one chain; locking it is what keeps a chain from forking."""
 
     __tablename__ = "audit_heads"

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.domain import nodes
 from app.domain.enums import Event
 from app.domain.locations import Holding, Location, elsewhere, why_not_moved
-from app.domain.nodes import Sign
+from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
 from app.store import audit, services, stacks, workers
 from app.store import windows as rows
@@ -51,7 +51,7 @@ class StackHeld(Exception):
         self.at = at
 
 
-def appear(session: Session, mine: Sign, *, dead: Dead, now: datetime, up: bool = True) -> None:
+def appear(session: Session, mine: Heartbeat, *, dead: Dead, now: datetime, up: bool = True) -> None:
     """Give a sign of life, and claim the node with it; raises NodeTaken.
 
     `up` says that its stacks are published. Only a node's first sign, or one with another
@@ -67,17 +67,17 @@ def appear(session: Session, mine: Sign, *, dead: Dead, now: datetime, up: bool 
     workers.write(session, mine)
 
 
-def _gone(one: Sign, mine: Sign, dead: Dead, now: datetime) -> bool:
+def _gone(one: Heartbeat, mine: Heartbeat, dead: Dead, now: datetime) -> bool:
     if one.worker == mine.worker:
         return False
     return (one.locks_id == mine.locks_id and dead(one.worker)) or now - one.seen_at > workers.FORGOTTEN
 
 
-def _alive(known: list[Sign], gone: set[str], now: datetime) -> list[Sign]:
+def _alive(known: list[Heartbeat], gone: set[str], now: datetime) -> list[Heartbeat]:
     return [one for one in known if one.worker not in gone and one.live(now)]
 
 
-def _claim(session: Session, mine: Sign, now: datetime, up: bool) -> None:
+def _claim(session: Session, mine: Heartbeat, now: datetime, up: bool) -> None:
     before = session.get(Node, mine.node)
     engine = mine.engine_id or (before.engine_id if before else "")
     if before is None or before.engine_id != engine:
@@ -95,7 +95,7 @@ def _claim(session: Session, mine: Sign, now: datetime, up: bool) -> None:
     )
 
 
-def turned_down(session: Session, mine: Sign, faults: list[str], now: datetime) -> None:
+def turned_down(session: Session, mine: Heartbeat, faults: list[str], now: datetime) -> None:
     """Put on record that a worker was refused; the claim itself left nothing behind."""
     facts: dict[str, Any] = {
         "node": mine.node,
@@ -112,7 +112,7 @@ def leave(session: Session, worker: str) -> None:
     workers.strike(session, [worker])
 
 
-def take(session: Session, spec: StackSpec, mine: Sign, *, key: str, dead: Dead, now: datetime) -> None:
+def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: Dead, now: datetime) -> None:
     """Make sure that nobody else serves this stack or its project; raises StackTaken or StackHeld.
 
     `key` is where it stands in power.toml. What is still at work on a node that is away, or in
@@ -174,13 +174,13 @@ def _succeed(session: Session, other: Stack, here: Location, key: str, now: date
         audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=other.name, **facts)
 
 
-def out_of_reach(session: Session, stack: Stack, mine: Sign) -> Holding | None:
+def out_of_reach(session: Session, stack: Stack, mine: Heartbeat) -> Holding | None:
     """What a stack still holds or owes on another engine than this worker's."""
     found = elsewhere(relocation.holdings(session, stack.name), Location(engine_id=mine.engine_id))
     return found[0] if found else None
 
 
-def _no_rival(session: Session, spec: StackSpec, mine: Sign, other: Sign, key: str) -> None:
+def _no_rival(session: Session, spec: StackSpec, mine: Heartbeat, other: Heartbeat, key: str) -> None:
     if other.node != mine.node and spec.name in other.stacks:
         raise StackTaken(
             f"{key}: stack {spec.name!r} (project {spec.project!r}) is served already on node "

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.domain import stack_mode
 from app.domain.enums import Action, CallStatus, Event, Power, Role, State
 from app.domain.planning import StackSpec
-from app.domain.stack_mode import Standing
+from app.domain.stack_mode import ServiceStatus
 from app.store import audit, services
 from app.store.tables import Call, Service, Window, stamp
 from app.usecases.windows.transitions import HOUSE
@@ -36,8 +36,8 @@ class Holds:
     awaited: Collection[str]
     now: datetime
 
-    def standing(self, row: Service) -> Standing:
-        return Standing(
+    def standing(self, row: Service) -> ServiceStatus:
+        return ServiceStatus(
             Role(row.role),
             Power(row.power),
             alive=row.alive,
@@ -90,7 +90,7 @@ def why_ours(session: Session, row: Service, revived: bool, now: datetime) -> st
     return CAME_LATE if new and services.cut_off_since(session, row.stack, row.name, now - LATE) else ""
 
 
-def _undecided(service: Standing) -> bool:
+def _undecided(service: ServiceStatus) -> bool:
     """It cannot be told whether this is over: the engine is silent, or core is only just trying again."""
     if service.power is Power.UNKNOWN:
         return not (service.held or service.awaited)
@@ -107,7 +107,7 @@ def _begin(session: Session, row: Service, holds: Holds, why: str) -> None:
     _say(session, Event.DRIFT_FOUND, row, holds.now, next(iter(missing), None), **facts, **holding)
 
 
-def _end(session: Session, row: Service, service: Standing, now: datetime) -> None:
+def _end(session: Session, row: Service, service: ServiceStatus, now: datetime) -> None:
     last = services.last_calls(session, [row.stack]).get((row.stack, row.name))
     if last and last.status == CallStatus.RUNNING:
         # An event is quicker than the call that caused it; who ended this is told when the call has ended.
@@ -120,7 +120,7 @@ def _end(session: Session, row: Service, service: Standing, now: datetime) -> No
     row.drift_since = None
 
 
-def _to_be_stopped(spec: StackSpec, row: Service, service: Standing, now: datetime) -> bool:
+def _to_be_stopped(spec: StackSpec, row: Service, service: ServiceStatus, now: datetime) -> bool:
     since = row.drift_since
     if spec.drift != "stop" or since is None or service.missed:
         return False

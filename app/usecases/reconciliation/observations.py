@@ -36,7 +36,7 @@ RETRY_FIRST, RETRY_CAP = timedelta(seconds=10), timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class StartedCall:
     """A compose call about to be made: for whom, by whom, and the whole command line."""
 
     stack: str
@@ -52,7 +52,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """How a call ended. `returncode` is None where it did not end by itself."""
 
     status: CallStatus
@@ -63,7 +63,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenContainers:
     """What one service was seen doing."""
 
     power: Power
@@ -79,7 +79,7 @@ class Seen:
         return self.power in {Power.ON, Power.DONE}
 
 
-def call_started(session: Session, begun: Begun, now: datetime) -> int:
+def call_started(session: Session, begun: StartedCall, now: datetime) -> int:
     """Put a call on record before it is made; return its id."""
     call = Call(
         window_id=begun.window,
@@ -99,7 +99,7 @@ def call_started(session: Session, begun: Begun, now: datetime) -> int:
     return call.id
 
 
-def _expect(session: Session, begun: Begun, now: datetime) -> None:
+def _expect(session: Session, begun: StartedCall, now: datetime) -> None:
     service = session.get(Service, (begun.stack, begun.service), with_for_update=True)
     if service is None:
         return
@@ -117,7 +117,7 @@ def _expect(session: Session, begun: Begun, now: datetime) -> None:
     service.changed_at = now
 
 
-def call_finished(session: Session, call_id: int, outcome: Outcome, now: datetime) -> None:
+def call_finished(session: Session, call_id: int, outcome: CallOutcome, now: datetime) -> None:
     """Put on record how a call ended, and what that means for the service."""
     call = session.get(Call, call_id, with_for_update=True)
     if call is None or call.status != CallStatus.RUNNING:
@@ -234,7 +234,7 @@ def _lease(session: Session, window: str | None, service: str) -> Lease | None:
 def looked(
     session: Session,
     spec: StackSpec,
-    seen: Mapping[str, Seen],
+    seen: Mapping[str, SeenContainers],
     *,
     at: datetime,
     now: datetime,
@@ -275,8 +275,8 @@ def looked(
     return settle(session, spec, known, now, ours)
 
 
-def _unseen(row: Service) -> Seen:
-    return Seen(Power.UNKNOWN, f"it may still run in {row.location}, which is not looked at")
+def _unseen(row: Service) -> SeenContainers:
+    return SeenContainers(Power.UNKNOWN, f"it may still run in {row.location}, which is not looked at")
 
 
 def _in_vain(session: Session, looked_at: Iterable[Service], busy: set[str], at: datetime) -> list[str]:
@@ -307,7 +307,7 @@ def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, S
 
 def _take_in(
     row: Service,
-    one: Seen,
+    one: SeenContainers,
     spec: ServiceSpec | None,
     *,
     wanted: bool,
@@ -341,25 +341,25 @@ def _answers_again(row: Service) -> None:
 
 
 def _shown(
-    row: Service, one: Seen, spec: ServiceSpec | None, *, wanted: bool, calling: Action | None
-) -> Seen:
+    row: Service, one: SeenContainers, spec: ServiceSpec | None, *, wanted: bool, calling: Action | None
+) -> SeenContainers:
     """What is seen, in the light of a call that is under way or has failed."""
     if one.power is Power.UNKNOWN:
-        return Seen(one.power, one.detail, alive=row.alive)
+        return SeenContainers(one.power, one.detail, alive=row.alive)
     if one.power is Power.DONE and not row.unsure and row.role != Role.CORE:
         # It ran for an earlier window; for this one it has yet to run.
-        return Seen(Power.OFF)
+        return SeenContainers(Power.OFF)
     if calling is Action.UP and not one.alive:
-        return Seen(Power.STARTING, "being started")
+        return SeenContainers(Power.STARTING, "being started")
     if calling in _ENDS and one.alive:
         detail = "its pre_stop hook runs" if calling is Action.PRE_STOP else one.detail
-        return Seen(Power.STOPPING, detail, alive=True)
+        return SeenContainers(Power.STOPPING, detail, alive=True)
     if wanted and row.fault and not one.alive and not one.ready:
-        return Seen(Power.FAILING, row.fault)
+        return SeenContainers(Power.FAILING, row.fault)
     return _after_hook(row, one, calling) if spec and spec.post_start and wanted else one
 
 
-def _after_hook(row: Service, one: Seen, calling: Action | None) -> Seen:
+def _after_hook(row: Service, one: SeenContainers, calling: Action | None) -> SeenContainers:
     """A container with a post_start hook is ready when that has ended well, not when it runs."""
     if calling is Action.UP and one.ready:
         return replace(one, power=Power.STARTING, detail="its post_start hook runs")

@@ -18,32 +18,32 @@ from app.store import audit, services
 from app.store import windows as rows
 from app.store.tables import Call, Service, stamp
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
 from app.usecases.windows.transitions import HOUSE
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class OfflineCall:
     """A call that was made blind; without an outcome, nobody saw its end."""
 
     id: str
-    begun: Begun
+    begun: StartedCall
     started_at: datetime
-    outcome: Outcome | None = None
+    outcome: CallOutcome | None = None
     finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class OfflineEnd:
     """How a call ended that had been put on record when it began."""
 
     call: int
-    outcome: Outcome
+    outcome: CallOutcome
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Blind:
+class OfflineRecord:
     """A time in which a worker could not reach the database, and how many calls it made in it."""
 
     id: str
@@ -54,15 +54,15 @@ class Blind:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class JournalPage:
     """Everything one worker has to tell."""
 
-    made: Sequence[Made] = field(default_factory=list)
-    ended: Sequence[Ended] = field(default_factory=list)
-    blind: Sequence[Blind] = field(default_factory=list)
+    made: Sequence[OfflineCall] = field(default_factory=list)
+    ended: Sequence[OfflineEnd] = field(default_factory=list)
+    blind: Sequence[OfflineRecord] = field(default_factory=list)
 
 
-def take_in(session: Session, node: str, pages: Sequence[Page], now: datetime) -> None:
+def take_in(session: Session, node: str, pages: Sequence[JournalPage], now: datetime) -> None:
     """Put on record what was done blind, oldest first, and say for how long the node was."""
     for ended in sorted((one for page in pages for one in page.ended), key=lambda one: one.at):
         observations.call_finished(session, ended.call, ended.outcome, ended.at)
@@ -72,7 +72,7 @@ def take_in(session: Session, node: str, pages: Sequence[Page], now: datetime) -
     _say(session, node, [one for page in pages for one in page.blind], now)
 
 
-def _take_in(session: Session, made: Made, now: datetime) -> None:
+def _take_in(session: Session, made: OfflineCall, now: datetime) -> None:
     begun = made.begun
     holding = rows.holding(session, begun.stack, begun.service, made.started_at)
     call = Call(
@@ -100,7 +100,7 @@ def _take_in(session: Session, made: Made, now: datetime) -> None:
         _explain(session, call)
 
 
-def _newest(session: Session, begun: Begun) -> str | None:
+def _newest(session: Session, begun: StartedCall) -> str | None:
     """The window that lets go of this service, where the worker knew of none that holds it."""
     closing = [
         window.id
@@ -120,7 +120,7 @@ def _explain(session: Session, call: Call) -> None:
         )
 
 
-def _say(session: Session, node: str, blind: Sequence[Blind], now: datetime) -> None:
+def _say(session: Session, node: str, blind: Sequence[OfflineRecord], now: datetime) -> None:
     """One entry for one outage, however many workers went through it."""
     untold = [one for one in blind if not audit.told(session, Event.NODE_BLIND, one.id, one.since)]
     if not untold:

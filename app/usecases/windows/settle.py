@@ -13,11 +13,11 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.domain import decisions, dependencies, windows
-from app.domain.dependencies import Gate, Standing, Way
+from app.domain.dependencies import DependencyStatus, Gate, Way
 from app.domain.enums import CloseReason, Event, Power, Role, State, Status
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
-from app.domain.windows import Health
+from app.domain.windows import ServiceHealth
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.tables import Call, Lease, Service, Window
@@ -30,7 +30,7 @@ STUCK_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class StackSituation:
     """One stack at one moment: what it is, what is seen of it, and which services live leases hold."""
 
     session: Session
@@ -61,13 +61,13 @@ def settle(
 
     `ours`: what runs again though nobody holds it and no person has started it, and why that is so.
     """
-    scene = Scene(session, spec, seen, rows.unfinished(session, spec.name), now)
+    scene = StackSituation(session, spec, seen, rows.unfinished(session, spec.name), now)
     changed = [window.id for window in scene.windows if _settle(scene, window)]
     drift.find(session, spec, seen, Holds(scene.windows, scene.held, scene.awaited, now), ours or {})
     return changed
 
 
-def _settle(scene: Scene, window: Window) -> bool:
+def _settle(scene: StackSituation, window: Window) -> bool:
     before = (window.state, window.status, window.stuck)
     if window.state in windows.LIVE and window.deadline <= scene.now:
         # Whoever notices first closes it; the sweep is only the one that noticed on the stroke.
@@ -85,7 +85,7 @@ def _settle(scene: Scene, window: Window) -> bool:
 
 
 def _opening(
-    session: Session, window: Window, asked: list[Health], along: list[Health], now: datetime
+    session: Session, window: Window, asked: list[ServiceHealth], along: list[ServiceHealth], now: datetime
 ) -> None:
     status = windows.status(asked, along)
     if status is None:
@@ -101,7 +101,7 @@ def _opening(
         advance(session, window, State.OPEN, actor=HOUSE, now=now)
 
 
-def _closing(scene: Scene, window: Window) -> None:
+def _closing(scene: StackSituation, window: Window) -> None:
     session, now, held = scene.session, scene.now, scene.held
     left = [lease for lease in window.leases if _owes(lease, scene.seen, held)]
     if not left:
@@ -145,7 +145,7 @@ def _said(call: Call | None) -> str:
     return call.stderr.strip() or call.stdout.strip() or f"{call.action}: {call.status}"
 
 
-def _note(scene: Scene, window: Window, lease: Lease) -> Health:
+def _note(scene: StackSituation, window: Window, lease: Lease) -> ServiceHealth:
     """Write down how a service stands under this window, and say so when it has become ready or failing."""
     health = _health(scene.spec, scene.seen, window, lease)
     event = _news(lease, health) if window.state in windows.LIVE else None
@@ -159,7 +159,7 @@ def _note(scene: Scene, window: Window, lease: Lease) -> Health:
     return health
 
 
-def _news(lease: Lease, health: Health) -> Event | None:
+def _news(lease: Lease, health: ServiceHealth) -> Event | None:
     if health.ready and not lease.ready:
         return Event.SERVICE_READY
     if health.power is Power.FAILING and lease.power != Power.FAILING:
@@ -167,11 +167,11 @@ def _news(lease: Lease, health: Health) -> Event | None:
     return None
 
 
-def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> Health:
+def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> ServiceHealth:
     row = seen.get(lease.service)
     if row is None:
-        return Health(lease.service, Power.OFF, ready=False)
-    plain = Health(row.name, Power(row.power), row.ready, row.detail)
+        return ServiceHealth(lease.service, Power.OFF, ready=False)
+    plain = ServiceHealth(row.name, Power(row.power), row.ready, row.detail)
     if window.state not in windows.LIVE:
         return replace(plain, detail=_refusing(row)) if row.owed and row.failures else plain
     if row.ready:
@@ -179,7 +179,7 @@ def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease:
     gate = gate_of(spec, seen, window, lease)
     lease.blocked = gate.why if gate.way is Way.SHUT else ""
     if gate.way is Way.SHUT and not row.alive:
-        return Health(row.name, Power.FAILING, ready=False, detail=gate.why)
+        return ServiceHealth(row.name, Power.FAILING, ready=False, detail=gate.why)
     if window.state == State.OPEN or (row.alive and not _to_recreate(row, lease)):
         return replace(plain, detail=plain.detail or _gone(row, lease))
     return _beginning(row, lease, gate, plain)
@@ -201,19 +201,19 @@ def _refusing(row: Service) -> str:
     return f"{tries}{again}"
 
 
-def _beginning(row: Service, lease: Lease, gate: Gate, plain: Health) -> Health:
+def _beginning(row: Service, lease: Lease, gate: Gate, plain: ServiceHealth) -> ServiceHealth:
     """A service of an opening window that does not run: not yet, being looked at, or not any more."""
     if _to_recreate(row, lease):
-        return Health(row.name, Power.STARTING, ready=False, detail=f"is made anew: {row.detail}")
+        return ServiceHealth(row.name, Power.STARTING, ready=False, detail=f"is made anew: {row.detail}")
     if lease.tried_at is None:
         power = Power.STARTING if row.power == Power.STARTING else Power.OFF
-        return Health(row.name, power, ready=False, detail=gate.why)
+        return ServiceHealth(row.name, power, ready=False, detail=gate.why)
     if row.observed_at is None or row.observed_at <= lease.tried_at:
-        return Health(row.name, Power.STARTING, ready=False, detail="being looked at")
+        return ServiceHealth(row.name, Power.STARTING, ready=False, detail="being looked at")
     if row.fault:
-        return Health(row.name, Power.FAILING, ready=False, detail=row.fault)
+        return ServiceHealth(row.name, Power.FAILING, ready=False, detail=row.fault)
     if row.power == Power.OFF:
-        return Health(
+        return ServiceHealth(
             row.name, Power.FAILING, ready=False, detail="it was started, and its container is gone"
         )
     return plain
@@ -225,24 +225,26 @@ def gate_of(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease:
         return Gate(Way.SHUT, f"{lease.service} is no longer a service of {spec.name}")
     leases = {one.service: one for one in window.leases}
 
-    def standing(name: str) -> Standing | None:
+    def standing(name: str) -> DependencyStatus | None:
         return _standing(spec, name, seen.get(name), leases.get(name))
 
     return dependencies.gate(spec, lease.service, standing)
 
 
-def _standing(spec: StackSpec, name: str, row: Service | None, lease: Lease | None) -> Standing | None:
+def _standing(
+    spec: StackSpec, name: str, row: Service | None, lease: Lease | None
+) -> DependencyStatus | None:
     if spec.services[name].role is Role.CORE:
         if row is None:
-            return Standing(Power.UNKNOWN, alive=False)
-        return Standing(Power(row.power), alive=row.alive, over=True, detail=row.detail)
+            return DependencyStatus(Power.UNKNOWN, alive=False)
+        return DependencyStatus(Power(row.power), alive=row.alive, over=True, detail=row.detail)
     if lease is None or row is None:
         return None
     if _to_recreate(row, lease):
         # What it is now says nothing of what it will be, and nothing can share it until then.
-        return Standing(Power.STARTING, alive=False, detail=row.detail)
+        return DependencyStatus(Power.STARTING, alive=False, detail=row.detail)
     begun = lease.tried_at is not None and not row.fault
-    return Standing(
+    return DependencyStatus(
         Power(row.power), row.alive, begun, _over(row, lease), lease.blocked or row.fault or row.detail
     )
 
@@ -278,7 +280,7 @@ def stoppable(spec: StackSpec, seen: Mapping[str, Service], held: set[str], now:
     """The services that owe an off, held by nobody, and whose turn it is."""
     here = Location(spec.project)
     owing = {
-        name: decisions.Owing(row.failures, row.retry_at, row.unsure)
+        name: decisions.OwedOff(row.failures, row.retry_at, row.unsure)
         for name, row in seen.items()
         if row.owed and row.role != Role.CORE and name not in held and not row.owed_outside(here)
     }

@@ -47,7 +47,7 @@ NODE = "node"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class OpenRequest:
     """What somebody asks to have opened. `ttl_sec` in seconds; None is the stack's default."""
 
     services: Sequence[str]
@@ -66,7 +66,7 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class OpeningPlan:
     """What opening would do: the services that would start, in waves, and those that run already."""
 
     stack: str
@@ -76,7 +76,7 @@ class Plan:
     already_on: list[str]
 
 
-def plan(session: Session, ask: Ask) -> Plan:
+def plan(session: Session, ask: OpenRequest) -> OpeningPlan:
     """What an `open_window` with the same words would do; changes nothing, refuses the same."""
     stack, asked, ttl = _checked(session, ask)
     spec = stack.spec
@@ -84,12 +84,12 @@ def plan(session: Session, ask: Ask) -> Plan:
     needed = planning.closure(spec, asked)
     running = {name for name in needed if name in seen and seen[name].alive}
     waves = [[name for name in wave if name not in running] for wave in planning.waves(spec, needed)]
-    return Plan(spec.name, asked, ttl, [wave for wave in waves if wave], sorted(running))
+    return OpeningPlan(spec.name, asked, ttl, [wave for wave in waves if wave], sorted(running))
 
 
 def open_window(
     session: Session,
-    ask: Ask,
+    ask: OpenRequest,
     *,
     actor: str,
     now: datetime,
@@ -125,7 +125,7 @@ def open_window(
     return window, True
 
 
-def _checked(session: Session, ask: Ask, *, keep: bool = False) -> tuple[Stack, list[str], float]:
+def _checked(session: Session, ask: OpenRequest, *, keep: bool = False) -> tuple[Stack, list[str], float]:
     stack = stacks.chosen(session, ask.stack, keep=keep)
     if stack.faults:
         raise StackRejected(stack.name, stack.faults)
@@ -389,7 +389,7 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
     if window is None or window.state != State.WAITING or window.deadline <= now:
         return None
     try:
-        stack, asked, ttl = _checked(session, Ask(window.services, window.stack, window.ttl_sec))
+        stack, asked, ttl = _checked(session, OpenRequest(window.services, window.stack, window.ttl_sec))
     except Refusal as refusal:
         gone = isinstance(refusal, UnknownStack | StackRejected)
         _give_up(session, window, CloseReason.LOST if gone else CloseReason.FAILED, str(refusal), now)

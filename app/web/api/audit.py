@@ -15,8 +15,8 @@ from app.store.tables import Entry
 from app.web import problems, request_parsing, responses
 from app.web.api import schemas
 from app.web.authentication import Caller
-from app.web.context import Front
-from app.web.problems import Turned
+from app.web.context import WebContext
+from app.web.problems import ApiError
 from app.web.routes import Answer, Routes
 from app.web.streams import streamed
 
@@ -47,7 +47,7 @@ Place = tuple[datetime, str, int]
     query=schemas.AuditQuery,
     refuses=(429,),
 )
-def read_audit(front: Front, caller: Caller, *, query: schemas.AuditQuery) -> Response:
+def read_audit(front: WebContext, caller: Caller, *, query: schemas.AuditQuery) -> Response:
     """Read the audit trail, oldest first.
 
     `Accept: application/x-ndjson` streams all of it, an entry a line.
@@ -63,7 +63,7 @@ def read_audit(front: Front, caller: Caller, *, query: schemas.AuditQuery) -> Re
     return responses.json({"items": items, "next": last}, headers=said(front))
 
 
-def said(front: Front) -> dict[str, str]:
+def said(front: WebContext) -> dict[str, str]:
     """The header that says what is no longer here, such as `house:12,vx11:4711`; none where all is."""
     with front.database.read() as session:
         gone = audit.kept_from(session)
@@ -72,7 +72,7 @@ def said(front: Front) -> dict[str, str]:
 
 def _place(query: schemas.AuditQuery) -> Place | None:
     if query.after and query.cursor:
-        raise Turned(problems.INVALID, "cursor: means the same as after; give one of them", field="cursor")
+        raise ApiError(problems.INVALID, "cursor: means the same as after; give one of them", field="cursor")
     field = "after" if query.after else "cursor"
     given = query.after or query.cursor
     if given is None:
@@ -81,12 +81,12 @@ def _place(query: schemas.AuditQuery) -> Place | None:
     return at, chain, seq
 
 
-def _entries(front: Front, query: schemas.AuditQuery, after: Place | None, limit: int) -> list[Entry]:
+def _entries(front: WebContext, query: schemas.AuditQuery, after: Place | None, limit: int) -> list[Entry]:
     with front.database.read() as session:
         return audit.entries(session, window=query.window, actor=query.actor, after=after, limit=limit)
 
 
-def _lines(front: Front, query: schemas.AuditQuery, after: Place | None) -> Generator[str]:
+def _lines(front: WebContext, query: schemas.AuditQuery, after: Place | None) -> Generator[str]:
     """A page at a time, so that no reader, however slow, keeps a session."""
     left = query.limit
     while left is None or left > 0:
@@ -101,14 +101,16 @@ def _lines(front: Front, query: schemas.AuditQuery, after: Place | None) -> Gene
 @routes.add(
     "GET", "/audit/verify", {200: Answer("What was found, chain by chain.", schemas.Verdict)}, refuses=(429,)
 )
-def verify_audit(front: Front, caller: Caller) -> Response:
+def verify_audit(front: WebContext, caller: Caller) -> Response:
     """Prove that no entry was altered, removed or put elsewhere.
 
     Every entry is hashed again, which takes its time on a long trail.
     """
     # Hashing keeps a processor busy: one proof at a time leaves the others for everybody else.
     if not _proving.acquire(timeout=_PATIENCE):
-        raise Turned(problems.TOO_MANY, "another proof is under way", headers={"Retry-After": "10"}, limit=1)
+        raise ApiError(
+            problems.TOO_MANY, "another proof is under way", headers={"Retry-After": "10"}, limit=1
+        )
     try:
         with front.database.read(patient=True) as session:
             proofs = audit.verify(session)

@@ -17,7 +17,7 @@ from flask import Response
 
 from app.web import problems, responses
 from app.web.api import openapi
-from app.web.context import Front
+from app.web.context import WebContext
 from app.web.routes import Answer, Routes
 
 routes = Routes("operation")
@@ -55,13 +55,13 @@ def _page() -> str:
 
 
 @routes.add("GET", "/openapi.json", {200: Answer("OpenAPI 3.1.")}, tokened=False)
-def openapi_json(_front: Front) -> Response:
+def openapi_json(_front: WebContext) -> Response:
     """The specification, for programs."""
     return responses.json(specification())
 
 
 @routes.add("GET", "/docs", {200: Answer("A page.", media="text/html")}, tokened=False)
-def docs(_front: Front) -> Response:
+def docs(_front: WebContext) -> Response:
     """The specification, to be read."""
     return Response(_page(), headers=_POLICY, content_type="text/html; charset=utf-8")
 

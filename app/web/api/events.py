@@ -18,9 +18,9 @@ from app.web import problems
 from app.web.api import schemas
 from app.web.api.audit import said
 from app.web.authentication import Caller
-from app.web.context import Front
-from app.web.event_feed import PAGE, Behind, News
-from app.web.problems import Turned
+from app.web.context import WebContext
+from app.web.event_feed import PAGE, Behind, FeedPage
+from app.web.problems import ApiError
 from app.web.routes import LAST_EVENT, Answer, Routes
 from app.web.streams import streamed
 
@@ -45,7 +45,7 @@ Place = dict[str, int]
     headers=(LAST_EVENT,),
     refuses=(429,),
 )
-def listen(front: Front, caller: Caller, *, query: schemas.EventsQuery) -> Response:
+def listen(front: WebContext, caller: Caller, *, query: schemas.EventsQuery) -> Response:
     """Hear of changes as they happen.
 
     `Last-Event-ID` resumes and misses nothing but what has been archived since, which the header
@@ -55,7 +55,7 @@ def listen(front: Front, caller: Caller, *, query: schemas.EventsQuery) -> Respo
 
 
 def stream(
-    front: Front, caller: Caller, query: schemas.EventsQuery, is_valid: Callable[[], bool] | None = None
+    front: WebContext, caller: Caller, query: schemas.EventsQuery, is_valid: Callable[[], bool] | None = None
 ) -> Response:
     """The events as a response. With `is_valid` the stream ends within CHECK seconds of it being false."""
     heads = front.tail.heads()
@@ -69,14 +69,14 @@ def _resumed(given: str, heads: Place) -> Place:
     steps = [_STEP.fullmatch(step) for step in given.split(",")]
     if not all(steps):
         detail = "Last-Event-ID: is not the id of an event from here"
-        raise Turned(problems.INVALID, detail, field="Last-Event-ID")
+        raise ApiError(problems.INVALID, detail, field="Last-Event-ID")
     # A place beyond the end is from another life of this database; nobody is to wait for that.
     found = {step[1]: int(step[2]) for step in steps if step}
     return {chain: min(seq, heads.get(chain, 0)) for chain, seq in found.items()}
 
 
 def _events(
-    front: Front, caller: Caller, place: Place, is_valid: Callable[[], bool] | None
+    front: WebContext, caller: Caller, place: Place, is_valid: Callable[[], bool] | None
 ) -> Generator[str]:
     with front.tail.listen() as listener:
         # An id without data: who leaves before anything happens can still resume.
@@ -102,14 +102,14 @@ def _events(
                 return
 
 
-def _missed(front: Front, place: Place) -> Iterator[str]:
+def _missed(front: WebContext, place: Place) -> Iterator[str]:
     while news := front.tail.missed(place):
         yield "".join(_told(news, place))
         if len(news) < PAGE:
             return
 
 
-def _told(news: list[News], place: Place) -> Iterator[str]:
+def _told(news: list[FeedPage], place: Place) -> Iterator[str]:
     """What lies beyond a listener's place, which moves along."""
     for one in news:
         if one.seq > place.get(one.chain, 0):
@@ -122,7 +122,7 @@ def written(place: Place) -> str:
     return ",".join(f"{chain}:{seq}" for chain, seq in sorted(place.items()))
 
 
-def _revokes(one: News, caller: Caller) -> bool:
+def _revokes(one: FeedPage, caller: Caller) -> bool:
     """Is this caller's token revoked, or replaced by another of that name?"""
     if one.event not in {Event.TOKEN_REVOKED, Event.TOKEN_CREATED}:
         return False

@@ -7,7 +7,7 @@ from flask import Response
 from app.web import metrics as gauges
 from app.web import problems, responses
 from app.web.api import schemas
-from app.web.context import Front
+from app.web.context import WebContext
 from app.web.problems import AWAY, RETRY_AFTER
 from app.web.routes import Answer, Routes
 
@@ -15,7 +15,7 @@ routes = Routes("operation")
 
 
 @routes.add("GET", "/healthz", {200: Answer("This process answers.", schemas.Alive)}, tokened=False)
-def healthz(_front: Front) -> Response:
+def healthz(_front: WebContext) -> Response:
     """Say that this process is alive."""
     return responses.json({"status": "ok"})
 
@@ -29,7 +29,7 @@ def healthz(_front: Front) -> Response:
     },
     tokened=False,
 )
-def readyz(front: Front) -> Response:
+def readyz(front: WebContext) -> Response:
     """Say whether the house is ready.
 
     It is while the database answers; a standalone that has just started is once its worker serves its stacks.
@@ -44,6 +44,6 @@ def readyz(front: Front) -> Response:
 
 
 @routes.add("GET", "/metrics", {200: Answer("For Prometheus.", media="text/plain")}, tokened=False)
-def metrics(front: Front) -> Response:
+def metrics(front: WebContext) -> Response:
     """Show the figures."""
     return Response(front.gauges.text(), content_type=gauges.MEDIA)

@@ -19,8 +19,8 @@ from app.usecases import logs
 from app.web import problems, responses
 from app.web.api import schemas, windows
 from app.web.authentication import Caller
-from app.web.context import Front
-from app.web.problems import AWAY, Turned
+from app.web.context import WebContext
+from app.web.problems import AWAY, ApiError
 from app.web.routes import Answer, Routes
 from app.web.streams import streamed
 
@@ -44,7 +44,7 @@ SILENCE = 15.0
     query=schemas.LogsQuery,
     refuses=(404, 429),
 )
-def read_logs(front: Front, caller: Caller, *, window: str, query: schemas.LogsQuery) -> Response:
+def read_logs(front: WebContext, caller: Caller, *, window: str, query: schemas.LogsQuery) -> Response:
     """Read what the services of a window wrote while it held them.
 
     The worker of the window's node is asked, so it takes a moment. `follow` goes on with what is written, as
@@ -59,26 +59,28 @@ def read_logs(front: Front, caller: Caller, *, window: str, query: schemas.LogsQ
     return responses.json({"items": read.lines, "notes": _notes(read.notes)})
 
 
-def once(front: Front, caller: Caller, window: str, query: schemas.LogsQuery) -> LogRead:
+def once(front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> LogRead:
     """The newest lines; raises a Refusal or Turned."""
     return _begun(front, caller, window, query)[1]
 
 
-def _begun(front: Front, caller: Caller, window: str, query: schemas.LogsQuery) -> tuple[_Reading, LogRead]:
+def _begun(
+    front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery
+) -> tuple[_Reading, LogRead]:
     windows.possible(window)
     reading = _Reading(front, caller, window, query)
     with front.readers.seat() as seated:
         if not seated:
             number = front.readers.number
             said = f"{number} are reading logs, which is the most there may be"
-            raise Turned(problems.TOO_MANY, said, headers={"Retry-After": "2"}, limit=number)
+            raise ApiError(problems.TOO_MANY, said, headers={"Retry-After": "2"}, limit=number)
         return reading, reading.next(query.tail)
 
 
 class _Reading:
     """One reader's place in the logs of a window."""
 
-    def __init__(self, front: Front, caller: Caller, window: str, query: schemas.LogsQuery) -> None:
+    def __init__(self, front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> None:
         self._front, self._caller, self._window, self._query = front, caller, window, query
         self._after: dict[str, str] = {}
         self._notes: Mapping[str, str] = {}
@@ -124,7 +126,7 @@ class _Reading:
         """What is new; a worker, a broker or a database that is away is told of, and asked again."""
         try:
             read = self.next(logs.LINES)
-        except (Turned, Refusal, *AWAY) as error:
+        except (ApiError, Refusal, *AWAY) as error:
             said = str(error).partition("\n")[0]
             return [], {"": f"{said}; trying again"}
         return read.lines, read.notes
@@ -149,8 +151,8 @@ class _Reading:
             return False
 
 
-def _unread(why: str) -> Turned:
-    return Turned(problems.LOGS_UNREAD, f"the logs were not read: {why}", headers={"Retry-After": "2"})
+def _unread(why: str) -> ApiError:
+    return ApiError(problems.LOGS_UNREAD, f"the logs were not read: {why}", headers={"Retry-After": "2"})
 
 
 def _notes(notes: Mapping[str, str]) -> list[dict[str, str]]:

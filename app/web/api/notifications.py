@@ -13,7 +13,7 @@ from app.store.tables import Delivery, Notice, stamp
 from app.web import request_parsing, responses
 from app.web.api import schemas
 from app.web.authentication import Caller
-from app.web.context import Front
+from app.web.context import WebContext
 from app.web.routes import Answer, Routes
 
 routes = Routes("notices", "/api/v1")
@@ -25,7 +25,7 @@ routes = Routes("notices", "/api/v1")
     {200: Answer("A page of notices, newest first.", schemas.Notices)},
     query=schemas.NoticesQuery,
 )
-def list_notices(front: Front, caller: Caller, *, query: schemas.NoticesQuery) -> Response:
+def list_notices(front: WebContext, caller: Caller, *, query: schemas.NoticesQuery) -> Response:
     """List notices with their deliveries, newest first."""
     before = request_parsing.place(query.cursor, "cursor", datetime, str) if query.cursor else None
     with front.database.read() as session:

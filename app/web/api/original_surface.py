@@ -11,13 +11,13 @@ from app.domain.enums import Action, CallStatus, Mode
 from app.domain.errors import WhichWindow
 from app.store import stacks, windows
 from app.store.tables import stamp
-from app.usecases.windows.transitions import Ask
+from app.usecases.windows.transitions import OpenRequest
 from app.web import request_parsing, responses
 from app.web.api import schemas
 from app.web.api import stacks as stack_views
 from app.web.api.windows import on_record, opened, seen, show, shut
 from app.web.authentication import Caller
-from app.web.context import Front
+from app.web.context import WebContext
 from app.web.routes import Answer, Routes
 from app.web.window_waits import closed, outcome_known
 
@@ -33,9 +33,9 @@ _STOPS = {Action.STOP, Action.KILL}
     body=schemas.LegacyOpen,
     refuses=(403, 409),
 )
-def legacy_open(front: Front, caller: Caller, *, body: schemas.LegacyOpen) -> Response:
+def legacy_open(front: WebContext, caller: Caller, *, body: schemas.LegacyOpen) -> Response:
     """Open a window and wait for the outcome, 60 s at most."""
-    window = opened(front, Ask(body.services, ttl_sec=body.ttl_sec), caller)
+    window = opened(front, OpenRequest(body.services, ttl_sec=body.ttl_sec), caller)
     front.waiting.until(outcome_known, window.id, request_parsing.LONGEST_WAIT)
     return responses.json(_said(front, window.id))
 
@@ -47,7 +47,7 @@ def legacy_open(front: Front, caller: Caller, *, body: schemas.LegacyOpen) -> Re
     body=schemas.LegacyClose,
     refuses=(404, 409),
 )
-def legacy_close(front: Front, caller: Caller, *, body: schemas.LegacyClose) -> Response:
+def legacy_close(front: WebContext, caller: Caller, *, body: schemas.LegacyClose) -> Response:
     """Close a window and wait until it is closed, 60 s at most.
 
     Without `window_id` it is the caller's only live one.
@@ -64,7 +64,7 @@ def _stopped(result: dict[str, Any]) -> bool:
     return result["action"] in _STOPS and result["status"] == CallStatus.OK
 
 
-def _only_one(front: Front, caller: Caller) -> str:
+def _only_one(front: WebContext, caller: Caller) -> str:
     with on_record(front, caller, "close"), front.database.read() as session:
         live = [window.id for window in windows.live_of(session, caller.name, front.database.now())]
         if len(live) != 1:
@@ -73,7 +73,7 @@ def _only_one(front: Front, caller: Caller) -> str:
 
 
 @routes.add("GET", "/status", {200: Answer("How everything stands.", schemas.LegacyStatus)})
-def legacy_status(front: Front, caller: Caller) -> Response:
+def legacy_status(front: WebContext, caller: Caller) -> Response:
     """Show the mode, the stacks with their services, and the windows that are not closed."""
     with front.database.read() as session:
         now = front.database.now()
@@ -88,7 +88,7 @@ def legacy_status(front: Front, caller: Caller) -> Response:
     return responses.json(said)
 
 
-def _said(front: Front, window: str) -> dict[str, Any]:
+def _said(front: WebContext, window: str) -> dict[str, Any]:
     full = show(front, window)
     kept = ("state", "created_at", "deadline", "ttl_remaining_sec", "status", "results")
     moment = stamp(front.database.now())

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from app.domain import stack_mode
 from app.domain.enums import Power, Role, State
 from app.domain.errors import UnknownStack
-from app.domain.leases import Lease
-from app.domain.stack_mode import Standing
+from app.domain.leases import HeldLease
+from app.domain.stack_mode import ServiceStatus
 from app.store import services, stacks, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
 from app.usecases.nodes import relocation
@@ -22,15 +22,15 @@ from app.web import problems, request_parsing, responses
 from app.web.api import schemas, views
 from app.web.api.windows import on_record
 from app.web.authentication import Caller
-from app.web.context import Front
-from app.web.problems import Turned
+from app.web.context import WebContext
+from app.web.problems import ApiError
 from app.web.routes import Answer, Routes
 
 routes = Routes("stacks", "/api/v1")
 
 
 @routes.add("GET", "/stacks", {200: Answer("Every stack.", schemas.Stacks)}, query=schemas.StacksQuery)
-def list_stacks(front: Front, caller: Caller, *, query: schemas.StacksQuery) -> Response:
+def list_stacks(front: WebContext, caller: Caller, *, query: schemas.StacksQuery) -> Response:
     """List the stacks with their mode and their services."""
     after = str(request_parsing.place(query.cursor, "cursor", str)[0]) if query.cursor else ""
     with front.database.read() as session:
@@ -42,14 +42,14 @@ def list_stacks(front: Front, caller: Caller, *, query: schemas.StacksQuery) -> 
 
 
 @routes.add("GET", "/stacks/<name>", {200: Answer("The stack.", schemas.Stack)}, refuses=(404,))
-def show_stack(front: Front, caller: Caller, *, name: str) -> Response:
+def show_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
     """Show one stack with its mode and its services."""
     with front.database.read() as session:
         return responses.json(shown(session, [_found(session, name)], front.database.now())[0])
 
 
 @routes.add("POST", "/stacks/<name>/relocate", {200: Answer("The stack.", schemas.Stack)}, refuses=(404, 409))
-def relocate_stack(front: Front, caller: Caller, *, name: str) -> Response:
+def relocate_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
     """Let a stack's windows and owed offs count for wherever its worker serves it next.
 
     For a stack that is not served because something of it is held in another project or on another
@@ -69,7 +69,7 @@ def _found(session: Session, name: str) -> Stack:
             raise UnknownStack(name, stacks.names(session))
         return stacks.chosen(session, name)
     except UnknownStack as unknown:
-        raise Turned(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown
+        raise ApiError(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown
 
 
 def shown(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ class _Scene:
 
     stack: Stack
     seen: Mapping[str, Service]
-    live: list[Lease]
+    live: list[HeldLease]
     moving: list[Window]
     calls: Mapping[tuple[str, str], Call]
     now: datetime
@@ -107,11 +107,11 @@ class _Scene:
     def held(self) -> set[str]:
         return {lease.service for lease in self.live}
 
-    def standing(self, name: str, role: Role) -> Standing:
+    def standing(self, name: str, role: Role) -> ServiceStatus:
         row = self.seen.get(name)
         if row is None:
-            return Standing(role, Power.UNKNOWN)
-        return Standing(
+            return ServiceStatus(role, Power.UNKNOWN)
+        return ServiceStatus(
             role,
             Power(row.power),
             alive=row.alive,
@@ -170,7 +170,7 @@ def _service(scene: _Scene, name: str, role: Role) -> dict[str, Any]:
     }
 
 
-def _drift(row: Service | None, service: Standing) -> dict[str, Any] | None:
+def _drift(row: Service | None, service: ServiceStatus) -> dict[str, Any] | None:
     """Why its power is not what is wanted though nobody waits for it, and since when that is on record."""
     if row is None or not stack_mode.strays(service):
         return None

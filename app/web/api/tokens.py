@@ -14,7 +14,7 @@ from app.web import problems, responses
 from app.web.api import schemas, views
 from app.web.api.windows import on_record
 from app.web.authentication import Caller
-from app.web.context import Front
+from app.web.context import WebContext
 from app.web.routes import Answer, Routes
 
 routes = Routes("tokens", "/api/v1")
@@ -27,7 +27,7 @@ routes = Routes("tokens", "/api/v1")
     body=schemas.NewToken,
     refuses=(403, 409),
 )
-def create_token(front: Front, caller: Caller, *, body: schemas.NewToken) -> Response:
+def create_token(front: WebContext, caller: Caller, *, body: schemas.NewToken) -> Response:
     """Make a token that is good for one service's waiting page, and for nothing else."""
     route = body.wake
     with on_record(front, caller, "token", route.stack), front.database.write() as session:
@@ -49,7 +49,7 @@ def create_token(front: Front, caller: Caller, *, body: schemas.NewToken) -> Res
 
 
 @routes.add("GET", "/tokens", {200: Answer("Every token, by name.", schemas.Tokens)})
-def list_tokens(front: Front, caller: Caller) -> Response:
+def list_tokens(front: WebContext, caller: Caller) -> Response:
     """List the tokens there are and were, without their texts."""
     with front.database.read() as session:
         bound = wakes.every(session)
@@ -60,7 +60,7 @@ def list_tokens(front: Front, caller: Caller) -> Response:
 @routes.add(
     "DELETE", "/tokens/<name>", {200: Answer("The token as it was.", schemas.Token)}, refuses=(404, 409)
 )
-def revoke_token(front: Front, caller: Caller, *, name: str) -> Response:
+def revoke_token(front: WebContext, caller: Caller, *, name: str) -> Response:
     """Revoke a token, with its event streams and the console's sessions; a window that it has runs out."""
     if len(name) > problems.NAME or not (name.isascii() and name.isprintable()):
         raise UnknownToken(name)

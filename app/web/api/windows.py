@@ -21,12 +21,12 @@ from app.store import windows as rows
 from app.store.tables import Call, Window
 from app.task_queue import about
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask, Plan, Repeat
+from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
 from app.web import problems, request_parsing, responses
 from app.web.api import schemas, views
 from app.web.authentication import Caller
-from app.web.context import Front
-from app.web.response_cache import Kept
+from app.web.context import WebContext
+from app.web.response_cache import CachedRead
 from app.web.routes import KEY, PREFER, Answer, Routes
 from app.web.window_waits import Done, closed, outcome_known
 
@@ -52,14 +52,16 @@ APPLIED = {"Preference-Applied": "The wait that was granted, where one was asked
     headers=(KEY, PREFER),
     refuses=(403, 409),
 )
-def open_window(front: Front, caller: Caller, *, body: schemas.Open, query: schemas.OpenQuery) -> Response:
+def open_window(
+    front: WebContext, caller: Caller, *, body: schemas.Open, query: schemas.OpenQuery
+) -> Response:
     """Open a window.
 
     The services and their dependencies are powered, and stay so until the deadline. Where the
     stack's node is away, the window waits for it and its time counts from when it begins; or it is
     refused with 503, as this house is set.
     """
-    ask = Ask(body.services, body.stack, body.ttl_sec, body.reason)
+    ask = OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
     if query.plan:
         return _planned(front, ask, caller)
     window = opened(front, ask, caller, _repeat(body, caller))
@@ -69,7 +71,7 @@ def open_window(front: Front, caller: Caller, *, body: schemas.Open, query: sche
     return responses.json(shown, 202, headers)
 
 
-def _planned(front: Front, ask: Ask, caller: Caller) -> Response:
+def _planned(front: WebContext, ask: OpenRequest, caller: Caller) -> Response:
     plan = planned(front, ask, caller)
     return responses.json(
         {
@@ -82,7 +84,7 @@ def _planned(front: Front, ask: Ask, caller: Caller) -> Response:
     )
 
 
-def planned(front: Front, ask: Ask, caller: Caller) -> Plan:
+def planned(front: WebContext, ask: OpenRequest, caller: Caller) -> OpeningPlan:
     """What opening would do; raises what opening would."""
     with on_record(front, caller, "plan", ask.stack), front.database.read() as session:
         return transitions.plan(session, ask)
@@ -97,7 +99,7 @@ def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
     return Repeat(caller.name, key, hashlib.sha256(meant.encode()).hexdigest())
 
 
-def opened(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None = None) -> Window:
+def opened(front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | None = None) -> Window:
     """The window, committed and its node nudged, or the one that this key stands for."""
     with on_record(front, caller, "open", ask.stack):
         window, new = _open(front, ask, caller, repeat)
@@ -110,7 +112,7 @@ def _about(window: Window) -> str:
     return about(window.id, window.stack, window.services)
 
 
-def _open(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None) -> tuple[Window, bool]:
+def _open(front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | None) -> tuple[Window, bool]:
     for last in (*[False] * (_TRIES - 1), True):
         try:
             with front.database.write() as session:
@@ -137,7 +139,7 @@ def _open(front: Front, ask: Ask, caller: Caller, repeat: Repeat | None) -> tupl
     {200: Answer("A page of windows, newest first.", schemas.Windows)},
     query=schemas.WindowsQuery,
 )
-def list_windows(front: Front, caller: Caller, *, query: schemas.WindowsQuery) -> Response:
+def list_windows(front: WebContext, caller: Caller, *, query: schemas.WindowsQuery) -> Response:
     """List windows, newest first."""
     before = request_parsing.place(query.cursor, "cursor", datetime, str) if query.cursor else None
     with front.database.read() as session:
@@ -151,7 +153,7 @@ def list_windows(front: Front, caller: Caller, *, query: schemas.WindowsQuery) -
 
 
 @routes.add("GET", "/windows/<window>", {200: Answer("The window.", schemas.Window)}, refuses=(404,))
-def show_window(front: Front, caller: Caller, *, window: str) -> Response:
+def show_window(front: WebContext, caller: Caller, *, window: str) -> Response:
     """Show a window with its services, its calls and the time left.
 
     Reading never renews it.
@@ -166,13 +168,13 @@ def show_window(front: Front, caller: Caller, *, window: str) -> Response:
     body=schemas.Extend,
     refuses=(404, 409),
 )
-def extend_window(front: Front, caller: Caller, *, window: str, body: schemas.Extend) -> Response:
+def extend_window(front: WebContext, caller: Caller, *, window: str, body: schemas.Extend) -> Response:
     """Move a window's deadline to `ttl_sec` seconds from now."""
     extended(front, caller, window, body.ttl_sec)
     return responses.json(show(front, window))
 
 
-def extended(front: Front, caller: Caller, window: str, ttl: float) -> None:
+def extended(front: WebContext, caller: Caller, window: str, ttl: float) -> None:
     """Move the deadline to `ttl` seconds from now."""
     possible(window)
     with on_record(front, caller, "extend"), front.database.write() as session:
@@ -192,7 +194,7 @@ def extended(front: Front, caller: Caller, window: str, ttl: float) -> None:
     headers=(PREFER,),
     refuses=(404,),
 )
-def close_window(front: Front, caller: Caller, *, window: str, body: schemas.Close) -> Response:
+def close_window(front: WebContext, caller: Caller, *, window: str, body: schemas.Close) -> Response:
     """Close a window before its time; closing a closed one does nothing."""
     if shut(front, caller, window, reason=body.reason, force=body.force):
         return responses.json(show(front, window))
@@ -201,7 +203,7 @@ def close_window(front: Front, caller: Caller, *, window: str, body: schemas.Clo
 
 
 def shut(
-    front: Front, caller: Caller, window: str, *, reason: str | None = None, force: bool = False
+    front: WebContext, caller: Caller, window: str, *, reason: str | None = None, force: bool = False
 ) -> bool:
     """Start closing; True where it was closed already."""
     possible(window)
@@ -215,7 +217,7 @@ def shut(
     return was_closed
 
 
-def waited(front: Front, done: Done, window: str) -> dict[str, str]:
+def waited(front: WebContext, done: Done, window: str) -> dict[str, str]:
     """Wait as the caller prefers; the headers that say so, or none where nothing was asked or granted."""
     seconds = request_parsing.wait(request)
     if seconds is None or not front.waiting.until(done, window, seconds):
@@ -223,17 +225,17 @@ def waited(front: Front, done: Done, window: str) -> dict[str, str]:
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 
-def show(front: Front, window: str) -> dict[str, Any]:
+def show(front: WebContext, window: str) -> dict[str, Any]:
     """One window as it is now; raises UnknownWindow."""
     possible(window)
 
-    def read() -> Kept:
+    def read() -> CachedRead:
         with front.database.read() as session:
             row = rows.get(session, window)
             if row is None:
                 raise UnknownWindow(window)
             shown = seen(session, [row], front.database.now())[0]
-            return Kept(shown, State(row.state), row.deadline)
+            return CachedRead(shown, State(row.state), row.deadline)
 
     return front.memory.of(window, read).at(front.database.now())
 
@@ -276,7 +278,7 @@ def possible(window: str) -> None:
 
 
 @contextmanager
-def on_record(front: Front, caller: Caller, what: str, stack: str | None = None) -> Iterator[None]:
+def on_record(front: WebContext, caller: Caller, what: str, stack: str | None = None) -> Iterator[None]:
     """Put a refusal on the trail that deserves it, in a transaction of its own, and let it go on."""
     try:
         yield

@@ -33,7 +33,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Timeline:
     height: int
     rows: list[Row]
     ticks: list[tuple[float, str]]
@@ -51,7 +51,7 @@ class _Scale:
         return round(LABELS + (WIDE - LABELS) * min(1.0, max(0.0, share)), 1)
 
 
-def timeline(found: Sequence[Window], since: datetime, until: datetime, now: datetime) -> Picture:
+def timeline(found: Sequence[Window], since: datetime, until: datetime, now: datetime) -> Timeline:
     """The picture of these windows between two moments."""
     scale, rows = _Scale(since, until), dict[str, list[Bar]]()
     for window in found:
@@ -59,7 +59,7 @@ def timeline(found: Sequence[Window], since: datetime, until: datetime, now: dat
             rows.setdefault(f"{window.stack}/{lease.service}", []).append(_bar(scale, window, now))
     drawn = [Row(name, HEAD + ROW * number, rows[name]) for number, name in enumerate(sorted(rows))]
     here = scale.x(now) if since <= now <= until else None
-    return Picture(HEAD + ROW * max(1, len(drawn)) + 6, drawn, _ticks(scale), here)
+    return Timeline(HEAD + ROW * max(1, len(drawn)) + 6, drawn, _ticks(scale), here)
 
 
 def _bar(scale: _Scale, window: Window, now: datetime) -> Bar:
@@ -83,7 +83,7 @@ CHART_WIDE, CHART_HIGH = 320, 60
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """One line of a chart, with what it says in words."""
 
     points: str
@@ -94,8 +94,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Chart:
     service: str
-    cpu: Line
-    memory: Line
+    cpu: ChartLine
+    memory: ChartLine
 
 
 def chart(service: str, found: Sequence[Sample], since: datetime, until: datetime) -> Chart:
@@ -109,9 +109,11 @@ def chart(service: str, found: Sequence[Sample], since: datetime, until: datetim
     )
 
 
-def _line(at: Sequence[float], values: Sequence[float], say: Callable[[float], str], *, least: float) -> Line:
+def _line(
+    at: Sequence[float], values: Sequence[float], say: Callable[[float], str], *, least: float
+) -> ChartLine:
     top = max(least, *values)
     points = [
         f"{x:.1f},{CHART_HIGH - 4 - (CHART_HIGH - 8) * y / top:.1f}" for x, y in zip(at, values, strict=True)
     ]
-    return Line(" ".join(points), say(values[-1]), say(max(values)))
+    return ChartLine(" ".join(points), say(values[-1]), say(max(values)))

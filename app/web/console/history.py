@@ -14,8 +14,8 @@ from app.web.api import schemas
 from app.web.authentication import Caller
 from app.web.console import drawing
 from app.web.console.pages import Pages, Said, shown
-from app.web.context import Front
-from app.web.problems import Turned
+from app.web.context import WebContext
+from app.web.problems import ApiError
 
 pages = Pages()
 
@@ -46,7 +46,7 @@ def _asked() -> dict[str, str]:
 
 
 @pages.add("GET", "/timeline")
-def timeline(front: Front, _caller: Caller) -> Said:
+def timeline(front: WebContext, _caller: Caller) -> Said:
     """Who held what, when."""
     query = request_parsing.checked(TimelineQuery, _asked())
     now, length = front.database.now(), timedelta(seconds=SPANS[query.span])
@@ -73,18 +73,18 @@ def _moment(text: str) -> datetime:
             raise ValueError("no such time")
     except ValueError as error:
         said = "until: write a time such as 2030-05-01T12:00:00Z"
-        raise Turned(problems.INVALID, said, field="until") from error
+        raise ApiError(problems.INVALID, said, field="until") from error
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 @pages.add("GET", "/trail")
-def trail(front: Front, _caller: Caller) -> Said:
+def trail(front: WebContext, _caller: Caller) -> Said:
     """The audit trail, newest first."""
     asked = _asked()
     try:
         query = request_parsing.checked(TrailQuery, asked)
         before = request_parsing.place(query.before, "before", datetime, str, int) if query.before else None
-    except Turned as wrong:
+    except ApiError as wrong:
         return shown(
             "trail.html", entries=[], asked=asked, events=list(Event), more=None, wrong=str(wrong)
         ), 422
@@ -98,7 +98,7 @@ def trail(front: Front, _caller: Caller) -> Said:
 
 
 @pages.add("GET", "/savings")
-def saved_hours(front: Front, _caller: Caller) -> Said:
+def saved_hours(front: WebContext, _caller: Caller) -> Said:
     """Hours off by service and week."""
     now = front.database.now()
     monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)

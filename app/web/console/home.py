@@ -14,26 +14,26 @@ from app.web.api import windows as window_views
 from app.web.authentication import Caller
 from app.web.console import sessions
 from app.web.console.pages import Pages, Said, shown
-from app.web.context import Front
+from app.web.context import WebContext
 from app.web.problems import AWAY
 
 pages = Pages()
 
 
 @pages.add("GET", "/")
-def home(front: Front, _caller: Caller) -> Said:
+def home(front: WebContext, _caller: Caller) -> Said:
     """Stacks, services and windows."""
     return shown("home.html", **_standing(front))
 
 
 @pages.add("GET", "/parts/home", part=True)
-def home_part(front: Front, _caller: Caller) -> Said:
+def home_part(front: WebContext, _caller: Caller) -> Said:
     """The same, to be put in its place."""
     return shown("_home.html", **_standing(front))
 
 
 @pages.add("GET", "/live", part=True)
-def live(front: Front, caller: Caller) -> Response:
+def live(front: WebContext, caller: Caller) -> Response:
     """What happens, as the API tells it."""
     identifier = g.session.identifier
 
@@ -47,7 +47,7 @@ def live(front: Front, caller: Caller) -> Response:
     return events.stream(front, caller, schemas.EventsQuery(last_event_id=None), is_valid)
 
 
-def _standing(front: Front) -> dict[str, Any]:
+def _standing(front: WebContext) -> dict[str, Any]:
     with front.database.read() as session:
         now = front.database.now()
         found = stack_views.shown(session, stacks.every(session), now)

@@ -11,13 +11,13 @@ from app.domain.errors import Refusal
 from app.usecases import notifications
 from app.usecases.notifications import BadLink, Offer, UsedLink
 from app.web.console.pages import Said
-from app.web.context import Front
+from app.web.context import WebContext
 
 _BAD = "This link is not one of ours, or it is long over."
 _USED = "This link was used already. Each works once."
 
 
-def shown(front: Front) -> Callable[[str], Said]:
+def shown(front: WebContext) -> Callable[[str], Said]:
     def extend(text: str) -> Said:
         """What the link would do. Mail scanners follow links, so this changes nothing."""
         with front.database.read() as session:
@@ -26,7 +26,7 @@ def shown(front: Front) -> Callable[[str], Said]:
     return extend
 
 
-def taken(front: Front) -> Callable[[str], Said]:
+def taken(front: WebContext) -> Callable[[str], Said]:
     def extending(text: str) -> Said:
         """Use the link."""
         try:

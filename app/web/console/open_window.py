@@ -18,22 +18,22 @@ from app.domain import durations
 from app.domain.enums import Role
 from app.domain.errors import Refusal
 from app.store import stacks
-from app.usecases.windows.transitions import Ask, Plan, Repeat
+from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
 from app.web import problems, request_parsing
 from app.web.api import schemas
 from app.web.api import stacks as stack_views
 from app.web.api import windows as views
 from app.web.authentication import Caller
 from app.web.console.pages import Pages, Said, shown
-from app.web.context import Front
-from app.web.problems import Turned
+from app.web.context import WebContext
+from app.web.problems import ApiError
 
 pages = Pages()
 _TTLS = ("10m", "30m", "1h", "4h")
 
 
 @dataclass
-class Wish:
+class OpenForm:
     """What the form says, as it was typed."""
 
     stack: str = ""
@@ -43,7 +43,7 @@ class Wish:
     key: str = ""
 
     @classmethod
-    def sent(cls) -> Wish:
+    def sent(cls) -> OpenForm:
         form = request.form
         stack = form.get("stack", "")[:200]
         named = (one.partition("/") for one in form.getlist("service")[:200])
@@ -56,7 +56,7 @@ class Wish:
             form.get("key", "")[:64],
         )
 
-    def ask(self) -> Ask:
+    def ask(self) -> OpenRequest:
         """Raises Turned or a Refusal that names the field."""
         said: dict[str, Any] = {"services": self.services, "reason": self.reason.strip() or None}
         if self.stack:
@@ -64,51 +64,51 @@ class Wish:
         if self.ttl:
             said["ttl_sec"] = seconds(self.ttl)
         body = request_parsing.checked(schemas.Open, said)
-        return Ask(body.services, body.stack, body.ttl_sec, body.reason)
+        return OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
 
 
 def seconds(text: str) -> float:
     try:
         return durations.parse(text)
     except ValueError as error:
-        raise Turned(problems.INVALID, str(error), field="ttl_sec") from error
+        raise ApiError(problems.INVALID, str(error), field="ttl_sec") from error
 
 
 @pages.add("GET", "/open")
-def open_form(front: Front, _caller: Caller) -> Said:
+def open_form(front: WebContext, _caller: Caller) -> Said:
     """Pick services and a time; what the address names is picked already."""
-    wish = Wish(request.args.get("stack", "")[:200], request.args.getlist("service")[:200])
+    wish = OpenForm(request.args.get("stack", "")[:200], request.args.getlist("service")[:200])
     return _form(front, wish)
 
 
 @pages.add("POST", "/open")
-def opening(front: Front, caller: Caller) -> Said:
+def opening(front: WebContext, caller: Caller) -> Said:
     """Show the plan, or open the window that it was shown for."""
-    wish = Wish.sent()
+    wish = OpenForm.sent()
     try:
         ask = wish.ask()
         if request.form.get("step") == "open":
             window = views.opened(front, ask, caller, _once(wish, ask, caller))
             return redirect(f"/windows/{window.id}", 303)
         plan = views.planned(front, ask, caller)
-    except (Refusal, Turned) as wrong:
+    except (Refusal, ApiError) as wrong:
         return _form(front, wish, wrong)
     wish.key = secrets.token_hex(16)
     return shown("plan.html", wish=wish, plan=plan, ends=_ends(plan))
 
 
-def _ends(plan: Plan) -> str:
+def _ends(plan: OpeningPlan) -> str:
     return durations.show(plan.ttl_sec)
 
 
-def _once(wish: Wish, ask: Ask, caller: Caller) -> Repeat | None:
+def _once(wish: OpenForm, ask: OpenRequest, caller: Caller) -> Repeat | None:
     if not (wish.key.isascii() and wish.key.isalnum()):
         return None
     meant = json.dumps([list(ask.services), ask.stack, ask.ttl_sec, ask.reason])
     return Repeat(caller.name, f"console-{wish.key}", hashlib.sha256(meant.encode()).hexdigest())
 
 
-def _form(front: Front, wish: Wish, wrong: Refusal | Turned | None = None) -> Said:
+def _form(front: WebContext, wish: OpenForm, wrong: Refusal | ApiError | None = None) -> Said:
     with front.database.read() as session:
         found = stack_views.shown(session, stacks.every(session), front.database.now())
     for stack in found:
@@ -118,8 +118,8 @@ def _form(front: Front, wish: Wish, wrong: Refusal | Turned | None = None) -> Sa
     return page, status
 
 
-def _where(wrong: Refusal | Turned) -> tuple[str, int]:
+def _where(wrong: Refusal | ApiError) -> tuple[str, int]:
     """Which field is at fault, and the status."""
-    if isinstance(wrong, Turned):
+    if isinstance(wrong, ApiError):
         return str(wrong.facts.get("field") or ""), wrong.kind.status
     return wrong.field or "", problems.kind_of(wrong).status

@@ -18,7 +18,7 @@ from flask import Request, Response
 from app.store import sessions as rows
 from app.store.tables import Token
 from app.web.authentication import Caller
-from app.web.context import Front
+from app.web.context import WebContext
 
 COOKIE = "power_session"
 DOOR = "power_door"
@@ -56,13 +56,13 @@ class Remembered:
     expires_at: datetime
 
 
-def begin(front: Front, token: Token) -> str:
+def begin(front: WebContext, token: Token) -> str:
     """Begin a session; return its id for the cookie."""
     with front.database.write() as session:
         return rows.begin(session, token, front.database.now())
 
 
-def of(front: Front, request: Request) -> Session | None:
+def of(front: WebContext, request: Request) -> Session | None:
     """The session that a request belongs to; None for a stranger, or where it has ended."""
     identifier = cookie(request, COOKIE)
     caller = caller_of(front, identifier)
@@ -72,7 +72,7 @@ def of(front: Front, request: Request) -> Session | None:
     return Session(caller, csrf, identifier)
 
 
-def caller_of(front: Front, identifier: str) -> Caller | None:
+def caller_of(front: WebContext, identifier: str) -> Caller | None:
     """Who has signed in with this id, as the database says now; None where that session has ended."""
     if not _ID.fullmatch(identifier):
         return None
@@ -87,7 +87,7 @@ def caller_of(front: Front, identifier: str) -> Caller | None:
     return found.caller if isinstance(found, Remembered) and found.expires_at > front.database.now() else None
 
 
-def end(front: Front, identifier: str) -> None:
+def end(front: WebContext, identifier: str) -> None:
     """End a session for every browser and stream that uses its id."""
     with front.database.write() as session:
         rows.end(session, identifier)

@@ -21,8 +21,8 @@ from app.web import problems
 from app.web.console import formatting, history, home, one_tap_links, open_window, sessions, window
 from app.web.console.pages import Page, Said
 from app.web.console.sessions import Forged
-from app.web.context import Front
-from app.web.problems import AWAY, Turned
+from app.web.context import WebContext
+from app.web.problems import AWAY, ApiError
 
 PAGES: list[Page] = [page for room in (home, open_window, window, history) for page in room.pages.all]
 _ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
@@ -39,7 +39,7 @@ _FORGED = (
 
 def mounted(app: Flask) -> Flask:
     """The console on a server that has the API already."""
-    front: Front = app.extensions["power-windows"]
+    front: WebContext = app.extensions["power-windows"]
     site = Blueprint("console", "app.web.console", template_folder="templates")
     for page in PAGES:
         site.add_url_rule(page.path, page.name, _served(front, page), methods=[page.method])
@@ -64,7 +64,7 @@ def _shown(value: Any) -> Any:
     return harmless_lines(value) if type(value) is str else value
 
 
-def _served(front: Front, page: Page) -> Callable[..., Said]:
+def _served(front: WebContext, page: Page) -> Callable[..., Said]:
     def view(**said: Any) -> Said:
         session = sessions.of(front, request)
         if session is None:
@@ -100,7 +100,7 @@ def _door(wrong: str = "", status: int = 200) -> Said:
     return page
 
 
-def _signing_in(front: Front) -> Callable[[], Said]:
+def _signing_in(front: WebContext) -> Callable[[], Said]:
     def sign_in() -> Said:
         try:
             sessions.let_in(request)
@@ -125,7 +125,7 @@ def _signing_in(front: Front) -> Callable[[], Said]:
     return sign_in
 
 
-def _signing_out(front: Front) -> Callable[[], Said]:
+def _signing_out(front: WebContext) -> Callable[[], Said]:
     def sign_out() -> Said:
         session = sessions.of(front, request)
         if session:
@@ -166,7 +166,7 @@ def _refused(refusal: Refusal) -> AnyResponse:
     return _wrong(kind.status, kind.title, str(refusal))
 
 
-def _turned(turned: Turned) -> AnyResponse:
+def _turned(turned: ApiError) -> AnyResponse:
     return _wrong(turned.kind.status, turned.kind.title, str(turned))
 
 
@@ -199,6 +199,6 @@ def _fault(error: Exception) -> AnyResponse:
 
 
 _WRONGS: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
-    (Refusal, _refused), (Turned, _turned), (Forged, _forged), (HTTPException, _http),
+    (Refusal, _refused), (ApiError, _turned), (Forged, _forged), (HTTPException, _http),
     (ParseException, _unparsed), *((kind, _away) for kind in AWAY), (Exception, _fault),
 ]  # fmt: skip

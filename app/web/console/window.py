@@ -17,39 +17,39 @@ from app.web.console import drawing
 from app.web.console.drawing import Chart
 from app.web.console.open_window import seconds
 from app.web.console.pages import Pages, Said, shown
-from app.web.context import Front
-from app.web.problems import Turned
+from app.web.context import WebContext
+from app.web.problems import ApiError
 
 pages = Pages()
 _LINES = 200
 
 
 @pages.add("GET", "/windows/<window>")
-def window_page(front: Front, _caller: Caller, *, window: str) -> Said:
+def window_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """A window, live."""
     return _page(front, window)
 
 
 @pages.add("GET", "/parts/windows/<window>", part=True)
-def window_part(front: Front, _caller: Caller, *, window: str) -> Said:
+def window_part(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """How it goes, to be put in its place."""
     return shown("_window.html", window=views.show(front, window))
 
 
 @pages.add("GET", "/parts/windows/<window>/acts", part=True)
-def window_acts(front: Front, _caller: Caller, *, window: str) -> Said:
+def window_acts(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """What can be done with it now, to be put in its place."""
     return shown("_acts.html", window=views.show(front, window), wrong=None, ttl="")
 
 
 @pages.add("GET", "/parts/windows/<window>/use", part=True)
-def window_use(front: Front, _caller: Caller, *, window: str) -> Said:
+def window_use(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """What its services use, to be put in its place."""
     found = views.show(front, window)
     return shown("_use.html", window=found, charts=_charts(front, found))
 
 
-def _charts(front: Front, window: dict[str, Any]) -> list[Chart]:
+def _charts(front: WebContext, window: dict[str, Any]) -> list[Chart]:
     """CPU and memory of each service that was sampled while this window held it."""
     since = datetime.fromisoformat(window["created_at"])
     until = datetime.fromisoformat(window["closed_at"]) if window["closed_at"] else front.database.now()
@@ -58,19 +58,19 @@ def _charts(front: Front, window: dict[str, Any]) -> list[Chart]:
     return [drawing.chart(name, rows, since, until) for name, rows in found.items()]
 
 
-def _page(front: Front, window: str, wrong: str = "", status: int = 200, ttl: str = "") -> Said:
+def _page(front: WebContext, window: str, wrong: str = "", status: int = 200, ttl: str = "") -> Said:
     found = views.show(front, window)
     return shown("window.html", window=found, charts=_charts(front, found), wrong=wrong, ttl=ttl), status
 
 
 @pages.add("POST", "/windows/<window>/extend")
-def extending(front: Front, caller: Caller, *, window: str) -> Said:
+def extending(front: WebContext, caller: Caller, *, window: str) -> Said:
     """Move the deadline."""
     ttl = request.form.get("ttl", "")[:100].strip()
     views.possible(window)
     try:
         views.extended(front, caller, window, seconds(ttl))
-    except Turned as turned:
+    except ApiError as turned:
         return _page(front, window, str(turned), turned.kind.status, ttl)
     except Refusal as refusal:
         return _page(front, window, str(refusal), problems.kind_of(refusal).status, ttl)
@@ -78,13 +78,13 @@ def extending(front: Front, caller: Caller, *, window: str) -> Said:
 
 
 @pages.add("GET", "/windows/<window>/force")
-def force_page(front: Front, _caller: Caller, *, window: str) -> Said:
+def force_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """Ask before anything is killed."""
     return shown("force.html", window=views.show(front, window))
 
 
 @pages.add("POST", "/windows/<window>/close")
-def closing(front: Front, caller: Caller, *, window: str) -> Said:
+def closing(front: WebContext, caller: Caller, *, window: str) -> Said:
     """Close it, or kill and close it."""
     given: dict[str, Any] = {"reason": request.form.get("reason", "").strip() or None}
     body = request_parsing.checked(schemas.Close, given)
@@ -97,14 +97,14 @@ def _back(window: str) -> Said:
 
 
 @pages.add("GET", "/windows/<window>/logs")
-def logs_page(front: Front, caller: Caller, *, window: str) -> Said:
+def logs_page(front: WebContext, caller: Caller, *, window: str) -> Said:
     """What its services wrote last."""
     asked = {"service": request.args["service"]} if request.args.get("service") else {}
     query = request_parsing.checked(schemas.LogsQuery, {**asked, "tail": _LINES})
     shown_window = views.show(front, window)
     try:
         read = logs.once(front, caller, window, query)
-    except Turned as turned:
+    except ApiError as turned:
         why = str(turned)
         return shown(
             "logs.html", window=shown_window, lines=[], notes={}, why=why, only=query.service

@@ -25,8 +25,8 @@ from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.settings.trusted_proxies import client_of, is_trusted
-from app.web.server.error_pages import Completing
-from app.web.server.request_reader import Client, Incoming
+from app.web.server.error_pages import HeaderCompletingSocket
+from app.web.server.request_reader import BufferedSocket, RequestReader
 
 REQUEST_SECONDS = 10.0
 """How long the header and the body of a request may take together."""
@@ -44,10 +44,10 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Connection(TConn):  # type: ignore[misc]
     """One client, and where it stands."""
 
-    def __init__(self, cfg: Any, client: Client, address: Any, server: Any) -> None:
+    def __init__(self, cfg: Any, client: BufferedSocket, address: Any, server: Any) -> None:
         super().__init__(cfg, client, address, server)
         self.peer = self.host = address[0] if isinstance(address, tuple) else ""
-        self.incoming, self.deadline, self.continued = Incoming(), 0.0, False
+        self.incoming, self.deadline, self.continued = RequestReader(), 0.0, False
         self.close_after, self.lingering = False, False
 
     def writing(self) -> bool:
@@ -73,7 +73,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._trusted, self._headers = config.get("TRUSTED_PROXIES", ()), config.get("EVERY_ANSWER", {})
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
-        super().handle_error(req, Completing(client, self._headers), addr, exc)
+        super().handle_error(req, HeaderCompletingSocket(client, self._headers), addr, exc)
 
     def accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
@@ -86,7 +86,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                     raise
                 return
             self.nr_conns += 1
-            conn = Connection(self.cfg, Client(own), address, listener.getsockname())
+            conn = Connection(self.cfg, BufferedSocket(own), address, listener.getsockname())
             conn.deadline = time.monotonic() + REQUEST_SECONDS
             self._forget_client(conn)
             self._wait(conn, selectors.EVENT_READ)
@@ -168,7 +168,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         return False
 
     def _submit(self, conn: Connection) -> None:
-        incoming, conn.incoming, conn.continued = conn.incoming, Incoming(), False
+        incoming, conn.incoming, conn.continued = conn.incoming, RequestReader(), False
         conn.sock.settimeout(None)
         conn.init()
         conn.close_after = incoming.oversized
@@ -205,7 +205,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._wait(conn, selectors.EVENT_READ)
 
     def _next(self, conn: Connection) -> None:
-        conn.incoming = Incoming(conn.parser.unreader.take_buffered())
+        conn.incoming = RequestReader(conn.parser.unreader.take_buffered())
         self._forget_client(conn)
         conn.deadline = time.monotonic() + (self.cfg.keepalive if self.alive else 1.0)
         if conn.incoming.data and conn.incoming.is_whole():

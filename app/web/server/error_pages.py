@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Completing:
+class HeaderCompletingSocket:
     """A client's socket that adds headers to what is sent, which is one whole answer."""
 
     def __init__(self, own: Any, headers: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t -~]*)?$")
 """The line before a chunk. What says less than nothing would be looked at for ever."""
 
 
-class Client:
+class BufferedSocket:
     """A socket whose `sendall` never waits: what the client does not take is left in `unsent`.
 
     Nor does its `recv`: a thread has the whole request in hand, and for it nothing more comes.
@@ -54,7 +54,7 @@ class Client:
             return 0
 
 
-class Incoming:
+class RequestReader:
     """What has come of one request. What was looked at once is not looked at again, however it comes."""
 
     def __init__(self, data: bytes = b"") -> None:

@@ -13,15 +13,15 @@ from app.domain import durations
 from app.domain.enums import State
 from app.domain.errors import NodeAway, Refusal, UnknownServices, UnknownStack
 from app.domain.passive_requests import only_looks
-from app.domain.wake import Step, Verdict
+from app.domain.wake import Step, WakeVerdict
 from app.store import tokens
 from app.usecases import wake as waking
-from app.usecases.wake import Bell
+from app.usecases.wake import WakeBinding
 from app.web import problems, responses
 from app.web.api import schemas
 from app.web.authentication import Caller
-from app.web.context import Front
-from app.web.problems import Turned
+from app.web.context import WebContext
+from app.web.problems import ApiError
 from app.web.routes import Answer, Header, Routes
 
 routes = Routes("wake", "/wake")
@@ -66,7 +66,7 @@ _HEADERS = (
     headers=_HEADERS,
     scope=tokens.WAKE,
 )
-def wake(front: Front, caller: Caller, *, stack: str, service: str) -> Response:
+def wake(front: WebContext, caller: Caller, *, stack: str, service: str) -> Response:
     """Wake a service for a visitor, and say whether the request may pass.
 
     For Traefik's ForwardAuth, Caddy's `forward_auth` and nginx's `auth_request`, with the token that is
@@ -89,7 +89,7 @@ def wake(front: Front, caller: Caller, *, stack: str, service: str) -> Response:
 
 
 @routes.add("GET", "/<stack>/<service>/waiting", _NO, scope=tokens.WAKE)
-def waiting_page(front: Front, caller: Caller, *, stack: str, service: str) -> Response:
+def waiting_page(front: WebContext, caller: Caller, *, stack: str, service: str) -> Response:
     """Show how far a service is, and act on nothing.
 
     For nginx, which cannot show the answer of an `auth_request` itself.
@@ -103,7 +103,7 @@ def waiting_page(front: Front, caller: Caller, *, stack: str, service: str) -> R
     {200: Answer("How it stands.", schemas.Wakefulness)} | _NO,
     scope=tokens.WAKE,
 )
-def wake_state(front: Front, caller: Caller, *, stack: str, service: str) -> Response:
+def wake_state(front: WebContext, caller: Caller, *, stack: str, service: str) -> Response:
     """Tell whether a service is `asleep`, `starting`, `on` or `failing`, and act on nothing."""
     bell, verdict = _looked(front, caller, stack, service)
     said = {
@@ -116,7 +116,7 @@ def wake_state(front: Front, caller: Caller, *, stack: str, service: str) -> Res
     return responses.json(said)
 
 
-def _only_looks(bell: Bell) -> bool:
+def _only_looks(bell: WakeBinding) -> bool:
     told = request.headers
     method = "HEAD" if request.method == "HEAD" else told.get("X-Forwarded-Method", request.method)
     purpose = f"{told.get('Sec-Purpose', '')} {told.get('Purpose', '')}"
@@ -124,12 +124,12 @@ def _only_looks(bell: Bell) -> bool:
     return only_looks(method, purpose, agent, address, bell.lookers)
 
 
-def _looked(front: Front, caller: Caller, stack: str, service: str) -> tuple[Bell, Verdict]:
-    def read() -> Bell:
+def _looked(front: WebContext, caller: Caller, stack: str, service: str) -> tuple[WakeBinding, WakeVerdict]:
+    def read() -> WakeBinding:
         with front.database.read() as session:
             found = waking.bell(session, caller.name)
         if found is None:
-            raise Turned(problems.OUT_OF_SCOPE, "this token is not bound to any route any more")
+            raise ApiError(problems.OUT_OF_SCOPE, "this token is not bound to any route any more")
         return found
 
     try:
@@ -137,13 +137,13 @@ def _looked(front: Front, caller: Caller, stack: str, service: str) -> tuple[Bel
     except UnknownStack as refusal:
         raise _gone(refusal) from refusal
     if (bell.stack, bell.service) != (stack, service):
-        raise Turned(
+        raise ApiError(
             problems.OUT_OF_SCOPE, f"this token is bound to {bell.stack}/{bell.service} and to nothing else"
         )
     return bell, bell.verdict(front.database.now())
 
 
-def _rung(front: Front, caller: Caller) -> tuple[Bell, Verdict]:
+def _rung(front: WebContext, caller: Caller) -> tuple[WakeBinding, WakeVerdict]:
     database = front.database
     try:
         with database.write() as session:
@@ -154,7 +154,7 @@ def _rung(front: Front, caller: Caller) -> tuple[Bell, Verdict]:
         front.refusals.record(refusal, actor=caller.name, what="wake")
         raise _gone(refusal) from refusal
     if bell is None:
-        raise Turned(problems.OUT_OF_SCOPE, "this token is not bound to any route any more")
+        raise ApiError(problems.OUT_OF_SCOPE, "this token is not bound to any route any more")
     if new is not None and new.state == State.OPENING:
         front.nudged(front.dispatch.opening(new.id, new.node))
     return bell, bell.verdict(database.now())
@@ -163,21 +163,21 @@ def _rung(front: Front, caller: Caller) -> tuple[Bell, Verdict]:
 def _gone(refusal: Refusal) -> Exception:
     """In an address, a name that is not there is a thing that is not there."""
     if isinstance(refusal, UnknownStack):
-        return Turned(problems.NO_SUCH_STACK, str(refusal))
+        return ApiError(problems.NO_SUCH_STACK, str(refusal))
     if isinstance(refusal, UnknownServices):
-        return Turned(problems.NO_SUCH_SERVICE, str(refusal))
+        return ApiError(problems.NO_SUCH_SERVICE, str(refusal))
     if isinstance(refusal, NodeAway):
-        return Turned(
+        return ApiError(
             problems.kind_of(refusal), str(refusal), headers={"Retry-After": problems.NODE_RETRY_AFTER}
         )
     return refusal
 
 
-def _not_now(bell: Bell, verdict: Verdict) -> Turned:
+def _not_now(bell: WakeBinding, verdict: WakeVerdict) -> ApiError:
     """Where it stands, in plain words; nothing of what the containers said, since visitors are strangers."""
     hold, failed = bell.hold, verdict.step is Step.FAILED
     ready, of = hold.count if hold else (0, 0)
-    return Turned(
+    return ApiError(
         problems.NOT_STARTED if failed else problems.STARTING,
         _said(bell, verdict),
         headers={"Retry-After": f"{verdict.again:.0f}"},
@@ -189,7 +189,7 @@ def _not_now(bell: Bell, verdict: Verdict) -> Turned:
     )
 
 
-def _said(bell: Bell, verdict: Verdict) -> str:
+def _said(bell: WakeBinding, verdict: WakeVerdict) -> str:
     name, hold = bell.service, bell.hold
     if verdict.step is Step.FAILED:
         pause = durations.show_spaced(verdict.again)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.store.changes import Changes
-from app.usecases.wake import Bell
-from app.web.response_cache import Memory
+from app.store.changes import ChangeCounter
+from app.usecases.wake import WakeBinding
+from app.web.response_cache import ResponseCache
 
 
-class Doorbell:
-    def __init__(self, changes: Changes) -> None:
-        self.memory: Memory[Bell] = Memory(changes)
+class WakeCache:
+    def __init__(self, changes: ChangeCounter) -> None:
+        self.memory: ResponseCache[WakeBinding] = ResponseCache(changes)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.domain.enums import Event, Role
 from app.domain.errors import NodeAway
-from app.domain.nodes import AWAY, Sign
+from app.domain.nodes import AWAY, Heartbeat
 from app.domain.planning import StackSpec
 from app.store import audit, stacks, workers
 from app.store.database import Database
@@ -21,13 +21,13 @@ from app.usecases.nodes import claims
 from app.usecases.nodes.claims import NodeTaken, StackTaken
 from app.usecases.reconciliation import observations
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
+from app.usecases.windows.transitions import OpenRequest
 from tests.simultaneous import together
-from tests.system import House, allowed, studio
+from tests.system import System, allowed, studio
 
 
-def sign(house: House, worker: str = "w1", node: str = "local", **more: object) -> Sign:
-    plain = Sign(worker, node, "E1", "L1", ["studio"], house.now, house.now)
+def sign(house: System, worker: str = "w1", node: str = "local", **more: object) -> Heartbeat:
+    plain = Heartbeat(worker, node, "E1", "L1", ["studio"], house.now, house.now)
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
@@ -35,34 +35,34 @@ def nobody_is_dead(_worker: str) -> bool:
     return False
 
 
-def appear(house: House, mine: Sign, dead: Callable[[str], bool] = nobody_is_dead) -> None:
+def appear(house: System, mine: Heartbeat, dead: Callable[[str], bool] = nobody_is_dead) -> None:
     with house.database.write() as session:
         claims.appear(session, mine, dead=dead, now=house.now)
 
 
-def refused(house: House, mine: Sign) -> str:
+def refused(house: System, mine: Heartbeat) -> str:
     with pytest.raises(NodeTaken) as taken:
         appear(house, mine)
     return str(taken.value)
 
 
-def said(house: House, event: Event) -> list[dict[str, object]]:
+def said(house: System, event: Event) -> list[dict[str, object]]:
     query = select(Entry).where(Entry.event == event).order_by(Entry.id)
     with house.database.read() as session:
         return [json.loads(one.facts) for one in session.scalars(query)]
 
 
-def go_away(house: House) -> None:
+def go_away(house: System) -> None:
     """The worker was there, and is not heard of any more."""
     appear(house, sign(house))
     house.now += AWAY
 
 
-def ask(house: House, *names: str, ttl: float = 600.0) -> str:
+def ask(house: System, *names: str, ttl: float = 600.0) -> str:
     return house.ask(*names, ttl=ttl)[0]
 
 
-def admit(house: House) -> list[str]:
+def admit(house: System) -> list[str]:
     """The worker is back: what waited begins."""
     appear(house, sign(house, "w2"))
     with house.database.write() as session:
@@ -75,7 +75,7 @@ def admit(house: House) -> list[str]:
 # Claims.
 
 
-def test_a_node_is_claimed_once_and_put_on_record(house: House) -> None:
+def test_a_node_is_claimed_once_and_put_on_record(house: System) -> None:
     appear(house, sign(house))
     appear(house, sign(house))
     appear(house, sign(house, "w2"))
@@ -84,7 +84,7 @@ def test_a_node_is_claimed_once_and_put_on_record(house: House) -> None:
     assert (claimed["node"], claimed["engine"], claimed["before"]) == ("local", "E1", None)
 
 
-def test_a_node_with_another_engine_is_refused_by_name(house: House) -> None:
+def test_a_node_with_another_engine_is_refused_by_name(house: System) -> None:
     appear(house, sign(house))
 
     fault = refused(house, sign(house, "w2", engine_id="E2"))
@@ -93,7 +93,7 @@ def test_a_node_with_another_engine_is_refused_by_name(house: House) -> None:
         assert word in fault
 
 
-def test_an_engine_under_another_name_is_refused_by_name(house: House) -> None:
+def test_an_engine_under_another_name_is_refused_by_name(house: System) -> None:
     appear(house, sign(house))
 
     fault = refused(house, sign(house, "w2", "attic"))
@@ -102,20 +102,20 @@ def test_an_engine_under_another_name_is_refused_by_name(house: House) -> None:
         assert word in fault
 
 
-def test_another_lock_directory_is_refused(house: House) -> None:
+def test_another_lock_directory_is_refused(house: System) -> None:
     appear(house, sign(house))
 
     assert "lock directory" in refused(house, sign(house, "w2", locks_id="L2"))
 
 
-def test_an_engine_that_has_not_answered_yet_is_judged_when_it_has(house: House) -> None:
+def test_an_engine_that_has_not_answered_yet_is_judged_when_it_has(house: System) -> None:
     appear(house, sign(house))
     appear(house, sign(house, "w2", engine_id=""))
 
     assert "E2" in refused(house, sign(house, "w2", engine_id="E2"))
 
 
-def test_a_name_passes_on_from_one_who_is_dead_by_its_lock(house: House) -> None:
+def test_a_name_passes_on_from_one_who_is_dead_by_its_lock(house: System) -> None:
     appear(house, sign(house))
 
     appear(house, sign(house, "w2", engine_id="E2"), dead=lambda worker: worker == "w1")
@@ -126,7 +126,7 @@ def test_a_name_passes_on_from_one_who_is_dead_by_its_lock(house: House) -> None
     ]
 
 
-def test_a_name_passes_on_from_one_who_is_silent_and_back_to_nobody(house: House) -> None:
+def test_a_name_passes_on_from_one_who_is_silent_and_back_to_nobody(house: System) -> None:
     """Who was frozen meanwhile finds its place taken."""
     appear(house, sign(house))
     house.now += AWAY
@@ -136,7 +136,7 @@ def test_a_name_passes_on_from_one_who_is_silent_and_back_to_nobody(house: House
 
 
 def test_of_many_claims_at_once_one_wins(database: Database) -> None:
-    house = House(database)
+    house = System(database)
 
     def claim(number: int) -> str:
         try:
@@ -151,12 +151,12 @@ def test_of_many_claims_at_once_one_wins(database: Database) -> None:
     assert len(said(house, Event.NODE_CLAIMED)) == 1
 
 
-def take(house: House, spec: StackSpec, mine: Sign) -> None:
+def take(house: System, spec: StackSpec, mine: Heartbeat) -> None:
     with house.database.write() as session:
         claims.take(session, spec, mine, key="power.toml: stacks.x", dead=nobody_is_dead, now=house.now)
 
 
-def test_a_stack_that_another_node_serves_is_refused_by_name(house: House) -> None:
+def test_a_stack_that_another_node_serves_is_refused_by_name(house: System) -> None:
     appear(house, sign(house))
 
     with pytest.raises(StackTaken) as taken:
@@ -166,7 +166,7 @@ def test_a_stack_that_another_node_serves_is_refused_by_name(house: House) -> No
         assert word in str(taken.value)
 
 
-def test_a_project_under_another_name_on_the_same_node_is_refused_by_name(house: House) -> None:
+def test_a_project_under_another_name_on_the_same_node_is_refused_by_name(house: System) -> None:
     appear(house, sign(house))
 
     with pytest.raises(StackTaken) as taken:
@@ -176,12 +176,12 @@ def test_a_project_under_another_name_on_the_same_node_is_refused_by_name(house:
         assert word in str(taken.value)
 
 
-def test_two_workers_of_a_node_serve_the_same_stack(house: House) -> None:
+def test_two_workers_of_a_node_serve_the_same_stack(house: System) -> None:
     appear(house, sign(house))
     take(house, studio(), sign(house, "w2"))
 
 
-def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(house: House) -> None:
+def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(house: System) -> None:
     window = house.open("forge")
     go_away(house)
     moved, mine = replace(studio(), node="attic"), sign(house, "w2", "attic", engine_id="E2")
@@ -203,14 +203,14 @@ def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(house: House)
 # Away.
 
 
-def is_away(house: House) -> bool:
+def is_away(house: System) -> bool:
     with house.database.read() as session:
         row = stacks.named(session, "studio")
         assert row
         return workers.is_away(session, row, house.now) is not None
 
 
-def test_a_stack_is_away_when_nobody_who_serves_it_is_heard_of(house: House) -> None:
+def test_a_stack_is_away_when_nobody_who_serves_it_is_heard_of(house: System) -> None:
     assert not is_away(house)
     appear(house, sign(house))
     house.now += AWAY - timedelta(seconds=1)
@@ -221,7 +221,7 @@ def test_a_stack_is_away_when_nobody_who_serves_it_is_heard_of(house: House) -> 
     assert not is_away(house)
 
 
-def test_a_worker_that_is_just_being_restarted_is_not_away(house: House) -> None:
+def test_a_worker_that_is_just_being_restarted_is_not_away(house: System) -> None:
     appear(house, sign(house))
     with house.database.write() as session:
         claims.leave(session, "w1")
@@ -230,7 +230,7 @@ def test_a_worker_that_is_just_being_restarted_is_not_away(house: House) -> None
     assert is_away(house)
 
 
-def test_a_worker_that_has_just_begun_is_about_to_serve(house: House) -> None:
+def test_a_worker_that_has_just_begun_is_about_to_serve(house: System) -> None:
     go_away(house)
     began = house.now
     appear(house, sign(house, "w2", stacks=[]))
@@ -243,7 +243,7 @@ def test_a_worker_that_has_just_begun_is_about_to_serve(house: House) -> None:
 # Windows that wait.
 
 
-def test_an_opening_on_a_stack_that_is_away_waits_and_holds_nothing(house: House) -> None:
+def test_an_opening_on_a_stack_that_is_away_waits_and_holds_nothing(house: System) -> None:
     go_away(house)
 
     window = house.window(ask(house, "forge"))
@@ -255,7 +255,7 @@ def test_an_opening_on_a_stack_that_is_away_waits_and_holds_nothing(house: House
     assert not house.row("forge").owed
 
 
-def test_it_begins_when_its_node_is_back_and_its_time_counts_from_there(house: House) -> None:
+def test_it_begins_when_its_node_is_back_and_its_time_counts_from_there(house: System) -> None:
     go_away(house)
     window = ask(house, "api", ttl=100)
     house.now += timedelta(seconds=90)
@@ -274,7 +274,7 @@ def test_it_begins_when_its_node_is_back_and_its_time_counts_from_there(house: H
     assert house.running() == {"redis"}
 
 
-def test_what_may_not_be_opened_any_more_fails_with_the_reason(house: House) -> None:
+def test_what_may_not_be_opened_any_more_fails_with_the_reason(house: System) -> None:
     go_away(house)
     window = ask(house, "forge")
     spec = studio()
@@ -291,7 +291,7 @@ def test_what_may_not_be_opened_any_more_fails_with_the_reason(house: House) -> 
     assert "forge" in (house.window(window).close_detail or "")
 
 
-def test_it_begins_by_what_its_stack_is_by_then(house: House) -> None:
+def test_it_begins_by_what_its_stack_is_by_then(house: System) -> None:
     go_away(house)
     window = ask(house, "forge")
     spec = studio()
@@ -304,7 +304,7 @@ def test_it_begins_by_what_its_stack_is_by_then(house: House) -> None:
     assert {lease.service for lease in house.window(window).leases} == {"forge", "mill"}
 
 
-def test_it_gives_up_when_its_whole_time_went_by(house: House) -> None:
+def test_it_gives_up_when_its_whole_time_went_by(house: System) -> None:
     go_away(house)
     window = ask(house, "forge", ttl=60)
 
@@ -316,7 +316,7 @@ def test_it_gives_up_when_its_whole_time_went_by(house: House) -> None:
     assert admit(house) == []
 
 
-def test_it_is_lost_when_its_stack_is_gone_for_good(house: House) -> None:
+def test_it_is_lost_when_its_stack_is_gone_for_good(house: System) -> None:
     go_away(house)
     window = ask(house, "forge")
     with house.database.write() as session:
@@ -329,7 +329,7 @@ def test_it_is_lost_when_its_stack_is_gone_for_good(house: House) -> None:
     assert row.close_detail == "stack studio is no longer served by its node"
 
 
-def test_it_is_lost_when_its_stack_is_rejected_meanwhile(house: House) -> None:
+def test_it_is_lost_when_its_stack_is_rejected_meanwhile(house: System) -> None:
     go_away(house)
     window = ask(house, "forge")
     with house.database.write() as session:
@@ -341,14 +341,14 @@ def test_it_is_lost_when_its_stack_is_rejected_meanwhile(house: House) -> None:
     assert "no such file" in (house.window(window).close_detail or "")
 
 
-def test_closing_it_closes_it_at_once(house: House) -> None:
+def test_closing_it_closes_it_at_once(house: System) -> None:
     go_away(house)
     window = ask(house, "forge")
     house.close(window)
     assert (house.state(window), house.trail(window)) == ("closed", ["window.waiting", "window.closed"])
 
 
-def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(house: House) -> None:
+def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(house: System) -> None:
     go_away(house)
     window = ask(house, "forge", ttl=60)
     house.now += timedelta(seconds=30)
@@ -363,14 +363,16 @@ def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(house:
     assert row.deadline - row.opening_at == timedelta(seconds=200)
 
 
-def test_a_house_that_does_not_wait_says_who_is_away(house: House) -> None:
+def test_a_house_that_does_not_wait_says_who_is_away(house: System) -> None:
     go_away(house)
     with pytest.raises(NodeAway) as away, house.database.write() as session:
-        transitions.open_window(session, Ask(["forge"]), actor="ada", now=house.now, wait_for_node=False)
+        transitions.open_window(
+            session, OpenRequest(["forge"]), actor="ada", now=house.now, wait_for_node=False
+        )
     assert "'local'" in str(away.value)
 
 
-def test_a_forced_close_does_not_wait_for_a_node_that_is_away(house: House) -> None:
+def test_a_forced_close_does_not_wait_for_a_node_that_is_away(house: System) -> None:
     window = house.open("forge")
     go_away(house)
 
@@ -385,7 +387,7 @@ def test_a_forced_close_does_not_wait_for_a_node_that_is_away(house: House) -> N
     assert "forge" not in house.running()
 
 
-def test_a_close_that_was_forced_before_its_node_went_away_is_let_go(house: House) -> None:
+def test_a_close_that_was_forced_before_its_node_went_away_is_let_go(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge")
     appear(house, sign(house))
@@ -401,7 +403,7 @@ def test_a_close_that_was_forced_before_its_node_went_away_is_let_go(house: Hous
     assert house.intact()
 
 
-def test_refused_claims_are_on_record(house: House) -> None:
+def test_refused_claims_are_on_record(house: System) -> None:
     with house.database.write() as session:
         claims.turned_down(session, sign(house), ["no"], house.now)
     (entry,) = said(house, Event.NODE_REFUSED)

@@ -10,26 +10,26 @@ import pytest
 from app.domain.enums import Event, Power, Role
 from app.domain.errors import NotDisplaced, StackRejected
 from app.domain.locations import Location
-from app.domain.nodes import AWAY, Sign
+from app.domain.nodes import AWAY, Heartbeat
 from app.domain.planning import StackSpec
 from app.store import services, stacks
 from app.store.tables import Lease, Service, Stack, Window
 from app.usecases.nodes import claims, relocation
 from app.usecases.nodes.claims import StackHeld, StackTaken
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Seen
+from app.usecases.reconciliation.observations import SeenContainers
 from app.usecases.windows import transitions
 from tests.simultaneous import together
-from tests.system import House, studio
+from tests.system import System, studio
 
 OLD, NEW = Location("studio", "E1"), Location("atelier", "E1")
 
 
-def sign(house: House, engine_id: str = "E1", node: str = "local") -> Sign:
-    return Sign("w1", node, engine_id, "L1", ["studio"], house.now, house.now)
+def sign(house: System, engine_id: str = "E1", node: str = "local") -> Heartbeat:
+    return Heartbeat("w1", node, engine_id, "L1", ["studio"], house.now, house.now)
 
 
-def publish(house: House, spec: StackSpec, engine_id: str = "E1") -> None:
+def publish(house: System, spec: StackSpec, engine_id: str = "E1") -> None:
     """What a worker does with a reading: claim it, and let the front know."""
     mine = sign(house, engine_id, spec.node)
     with house.database.write() as session:
@@ -40,7 +40,7 @@ def publish(house: House, spec: StackSpec, engine_id: str = "E1") -> None:
         observations.published(session, spec, house.now, engine_id)
 
 
-def held(house: House, spec: StackSpec, engine_id: str = "E1") -> str:
+def held(house: System, spec: StackSpec, engine_id: str = "E1") -> str:
     with pytest.raises(StackHeld) as refused:
         publish(house, spec, engine_id)
     return str(refused.value)
@@ -51,21 +51,21 @@ def with_role(spec: StackSpec, service: str, role: Role) -> StackSpec:
 
 
 @pytest.fixture
-def placed(house: House) -> House:
+def placed(house: System) -> System:
     """Its stack is served on engine E1."""
     publish(house, house.spec)
     return house
 
 
-def look(house: House, spec: StackSpec, engine_id: str, *services: str) -> None:
+def look(house: System, spec: StackSpec, engine_id: str, *services: str) -> None:
     """A worker sees all of these off."""
-    seen = {name: Seen(Power.OFF) for name in services}
+    seen = {name: SeenContainers(Power.OFF) for name in services}
     house.now += timedelta(seconds=1)
     with house.database.write() as session:
         observations.looked(session, spec, seen, at=house.now, now=house.now, engine_id=engine_id)
 
 
-def test_lease_and_off_say_where_they_are(placed: House) -> None:
+def test_lease_and_off_say_where_they_are(placed: System) -> None:
     window = placed.open("forge")
     assert placed.row("forge").location == placed.lease(window, "forge").location == OLD
     placed.close(window)
@@ -78,7 +78,7 @@ def test_lease_and_off_say_where_they_are(placed: House) -> None:
     ids=["project", "engine", "both"],
 )
 def test_a_change_of_location_is_refused_while_anything_is_held_or_owed(
-    placed: House, changed: dict[str, str], engine_id: str
+    placed: System, changed: dict[str, str], engine_id: str
 ) -> None:
     placed.will_not_stop.add("forge")
     window, moved = placed.open("forge"), replace(studio(), **changed, digest="another")  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def test_a_change_of_location_is_refused_while_anything_is_held_or_owed(
     publish(placed, moved, engine_id)
 
 
-def test_an_engine_that_has_not_answered_yet_agrees_with_any(placed: House) -> None:
+def test_an_engine_that_has_not_answered_yet_agrees_with_any(placed: System) -> None:
     placed.open("forge")
     publish(placed, placed.spec, "")
     assert placed.row("forge").location == OLD
@@ -108,14 +108,14 @@ def test_an_engine_that_has_not_answered_yet_agrees_with_any(placed: House) -> N
         assert session.get_one(Stack, "studio").engine_id == "E1"
 
 
-def test_what_was_opened_before_the_engine_answered_is_on_it_once_it_has(house: House) -> None:
+def test_what_was_opened_before_the_engine_answered_is_on_it_once_it_has(house: System) -> None:
     window = house.open("forge")
     assert house.row("forge").location == Location("studio")
     publish(house, house.spec)
     assert house.row("forge").location == house.lease(window, "forge").location == OLD
 
 
-def test_what_is_seen_elsewhere_confirms_no_off(placed: House) -> None:
+def test_what_is_seen_elsewhere_confirms_no_off(placed: System) -> None:
     """Neither where a worker of an older version, nor one that lost a race, looks in the new location."""
     window = placed.open("forge")
     for spec, engine_id in ((replace(studio(), project="atelier"), "E1"), (studio(), "E2")):
@@ -129,7 +129,7 @@ def test_what_is_seen_elsewhere_confirms_no_off(placed: House) -> None:
     assert (placed.state(window), placed.running()) == ("closed", {"redis"})
 
 
-def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(placed: House) -> None:
+def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(placed: System) -> None:
     window = placed.open("forge")
     renamed = replace(studio(), name="atelier")
 
@@ -140,10 +140,12 @@ def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(pl
     placed.close(window)
     publish(placed, renamed)
     with placed.database.write() as session, pytest.raises(StackRejected, match="another stack's"):
-        transitions.open_window(session, transitions.Ask(["forge"], "studio"), actor="ada", now=placed.now)
+        transitions.open_window(
+            session, transitions.OpenRequest(["forge"], "studio"), actor="ada", now=placed.now
+        )
 
 
-def test_two_stacks_swap_their_projects_one_after_the_other(placed: House) -> None:
+def test_two_stacks_swap_their_projects_one_after_the_other(placed: System) -> None:
     other = replace(studio(), name="other", project="atelier", digest="o")
     publish(placed, other)
     window, _new = placed.ask_on("studio", "forge")
@@ -168,15 +170,15 @@ def test_two_stacks_swap_their_projects_one_after_the_other(placed: House) -> No
         ]
 
 
-def test_another_node_with_a_project_of_the_same_name_is_not_in_the_way(placed: House) -> None:
+def test_another_node_with_a_project_of_the_same_name_is_not_in_the_way(placed: System) -> None:
     placed.open("forge")
     attic = replace(studio(), name="attic", node="attic")
     with placed.database.write() as session:
-        mine = Sign("w2", "attic", "", "L2", [], placed.now, placed.now)
+        mine = Heartbeat("w2", "attic", "", "L2", [], placed.now, placed.now)
         claims.take(session, attic, mine, key="power.toml: x", dead=lambda _one: False, now=placed.now)
 
 
-def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(placed: House) -> None:
+def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(placed: System) -> None:
     """Whichever comes first, what is opened is where its stack is."""
     moved = replace(studio(), project="atelier", digest="another")
 
@@ -198,7 +200,7 @@ def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(p
     assert locations == {stack.location}
 
 
-def test_core_for_a_moment_loses_no_off(placed: House) -> None:
+def test_core_for_a_moment_loses_no_off(placed: System) -> None:
     window = placed.open("forge")
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
@@ -212,7 +214,7 @@ def test_core_for_a_moment_loses_no_off(placed: House) -> None:
     assert not placed.row("forge").owed
 
 
-def test_core_for_a_moment_and_then_not_listed_is_turned_off_too(placed: House) -> None:
+def test_core_for_a_moment_and_then_not_listed_is_turned_off_too(placed: System) -> None:
     window = placed.open("forge")
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
@@ -221,7 +223,7 @@ def test_core_for_a_moment_and_then_not_listed_is_turned_off_too(placed: House) 
     assert placed.running() == {"redis"}
 
 
-def test_core_that_a_hand_stopped_owes_nothing_when_it_is_allowed_again(placed: House) -> None:
+def test_core_that_a_hand_stopped_owes_nothing_when_it_is_allowed_again(placed: System) -> None:
     window = placed.open("forge")
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
@@ -235,7 +237,7 @@ def test_core_that_a_hand_stopped_owes_nothing_when_it_is_allowed_again(placed: 
     assert "forge" in placed.running()
 
 
-def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(placed: House) -> None:
+def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(placed: System) -> None:
     window = placed.open("forge")
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
@@ -251,7 +253,7 @@ def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(p
 # Letting go of a location that is gone.
 
 
-def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: House) -> None:
+def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: System) -> None:
     window = placed.open("forge")
     moved = replace(studio(), project="atelier", digest="another")
     fault = held(placed, moved)
@@ -270,7 +272,7 @@ def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: House) -
     assert placed.intact()
 
 
-def test_a_stack_that_is_where_it_is_held_is_not_relocated(placed: House) -> None:
+def test_a_stack_that_is_where_it_is_held_is_not_relocated(placed: System) -> None:
     with placed.database.write() as session, pytest.raises(NotDisplaced):
         relocation.relocate(session, "studio", actor="ada", now=placed.now)
     placed.open("forge")
@@ -278,7 +280,7 @@ def test_a_stack_that_is_where_it_is_held_is_not_relocated(placed: House) -> Non
         relocation.relocate(session, "studio", actor="ada", now=placed.now)
 
 
-def test_a_node_that_is_gone_for_good_is_let_go_of(placed: House) -> None:
+def test_a_node_that_is_gone_for_good_is_let_go_of(placed: System) -> None:
     window = placed.open("forge")
     placed.now += AWAY
     attic = replace(studio(), node="attic")
@@ -293,7 +295,7 @@ def test_a_node_that_is_gone_for_good_is_let_go_of(placed: House) -> None:
     assert placed.row("forge").location == Location("studio", "E2")
 
 
-def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: House) -> None:
+def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: System) -> None:
     window = placed.open("forge")
     with pytest.raises(StackHeld):
         publish(placed, placed.spec, "E2")
@@ -304,7 +306,7 @@ def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: House) -> 
     assert placed.row("forge").owed
 
 
-def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: House) -> None:
+def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: System) -> None:
     """Such as a file that broke at the same time as its project changed, while the worker was down."""
     window = placed.open("forge")
     empty = StackSpec("studio", "atelier", "local", {})
@@ -315,7 +317,7 @@ def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: Hous
     assert placed.running() == {"redis"}
 
 
-def test_rows_of_a_version_that_knew_no_location_agree_with_any(placed: House) -> None:
+def test_rows_of_a_version_that_knew_no_location_agree_with_any(placed: System) -> None:
     window = placed.open("forge")
     with placed.database.write() as session:
         for row in (*services.of(session, "studio").values(), *session.get_one(Window, window).leases):

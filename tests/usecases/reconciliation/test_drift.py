@@ -12,16 +12,16 @@ from app.domain.enums import Power, Role
 from app.store.database import Database
 from app.store.tables import stamp
 from app.usecases.reconciliation import drift, observations
-from app.usecases.reconciliation.observations import Seen
-from tests.system import House, studio
+from app.usecases.reconciliation.observations import SeenContainers
+from tests.system import System, studio
 
 
 @pytest.fixture
-def strict(database: Database) -> House:
-    return House(database, replace(studio(), drift="stop", grace=60.0))
+def strict(database: Database) -> System:
+    return System(database, replace(studio(), drift="stop", grace=60.0))
 
 
-def test_a_hand_started_service_is_found_once_and_left_running(house: House) -> None:
+def test_a_hand_started_service_is_found_once_and_left_running(house: System) -> None:
     house.run_by_hand("forge")
     for _ in range(3):
         house.tick(3600)
@@ -29,7 +29,7 @@ def test_a_hand_started_service_is_found_once_and_left_running(house: House) -> 
     assert (house.made, house.running()) == ([], {"redis", "forge"})
 
 
-def test_it_is_found_again_when_it_has_been_gone(house: House) -> None:
+def test_it_is_found_again_when_it_has_been_gone(house: System) -> None:
     house.run_by_hand("forge")
     house.finish("forge")
     house.run_by_hand("forge")
@@ -37,7 +37,7 @@ def test_it_is_found_again_when_it_has_been_gone(house: House) -> None:
     assert "drift.stopped" not in house.trail()
 
 
-def test_what_became_of_a_drift_is_on_record(house: House) -> None:
+def test_what_became_of_a_drift_is_on_record(house: System) -> None:
     house.run_by_hand("forge")
     began = house.row("forge").drift_since
     house.finish("forge")
@@ -48,7 +48,7 @@ def test_what_became_of_a_drift_is_on_record(house: House) -> None:
     assert house.row("forge").drift_since is None
 
 
-def test_an_engine_that_is_away_ends_no_drift_and_begins_none(house: House) -> None:
+def test_an_engine_that_is_away_ends_no_drift_and_begins_none(house: System) -> None:
     house.run_by_hand("forge")
     house.finish("redis", code=1)
     house.away = True
@@ -59,7 +59,7 @@ def test_an_engine_that_is_away_ends_no_drift_and_begins_none(house: House) -> N
     assert "drift.ended" not in house.trail()
 
 
-def test_core_that_is_trying_again_is_still_down(house: House) -> None:
+def test_core_that_is_trying_again_is_still_down(house: System) -> None:
     house.checked.add("redis")
     house.finish("redis", code=1)
     house.run_by_hand("redis")
@@ -70,7 +70,7 @@ def test_core_that_is_trying_again_is_still_down(house: House) -> None:
     assert house.trail().count("drift.found") == 1
 
 
-def test_what_a_hand_stopped_under_an_open_window_is_found_once(house: House) -> None:
+def test_what_a_hand_stopped_under_an_open_window_is_found_once(house: System) -> None:
     window = house.open("forge", "mill")
     house.finish("forge", code=143)
     for _ in range(3):
@@ -92,7 +92,7 @@ def test_what_a_hand_stopped_under_an_open_window_is_found_once(house: House) ->
     assert house.trail().count("drift.found") == 2
 
 
-def test_a_container_that_was_removed_is_told_of_in_words(house: House) -> None:
+def test_a_container_that_was_removed_is_told_of_in_words(house: System) -> None:
     window = house.open("forge")
     del house.containers["forge"]
     house.work()
@@ -101,7 +101,7 @@ def test_a_container_that_was_removed_is_told_of_in_words(house: House) -> None:
     assert house.status(window) == "partial"
 
 
-def test_what_never_was_ready_is_failing_and_no_drift(house: House) -> None:
+def test_what_never_was_ready_is_failing_and_no_drift(house: System) -> None:
     house.will_not_start.add("forge")
     window = house.open("forge", "mill")
     house.tick(60)
@@ -109,7 +109,7 @@ def test_what_never_was_ready_is_failing_and_no_drift(house: House) -> None:
     assert house.lease(window, "forge").ready_at is None
 
 
-def test_while_a_window_is_opening_somebody_waits_for_it(house: House) -> None:
+def test_while_a_window_is_opening_somebody_waits_for_it(house: System) -> None:
     window = house.open("forge", "db")
     assert house.state(window) == "opening"
     house.finish("forge", code=1)
@@ -119,7 +119,7 @@ def test_while_a_window_is_opening_somebody_waits_for_it(house: House) -> None:
     assert house.trail().count("drift.found") == 1
 
 
-def test_a_stopped_service_drifts_until_its_window_ends(house: House) -> None:
+def test_a_stopped_service_drifts_until_its_window_ends(house: System) -> None:
     window = house.open("forge")
     house.finish("forge", code=1)
     house.close(window)
@@ -128,7 +128,7 @@ def test_a_stopped_service_drifts_until_its_window_ends(house: House) -> None:
     assert house.row("forge").drift_since is None
 
 
-def test_another_window_brings_what_a_hand_stopped_back(house: House) -> None:
+def test_another_window_brings_what_a_hand_stopped_back(house: System) -> None:
     first = house.open("forge")
     house.finish("forge", code=1)
     second = house.open("forge")
@@ -137,7 +137,7 @@ def test_another_window_brings_what_a_hand_stopped_back(house: House) -> None:
     assert (house.trail().count("drift.found"), house.trail().count("drift.ended")) == (1, 1)
 
 
-def test_what_the_engine_started_by_itself_is_stopped_whatever_drift_says(house: House) -> None:
+def test_what_the_engine_started_by_itself_is_stopped_whatever_drift_says(house: System) -> None:
     """`drift` governs what a hand has started; a restart policy is no hand."""
     house.close(house.open("forge"))
     house.made.clear()
@@ -147,14 +147,14 @@ def test_what_the_engine_started_by_itself_is_stopped_whatever_drift_says(house:
     assert house.trail().count("drift.stopped") == 1
 
 
-def test_what_a_window_holds_goes_on_when_the_engine_has_started_it_again(house: House) -> None:
+def test_what_a_window_holds_goes_on_when_the_engine_has_started_it_again(house: System) -> None:
     window = house.open("forge")
     house.engine_restarts("forge")
     assert (house.status(window), house.made) == ("ok", ["up forge"])
     assert "drift.found" not in house.trail()
 
 
-def test_where_drift_is_to_be_stopped_it_is_after_its_grace(strict: House) -> None:
+def test_where_drift_is_to_be_stopped_it_is_after_its_grace(strict: System) -> None:
     strict.run_by_hand("forge")
     strict.tick(59)
     assert strict.made == []
@@ -165,7 +165,7 @@ def test_where_drift_is_to_be_stopped_it_is_after_its_grace(strict: House) -> No
     assert not strict.row("forge").owed
 
 
-def test_a_window_that_takes_a_drifting_service_ends_the_drift(strict: House) -> None:
+def test_a_window_that_takes_a_drifting_service_ends_the_drift(strict: System) -> None:
     strict.run_by_hand("forge")
     strict.tick(50)
     window = strict.open("forge", ttl=600)
@@ -173,21 +173,21 @@ def test_a_window_that_takes_a_drifting_service_ends_the_drift(strict: House) ->
     assert (strict.state(window), strict.made) == ("open", [])
 
 
-def test_unlisted_services_are_nobodys_business(strict: House) -> None:
+def test_unlisted_services_are_nobodys_business(strict: System) -> None:
     strict.run_by_hand("secret")
     strict.tick(3600)
     assert "drift.found" not in strict.trail()
     assert strict.running() == {"redis", "secret"}
 
 
-def test_core_that_is_down_is_told_of_and_not_started(strict: House) -> None:
+def test_core_that_is_down_is_told_of_and_not_started(strict: System) -> None:
     strict.finish("redis", code=1)
     strict.tick(3600)
     assert strict.trail().count("drift.found") == 1
     assert strict.made == []
 
 
-def test_nothing_ever_stops_core(house: House) -> None:
+def test_nothing_ever_stops_core(house: System) -> None:
     """Not even a window that held it while it was not core yet."""
     window = house.open("forge")
     services = {**house.spec.services, "forge": replace(house.spec.services["forge"], role=Role.CORE)}
@@ -201,27 +201,29 @@ def test_nothing_ever_stops_core(house: House) -> None:
     assert "drift.found" not in house.trail()
 
 
-def test_an_older_look_never_overwrites_a_newer_one(house: House) -> None:
+def test_an_older_look_never_overwrites_a_newer_one(house: System) -> None:
     house.open("forge")
     seen_at = house.row("forge").observed_at
     assert seen_at
     for at in (seen_at, seen_at - timedelta(milliseconds=1)):
         with house.database.write() as session:
-            observations.looked(session, house.spec, {"forge": Seen(Power.OFF)}, at=at, now=house.now)
+            observations.looked(
+                session, house.spec, {"forge": SeenContainers(Power.OFF)}, at=at, now=house.now
+            )
         assert (house.power("forge"), house.row("forge").alive) == (Power.ON, True)
         assert house.row("forge").observed_at == seen_at
 
 
-def test_what_services_say_is_kept_whatever_they_say(house: House) -> None:
+def test_what_services_say_is_kept_whatever_they_say(house: System) -> None:
     odd = "broken \0 text \ud800 " + "é" * 10
     with house.database.write() as session:
-        seen = Seen(Power.FAILING, odd, alive=True)
+        seen = SeenContainers(Power.FAILING, odd, alive=True)
         observations.looked(session, house.spec, {"forge": seen}, at=house.now, now=house.now)
     assert house.row("forge").detail.startswith("broken \ufffd text ?")
     assert house.intact()
 
 
-def test_what_a_start_that_was_cut_off_brings_up_late_is_turned_off(house: House) -> None:
+def test_what_a_start_that_was_cut_off_brings_up_late_is_turned_off(house: System) -> None:
     house.times_out.add("forge")
     house.will_not_start.add("forge")
     window = house.open("forge")
@@ -236,7 +238,7 @@ def test_what_a_start_that_was_cut_off_brings_up_late_is_turned_off(house: House
     assert house.made[-1] == "stop forge"
 
 
-def test_long_after_it_a_person_has_started_it(house: House) -> None:
+def test_long_after_it_a_person_has_started_it(house: System) -> None:
     house.times_out.add("forge")
     house.will_not_start.add("forge")
     house.open("forge")
@@ -249,7 +251,7 @@ def test_long_after_it_a_person_has_started_it(house: House) -> None:
     assert (house.made, house.running()) == (made, {"redis", "forge"})
 
 
-def test_after_a_start_that_ended_well_a_person_has_started_it(house: House) -> None:
+def test_after_a_start_that_ended_well_a_person_has_started_it(house: System) -> None:
     house.close(house.open("forge"))
     made = list(house.made)
 

@@ -7,13 +7,13 @@ import pytest
 from app.domain.enums import Action, CallStatus, Power
 from app.store.tables import Call
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
 from app.usecases.windows import transitions
-from tests.system import House
+from tests.system import System
 
 
 @pytest.fixture
-def closing(house: House) -> House:
+def closing(house: System) -> System:
     """One whose window on the forge is closed, with nothing stopped yet."""
     window = house.open("forge")
     with house.database.write() as session:
@@ -21,13 +21,13 @@ def closing(house: House) -> House:
     return house
 
 
-def begun(house: House, action: Action) -> int:
+def begun(house: System, action: Action) -> int:
     with house.database.write() as session:
-        made = Begun("studio", "forge", action, ("docker", "compose"), "local", "worker-1")
+        made = StartedCall("studio", "forge", action, ("docker", "compose"), "local", "worker-1")
         return observations.call_started(session, made, house.now)
 
 
-def lose(house: House, action: Action) -> None:
+def lose(house: System, action: Action) -> None:
     number = begun(house, action)
     with house.database.write() as session:
         call = session.get(Call, number)
@@ -36,19 +36,19 @@ def lose(house: House, action: Action) -> None:
 
 
 @pytest.mark.parametrize("status", [CallStatus.FAIL, CallStatus.TIMEOUT, CallStatus.CANCELLED])
-def test_hooks_that_end_badly_are_no_failed_stop(closing: House, status: CallStatus) -> None:
+def test_hooks_that_end_badly_are_no_failed_stop(closing: System, status: CallStatus) -> None:
     number = begun(closing, Action.PRE_STOP)
     assert closing.row("forge").power == Power.STOPPING
     with closing.database.write() as session:
-        observations.call_finished(session, number, Outcome(status, None, 10), closing.now)
+        observations.call_finished(session, number, CallOutcome(status, None, 10), closing.now)
 
     assert (closing.row("forge").failures, closing.row("forge").retry_at) == (0, None)
 
 
-def test_hooks_that_end_well_are_no_stop(closing: House) -> None:
+def test_hooks_that_end_well_are_no_stop(closing: System) -> None:
     number = begun(closing, Action.PRE_STOP)
     with closing.database.write() as session:
-        observations.call_finished(session, number, Outcome(CallStatus.OK, 0, 10), closing.now)
+        observations.call_finished(session, number, CallOutcome(CallStatus.OK, 0, 10), closing.now)
 
     assert (closing.row("forge").owed, closing.row("forge").unsure) == (True, True)
 
@@ -58,7 +58,7 @@ def test_hooks_that_end_well_are_no_stop(closing: House) -> None:
     [(Action.PRE_STOP, Action.PRE_STOP), (Action.STOP, Action.STOP), (Action.PRE_STOP, Action.STOP)],
 )
 def test_two_calls_in_a_row_whose_worker_died_wait_like_a_failed_stop(
-    closing: House, calls: tuple[Action, Action]
+    closing: System, calls: tuple[Action, Action]
 ) -> None:
     lose(closing, calls[0])
     assert closing.row("forge").failures == 0
@@ -69,11 +69,11 @@ def test_two_calls_in_a_row_whose_worker_died_wait_like_a_failed_stop(
     assert closing.row("forge").retry_at
 
 
-def test_hooks_in_between_do_not_part_two_lost_stops(closing: House) -> None:
+def test_hooks_in_between_do_not_part_two_lost_stops(closing: System) -> None:
     lose(closing, Action.STOP)
     number = begun(closing, Action.PRE_STOP)
     with closing.database.write() as session:
-        observations.call_finished(session, number, Outcome(CallStatus.FAIL, 1, 10), closing.now)
+        observations.call_finished(session, number, CallOutcome(CallStatus.FAIL, 1, 10), closing.now)
 
     lose(closing, Action.STOP)
 

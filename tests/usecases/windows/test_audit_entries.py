@@ -14,15 +14,15 @@ from app.store import windows as rows
 from app.store.tables import Call
 from app.usecases.reconciliation import observations
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
-from tests.system import House
+from app.usecases.windows.transitions import OpenRequest
+from tests.system import System
 
 
 class PulledPlug(Exception):
     pass
 
 
-def test_an_exception_after_a_change_leaves_neither_change_nor_entry(house: House) -> None:
+def test_an_exception_after_a_change_leaves_neither_change_nor_entry(house: System) -> None:
     window = house.open("forge")
     before = house.trail()
     with pytest.raises(PulledPlug):
@@ -34,7 +34,7 @@ def test_an_exception_after_a_change_leaves_neither_change_nor_entry(house: Hous
     assert house.intact()
 
 
-def _close_and_pull_the_plug(house: House, window: str) -> None:
+def _close_and_pull_the_plug(house: System, window: str) -> None:
     with house.database.write() as session:
         found = rows.locked(session, window)
         assert found
@@ -43,14 +43,14 @@ def _close_and_pull_the_plug(house: House, window: str) -> None:
         raise PulledPlug
 
 
-def _open_and_pull_the_plug(house: House) -> None:
+def _open_and_pull_the_plug(house: System) -> None:
     with house.database.write() as session:
-        transitions.open_window(session, Ask(["mill"]), actor="ada", now=house.now)
+        transitions.open_window(session, OpenRequest(["mill"]), actor="ada", now=house.now)
         session.flush()
         raise PulledPlug
 
 
-def test_the_trail_of_a_window_tells_its_whole_life(house: House) -> None:
+def test_the_trail_of_a_window_tells_its_whole_life(house: System) -> None:
     window = house.open("forge", ttl=60)
     house.extend(window, 90)
     house.tick(90)
@@ -71,7 +71,7 @@ def test_the_trail_of_a_window_tells_its_whole_life(house: House) -> None:
     assert (by["window.closing"], by["window.closed"]) == ("clock", "power-windows")
 
 
-def test_a_call_is_told_with_its_whole_command_line(house: House) -> None:
+def test_a_call_is_told_with_its_whole_command_line(house: System) -> None:
     window = house.open("forge")
     told = {entry.event: json.loads(entry.facts) for entry in house.entries(window)}
     assert told["call.started"]["argv"] == ["docker", "compose", "up", "--", "forge"]
@@ -89,14 +89,14 @@ def test_a_call_is_told_with_its_whole_command_line(house: House) -> None:
         WhichWindow(["a", "b"]),
     ],
 )
-def test_a_refusal_is_put_on_record_whatever_it_says(house: House, refusal: Refusal) -> None:
+def test_a_refusal_is_put_on_record_whatever_it_says(house: System, refusal: Refusal) -> None:
     with house.database.write() as session:
         transitions.refuse(session, refusal, actor="bob", now=house.now, stack="studio", what="open")
     entry = house.entries()[-1]
     assert (entry.event, entry.actor, json.loads(entry.facts)["why"]) == ("refused", "bob", str(refusal))
 
 
-def test_a_refusal_on_no_known_stack_goes_to_the_house(house: House) -> None:
+def test_a_refusal_on_no_known_stack_goes_to_the_house(house: System) -> None:
     before = house.trail()
     with house.database.write() as session:
         refusal = UnknownStack("nowhere", ["studio"])
@@ -105,13 +105,13 @@ def test_a_refusal_on_no_known_stack_goes_to_the_house(house: House) -> None:
     assert house.intact()
 
 
-def test_publishing_the_same_stack_again_says_nothing(house: House) -> None:
+def test_publishing_the_same_stack_again_says_nothing(house: System) -> None:
     house.publish(house.spec)
     assert house.trail() == ["stack.loaded"]
 
 
 @pytest.mark.parametrize("status", [CallStatus.OK, CallStatus.LOST])
-def test_a_call_whose_end_is_on_record_is_not_lost_as_well(house: House, status: CallStatus) -> None:
+def test_a_call_whose_end_is_on_record_is_not_lost_as_well(house: System, status: CallStatus) -> None:
     window = house.open("forge")
     with house.database.write() as session:
         call = session.scalars(select(Call).where(Call.window_id == window)).one()

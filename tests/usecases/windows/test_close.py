@@ -13,12 +13,12 @@ from app.domain.enums import Action, CallStatus, Power
 from app.store import services
 from app.store.tables import LONGEST_MS
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
 from app.usecases.windows import transitions
-from tests.system import House, WorkerKilled, names
+from tests.system import System, WorkerKilled, names
 
 
-def test_closing_twice_is_closing_once(house: House) -> None:
+def test_closing_twice_is_closing_once(house: System) -> None:
     window = house.open("forge")
     house.close(window)
     before = house.trail()
@@ -27,7 +27,7 @@ def test_closing_twice_is_closing_once(house: House) -> None:
     assert house.trail() == before
 
 
-def test_a_service_that_would_not_stop_is_killed_and_tried_again_ever_later(house: House) -> None:
+def test_a_service_that_would_not_stop_is_killed_and_tried_again_ever_later(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge")
     house.close(window)
@@ -56,7 +56,7 @@ def test_a_service_that_would_not_stop_is_killed_and_tried_again_ever_later(hous
     assert (house.row("forge").owed, house.row("forge").failures) == (False, 0)
 
 
-def test_what_is_stuck_is_on_record_with_the_last_error(house: House) -> None:
+def test_what_is_stuck_is_on_record_with_the_last_error(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge", "mill")
     house.close(window)
@@ -68,7 +68,7 @@ def test_what_is_stuck_is_on_record_with_the_last_error(house: House) -> None:
     assert facts["last_errors"] == {"forge": "cannot stop container"}
 
 
-def test_a_window_is_stuck_no_longer_once_the_stuck_service_is_off(house: House) -> None:
+def test_a_window_is_stuck_no_longer_once_the_stuck_service_is_off(house: System) -> None:
     """Though it still closes, since another service has only begun to refuse."""
     house.will_not_stop.add("forge")
     window = house.open("forge", "mill")
@@ -88,7 +88,7 @@ def test_a_window_is_stuck_no_longer_once_the_stuck_service_is_off(house: House)
     assert house.trail().count("window.stuck") == 2
 
 
-def test_a_stop_that_says_well_and_changes_nothing_has_failed(house: House) -> None:
+def test_a_stop_that_says_well_and_changes_nothing_has_failed(house: System) -> None:
     house.will_not_hear.add("forge")
     window = house.open("forge")
     house.close(window)
@@ -101,7 +101,7 @@ def test_a_stop_that_says_well_and_changes_nothing_has_failed(house: House) -> N
     assert house.window(window).stuck
 
 
-def test_a_stop_that_takes_too_long_has_failed(house: House) -> None:
+def test_a_stop_that_takes_too_long_has_failed(house: System) -> None:
     house.stops_forever.add("forge")
     window = house.open("forge")
     house.close(window)
@@ -111,7 +111,7 @@ def test_a_stop_that_takes_too_long_has_failed(house: House) -> None:
     assert house.window(window).stuck
 
 
-def test_the_pause_doubles_up_to_five_minutes_and_stays_there(house: House) -> None:
+def test_the_pause_doubles_up_to_five_minutes_and_stays_there(house: System) -> None:
     house.will_not_stop.add("forge")
     house.close(house.open("forge"))
     pauses = []
@@ -124,7 +124,7 @@ def test_the_pause_doubles_up_to_five_minutes_and_stays_there(house: House) -> N
 
 
 @pytest.mark.parametrize("failures", [43, 1_024, 100_000])
-def test_after_ever_so_many_failed_stops_the_stack_lives_on(house: House, failures: int) -> None:
+def test_after_ever_so_many_failed_stops_the_stack_lives_on(house: System, failures: int) -> None:
     house.will_not_stop.add("forge")
     house.close(house.open("forge"))
     with house.database.write() as session:
@@ -138,18 +138,18 @@ def test_after_ever_so_many_failed_stops_the_stack_lives_on(house: House, failur
     assert house.running() == {"redis", "mill"}
 
 
-def test_a_call_of_a_month_is_put_on_record(house: House) -> None:
+def test_a_call_of_a_month_is_put_on_record(house: System) -> None:
     window = house.open("forge")
-    begun = Begun("studio", "forge", Action.STOP, ("docker",), "local", "w", window)
+    begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", "w", window)
     with house.database.write() as session:
         call = observations.call_started(session, begun, house.now)
     with house.database.write() as session:
-        observations.call_finished(session, call, Outcome(CallStatus.FAIL, 1, 31 * 86_400_000), house.now)
+        observations.call_finished(session, call, CallOutcome(CallStatus.FAIL, 1, 31 * 86_400_000), house.now)
 
     assert [one.elapsed_ms for one in house.calls("forge")][-1] == LONGEST_MS
 
 
-def test_a_new_window_forgives_what_would_not_stop(house: House) -> None:
+def test_a_new_window_forgives_what_would_not_stop(house: System) -> None:
     """Its own end begins with a stop again, at once and not when the old pause is over."""
     house.will_not_stop.add("forge")
     old = house.open("forge")
@@ -164,7 +164,7 @@ def test_a_new_window_forgives_what_would_not_stop(house: House) -> None:
     assert (house.made, house.state(new)) == (["stop forge"], "closed")
 
 
-def test_who_forces_is_on_record_and_by_name(house: House) -> None:
+def test_who_forces_is_on_record_and_by_name(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge", actor="ada")
     house.close(window, actor="ada")
@@ -178,7 +178,7 @@ def test_who_forces_is_on_record_and_by_name(house: House) -> None:
     assert json.loads(closed.facts) == {"status": "ok", "forced": True, **why}
 
 
-def test_forcing_an_open_window_is_one_entry(house: House) -> None:
+def test_forcing_an_open_window_is_one_entry(house: System) -> None:
     window = house.open("forge")
     with house.database.write() as session:
         transitions.close(session, window, actor="grace", now=house.now, reason="now", force=True)
@@ -189,7 +189,7 @@ def test_forcing_an_open_window_is_one_entry(house: House) -> None:
     assert house.made[-1] == "kill forge"
 
 
-def test_after_a_forced_close_the_last_stop_is_on_record(house: House) -> None:
+def test_after_a_forced_close_the_last_stop_is_on_record(house: System) -> None:
     house.will_not_stop.add("forge")
     house.close(house.open("forge"), force=True)
     assert house.facts("drift.found")["why"] == "runs, though no window holds it, and would not stop"
@@ -203,7 +203,7 @@ def test_after_a_forced_close_the_last_stop_is_on_record(house: House) -> None:
     assert house.running() == {"redis"}
 
 
-def test_one_that_would_not_stop_does_not_keep_the_others_on(house: House) -> None:
+def test_one_that_would_not_stop_does_not_keep_the_others_on(house: System) -> None:
     house.will_not_stop.add("api")
     window = house.open("api", "forge")
     house.heal("db")
@@ -213,7 +213,7 @@ def test_one_that_would_not_stop_does_not_keep_the_others_on(house: House) -> No
     assert house.state(window) == "closing"
 
 
-def test_force_kills_and_lets_the_window_go_though_the_service_still_owes(house: House) -> None:
+def test_force_kills_and_lets_the_window_go_though_the_service_still_owes(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge")
     house.close(window, force=True)
@@ -228,7 +228,7 @@ def test_force_kills_and_lets_the_window_go_though_the_service_still_owes(house:
     assert (house.row("forge").owed, house.running()) == (False, {"redis"})
 
 
-def test_force_does_not_wait_for_the_next_try_of_a_stuck_window(house: House) -> None:
+def test_force_does_not_wait_for_the_next_try_of_a_stuck_window(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge")
     house.close(window)
@@ -241,7 +241,7 @@ def test_force_does_not_wait_for_the_next_try_of_a_stuck_window(house: House) ->
     assert (house.made, house.state(window)) == (["kill forge"], "closed")
 
 
-def test_force_on_the_older_of_two_closing_windows_lets_that_one_go(house: House) -> None:
+def test_force_on_the_older_of_two_closing_windows_lets_that_one_go(house: System) -> None:
     house.will_not_stop.add("forge")
     older, newer = house.open("forge"), house.open("forge")
     with house.database.write() as session:
@@ -252,14 +252,14 @@ def test_force_on_the_older_of_two_closing_windows_lets_that_one_go(house: House
     assert (house.state(older), house.state(newer)) == ("closed", "closing")
 
 
-def test_force_leaves_what_another_window_holds(house: House) -> None:
+def test_force_leaves_what_another_window_holds(house: System) -> None:
     mine, theirs = house.open("forge", "mill"), house.open("forge")
     house.close(mine, force=True)
     assert (house.state(mine), house.state(theirs)) == ("closed", "open")
     assert names(house.made, "kill") == ["mill"]
 
 
-def test_a_stop_that_was_lost_is_made_again(house: House) -> None:
+def test_a_stop_that_was_lost_is_made_again(house: System) -> None:
     window = house.open("forge")
     house.dies_at = "stop forge"
     with pytest.raises(WorkerKilled):
@@ -270,7 +270,7 @@ def test_a_stop_that_was_lost_is_made_again(house: House) -> None:
     assert house.trail().count("call.lost") == 1
 
 
-def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(house: House) -> None:
+def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(house: System) -> None:
     window = house.open("forge")
     with house.database.write() as session:
         transitions.close(session, window, actor="ada", now=house.now)
@@ -289,7 +289,7 @@ def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(hous
     assert (house.state(window), house.running()) == ("closed", {"redis"})
 
 
-def test_an_off_is_not_confirmed_by_not_being_seen_alone(house: House) -> None:
+def test_an_off_is_not_confirmed_by_not_being_seen_alone(house: System) -> None:
     """A start that timed out may still come up: only a stop that returned 0 ends that."""
     house.times_out.add("forge")
     house.will_not_start.add("forge")
@@ -299,7 +299,7 @@ def test_an_off_is_not_confirmed_by_not_being_seen_alone(house: House) -> None:
     assert not house.row("forge").owed
 
 
-def test_while_the_engine_is_away_nothing_is_confirmed(house: House) -> None:
+def test_while_the_engine_is_away_nothing_is_confirmed(house: System) -> None:
     window = house.open("forge")
     house.away = True
     house.close(window)
@@ -311,7 +311,7 @@ def test_while_the_engine_is_away_nothing_is_confirmed(house: House) -> None:
     assert (house.state(window), house.running()) == ("closed", {"redis"})
 
 
-def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(house: House) -> None:
+def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(house: System) -> None:
     """The start was cut off and may come up late; the stop found nothing to stop, and no look tells more."""
     house.times_out.add("forge")
     window = house.ask("forge")[0]
@@ -332,7 +332,7 @@ def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(
     assert (house.state(window), house.row("forge").owed) == ("closed", False)
 
 
-def test_stops_that_nobody_can_confirm_are_made_ever_later(house: House) -> None:
+def test_stops_that_nobody_can_confirm_are_made_ever_later(house: System) -> None:
     window = house.open("forge")
     house.shows_nothing = True
     house.close(window)
@@ -346,7 +346,7 @@ def test_stops_that_nobody_can_confirm_are_made_ever_later(house: House) -> None
     assert (house.state(window), house.running()) == ("closed", {"redis"})
 
 
-def test_an_engine_that_answers_again_is_asked_to_stop_at_once_and_gently(house: House) -> None:
+def test_an_engine_that_answers_again_is_asked_to_stop_at_once_and_gently(house: System) -> None:
     window = house.open("forge")
     house.away = True
     house.close(window)
@@ -359,7 +359,7 @@ def test_an_engine_that_answers_again_is_asked_to_stop_at_once_and_gently(house:
     assert house.made[-1] == "stop forge"
 
 
-def test_an_owed_off_survives_the_window_the_worker_and_the_allowlist(house: House) -> None:
+def test_an_owed_off_survives_the_window_the_worker_and_the_allowlist(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge")
     house.close(window, force=True)

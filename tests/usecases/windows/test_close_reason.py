@@ -8,40 +8,40 @@ from app.domain.enums import CloseReason, Event
 from app.store import stacks
 from app.usecases.reconciliation import observations
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import CLOCK, HOUSE, Ask
-from tests.system import House
+from app.usecases.windows.transitions import CLOCK, HOUSE, OpenRequest
+from tests.system import System
 
 
-def why(house: House, window: str) -> tuple[str | None, str | None, str | None]:
+def why(house: System, window: str) -> tuple[str | None, str | None, str | None]:
     row = house.window(window)
     return row.close_reason, row.closed_by, row.close_detail
 
 
-def told(house: House, window: str, event: Event) -> list[dict[str, object]]:
+def told(house: System, window: str, event: Event) -> list[dict[str, object]]:
     return [
         json.loads(one.facts) | {"actor": one.actor} for one in house.said(event) if one.window_id == window
     ]
 
 
-def test_a_window_that_is_live_says_nothing_of_its_end(house: House) -> None:
+def test_a_window_that_is_live_says_nothing_of_its_end(house: System) -> None:
     assert why(house, house.open("forge")) == (None, None, None)
 
 
-def test_what_a_person_closes_is_manual(house: House) -> None:
+def test_what_a_person_closes_is_manual(house: System) -> None:
     window = house.open("forge")
     house.close(window, actor="ada")
     assert why(house, window) == ("manual", "ada", "closed by ada")
     assert [one["actor"] for one in told(house, window, Event.WINDOW_CLOSED)] == [HOUSE]
 
 
-def test_the_reason_that_a_person_gives_is_the_sentence(house: House) -> None:
+def test_the_reason_that_a_person_gives_is_the_sentence(house: System) -> None:
     window = house.open("forge")
     with house.database.write() as session:
         transitions.close(session, window, actor="ada", now=house.now, reason="its time was up")
     assert why(house, window) == ("manual", "ada", "its time was up")
 
 
-def test_it_is_said_when_closing_begins_and_stays_so(house: House) -> None:
+def test_it_is_said_when_closing_begins_and_stays_so(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge", ttl=60)
     house.tick(60)
@@ -55,7 +55,7 @@ def test_it_is_said_when_closing_begins_and_stays_so(house: House) -> None:
     assert (house.state(window), why(house, window)) == ("closed", said)
 
 
-def test_force_says_so_later_and_who(house: House) -> None:
+def test_force_says_so_later_and_who(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge", ttl=60)
     house.tick(60)
@@ -71,7 +71,7 @@ def test_force_says_so_later_and_who(house: House) -> None:
     assert last["close_detail"] == last["reason"] == "forced by grace; still owing an off: forge"
 
 
-def test_only_an_opening_that_wholly_fails_closes_by_itself(house: House) -> None:
+def test_only_an_opening_that_wholly_fails_closes_by_itself(house: System) -> None:
     house.will_not_start.add("forge")
     whole, part = house.open("forge"), house.open("forge", "mill")
     assert why(house, whole)[:2] == ("failed", HOUSE)
@@ -88,14 +88,14 @@ def test_only_an_opening_that_wholly_fails_closes_by_itself(house: House) -> Non
     assert why(house, later) == (None, None, None)
 
 
-def test_a_window_that_expires_while_it_opens_has_no_status(house: House) -> None:
+def test_a_window_that_expires_while_it_opens_has_no_status(house: System) -> None:
     window = house.open("api", ttl=60)
     assert house.state(window) == "opening"
     house.tick(60)
     assert (house.state(window), house.status(window), why(house, window)[0]) == ("closed", None, "expired")
 
 
-def test_at_closing_the_status_stays_as_it_was(house: House) -> None:
+def test_at_closing_the_status_stays_as_it_was(house: System) -> None:
     house.will_not_stop.add("mill")
     window = house.open("forge", "mill")
     house.finish("forge", 1)
@@ -108,16 +108,16 @@ def test_at_closing_the_status_stays_as_it_was(house: House) -> None:
     assert (house.state(window), house.status(window)) == ("closed", "partial")
 
 
-def forget(house: House) -> bool:
+def forget(house: System) -> bool:
     """The stack is no longer in the power.toml of its node."""
     with house.database.write() as session:
         row = stacks.named(session, "studio")
         return row is None or observations.forgotten(session, row, "it is gone", house.now)
 
 
-def test_what_has_not_begun_on_a_stack_that_is_gone_is_lost(house: House) -> None:
+def test_what_has_not_begun_on_a_stack_that_is_gone_is_lost(house: System) -> None:
     with house.database.write() as session:
-        opening, _ = transitions.open_window(session, Ask(["forge"]), actor="ada", now=house.now)
+        opening, _ = transitions.open_window(session, OpenRequest(["forge"]), actor="ada", now=house.now)
         window = opening.id
 
     forget(house)
@@ -128,7 +128,7 @@ def test_what_has_not_begun_on_a_stack_that_is_gone_is_lost(house: House) -> Non
     assert (house.state(window), house.running()) == ("closed", {"redis"})
 
 
-def test_what_is_on_when_its_stack_goes_keeps_its_time(house: House) -> None:
+def test_what_is_on_when_its_stack_goes_keeps_its_time(house: System) -> None:
     window = house.open("forge", ttl=60)
     assert not forget(house)
     assert (house.state(window), why(house, window)) == ("open", (None, None, None))

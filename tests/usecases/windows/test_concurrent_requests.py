@@ -9,14 +9,14 @@ from app.domain.enums import Power
 from app.domain.errors import TimeIsUp
 from app.store.database import Database
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import Seen
+from app.usecases.reconciliation.observations import SeenContainers
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
+from app.usecases.windows.transitions import OpenRequest
 from tests.simultaneous import together
-from tests.system import House, studio
+from tests.system import System, studio
 
 
-def test_a_window_is_expired_exactly_once(house: House, database_url: str) -> None:
+def test_a_window_is_expired_exactly_once(house: System, database_url: str) -> None:
     opened = {house.ask("forge", ttl=60)[0] for _ in range(5)}
     now = house.now + timedelta(seconds=60)
     ways = [Database(database_url) for _ in range(4)]
@@ -33,7 +33,7 @@ def test_a_window_is_expired_exactly_once(house: House, database_url: str) -> No
     assert house.intact()
 
 
-def test_extending_and_expiring_on_the_stroke_agree(house: House, database_url: str) -> None:
+def test_extending_and_expiring_on_the_stroke_agree(house: System, database_url: str) -> None:
     """Whoever comes first wins, and the other knows."""
     window, _new = house.ask("forge", ttl=60)
     deadline = house.window(window).deadline
@@ -61,20 +61,22 @@ def test_extending_and_expiring_on_the_stroke_agree(house: House, database_url: 
 def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> None:
     """Nobody has a row for any service yet, and a worker looks at the same time."""
     with database.write() as session:
-        observations.published(session, studio(), House.now)
+        observations.published(session, studio(), System.now)
 
     def act(number: int) -> None:
         with database.write() as session:
             if number % 2:
-                transitions.open_window(session, Ask(["forge", "api", "mill"]), actor="ada", now=House.now)
+                transitions.open_window(
+                    session, OpenRequest(["forge", "api", "mill"]), actor="ada", now=System.now
+                )
             else:
-                seen = {name: Seen(Power.OFF) for name in ("mill", "db", "api", "forge", "redis")}
-                observations.looked(session, studio(), seen, at=House.now, now=House.now)
+                seen = {name: SeenContainers(Power.OFF) for name in ("mill", "db", "api", "forge", "redis")}
+                observations.looked(session, studio(), seen, at=System.now, now=System.now)
 
     together(8, act)
 
 
-def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_circle(house: House) -> None:
+def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_circle(house: System) -> None:
     opened = [house.open("forge", "mill", ttl=600) for _ in range(3)]
     later = house.now + timedelta(seconds=1)
 
@@ -82,13 +84,13 @@ def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_ci
         for turn in range(4):
             with house.database.write() as session:
                 if number == 0:
-                    transitions.open_window(session, Ask(["mill", "api"]), actor="ada", now=later)
+                    transitions.open_window(session, OpenRequest(["mill", "api"]), actor="ada", now=later)
                 elif number == 1:
                     transitions.close(session, opened[turn % 3], actor="ada", now=later, force=True)
                 elif number == 2:
                     transitions.expire_due(session, later + timedelta(seconds=600))
                 else:
-                    seen = {name: Seen(Power.ON, alive=True) for name in ("forge", "mill", "redis")}
+                    seen = {name: SeenContainers(Power.ON, alive=True) for name in ("forge", "mill", "redis")}
                     observations.looked(session, house.spec, seen, at=later, now=later)
 
     together(5, act)

@@ -9,8 +9,8 @@ import pytest
 from app.domain.errors import BadTTL, TimeIsUp, TTLTooLong, UnknownWindow, WouldShorten
 from app.store import windows as rows
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import Ask
-from tests.system import House
+from app.usecases.windows.transitions import OpenRequest
+from tests.system import System
 
 HUGE = 10**400
 WRONG = [0, -1, float("nan"), float("inf"), True, "60", None]
@@ -21,31 +21,31 @@ def seconds(amount: float) -> timedelta:
 
 
 @pytest.mark.parametrize("ttl", [ttl for ttl in WRONG if ttl is not None])
-def test_a_time_to_live_is_a_positive_number(house: House, ttl: float) -> None:
+def test_a_time_to_live_is_a_positive_number(house: System, ttl: float) -> None:
     with pytest.raises(BadTTL):
         house.ask("forge", ttl=ttl)
 
 
 @pytest.mark.parametrize("ttl", WRONG)
-def test_so_is_an_extension(house: House, ttl: float) -> None:
+def test_so_is_an_extension(house: System, ttl: float) -> None:
     window = house.open("forge")
     with pytest.raises(BadTTL):
         house.extend(window, ttl)
 
 
 @pytest.mark.parametrize("ttl", [3600.1, 1e300, HUGE])
-def test_over_the_limit_names_the_limit(house: House, ttl: float) -> None:
+def test_over_the_limit_names_the_limit(house: System, ttl: float) -> None:
     with pytest.raises(TTLTooLong) as refused:
         house.ask("forge", ttl=ttl)
     assert (refused.value.facts["limit"], refused.value.facts["allowed"]) == (3600.0, 3600.0)
 
 
-def test_without_a_time_the_stacks_own_counts(house: House) -> None:
+def test_without_a_time_the_stacks_own_counts(house: System) -> None:
     window, _new = house.ask("forge")
     assert house.window(window).ttl_sec == 600.0
 
 
-def test_the_limit_counts_from_the_start_of_opening(house: House) -> None:
+def test_the_limit_counts_from_the_start_of_opening(house: System) -> None:
     window, _new = house.ask("forge", ttl=3000)
     began = house.window(window).created_at
     house.now = began + seconds(1000)
@@ -58,7 +58,7 @@ def test_the_limit_counts_from_the_start_of_opening(house: House) -> None:
         assert refused.value.facts["allowed"] == 2600.0
 
 
-def test_an_extension_counts_from_now(house: House) -> None:
+def test_an_extension_counts_from_now(house: System) -> None:
     window, _new = house.ask("forge", ttl=60)
     house.now += seconds(30)
     now = house.now
@@ -66,7 +66,7 @@ def test_an_extension_counts_from_now(house: House) -> None:
     assert house.window(window).deadline == now + seconds(45)
 
 
-def test_only_the_owner_may_shorten(house: House) -> None:
+def test_only_the_owner_may_shorten(house: System) -> None:
     window, _new = house.ask("forge", ttl=600, actor="ada")
     with pytest.raises(WouldShorten) as refused:
         house.extend(window, 60, actor="bob")
@@ -75,7 +75,7 @@ def test_only_the_owner_may_shorten(house: House) -> None:
     house.extend(window, 60, actor="ada")
 
 
-def test_past_its_deadline_it_is_over_though_nobody_has_noticed(house: House) -> None:
+def test_past_its_deadline_it_is_over_though_nobody_has_noticed(house: System) -> None:
     window, _new = house.ask("forge", ttl=60)
     deadline = house.window(window).deadline
     house.now = deadline - timedelta(microseconds=1)
@@ -89,7 +89,7 @@ def test_past_its_deadline_it_is_over_though_nobody_has_noticed(house: House) ->
     assert house.state(window) == "opening"
 
 
-def test_a_closing_or_closed_window_cannot_be_extended(house: House) -> None:
+def test_a_closing_or_closed_window_cannot_be_extended(house: System) -> None:
     house.will_not_stop.add("forge")
     window = house.open("forge")
     house.close(window)
@@ -103,7 +103,7 @@ def test_a_closing_or_closed_window_cannot_be_extended(house: House) -> None:
         house.extend(window, 60)
 
 
-def test_the_clock_closes_what_is_due_and_nothing_else(house: House) -> None:
+def test_the_clock_closes_what_is_due_and_nothing_else(house: System) -> None:
     due, _new = house.ask("forge", ttl=60)
     later, _new = house.ask("mill", ttl=61)
     with house.database.write() as session:
@@ -117,25 +117,25 @@ def test_the_clock_closes_what_is_due_and_nothing_else(house: House) -> None:
     assert house.entries(due)[-1].actor == transitions.CLOCK
 
 
-def test_an_opening_window_is_closed_by_its_deadline_too(house: House) -> None:
+def test_an_opening_window_is_closed_by_its_deadline_too(house: System) -> None:
     window = house.open("api", ttl=60)
     assert house.state(window) == "opening"
     house.tick(60)
     assert (house.state(window), house.running()) == ("closed", {"redis"})
 
 
-def test_there_is_no_extending_or_closing_of_what_is_not(house: House) -> None:
+def test_there_is_no_extending_or_closing_of_what_is_not(house: System) -> None:
     with pytest.raises(UnknownWindow):
         house.extend("0" * 16, 60)
     with pytest.raises(UnknownWindow):
         house.close("0" * 16, force=True)
 
 
-def test_a_plan_changes_nothing_and_says_the_waves(house: House) -> None:
+def test_a_plan_changes_nothing_and_says_the_waves(house: System) -> None:
     house.open("forge")
     before = len(house.entries())
     with house.database.read() as session:
-        plan = transitions.plan(session, Ask(["api", "forge", "report"]))
+        plan = transitions.plan(session, OpenRequest(["api", "forge", "report"]))
     assert plan.waves == [["db", "job"], ["api", "report"]]
     assert plan.already_on == ["forge"]
     assert len(house.entries()) == before

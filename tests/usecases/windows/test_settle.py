@@ -6,10 +6,10 @@ import pytest
 
 from app.domain.enums import Power
 from app.usecases.windows import transitions
-from tests.system import House, WorkerKilled, names
+from tests.system import System, WorkerKilled, names
 
 
-def test_a_window_is_open_when_its_services_are_ready(house: House) -> None:
+def test_a_window_is_open_when_its_services_are_ready(house: System) -> None:
     window = house.open("forge", "mill")
     assert (house.state(window), house.status(window)) == ("open", "ok")
     assert house.trail(window) == [
@@ -21,7 +21,7 @@ def test_a_window_is_open_when_its_services_are_ready(house: House) -> None:
     assert house.intact()
 
 
-def test_a_window_waits_for_a_healthcheck_and_dependants_wait_with_it(house: House) -> None:
+def test_a_window_waits_for_a_healthcheck_and_dependants_wait_with_it(house: System) -> None:
     window = house.open("api")
     assert (house.state(window), house.status(window), house.made) == ("opening", None, ["up db"])
     assert house.lease(window, "api").detail == "waits for db to be healthy"
@@ -30,7 +30,7 @@ def test_a_window_waits_for_a_healthcheck_and_dependants_wait_with_it(house: Hou
     assert (house.state(window), house.made) == ("open", ["up db", "up api"])
 
 
-def test_some_of_them_is_partial_and_stays_open(house: House) -> None:
+def test_some_of_them_is_partial_and_stays_open(house: System) -> None:
     house.will_not_start.add("forge")
     window = house.open("forge", "mill")
     assert (house.state(window), house.status(window)) == ("open", "partial")
@@ -38,14 +38,14 @@ def test_some_of_them_is_partial_and_stays_open(house: House) -> None:
     assert names(house.made, "up") == ["forge", "mill"]
 
 
-def test_none_of_them_is_fail_and_closes_by_itself(house: House) -> None:
+def test_none_of_them_is_fail_and_closes_by_itself(house: System) -> None:
     house.will_not_start.add("forge")
     window = house.open("forge")
     assert (house.state(window), house.status(window)) == ("closed", "fail")
     assert "No such image" in (house.window(window).close_detail or "")
 
 
-def test_no_engine_is_fail_and_what_was_begun_is_undone_when_it_is_back(house: House) -> None:
+def test_no_engine_is_fail_and_what_was_begun_is_undone_when_it_is_back(house: System) -> None:
     house.away = True
     window = house.open("forge")
     assert (house.state(window), house.status(window)) == ("closing", "fail")
@@ -55,7 +55,7 @@ def test_no_engine_is_fail_and_what_was_begun_is_undone_when_it_is_back(house: H
     assert (house.state(window), house.row("forge").owed) == ("closed", False)
 
 
-def test_an_open_window_follows_its_services_and_never_closes_by_itself(house: House) -> None:
+def test_an_open_window_follows_its_services_and_never_closes_by_itself(house: System) -> None:
     window = house.open("forge")
     house.finish("forge", code=1)
     assert (house.state(window), house.status(window)) == ("open", "partial")
@@ -66,20 +66,20 @@ def test_an_open_window_follows_its_services_and_never_closes_by_itself(house: H
     assert house.trail(window)[-3:] == ["service.failing", "drift.found", "service.ready"]
 
 
-def test_at_closing_the_status_stays_as_it_was(house: House) -> None:
+def test_at_closing_the_status_stays_as_it_was(house: System) -> None:
     window = house.open("forge")
     house.close(window)
     assert house.status(window) == "ok"
 
 
-def test_a_service_whose_dependency_fails_is_not_started_and_says_so(house: House) -> None:
+def test_a_service_whose_dependency_fails_is_not_started_and_says_so(house: System) -> None:
     house.will_crash.add("db")
     window = house.open("api", "forge")
     assert (house.status(window), names(house.made, "up")) == ("partial", ["db", "forge"])
     assert house.lease(window, "api").detail == "needs db, which is failing: exited with code 1"
 
 
-def test_core_that_is_down_fails_what_needs_it_and_is_never_started(house: House) -> None:
+def test_core_that_is_down_fails_what_needs_it_and_is_never_started(house: System) -> None:
     house.finish("redis", code=1)
     window = house.open("api")
     assert (house.state(window), house.status(window), house.made) == ("closed", "fail", [])
@@ -87,7 +87,7 @@ def test_core_that_is_down_fails_what_needs_it_and_is_never_started(house: House
     assert "drift.found" in house.trail()
 
 
-def test_a_one_shot_runs_once_a_window_and_counts_as_ready(house: House) -> None:
+def test_a_one_shot_runs_once_a_window_and_counts_as_ready(house: System) -> None:
     window = house.open("report")
     assert house.made == ["up job"]
     house.finish("job")
@@ -103,20 +103,20 @@ def test_a_one_shot_runs_once_a_window_and_counts_as_ready(house: House) -> None
     assert (house.state(again), names(house.made, "up")) == ("opening", ["job", "report", "job"])
 
 
-def test_a_one_shot_that_fails_shuts_the_way(house: House) -> None:
+def test_a_one_shot_that_fails_shuts_the_way(house: System) -> None:
     window = house.open("report")
     house.finish("job", code=3)
     assert (house.state(window), house.status(window)) == ("closed", "fail")
     assert "up report" not in house.made
 
 
-def test_a_start_that_timed_out_is_tried_again_once(house: House) -> None:
+def test_a_start_that_timed_out_is_tried_again_once(house: System) -> None:
     house.times_out.add("forge")
     window = house.open("forge")
     assert (house.state(window), names(house.made, "up")) == ("open", ["forge", "forge"])
 
 
-def test_a_call_that_was_lost_is_on_record_and_the_truth_is_looked_up(house: House) -> None:
+def test_a_call_that_was_lost_is_on_record_and_the_truth_is_looked_up(house: System) -> None:
     house.dies_at = "up forge"
     with pytest.raises(WorkerKilled):
         house.open("forge")
@@ -127,7 +127,7 @@ def test_a_call_that_was_lost_is_on_record_and_the_truth_is_looked_up(house: Hou
     assert [one for one in house.trail() if one == "window.open"]
 
 
-def test_a_lost_start_is_undone_by_a_stop_though_nothing_is_seen_running(house: House) -> None:
+def test_a_lost_start_is_undone_by_a_stop_though_nothing_is_seen_running(house: System) -> None:
     house.dies_at = "up forge"
     with pytest.raises(WorkerKilled):
         house.open("forge", ttl=60)
@@ -146,7 +146,7 @@ def test_a_lost_start_is_undone_by_a_stop_though_nothing_is_seen_running(house: 
     )
 
 
-def test_a_start_that_comes_up_late_is_turned_off(house: House) -> None:
+def test_a_start_that_comes_up_late_is_turned_off(house: System) -> None:
     house.times_out.add("forge")
     house.will_not_start.add("forge")
     window = house.open("forge")

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from app.domain.enums import Power
 from app.usecases.windows import transitions
-from tests.system import NOON, House, names
+from tests.system import NOON, System, names
 
 
-def test_the_last_one_out_turns_off_the_light(house: House) -> None:
+def test_the_last_one_out_turns_off_the_light(house: System) -> None:
     first, second = house.open("forge"), house.open("forge")
 
     house.close(first)
@@ -20,7 +20,7 @@ def test_the_last_one_out_turns_off_the_light(house: House) -> None:
     assert house.made == ["up forge", "stop forge"]
 
 
-def test_expiry_of_one_leaves_the_others_on(house: House) -> None:
+def test_expiry_of_one_leaves_the_others_on(house: System) -> None:
     short, long = house.open("forge", "mill", ttl=60), house.open("forge", ttl=120)
 
     house.tick(60)
@@ -32,7 +32,7 @@ def test_expiry_of_one_leaves_the_others_on(house: House) -> None:
     assert house.running() == {"redis"}
 
 
-def test_failure_of_one_leaves_the_others_on(house: House) -> None:
+def test_failure_of_one_leaves_the_others_on(house: System) -> None:
     house.will_crash.add("mill")
     good = house.open("forge")
     bad = house.open("mill")
@@ -43,7 +43,7 @@ def test_failure_of_one_leaves_the_others_on(house: House) -> None:
     assert "stop forge" not in house.made
 
 
-def test_a_dependency_is_held_by_each_window_that_needs_it(house: House) -> None:
+def test_a_dependency_is_held_by_each_window_that_needs_it(house: System) -> None:
     mine, theirs = house.open("db"), house.open("api", actor="bob")
     house.heal("db")
     assert house.state(theirs) == "open"
@@ -57,7 +57,7 @@ def test_a_dependency_is_held_by_each_window_that_needs_it(house: House) -> None
     assert names(house.made, "stop") == ["api", "db"]
 
 
-def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(house: House) -> None:
+def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(house: System) -> None:
     first = house.open("forge")
     with house.database.write() as session:
         transitions.close(session, first, actor="ada", now=house.now)
@@ -67,7 +67,7 @@ def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(house: 
     assert house.made == ["up forge"]
 
 
-def test_what_somebody_started_by_hand_goes_with_the_last_window_that_held_it(house: House) -> None:
+def test_what_somebody_started_by_hand_goes_with_the_last_window_that_held_it(house: System) -> None:
     house.run_by_hand("forge")
     assert house.row("forge").owed is False
 
@@ -78,7 +78,7 @@ def test_what_somebody_started_by_hand_goes_with_the_last_window_that_held_it(ho
     assert (house.state(window), house.power("forge")) == ("closed", Power.OFF)
 
 
-def test_an_extended_window_outlives_its_first_deadline(house: House) -> None:
+def test_an_extended_window_outlives_its_first_deadline(house: System) -> None:
     window = house.open("forge", ttl=60)
     house.tick(50)
     house.extend(window, 60)

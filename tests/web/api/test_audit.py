@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from app.store import retention
-from tests.system import House
+from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, lines
 
 LINES = {"Accept": "application/x-ndjson"}
 
 
-def test_the_trail_is_read_in_pages_oldest_first(api: Caller, house: House) -> None:
+def test_the_trail_is_read_in_pages_oldest_first(api: Caller, house: System) -> None:
     window = opened(api, "forge")["id"]
     house.work()
     house.close(window)
@@ -29,7 +29,7 @@ def test_the_trail_is_read_in_pages_oldest_first(api: Caller, house: House) -> N
     assert seen[-1] == "window.closed"
 
 
-def test_the_trail_is_streamed_a_line_an_entry(api: Caller, house: House) -> None:
+def test_the_trail_is_streamed_a_line_an_entry(api: Caller, house: System) -> None:
     opened(api, "forge")
     house.work()
     every = lines(api.get("/audit", headers=LINES))
@@ -39,7 +39,7 @@ def test_the_trail_is_streamed_a_line_an_entry(api: Caller, house: House) -> Non
     assert {entry["actor"] for entry in mine} == {"ada"}
 
 
-def test_the_cursor_may_be_called_as_in_other_lists_but_not_twice(api: Caller, house: House) -> None:
+def test_the_cursor_may_be_called_as_in_other_lists_but_not_twice(api: Caller, house: System) -> None:
     after = api.get("/audit?limit=1").json["next"]
     by_either = [api.get("/audit", query_string={name: after}).json for name in ("after", "cursor")]
     assert by_either[0] == by_either[1]
@@ -51,7 +51,7 @@ def test_a_question_that_cannot_be_meant_is_422(api: Caller, query: str) -> None
     assert api.get(f"/audit?{query}").status_code == 422
 
 
-def test_a_whole_trail_is_proved_whole(api: Caller, house: House) -> None:
+def test_a_whole_trail_is_proved_whole(api: Caller, house: System) -> None:
     opened(api, "forge")
     house.work()
     verdict = api.get("/audit/verify").json
@@ -60,12 +60,12 @@ def test_a_whole_trail_is_proved_whole(api: Caller, house: House) -> None:
     assert all(chain["first_bad"] is None for chain in verdict["chains"])
 
 
-def archived(house: House, upto: int) -> None:
+def archived(house: System, upto: int) -> None:
     with house.database.write() as session:
         retention.let_go(session, "studio", 0, upto, house.now)
 
 
-def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, house: House) -> None:
+def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, house: System) -> None:
     house.close(house.open("forge"))
     place = api.get("/audit", query_string={"limit": "1"})
     assert "Power-Archived" not in place.headers
@@ -80,7 +80,9 @@ def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, house: H
     assert (verdict["ok"], verdict["archived"], verdict["entries"]) == (True, 4, len(seqs))
 
 
-def test_who_comes_back_from_before_the_archive_is_told_from_what_is_there(api: Caller, house: House) -> None:
+def test_who_comes_back_from_before_the_archive_is_told_from_what_is_there(
+    api: Caller, house: System
+) -> None:
     house.close(house.open("forge"))
     archived(house, 4)
 

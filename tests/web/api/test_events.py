@@ -9,17 +9,17 @@ import pytest
 from app.domain.enums import Event
 from app.store import audit
 from app.usecases.windows.transitions import HOUSE
-from app.web.context import Front
-from app.web.event_feed import Tail
-from app.web.stream_capacity import Seats
-from tests.system import House
+from app.web.context import WebContext
+from app.web.event_feed import EventFeed
+from app.web.stream_capacity import StreamCapacity
+from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Answer, Caller
 
 
 @pytest.fixture
-def front(api: Caller) -> Front:
-    found: Front = api.client.application.extensions["power-windows"]
+def front(api: Caller) -> WebContext:
+    found: WebContext = api.client.application.extensions["power-windows"]
     return found
 
 
@@ -31,7 +31,7 @@ def told(answer: Answer) -> Iterator[str]:
                 yield line.removeprefix("event: ")
 
 
-def test_a_stream_begins_with_the_id_of_now(api: Caller, house: House) -> None:
+def test_a_stream_begins_with_the_id_of_now(api: Caller, house: System) -> None:
     answer = api.get("/events", buffered=False)
     assert answer.mimetype == "text/event-stream"
     heads = {"house": 1, "studio": len(house.entries())}
@@ -40,7 +40,7 @@ def test_a_stream_begins_with_the_id_of_now(api: Caller, house: House) -> None:
     answer.close()
 
 
-def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, house: House) -> None:
+def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, house: System) -> None:
     opened(api, "forge")
     house.work()
     every = [entry.event for entry in house.entries()]
@@ -51,13 +51,13 @@ def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, house:
         answer.close()
 
 
-def test_the_place_may_come_in_the_address(api: Caller, house: House) -> None:
+def test_the_place_may_come_in_the_address(api: Caller, house: System) -> None:
     answer = api.get("/events?last_event_id=house:1", buffered=False)
     assert next(told(answer)) == house.trail()[0]
     answer.close()
 
 
-def test_a_place_from_another_life_of_the_database_hides_nothing(api: Caller, house: House) -> None:
+def test_a_place_from_another_life_of_the_database_hides_nothing(api: Caller, house: System) -> None:
     answer = api.get("/events", headers={"Last-Event-ID": "house:1,studio:999999"}, buffered=False)
     words = told(answer)
     before = len(house.entries())
@@ -72,7 +72,7 @@ def test_an_id_that_is_not_from_here_is_422(api: Caller, place: str) -> None:
     assert (answer.status_code, answer.json["field"]) == (422, "Last-Event-ID")
 
 
-def test_a_revoked_token_ends_its_streams(api: Caller, house: House) -> None:
+def test_a_revoked_token_ends_its_streams(api: Caller, house: System) -> None:
     answer = api.get("/events", buffered=False)
     words = told(answer)
     with house.database.write() as session:
@@ -81,7 +81,7 @@ def test_a_revoked_token_ends_its_streams(api: Caller, house: House) -> None:
     answer.close()
 
 
-def test_a_stream_too_many_is_told_to_come_back(api: Caller, front: Front) -> None:
+def test_a_stream_too_many_is_told_to_come_back(api: Caller, front: WebContext) -> None:
     front.streams.number = 1
     first = api.get("/events", buffered=False)
     second = api.get("/events")
@@ -94,7 +94,7 @@ def test_a_stream_too_many_is_told_to_come_back(api: Caller, front: Front) -> No
     third.close()
 
 
-def test_a_head_of_a_stream_has_an_end(api: Caller, front: Front) -> None:
+def test_a_head_of_a_stream_has_an_end(api: Caller, front: WebContext) -> None:
     answer = api.open("HEAD", "/api/v1/events", headers={"Authorization": f"Bearer {api.token}"})
     assert (answer.status_code, front.streams.taken) == (200, 0)
 
@@ -112,7 +112,7 @@ def test_a_preference_that_cannot_be_read_is_none(api: Caller, prefer: str) -> N
     assert "Preference-Applied" not in answer.headers
 
 
-def test_a_failed_opening_ends_a_wait(api: Caller, house: House) -> None:
+def test_a_failed_opening_ends_a_wait(api: Caller, house: System) -> None:
     house.will_not_start.add("forge")
     window = opened(api, "forge")["id"]
     house.work()
@@ -121,20 +121,20 @@ def test_a_failed_opening_ends_a_wait(api: Caller, house: House) -> None:
 
 
 def test_who_finds_no_seat_to_wait_in_is_answered_at_once(
-    api: Caller, front: Front, monkeypatch: pytest.MonkeyPatch
+    api: Caller, front: WebContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front.waiting, "_seats", Seats(0))
+    monkeypatch.setattr(front.waiting, "_seats", StreamCapacity(0))
     answer = api.post("/windows", {"services": ["forge"]}, headers={"Prefer": "wait=60"})
     assert (answer.status_code, "Preference-Applied" in answer.headers) == (202, False)
 
 
 def test_who_falls_behind_reads_for_itself(
-    api: Caller, house: House, monkeypatch: pytest.MonkeyPatch
+    api: Caller, house: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.web.event_feed.KEPT", 2)
-    tail = Tail(house.database)
+    tail = EventFeed(house.database)
     front = api.client.application.extensions["power-windows"]
-    monkeypatch.setattr(Front, "tail", tail, raising=False)
+    monkeypatch.setattr(WebContext, "tail", tail, raising=False)
     assert front.tail is tail
     answer = api.get("/events", buffered=False)
     words = told(answer)

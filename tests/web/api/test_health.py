@@ -16,18 +16,18 @@ from app.store.database import Database
 from app.store.tables import Node
 from app.usecases.reconciliation import observations
 from app.web import create_app
-from tests.system import House
+from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, Remembering
 
 
-def come_up(house: House, name: str = "local") -> None:
+def come_up(house: System, name: str = "local") -> None:
     with house.database.write() as session:
         node = Node(name=name, engine_id="e", worker="w", started_at=house.now, seen_at=house.now)
         observations.alive(session, node)
 
 
-def test_it_is_alive_and_ready_with_everything_ok(api: Caller, house: House) -> None:
+def test_it_is_alive_and_ready_with_everything_ok(api: Caller, house: System) -> None:
     come_up(house)
     assert api.get("/healthz").json == {"status": "ok"}
     answer = api.get("/readyz")
@@ -37,7 +37,7 @@ def test_it_is_alive_and_ready_with_everything_ok(api: Caller, house: House) -> 
 
 
 def test_a_dead_broker_and_a_silent_node_are_degraded_and_no_more(
-    api: Caller, house: House, broker: Remembering
+    api: Caller, house: System, broker: Remembering
 ) -> None:
     come_up(house)
     house.now += timedelta(seconds=30)
@@ -49,7 +49,7 @@ def test_a_dead_broker_and_a_silent_node_are_degraded_and_no_more(
 
 
 def test_a_standalone_is_ready_once_its_own_worker_is_up(
-    settings: Settings, database: Database, broker: Remembering, house: House
+    settings: Settings, database: Database, broker: Remembering, house: System
 ) -> None:
     come_up(house)
     started = house.now + timedelta(seconds=1)
@@ -87,7 +87,7 @@ def troubles(api: Caller) -> list[float]:
     return [figure(api, f"power_{name}") for name in TROUBLES]
 
 
-def test_what_is_stuck_owing_and_drifting_is_figures(api: Caller, house: House) -> None:
+def test_what_is_stuck_owing_and_drifting_is_figures(api: Caller, house: System) -> None:
     window = opened(api, "forge")["id"]
     house.work()
     assert troubles(api) == [0, 0, 0, 0, 0]
@@ -106,7 +106,7 @@ def test_what_is_stuck_owing_and_drifting_is_figures(api: Caller, house: House) 
     assert troubles(api) == [0, 0, 0, 0, 0]
 
 
-def test_calls_are_figures_by_how_they_ended(api: Caller, house: House) -> None:
+def test_calls_are_figures_by_how_they_ended(api: Caller, house: System) -> None:
     opened(api, "mill")
     house.work()
     assert "power_calls_total{" not in api.get("/metrics").text

@@ -15,9 +15,9 @@ from app.store import audit
 from app.store import log_reads as rows
 from app.store.tables import LogRead, Node, Token, Worker
 from app.usecases import logs
-from app.usecases.logs import Wanted
+from app.usecases.logs import LogRequest
 from app.web.api import logs as front_logs
-from tests.system import House
+from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, Remembering, lines
 
@@ -32,11 +32,11 @@ def line(number: int, text: str = "", service: str = "forge") -> Line:
 class Hands:
     """The worker of the node, without an engine: it has lines, and answers each nudge."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: System) -> None:
         self.house = house
         self.lines: list[Line] = []
         self.notes: dict[str, str] = {}
-        self.asked: list[Wanted] = []
+        self.asked: list[LogRequest] = []
         self.core: dict[str, list[str]] = {"studio": ["redis"]}
 
     def nudged(self, name: str, args: list[Any], to: str) -> bool:
@@ -56,7 +56,7 @@ class Hands:
 
 
 @pytest.fixture
-def worker(house: House, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
+def worker(house: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
     found, plain = Hands(house), broker.nudge
 
     def nudge(name: str, args: list[Any], to: str, shown: str = "") -> bool:
@@ -72,13 +72,13 @@ def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front_logs, "PATIENCE", 0.2)
 
 
-def left_behind(house: House) -> int:
+def left_behind(house: System) -> int:
     with house.database.read() as session:
         return session.scalar(select(func.count()).select_from(LogRead)) or 0
 
 
 def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(
-    api: Caller, house: House, worker: Hands
+    api: Caller, house: System, worker: Hands
 ) -> None:
     window = opened(api, "forge", "mill")["id"]
     house.work()
@@ -93,7 +93,7 @@ def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(
     assert left_behind(house) == 0
 
 
-def test_only_one_service_and_as_lines(api: Caller, house: House, worker: Hands) -> None:
+def test_only_one_service_and_as_lines(api: Caller, house: System, worker: Hands) -> None:
     window = opened(api, "forge", "mill")["id"]
     worker.lines = [line(1), line(2, service="mill")]
 
@@ -124,7 +124,7 @@ def test_an_unknown_window_has_no_logs(api: Caller, worker: Hands) -> None:
         assert api.get(f"/windows/{unknown}/logs").status_code == 404
 
 
-def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, house: House, worker: Hands) -> None:
+def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, house: System, worker: Hands) -> None:
     window = opened(api, "forge", "mill")["id"]
     worker.core = {"studio": ["forge"]}
     worker.lines = [line(1), line(2, service="mill")]
@@ -132,7 +132,7 @@ def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, house: Ho
     assert [one["line"] for one in api.get(f"/windows/{window}/logs").json["items"]] == ["line 2"]
 
 
-def test_a_row_that_names_more_than_its_window_holds_gets_no_more(house: House) -> None:
+def test_a_row_that_names_more_than_its_window_holds_gets_no_more(house: System) -> None:
     window = house.open("forge")
     with house.database.write() as session:
         read = logs.ask(session, window, None, tail=10, after={}, now=house.now)
@@ -144,7 +144,7 @@ def test_a_row_that_names_more_than_its_window_holds_gets_no_more(house: House) 
     assert (wanted.services, wanted.tail) == (["forge"], logs.LINES)
 
 
-def test_an_answer_that_is_there_is_not_written_over(house: House) -> None:
+def test_an_answer_that_is_there_is_not_written_over(house: System) -> None:
     window = house.open("forge")
     with house.database.write() as session:
         read = logs.ask(session, window, None, tail=1, after={}, now=house.now).id
@@ -159,7 +159,7 @@ def test_an_answer_that_is_there_is_not_written_over(house: House) -> None:
         assert logs.wanted(session, read, {}) is None
 
 
-def test_what_nobody_came_back_for_is_forgotten(house: House) -> None:
+def test_what_nobody_came_back_for_is_forgotten(house: System) -> None:
     window = house.open("forge")
     for _ in range(3):
         with house.database.write() as session:
@@ -170,7 +170,7 @@ def test_what_nobody_came_back_for_is_forgotten(house: House) -> None:
     assert left_behind(house) == 1
 
 
-def test_a_broker_that_is_away_is_told_at_once(api: Caller, house: House, broker: Remembering) -> None:
+def test_a_broker_that_is_away_is_told_at_once(api: Caller, house: System, broker: Remembering) -> None:
     window = opened(api, "forge")["id"]
     broker.away = True
 
@@ -180,7 +180,7 @@ def test_a_broker_that_is_away_is_told_at_once(api: Caller, house: House, broker
     assert left_behind(house) == 0
 
 
-def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, house: House) -> None:
+def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, house: System) -> None:
     window = opened(api, "forge")["id"]
 
     answer = api.get(f"/windows/{window}/logs")
@@ -191,7 +191,7 @@ def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, h
     assert left_behind(house) == 0
 
 
-def test_a_node_that_is_away_is_named(api: Caller, house: House, worker: Hands) -> None:
+def test_a_node_that_is_away_is_named(api: Caller, house: System, worker: Hands) -> None:
     window = opened(api, "forge")["id"]
     with house.database.write() as session:
         told = {"started_at": house.now, "seen_at": house.now}
@@ -234,7 +234,7 @@ def to_the_end(heard: Heard) -> None:
 
 
 def test_who_follows_hears_each_line_once_until_the_window_has_ended(
-    api: Caller, house: House, worker: Hands
+    api: Caller, house: System, worker: Hands
 ) -> None:
     window = opened(api, "forge")["id"]
     house.work()
@@ -253,7 +253,7 @@ def test_who_follows_hears_each_line_once_until_the_window_has_ended(
 
 
 def test_who_follows_is_told_when_nobody_answers_and_goes_on_when_somebody_does(
-    api: Caller, house: House, worker: Hands, broker: Remembering, monkeypatch: pytest.MonkeyPatch
+    api: Caller, house: System, worker: Hands, broker: Remembering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = opened(api, "forge")["id"]
     house.work()
@@ -268,7 +268,7 @@ def test_who_follows_is_told_when_nobody_answers_and_goes_on_when_somebody_does(
     assert "line 2" in heard()
 
 
-def test_a_revoked_token_follows_no_longer(api: Caller, house: House, worker: Hands) -> None:
+def test_a_revoked_token_follows_no_longer(api: Caller, house: System, worker: Hands) -> None:
     window = opened(api, "forge")["id"]
     house.work()
     worker.lines = [line(1)]

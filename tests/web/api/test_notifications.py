@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from app.store import notifications as rows
-from tests.system import House
+from tests.system import System
 from tests.web.caller import Caller
 
 
-def test_the_log_says_how_each_delivery_went_and_not_what_was_in_it(house: House, api: Caller) -> None:
+def test_the_log_says_how_each_delivery_went_and_not_what_was_in_it(house: System, api: Caller) -> None:
     with house.database.write() as session:
         for number in range(3):
             body = {"event": "window.stuck", "stack": "studio", "window": "w", "extend_url": "secret"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.store import windows as rows
-from tests.system import House
+from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller
 
@@ -24,7 +24,7 @@ FIELDS = {
 
 
 @contextmanager
-def worker(house: House) -> Iterator[None]:
+def worker(house: System) -> Iterator[None]:
     """Works in the background, whenever there is something to do."""
     over = threading.Event()
 
@@ -44,7 +44,7 @@ def worker(house: House) -> Iterator[None]:
         thread.join()
 
 
-def test_open_answers_with_the_outcome(api: Caller, house: House) -> None:
+def test_open_answers_with_the_outcome(api: Caller, house: System) -> None:
     with worker(house):
         answer = api.post("/madre/power/window/open", {"services": ["forge"], "ttl_sec": 60})
     assert answer.status_code == 200
@@ -53,7 +53,7 @@ def test_open_answers_with_the_outcome(api: Caller, house: House) -> None:
     assert [(one["service"], one["returncode"]) for one in answer.json["results"]] == [("forge", 0)]
 
 
-def test_close_without_an_id_closes_the_callers_only_one(api: Caller, grace: Caller, house: House) -> None:
+def test_close_without_an_id_closes_the_callers_only_one(api: Caller, grace: Caller, house: System) -> None:
     others = opened(grace, "mill")["id"]
     mine = opened(api, "forge")["id"]
     house.work()
@@ -66,14 +66,14 @@ def test_close_without_an_id_closes_the_callers_only_one(api: Caller, grace: Cal
     assert house.state(others) == "open"
 
 
-def test_close_without_an_id_is_409_where_it_is_not_clear(api: Caller, house: House) -> None:
+def test_close_without_an_id_is_409_where_it_is_not_clear(api: Caller, house: System) -> None:
     assert api.post("/madre/power/window/close", {}).status_code == 409
     ids = {opened(api, "forge")["id"], opened(api, "mill")["id"]}
     answer = api.post("/madre/power/window/close", {})
     assert (answer.status_code, set(answer.json["allowed"])) == (409, ids)
 
 
-def test_status_shows_the_mode_the_services_and_the_live_windows(api: Caller, house: House) -> None:
+def test_status_shows_the_mode_the_services_and_the_live_windows(api: Caller, house: System) -> None:
     assert api.get("/madre/power/status").json["mode"] == "SOLO_CORE"
     window = opened(api, "forge")["id"]
     said = api.get("/madre/power/status").json

@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.planning import StackSpec
 from app.store.tables import stamp
 from app.usecases.reconciliation import observations
-from tests.system import House
+from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller
 
@@ -21,7 +21,7 @@ def service(api: Caller, name: str) -> dict[str, Any]:
     return next(one for one in stack(api)["services"] if one["name"] == name)
 
 
-def test_the_mode_follows_a_window_from_its_opening_to_its_end(api: Caller, house: House) -> None:
+def test_the_mode_follows_a_window_from_its_opening_to_its_end(api: Caller, house: System) -> None:
     assert stack(api)["mode"] == "SOLO_CORE"
     window = opened(api, "forge")["id"]
     assert stack(api)["mode"] == "OPEN"
@@ -33,17 +33,17 @@ def test_the_mode_follows_a_window_from_its_opening_to_its_end(api: Caller, hous
     assert stack(api)["mode"] == "SOLO_CORE"
 
 
-def test_core_that_is_down_is_drift(api: Caller, house: House) -> None:
+def test_core_that_is_down_is_drift(api: Caller, house: System) -> None:
     house.finish("redis")
     assert stack(api)["mode"] == "DRIFT"
 
 
-def test_what_a_hand_started_is_drift(api: Caller, house: House) -> None:
+def test_what_a_hand_started_is_drift(api: Caller, house: System) -> None:
     house.run_by_hand("mill")
     assert stack(api)["mode"] == "DRIFT"
 
 
-def test_drift_says_why_and_since_when(api: Caller, house: House) -> None:
+def test_drift_says_why_and_since_when(api: Caller, house: System) -> None:
     assert service(api, "mill")["drift"] is None
     house.run_by_hand("mill")
     since = house.row("mill").drift_since
@@ -54,7 +54,7 @@ def test_drift_says_why_and_since_when(api: Caller, house: House) -> None:
     assert service(api, "redis")["drift"]["why"] == "core is down"
 
 
-def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, house: House) -> None:
+def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, house: System) -> None:
     window = opened(api, "forge")["id"]
     house.work()
     house.finish("forge", code=143)
@@ -65,7 +65,7 @@ def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, house: H
     assert (stack(api)["mode"], service(api, "forge")["drift"]) == ("OPEN", None)
 
 
-def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, house: House) -> None:
+def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, house: System) -> None:
     house.will_not_stop.add("forge")
     window = opened(api, "forge")["id"]
     house.work()
@@ -83,7 +83,7 @@ def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, house: House) 
     assert stack(api)["mode"] == "CLOSING"
 
 
-def test_an_off_still_owed_after_a_forced_close_is_drift(api: Caller, house: House) -> None:
+def test_an_off_still_owed_after_a_forced_close_is_drift(api: Caller, house: System) -> None:
     house.will_not_stop.add("forge")
     window = opened(api, "forge")["id"]
     house.work()
@@ -93,7 +93,7 @@ def test_an_off_still_owed_after_a_forced_close_is_drift(api: Caller, house: Hou
     assert stack(api)["mode"] == "DRIFT"
 
 
-def test_a_service_names_its_holders_and_its_last_call(api: Caller, house: House) -> None:
+def test_a_service_names_its_holders_and_its_last_call(api: Caller, house: System) -> None:
     first, second = opened(api, "forge", ttl_sec=60)["id"], opened(api, "forge", ttl_sec=90)["id"]
     house.work()
     forge = service(api, "forge")
@@ -105,7 +105,7 @@ def test_a_service_names_its_holders_and_its_last_call(api: Caller, house: House
     assert (mill["holders"], mill["time_left_sec"], mill["last_call"]) == ([], None, None)
 
 
-def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, house: House) -> None:
+def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, house: System) -> None:
     with house.database.write() as session:
         observations.rejected(session, StackSpec("studio", "studio", "local", {}), ["no file"], house.now)
     assert (stack(api)["mode"], stack(api)["faults"]) == ("REJECTED", ["no file"])
@@ -114,7 +114,7 @@ def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, ho
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/stack-rejected")
 
 
-def test_stacks_come_in_pages_by_name(api: Caller, house: House) -> None:
+def test_stacks_come_in_pages_by_name(api: Caller, house: System) -> None:
     with house.database.write() as session:
         observations.published(session, StackSpec("atelier", "atelier", "local", {}), house.now)
     first = api.get("/stacks?limit=1").json
@@ -123,7 +123,7 @@ def test_stacks_come_in_pages_by_name(api: Caller, house: House) -> None:
     assert second["next"] is None
 
 
-def test_with_several_stacks_one_has_to_be_named(api: Caller, house: House) -> None:
+def test_with_several_stacks_one_has_to_be_named(api: Caller, house: System) -> None:
     with house.database.write() as session:
         observations.published(session, StackSpec("atelier", "atelier", "local", {}), house.now)
     answer = api.post("/windows", {"services": ["forge"]})
@@ -137,7 +137,7 @@ def test_no_such_stack_is_404_and_names_those_there_are(api: Caller) -> None:
         assert (answer.status_code, answer.json["allowed"]) == (404, ["studio"])
 
 
-def test_a_stack_that_is_held_elsewhere_is_relocated_and_no_other(api: Caller, house: House) -> None:
+def test_a_stack_that_is_held_elsewhere_is_relocated_and_no_other(api: Caller, house: System) -> None:
     answer = api.post("/stacks/studio/relocate")
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/not-displaced")
     opened(api, "forge")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.store import windows as rows
 from app.store.tables import Window
-from tests.system import NOON, House
+from tests.system import NOON, System
 from tests.web.caller import Caller, Remembering
 
 NO_TTL: list[Any] = [0, -1, True, "60", [], float("nan"), float("inf")]
@@ -35,7 +35,7 @@ def test_an_open_is_accepted_at_once_and_the_node_is_nudged(api: Caller, broker:
     assert broker.sent == [("power.open_window", [window["id"]], "power.local")]
 
 
-def test_a_window_shows_its_services_and_its_calls(api: Caller, house: House) -> None:
+def test_a_window_shows_its_services_and_its_calls(api: Caller, house: System) -> None:
     window = opened(api, "api")["id"]
     house.work()
     house.heal("db")
@@ -49,7 +49,7 @@ def test_a_window_shows_its_services_and_its_calls(api: Caller, house: House) ->
     ]
 
 
-def test_a_service_that_ran_already_is_a_result_too_even_after_the_end(api: Caller, house: House) -> None:
+def test_a_service_that_ran_already_is_a_result_too_even_after_the_end(api: Caller, house: System) -> None:
     first = opened(api, "forge")["id"]
     house.work()
     second = opened(api, "forge")["id"]
@@ -66,7 +66,7 @@ def test_a_service_that_ran_already_is_a_result_too_even_after_the_end(api: Call
     assert seen() == [("forge", "none", "ok", [])]
 
 
-def test_reading_never_renews(api: Caller, house: House) -> None:
+def test_reading_never_renews(api: Caller, house: System) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
     house.tick(10)
     first = api.get(f"/windows/{window}").json
@@ -81,7 +81,7 @@ def test_a_dead_broker_costs_nothing_but_a_count(api: Caller, broker: Rememberin
     assert "power_dispatch_failures_total 1.0" in api.get("/metrics").text
 
 
-def test_a_plan_changes_nothing_and_says_the_waves(api: Caller, house: House) -> None:
+def test_a_plan_changes_nothing_and_says_the_waves(api: Caller, house: System) -> None:
     answer = api.post("/windows?plan=1", {"services": ["api"]})
     assert (answer.status_code, answer.json["waves"]) == (200, [["db"], ["api"]])
     assert (answer.json["ttl_sec"], answer.json["already_on"]) == (600, [])
@@ -114,7 +114,7 @@ def test_repeats_at_the_same_moment_are_one_window(api: Caller) -> None:
         assert len(set(pool.map(ask, range(16)))) == 1
 
 
-def test_a_refused_open_leaves_nothing_but_its_entry(api: Caller, house: House) -> None:
+def test_a_refused_open_leaves_nothing_but_its_entry(api: Caller, house: System) -> None:
     answer = api.post("/windows", {"services": ["secret"]})
     assert (answer.status_code, answer.json["field"]) == (403, "services")
     assert "forge" in answer.json["allowed"]
@@ -187,7 +187,7 @@ def test_a_body_over_64_kib_is_413_after_the_token_and_before_anything_else(api:
     assert stranger.post("/windows", data=big).status_code == 401
 
 
-def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Caller, house: House) -> None:
+def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Caller, house: System) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
     house.tick(30)
     assert api.patch(f"/windows/{window}", {"ttl_sec": 600}).json["ttl_remaining_sec"] == 600
@@ -198,7 +198,9 @@ def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Call
         assert answer.json["allowed"] < 3570.1
 
 
-def test_past_its_deadline_a_window_is_over_whether_or_not_anybody_noticed(api: Caller, house: House) -> None:
+def test_past_its_deadline_a_window_is_over_whether_or_not_anybody_noticed(
+    api: Caller, house: System
+) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
     house.now = house.window(window).deadline
     answer = api.patch(f"/windows/{window}", {"ttl_sec": 600})
@@ -214,7 +216,7 @@ def test_nobody_shortens_anothers_window(api: Caller, grace: Caller) -> None:
 
 
 def test_a_close_is_accepted_and_a_closed_window_stays_as_it_is(
-    api: Caller, house: House, broker: Remembering
+    api: Caller, house: System, broker: Remembering
 ) -> None:
     window = opened(api, "forge")["id"]
     house.work()
@@ -238,7 +240,7 @@ def test_no_such_window_is_404_on_every_route(api: Caller, window: str) -> None:
         assert (answer.status_code, answer.json["type"]) == (404, "/problems/unknown-window")
 
 
-def test_windows_are_listed_newest_first_in_pages(api: Caller, house: House) -> None:
+def test_windows_are_listed_newest_first_in_pages(api: Caller, house: System) -> None:
     made = []
     for _ in range(5):
         made.append(opened(api, "forge")["id"])
@@ -254,7 +256,7 @@ def test_windows_are_listed_newest_first_in_pages(api: Caller, house: House) -> 
     assert seen == made[::-1]
 
 
-def test_windows_are_filtered_by_state_and_stack(api: Caller, house: House) -> None:
+def test_windows_are_filtered_by_state_and_stack(api: Caller, house: System) -> None:
     first, second = opened(api, "forge")["id"], opened(api, "mill")["id"]
     house.work()
     house.close(first)
@@ -273,7 +275,7 @@ def test_a_query_that_cannot_be_meant_is_422_and_named(api: Caller, query: str) 
 
 
 def test_a_deadline_that_passes_while_the_row_is_waited_for_has_passed(
-    api: Caller, house: House, monkeypatch: pytest.MonkeyPatch
+    api: Caller, house: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = house.open("forge", ttl=60)
     locked = rows.locked

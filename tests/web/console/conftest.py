@@ -18,7 +18,7 @@ from app.store import tokens
 from app.store.database import Database
 from app.web.console import create_app
 from app.web.console.sessions import DOOR
-from tests.system import House
+from tests.system import System
 from tests.web.caller import Remembering
 
 
@@ -62,15 +62,15 @@ def _hidden(name: str, page: str) -> str:
 
 
 @pytest.fixture
-def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
     """The house's clock is everybody's."""
-    found = House(database)
+    found = System(database)
     monkeypatch.setattr(database, "now", lambda: found.now)
     return found
 
 
 @pytest.fixture
-def app(database: Database, house: House, tmp_path: Path) -> Iterator[Flask]:
+def app(database: Database, house: System, tmp_path: Path) -> Iterator[Flask]:
     url = database.url.render_as_string(hide_password=False)
     settings = Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
     found = create_app(settings, database, Remembering())
@@ -79,7 +79,7 @@ def app(database: Database, house: House, tmp_path: Path) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def token(house: House) -> str:
+def token(house: System) -> str:
     with house.database.write() as session:
         return tokens.create(session, "ada", house.now)
 
@@ -90,7 +90,7 @@ def ada(app: Flask, token: str) -> Browser:
 
 
 @pytest.fixture
-def grace(app: Flask, house: House) -> Browser:
+def grace(app: Flask, house: System) -> Browser:
     with house.database.write() as session:
         text = tokens.create(session, "grace", house.now)
     return Browser.signed_in(app, text)

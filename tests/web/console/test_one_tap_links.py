@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.system import House
+from tests.system import System
 from tests.usecases.test_notifications import link_of, sink, take_in
 
 
@@ -18,7 +18,7 @@ def stranger(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def test_looking_changes_nothing_and_the_button_extends_once(house: House, stranger: FlaskClient) -> None:
+def test_looking_changes_nothing_and_the_button_extends_once(house: System, stranger: FlaskClient) -> None:
     one = sink(before="1m")
     take_in(house, one)
     window = house.open("forge", ttl=600)
@@ -38,7 +38,7 @@ def test_looking_changes_nothing_and_the_button_extends_once(house: House, stran
     assert stranger.post(path).status_code == stranger.get(path).status_code == 409
 
 
-def test_a_link_to_what_is_over_says_so(house: House, stranger: FlaskClient) -> None:
+def test_a_link_to_what_is_over_says_so(house: System, stranger: FlaskClient) -> None:
     one = sink(before="1m")
     take_in(house, one)
     window = house.open("forge", ttl=600)

@@ -14,11 +14,11 @@ from app.domain.planning import StackSpec
 from app.store import samples
 from app.store.tables import Sample
 from app.usecases.reconciliation import observations
-from tests.system import House
+from tests.system import System
 from tests.web.console.conftest import Browser
 
 
-def test_the_first_page_shows_services_and_who_holds_them(ada: Browser, house: House) -> None:
+def test_the_first_page_shows_services_and_who_holds_them(ada: Browser, house: System) -> None:
     window = ada.opened("forge", reason="to <see>")
     house.work()
     page = ada.get("/").text
@@ -29,7 +29,7 @@ def test_the_first_page_shows_services_and_who_holds_them(ada: Browser, house: H
     assert ada.get("/parts/home").text.strip() in page
 
 
-def test_the_plan_comes_before_the_window_and_changes_nothing(ada: Browser, house: House) -> None:
+def test_the_plan_comes_before_the_window_and_changes_nothing(ada: Browser, house: System) -> None:
     before = house.trail()
     page = ada.post("/open", step="plan", service="studio/report", ttl="1h", reason="why").text
     assert page.index("<li>job</li>") < page.index("<li>report</li>")
@@ -76,7 +76,7 @@ def test_what_is_wrong_is_said_in_the_form_and_the_input_kept(
         assert 'value="studio/forge"\n            checked' in page or "checked" in page
 
 
-def test_a_window_is_extended_and_closed(ada: Browser, house: House) -> None:
+def test_a_window_is_extended_and_closed(ada: Browser, house: System) -> None:
     window = ada.opened("forge")
     house.work()
     assert ada.post(f"/windows/{window}/extend", ttl="30m").status_code == 303
@@ -87,7 +87,7 @@ def test_a_window_is_extended_and_closed(ada: Browser, house: House) -> None:
     assert "Open the same again" in ada.get(f"/parts/windows/{window}/acts").text
 
 
-def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, house: House) -> None:
+def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, house: System) -> None:
     faults = ["no file", "no <service>"]
     with house.database.write() as session:
         observations.rejected(session, StackSpec("studio", "studio", "local", {}), faults, house.now)
@@ -113,7 +113,7 @@ def test_nobody_shortens_anothers_window(ada: Browser, grace: Browser) -> None:
 
 
 def test_a_forced_close_is_asked_about_first_and_names_who_did_it(
-    ada: Browser, grace: Browser, house: House
+    ada: Browser, grace: Browser, house: System
 ) -> None:
     window = ada.opened("forge")
     house.work()
@@ -125,7 +125,7 @@ def test_a_forced_close_is_asked_about_first_and_names_who_did_it(
 
 
 def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(
-    ada: Browser, house: House
+    ada: Browser, house: System
 ) -> None:
     house.will_crash.add("forge")
     window = ada.opened("forge", "mill")
@@ -150,7 +150,7 @@ def test_advice(trouble: str, about: str) -> None:
     assert bool(about) == bool(diagnosis.usually(trouble))
 
 
-def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, house: House) -> None:
+def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, house: System) -> None:
     window = ada.opened("forge", "mill", reason="<b>")
     house.work()
     page = ada.get("/timeline?span=1h").text
@@ -159,7 +159,7 @@ def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, house: Hous
     assert "No window in this time" in ada.get("/timeline?span=1h&until=2029-01-01T00:00:00Z").text
 
 
-def test_hours_off_are_those_that_no_window_held(ada: Browser, house: House) -> None:
+def test_hours_off_are_those_that_no_window_held(ada: Browser, house: System) -> None:
     ada.opened("forge")
     house.work()
     house.tick(600)
@@ -173,7 +173,7 @@ def test_hours_off_are_those_that_no_window_held(ada: Browser, house: House) -> 
     assert "studio/redis" not in page
 
 
-def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Browser, house: House) -> None:
+def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Browser, house: System) -> None:
     for _ in range(30):
         ada.post(f"/windows/{ada.opened('forge')}/close")
     mine = grace.opened("mill")
@@ -224,7 +224,7 @@ def test_the_stream_is_there_for_who_is_signed_in(ada: Browser) -> None:
     answer.close()
 
 
-def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, house: House) -> None:
+def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, house: System) -> None:
     window = ada.opened("forge")
     page = ada.get(f"/windows/{window}").text
     assert "Nothing was measured yet" in page
@@ -246,7 +246,7 @@ def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, house: Hous
     assert "studio/mill" not in saved.partition("GB-hours")[2]
 
 
-def test_of_many_samples_some_are_drawn_and_the_newest_among_them(house: House) -> None:
+def test_of_many_samples_some_are_drawn_and_the_newest_among_them(house: System) -> None:
     with house.database.write() as session:
         for number in range(1001):
             at = house.now + timedelta(seconds=number)

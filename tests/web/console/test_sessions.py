@@ -16,7 +16,7 @@ from app.store import tokens
 from app.store.tables import ConsoleSession, Table, Token
 from app.usecases import restore
 from app.web.console import sessions
-from tests.system import House
+from tests.system import System
 from tests.usecases.test_notifications import link_of, sink, take_in
 from tests.web.console.conftest import Browser
 
@@ -30,7 +30,7 @@ def copied(app: Flask, browser: Browser, name: str = sessions.COOKIE) -> Browser
     return other
 
 
-def everything(house: House) -> str:
+def everything(house: System) -> str:
     """All that a copy of the database says."""
     with house.database.read() as session:
         found = {
@@ -59,7 +59,7 @@ def test_a_copied_cookie_ends_at_sign_out_with_its_stream(app: Flask, ada: Brows
 
 @pytest.mark.parametrize("change", ["revoked", "replaced"])
 def test_a_session_and_its_stream_end_with_the_token(
-    app: Flask, ada: Browser, house: House, change: str
+    app: Flask, ada: Browser, house: System, change: str
 ) -> None:
     lines = iter(ada.get("/live").response)
     next(lines)
@@ -82,7 +82,7 @@ def test_signing_out_ends_one_session_and_not_the_others(app: Flask, ada: Browse
 
 
 def test_a_session_ends_after_twelve_hours_and_its_row_goes(
-    app: Flask, ada: Browser, house: House, token: str
+    app: Flask, ada: Browser, house: System, token: str
 ) -> None:
     house.now += timedelta(hours=11, minutes=59)
     assert ada.get("/").status_code == 200
@@ -94,7 +94,7 @@ def test_a_session_ends_after_twelve_hours_and_its_row_goes(
 
 
 def test_sessions_of_one_token_are_bounded_and_the_oldest_ends(
-    ada: Browser, house: House, token: str
+    ada: Browser, house: System, token: str
 ) -> None:
     with house.database.write() as session:
         for _ in range(rows.MOST):
@@ -107,7 +107,9 @@ def test_sessions_of_one_token_are_bounded_and_the_oldest_ends(
     assert ada.get("/").status_code == 303
 
 
-def test_nothing_in_the_database_signs_anybody_in(app: Flask, ada: Browser, house: House, token: str) -> None:
+def test_nothing_in_the_database_signs_anybody_in(
+    app: Flask, ada: Browser, house: System, token: str
+) -> None:
     one = sink(before="1m")
     take_in(house, one)
     house.open("forge", ttl=600)
@@ -131,7 +133,7 @@ def test_nothing_in_the_database_signs_anybody_in(app: Flask, ada: Browser, hous
             )
 
 
-def test_a_restored_backup_brings_no_session_back(ada: Browser, house: House) -> None:
+def test_a_restored_backup_brings_no_session_back(ada: Browser, house: System) -> None:
     with house.database.write() as session:
         restore.restored(session, actor="ada", now=house.now)
     assert ada.get("/").status_code == 303

@@ -8,7 +8,7 @@ from flask import Flask
 from app.domain.enums import Event
 from app.store import tokens
 from app.web.console import sessions
-from tests.system import House
+from tests.system import System
 from tests.web.console.conftest import Browser
 
 PAGES = ["/", "/open", "/timeline", "/savings", "/trail", "/windows/0123456789abcdef"]
@@ -69,7 +69,7 @@ def test_nobody_is_sent_out_of_the_house(app: Flask, token: str, going: str) -> 
 @pytest.mark.parametrize("csrf", ["", "0" * 64, "é"])
 @pytest.mark.parametrize("path", FORMS)
 def test_a_form_without_the_sessions_word_does_nothing(
-    ada: Browser, house: House, path: str, csrf: str
+    ada: Browser, house: System, path: str, csrf: str
 ) -> None:
     before = house.trail()
     answer = ada.client.post(path, data={"csrf": csrf, "step": "open", "service": "studio/forge"})
@@ -99,7 +99,7 @@ def test_a_session_for_another_name_is_none(app: Flask, ada: Browser, grace: Bro
     assert client.get("/", headers={"Cookie": f"{sessions.COOKIE}={mixed}"}).status_code == 303
 
 
-def test_a_session_ends_with_its_token(ada: Browser, house: House) -> None:
+def test_a_session_ends_with_its_token(ada: Browser, house: System) -> None:
     assert ada.get("/").status_code == 200
     with house.database.write() as session:
         tokens.create(session, "ada", house.now)
@@ -120,7 +120,7 @@ def test_every_page_forbids_scripts_of_others_and_frames(ada: Browser) -> None:
     assert "<script>" not in ada.get("/").text
 
 
-def test_what_is_done_is_on_record_under_the_tokens_name(ada: Browser, house: House) -> None:
+def test_what_is_done_is_on_record_under_the_tokens_name(ada: Browser, house: System) -> None:
     window = ada.opened("forge", reason="to see")
     house.work()
     ada.post(f"/windows/{window}/close")

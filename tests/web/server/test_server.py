@@ -23,7 +23,7 @@ from app.store import tokens
 from app.store.database import Database
 from app.web import server
 from tests.databases import Databases
-from tests.system import House
+from tests.system import System
 
 LISTENERS = 500
 PROMPT = 10.0
@@ -36,7 +36,7 @@ class Served:
 
     port: int
     token: str
-    house: House
+    house: System
     process: subprocess.Popen[bytes]
 
     def ask(
@@ -93,7 +93,7 @@ def _free_port() -> int:
 def served(databases: Databases, tmp_path: Path) -> Iterator[Served]:
     url = databases.migrated("sqlite")
     database = Database(url)
-    house = House(database, now=database.now())
+    house = System(database, now=database.now())
     with database.write() as session:
         token = tokens.create(session, "ada", database.now())
     port = _free_port()

@@ -18,14 +18,14 @@ from app.usecases import wake as waking
 from app.web import application, create_app
 from app.web.wake import waiting_page
 from tests.simultaneous import together
-from tests.system import House
+from tests.system import System
 from tests.web.caller import Answer, Caller, Remembering
 
 FORGE = "/wake/studio/forge"
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def bound(app: Flask, house: House, service: str = "forge", name: str = "door") -> Caller:
+def bound(app: Flask, house: System, service: str = "forge", name: str = "door") -> Caller:
     with house.database.write() as session:
         text = waking.create(
             session, name, stack="studio", service=service, ttl_sec=None, actor="ada", now=house.now
@@ -34,11 +34,11 @@ def bound(app: Flask, house: House, service: str = "forge", name: str = "door") 
 
 
 @pytest.fixture
-def door(app: Flask, house: House) -> Caller:
+def door(app: Flask, house: System) -> Caller:
     return bound(app, house)
 
 
-def windows(house: House) -> list[Window]:
+def windows(house: System) -> list[Window]:
     with house.database.read() as session:
         return rows.page(session)
 
@@ -48,7 +48,7 @@ def kind(answer: Answer) -> tuple[int, str]:
 
 
 def test_the_first_visit_opens_and_once_it_is_ready_requests_pass(
-    door: Caller, house: House, broker: Remembering
+    door: Caller, house: System, broker: Remembering
 ) -> None:
     first = door.get(FORGE)
     assert kind(first) == (503, "starting")
@@ -63,7 +63,7 @@ def test_the_first_visit_opens_and_once_it_is_ready_requests_pass(
     assert len(windows(house)) == 1
 
 
-def test_many_first_visits_open_one_window(door: Caller, house: House) -> None:
+def test_many_first_visits_open_one_window(door: Caller, house: System) -> None:
     def visit(_number: int) -> int:
         return Caller.of(door.client.application, door.token).get(FORGE).status_code
 
@@ -73,7 +73,7 @@ def test_many_first_visits_open_one_window(door: Caller, house: House) -> None:
     assert house.intact()
 
 
-def test_visits_keep_it_up_to_the_cap_and_then_begin_anew(door: Caller, house: House) -> None:
+def test_visits_keep_it_up_to_the_cap_and_then_begin_anew(door: Caller, house: System) -> None:
     door.get(FORGE)
     house.work()
     first = windows(house)[0].id
@@ -91,7 +91,7 @@ def test_visits_keep_it_up_to_the_cap_and_then_begin_anew(door: Caller, house: H
     assert house.intact()
 
 
-def test_a_window_that_nobody_visits_ends(door: Caller, house: House) -> None:
+def test_a_window_that_nobody_visits_ends(door: Caller, house: System) -> None:
     door.get(FORGE)
     house.work()
     house.tick(599)
@@ -100,7 +100,7 @@ def test_a_window_that_nobody_visits_ends(door: Caller, house: House) -> None:
     assert "forge" not in house.running()
 
 
-def test_most_that_pass_write_nothing(door: Caller, house: House) -> None:
+def test_most_that_pass_write_nothing(door: Caller, house: System) -> None:
     door.get(FORGE)
     house.work()
     before = house.trail()
@@ -108,7 +108,7 @@ def test_most_that_pass_write_nothing(door: Caller, house: House) -> None:
     assert house.trail() == before
 
 
-def test_a_window_that_was_made_longer_stays_so(door: Caller, api: Caller, house: House) -> None:
+def test_a_window_that_was_made_longer_stays_so(door: Caller, api: Caller, house: System) -> None:
     door.get(FORGE)
     house.work()
     window = windows(house)[0].id
@@ -119,7 +119,7 @@ def test_a_window_that_was_made_longer_stays_so(door: Caller, api: Caller, house
     assert house.window(window).deadline == before
 
 
-def test_reading_a_window_renews_nothing(door: Caller, api: Caller, house: House) -> None:
+def test_reading_a_window_renews_nothing(door: Caller, api: Caller, house: System) -> None:
     door.get(FORGE)
     house.work()
     window = windows(house)[0]
@@ -141,7 +141,7 @@ def test_a_bound_token_is_good_for_nothing_else(app: Flask, door: Caller) -> Non
         assert kind(door.get(path)) == (403, "out-of-scope")
 
 
-def test_no_other_token_opens_by_a_link(api: Caller, house: House) -> None:
+def test_no_other_token_opens_by_a_link(api: Caller, house: System) -> None:
     for path in (FORGE, f"{FORGE}/waiting"):
         assert kind(api.get(path)) == (403, "out-of-scope")
     assert windows(house) == []
@@ -168,7 +168,7 @@ VISITORS = {
 
 
 @pytest.mark.parametrize("kind_of", VISITORS)
-def test_a_visitors_headers_are_the_services_affair(door: Caller, house: House, kind_of: str) -> None:
+def test_a_visitors_headers_are_the_services_affair(door: Caller, house: System, kind_of: str) -> None:
     assert kind(door.get(FORGE, headers=VISITORS[kind_of])) == (503, "starting")
     house.work()
     assert door.get(FORGE, headers=VISITORS[kind_of]).status_code == 200
@@ -187,7 +187,7 @@ LOOKERS = [
 
 
 @pytest.mark.parametrize("headers", LOOKERS)
-def test_who_only_looks_wakes_nothing(door: Caller, house: House, headers: dict[str, str]) -> None:
+def test_who_only_looks_wakes_nothing(door: Caller, house: System, headers: dict[str, str]) -> None:
     assert "asleep" in door.get(FORGE, headers=headers).json["detail"]
     assert windows(house) == []
 
@@ -230,7 +230,7 @@ def test_empty_lists_let_everybody_wake_it(app: Flask, api: Caller, headers: dic
     assert wakes(own, **headers)
 
 
-def test_who_only_looks_is_shown_with_the_token_and_on_record(app: Flask, api: Caller, house: House) -> None:
+def test_who_only_looks_is_shown_with_the_token_and_on_record(app: Flask, api: Caller, house: System) -> None:
     made(app, api, only_looks_agents=[])
     (shown,) = [one for one in api.get("/tokens").json["items"] if one["name"] == "own"]
     assert shown["only_looks_agents"] == []
@@ -273,7 +273,7 @@ def state(door: Caller) -> str:
     return str(answer.json["state"])
 
 
-def test_the_state_is_told_and_nothing_is_done(door: Caller, house: House) -> None:
+def test_the_state_is_told_and_nothing_is_done(door: Caller, house: System) -> None:
     assert (state(door), windows(house)) == ("asleep", [])
     door.get(FORGE)
     assert state(door) == "starting"
@@ -284,7 +284,7 @@ def test_the_state_is_told_and_nothing_is_done(door: Caller, house: House) -> No
     assert (state(door), windows(house)[0].deadline) == ("on", deadline)
 
 
-def failed_and_due(settings: Settings, door: Caller, house: House) -> float:
+def failed_and_due(settings: Settings, door: Caller, house: System) -> float:
     """Let one more window fail; the seconds until a visitor opens the next, as a new process tells it."""
     assert kind(door.get(FORGE)) == (503, "starting")
     house.work()
@@ -298,7 +298,7 @@ def failed_and_due(settings: Settings, door: Caller, house: House) -> float:
 
 
 def test_the_pause_doubles_while_it_fails_and_outlives_the_process(
-    settings: Settings, door: Caller, house: House
+    settings: Settings, door: Caller, house: System
 ) -> None:
     house.will_not_start.add("forge")
     assert [failed_and_due(settings, door, house) for _ in range(4)] == [30, 60, 120, 240]
@@ -317,7 +317,7 @@ def test_the_pause_doubles_while_it_fails_and_outlives_the_process(
     ],
 )
 def test_what_is_only_looked_at_is_not_opened_nor_kept(
-    door: Caller, house: House, said: dict[str, str]
+    door: Caller, house: System, said: dict[str, str]
 ) -> None:
     assert door.get(FORGE, headers=said).status_code == 503
     assert windows(house) == []
@@ -329,7 +329,7 @@ def test_what_is_only_looked_at_is_not_opened_nor_kept(
     assert windows(house)[0].deadline == deadline
 
 
-def test_a_head_request_opens_nothing(door: Caller, house: House) -> None:
+def test_a_head_request_opens_nothing(door: Caller, house: System) -> None:
     headers = {"Authorization": f"Bearer {door.token}"}
     assert door.open("HEAD", FORGE, headers=headers).status_code == 503
     assert windows(house) == []
@@ -359,7 +359,7 @@ def test_what_a_page_names_cannot_be_markup() -> None:
     assert "<i>" not in page
 
 
-def test_nginx_hears_401_instead_of_what_it_does_not_know(door: Caller, house: House) -> None:
+def test_nginx_hears_401_instead_of_what_it_does_not_know(door: Caller, house: System) -> None:
     asked = f"{FORGE}?as=nginx"
     answer = door.get(asked)
     assert (answer.status_code, "WWW-Authenticate" in answer.headers) == (401, False)
@@ -374,12 +374,12 @@ def test_a_visitors_query_that_a_proxy_left_there_is_nobodys_business(door: Call
     assert kind(door.get(f"{FORGE}?a=1&a=2&limit=x")) == (503, "starting")
 
 
-def test_the_page_of_nginx_acts_on_nothing(door: Caller, house: House) -> None:
+def test_the_page_of_nginx_acts_on_nothing(door: Caller, house: System) -> None:
     assert "is asleep" in door.get(f"{FORGE}/waiting").json["detail"]
     assert windows(house) == []
 
 
-def test_a_service_that_fails_is_said_so_and_not_opened_at_each_refresh(door: Caller, house: House) -> None:
+def test_a_service_that_fails_is_said_so_and_not_opened_at_each_refresh(door: Caller, house: System) -> None:
     house.will_not_start.add("forge")
     door.get(FORGE)
     house.work()
@@ -400,7 +400,7 @@ def test_a_service_that_fails_is_said_so_and_not_opened_at_each_refresh(door: Ca
 
 
 def test_a_service_that_may_not_be_powered_any_more_is_refused_and_once_on_record(
-    door: Caller, house: House
+    door: Caller, house: System
 ) -> None:
     strict = dict(house.spec.services) | {"forge": replace(house.spec.services["forge"], role=Role.NONE)}
     house.publish(replace(house.spec, services=strict))
@@ -412,20 +412,20 @@ def test_a_service_that_may_not_be_powered_any_more_is_refused_and_once_on_recor
     assert len(said) == 1
 
 
-def test_two_doors_to_one_service_have_a_window_each(app: Flask, door: Caller, house: House) -> None:
+def test_two_doors_to_one_service_have_a_window_each(app: Flask, door: Caller, house: System) -> None:
     other = bound(app, house, name="another")
     for one in (door, other):
         assert one.get(FORGE).status_code == 503
     assert sorted(window.actor for window in windows(house)) == ["another", "door"]
 
 
-def test_a_revoked_token_wakes_nothing(app: Flask, door: Caller, api: Caller, house: House) -> None:
+def test_a_revoked_token_wakes_nothing(app: Flask, door: Caller, api: Caller, house: System) -> None:
     assert api.call("DELETE", "/tokens/door").status_code == 200
     assert door.get(FORGE).status_code == 401
     assert windows(house) == []
 
 
-def test_a_token_is_made_listed_and_revoked(app: Flask, api: Caller, house: House) -> None:
+def test_a_token_is_made_listed_and_revoked(app: Flask, api: Caller, house: System) -> None:
     body = {"name": "wiki", "wake": {"stack": "studio", "service": "forge"}, "ttl_sec": 120}
     made = api.post("/tokens", body)
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")

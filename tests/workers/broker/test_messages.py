@@ -12,7 +12,7 @@ import pytest
 
 from app import task_queue
 from workers.broker import messages
-from workers.broker.messages import Refused
+from workers.broker.messages import RefusedMessage
 from workers.celery import app
 
 Change = Callable[[dict[str, Any]], object]
@@ -125,7 +125,7 @@ def test_what_is_no_message_of_ours_is_refused_and_says_why(change: Change, reas
     found = message()
     change(found)
 
-    with pytest.raises(Refused, match=reason) as refused:
+    with pytest.raises(RefusedMessage, match=reason) as refused:
         messages.checked(found)
 
     assert len(str(refused.value)) < 300
@@ -134,7 +134,7 @@ def test_what_is_no_message_of_ours_is_refused_and_says_why(change: Change, reas
 
 @pytest.mark.parametrize("found", [None, 5, "w1", [], [1, 2], True])
 def test_what_is_no_message_at_all_is_refused(found: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedMessage):
         messages.checked(found)
 
 

@@ -17,37 +17,37 @@ from app.store.database import Database
 from app.store.tables import Notice, Stack
 from app.usecases import notifications
 from app.usecases.reconciliation import observations, offline_import
-from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
 from app.usecases.windows import transitions
 from tests.deadline import until
-from tests.system import NOON, House
-from workers.loops.heartbeat import Presence
-from workers.loops.notifier import Postman
-from workers.loops.stack_loader import Loading
+from tests.system import NOON, System
+from workers.loops.heartbeat import HeartbeatLoop
+from workers.loops.notifier import Notifier
+from workers.loops.stack_loader import StackLoader
 from workers.loops.watch import Watch
 from workers.notifications import senders
 from workers.offline import recovery
 from workers.reconcile.inspect import look
 from workers.stacks import stack_reader
 from workers.stacks.stack_reader import Served
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 from workers.state.inspection_queue import Trigger
 from workers.state.journal import Journal
-from workers.state.restart_history import Restarts
+from workers.state.restart_history import RestartHistory
 from workers.state.snapshot import Outage
 
 
 @pytest.fixture
-def station(tmp_path: Path, database: Database) -> Station:
+def station(tmp_path: Path, database: Database) -> WorkerContext:
     me = Identity(tmp_path / "locks", "local")
     engine: Any = SimpleNamespace(id=lambda: "engine", fault="")
-    return Station(database, engine, me, "local", tmp_path / "locks")
+    return WorkerContext(database, engine, me, "local", tmp_path / "locks")
 
 
-def watch(station: Station, tmp_path: Path) -> Watch:
-    loading = Loading(station, tmp_path / "power.toml")
-    return Watch(station, loading, Presence(station, loading))
+def watch(station: WorkerContext, tmp_path: Path) -> Watch:
+    loading = StackLoader(station, tmp_path / "power.toml")
+    return Watch(station, loading, HeartbeatLoop(station, loading))
 
 
 def spec(name: str) -> StackSpec:
@@ -55,7 +55,7 @@ def spec(name: str) -> StackSpec:
 
 
 def test_a_window_that_cannot_be_closed_keeps_no_other_open(
-    house: House, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    house: System, station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = house.open("forge", ttl=60), house.open("mill", ttl=60)
     advance = transitions.advance
@@ -74,11 +74,11 @@ def test_a_window_that_cannot_be_closed_keeps_no_other_open(
 
 
 def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
-    house: House, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    house: System, station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with house.database.write() as session:
         for service in ("forge", "mill"):
-            begun = Begun("studio", service, Action.STOP, ("docker",), "local", "dead-worker")
+            begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", "dead-worker")
             observations.call_started(session, begun, house.now)
     lost = observations.call_lost
 
@@ -88,7 +88,7 @@ def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
         lost(session, call, now)
 
     monkeypatch.setattr(observations, "call_lost", breaks)
-    monkeypatch.setattr(Presence, "beat", lambda _self: None)
+    monkeypatch.setattr(HeartbeatLoop, "beat", lambda _self: None)
 
     watch(station, tmp_path).beat(house.now)
 
@@ -97,15 +97,15 @@ def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
 
 
 def test_a_call_that_has_ended_meanwhile_is_not_lost(
-    house: House, station: Station, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    house: System, station: WorkerContext, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It was running when the list was read, and its worker is through with it when it is judged."""
     with house.database.write() as session:
-        begun = Begun("studio", "forge", Action.STOP, ("docker",), "local", station.me.name)
+        begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", station.me.name)
         call = observations.call_started(session, begun, house.now)
     (listed,) = house.calls("forge")
     with house.database.write() as session:
-        observations.call_finished(session, call, Outcome(CallStatus.OK, 0, 5), house.now)
+        observations.call_finished(session, call, CallOutcome(CallStatus.OK, 0, 5), house.now)
 
     watch(station, tmp_path)._end_if_lost(listed, house.now)
 
@@ -123,7 +123,7 @@ def two_stacks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("x"), MemoryError()])
 def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
-    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def read(_path: Path, _toml: Any, name: str, **_more: Any) -> Served:
         if name == "bad":
@@ -133,9 +133,9 @@ def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
     monkeypatch.setattr(stack_reader, "read", read)
     two_stacks(tmp_path)
 
-    loading = Loading(station, tmp_path / "power.toml")
+    loading = StackLoader(station, tmp_path / "power.toml")
     loading.begin()
-    Presence(station, loading).begin()
+    HeartbeatLoop(station, loading).begin()
 
     assert station.claimed == {"good", "bad"}
     assert station.stacks["good"].place
@@ -143,7 +143,7 @@ def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
 
 
 def test_a_stack_that_is_not_published_keeps_no_other_from_it(
-    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = observations.published
 
@@ -155,15 +155,15 @@ def test_a_stack_that_is_not_published_keeps_no_other_from_it(
     monkeypatch.setattr(observations, "published", breaks)
     monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(spec(name)))
     two_stacks(tmp_path)
-    loading = Loading(station, tmp_path / "power.toml")
+    loading = StackLoader(station, tmp_path / "power.toml")
     loading.begin()
 
-    Presence(station, loading).begin()
+    HeartbeatLoop(station, loading).begin()
 
     assert station.claimed == {"good"}
 
 
-def test_a_stack_that_was_taken_out_leaves_nothing_behind(station: Station) -> None:
+def test_a_stack_that_was_taken_out_leaves_nothing_behind(station: WorkerContext) -> None:
     found = Served(spec("studio"))
     station.adopt(found)
     station.adopt(Served(spec("other")))
@@ -180,7 +180,9 @@ def test_a_stack_that_was_taken_out_leaves_nothing_behind(station: Station) -> N
     assert not station.restarts._services
 
 
-def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(station: Station, tmp_path: Path) -> None:
+def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
+    station: WorkerContext, tmp_path: Path
+) -> None:
     found = watch(station, tmp_path)
     station.adopt(Served(spec("studio")))
     found.mark("studio", None, Trigger.START)
@@ -198,8 +200,8 @@ def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(station: Station,
     assert not station.guard.take_counts()
 
 
-def test_only_restarts_of_served_projects_are_remembered(station: Station, tmp_path: Path) -> None:
-    station.restarts = Restarts()
+def test_only_restarts_of_served_projects_are_remembered(station: WorkerContext, tmp_path: Path) -> None:
+    station.restarts = RestartHistory()
     station.adopt(Served(spec("studio")))
     mine = {"com.docker.compose.project": "studio", "com.docker.compose.service": "forge"}
     found = watch(station, tmp_path)
@@ -213,16 +215,16 @@ def test_only_restarts_of_served_projects_are_remembered(station: Station, tmp_p
     assert kept.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
 
 
-def blind_stop(station: Station, worker: str, service: str, **changed: Any) -> None:
+def blind_stop(station: WorkerContext, worker: str, service: str, **changed: Any) -> None:
     """A dead worker left a journal behind, which tells of one stop."""
     left = Journal(station.blind_dir, worker)
-    begun = Begun("studio", service, Action.STOP, ("docker",), "local", worker)
+    begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", worker)
     outage = Outage(f"outage of {worker}", NOON)
-    left.ended(left.began(outage, replace(begun, **changed), NOON), Outcome(CallStatus.OK, 0, 5), NOON)
+    left.ended(left.began(outage, replace(begun, **changed), NOON), CallOutcome(CallStatus.OK, 0, 5), NOON)
 
 
 def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
-    house: House, station: Station, monkeypatch: pytest.MonkeyPatch
+    house: System, station: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blind_stop(station, "good", "forge")
     blind_stop(station, "bad", "mill")
@@ -247,7 +249,7 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
 
 
 def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
-    house: House, station: Station, database: Database
+    house: System, station: WorkerContext, database: Database
 ) -> None:
     window = house.open("forge")
     with database.write() as session:
@@ -265,7 +267,7 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
 
 
 def test_failures_of_loops_are_on_record_with_the_sign_of_life(
-    house: House, station: Station, tmp_path: Path
+    house: System, station: WorkerContext, tmp_path: Path
 ) -> None:
     found = watch(station, tmp_path)
     for _ in range(2):
@@ -278,7 +280,7 @@ def test_failures_of_loops_are_on_record_with_the_sign_of_life(
 
 
 def test_a_sink_that_breaks_keeps_no_other_from_being_told(
-    house: House, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    house: System, station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "power.toml").write_text(
         "".join(
@@ -289,9 +291,9 @@ def test_a_sink_that_breaks_keeps_no_other_from_being_told(
     )
     monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(house.spec))
     monkeypatch.setattr(house.database, "now", lambda: house.now)
-    loading = Loading(station, tmp_path / "power.toml")
+    loading = StackLoader(station, tmp_path / "power.toml")
     loading.begin()
-    postman = Postman(station, loading, None, tmp_path)
+    postman = Notifier(station, loading, None, tmp_path)
     sent: list[str] = []
 
     def send(toml: Any, notice: str, body: Any) -> str:

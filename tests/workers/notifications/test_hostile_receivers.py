@@ -101,7 +101,7 @@ def test_an_answer_of_300_mib_is_read_for_4_kib() -> None:
 
 def test_apprise_is_given_no_memory_for_an_answer_of_300_mib() -> None:
     before = peak_kib()
-    with receiver(floods) as port, pytest.raises(senders.Failed, match=r"MiB|could not hand it over"):
+    with receiver(floods) as port, pytest.raises(senders.DeliveryFailed, match=r"MiB|could not hand it over"):
         senders.send(NoticeToml(apprise=f"json://127.0.0.1:{port}/"), "n1", BODY)
     assert peak_kib() - before < 30 * 1024
 
@@ -109,18 +109,21 @@ def test_apprise_is_given_no_memory_for_an_answer_of_300_mib() -> None:
 @pytest.mark.parametrize("act", [drips, continues_without_end, says_nothing])
 def test_one_deadline_ends_the_whole_exchange(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(senders, "TIMEOUT", 0.5)
-    with receiver(act) as port, pytest.raises(senders.Failed, match="Timeout"):
+    with receiver(act) as port, pytest.raises(senders.DeliveryFailed, match="Timeout"):
         senders.send(hook(port), "n1", BODY)
 
 
 def test_headers_without_end_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    with receiver(sends_headers_without_end) as port, pytest.raises(senders.Failed, match=r"headers|Timeout"):
+    with (
+        receiver(sends_headers_without_end) as port,
+        pytest.raises(senders.DeliveryFailed, match=r"headers|Timeout"),
+    ):
         senders.send(hook(port), "n1", BODY)
 
 
 def test_apprise_has_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(senders, "APPRISE_TIMEOUT", 0.5)
-    with receiver(drips) as port, pytest.raises(senders.Failed, match="Timeout"):
+    with receiver(drips) as port, pytest.raises(senders.DeliveryFailed, match="Timeout"):
         senders.send(NoticeToml(apprise=f"json://127.0.0.1:{port}/"), "n1", BODY)
 
 
@@ -129,7 +132,10 @@ def test_a_receiver_that_never_accepts_has_the_same_deadline(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(senders, "TIMEOUT", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(senders.Failed, match="Timeout"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(senders.DeliveryFailed, match="Timeout"),
+    ):
         senders.send(hook(server.getsockname()[1], scheme=scheme), "n1", BODY)
 
 
@@ -168,9 +174,9 @@ def test_a_redirect_is_followed_by_nobody() -> None:
             f"HTTP/1.1 307 Elsewhere\r\nLocation: http://127.0.0.1:{elsewhere}/\r\nContent-Length: 0\r\n\r\n"
         )
         with receiver(lambda connection: connection.sendall(answer.encode())) as port:
-            with pytest.raises(senders.Failed, match="307"):
+            with pytest.raises(senders.DeliveryFailed, match="307"):
                 senders.send(hook(port), "n1", BODY)
-            with pytest.raises(senders.Failed):
+            with pytest.raises(senders.DeliveryFailed):
                 senders.send(NoticeToml(apprise=f"json://127.0.0.1:{port}/"), "n1", BODY)
     assert asked == []
 
@@ -198,7 +204,7 @@ def test_the_address_is_in_nothing_that_is_said(caplog: pytest.LogCaptureFixture
         ]:
             try:
                 senders.send(one, "n1", BODY)
-            except senders.Failed as error:
+            except senders.DeliveryFailed as error:
                 told += [repr(one), "".join(traceback.format_exception(error))]
     assert len(told) == 14
     for secret in ("T0AB12CD", "xoxLongSecretOfOurs", "anotherSecret99", "opensesame"):

@@ -23,8 +23,8 @@ from app.store.database import is_outage
 from app.store.tables import Delivery, Notice
 from app.usecases import notifications
 from tests.engine.stacks import until
-from tests.system import House
-from workers.loops.notifier import Postman
+from tests.system import System
+from workers.loops.notifier import Notifier
 from workers.notifications import senders
 
 SECRET = "whsec_" + base64.b64encode(b"opensesame").decode()
@@ -91,7 +91,7 @@ def test_a_webhook_is_signed_as_the_standard_says(receiver: Receiver) -> None:
 @pytest.mark.parametrize("answer", [302, 404, 500])
 def test_any_answer_but_a_yes_has_failed(receiver: Receiver, answer: int) -> None:
     receiver.answer = answer
-    with pytest.raises(senders.Failed, match=str(answer)):
+    with pytest.raises(senders.DeliveryFailed, match=str(answer)):
         senders.send(hook(receiver), "n1", BODY)
     assert len(receiver.got) == 1
 
@@ -99,21 +99,21 @@ def test_any_answer_but_a_yes_has_failed(receiver: Receiver, answer: int) -> Non
 def test_a_sink_that_is_away_or_hangs_has_failed(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(senders, "TIMEOUT", 0.3)
     receiver.hangs = threading.Event()
-    with pytest.raises(senders.Failed, match="Timeout"):
+    with pytest.raises(senders.DeliveryFailed, match="Timeout"):
         senders.send(hook(receiver), "n1", BODY)
     nobody = NoticeToml(url="http://127.0.0.1:9/", secret=SECRET)
-    with pytest.raises(senders.Failed, match="Connect"):
+    with pytest.raises(senders.DeliveryFailed, match="Connect"):
         senders.send(nobody, "n1", BODY)
 
 
 def test_a_secret_that_is_missing_or_no_secret_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOOK_SECRET", raising=False)
     toml = NoticeToml(url="http://127.0.0.1:9/", secret_env="HOOK_SECRET")
-    with pytest.raises(senders.Failed, match="HOOK_SECRET"):
+    with pytest.raises(senders.DeliveryFailed, match="HOOK_SECRET"):
         senders.secret_of(toml)
     monkeypatch.setenv("HOOK_SECRET", "plain")
     assert senders.secret_of(toml) == b"plain"
-    with pytest.raises(senders.Failed, match="base64"):
+    with pytest.raises(senders.DeliveryFailed, match="base64"):
         senders.secret_of(NoticeToml(url="http://127.0.0.1:9/", secret="whsec_***"))
 
 
@@ -134,7 +134,7 @@ def test_apprise_hands_over_what_a_person_reads(receiver: Receiver) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_address_that_apprise_does_not_know_says_so(receiver: Receiver) -> None:
-    with pytest.raises(senders.Failed, match="does not know"):
+    with pytest.raises(senders.DeliveryFailed, match="does not know"):
         senders.send(NoticeToml(apprise="nosuch://x"), "n1", BODY)
 
 
@@ -143,8 +143,8 @@ def test_an_address_that_apprise_does_not_know_says_so(receiver: Receiver) -> No
 
 @pytest.fixture
 def postman(
-    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Postman]:
+    house: System, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Notifier]:
     monkeypatch.setattr(house.database, "now", lambda: house.now)
     station = SimpleNamespace(
         database=house.database,
@@ -154,23 +154,23 @@ def postman(
         guard=LoopGuard(is_outage),
     )
     loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})
-    found = Postman(cast(Any, station), cast(Any, loading), None, tmp_path)
+    found = Notifier(cast(Any, station), cast(Any, loading), None, tmp_path)
     found.turn()
     yield found
     until(lambda: found.busy == 0, "nothing is being sent", 30)
 
 
-def states(house: House) -> list[tuple[str, int]]:
+def states(house: System) -> list[tuple[str, int]]:
     with house.database.read() as session:
         return [(one.state, one.attempts) for one in session.scalars(select(Notice).order_by(Notice.id))]
 
 
-def tries(house: House) -> int:
+def tries(house: System) -> int:
     with house.database.read() as session:
         return len(list(session.scalars(select(Delivery))))
 
 
-def test_it_is_told_once(house: House, postman: Postman, receiver: Receiver) -> None:
+def test_it_is_told_once(house: System, postman: Notifier, receiver: Receiver) -> None:
     house.open("forge")
     postman.turn()
     until(lambda: states(house) == [("delivered", 1)], "delivered", 20)
@@ -180,7 +180,7 @@ def test_it_is_told_once(house: House, postman: Postman, receiver: Receiver) -> 
 
 
 def test_a_receiver_that_was_down_is_told_when_it_is_back(
-    house: House, postman: Postman, receiver: Receiver
+    house: System, postman: Notifier, receiver: Receiver
 ) -> None:
     receiver.answer = 503
     house.open("forge")
@@ -197,7 +197,7 @@ def test_a_receiver_that_was_down_is_told_when_it_is_back(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_was_sent_and_not_recorded_is_sent_again_under_the_same_id(
-    house: House, postman: Postman, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    house: System, postman: Notifier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -216,7 +216,7 @@ def test_what_was_sent_and_not_recorded_is_sent_again_under_the_same_id(
     assert len(set(receiver.ids)) == 1
 
 
-def test_a_sink_that_hangs_keeps_nobody_waiting(house: House, postman: Postman, receiver: Receiver) -> None:
+def test_a_sink_that_hangs_keeps_nobody_waiting(house: System, postman: Notifier, receiver: Receiver) -> None:
     receiver.hangs = threading.Event()
     for service in ("forge", "mill", "db", "job", "api"):
         house.open(service)
@@ -229,7 +229,7 @@ def test_a_sink_that_hangs_keeps_nobody_waiting(house: House, postman: Postman, 
 
 
 def test_a_sink_that_is_named_no_longer_is_given_up_in_the_end(
-    house: House, postman: Postman, receiver: Receiver
+    house: System, postman: Notifier, receiver: Receiver
 ) -> None:
     house.open("forge")
     with house.database.write() as session:

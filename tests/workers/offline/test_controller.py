@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from app.domain.decisions import Owing
+from app.domain.decisions import OwedOff
 from app.domain.enums import State
-from app.domain.leases import Lease
+from app.domain.leases import HeldLease
 from app.domain.planning import StackSpec
 from app.host.boot_clock import boot_clock, boot_id
 from app.store.database import Database
-from tests.system import House, studio
-from workers.offline.controller import Blind
+from tests.system import System, studio
+from workers.offline.controller import OfflineController
 from workers.state.last_contact import EVERY
-from workers.state.snapshot import PATIENCE, KnownStack, Memory
+from workers.state.snapshot import PATIENCE, Snapshot, StackSnapshot
 
 SPEC = replace(studio(), blind_grace=30.0)
 
@@ -36,47 +36,47 @@ class Away:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Memory:
-    return Memory(tmp_path / "blind", Away())  # type: ignore[arg-type]
+def memory(tmp_path: Path) -> Snapshot:
+    return Snapshot(tmp_path / "blind", Away())  # type: ignore[arg-type]
 
 
-def station(memory: Memory, **core: frozenset[str]) -> Any:
+def station(memory: Snapshot, **core: frozenset[str]) -> Any:
     return SimpleNamespace(memory=memory, stacks={}, core=core, node="local")
 
 
-def held(service: str, seconds: float, window: str = "w1") -> Lease:
-    return Lease(window, service, State.OPEN, datetime.now(UTC) + timedelta(seconds=seconds))
+def held(service: str, seconds: float, window: str = "w1") -> HeldLease:
+    return HeldLease(window, service, State.OPEN, datetime.now(UTC) + timedelta(seconds=seconds))
 
 
-def silent_for(memory: Memory, seconds: float) -> None:
+def silent_for(memory: Snapshot, seconds: float) -> None:
     memory._heard_at = boot_clock() - seconds
     memory._listening_since = time.monotonic() - seconds
 
 
-def due(memory: Memory, *leases: Lease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
-    stack = KnownStack(spec, leases, {lease.service: Owing() for lease in leases})
-    return Blind(station(memory, **core)).due(stack)
+def due(memory: Snapshot, *leases: HeldLease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
+    stack = StackSnapshot(spec, leases, {lease.service: OwedOff() for lease in leases})
+    return OfflineController(station(memory, **core)).due(stack)
 
 
-def test_what_is_past_its_deadline_and_its_grace_is_due(memory: Memory) -> None:
+def test_what_is_past_its_deadline_and_its_grace_is_due(memory: Snapshot) -> None:
     silent_for(memory, 31)
     assert due(memory, held("forge", -31), held("mill", -29)) == ["forge"]
 
 
-def test_another_windows_later_deadline_keeps_it(memory: Memory) -> None:
+def test_another_windows_later_deadline_keeps_it(memory: Snapshot) -> None:
     silent_for(memory, 31)
     assert due(memory, held("forge", -31), held("forge", 5, "w2")) == []
 
 
-def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(memory: Memory) -> None:
+def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(memory: Snapshot) -> None:
     """However old what is known: it may have been extended since, and the database be back in a moment."""
     silent_for(memory, 29)
     assert due(memory, held("forge", -3600)) == []
 
 
-def test_a_worker_that_was_frozen_listens_first(memory: Memory) -> None:
+def test_a_worker_that_was_frozen_listens_first(memory: Snapshot) -> None:
     silent_for(memory, 3600)
-    blind = Blind(station(memory))
+    blind = OfflineController(station(memory))
     blind._turned_at -= 60
 
     blind._turn_if_awake()
@@ -138,8 +138,8 @@ def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_pa
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def begun(tmp_path: Path) -> Memory:
-    memory = Memory(tmp_path / "blind", Away())  # type: ignore[arg-type]
+def begun(tmp_path: Path) -> Snapshot:
+    memory = Snapshot(tmp_path / "blind", Away())  # type: ignore[arg-type]
     memory.begin()
     return memory
 
@@ -150,32 +150,32 @@ def heard(tmp_path: Path, ago: float, boot: str | None = None) -> None:
     (tmp_path / "blind" / "last_word.json").write_text(json.dumps({"at": at, "boot": boot}))
 
 
-def test_dependants_go_first(memory: Memory) -> None:
+def test_dependants_go_first(memory: Snapshot) -> None:
     silent_for(memory, 31)
     assert due(memory, held("api", -31), held("db", -31), held("forge", -31)) == ["api", "forge"]
 
 
-def test_core_of_this_hosts_own_file_is_never_due(memory: Memory) -> None:
+def test_core_of_this_hosts_own_file_is_never_due(memory: Snapshot) -> None:
     silent_for(memory, 31)
     assert due(memory, held("forge", -31), studio=frozenset({"forge"})) == []
 
 
-def test_a_stack_that_holds_has_nothing_due(memory: Memory) -> None:
+def test_a_stack_that_holds_has_nothing_due(memory: Snapshot) -> None:
     silent_for(memory, 3600)
     assert due(memory, held("forge", -3600), spec=replace(SPEC, blind="hold")) == []
 
 
 @pytest.fixture
-def read(tmp_path: Path, house: House) -> Memory:
+def read(tmp_path: Path, house: System) -> Snapshot:
     """A memory of a real database, whose clock is that of the house."""
-    return Memory(tmp_path / "blind", house.database)
+    return Snapshot(tmp_path / "blind", house.database)
 
 
-def test_a_successor_knows_what_was_known(tmp_path: Path, house: House, read: Memory) -> None:
+def test_a_successor_knows_what_was_known(tmp_path: Path, house: System, read: Snapshot) -> None:
     window = house.open("api", ttl=600)
     read.refresh("local", house.now)
 
-    again = Memory(tmp_path / "blind", house.database).known
+    again = Snapshot(tmp_path / "blind", house.database).known
 
     assert again == read.known
     stack = again.stacks["studio"]
@@ -185,28 +185,28 @@ def test_a_successor_knows_what_was_known(tmp_path: Path, house: House, read: Me
 
 
 def test_what_is_about_to_be_started_is_known_on_disk_before(
-    tmp_path: Path, house: House, read: Memory
+    tmp_path: Path, house: System, read: Snapshot
 ) -> None:
     read.refresh("local", house.now)
 
     read.note(house.spec, [held("forge", 60)])
 
-    again = Memory(tmp_path / "blind", house.database).known.stacks["studio"]
+    again = Snapshot(tmp_path / "blind", house.database).known.stacks["studio"]
     assert again.owing.keys() == {"forge"}
     assert [one.service for one in again.leases] == ["forge"]
 
 
 def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
-    house: House, read: Memory, monkeypatch: pytest.MonkeyPatch
+    house: System, read: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = Memory._stacks
+    look = Snapshot._stacks
 
     def looks(*arguments: Any) -> Any:
         found = look(*arguments)
         read.note(house.spec, [held("forge", 60)])
         return found
 
-    monkeypatch.setattr(Memory, "_stacks", looks)
+    monkeypatch.setattr(Snapshot, "_stacks", looks)
     read.refresh("local", house.now)
 
     assert "forge" in read.known.stacks["studio"].owing
@@ -214,10 +214,10 @@ def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
 
 def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Database) -> None:
     (tmp_path / "known.json").write_text("{half")
-    assert Memory(tmp_path, database).known.stacks == {}
+    assert Snapshot(tmp_path, database).known.stacks == {}
 
 
-def test_an_outage_lasts_until_the_database_is_heard(memory: Memory) -> None:
+def test_an_outage_lasts_until_the_database_is_heard(memory: Snapshot) -> None:
     memory.failed()
     outage = memory.outage()
     assert outage
@@ -229,10 +229,10 @@ def test_an_outage_lasts_until_the_database_is_heard(memory: Memory) -> None:
 
 
 @pytest.mark.parametrize("failures", [44, 100_000])
-def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(memory: Memory, failures: int) -> None:
+def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(memory: Snapshot, failures: int) -> None:
     silent_for(memory, 31)
-    stack = KnownStack(SPEC, (held("forge", -31),), {"forge": Owing(failures)})
-    blind = Blind(station(memory))
+    stack = StackSnapshot(SPEC, (held("forge", -31),), {"forge": OwedOff(failures)})
+    blind = OfflineController(station(memory))
 
     blind._failed(stack, "forge")
 

@@ -15,10 +15,10 @@ from app.domain.planning import StackSpec
 from app.domain.readiness import Container
 from app.store import services
 from app.store.database import Database
-from tests.system import House
+from tests.system import System
 from workers.reconcile.inspect import look
 from workers.stacks.stack_reader import Served
-from workers.state.context import Station
+from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 
 
@@ -39,8 +39,8 @@ class Engine:
         return datetime.now(UTC)
 
 
-def station(database: Database, spec: StackSpec, engine: Engine, directory: Path) -> Station:
-    found = Station(database, cast(Any, engine), Identity(directory, "local"), "local", directory)
+def station(database: Database, spec: StackSpec, engine: Engine, directory: Path) -> WorkerContext:
+    found = WorkerContext(database, cast(Any, engine), Identity(directory, "local"), "local", directory)
     found.stacks[spec.name] = Served(spec)
     return found
 
@@ -49,7 +49,7 @@ def station(database: Database, spec: StackSpec, engine: Engine, directory: Path
 def test_what_owes_an_off_is_looked_at_though_it_is_gone(
     database: Database, gone: str, tmp_path: Path
 ) -> None:
-    house = House(database, now=database.now() - timedelta(minutes=1))
+    house = System(database, now=database.now() - timedelta(minutes=1))
     house.open("forge")
     left = {name: one for name, one in house.spec.services.items() if name != "forge"}
     if gone == "from the allowlist":
@@ -67,7 +67,7 @@ def test_what_owes_an_off_is_looked_at_though_it_is_gone(
 
 
 def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database, tmp_path: Path) -> None:
-    house = House(database, now=database.now() - timedelta(minutes=1))
+    house = System(database, now=database.now() - timedelta(minutes=1))
     house.run_by_hand("secret")
     engine = Engine(list(house.containers.values()))
     look(station(database, house.spec, engine, tmp_path), house.spec.name)

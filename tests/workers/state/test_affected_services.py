@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.readiness import Container
 from workers.engine import containers
-from workers.state.affected_services import Concerned
+from workers.state.affected_services import AffectedServices
 
 
 def container(id: str, **owners: str) -> Container:
@@ -12,7 +12,7 @@ def container(id: str, **owners: str) -> Container:
 
 
 def test_all_that_use_a_namespace_through_it_are_concerned() -> None:
-    concerned = Concerned()
+    concerned = AffectedServices()
     concerned.note("home", "vpn", [container("v")])
     concerned.note("home", "proxy", [container("p", network="v")])
     concerned.note("lab", "dl", [container("d", pid="p")])
@@ -24,7 +24,7 @@ def test_all_that_use_a_namespace_through_it_are_concerned() -> None:
 
 
 def test_the_last_look_counts() -> None:
-    concerned = Concerned()
+    concerned = AffectedServices()
     concerned.note("home", "dl", [container("d", network="v")])
     concerned.note("home", "dl", [])
 
@@ -32,7 +32,7 @@ def test_the_last_look_counts() -> None:
 
 
 def test_a_stack_that_is_gone_is_forgotten() -> None:
-    concerned = Concerned()
+    concerned = AffectedServices()
     concerned.note("home", "vpn", [container("v")])
     concerned.note("lab", "dl", [container("d", network="v")])
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from app.domain.enums import Action, CallStatus
-from app.usecases.reconciliation.observations import Begun, Outcome
+from app.usecases.reconciliation.observations import CallOutcome, StartedCall
 from workers.state import journal
 from workers.state.journal import Journal
 from workers.state.snapshot import Outage
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 OUTAGE = Outage("outage", NOON)
-STOP = Begun(
+STOP = StartedCall(
     "studio", "forge", Action.STOP, ("docker", "compose", "stop", "--", "forge"), "local", "w", "ada"
 )
-DONE = Outcome(CallStatus.OK, 0, 300)
+DONE = CallOutcome(CallStatus.OK, 0, 300)
 
 
 @pytest.fixture

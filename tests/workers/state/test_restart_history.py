@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from app.domain.readiness import Container
-from workers.state.restart_history import Restarts
+from workers.state.restart_history import RestartHistory
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 FORGE = Container("c0ffee", "forge", "running", created_at=NOON, started_at=NOON)
@@ -17,7 +17,7 @@ def restarted(times: int, at: float) -> Container:
 
 
 def test_a_restart_is_remembered_at_the_containers_start() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     restarts.remember("studio", FORGE)
 
     assert restarts.remember("studio", restarted(1, 5)).restarted == (NOON + timedelta(seconds=5),)
@@ -28,25 +28,28 @@ def test_a_restart_is_remembered_at_the_containers_start() -> None:
 
 
 def test_looking_twice_remembers_once() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     restarts.remember("studio", restarted(1, 5))
 
     assert restarts.remember("studio", restarted(1, 5)).restarted == (NOON + timedelta(seconds=5),)
 
 
 def test_what_happened_before_the_first_look_is_placed_as_well_as_can_be() -> None:
-    assert Restarts().remember("studio", restarted(7, 60)).restarted == (NOON, NOON + timedelta(seconds=60))
+    assert RestartHistory().remember("studio", restarted(7, 60)).restarted == (
+        NOON,
+        NOON + timedelta(seconds=60),
+    )
 
 
 def test_a_start_by_hand_counts_from_zero_again() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     restarts.remember("studio", restarted(5, 60))
 
     assert restarts.remember("studio", restarted(0, 90)).restarted == ()
 
 
 def test_how_it_died_is_known_while_it_runs_again() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     restarts.heard("studio", "forge", "c0ffee", 3)
 
     assert restarts.remember("studio", restarted(1, 5)).exit_code == 3
@@ -54,7 +57,7 @@ def test_how_it_died_is_known_while_it_runs_again() -> None:
 
 
 def test_containers_that_are_gone_are_forgotten() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     restarts.remember("studio", restarted(1, 5))
     restarts.heard("studio", "forge", "c0ffee", 3)
 
@@ -65,7 +68,7 @@ def test_containers_that_are_gone_are_forgotten() -> None:
 
 
 def test_what_another_project_runs_is_not_forgotten_with_it() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     restarts.remember("studio", restarted(1, 5))
     restarts.remember("other", restarted(1, 5))
 
@@ -76,7 +79,7 @@ def test_what_another_project_runs_is_not_forgotten_with_it() -> None:
 
 
 def test_ten_thousand_containers_leave_nothing_behind() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     for number in range(10_000):
         one = replace(restarted(1, 5), id=f"{number:x}")
         restarts.heard("studio", "forge", one.id, 1)
@@ -90,7 +93,7 @@ def test_ten_thousand_containers_leave_nothing_behind() -> None:
 
 
 def test_a_service_that_is_defined_no_more_is_forgotten() -> None:
-    restarts = Restarts()
+    restarts = RestartHistory()
     restarts.remember("studio", FORGE)
 
     restarts.forget_services("studio", but={"mill"})
