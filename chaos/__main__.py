@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from chaos import report, run
-from chaos.house import Failed
+from chaos.system import Failed
 
 
 def main() -> int:

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from chaos.house import House
 from chaos.ledger import Answer, Json, Ledger, Promise
 from chaos.plan import ACTORS, Act, Refusal, Round, WindowPlan
+from chaos.system import System
 
 PATIENCE = 25.0
 """Seconds that an actor waits for one answer; the front has to be quicker than that."""
@@ -25,12 +25,12 @@ AGAIN = 0.7
 
 
 class Actors:
-    def __init__(self, house: House, ledger: Ledger, seed: int) -> None:
-        self._house, self._ledger, self._seed = house, ledger, seed
+    def __init__(self, system: System, ledger: Ledger, seed: int) -> None:
+        self._system, self._ledger, self._seed = system, ledger, seed
         self._pool = ThreadPoolExecutor(60, "actor")
         self._enough = threading.Event()
         self._http = httpx.Client(
-            base_url=f"{house.url}/api/v1",
+            base_url=f"{system.url}/api/v1",
             timeout=PATIENCE,
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=0),
         )
@@ -49,7 +49,7 @@ class Actors:
 
     def ask(self, method: str, path: str, actor: str = ACTORS[0], **more: Any) -> httpx.Response | None:
         """One request, on record with how long it took; None where no answer came."""
-        headers = {"Authorization": f"Bearer {self._house.tokens[actor]}"} | more.pop("headers", {})
+        headers = {"Authorization": f"Bearer {self._system.tokens[actor]}"} | more.pop("headers", {})
         began, clock = time.time(), time.monotonic()
         reply, said = None, ""
         try:

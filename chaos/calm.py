@@ -18,8 +18,8 @@ from chaos import stacks
 from chaos.checks import Broken
 from chaos.engines import Sight
 from chaos.evidence import Evidence, Place
-from chaos.house import House
 from chaos.ledger import Ledger, Promise
+from chaos.system import System
 from workers.engine.negotiation import Away
 
 BEGINS, ENDS = 10.0, 10.0 + stacks.GRACE
@@ -45,7 +45,7 @@ class Calm:
         return max(self.off.values(), default=0.0)
 
 
-def settle(house: House, ledger: Ledger, restored: float, patience: float) -> Calm:
+def settle(system: System, ledger: Ledger, restored: float, patience: float) -> Calm:
     """Wait until every service is off that should be, and say what took too long.
 
     An engine that was killed may have lost hold of a container for good: it fails whoever
@@ -53,13 +53,13 @@ def settle(house: House, ledger: Ledger, restored: float, patience: float) -> Ca
     """
     calm = Calm(restored)
     _until_answered(ledger, calm)
-    alive = _left(house, ledger, restored, patience)
-    if helpless := {place: sight for place, sight in alive.items() if _helpless(house, place, sight)}:
-        calm.renewed = sorted({house.engine_of(stack).key for stack, _service in helpless})
+    alive = _left(system, ledger, restored, patience)
+    if helpless := {place: sight for place, sight in alive.items() if _helpless(system, place, sight)}:
+        calm.renewed = sorted({system.engine_of(stack).key for stack, _service in helpless})
         for key in calm.renewed:
-            house.renew(key)
+            system.renew(key)
         calm.restored = time.time()
-        alive = _left(house, ledger, calm.restored, patience)
+        alive = _left(system, ledger, calm.restored, patience)
     for place, sight in alive.items():
         since = time.time() - _base(ledger.promises, place, calm.restored)
         calm.broken.append(
@@ -67,34 +67,34 @@ def settle(house: House, ledger: Ledger, restored: float, patience: float) -> Ca
         )
     if not alive:
         time.sleep(STAYS)
-        for place, sight in _alive(house).items():
+        for place, sight in _alive(system).items():
             calm.broken.append(Broken(1, f"{'/'.join(place)} came on again", str(sight)))
     return calm
 
 
-def _left(house: House, ledger: Ledger, restored: float, patience: float) -> dict[Place, Sight]:
+def _left(system: System, ledger: Ledger, restored: float, patience: float) -> dict[Place, Sight]:
     """What is still on when all should be off, or nothing as soon as all is."""
-    alive = _alive(house)
+    alive = _alive(system)
     while time.time() < _last_word(ledger, restored, patience):
-        alive = _alive(house)
-        if time.time() > ledger.last_end() and not alive and not _unfinished(house):
+        alive = _alive(system)
+        if time.time() > ledger.last_end() and not alive and not _unfinished(system):
             break
         time.sleep(0.2)
     return alive
 
 
-def _helpless(house: House, place: Place, sight: Sight) -> bool:
+def _helpless(system: System, place: Place, sight: Sight) -> bool:
     """Does the engine fail a hand as well? One that does as it is told was told too late, or not at all."""
     try:
-        with contextlib.closing(house.engine_of(place[0]).client(30)) as client:
+        with contextlib.closing(system.engine_of(place[0]).client(30)) as client:
             client.kill(sight.container)
     except Away as error:
         return not isinstance(error, docker.errors.APIError) or error.is_server_error()
     return False
 
 
-def _unfinished(house: House) -> bool:
-    return bool(house.postgres.rows("SELECT id FROM windows WHERE state <> 'closed' LIMIT 1")[0])
+def _unfinished(system: System) -> bool:
+    return bool(system.postgres.rows("SELECT id FROM windows WHERE state <> 'closed' LIMIT 1")[0])
 
 
 def judge(calm: Calm, evidence: Evidence, patience: float) -> None:
@@ -149,9 +149,9 @@ def _base(promises: Iterable[Promise], place: Place, restored: float) -> float:
     return max(restored, *ends) if ends else restored
 
 
-def _alive(house: House) -> dict[Place, Sight]:
+def _alive(system: System) -> dict[Place, Sight]:
     found: dict[Place, Sight] = {}
-    for engine in house.engines.values():
+    for engine in system.engines.values():
         try:
             found |= {(one.stack, one.service): one for one in _listed(engine.look()) if one.alive}
         except Away:

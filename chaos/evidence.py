@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from chaos import stacks
 from chaos.engines import Happening, Sight
-from chaos.house import WORKERS, House
 from chaos.ledger import Answer, Ledger, Promise
 from chaos.outages import Outage, Outages
 from chaos.shim import Call
+from chaos.system import WORKERS, System
 
 One = TypeVar("One")
 Place = tuple[str, str]
@@ -84,16 +84,16 @@ class Evidence:
     repairs: list[Repair] = field(default_factory=list)
 
     @classmethod
-    def gather(cls, house: House, ledger: Ledger, began: float) -> Evidence:
-        trail, call_rows, windows = house.postgres.rows(
+    def gather(cls, system: System, ledger: Ledger, began: float) -> Evidence:
+        trail, call_rows, windows = system.postgres.rows(
             "SELECT * FROM audit ORDER BY chain, seq",
             "SELECT * FROM calls ORDER BY id",
             "SELECT * FROM windows",
         )
-        engines = {stack: house.engine_of(stack) for stack in stacks.STACKS}
+        engines = {stack: system.engine_of(stack) for stack in stacks.STACKS}
         return cls(
             began,
-            house.outages,
+            system.outages,
             list(ledger.promises),
             list(ledger.answers),
             list(ledger.refusals),
@@ -106,11 +106,11 @@ class Evidence:
                 lambda one: (one.stack, one.service),
             ),
             {stack: list(engine.gaps) for stack, engine in engines.items()},
-            _by_place(house.shim.calls(), lambda one: (stacks.of_project(one.project), one.service)),
+            _by_place(system.shim.calls(), lambda one: (stacks.of_project(one.project), one.service)),
             [entry(row) for row in trail],
             call_rows,
             {row["id"]: row for row in windows},
-            [one for name in WORKERS for one in repairs(name, house.directory / "logs" / f"{name}.log")],
+            [one for name in WORKERS for one in repairs(name, system.directory / "logs" / f"{name}.log")],
         )
 
     @property

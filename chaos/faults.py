@@ -19,17 +19,17 @@ from celery import Celery
 from app.standalone import processes
 from app.standalone.processes import Process
 from chaos import stacks
-from chaos.house import MARK, House
 from chaos.ledger import Ledger
 from chaos.plan import Fault, Round
+from chaos.system import MARK, System
 
 HUNT = 4.0
 """Seconds for which somebody to be killed is waited for."""
 
 
 class Faults:
-    def __init__(self, house: House, ledger: Ledger) -> None:
-        self._house, self._ledger = house, ledger
+    def __init__(self, system: System, ledger: Ledger) -> None:
+        self._system, self._ledger = system, ledger
         self.done: Counter[str] = Counter()
         self.kills = 0
         self.log: list[dict[str, Any]] = []
@@ -52,11 +52,11 @@ class Faults:
         self._over.set()
         for thread in self._pending:
             thread.join(30)
-        for name in self._house.wires.all:
-            self._house.wires.mended(name)
-        for disk in self._house.disks.values():
+        for name in self._system.wires.all:
+            self._system.wires.mended(name)
+        for disk in self._system.disks.values():
             disk.free()
-        self._house.keeper.hurry()
+        self._system.keeper.hurry()
 
     def _stage(self, fault: Fault, began: float) -> None:
         if self._over.wait(max(0.0, began + fault.at - time.time())):
@@ -83,7 +83,7 @@ class Faults:
             return self._kill_a_call()
         name, victims = self._living(fault.target)
         if victims:
-            self._house.keeper.kill(name, fault.lasts, victims)
+            self._system.keeper.kill(name, fault.lasts, victims)
         return bool(victims)
 
     def _living(self, target: str) -> tuple[str, set[Process]]:
@@ -108,20 +108,20 @@ class Faults:
         return {
             sight.process
             for sight in processes.living()
-            if _is_a_call(sight.process.pid, str(self._house.directory))
+            if _is_a_call(sight.process.pid, str(self._system.directory))
         }
 
     def _freeze(self, fault: Fault) -> bool:
         name, victims = self._victims(fault.target)
         if victims:
-            self._house.keeper.freeze(name, victims)
+            self._system.keeper.freeze(name, victims)
             self._over.wait(fault.lasts)
-            self._house.keeper.thaw(name)
+            self._system.keeper.thaw(name)
         return bool(victims)
 
     def _victims(self, target: str) -> tuple[str, set[Process]]:
         """Whom a kill or a freeze of this is meant for, and under which name it is kept."""
-        kept = self._house.keeper.kept
+        kept = self._system.keeper.kept
         if target.startswith("containerd."):
             name = f"engine.{target.partition('.')[2]}"
             return name, processes.descendants(kept[name].pid) if kept[name].alive else set()
@@ -137,22 +137,22 @@ class Faults:
         return name, {sight.process} if sight else set()
 
     def _cut(self, fault: Fault) -> bool:
-        wires = self._house.wires.matching(fault.target)
-        outages = [self._house.outages.begin(f"wire {name}", fault.kind) for name in wires]
+        wires = self._system.wires.matching(fault.target)
+        outages = [self._system.outages.begin(f"wire {name}", fault.kind) for name in wires]
         for name in wires:
-            self._house.wires.breaks(name, fault.kind)
+            self._system.wires.breaks(name, fault.kind)
         self._over.wait(fault.lasts)
         for name in wires:
-            self._house.wires.mended(name)
-        self._house.outages.end(*outages)
+            self._system.wires.mended(name)
+        self._system.outages.end(*outages)
         return True
 
     _silence = _half_open = _cut
 
     def _fill(self, fault: Fault) -> bool:
         disk, outage = (
-            self._house.disks[fault.target],
-            self._house.outages.begin(f"disk {fault.target}", "fill"),
+            self._system.disks[fault.target],
+            self._system.outages.begin(f"disk {fault.target}", "fill"),
         )
         end = time.monotonic() + fault.lasts
         while time.monotonic() < end and not self._over.is_set():
@@ -160,11 +160,11 @@ class Faults:
             disk.fill()
             self._over.wait(0.2)
         disk.free()
-        self._house.outages.end(outage)
+        self._system.outages.end(outage)
         return True
 
     def _forge(self, fault: Fault) -> bool:
-        app = Celery(broker=self._house.broker.url, set_as_current=False)
+        app = Celery(broker=self._system.broker.url, set_as_current=False)
         app.conf.broker_transport_options = {
             "max_retries": 0,
             "socket_timeout": 2,

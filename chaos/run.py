@@ -10,15 +10,15 @@ from typing import Any
 
 from bench.figures import percentile
 from chaos import calm as calms
-from chaos import checks, house, plan
+from chaos import checks, plan, system
 from chaos.actors import Actors
 from chaos.calm import Calm
 from chaos.checks import Broken
 from chaos.evidence import Evidence, Place
 from chaos.faults import Faults
-from chaos.house import House
 from chaos.ledger import Ledger
 from chaos.plan import Round
+from chaos.system import System
 
 Json = dict[str, Any]
 RESTORED_WITHIN = 60.0
@@ -73,7 +73,7 @@ def play(seed: int, windows: int, patience: float) -> Result:
     """Stage it all. Raises Failed where the run itself could not go on."""
     began = time.monotonic()
     result = Result(seed, windows, patience, plan.made(seed, windows))
-    with house.standing() as standing:
+    with system.standing() as standing:
         say(f"all runs in {standing.directory}; {len(result.rounds)} rounds")
         run = _Run(standing, result)
         try:
@@ -91,14 +91,14 @@ def play(seed: int, windows: int, patience: float) -> Result:
 class _Run:
     """A run under way."""
 
-    def __init__(self, standing: House, result: Result) -> None:
-        self._house, self._result, self._since = standing, result, time.time()
+    def __init__(self, standing: System, result: Result) -> None:
+        self._system, self._result, self._since = standing, result, time.time()
         self._ledger = Ledger()
         self.actors = Actors(standing, self._ledger, result.seed)
         self._faults = Faults(standing, self._ledger)
 
     def evidence(self) -> Evidence:
-        return Evidence.gather(self._house, self._ledger, self._since)
+        return Evidence.gather(self._system, self._ledger, self._since)
 
     def play(self, one: Round) -> None:
         """Trouble, then everything runs again, then calm, then the eight lines."""
@@ -107,8 +107,8 @@ class _Run:
         self._faults.play(one, began)
         time.sleep(max(0.0, began + plan.SECONDS - time.time()))
         self._faults.end()
-        self._house.until(self._house.all_up, "everything runs again", RESTORED_WITHIN)
-        calm = calms.settle(self._house, self._ledger, time.time(), self._result.patience)
+        self._system.until(self._system.all_up, "everything runs again", RESTORED_WITHIN)
+        calm = calms.settle(self._system, self._ledger, time.time(), self._result.patience)
         new = self._judged(one, calm)
         self._result.told.append(self._summary(one, began, calm) | {"broken": len(new)})
         say(_line(self._result, one, new))
@@ -128,12 +128,12 @@ class _Run:
     def _summary(self, one: Round, began: float, calm: Calm) -> Json:
         outages = [
             {"target": of.target, "kind": of.kind, "from": of.began, "to": of.ended}
-            for of in self._house.outages.all
+            for of in self._system.outages.all
             if of.began >= began
         ]
         ended = [
             {"at": at, "who": who, "code": code}
-            for at, who, code in self._house.keeper.unexpected
+            for at, who, code in self._system.keeper.unexpected
             if at >= began
         ]
         return {

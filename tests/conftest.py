@@ -36,5 +36,5 @@ def database(databases: Databases, database_url: str) -> Database:
 
 
 @pytest.fixture
-def house(database: Database) -> System:
+def system(database: Database) -> System:
     return System(database)

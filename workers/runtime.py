@@ -29,22 +29,22 @@ from workers.state.inspection_queue import Trigger
 log = logging.getLogger(__name__)
 
 
-class _House:
+class _Runtime:
     """What this process holds while it works."""
 
     def __init__(self) -> None:
-        self.station: WorkerContext | None = None
+        self.context: WorkerContext | None = None
         self.watch: Watch | None = None
         self.leaving = ExitStack()
 
 
-_house = _House()
+_runtime = _Runtime()
 
 
-def station() -> WorkerContext:
-    if _house.station is None:
+def context() -> WorkerContext:
+    if _runtime.context is None:
         raise RuntimeError("this worker has not begun")
-    return _house.station
+    return _runtime.context
 
 
 def begin(environment: Settings | None = None) -> WorkerContext:
@@ -80,32 +80,32 @@ def begin(environment: Settings | None = None) -> WorkerContext:
         loading.begin()
     except ConfigError as error:
         raise SystemExit(str(error)) from error
-    _house.leaving.enter_context(me.living())
-    presence = HeartbeatLoop(found, loading)
+    _runtime.leaving.enter_context(me.living())
+    heartbeat = HeartbeatLoop(found, loading)
     try:
-        presence.begin()
+        heartbeat.begin()
     except NodeTaken as taken:
-        _house.leaving.close()
+        _runtime.leaving.close()
         raise SystemExit(str(taken)) from taken
-    _house.leaving.callback(found.close)
-    _house.leaving.callback(presence.end)
-    _house.station, _house.watch = found, Watch(found, loading, presence)
-    _house.watch.start()
+    _runtime.leaving.callback(found.close)
+    _runtime.leaving.callback(heartbeat.end)
+    _runtime.context, _runtime.watch = found, Watch(found, loading, heartbeat)
+    _runtime.watch.start()
     _begin_beside(found, loading, environment)
     return found
 
 
 def _begin_beside(found: WorkerContext, loading: StackLoader, environment: Settings) -> None:
     """What a worker does besides its watch: it sends notices, takes samples, and waits for last bytes."""
-    postman = Notifier(found, loading, environment.public_url, environment.data_dir)
-    postman.begin()
-    _house.leaving.callback(postman.end)
+    notifier = Notifier(found, loading, environment.public_url, environment.data_dir)
+    notifier.begin()
+    _runtime.leaving.callback(notifier.end)
     sampling = Sampler(found)
     sampling.begin()
-    _house.leaving.callback(sampling.end)
+    _runtime.leaving.callback(sampling.end)
     looks = IdleVisitChecks(found)
     looks.begin()
-    _house.leaving.callback(looks.end)
+    _runtime.leaving.callback(looks.end)
 
 
 def _require_schema(database: Database, environment: Settings) -> None:
@@ -138,29 +138,29 @@ def end() -> bool:
     for here. Until then we are alive to the other workers, who would call them lost otherwise.
     False where this worker ends because its claim was refused, which is a failure.
     """
-    welcome = not (_house.watch and _house.watch.refused)
-    if _house.watch:
-        _house.watch.stop(patiently=True)
-    _house.leaving.close()
-    _house.station = _house.watch = None
+    welcome = not (_runtime.watch and _runtime.watch.refused)
+    if _runtime.watch:
+        _runtime.watch.stop(patiently=True)
+    _runtime.leaving.close()
+    _runtime.context = _runtime.watch = None
     return welcome
 
 
 def nodes() -> list[str]:
-    with station().database.read() as session:
+    with context().database.read() as session:
         return [node.name for node in known.nodes(session)]
 
 
 def close_soon(stack: str) -> bool:
     """Have a stack of this node seen to at once; False where it is another's."""
-    if _house.watch is None or stack not in station().stacks:
+    if _runtime.watch is None or stack not in context().stacks:
         return False
-    _house.watch.close_soon(stack)
+    _runtime.watch.close_soon(stack)
     return True
 
 
 def resync() -> None:
     """Look at everything again, whatever events have said or not said."""
-    if _house.watch:
-        _house.watch.beat(station().database.now())
-        _house.watch.mark_all(Trigger.RESYNC)
+    if _runtime.watch:
+        _runtime.watch.beat(context().database.now())
+        _runtime.watch.mark_all(Trigger.RESYNC)

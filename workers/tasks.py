@@ -38,7 +38,7 @@ def ends_in_outage(work: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(work)
     def run(*arguments: object, **named: object) -> None:
-        guard = runtime.station().guard
+        guard = runtime.context().guard
         try:
             work(*arguments, **named)
         except Exception as error:
@@ -56,26 +56,26 @@ def ends_in_outage(work: Callable[..., None]) -> Callable[..., None]:
 def open_window(window_id: str) -> None:
     """Look at an opening window and start what may start now."""
     with tracing.span(task_queue.OPEN, _carried(), power__window=str(window_id)):
-        attend_opening(runtime.station(), str(window_id))
+        attend_opening(runtime.context(), str(window_id))
 
 
 @app.task(name=task_queue.CLOSE)
 @ends_in_outage
 def close_window(window_id: str) -> None:
     """Look at the stack of a closing window and stop what nobody holds."""
-    station = runtime.station()
-    with station.database.read() as session:
+    context = runtime.context()
+    with context.database.read() as session:
         window = windows.get(session, str(window_id))
     if window is not None:
         with tracing.span(task_queue.CLOSE, _carried(), power__window=window.id, power__stack=window.stack):
-            attend_closing(station, window.stack)
+            attend_closing(context, window.stack)
 
 
 @app.task(name=task_queue.SWEEP)
 @ends_in_outage
 def sweep() -> None:
     """Start closing every window whose time is up, and tell the nodes that have them."""
-    database = runtime.station().database
+    database = runtime.context().database
     with database.read() as session:
         deadline = windows.next_deadline(session)
     if deadline is None or deadline > database.now():
@@ -99,7 +99,7 @@ def resync(node: str | None = None) -> None:
     if node is None:
         for name in runtime.nodes():
             task_queue.Dispatch(app).nudge(task_queue.RESYNC, [name], task_queue.queue(name), f"node {name}")
-    elif node == runtime.station().node:
+    elif node == runtime.context().node:
         runtime.resync()
 
 
@@ -107,7 +107,7 @@ def resync(node: str | None = None) -> None:
 @ends_in_outage
 def read_logs(read_id: str) -> None:
     """Write the lines that somebody waits for where they look for them."""
-    logs.answer(runtime.station(), str(read_id))
+    logs.answer(runtime.context(), str(read_id))
 
 
 def _carried() -> object:

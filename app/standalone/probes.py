@@ -18,21 +18,22 @@ from app.standalone.broker import server_binary
 _READ_STACK = """
 import sys
 from pathlib import Path
-from app import endpoint, settings
-from workers import stacks
+from app import settings
+from app.host import engine_endpoint
+from workers.stacks import stack_reader
 path, name = Path(sys.argv[1]), sys.argv[2]
 try:
-    stacks.read(path, settings.read_power_toml(path), name)
-except stacks.Rejected as rejected:
+    stack_reader.read(path, settings.read_power_toml(path), name)
+except stack_reader.Rejected as rejected:
     sys.exit("\\n".join(rejected.faults))
-except endpoint.BadEndpoint as error:
+except engine_endpoint.BadEndpoint as error:
     sys.exit(str(error))
 """
 
 # The worker's own client: its address, its API version, and whether the engine answers in it.
 _ASK_ENGINE = """
 import sys
-from workers import negotiation
+from workers.engine import negotiation
 from workers.engine.client import Engine
 engine = Engine(timeout=5)
 try:

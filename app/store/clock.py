@@ -106,7 +106,7 @@ class ClockReading:
     """The newest time by the house clock at which any worker gave a sign of life."""
 
     @property
-    def house(self) -> datetime:
+    def system(self) -> datetime:
         return self.source + self.offset
 
 
@@ -122,7 +122,7 @@ class DatabaseClock(Clock):
 
     def _read(self) -> datetime:
         self._reading = self._reading_of()
-        return self._reading.house
+        return self._reading.system
 
     def _accepted(self, at: float, answer: datetime) -> datetime:
         assert self._reading
@@ -142,7 +142,7 @@ class DatabaseClock(Clock):
         if reading.booted_at:
             return _since_boot(reading.booted_at, at)
         # Nobody lived through the reboot; time has gone on at least to where it was last seen.
-        return reading.witness if reading.witness and reading.witness > reading.house else None
+        return reading.witness if reading.witness and reading.witness > reading.system else None
 
     def elapsed(self) -> float:
         """Seconds since this host was booted."""
@@ -172,6 +172,6 @@ def has_stepped(reading: ClockReading, expected: datetime) -> bool:
     Where a worker's sign of life agrees with what is read, others go by that, and it was this
     process's host that stood still.
     """
-    if abs(reading.house - expected) <= STEP:
+    if abs(reading.system - expected) <= STEP:
         return False
-    return reading.witness is None or abs(reading.witness - reading.house) > WITNESSED
+    return reading.witness is None or abs(reading.witness - reading.system) > WITNESSED

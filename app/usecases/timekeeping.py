@@ -57,7 +57,7 @@ def correct(database: Database) -> None:
         row = clock_offset.locked(session, expected)
         reading = database.reading(session)
         if has_stepped(reading, expected):
-            step = reading.house - expected
+            step = reading.system - expected
             row.offset_sec -= step.total_seconds()
             row.changed_at = expected
             audit.record(
@@ -81,9 +81,9 @@ def correct(database: Database) -> None:
 
 def _note_boot(session: Session, database: Database, row: ClockOffset) -> None:
     """A process that begins later on this host carries the house clock on from here."""
-    house = database.reading(session).source + timedelta(seconds=row.offset_sec)
-    booted_at = house - timedelta(seconds=database.clock.elapsed())
-    clock_offset.note_boot(session, database.boot, booted_at, house)
+    system = database.reading(session).source + timedelta(seconds=row.offset_sec)
+    booted_at = system - timedelta(seconds=database.clock.elapsed())
+    clock_offset.note_boot(session, database.boot, booted_at, system)
 
 
 def settle(database: Database) -> None:

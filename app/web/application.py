@@ -106,7 +106,7 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> WebCon
         readers=StreamCapacity(server.READERS),
         gauges=gauges,
         memory=ResponseCache(changes),
-        doorbell=WakeCache(changes),
+        wake_cache=WakeCache(changes),
         refusals=RefusalAudit(database),
         readiness=Readiness(settings, database, BrokerProbe(dispatch)),
     )

@@ -30,7 +30,7 @@ class WebContext:
     readers: StreamCapacity
     gauges: Metrics
     memory: ResponseCache[CachedRead]
-    doorbell: WakeCache
+    wake_cache: WakeCache
     refusals: RefusalAudit
     readiness: Readiness
 

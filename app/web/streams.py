@@ -19,8 +19,8 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection"
 class _Seated:
     """A stream that leaves its seat when it ends, whether or not it ever began."""
 
-    def __init__(self, lines: Generator[str], seats: StreamCapacity) -> None:
-        self._lines, self._seats, self._left = lines, seats, False
+    def __init__(self, lines: Generator[str], capacity: StreamCapacity) -> None:
+        self._lines, self._seats, self._left = lines, capacity, False
 
     def __iter__(self) -> _Seated:
         return self
@@ -40,16 +40,16 @@ def streamed(
     lines: Generator[str],
     media: str,
     headers: Mapping[str, str] | None = None,
-    seats: StreamCapacity | None = None,
+    capacity: StreamCapacity | None = None,
 ) -> Response:
     """Raises Turned where no seat is left."""
-    seats = seats or front.streams
+    capacity = capacity or front.streams
     if request.method == "HEAD":
         return Response(content_type=media)
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(STALLED)
-    if not seats.take():
-        said = f"{seats.number} streams are open, which is the most there may be"
-        raise ApiError(problems.TOO_MANY, said, headers={"Retry-After": "10"}, limit=seats.number)
-    return Response(_Seated(lines, seats), 200, {**_HEADERS, **(headers or {})}, content_type=media)
+    if not capacity.take():
+        said = f"{capacity.number} streams are open, which is the most there may be"
+        raise ApiError(problems.TOO_MANY, said, headers={"Retry-After": "10"}, limit=capacity.number)
+    return Response(_Seated(lines, capacity), 200, {**_HEADERS, **(headers or {})}, content_type=media)

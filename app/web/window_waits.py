@@ -28,8 +28,8 @@ def closed(window: Window) -> bool:
 
 
 class WindowWaits:
-    def __init__(self, database: Database, tail: EventFeed, seats: StreamCapacity) -> None:
-        self._database, self._tail, self._seats = database, tail, seats
+    def __init__(self, database: Database, tail: EventFeed, capacity: StreamCapacity) -> None:
+        self._database, self._tail, self._seats = database, tail, capacity
 
     def until(self, done: Done, window: str, seconds: float) -> bool:
         """Return when the window is as it was wanted, or when the time is up.

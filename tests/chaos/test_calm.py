@@ -55,26 +55,26 @@ class House:
         self.on = not self._mends
 
 
-def settled(house: Any, monkeypatch: pytest.MonkeyPatch) -> calm.Calm:
+def settled(system: Any, monkeypatch: pytest.MonkeyPatch) -> calm.Calm:
     monkeypatch.setattr(calm, "STAYS", 0.0)
     monkeypatch.setattr(calm, "_last_word", lambda *_: 0.0)
-    return calm.settle(house, Ledger(), 0.0, 1.0)
+    return calm.settle(system, Ledger(), 0.0, 1.0)
 
 
 @pytest.mark.parametrize("how", [refusal(500), requests.ReadTimeout()])
 def test_an_engine_that_fails_every_hand_is_started_anew(
     how: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(how)
-    found = settled(house, monkeypatch)
-    assert (found.renewed, house.renewed, found.broken) == (["engine.a"], 1, [])
+    system = House(how)
+    found = settled(system, monkeypatch)
+    assert (found.renewed, system.renewed, found.broken) == (["engine.a"], 1, [])
     assert found.restored > 0
 
 
 def test_what_a_hand_could_end_had_to_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(None)
-    found = settled(house, monkeypatch)
-    assert (found.renewed, house.renewed) == ([], 0)
+    system = House(None)
+    found = settled(system, monkeypatch)
+    assert (found.renewed, system.renewed) == ([], 0)
     assert [broken.what for broken in found.broken] == ["alpha/crash stays on"]
 
 

@@ -70,10 +70,10 @@ def test_following_shows_each_entry_once(
         for number in (2, 3, 4):
             service.say(str(number), entry(number))
 
-    house = threading.Thread(target=write)
-    house.start()
+    system = threading.Thread(target=write)
+    system.start()
     result = power("audit", "--follow", "--json")
-    house.join()
+    system.join()
 
     assert (shown, result.exit_code) == ([1, 2, 3, 4], 0)
 

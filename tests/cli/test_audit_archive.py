@@ -33,10 +33,10 @@ Run = Callable[..., Result]
 @pytest.fixture
 def old(database: Database) -> System:
     """A house with a finished past of 200 days ago."""
-    house = System(database, now=LONG_AGO)
+    system = System(database, now=LONG_AGO)
     for _ in range(3):
-        house.close(house.open("forge", "mill"))
-    return house
+        system.close(system.open("forge", "mill"))
+    return system
 
 
 @pytest.fixture

@@ -30,11 +30,11 @@ def test_a_hint_is_followed_at_once(service: Service, monkeypatch: pytest.Monkey
         service.windows[closing["id"]] |= {"state": "closed"}
         service.say("2", entry(2, "window.closed"))
 
-    house = threading.Thread(target=close_it)
-    house.start()
+    system = threading.Thread(target=close_it)
+    system.start()
 
     assert followed(service, closing)[-1] == ["closed"]
-    house.join()
+    system.join()
 
 
 def test_what_happened_before_the_stream_was_there_is_seen(

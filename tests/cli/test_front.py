@@ -25,11 +25,11 @@ from tests.system import System
 class Hands(Dispatch):
     """The nudge and the worker in one: what is said is done at once."""
 
-    def __init__(self, house: System) -> None:
-        self._house = house
+    def __init__(self, system: System) -> None:
+        self._runtime = system
 
     def opening(self, window: str, node: str, shown: str = "") -> bool:
-        self._house.work()
+        self._runtime.work()
         return True
 
     closing = opening
@@ -39,7 +39,7 @@ class Hands(Dispatch):
 class Desk:
     """A house, its front on a port, and the command pointed at it."""
 
-    house: System
+    system: System
     environ: dict[str, str | None]
 
     def power(self, *arguments: str) -> Result:
@@ -49,16 +49,16 @@ class Desk:
 @pytest.fixture
 def desk(databases: Databases, tmp_path: Path) -> Iterator[Desk]:
     database = Database(databases.migrated("sqlite"))
-    house = System(database, now=datetime.now(UTC))
+    system = System(database, now=datetime.now(UTC))
     with database.write() as session:
         token = tokens.create(session, "ada", datetime.now(UTC))
     environ = {"POWER_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)}
-    app = create_app(settings.load(environ), database, Hands(house))
+    app = create_app(settings.load(environ), database, Hands(system))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield Desk(
-        house, {"POWER_URL": f"http://127.0.0.1:{server.server_port}", "POWER_TOKEN": token, **environ}
+        system, {"POWER_URL": f"http://127.0.0.1:{server.server_port}", "POWER_TOKEN": token, **environ}
     )
     server.shutdown()
     thread.join()
@@ -81,11 +81,11 @@ def test_a_window_from_opening_to_closing(desk: Desk) -> None:
     closed = desk.power("close", window["id"][:6])
     assert closed.exit_code == 0
     assert closed.stdout.endswith(f"window {window['id']}  closed  stopped: forge\n")
-    assert desk.house.running() == {"redis"}
+    assert desk.system.running() == {"redis"}
 
 
 def test_part_of_it_failing_is_one_and_told(desk: Desk) -> None:
-    desk.house.will_crash.add("mill")
+    desk.system.will_crash.add("mill")
 
     result = desk.power("open", "forge", "mill")
 
@@ -94,7 +94,7 @@ def test_part_of_it_failing_is_one_and_told(desk: Desk) -> None:
 
 
 def test_all_of_it_failing_is_one_and_told(desk: Desk) -> None:
-    desk.house.will_crash.add("mill")
+    desk.system.will_crash.add("mill")
 
     result = desk.power("open", "mill")
 
@@ -130,11 +130,11 @@ def test_a_plan_has_its_waves(desk: Desk) -> None:
 
 
 def test_a_service_that_will_not_stop_is_one_and_told(desk: Desk) -> None:
-    desk.house.will_not_stop.add("forge")
+    desk.system.will_not_stop.add("forge")
     window = json.loads(desk.power("open", "forge", "--json").stdout)["id"]
     desk.power("close", window, "--no-wait")
     for _ in range(20):
-        desk.house.tick(10)
+        desk.system.tick(10)
 
     result = desk.power("close", "--all")
 
@@ -154,7 +154,7 @@ def test_the_trail_is_read_and_proved(desk: Desk) -> None:
 
 def test_a_trail_that_was_tampered_with_is_named(desk: Desk) -> None:
     desk.power("open", "forge")
-    with desk.house.database.write() as session:
+    with desk.system.database.write() as session:
         for name in session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
             session.execute(text(f"DROP TRIGGER {name}"))
         session.execute(text("UPDATE audit SET actor = 'eve' WHERE chain = 'studio' AND seq = 2"))
@@ -216,11 +216,11 @@ def test_notices_are_listed(desk: Desk) -> None:
     from app.store import notifications
 
     assert "no notices" in desk.power("notices").output
-    with desk.house.database.write() as session:
+    with desk.system.database.write() as session:
         body = {"event": "window.stuck", "stack": "studio", "window": "w"}
-        notifications.note(session, "local", "ops", "k", body=body, now=desk.house.now)
-        (one,) = notifications.due(session, "local", desk.house.now, 9)
-        notifications.tried(session, one.id, desk.house.now, 7, ok=False, said="503 away")
+        notifications.note(session, "local", "ops", "k", body=body, now=desk.system.now)
+        (one,) = notifications.due(session, "local", desk.system.now, 9)
+        notifications.tried(session, one.id, desk.system.now, 7, ok=False, said="503 away")
     said = desk.power("notices", "--state", "pending").stdout
     assert "window.stuck" in said
     assert "1 tries, last: 503 away" in said

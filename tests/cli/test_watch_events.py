@@ -87,10 +87,10 @@ def telling(service: Service, *entries: dict[str, Any]) -> Iterator[None]:
         for number, one in enumerate(entries, start=1):
             service.say(str(number), one)
 
-    house = threading.Thread(target=tell)
-    house.start()
+    system = threading.Thread(target=tell)
+    system.start()
     yield
-    house.join()
+    system.join()
 
 
 def test_one_window_is_told_from_its_beginning_and_watched_to_its_end(power: Power, service: Service) -> None:

@@ -77,10 +77,10 @@ def test_events_go_on_where_a_stream_broke(client: Client, service: Service) -> 
         for number in range(2, 5):
             service.say(str(number), entry(number))
 
-    house = threading.Thread(target=tell)
-    house.start()
+    system = threading.Thread(target=tell)
+    system.start()
     heard = [one.seq for one in islice(events, 3)]
-    house.join()
+    system.join()
 
     assert heard == [2, 3, 4]
     assert [one.headers.get("Last-Event-Id") for one in service.requests("GET", "/events")][1:] == ["2", "3"]

@@ -33,11 +33,11 @@ class Page:
 
     def __init__(self, path: Path, home: Path) -> None:
         self.blocks = BLOCK.findall(path.read_text())
-        self.house = Standalone(home)
+        self.system = Standalone(home)
         self.project = f"docs-{path.stem}-{os.getpid()}"
         for kind, title, text in self.blocks:
             if title:
-                (self.house.directory / title).write_text(self._file(kind, text))
+                (self.system.directory / title).write_text(self._file(kind, text))
 
     @property
     def commands(self) -> list[str]:
@@ -54,7 +54,7 @@ class Page:
         if command in SET_UP:
             return
         if command == SERVICE:
-            self.house.start()
+            self.system.start()
             return
         words = command.replace(WINDOW, self._newest()) if WINDOW in command else command
         words = re.sub(r"\bdocker compose -p \w+", f"docker-compose -p {self.project}", words)
@@ -64,7 +64,7 @@ class Page:
     def _shell(self, words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-c", words],
-            cwd=self.house.directory,
+            cwd=self.system.directory,
             env=self._environ(),
             capture_output=True,
             text=True,
@@ -73,19 +73,19 @@ class Page:
         )
 
     def _environ(self) -> Mapping[str, str]:
-        tools = self.house.directory / "tools"
+        tools = self.system.directory / "tools"
         tools.mkdir(exist_ok=True)
         power = tools / "power"
         power.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from app.cli import main; main()' \"$@\"\n")
         power.chmod(0o755)
-        examples = self.house.directory / "examples"
+        examples = self.system.directory / "examples"
         if not examples.exists():
             examples.symlink_to(HERE / "examples")
         found = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
         found["PATH"] = f"{tools}:{Path(sys.executable).parent}:{found['PATH']}"
-        found |= {"PYTHONPATH": str(HERE), "POWER_DATA_DIR": str(self.house.data)}
-        if self.house.process:
-            front = self.house.front()
+        found |= {"PYTHONPATH": str(HERE), "POWER_DATA_DIR": str(self.system.data)}
+        if self.system.process:
+            front = self.system.front()
             found |= {"POWER_URL": front.url, "POWER_TOKEN": front.token}
         return found
 
@@ -101,7 +101,7 @@ class Page:
     @property
     def core(self) -> set[str]:
         found = re.search(
-            r"^core\s*= \[(.*?)\]", (self.house.directory / "power.toml").read_text(), re.MULTILINE
+            r"^core\s*= \[(.*?)\]", (self.system.directory / "power.toml").read_text(), re.MULTILINE
         )
         return set(re.findall(r'"(\w+)"', found[1])) if found else set()
 
@@ -110,7 +110,7 @@ class Page:
         return f"label=com.docker.compose.project={self.project}"
 
     def clear(self) -> None:
-        self.house.clear()
+        self.system.clear()
         for kind, remove in ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"])):
             if left := docker(*kind, "-q", "--filter", self._label).split():
                 docker(*remove, *left)

@@ -417,7 +417,7 @@ def _(_stack: Stack) -> Feature:
     def told(stack: Stack, window: str) -> None:
         with stack.database.write() as session:
             asked = logs.ask(session, window, None, tail=5, after={}, now=stack.database.now()).id
-        reading.answer(stack.station, asked)
+        reading.answer(stack.context, asked)
         with stack.database.read() as session:
             found = rows.answered(session, asked)
         assert found

@@ -92,7 +92,7 @@ class Stack:
         self.database = Database(database_url)
         self.engine = Engine()
         self._worker = ExitStack()
-        self._station: WorkerContext | None = None
+        self._context: WorkerContext | None = None
         self._watch: Watch | None = None
         self.repairs_expected = False
         """Set where a test loses events on purpose."""
@@ -151,13 +151,13 @@ class Stack:
         """A worker begins: it reads the stack and watches it."""
         me = Identity(self.lock_dir, "local")
         self._worker.enter_context(me.living())
-        self._station = WorkerContext(self.database, self.engine, me, "local", self.lock_dir)
-        loading = StackLoader(self._station, self.config)
+        self._context = WorkerContext(self.database, self.engine, me, "local", self.lock_dir)
+        loading = StackLoader(self._context, self.config)
         loading.begin()
-        presence = HeartbeatLoop(self._station, loading)
-        presence.begin()
-        self._worker.callback(presence.end)
-        self._watch = Watch(self._station, loading, presence)
+        heartbeat = HeartbeatLoop(self._context, loading)
+        heartbeat.begin()
+        self._worker.callback(heartbeat.end)
+        self._watch = Watch(self._context, loading, heartbeat)
         if not events:
             self._watch._events = lambda: None  # type: ignore[method-assign]
         self._watch.start()
@@ -169,23 +169,23 @@ class Stack:
             if not self.repairs_expected:
                 self._resync()
             self._watch.stop(patiently=patiently)
-        if self._station:
-            self.repairs += self._station.repairs.confirmed
+        if self._context:
+            self.repairs += self._context.repairs.confirmed
         self._worker.close()
-        self._watch = self._station = None
+        self._watch = self._context = None
 
     def _resync(self) -> None:
         """Whatever was not noticed so far is noticed now, and counted."""
         self.watch.mark_all(Trigger.RESYNC)
         end = time.monotonic() + 4
         time.sleep(0.3)
-        while self.station.repairs.doubted and time.monotonic() < end:
+        while self.context.repairs.doubted and time.monotonic() < end:
             time.sleep(0.1)
 
     @property
-    def station(self) -> WorkerContext:
-        assert self._station
-        return self._station
+    def context(self) -> WorkerContext:
+        assert self._context
+        return self._context
 
     @property
     def watch(self) -> Watch:

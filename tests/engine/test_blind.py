@@ -67,7 +67,7 @@ def written(stack: Stack, kind: str) -> int:
 
 def known_deadline(stack: Stack, window: str) -> datetime:
     """Without asking the database."""
-    (known,) = stack.station.memory.known.stacks.values()
+    (known,) = stack.context.memory.known.stacks.values()
     return next(lease.deadline for lease in known.leases if lease.window == window)
 
 
@@ -115,7 +115,7 @@ def test_what_is_due_ends_while_the_database_is_away(
     closed = far.closed(window, within=LONG)
 
     assert closed.close_detail == "its time was up"
-    until(lambda: far.station.journal.empty, "the journal is taken in", LONG, far)
+    until(lambda: far.context.journal.empty, "the journal is taken in", LONG, far)
     until(lambda: far.entries(Event.NODE_BLIND), "the outage is on record", LONG, far)
     assert_complete(far, calls=2)
     blind = [call for call in far.calls() if call.blind]
@@ -146,7 +146,7 @@ def test_an_extension_that_could_not_be_read_is_cut_and_the_trail_says_so(
     until(lambda: is_off(far), "it is off", LONG)
     line.mend()
 
-    until(lambda: far.station.memory.away is False and far.station.journal.empty, "it is back", LONG)
+    until(lambda: far.context.memory.away is False and far.context.journal.empty, "it is back", LONG)
     until(lambda: far.entries(Event.NODE_BLIND), "the outage is on record", LONG, far)
     assert_complete(far, calls=1)
     (started,) = facts([one for one in far.entries(Event.CALL_STARTED) if json.loads(one.facts).get("blind")])
@@ -162,8 +162,8 @@ def test_a_stack_that_holds_waits_for_the_database(line: Line, far: Stack) -> No
     line.cut()
     deadline = known_deadline(far, window)
 
-    until(lambda: far.station.memory.silence > 8, "it has been away for long", LONG)
-    until(lambda: far.station.memory.now() > deadline + timedelta(seconds=3), "its time is up", LONG)
+    until(lambda: far.context.memory.silence > 8, "it has been away for long", LONG)
+    until(lambda: far.context.memory.now() > deadline + timedelta(seconds=3), "its time is up", LONG)
     assert far.alive() == {"forge"}
 
     line.mend()
@@ -180,9 +180,9 @@ def test_a_deadline_that_has_not_come_is_waited_for(line: Line, far: Stack) -> N
     line.cut()
     deadline = known_deadline(far, brief)
 
-    until(lambda: far.station.memory.now() > deadline + timedelta(seconds=4), "the first is due", LONG)
+    until(lambda: far.context.memory.now() > deadline + timedelta(seconds=4), "the first is due", LONG)
 
-    assert far.station.memory.away
+    assert far.context.memory.away
     assert far.alive() == {"forge", "mill"}
     line.mend()
     far.closed(brief, within=LONG)
@@ -191,9 +191,9 @@ def test_a_deadline_that_has_not_come_is_waited_for(line: Line, far: Stack) -> N
 
 WORKER = """
     import sys, threading
-    from workers import house
+    from workers import runtime
 
-    house.begin()
+    runtime.begin()
     print("begun", flush=True)
     threading.Event().wait()
 """
@@ -279,7 +279,7 @@ def test_the_end_of_a_call_that_the_database_did_not_hear_of_is_no_lost_call(lin
         far,
     )
     line.cut()
-    until(lambda: is_off(far) and far.station.journal.calls, "it has ended", LONG)
+    until(lambda: is_off(far) and far.context.journal.calls, "it has ended", LONG)
     line.mend()
 
     far.closed(window, within=LONG)
@@ -305,7 +305,7 @@ def test_a_database_that_takes_nothing_is_away_though_it_can_be_read(stack: Stac
     stack.closed(window, within=LONG)
 
     until(lambda: stack.entries(Event.NODE_BLIND), "the outage is on record", LONG, stack)
-    until(lambda: stack.station.journal.empty, "the journal is taken in", LONG, stack)
+    until(lambda: stack.context.journal.empty, "the journal is taken in", LONG, stack)
     assert_complete(stack, calls=1)
 
 

@@ -91,9 +91,9 @@ def test_what_expired_while_no_worker_ran_is_turned_off(stack: Stack) -> None:
 
 WORKER = """
     import sys, threading
-    from workers import house
+    from workers import runtime
 
-    house.begin()
+    runtime.begin()
     print("begun", flush=True)
     threading.Event().wait()
 """

@@ -214,7 +214,7 @@ def test_a_worker_that_finds_another_engine_serves_nothing_until_that_is_given_u
     stack.begin()
 
     (fault,) = row(stack).faults
-    for word in (window, "GONE@host", stack.station.engine_id, "DOCKER_HOST", "power relocate studio"):
+    for word in (window, "GONE@host", stack.context.engine_id, "DOCKER_HOST", "power relocate studio"):
         assert word in fault
     assert "\n" not in fault
     owed = stack.row("forge")
@@ -237,14 +237,14 @@ def test_an_engine_that_is_replaced_under_a_worker_is_noticed(stack: Stack) -> N
     genuine = stack.engine.id
 
     stack.engine.id = lambda: "OTHER@host:/var/lib/docker"  # type: ignore[method-assign]
-    stack.watch._presence.know_engine()
+    stack.watch._heartbeat.know_engine()
 
     until(lambda: row(stack).faults, "it is held back", PATIENCE, stack)
     stack.let_go(window)
     until(lambda: stack.window(window).state == State.CLOSING, "it closes", PATIENCE, stack)
     assert stack.alive() == {"forge"}
     stack.engine.id = genuine  # type: ignore[method-assign]
-    stack.watch._presence.know_engine()
+    stack.watch._heartbeat.know_engine()
     stack.closed(window, within=PATIENCE)
     assert stack.alive() == set()
 
@@ -255,16 +255,16 @@ def test_a_stack_removed_while_its_engine_was_another_is_turned_off_when_that_is
     stack.opened(window)
     genuine = stack.engine.id
     stack.engine.id = lambda: "OTHER@host:/var/lib/docker"  # type: ignore[method-assign]
-    stack.watch._presence.know_engine()
+    stack.watch._heartbeat.know_engine()
     until(lambda: row(stack).faults, "it is held back", PATIENCE, stack)
 
     said = stack.config.read_text()
     stack.config.write_text(said.replace("studio", "other").replace(stack.project, f"{stack.project}-c"))
-    until(lambda: "other" in stack.station.claimed, "the other one is served", PATIENCE, stack)
+    until(lambda: "other" in stack.context.claimed, "the other one is served", PATIENCE, stack)
     stack.let_go(window)
     assert stack.alive() == {"forge"}
     stack.engine.id = genuine  # type: ignore[method-assign]
-    stack.watch._presence.know_engine()
+    stack.watch._heartbeat.know_engine()
 
     stack.closed(window, within=PATIENCE)
     assert stack.alive() == set()
@@ -280,7 +280,7 @@ def test_blind_stops_are_made_in_the_project_that_owes_them(tmp_path: Path, data
         stack.write({"forge": running()}, blind_grace="1s").begin()
         window = stack.open("forge", ttl=3600)
         stack.opened(window)
-        until(lambda: stack.station.memory.known.stacks["studio"].owing, "it is known", 10, stack)
+        until(lambda: stack.context.memory.known.stacks["studio"].owing, "it is known", 10, stack)
         stack.end()
         stack.database.close()
         _shorten(stack)
@@ -306,10 +306,10 @@ def _shorten(stack: Stack) -> None:
 def test_nothing_is_stopped_blind_on_another_engine(stack: Stack) -> None:
     stack.write({"forge": running()}, blind_grace="1s").begin()
     stack.opened(stack.open("forge"))
-    until(lambda: stack.station.memory.known.stacks["studio"].owing, "it is known", 10, stack)
-    (owing,) = stack.station.memory.known.stacks["studio"].owing.values()
-    blind = OfflineController(stack.station)
+    until(lambda: stack.context.memory.known.stacks["studio"].owing, "it is known", 10, stack)
+    (owing,) = stack.context.memory.known.stacks["studio"].owing.values()
+    blind = OfflineController(stack.context)
 
     assert blind._is_here(owing)
-    stack.station.engine_id = "OTHER@host:/var/lib/docker"
+    stack.context.engine_id = "OTHER@host:/var/lib/docker"
     assert not blind._is_here(owing)

@@ -21,7 +21,7 @@ def read(
     """Ask as the front does, and have the worker answer."""
     with stack.database.write() as session:
         asked = logs.ask(session, window, None, tail=tail, after=after or {}, now=stack.database.now()).id
-    reading.answer(stack.station, asked)
+    reading.answer(stack.context, asked)
     with stack.database.read() as session:
         found = rows.answered(session, asked)
         assert found
@@ -158,6 +158,6 @@ def test_a_forged_message_makes_nobody_read_anything(stack: Stack) -> None:
     stack.write({"forge": python(TALKS)}).begin()
 
     for forged in ("", "nosuch", "'; DROP TABLE windows; --"):
-        reading.answer(stack.station, forged)
+        reading.answer(stack.context, forged)
 
     assert stack.calls() == []

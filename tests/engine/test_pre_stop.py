@@ -195,7 +195,7 @@ def test_a_stack_that_was_taken_out_of_power_toml_is_stopped_without_hooks(stack
     window = stack.opened(stack.open("web"))
     text = stack.config.read_text()
     stack.config.write_text(text.replace("[stacks.studio]", "[stacks.other]").replace(stack.project, "other"))
-    until(lambda: stack.station.stacks["studio"].place is None, "it is taken out", 20, stack)
+    until(lambda: stack.context.stacks["studio"].place is None, "it is taken out", 20, stack)
 
     stack.close(window.id)
     until(lambda: stack.alive() == set(), "it is off", 20, stack)
@@ -217,7 +217,7 @@ def test_a_hook_runs_while_the_database_is_away(line: Line, far: Stack) -> None:
     finally:
         line.mend()
     far.closed(window, within=LONG)
-    until(lambda: far.station.journal.empty, "the journal is taken in", LONG, far)
+    until(lambda: far.context.journal.empty, "the journal is taken in", LONG, far)
 
     assert ends(far) == WELL
     assert all(call.blind for call in far.calls() if call.action != Action.UP)

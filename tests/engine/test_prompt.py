@@ -151,7 +151,7 @@ def test_a_polite_close_does_not_wait_for_stubborn_ones(stack: Stack) -> None:
     stubborn = [f"stubborn-{number}" for number in range(6)]
     slow = {name: python(STUBBORN, stop_grace_period="20s") for name in stubborn}
     stack.write({**slow, "polite": running(), "due": running()}).begin()
-    stack.station.closing = CallQueue("closing", Limits(2, 64))
+    stack.context.closing = CallQueue("closing", Limits(2, 64))
     windows = [stack.open(name) for name in stubborn]
     polite, due = stack.open("polite"), stack.open("due", ttl=12.0)
     for window in (*windows, polite, due):
@@ -175,7 +175,7 @@ def test_a_polite_close_does_not_wait_for_stubborn_ones(stack: Stack) -> None:
 def test_slow_starts_do_not_delay_another_opening(stack: Stack) -> None:
     slow = {f"slow-{number}": running(post_start=SLOW_START) for number in range(4)}
     stack.write({**slow, "forge": running()}).begin()
-    stack.station.opening = CallQueue("opening", Limits(2, 64))
+    stack.context.opening = CallQueue("opening", Limits(2, 64))
     for name in slow:
         stack.open(name)
 

@@ -124,7 +124,7 @@ def test_a_rejected_stack_is_on_record_and_keeps_no_other_out(stack: Stack) -> N
     stack.begin()
 
     # What is rejected can be turned off all the same, and nothing more.
-    assert [name for name, one in stack.station.stacks.items() if one.place] == ["studio"]
+    assert [name for name, one in stack.context.stacks.items() if one.place] == ["studio"]
     assert [one.stack for one in stack.entries(Event.STACK_REJECTED)] == ["broken"]
 
 

@@ -49,7 +49,7 @@ def test_a_section_that_becomes_bad_leaves_its_stack_as_it_was(stack: Stack) -> 
     )
     until(lambda: stack.entries(Event.STACK_REJECTED), "the change is refused", 20, stack)
 
-    place = stack.station.stacks["studio"].place
+    place = stack.context.stacks["studio"].place
     assert place
     assert stack.window(window.id).status == Status.OK
     assert stack.opened(stack.open("mill")).status == Status.OK

@@ -17,7 +17,7 @@ QUIET = LATE.total_seconds() + 0.5
 
 
 def confirmed(stack: Stack) -> list[str]:
-    return until(lambda: stack.station.repairs.confirmed, "a repair is counted", 10, stack)
+    return until(lambda: stack.context.repairs.confirmed, "a repair is counted", 10, stack)
 
 
 def test_a_lost_event_is_counted_once_a_resync_finds_it(
@@ -34,7 +34,7 @@ def test_a_lost_event_is_counted_once_a_resync_finds_it(
     stack.watch.mark_all(Trigger.RESYNC)
 
     assert "forge from on to " in confirmed(stack)[0]
-    assert stack.station.guard.take_counts() == {Loop.REPAIRS: 1}
+    assert stack.context.guard.take_counts() == {Loop.REPAIRS: 1}
     assert "only the idle poll or a resync has noticed a change" in caplog.text
 
 
@@ -44,13 +44,13 @@ def test_a_missing_look_after_a_request_is_counted(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
     stack.opened(stack.open("forge"))
     time.sleep(QUIET)
-    look_again = stack.station.look_again
+    look_again = stack.context.look_again
 
     def not_for_requests(name: str, services: Iterable[str] | None, trigger: Trigger) -> None:
         if trigger is not Trigger.REQUEST:
             look_again(name, services, trigger)
 
-    stack.station.look_again = not_for_requests
+    stack.context.look_again = not_for_requests
     window = stack.open("forge")
     time.sleep(QUIET)
     assert stack.window(window).state == State.OPENING
@@ -71,4 +71,4 @@ def test_what_an_event_told_of_is_not_counted(stack: Stack) -> None:
         stack.watch.mark_all(Trigger.RESYNC)
     time.sleep(QUIET)
 
-    assert (stack.station.repairs.confirmed, stack.station.guard.take_counts()) == ([], {})
+    assert (stack.context.repairs.confirmed, stack.context.guard.take_counts()) == ([], {})

@@ -136,7 +136,7 @@ def test_a_persons_own_compose_finds_nothing_to_recreate(stack: Stack) -> None:
 
 def test_what_is_kept_is_for_the_worker_alone(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
-    place = stack.station.stacks["studio"].place
+    place = stack.context.stacks["studio"].place
     assert place
     (kept,) = place.paths()[:1]
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -195,11 +195,11 @@ def test_a_worker_begins_with_its_database_away(tmp_path: Path, databases: Datab
     place.rename(hidden)
     with standing(tmp_path, f"sqlite:///{place / 'power.db'}") as stack:
         stack.write({"forge": running()}).begin()
-        assert stack.station.stacks["studio"].place
-        assert stack.station.claimed == set()
+        assert stack.context.stacks["studio"].place
+        assert stack.context.claimed == set()
 
         hidden.rename(place)
 
-        until(lambda: "studio" in stack.station.claimed, "it is published", PATIENCE)
+        until(lambda: "studio" in stack.context.claimed, "it is published", PATIENCE)
         window = stack.open("forge")
         stack.opened(window)

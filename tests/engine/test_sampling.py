@@ -23,7 +23,7 @@ def test_what_a_window_holds_is_measured_and_nothing_else(stack: Stack) -> None:
     stack.write({"gate": running(), "forge": python(BUSY), "mill": running()}, core=["gate"])
     stack.by_hand("up", "-d", "gate", "mill")
     stack.begin()
-    sampling = Sampler(stack.station)
+    sampling = Sampler(stack.context)
     sampling.turn()
     assert taken(stack) == {}
 

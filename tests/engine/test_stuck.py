@@ -137,7 +137,7 @@ def test_a_container_is_given_the_grace_it_was_made_with(stack: Stack) -> None:
     stack.end()
     stack.define({"forge": running(stop_grace_period="1s")})
     stack.begin()
-    spec = stack.station.stacks["studio"].spec.services["forge"]
+    spec = stack.context.stacks["studio"].spec.services["forge"]
     containers = stack.engine.containers(stack.project, ["forge"])
     assert spec.stop_timeout == 1 + MARGIN
     assert converge.timeout_of(spec, Action.STOP, containers) == 40 + MARGIN

@@ -25,7 +25,7 @@ SAMPLE = HERE / "examples/ci/test_sample.py"
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Standalone]:
+def system() -> Iterator[Standalone]:
     image.ensure()
     with tempfile.TemporaryDirectory() as directory:
         found = Standalone(Path(directory))
@@ -48,8 +48,8 @@ def house() -> Iterator[Standalone]:
 
 
 @pytest.fixture
-def client(house: Standalone) -> Iterator[Client]:
-    front = house.front()
+def client(system: Standalone) -> Iterator[Client]:
+    front = system.front()
     with Client(front.url, front.token) as found:
         yield found
         for window in unclosed(found):
@@ -57,9 +57,9 @@ def client(house: Standalone) -> Iterator[Client]:
 
 
 @pytest.fixture
-def environ(house: Standalone, tmp_path: Path) -> dict[str, str]:
+def environ(system: Standalone, tmp_path: Path) -> dict[str, str]:
     """A runner's environment: the command on its PATH, and where the service is."""
-    front, power = house.front(), tmp_path / "bin" / "power"
+    front, power = system.front(), tmp_path / "bin" / "power"
     power.parent.mkdir()
     power.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from app.cli import main; main()' \"$@\"\n")
     power.chmod(0o755)

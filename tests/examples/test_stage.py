@@ -21,14 +21,14 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     project = f"stage-{uuid.uuid4().hex[:12]}"
     monkeypatch.setattr(stage, "PROJECT", project)
     labels = {"project": project, "project.working_dir": "/elsewhere", "service": "madre"}
-    marks = [f"--label=com.docker.compose.{key}={value}" for key, value in labels.items()]
+    inspections = [f"--label=com.docker.compose.{key}={value}" for key, value in labels.items()]
     command = [
         "docker",
         "run",
         "--detach",
         "--network=none",
         f"--name={project}",
-        *marks,
+        *inspections,
         image.ensure(),
         "madre",
     ]

@@ -57,8 +57,8 @@ def fill(url: str) -> None:
                 # What was begun by one and forced by another is the other's.
                 first = {"event": "window.closing", "actor": "first"}
                 last = {"event": "window.closing", "actor": actor}
-                house = {"event": "window.closed", "actor": HOUSE}
-                for seq, entry in enumerate((first, last, house)):
+                system = {"event": "window.closed", "actor": HOUSE}
+                for seq, entry in enumerate((first, last, system)):
                     known = {"chain": f"c{number}", "seq": seq, "window_id": f"w{number}", "at": NOON}
                     empty = {"facts": "{}", "prev": "", "hash": "", **known}
                     connection.execute(tables.tables["audit"].insert().values(empty | entry))

@@ -50,8 +50,8 @@ def tables(url: str) -> set[str]:
 def lived_in(url: str) -> None:
     """Put rows into every table."""
     database = Database(url)
-    house = System(database)
-    house.close(house.open("forge", "api"))
+    system = System(database)
+    system.close(system.open("forge", "api"))
     with database.write() as session:
         session.add(Node(name="local", engine_id="e", worker="w", started_at=NOON, seen_at=NOON))
         session.add(

@@ -124,12 +124,12 @@ class Hand:
     def __init__(self, way: Way, world: World) -> None:
         self.way, self.world = way, world
         self._leaving = ExitStack()
-        self.station: WorkerContext | None = None
+        self.context: WorkerContext | None = None
         self._watch: Watch | None = None
 
     @property
     def up(self) -> bool:
-        return self.station is not None
+        return self.context is not None
 
     def begin(self) -> None:
         """What `house.begin` does: a new name, the stacks read and claimed, a watch."""
@@ -142,13 +142,13 @@ class Hand:
         found = WorkerContext(self.way, eyes, me, NODE, self.world.lock_dir, opening=opening, closing=closing)
         loading = StackLoader(found, self.world.config)
         loading.begin()
-        presence = HeartbeatLoop(found, loading)
-        presence.begin()
-        watch = Watch(found, loading, presence)
+        heartbeat = HeartbeatLoop(found, loading)
+        heartbeat.begin()
+        watch = Watch(found, loading, heartbeat)
         vars(watch).update(_stopping=Still())
         found.memory.begin()
         watch.mark_all(Trigger.START)
-        self.station, self._watch = found, watch
+        self.context, self._watch = found, watch
         self.world.listeners.append(self._heard)
 
     def reread(self) -> None:
@@ -167,11 +167,11 @@ class Hand:
         if self._heard in self.world.listeners:
             self.world.listeners.remove(self._heard)
         self._leaving.close()
-        self.station = self._watch = None
+        self.context = self._watch = None
 
     def _alive(self) -> WorkerContext:
-        assert self.station
-        return self.station
+        assert self.context
+        return self.context
 
     def _watching(self) -> Watch:
         assert self._watch
@@ -180,7 +180,7 @@ class Hand:
     @property
     def looking(self) -> bool:
         """Is one of its threads in the middle of a look? Another would wait for it."""
-        return self.station is not None and any(one.locked() for one in self.station.looking.values())
+        return self.context is not None and any(one.locked() for one in self.context.looking.values())
 
     # What its threads do.
 
@@ -191,36 +191,36 @@ class Hand:
         """Look at all of a stack."""
         watch = self._watching()
         watch.mark(stack, None, Trigger.POLL)
-        watch._marks.hand_out()
+        watch._inspections.hand_out()
         watch._look(stack)
 
     def looks(self) -> None:
         """Look where something was marked, or is due."""
         watch = self._watching()
-        for stack in watch._marks.hand_out():
+        for stack in watch._inspections.hand_out():
             watch._look(stack)
 
     def looks_without_polls(self) -> None:
         """Look where a mark or a timer asks for it, and let no poll ask for anything."""
-        self._watching()._marks._polls.clear()
+        self._watching()._inspections._polls.clear()
         self.looks()
 
     @property
     def queued(self) -> list[Any]:
         """What was handed to the pools and queues and waits to be done."""
-        watch, station = self._watching(), self._alive()
+        watch, context = self._watching(), self._alive()
         pools = cast(Later, watch._opening).work, cast(Later, watch._closing).work
-        calls = cast(Any, station.closing).waiting, cast(Any, station.opening).waiting
+        calls = cast(Any, context.closing).waiting, cast(Any, context.opening).waiting
         return [*pools[0], *pools[1], *calls[0], *calls[1]]
 
     def work(self, which: int = 0) -> None:
         """Do one thing of that."""
-        watch, station = self._watching(), self._alive()
+        watch, context = self._watching(), self._alive()
         for pool in (cast(Later, watch._closing), cast(Later, watch._opening)):
             if pool.work:
                 pool.work.pop(which % len(pool.work))()
                 return
-        for queue in (cast(Calls, station.closing), cast(Calls, station.opening)):
+        for queue in (cast(Calls, context.closing), cast(Calls, context.opening)):
             if queue.waiting:
                 queue.make(which)
                 return
@@ -233,13 +233,13 @@ class Hand:
 
     @contextmanager
     def _in_place(self) -> Iterator[None]:
-        station, watch = self._alive(), self._watching()
+        context, watch = self._alive(), self._watching()
 
         def close_soon(stack: str) -> bool:
             watch.close_soon(stack)
             return True
 
-        with mock.patch.multiple(runtime, station=lambda: station, close_soon=close_soon):
+        with mock.patch.multiple(runtime, context=lambda: context, close_soon=close_soon):
             yield
 
 

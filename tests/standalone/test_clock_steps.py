@@ -67,7 +67,7 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     image.ensure()
     found = House(tmp_path, monkeypatch)
     found.standalone.start()
@@ -80,30 +80,30 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 
 @pytest.mark.parametrize("ahead", [-HOURS, HOURS])
-def test_windows_live_their_length_and_one_entry_says_what_happened(house: House, ahead: float) -> None:
+def test_windows_live_their_length_and_one_entry_says_what_happened(system: House, ahead: float) -> None:
     began = time.monotonic()
-    short, long = house.open(40), house.open(600)
+    short, long = system.open(40), system.open(600)
 
-    house.set(ahead)
+    system.set(ahead)
 
-    until(house.steps, PATIENCE)
-    (step,) = house.steps()
+    until(system.steps, PATIENCE)
+    (step,) = system.steps()
     assert step["step_sec"] == pytest.approx(ahead, abs=5)
-    left = house.window(long["id"])["ttl_remaining_sec"]
+    left = system.window(long["id"])["ttl_remaining_sec"]
     assert left == pytest.approx(600 - (time.monotonic() - began), abs=10)
-    assert not house.away()
-    until(lambda: house.window(short["id"])["state"] == "closed", PATIENCE)
+    assert not system.away()
+    until(lambda: system.window(short["id"])["state"] == "closed", PATIENCE)
     assert 40 <= time.monotonic() - began < 55
-    assert house.window(short["id"])["close_reason"] == "expired"
-    assert house.window(long["id"])["state"] == "open"
-    with house.api as api:
+    assert system.window(short["id"])["close_reason"] == "expired"
+    assert system.window(long["id"])["state"] == "open"
+    with system.api as api:
         (offset,) = re.findall(r"^power_clock_offset_seconds (\S+)$", api.get("/metrics").text, re.MULTILINE)
     assert float(offset) == pytest.approx(-step["step_sec"], abs=1)
 
-    house.standalone.stop()
-    house.standalone.start()
+    system.standalone.stop()
+    system.standalone.start()
 
-    later = house.window(long["id"])
-    assert (later["state"], house.away()) == ("open", False)
+    later = system.window(long["id"])
+    assert (later["state"], system.away()) == ("open", False)
     assert later["ttl_remaining_sec"] == pytest.approx(600 - (time.monotonic() - began), abs=10)
-    assert len(house.steps()) == 1
+    assert len(system.steps()) == 1

@@ -99,7 +99,7 @@ class House(Standalone):
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def system(tmp_path: Path) -> Iterator[House]:
     one = House(tmp_path)
     yield one
     one.clear()
@@ -156,59 +156,59 @@ UNUSABLE: dict[Harm, str] = {
 
 
 @pytest.mark.parametrize("harm", UNUSABLE, ids=lambda harm: harm.__name__)
-def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(house: House, harm: Harm) -> None:
-    house.start()
-    house.open(15)
-    house.cut_the_power()
-    merged(house.place)
-    harm(house.place)
+def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(system: House, harm: Harm) -> None:
+    system.start()
+    system.open(15)
+    system.cut_the_power()
+    merged(system.place)
+    harm(system.place)
 
-    house.begin()
+    system.begin()
 
-    until(lambda: "the database cannot be used" in house.said(), 40)
-    (line,) = [one for one in house.said().splitlines() if "the database cannot be used" in one]
+    until(lambda: "the database cannot be used" in system.said(), 40)
+    (line,) = [one for one in system.said().splitlines() if "the database cannot be used" in one]
     assert UNUSABLE[harm] in line
     assert "small/forge" in line
-    until(lambda: not house.on(), 60)
-    assert house.process
-    assert house.process.poll() is None
-    assert "Traceback" not in house.said()
+    until(lambda: not system.on(), 60)
+    assert system.process
+    assert system.process.poll() is None
+    assert "Traceback" not in system.said()
 
-    asked = house.cli("ps")
+    asked = system.cli("ps")
     assert (asked.returncode, "Traceback" in asked.stderr) == (3, False)
     assert "power doctor" in asked.stderr
-    assert house.stop() == 0
-    for log in (house.data / "logs").glob("*.log"):
+    assert system.stop() == 0
+    for log in (system.data / "logs").glob("*.log"):
         assert "Traceback" not in log.read_text(), log
 
 
 @pytest.mark.parametrize("harm", [garbage, overwritten], ids=lambda harm: harm.__name__)
-def test_where_nothing_can_be_on_the_start_ends_and_says_what_mends_it(house: House, harm: Harm) -> None:
-    house.start()
-    assert house.stop() == 0
-    assert house.cli("backup", str(house.directory / "backup.db")).returncode == 0
-    merged(house.place)
-    harm(house.place)
+def test_where_nothing_can_be_on_the_start_ends_and_says_what_mends_it(system: House, harm: Harm) -> None:
+    system.start()
+    assert system.stop() == 0
+    assert system.cli("backup", str(system.directory / "backup.db")).returncode == 0
+    merged(system.place)
+    harm(system.place)
 
-    house.begin()
+    system.begin()
 
-    assert house.process
-    assert house.process.wait(60) == 1
-    assert "Traceback" not in house.said()
-    commands = [line.strip() for line in house.said().splitlines() if line.startswith("  ")]
+    assert system.process
+    assert system.process.wait(60) == 1
+    assert "Traceback" not in system.said()
+    commands = [line.strip() for line in system.said().splitlines() if line.startswith("  ")]
     assert len(commands) == 2
-    advice = house.broken("database")["mend"]
+    advice = system.broken("database")["mend"]
     assert "server" not in advice
     assert all(command in advice for command in commands)
 
     back, anew = commands
-    for command in (back.replace("BACKUP", str(house.directory / "backup.db")), anew):
+    for command in (back.replace("BACKUP", str(system.directory / "backup.db")), anew):
         venv = str(Path(sys.executable).parent)
         environ = {**os.environ, "PATH": f"{venv}:{os.environ['PATH']}"}
         subprocess.run(command, shell=True, check=True, env=environ)
-        house.start()
-        assert house.works()
-        assert house.stop() == 0
+        system.start()
+        assert system.works()
+        assert system.stop() == 0
 
 
 def emptied(place: Path) -> None:
@@ -230,48 +230,48 @@ def without_its_log(place: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [emptied, removed, without_its_log], ids=lambda harm: harm.__name__)
-def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(house: House, harm: Harm) -> None:
-    house.start()
-    merged_copy(house)
-    window = house.open(600)
-    house.cut_the_power()
-    harm(house.place)
+def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(system: House, harm: Harm) -> None:
+    system.start()
+    merged_copy(system)
+    window = system.open(600)
+    system.cut_the_power()
+    harm(system.place)
 
-    house.start()
+    system.start()
 
-    assert house.front().ask("GET", f"/api/v1/windows/{window}")[0] == 404
-    until(lambda: not house.on(), 30)
-    database = Database(service_urls.of_file(house.place))
+    assert system.front().ask("GET", f"/api/v1/windows/{window}")[0] == 404
+    until(lambda: not system.on(), 30)
+    database = Database(service_urls.of_file(system.place))
     with database.read() as session:
         (entry,) = audit.latest(session, event=Event.DATABASE_BEHIND)
         assert entry.as_json()["facts"] == {"services": ["forge"], "windows": [window]}
     database.close()
-    assert house.stop() == 0
+    assert system.stop() == 0
 
 
-def merged_copy(house: House) -> None:
-    copy = house.place.with_name("before.db")
-    with closing(sqlite3.connect(house.place)) as one, closing(sqlite3.connect(copy)) as other:
+def merged_copy(system: House) -> None:
+    copy = system.place.with_name("before.db")
+    with closing(sqlite3.connect(system.place)) as one, closing(sqlite3.connect(copy)) as other:
         one.backup(other)
 
 
-def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turned_off(house: House) -> None:
-    house.start()
-    house.open(12)
-    with house.place.open("r+b") as file:
-        for number in range(house.place.stat().st_size // PAGE):
+def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turned_off(system: House) -> None:
+    system.start()
+    system.open(12)
+    with system.place.open("r+b") as file:
+        for number in range(system.place.stat().st_size // PAGE):
             file.seek(number * PAGE)
             file.write(os.urandom(PAGE))
     for end in ("-wal", "-shm"):
-        with house.place.with_name(f"{house.place.name}{end}").open("r+b") as file:
+        with system.place.with_name(f"{system.place.name}{end}").open("r+b") as file:
             file.write(os.urandom(PAGE))
 
     began = time.monotonic()
-    until(lambda: not house.on(), 70)
+    until(lambda: not system.on(), 70)
     assert time.monotonic() - began < 60
-    status, said = house.front().ask("GET", "/api/v1/windows")
+    status, said = system.front().ask("GET", "/api/v1/windows")
     assert (status, said["type"]) == (503, "/problems/database-away")
-    assert house.stop() == 0
+    assert system.stop() == 0
 
 
 def test_a_database_of_another_program_is_not_touched(

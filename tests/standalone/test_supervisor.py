@@ -66,57 +66,57 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def system(tmp_path: Path) -> Iterator[House]:
     with Signals() as signals:
-        house = House(tmp_path, signals)
-        yield house
-        house.supervisor.stop()
-        assert house.living() == set()
+        system = House(tmp_path, signals)
+        yield system
+        system.supervisor.stop()
+        assert system.living() == set()
 
 
-def test_what_is_killed_is_started_again(house: House) -> None:
-    house.supervise(house.child("worker", SLEEPER))
-    first = house.pid("worker")
+def test_what_is_killed_is_started_again(system: House) -> None:
+    system.supervise(system.child("worker", SLEEPER))
+    first = system.pid("worker")
 
     os.kill(first, signal.SIGKILL)
 
-    house.until(lambda: house.supervisor.pid("worker") not in (None, first))
-    assert "worker was killed (SIGKILL); starting it again in 0.2 s" in house.said()
+    system.until(lambda: system.supervisor.pid("worker") not in (None, first))
+    assert "worker was killed (SIGKILL); starting it again in 0.2 s" in system.said()
 
 
-def test_the_others_are_left_alone_meanwhile(house: House) -> None:
-    house.supervise(house.child("worker", SLEEPER), house.child("beat", SLEEPER))
-    worker, beat = house.pid("worker"), house.pid("beat")
+def test_the_others_are_left_alone_meanwhile(system: House) -> None:
+    system.supervise(system.child("worker", SLEEPER), system.child("beat", SLEEPER))
+    worker, beat = system.pid("worker"), system.pid("beat")
 
     os.kill(worker, signal.SIGKILL)
 
-    house.until(lambda: house.supervisor.pid("worker") not in (None, worker))
-    assert house.pid("beat") == beat
+    system.until(lambda: system.supervisor.pid("worker") not in (None, worker))
+    assert system.pid("beat") == beat
 
 
-def test_what_dies_takes_its_family_along(house: House) -> None:
-    house.supervise(house.child("web", FAMILY))
-    leader = house.pid("web")
+def test_what_dies_takes_its_family_along(system: House) -> None:
+    system.supervise(system.child("web", FAMILY))
+    leader = system.pid("web")
     until(lambda: len(processes.in_group(leader)) == 3)
 
     os.kill(leader, signal.SIGKILL)
 
-    house.until(lambda: house.supervisor.pid("web") not in (None, leader))
+    system.until(lambda: system.supervisor.pid("web") not in (None, leader))
     assert processes.in_group(leader) == set()
 
 
-def test_what_keeps_dying_is_tried_ever_later(house: House) -> None:
-    house.supervise(house.child("worker", "echo no such module; exit 3"))
+def test_what_keeps_dying_is_tried_ever_later(system: House) -> None:
+    system.supervise(system.child("worker", "echo no such module; exit 3"))
 
-    house.until(lambda: "starting it again in 0.8 s" in house.said())
+    system.until(lambda: "starting it again in 0.8 s" in system.said())
 
-    told = [line for line in house.said().splitlines() if "exit code 3" in line]
+    told = [line for line in system.said().splitlines() if "exit code 3" in line]
     assert [line.rsplit(" in ", 1)[1] for line in told] == ["0.2 s", "0.4 s", "0.8 s"]
-    assert [child.name for child in house.supervisor.down()] == ["worker"]
+    assert [child.name for child in system.supervisor.down()] == ["worker"]
 
 
-def test_the_wait_between_tries_has_an_end(house: House) -> None:
-    seat = SupervisedChild(house.child("worker", SLEEPER))
+def test_the_wait_between_tries_has_an_end(system: House) -> None:
+    seat = SupervisedChild(system.child("worker", SLEEPER))
 
     delays = []
     for seat.failures in (1, 2, 5, 6, 7, 50, 1_025, 100_000, 10**9):
@@ -125,106 +125,106 @@ def test_the_wait_between_tries_has_an_end(house: House) -> None:
     assert delays == [0.2, 0.4, 3.2, 6.4, *[10.0] * 5]
 
 
-def test_the_hundred_thousandth_death_ends_nothing(house: House) -> None:
-    house.supervise(house.child("worker", "exit 3"), house.child("beat", SLEEPER))
-    house.supervisor._seats["worker"].failures = 100_000
+def test_the_hundred_thousandth_death_ends_nothing(system: House) -> None:
+    system.supervise(system.child("worker", "exit 3"), system.child("beat", SLEEPER))
+    system.supervisor._seats["worker"].failures = 100_000
 
-    house.until(lambda: "starting it again in 10.0 s" in house.said())
+    system.until(lambda: "starting it again in 10.0 s" in system.said())
 
-    assert house.pid("beat")
+    assert system.pid("beat")
 
 
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), RuntimeError("no thread"), KeyError("x")]
 )
 def test_a_round_that_breaks_ends_neither_the_others_nor_the_supervisor(
-    house: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+    system: House, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    house.supervise(house.child("worker", SLEEPER), house.child("beat", SLEEPER))
-    worker, beat = house.pid("worker"), house.pid("beat")
-    remove = house.record.remove
+    system.supervise(system.child("worker", SLEEPER), system.child("beat", SLEEPER))
+    worker, beat = system.pid("worker"), system.pid("beat")
+    remove = system.record.remove
 
     def breaks(_name: str) -> None:
         raise error
 
-    monkeypatch.setattr(house.record, "remove", breaks)
+    monkeypatch.setattr(system.record, "remove", breaks)
     monkeypatch.setattr(logs, "cut", breaks)
     os.kill(worker, signal.SIGKILL)
 
-    house.until(lambda: house.supervisor.pid("worker") not in (None, worker))
-    house.supervisor._logs_seen = 0.0
-    house.supervisor.tick()
+    system.until(lambda: system.supervisor.pid("worker") not in (None, worker))
+    system.supervisor._logs_seen = 0.0
+    system.supervisor.tick()
 
-    assert house.pid("beat") == beat
-    assert house.said().count("looking after worker failed, and is tried again") == 1
-    assert house.said().count("looking at the logs failed, and is tried again") == 1
-    monkeypatch.setattr(house.record, "remove", remove)
-
-
-def test_a_command_that_is_not_there_does_not_bring_the_house_down(house: House) -> None:
-    absent = Child("flower", ("/nowhere/flower",), {}, house.directory / "flower.log")
-
-    house.supervise(absent, house.child("worker", SLEEPER))
-
-    assert house.pid("worker")
-    assert "flower cannot be started" in house.said()
+    assert system.pid("beat") == beat
+    assert system.said().count("looking after worker failed, and is tried again") == 1
+    assert system.said().count("looking at the logs failed, and is tried again") == 1
+    monkeypatch.setattr(system.record, "remove", remove)
 
 
-def test_stopping_leaves_no_process_behind(house: House) -> None:
-    house.supervise(house.child("web", FAMILY), house.child("worker", SLEEPER, wave=1))
-    until(lambda: len(house.living()) == 4)
+def test_a_command_that_is_not_there_does_not_bring_the_house_down(system: House) -> None:
+    absent = Child("flower", ("/nowhere/flower",), {}, system.directory / "flower.log")
 
-    house.supervisor.stop()
+    system.supervise(absent, system.child("worker", SLEEPER))
 
-    assert house.living() == set()
-    assert process_record.left_over(house.record.path) == {}
+    assert system.pid("worker")
+    assert "flower cannot be started" in system.said()
 
 
-def test_what_does_not_listen_is_killed_when_patience_ends(house: House) -> None:
-    house.supervise(house.child("worker", f"echo up; {STUBBORN}", patience=0.3))
-    until((house.directory / "worker.log").read_text)
+def test_stopping_leaves_no_process_behind(system: House) -> None:
+    system.supervise(system.child("web", FAMILY), system.child("worker", SLEEPER, wave=1))
+    until(lambda: len(system.living()) == 4)
+
+    system.supervisor.stop()
+
+    assert system.living() == set()
+    assert process_record.left_over(system.record.path) == {}
+
+
+def test_what_does_not_listen_is_killed_when_patience_ends(system: House) -> None:
+    system.supervise(system.child("worker", f"echo up; {STUBBORN}", patience=0.3))
+    until((system.directory / "worker.log").read_text)
 
     began = time.monotonic()
-    house.supervisor.stop()
+    system.supervisor.stop()
 
     assert 0.3 <= time.monotonic() - began < 3
 
 
-def test_children_leave_wave_by_wave(house: House) -> None:
-    order = house.directory / "order"
+def test_children_leave_wave_by_wave(system: House) -> None:
+    order = system.directory / "order"
 
     def leaving(name: str) -> str:
         return f"trap 'sleep 0.2; echo {name} >> {order}; exit' TERM; echo up; while :; do sleep 0.02; done"
 
-    house.supervise(
-        house.child("broker", leaving("broker"), wave=2),
-        house.child("worker", leaving("worker"), wave=1),
-        house.child("web", leaving("web"), wave=0),
+    system.supervise(
+        system.child("broker", leaving("broker"), wave=2),
+        system.child("worker", leaving("worker"), wave=1),
+        system.child("web", leaving("web"), wave=0),
     )
     for name in ("broker", "worker", "web"):
-        until((house.directory / f"{name}.log").read_text)
+        until((system.directory / f"{name}.log").read_text)
 
-    house.supervisor.stop()
+    system.supervisor.stop()
 
     assert order.read_text().split() == ["web", "worker", "broker"]
 
 
-def test_a_second_ctrl_c_ends_everything_at_once(house: House) -> None:
-    house.supervise(house.child("worker", f"echo up; {STUBBORN}", patience=60))
-    until((house.directory / "worker.log").read_text)
-    house.signals.asked = 1
+def test_a_second_ctrl_c_ends_everything_at_once(system: House) -> None:
+    system.supervise(system.child("worker", f"echo up; {STUBBORN}", patience=60))
+    until((system.directory / "worker.log").read_text)
+    system.signals.asked = 1
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     began = time.monotonic()
-    house.supervisor.stop()
+    system.supervisor.stop()
 
     assert time.monotonic() - began < 5
 
 
-def test_an_error_in_a_log_comes_to_the_terminal(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    house.supervise(house.child("worker", "echo fine; echo '[ERROR/x] the disk is full'; sleep 600"))
+def test_an_error_in_a_log_comes_to_the_terminal(system: House, capsys: pytest.CaptureFixture[str]) -> None:
+    system.supervise(system.child("worker", "echo fine; echo '[ERROR/x] the disk is full'; sleep 600"))
 
-    house.until(lambda: "the disk is full" in capsys.readouterr().out)
+    system.until(lambda: "the disk is full" in capsys.readouterr().out)
 
 
 def test_children_outlive_a_killed_supervisor_and_a_successor_ends_them(tmp_path: Path) -> None:
@@ -292,14 +292,14 @@ def test_a_second_one_on_the_same_directory_is_refused_by_name(tmp_path: Path) -
     Lock(tmp_path).take("http://127.0.0.1:8421")
 
 
-def test_children_do_not_inherit_the_lock(house: House) -> None:
-    first = Lock(house.directory)
+def test_children_do_not_inherit_the_lock(system: House) -> None:
+    first = Lock(system.directory)
     first.take("http://127.0.0.1:8420")
-    house.supervise(house.child("worker", SLEEPER))
+    system.supervise(system.child("worker", SLEEPER))
 
     first.release()
 
-    Lock(house.directory).take("http://127.0.0.1:8421")
+    Lock(system.directory).take("http://127.0.0.1:8421")
 
 
 def _supervisor_process(directory: Path) -> subprocess.Popen[bytes]:

@@ -170,49 +170,49 @@ def test_it_lives_in_a_directory_of_any_name(standalone: Standalone) -> None:
 
 
 @pytest.mark.parametrize("name", ["broker", "web", "worker", "beat"])
-def test_each_process_that_is_killed_comes_back(house: Standalone, name: str) -> None:
-    killed = until(lambda: house.child(name))
+def test_each_process_that_is_killed_comes_back(system: Standalone, name: str) -> None:
+    killed = until(lambda: system.child(name))
 
     os.kill(killed.pid, signal.SIGKILL)
 
-    until(lambda: house.child(name) not in (None, killed))
-    until(house.works)
-    assert f"{name} was killed (SIGKILL)" in house.said()
+    until(lambda: system.child(name) not in (None, killed))
+    until(system.works)
+    assert f"{name} was killed (SIGKILL)" in system.said()
 
 
-def test_a_killed_request_server_comes_back(house: Standalone) -> None:
-    master = until(lambda: house.child("web"))
+def test_a_killed_request_server_comes_back(system: Standalone) -> None:
+    master = until(lambda: system.child("web"))
     first = until(lambda: processes.descendants(master.pid))
 
     for process in first:
         os.kill(process.pid, signal.SIGKILL)
 
     until(lambda: processes.descendants(master.pid) - first)
-    until(house.works)
+    until(system.works)
 
 
-def test_while_the_web_is_away_requests_wait_instead_of_failing(house: Standalone) -> None:
-    master = until(lambda: house.child("web"))
+def test_while_the_web_is_away_requests_wait_instead_of_failing(system: Standalone) -> None:
+    master = until(lambda: system.child("web"))
     # Its worker too: left alone, it may still take a request in the moment before it notices.
     for one in (master, *processes.descendants(master.pid)):
         processes.send(one, signal.SIGKILL)
 
-    with socket.create_connection(("127.0.0.1", house.port), timeout=15) as connection:
+    with socket.create_connection(("127.0.0.1", system.port), timeout=15) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
         assert connection.recv(64).startswith(b"HTTP/1.1 200")
 
 
-def test_a_second_one_on_the_same_directory_is_refused(house: Standalone) -> None:
-    assert house.process
-    first_output = house._outputs
+def test_a_second_one_on_the_same_directory_is_refused(system: Standalone) -> None:
+    assert system.process
+    first_output = system._outputs
 
-    refused = house.command("--port", "0")
+    refused = system.command("--port", "0")
 
     assert refused.wait(20) == 4
-    for told in (str(house.data), str(house.process.pid), f"http://127.0.0.1:{house.port}"):
-        assert told in house.said()
-    house._outputs = first_output
-    assert house.works()
+    for told in (str(system.data), str(system.process.pid), f"http://127.0.0.1:{system.port}"):
+        assert told in system.said()
+    system._outputs = first_output
+    assert system.works()
 
 
 def test_killed_itself_its_children_carry_on_and_a_successor_replaces_them(standalone: Standalone) -> None:
@@ -321,7 +321,7 @@ def test_a_database_that_cannot_be_used_is_told_in_a_line(standalone: Standalone
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     """One standalone that several tests maltreat in turn."""
     one = Standalone(tmp_path_factory.mktemp("house"))
     one.start()

@@ -47,47 +47,47 @@ WORDS = sorted((column for _mapper, _key, column in COLUMNS if isinstance(column
 
 
 @pytest.mark.parametrize("column", WORDS, ids=str)
-def test_each_word_loads_as_a_member_on_both_databases(house: System, column: Column[Any]) -> None:
-    house.open("forge")
+def test_each_word_loads_as_a_member_on_both_databases(system: System, column: Column[Any]) -> None:
+    system.open("forge")
     table, kind = column.table, column.type
     assert isinstance(table, Table)
     assert isinstance(kind, EnumColumn)
     for member in kind.words:
-        with house.database.write() as session:
+        with system.database.write() as session:
             session.execute(table.update().values({column.name: member}))
-        with house.database.read() as session:
+        with system.database.read() as session:
             found = session.scalars(select(column)).all()
         assert found
         assert all(one is member for one in found)
 
 
 @pytest.mark.parametrize("column", WORDS, ids=str)
-def test_a_strange_word_breaks_no_query_and_stays_in_its_row(house: System, column: Column[Any]) -> None:
-    house.open("forge")
+def test_a_strange_word_breaks_no_query_and_stays_in_its_row(system: System, column: Column[Any]) -> None:
+    system.open("forge")
     assert isinstance(column.type, EnumColumn)
-    with house.database.write() as session:
+    with system.database.write() as session:
         session.execute(text(f"UPDATE {column.table.name} SET {column.name} = 'strange'"))
 
-    with house.database.read() as session:
+    with system.database.read() as session:
         assert set(session.scalars(select(column))) == {column.type.otherwise}
         assert session.scalar(text(f"SELECT max({column.name}) FROM {column.table.name}")) == "strange"
 
 
-def test_a_strange_window_keeps_no_other_from_its_end(house: System, database: Database) -> None:
-    strange, other = house.open("forge", ttl=60), house.open("mill", ttl=60)
+def test_a_strange_window_keeps_no_other_from_its_end(system: System, database: Database) -> None:
+    strange, other = system.open("forge", ttl=60), system.open("mill", ttl=60)
     with database.write() as session:
         session.execute(text("UPDATE windows SET state = 'strange' WHERE id = :id"), {"id": strange})
 
-    house.tick(61)
+    system.tick(61)
 
-    assert house.state(other) == "closed"
+    assert system.state(other) == "closed"
     with database.read() as session:
         listed = rows.page(session)
     assert {one.id: one.state for one in listed}[strange] is State.CLOSED
 
 
-def test_a_strange_power_is_as_unknown_and_a_strange_role_as_none(house: System, database: Database) -> None:
-    house.open("forge")
+def test_a_strange_power_is_as_unknown_and_a_strange_role_as_none(system: System, database: Database) -> None:
+    system.open("forge")
     with database.write() as session:
         session.execute(text("UPDATE services SET power = 'strange', role = 'strange' WHERE name = 'forge'"))
     with database.read() as session:

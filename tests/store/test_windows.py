@@ -75,12 +75,12 @@ def _plans(database: Database, ask: Callable[[Session], Any]) -> list[list[str]]
         ]
 
 
-def test_windows_come_newest_first_in_pages(house: System) -> None:
+def test_windows_come_newest_first_in_pages(system: System) -> None:
     opened = []
     for number in range(5):
-        house.now += timedelta(seconds=1)
-        opened.append(house.ask("forge" if number % 2 else "mill")[0])
-    with house.database.read() as session:
+        system.now += timedelta(seconds=1)
+        opened.append(system.ask("forge" if number % 2 else "mill")[0])
+    with system.database.read() as session:
         first = rows.page(session, limit=2)
         rest = rows.page(session, before=(first[-1].created_at, first[-1].id))
         assert [window.id for window in [*first, *rest]] == opened[::-1]
@@ -90,10 +90,10 @@ def test_windows_come_newest_first_in_pages(house: System) -> None:
         assert rows.page(session, state=State.OPEN) == rows.page(session, stack="other") == []
 
 
-def test_windows_of_the_same_moment_are_all_on_some_page(house: System) -> None:
-    opened = {house.ask("forge")[0] for _ in range(4)}
+def test_windows_of_the_same_moment_are_all_on_some_page(system: System) -> None:
+    opened = {system.ask("forge")[0] for _ in range(4)}
     found: list[str] = []
-    with house.database.read() as session:
+    with system.database.read() as session:
         before = None
         while page := rows.page(session, before=before, limit=1):
             found.append(page[0].id)

@@ -80,19 +80,19 @@ def test_what_the_restored_database_does_not_know_of_is_turned_off(
 
 
 def test_after_a_restore_nothing_is_taken_for_off_until_a_stop_confirms_it(database: Database) -> None:
-    house = System(database)
-    house.run_by_hand("forge")
-    assert not house.row("forge").owed
+    system = System(database)
+    system.run_by_hand("forge")
+    assert not system.row("forge").owed
     with database.write() as session:
-        restoring.restored(session, actor="ada", now=house.now)
-    house.work()
+        restoring.restored(session, actor="ada", now=system.now)
+    system.work()
 
-    assert house.running() == {"redis"}
-    assert "stop forge" in house.made
-    assert not any("redis" in call or "secret" in call for call in house.made)
-    house.run_by_hand("forge")
-    assert house.running() == {"redis", "forge"}, "what a hand starts later is left alone again"
-    assert house.intact()
+    assert system.running() == {"redis"}
+    assert "stop forge" in system.made
+    assert not any("redis" in call or "secret" in call for call in system.made)
+    system.run_by_hand("forge")
+    assert system.running() == {"redis", "forge"}, "what a hand starts later is left alone again"
+    assert system.intact()
 
 
 def test_a_stack_that_the_restored_database_does_not_know_begins_with_everything_off(
@@ -100,9 +100,9 @@ def test_a_stack_that_the_restored_database_does_not_know_begins_with_everything
 ) -> None:
     with database.write() as session:
         restoring.restored(session, actor="ada", now=database.now())
-    house = System(database, now=database.now())
-    house.run_by_hand("mill")
-    assert house.running() == {"redis"}
+    system = System(database, now=database.now())
+    system.run_by_hand("mill")
+    assert system.running() == {"redis"}
 
 
 @pytest.fixture
@@ -115,9 +115,9 @@ def kept(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch) -> 
     migrations.upgrade(url)
     monkeypatch.setenv("POWER_DATABASE_URL", url)
     monkeypatch.setenv("POWER_DATA_DIR", str(tmp_path / "data"))
-    house = System(Database(url))
-    house.open("forge")
-    return house
+    system = System(Database(url))
+    system.open("forge")
+    return system
 
 
 def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(kept: System, tmp_path: Path) -> None:

@@ -27,234 +27,234 @@ def sink(name: str = "ops", public_url: str | None = URL, **more: Any) -> Sink:
     return Sink("local", name, toml, ("studio",), public_url, KEY)
 
 
-def take_in(house: System, one: Sink) -> list[Notice]:
-    with house.database.read() as session:
-        news = notifications.news(session, one, house.now)
+def take_in(system: System, one: Sink) -> list[Notice]:
+    with system.database.read() as session:
+        news = notifications.news(session, one, system.now)
     if news:
-        with house.database.write() as session:
-            notifications.take_in(session, one, house.now)
-    with house.database.read() as session:
+        with system.database.write() as session:
+            notifications.take_in(session, one, system.now)
+    with system.database.read() as session:
         query = select(Notice).where(Notice.sink == one.name).order_by(Notice.created_at, Notice.key)
         return list(session.scalars(query))
 
 
-def told(house: System, one: Sink) -> list[str]:
-    return [notice.event for notice in take_in(house, one)]
+def told(system: System, one: Sink) -> list[str]:
+    return [notice.event for notice in take_in(system, one)]
 
 
-def link_of(house: System, one: Sink) -> str:
-    (found,) = [notice for notice in take_in(house, one) if notice.event == "window.ending"]
+def link_of(system: System, one: Sink) -> str:
+    (found,) = [notice for notice in take_in(system, one) if notice.event == "window.ending"]
     address = str(notifications.outgoing(found, URL, KEY)["extend_url"])
     assert address.startswith(f"{URL}/extend/")
     return address.rpartition("/")[2]
 
 
-def tap(house: System, link: str) -> None:
-    with house.database.write() as session:
-        notifications.take(session, link, house.now)
+def tap(system: System, link: str) -> None:
+    with system.database.write() as session:
+        notifications.take(session, link, system.now)
 
 
-def test_a_new_sink_is_not_told_of_what_was_and_then_of_each_thing_once(house: System) -> None:
+def test_a_new_sink_is_not_told_of_what_was_and_then_of_each_thing_once(system: System) -> None:
     one = sink(events=["window.opening", "window.closed"])
-    house.open("forge")
-    assert told(house, one) == []
+    system.open("forge")
+    assert told(system, one) == []
 
-    window = house.open("mill")
-    house.close(window)
-    assert sorted(told(house, one)) == ["window.closed", "window.opening"]
-    assert sorted(told(house, one)) == ["window.closed", "window.opening"]
+    window = system.open("mill")
+    system.close(window)
+    assert sorted(told(system, one)) == ["window.closed", "window.opening"]
+    assert sorted(told(system, one)) == ["window.closed", "window.opening"]
 
 
-def test_two_workers_at_once_note_a_thing_once(house: System) -> None:
+def test_two_workers_at_once_note_a_thing_once(system: System) -> None:
     one = sink(events=["window.opening"])
-    take_in(house, one)
-    house.open("forge")
+    take_in(system, one)
+    system.open("forge")
 
     def act(_: int) -> None:
-        with house.database.write() as session:
-            notifications.take_in(session, one, house.now)
+        with system.database.write() as session:
+            notifications.take_in(session, one, system.now)
 
     together(4, act)
-    assert told(house, one) == ["window.opening"]
+    assert told(system, one) == ["window.opening"]
 
 
-def test_another_stack_and_another_word_are_none_of_its_business(house: System) -> None:
+def test_another_stack_and_another_word_are_none_of_its_business(system: System) -> None:
     elsewhere = Sink("local", "elsewhere", sink(events=["window.opening"]).toml, ())
     stuck = sink("stuck", events=["window.stuck"])
     for one in (elsewhere, stuck):
-        take_in(house, one)
-    house.open("forge")
-    assert told(house, elsewhere) == told(house, stuck) == []
+        take_in(system, one)
+    system.open("forge")
+    assert told(system, elsewhere) == told(system, stuck) == []
 
 
-def test_a_stuck_window_is_told_of(house: System) -> None:
+def test_a_stuck_window_is_told_of(system: System) -> None:
     one = sink()
-    take_in(house, one)
-    house.will_not_stop.add("forge")
-    house.close(house.open("forge"))
+    take_in(system, one)
+    system.will_not_stop.add("forge")
+    system.close(system.open("forge"))
     for _ in range(3):
-        house.tick(60)
-    assert "window.stuck" in told(house, one)
+        system.tick(60)
+    assert "window.stuck" in told(system, one)
 
 
-def test_an_end_is_told_of_once_for_each_deadline(house: System) -> None:
+def test_an_end_is_told_of_once_for_each_deadline(system: System) -> None:
     one = sink(before="2m")
-    take_in(house, one)
-    window = house.open("forge", ttl=600)
-    house.tick(470)
-    assert told(house, one) == []
-    house.tick(20)
-    assert told(house, one) == ["window.ending"]
-    assert told(house, one) == ["window.ending"]
+    take_in(system, one)
+    window = system.open("forge", ttl=600)
+    system.tick(470)
+    assert told(system, one) == []
+    system.tick(20)
+    assert told(system, one) == ["window.ending"]
+    assert told(system, one) == ["window.ending"]
 
-    house.extend(window, 600)
-    assert told(house, one) == ["window.ending"]
-    house.tick(590)
-    assert told(house, one) == ["window.ending"] * 2
+    system.extend(window, 600)
+    assert told(system, one) == ["window.ending"]
+    system.tick(590)
+    assert told(system, one) == ["window.ending"] * 2
 
 
-def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(house: System) -> None:
+def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(system: System) -> None:
     one = sink(events=["window.ending"], before=600.0)
-    take_in(house, one)
-    window = visited(house, ttl=100.0)
-    house.tick(98.0)
-    assert told(house, one) == ["window.ending"]
+    take_in(system, one)
+    window = visited(system, ttl=100.0)
+    system.tick(98.0)
+    assert told(system, one) == ["window.ending"]
 
     for _ in range(3):
-        assert kept(house, window)
-        house.tick(10.0)
-        assert told(house, one) == ["window.ending"]
+        assert kept(system, window)
+        system.tick(10.0)
+        assert told(system, one) == ["window.ending"]
 
 
-def test_a_short_windows_end_is_told_of_in_its_last_quarter(house: System) -> None:
+def test_a_short_windows_end_is_told_of_in_its_last_quarter(system: System) -> None:
     one = sink(before="10m")
-    take_in(house, one)
-    house.open("forge", ttl=100)
-    house.tick(70)
-    assert told(house, one) == []
-    house.tick(10)
-    assert told(house, one) == ["window.ending"]
+    take_in(system, one)
+    system.open("forge", ttl=100)
+    system.tick(70)
+    assert told(system, one) == []
+    system.tick(10)
+    assert told(system, one) == ["window.ending"]
 
 
-def test_a_link_extends_once_and_says_who_has(house: System) -> None:
+def test_a_link_extends_once_and_says_who_has(system: System) -> None:
     one = sink(before="1m")
-    take_in(house, one)
-    window = house.open("forge", ttl=600)
-    house.tick(590)
-    link = link_of(house, one)
-    before = house.window(window).deadline
-    with house.database.read() as session:
-        offer = notifications.offered(session, link, house.now)
+    take_in(system, one)
+    window = system.open("forge", ttl=600)
+    system.tick(590)
+    link = link_of(system, one)
+    before = system.window(window).deadline
+    with system.database.read() as session:
+        offer = notifications.offered(session, link, system.now)
     assert offer.until == before + timedelta(seconds=600)
-    assert house.window(window).deadline == before
+    assert system.window(window).deadline == before
 
-    tap(house, link)
+    tap(system, link)
 
-    assert house.window(window).deadline == before + timedelta(seconds=600)
-    assert ("window.extended", "link:ops") in [(one.event, one.actor) for one in house.entries()]
+    assert system.window(window).deadline == before + timedelta(seconds=600)
+    assert ("window.extended", "link:ops") in [(one.event, one.actor) for one in system.entries()]
     with pytest.raises(UsedLink):
-        tap(house, link)
-    assert house.window(window).deadline == before + timedelta(seconds=600)
+        tap(system, link)
+    assert system.window(window).deadline == before + timedelta(seconds=600)
 
 
-def test_a_double_tap_extends_once(house: System) -> None:
+def test_a_double_tap_extends_once(system: System) -> None:
     one = sink(before="1m")
-    take_in(house, one)
-    window = house.open("forge", ttl=600)
-    house.tick(590)
-    link, before = link_of(house, one), house.window(window).deadline
+    take_in(system, one)
+    window = system.open("forge", ttl=600)
+    system.tick(590)
+    link, before = link_of(system, one), system.window(window).deadline
 
     def act(_: int) -> bool:
         try:
-            tap(house, link)
+            tap(system, link)
         except UsedLink:
             return False
         return True
 
     assert sorted(together(4, act)) == [False, False, False, True]
-    assert house.window(window).deadline == before + timedelta(seconds=600)
+    assert system.window(window).deadline == before + timedelta(seconds=600)
 
 
 def test_a_link_goes_no_further_than_the_longest_and_then_there_is_none(
-    house: System,
+    system: System,
 ) -> None:
     one = sink(before="1m")
-    take_in(house, one)
-    window = house.open("forge", ttl=3000)
-    house.tick(2950)
-    tap(house, link_of(house, one))
-    found = house.window(window)
+    take_in(system, one)
+    window = system.open("forge", ttl=3000)
+    system.tick(2950)
+    tap(system, link_of(system, one))
+    found = system.window(window)
     assert found.opening_at
     assert found.deadline == found.opening_at + timedelta(seconds=3600)
 
-    house.tick(630)
-    last = [notice for notice in take_in(house, one) if notice.event == "window.ending"][-1]
+    system.tick(630)
+    last = [notice for notice in take_in(system, one) if notice.event == "window.ending"][-1]
     assert "extend_url" not in notifications.outgoing(last, URL, KEY)
 
 
-def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(house: System) -> None:
+def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(system: System) -> None:
     one = sink(before="1m")
-    take_in(house, one)
-    house.open("forge", ttl=600)
-    house.tick(590)
-    link = link_of(house, one)
-    with house.database.read() as session:
+    take_in(system, one)
+    system.open("forge", ttl=600)
+    system.tick(590)
+    link = link_of(system, one)
+    with system.database.read() as session:
         for forged in ("", "x", link[:-1] + ("A" if link[-1] != "A" else "B"), f"{link}x"):
             with pytest.raises(BadLink):
-                notifications.offered(session, forged, house.now)
-    house.tick(11)
+                notifications.offered(session, forged, system.now)
+    system.tick(11)
     with pytest.raises(TimeIsUp):
-        tap(house, link)
-    with house.database.read() as session:
+        tap(system, link)
+    with system.database.read() as session:
         assert [one.used_at for one in session.scalars(select(Link))] == [None]
 
 
-def test_without_an_address_there_is_no_link(house: System) -> None:
+def test_without_an_address_there_is_no_link(system: System) -> None:
     one = sink(public_url=None, before="1m")
-    take_in(house, one)
-    house.open("forge", ttl=600)
-    house.tick(590)
-    (found,) = take_in(house, one)
+    take_in(system, one)
+    system.open("forge", ttl=600)
+    system.tick(590)
+    (found,) = take_in(system, one)
     assert "extend_url" not in notifications.outgoing(found, one.public_url, KEY)
 
 
-def test_what_was_claimed_by_a_worker_that_died_is_due_again(house: System) -> None:
+def test_what_was_claimed_by_a_worker_that_died_is_due_again(system: System) -> None:
     one = sink(events=["window.opening"])
-    take_in(house, one)
-    house.open("forge")
-    (noted,) = take_in(house, one)
+    take_in(system, one)
+    system.open("forge")
+    (noted,) = take_in(system, one)
 
     def claimed() -> list[str]:
-        with house.database.write() as session:
-            return [found.id for found in notifications.claimed(session, "local", house.now, 9)]
+        with system.database.write() as session:
+            return [found.id for found in notifications.claimed(session, "local", system.now, 9)]
 
     assert claimed() == [noted.id]
     assert claimed() == []
-    house.tick(31)
+    system.tick(31)
     assert claimed() == [noted.id]
 
 
-def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(house: System) -> None:
+def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(system: System) -> None:
     one = sink(events=["window.opening"])
-    take_in(house, one)
-    house.open("forge")
-    (noted,) = take_in(house, one)
+    take_in(system, one)
+    system.open("forge")
+    (noted,) = take_in(system, one)
     pauses = []
     while True:
-        with house.database.write() as session:
-            (found,) = notifications.claimed(session, "local", house.now, 9)
-            notifications.tried(session, found.id, house.now, 7, ok=False, said="503 no")
-        with house.database.read() as session:
+        with system.database.write() as session:
+            (found,) = notifications.claimed(session, "local", system.now, 9)
+            notifications.tried(session, found.id, system.now, 7, ok=False, said="503 no")
+        with system.database.read() as session:
             row = session.get_one(Notice, noted.id)
             if row.state == rows.GIVEN_UP:
                 break
-        pauses.append((row.next_at - house.now).total_seconds())
-        house.now = row.next_at
+        pauses.append((row.next_at - system.now).total_seconds())
+        system.now = row.next_at
     assert pauses[:6] == [10, 20, 40, 80, 160, 300]
     assert set(pauses[5:]) == {300}
     assert sum(pauses) > 24 * 3600
-    with house.database.read() as session:
+    with system.database.read() as session:
         assert {one.said for one in session.scalars(select(Delivery))} == {"503 no"}
-    with house.database.write() as session:
-        rows.forget(session, house.now + timedelta(days=1))
-    assert take_in(house, one) == []
+    with system.database.write() as session:
+        rows.forget(session, system.now + timedelta(days=1))
+    assert take_in(system, one) == []

@@ -10,70 +10,70 @@ from tests.system import System
 from tests.usecases.visits import TOKEN, kept, visited
 
 
-def test_it_is_on_record_who_made_it_longer_and_why(house: System) -> None:
-    window = visited(house)
-    house.tick(98.0)
-    before = house.window(window).deadline
-    assert kept(house, window)
-    assert house.window(window).deadline == before + timedelta(seconds=10)
-    entry = house.said("window.extended")[-1].as_json()
+def test_it_is_on_record_who_made_it_longer_and_why(system: System) -> None:
+    window = visited(system)
+    system.tick(98.0)
+    before = system.window(window).deadline
+    assert kept(system, window)
+    assert system.window(window).deadline == before + timedelta(seconds=10)
+    entry = system.said("window.extended")[-1].as_json()
     assert (entry["actor"], entry["facts"]["reason"]) == ("power-windows", "a request was under way")
-    assert house.intact()
+    assert system.intact()
 
 
-def test_it_ends_at_the_cap_however_long_the_request(house: System) -> None:
-    window = visited(house)
-    began, steps = house.window(window).opening_at, 0
+def test_it_ends_at_the_cap_however_long_the_request(system: System) -> None:
+    window = visited(system)
+    began, steps = system.window(window).opening_at, 0
     assert began
     while True:
-        left = (house.window(window).deadline - house.now).total_seconds()
-        house.tick(left - 1)
-        if not kept(house, window):
+        left = (system.window(window).deadline - system.now).total_seconds()
+        system.tick(left - 1)
+        if not kept(system, window):
             break
         steps += 1
     assert steps > 3
-    with house.database.read() as session:
+    with system.database.read() as session:
         bell = wake.bell(session, TOKEN)
     assert bell
-    assert house.window(window).deadline == began + timedelta(seconds=bell.max_ttl)
+    assert system.window(window).deadline == began + timedelta(seconds=bell.max_ttl)
 
 
-def test_what_is_closed_by_hand_is_not_made_longer(house: System) -> None:
-    window = visited(house)
-    house.close(window)
-    assert not kept(house, window)
+def test_what_is_closed_by_hand_is_not_made_longer(system: System) -> None:
+    window = visited(system)
+    system.close(window)
+    assert not kept(system, window)
 
 
-def test_what_is_forced_is_not_made_longer(house: System) -> None:
-    window = visited(house)
-    house.close(window, force=True)
-    assert not kept(house, window)
+def test_what_is_forced_is_not_made_longer(system: System) -> None:
+    window = visited(system)
+    system.close(window, force=True)
+    assert not kept(system, window)
 
 
-def test_past_its_deadline_it_is_over(house: System) -> None:
-    window = visited(house)
-    house.tick(101.0)
-    assert not kept(house, window)
-    assert house.said("window.extended") == []
+def test_past_its_deadline_it_is_over(system: System) -> None:
+    window = visited(system)
+    system.tick(101.0)
+    assert not kept(system, window)
+    assert system.said("window.extended") == []
 
 
-def test_the_window_of_a_revoked_token_runs_out(house: System) -> None:
-    window = visited(house)
-    with house.database.write() as session:
-        wake.revoke(session, TOKEN, actor="ada", now=house.now)
-    assert not kept(house, window)
+def test_the_window_of_a_revoked_token_runs_out(system: System) -> None:
+    window = visited(system)
+    with system.database.write() as session:
+        wake.revoke(session, TOKEN, actor="ada", now=system.now)
+    assert not kept(system, window)
 
 
-def test_only_a_window_of_visitors_is_looked_at_and_only_near_its_end(house: System) -> None:
-    window, _mine = visited(house), house.open("mill", ttl=100.0)
+def test_only_a_window_of_visitors_is_looked_at_and_only_near_its_end(system: System) -> None:
+    window, _mine = visited(system), system.open("mill", ttl=100.0)
 
     def ending() -> list[str]:
-        with house.database.read() as session:
-            soon = house.now + timedelta(seconds=4)
-            return [one.window for one in wakes.ending(session, "local", house.now, soon)]
+        with system.database.read() as session:
+            soon = system.now + timedelta(seconds=4)
+            return [one.window for one in wakes.ending(session, "local", system.now, soon)]
 
     assert ending() == []
-    house.tick(97.0)
+    system.tick(97.0)
     assert ending() == [window]
-    house.close(window)
+    system.close(window)
     assert ending() == []

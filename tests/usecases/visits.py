@@ -8,18 +8,18 @@ from tests.system import System
 TOKEN = "front"
 
 
-def visited(house: System, service: str = "forge", ttl: float = 100.0) -> str:
+def visited(system: System, service: str = "forge", ttl: float = 100.0) -> str:
     """The open window of a token that is made for it."""
-    with house.database.write() as session:
-        wake.create(session, TOKEN, stack="studio", service=service, ttl_sec=ttl, actor="ada", now=house.now)
-    with house.database.write() as session:
-        _bell, new = wake.ring(session, TOKEN, lambda: house.now)
+    with system.database.write() as session:
+        wake.create(session, TOKEN, stack="studio", service=service, ttl_sec=ttl, actor="ada", now=system.now)
+    with system.database.write() as session:
+        _bell, new = wake.ring(session, TOKEN, lambda: system.now)
     assert new is not None
-    house.work()
+    system.work()
     return new.id
 
 
-def kept(house: System, window: str) -> bool:
+def kept(system: System, window: str) -> bool:
     """Somebody saw bytes move there."""
-    with house.database.write() as session:
-        return wake.keep_for_traffic(session, TOKEN, window, lambda: house.now)
+    with system.database.write() as session:
+        return wake.keep_for_traffic(session, TOKEN, window, lambda: system.now)

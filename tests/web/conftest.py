@@ -28,7 +28,7 @@ def broker() -> Remembering:
 
 
 @pytest.fixture
-def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
+def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
     """The house's clock is everybody's."""
     found = System(database)
     monkeypatch.setattr(database, "now", lambda: found.now)
@@ -36,16 +36,16 @@ def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
 
 
 @pytest.fixture
-def app(settings: Settings, database: Database, broker: Remembering, house: System) -> Iterator[Flask]:
+def app(settings: Settings, database: Database, broker: Remembering, system: System) -> Iterator[Flask]:
     found = create_app(settings, database, broker)
     yield found
     found.extensions["power-windows"].tail.rest()
 
 
 @pytest.fixture
-def token(house: System) -> str:
-    with house.database.write() as session:
-        return tokens.create(session, "ada", house.now)
+def token(system: System) -> str:
+    with system.database.write() as session:
+        return tokens.create(session, "ada", system.now)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def api(app: Flask, token: str) -> Caller:
 
 
 @pytest.fixture
-def grace(app: Flask, house: System) -> Caller:
+def grace(app: Flask, system: System) -> Caller:
     """Somebody else."""
-    with house.database.write() as session:
-        return Caller.of(app, tokens.create(session, "grace", house.now))
+    with system.database.write() as session:
+        return Caller.of(app, tokens.create(session, "grace", system.now))

@@ -38,7 +38,7 @@ def test_anything_else_is_a_stranger(api: Caller, header: str) -> None:
     assert api.open("GET", "/api/v1/windows", headers={"Authorization": header}).status_code == 401
 
 
-def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, house: System) -> None:
+def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, system: System) -> None:
     before = api.get("/audit").json
     stranger = Caller.of(app, "pw_nobody")
     for _ in range(3):
@@ -48,14 +48,14 @@ def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, house: 
 
 
 @pytest.mark.parametrize("change", ["revoked", "replaced", "renamed away"])
-def test_a_token_that_ends_is_refused_at_once(api: Caller, house: System, change: str) -> None:
+def test_a_token_that_ends_is_refused_at_once(api: Caller, system: System, change: str) -> None:
     for _ in range(3):
         assert api.get("/windows").status_code == 200
-    with house.database.write() as session:
+    with system.database.write() as session:
         if change == "revoked":
-            session.execute(update(Token).values(revoked_at=house.now))
+            session.execute(update(Token).values(revoked_at=system.now))
         elif change == "replaced":
-            tokens.create(session, "ada", house.now)
+            tokens.create(session, "ada", system.now)
         else:
             session.execute(delete(Token))
     assert api.get("/windows").status_code == 401

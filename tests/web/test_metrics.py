@@ -44,61 +44,61 @@ def test_the_docs_list_every_metric_and_no_other(api: Caller) -> None:
     assert set(listed) == shown
 
 
-def test_a_stack_that_is_rejected_has_a_figure(api: Caller, house: System) -> None:
+def test_a_stack_that_is_rejected_has_a_figure(api: Caller, system: System) -> None:
     named = {"stack": "studio", "node": "local"}
     assert figure(api, "power_stack_rejected", **named) == 0
-    with house.database.write() as session:
-        observations.rejected(session, StackSpec("studio", "studio", "local", {}), ["no file"], house.now)
+    with system.database.write() as session:
+        observations.rejected(session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now)
     assert figure(api, "power_stack_rejected", **named) == 1
 
 
-def test_calls_are_timed_by_service_and_outcome(api: Caller, house: System) -> None:
+def test_calls_are_timed_by_service_and_outcome(api: Caller, system: System) -> None:
     samples(api)
     window = opened(api, "forge")["id"]
-    house.work()
-    house.will_not_stop.add("forge")
+    system.work()
+    system.will_not_stop.add("forge")
     api.post(f"/windows/{window}/close")
-    house.work()
-    named = {"stack": house.spec.name, "service": "forge"}
-    house.now += timedelta(seconds=1)
+    system.work()
+    named = {"stack": system.spec.name, "service": "forge"}
+    system.now += timedelta(seconds=1)
     assert figure(api, "power_call_duration_seconds_count", **named, action="up", status="ok") == 1
     assert figure(api, "power_call_duration_seconds_count", **named, action="stop", status="fail") == 1
 
 
-def test_a_window_is_timed_until_it_is_open_and_from_its_deadline(api: Caller, house: System) -> None:
+def test_a_window_is_timed_until_it_is_open_and_from_its_deadline(api: Caller, system: System) -> None:
     samples(api)
     window = opened(api, "forge", ttl_sec=60)["id"]
-    house.now += timedelta(seconds=3)
-    house.work()
-    assert house.state(window) == "open"
-    assert figure(api, "power_window_ready_seconds_sum", stack=house.spec.name) == pytest.approx(3, abs=0.5)
+    system.now += timedelta(seconds=3)
+    system.work()
+    assert system.state(window) == "open"
+    assert figure(api, "power_window_ready_seconds_sum", stack=system.spec.name) == pytest.approx(3, abs=0.5)
 
-    house.now += timedelta(seconds=59)
-    house.tick(0)
-    house.work()
-    assert house.state(window) == "closed"
-    late = figure(api, "power_expiry_lateness_seconds_sum", stack=house.spec.name)
+    system.now += timedelta(seconds=59)
+    system.tick(0)
+    system.work()
+    assert system.state(window) == "closed"
+    late = figure(api, "power_expiry_lateness_seconds_sum", stack=system.spec.name)
     assert late == pytest.approx(2, abs=0.5)
-    assert figure(api, "power_expiry_lateness_seconds_count", stack=house.spec.name) == 1
+    assert figure(api, "power_expiry_lateness_seconds_count", stack=system.spec.name) == 1
 
 
-def test_a_close_by_hand_is_not_late(api: Caller, house: System) -> None:
+def test_a_close_by_hand_is_not_late(api: Caller, system: System) -> None:
     samples(api)
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     api.post(f"/windows/{window}/close")
-    house.work()
+    system.work()
     assert "power_expiry_lateness_seconds_count" not in {name for name, _ in samples(api)}
 
 
-def test_what_is_off_is_saved_and_what_is_held_is_not(api: Caller, house: System) -> None:
+def test_what_is_off_is_saved_and_what_is_held_is_not(api: Caller, system: System) -> None:
     samples(api)
     opened(api, "forge")
-    house.work()
-    house.now += timedelta(seconds=100)
+    system.work()
+    system.now += timedelta(seconds=100)
     name = "power_saved_service_seconds_total"
-    assert figure(api, name, stack=house.spec.name, service="forge") == pytest.approx(0, abs=1)
-    assert figure(api, name, stack=house.spec.name, service="mill") == pytest.approx(100, abs=2)
+    assert figure(api, name, stack=system.spec.name, service="forge") == pytest.approx(0, abs=1)
+    assert figure(api, name, stack=system.spec.name, service="mill") == pytest.approx(100, abs=2)
 
 
 def test_what_waits_in_the_queues_is_a_figure_while_the_broker_says_so(
@@ -111,14 +111,16 @@ def test_what_waits_in_the_queues_is_a_figure_while_the_broker_says_so(
 
 
 def test_failures_of_loops_come_from_the_workers_and_from_the_front(
-    api: Caller, house: System, app: Flask
+    api: Caller, system: System, app: Flask
 ) -> None:
     named = {"node": "local", "loop": "looks"}
-    with house.database.write() as session:
-        session.merge(Node(name="local", engine_id="e", worker="w", started_at=house.now, seen_at=house.now))
+    with system.database.write() as session:
+        session.merge(
+            Node(name="local", engine_id="e", worker="w", started_at=system.now, seen_at=system.now)
+        )
     assert figure(api, "power_loop_failures_total", **named) == 0
     for _ in range(2):
-        with house.database.write() as session:
+        with system.database.write() as session:
             loop_failures.add(session, "local", {Loop.LOOKS: 3, Loop.CLOCK: 1})
     app.extensions["power-windows"].tail.guard.failed(Loop.EVENT_STREAM, KeyError("x"))
 
@@ -129,7 +131,7 @@ def test_failures_of_loops_come_from_the_workers_and_from_the_front(
 
 
 def test_an_event_stream_outlives_what_cannot_be_read(
-    api: Caller, house: System, app: Flask, monkeypatch: pytest.MonkeyPatch
+    api: Caller, system: System, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tail: EventFeed = app.extensions["power-windows"].tail
     missed, broken = tail.missed, [KeyError("an entry that nobody understands"), ValueError("another")]

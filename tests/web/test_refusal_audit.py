@@ -29,18 +29,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def refusals(house: System, clock: Clock) -> RefusalAudit:
-    return RefusalAudit(house.database, clock)
+def refusals(system: System, clock: Clock) -> RefusalAudit:
+    return RefusalAudit(system.database, clock)
 
 
-def refused(house: System) -> list[tuple[str, dict[str, object]]]:
-    with house.database.read() as session:
+def refused(system: System) -> list[tuple[str, dict[str, object]]]:
+    with system.database.read() as session:
         entries = [one for one in audit.entries(session, limit=500) if one.event == Event.REFUSED]
         return [(one.actor, json.loads(one.facts)) for one in entries]
 
 
-def counted(house: System) -> list[object]:
-    return [facts["times"] for _actor, facts in refused(house) if "times" in facts]
+def counted(system: System) -> list[object]:
+    return [facts["times"] for _actor, facts in refused(system) if "times" in facts]
 
 
 def not_allowed(service: str = "saw") -> Refusal:
@@ -48,47 +48,47 @@ def not_allowed(service: str = "saw") -> Refusal:
 
 
 def test_a_refusal_that_repeats_is_in_full_once_and_then_a_count_a_minute(
-    house: System, refusals: RefusalAudit, clock: Clock
+    system: System, refusals: RefusalAudit, clock: Clock
 ) -> None:
     for _ in range(3):
         for _ in range(50):
             refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
         clock.now += 61
         refusals.turn()
-    assert counted(house) == [49, 50, 50]
-    assert [actor for actor, _facts in refused(house)] == ["ada"] * 4
-    assert all(facts["why"] == str(not_allowed()) for _actor, facts in refused(house))
+    assert counted(system) == [49, 50, 50]
+    assert [actor for actor, _facts in refused(system)] == ["ada"] * 4
+    assert all(facts["why"] == str(not_allowed()) for _actor, facts in refused(system))
 
 
 def test_what_was_quiet_for_a_minute_is_in_full_again(
-    house: System, refusals: RefusalAudit, clock: Clock
+    system: System, refusals: RefusalAudit, clock: Clock
 ) -> None:
     for _ in range(3):
         refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
         clock.now += 61
-    assert (len(refused(house)), counted(house)) == (3, [])
+    assert (len(refused(system)), counted(system)) == (3, [])
 
 
-def test_others_and_other_reasons_are_in_full(house: System, refusals: RefusalAudit) -> None:
+def test_others_and_other_reasons_are_in_full(system: System, refusals: RefusalAudit) -> None:
     for actor in ("ada", "bob"):
         for refusal in (not_allowed(), not_allowed("axe")):
             refusals.record(refusal, actor=actor, what="open", stack="studio")
-    assert (len(refused(house)), counted(house)) == (4, [])
+    assert (len(refused(system)), counted(system)) == (4, [])
 
 
 def test_made_up_reasons_do_not_fill_the_trail_and_none_is_lost_of_count(
-    house: System, refusals: RefusalAudit
+    system: System, refusals: RefusalAudit
 ) -> None:
     for number in range(500):
         refusals.record(not_allowed(f"s{number}"), actor="ada", what="open", stack="studio")
     refusals.flush()
-    assert len(refused(house)) <= OF_ONE_ACTOR + 2
-    assert sum(int(str(facts.get("times", 1))) for _actor, facts in refused(house)) == 500
+    assert len(refused(system)) <= OF_ONE_ACTOR + 2
+    assert sum(int(str(facts.get("times", 1))) for _actor, facts in refused(system)) == 500
     assert MOST >= OF_ONE_ACTOR
 
 
 def test_a_count_that_could_not_be_written_is_written_later(
-    house: System, refusals: RefusalAudit, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    system: System, refusals: RefusalAudit, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(10):
         refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
@@ -98,16 +98,16 @@ def test_a_count_that_could_not_be_written_is_written_later(
         refusals.turn()
     refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
     refusals.flush()
-    assert counted(house) == [10]
+    assert counted(system) == [10]
 
 
-def test_the_api_refuses_each_time_and_records_once(app: Flask, api: Caller, house: System) -> None:
+def test_the_api_refuses_each_time_and_records_once(app: Flask, api: Caller, system: System) -> None:
     for _ in range(5):
         assert (
             api.post("/windows", {"stack": "studio", "services": ["redis"], "reason": "x"}).status_code == 403
         )
     app.extensions["power-windows"].refusals.flush()
-    assert (len(refused(house)), counted(house)) == (2, [4])
+    assert (len(refused(system)), counted(system)) == (2, [4])
 
 
 def test_bad_tokens_of_one_address_are_slowed_and_a_good_one_is_not(app: Flask, api: Caller) -> None:
@@ -143,8 +143,8 @@ def test_addresses_are_bounded_and_forgiven(clock: Clock) -> None:
     assert bad.wait("2001:db8::1") == 0
 
 
-def test_a_node_that_is_away_is_one_refusal(house: System, refusals: RefusalAudit) -> None:
+def test_a_node_that_is_away_is_one_refusal(system: System, refusals: RefusalAudit) -> None:
     for _ in range(3):
-        refusals.record(NodeAway("studio", "attic", house.now), actor="ada", what="wake", stack="studio")
+        refusals.record(NodeAway("studio", "attic", system.now), actor="ada", what="wake", stack="studio")
     refusals.flush()
-    assert counted(house) == [2]
+    assert counted(system) == [2]

@@ -31,14 +31,14 @@ STUDIO = StackSpec("studio", "pw-nothing", "local", {"forge": ServiceSpec("forge
 
 
 @pytest.fixture
-def station(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
+def context(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
     found = WorkerContext(
         Database(databases.migrated("sqlite")), Engine(), Identity(tmp_path, "local"), "local", tmp_path
     )
     found.stacks["studio"] = Served(STUDIO)
     with found.database.write() as session:
         observations.published(session, STUDIO, found.database.now())
-    monkeypatch.setattr(runtime._house, "station", found)
+    monkeypatch.setattr(runtime._runtime, "context", found)
     yield found
     found.engine.close()
     found.database.close()
@@ -62,14 +62,14 @@ def test_every_name_that_is_sent_is_registered() -> None:
 
 
 @pytest.mark.parametrize("forged", ["", "no-such-window", "--help", "'; DROP TABLE windows; --", "../../etc"])
-def test_a_forged_message_powers_nothing(station: WorkerContext, forged: str) -> None:
+def test_a_forged_message_powers_nothing(context: WorkerContext, forged: str) -> None:
     tasks.open_window(forged)
     tasks.close_window(forged)
     tasks.resync(forged or "elsewhere")
     tasks.read_logs(forged)
     tasks.sweep()
 
-    with station.database.read() as session:
+    with context.database.read() as session:
         assert session.scalar(select(func.count()).select_from(Call)) == 0
         assert set(session.scalars(select(Entry.event))) == {"stack.loaded"}
 
@@ -129,17 +129,17 @@ def test_celery_is_the_one_that_survives_a_broker_that_drops() -> None:
     ids=lambda one: getattr(one, "name", ""),
 )
 def test_a_task_ends_in_one_line_an_outage_while_the_database_is_away(
-    station: WorkerContext, caplog: pytest.LogCaptureFixture, task: Task[..., None], arguments: list[str]
+    context: WorkerContext, caplog: pytest.LogCaptureFixture, task: Task[..., None], arguments: list[str]
 ) -> None:
     caplog.set_level("WARNING")
-    station.database.refuse("power.db is damaged")
+    context.database.refuse("power.db is damaged")
     for _ in range(50):
         task(*arguments)
     assert [one.exc_info for one in caplog.records if "the database is away" in one.message] == [None]
 
 
 def test_a_task_that_fails_for_another_reason_still_fails(
-    station: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lacking(*_: object) -> None:
         raise KeyError("missing")

@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 
 class HeartbeatLoop:
-    def __init__(self, station: WorkerContext, loading: StackLoader) -> None:
-        self._station, self._loading = station, loading
-        self._locks = identity.locks_id(station.lock_dir)
+    def __init__(self, context: WorkerContext, loading: StackLoader) -> None:
+        self._context, self._loading = context, loading
+        self._locks = identity.locks_id(context.lock_dir)
         self._started_at: datetime | None = None
         self._up = False
         self._engine_said = ""
@@ -68,19 +68,19 @@ class HeartbeatLoop:
 
     def end(self) -> None:
         """Take the sign of life back; a worker that cannot is found dead by its lock, or by its silence."""
-        with suppress(SQLAlchemyError), self._station.database.write() as session:
-            claims.leave(session, self._station.me.name)
+        with suppress(SQLAlchemyError), self._context.database.write() as session:
+            claims.leave(session, self._context.me.name)
 
     def know_engine(self) -> None:
         """Ask which engine this is; one that is away or cannot be served is asked again."""
-        before = self._station.engine_id
+        before = self._context.engine_id
         try:
-            self._station.engine_id = self._station.engine.id()
+            self._context.engine_id = self._context.engine.id()
             self._engine_said = ""
         except negotiation.Unable as error:
             self._say_once(negotiation.why(error))
-        self._loading.serve_engine(self._station.engine.fault)
-        if self._station.engine_id != before:
+        self._loading.serve_engine(self._context.engine.fault)
+        if self._context.engine_id != before:
             self._loading.publish_again()
 
     def _say_once(self, why: str) -> None:
@@ -91,51 +91,51 @@ class HeartbeatLoop:
 
     def admit(self) -> list[str]:
         """Begin every window that waited for this node and whose stack is served here; return their ids."""
-        with self._station.database.read() as session:
-            waiting = [one.id for one in rows.waiting(session, self._station.node) if self._serves(one.stack)]
+        with self._context.database.read() as session:
+            waiting = [one.id for one in rows.waiting(session, self._context.node) if self._serves(one.stack)]
         admitted: list[str] = []
         for window in waiting:
             admit = partial(self._admit, window, admitted)
-            self._station.guard.isolate(Loop.CLOCK, f"window {window}", admit)
+            self._context.guard.isolate(Loop.CLOCK, f"window {window}", admit)
         return admitted
 
     def _serves(self, stack: str) -> bool:
-        served = self._station.stacks.get(stack)
-        return stack in self._station.claimed and served is not None and served.place is not None
+        served = self._context.stacks.get(stack)
+        return stack in self._context.claimed and served is not None and served.place is not None
 
     def _admit(self, window: str, admitted: list[str]) -> None:
-        with self._station.database.write() as session:
-            new = transitions.admit(session, window, self._station.database.now())
+        with self._context.database.write() as session:
+            new = transitions.admit(session, window, self._context.database.now())
         if new is not None:
             admitted.append(window)
 
     def _claim(self) -> None:
-        with self._station.database.write() as session:
+        with self._context.database.write() as session:
             mine = self._sign()
-            claims.appear(session, mine, dead=self._station.me.dead, now=mine.seen_at, up=self._up)
+            claims.appear(session, mine, dead=self._context.me.dead, now=mine.seen_at, up=self._up)
 
     def _sign(self) -> Heartbeat:
-        station, now = self._station, self._station.database.now()
+        context, now = self._context, self._context.database.now()
         self._started_at = self._started_at or now
         return Heartbeat(
-            station.me.name,
-            station.node,
-            station.engine_id,
+            context.me.name,
+            context.node,
+            context.engine_id,
             self._locks,
-            sorted(station.claimed),
+            sorted(context.claimed),
             self._started_at,
             now,
         )
 
     def _tidy(self) -> None:
         """What waits for a node that is away is seen to by whoever is there."""
-        with self._station.database.write() as session:
-            transitions.give_up_waiting(session, self._station.database.now())
+        with self._context.database.write() as session:
+            transitions.give_up_waiting(session, self._context.database.now())
 
     def _say_refused(self, taken: NodeTaken) -> None:
         for fault in taken.faults:
             log.error("%s", fault)
-        with self._station.database.write() as session:
+        with self._context.database.write() as session:
             mine = self._sign()
             claims.turned_down(session, mine, taken.faults, mine.seen_at)
 

@@ -44,8 +44,8 @@ class _Looked:
 
 
 class IdleVisitChecks:
-    def __init__(self, station: WorkerContext) -> None:
-        self._station = station
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._before: dict[str, _Looked] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
@@ -60,8 +60,8 @@ class IdleVisitChecks:
     def _run(self) -> None:
         with ThreadPoolExecutor(HANDS, "traffic") as pool:
             while not self._ending.wait(EVERY):
-                if not self._station.memory.away:
-                    self._station.guard.run(Loop.TRAFFIC, lambda: self.turn(pool))
+                if not self._context.memory.away:
+                    self._context.guard.run(Loop.TRAFFIC, lambda: self.turn(pool))
 
     def turn(self, pool: ThreadPoolExecutor) -> None:
         """Look once at every visitors' window that is about to end."""
@@ -70,21 +70,21 @@ class IdleVisitChecks:
         list(pool.map(self._look_alone, due))
 
     def _due(self) -> list[Ending]:
-        database = self._station.database
+        database = self._context.database
         with database.read() as session:
             now = database.now()
-            found = wakes.ending(session, self._station.node, now, now + idle_visits.LOOK)
+            found = wakes.ending(session, self._context.node, now, now + idle_visits.LOOK)
         return [one for one in found if one.deadline - now <= idle_visits.look_for(self._ttl(one))]
 
     def _ttl(self, ending: Ending) -> float:
         if ending.ttl_sec is not None:
             return ending.ttl_sec
-        served = self._station.stacks.get(ending.stack)
+        served = self._context.stacks.get(ending.stack)
         return served.spec.default_ttl if served else 0.0
 
     def _look_alone(self, ending: Ending) -> None:
         """One that cannot be looked at ends in time, and keeps no other from being looked at."""
-        self._station.guard.run(Loop.TRAFFIC, lambda: self._look(ending), ending.window)
+        self._context.guard.run(Loop.TRAFFIC, lambda: self._look(ending), ending.window)
 
     def _look(self, ending: Ending) -> None:
         try:
@@ -101,12 +101,12 @@ class IdleVisitChecks:
             self._before[ending.window] = _Looked(ending.deadline, before.first, counters)
 
     def _lengthen(self, ending: Ending) -> None:
-        database = self._station.database
+        database = self._context.database
         with database.write() as session:
             wake.keep_for_traffic(session, ending.token, ending.window, database.now)
 
     def _counters(self, ending: Ending) -> Counters:
-        served, engine = self._station.stacks.get(ending.stack), self._station.engine
+        served, engine = self._context.stacks.get(ending.stack), self._context.engine
         if served is None:
             return {}
         containers = engine.named(served.spec.project, [ending.service])

@@ -35,9 +35,9 @@ _FORGET = 3600.0
 
 class Notifier:
     def __init__(
-        self, station: WorkerContext, loading: StackLoader, public_url: str | None, data_dir: Path
+        self, context: WorkerContext, loading: StackLoader, public_url: str | None, data_dir: Path
     ) -> None:
-        self._station, self._loading, self._public_url = station, loading, public_url
+        self._context, self._loading, self._public_url = context, loading, public_url
         self._link_key = link_key.read_or_create(data_dir) if public_url else b""
         self._ending = threading.Event()
         self._lock = threading.Lock()
@@ -64,15 +64,15 @@ class Notifier:
 
     def _run(self) -> None:
         while not self._ending.wait(LOOK):
-            if self._station.memory.away or not self._loading.notices:
+            if self._context.memory.away or not self._loading.notices:
                 continue
-            self._station.guard.run(Loop.NOTICES, self.turn)
+            self._context.guard.run(Loop.NOTICES, self.turn)
 
     def turn(self) -> None:
         """Note what there is to tell, and hand over what is due."""
-        database = self._station.database
+        database = self._context.database
         for sink in self._sinks():
-            self._station.guard.isolate(Loop.NOTICES, f"sink {sink.name}", partial(self._note, sink))
+            self._context.guard.isolate(Loop.NOTICES, f"sink {sink.name}", partial(self._note, sink))
         self._hand_over()
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + _FORGET
@@ -80,7 +80,7 @@ class Notifier:
                 rows.forget(session, database.now() - KEPT)
 
     def _note(self, sink: Sink) -> None:
-        database = self._station.database
+        database = self._context.database
         with database.read() as session:
             news = notifications.news(session, sink, database.now())
         if news:
@@ -88,10 +88,10 @@ class Notifier:
                 notifications.take_in(session, sink, database.now())
 
     def _sinks(self) -> list[Sink]:
-        mine = sorted(self._station.stacks)
+        mine = sorted(self._context.stacks)
         return [
             Sink(
-                self._station.node,
+                self._context.node,
                 name,
                 toml,
                 tuple(one for one in mine if not toml.stacks or one in toml.stacks),
@@ -102,7 +102,7 @@ class Notifier:
         ]
 
     def _hand_over(self) -> None:
-        database, node = self._station.database, self._station.node
+        database, node = self._context.database, self._context.node
         with database.read() as session:
             if not rows.anything_due(session, node, database.now()):
                 return
@@ -123,7 +123,7 @@ class Notifier:
 
     def _deliver(self, notice: Notice) -> None:
         try:
-            self._station.guard.run(Loop.NOTICES, partial(self._send, notice), f"sending by {notice.sink}")
+            self._context.guard.run(Loop.NOTICES, partial(self._send, notice), f"sending by {notice.sink}")
         finally:
             with self._lock:
                 self._under_way[notice.sink] -= 1
@@ -134,9 +134,9 @@ class Notifier:
         elapsed = round((time.monotonic() - began) * 1000)
         if self._ending.is_set():
             return
-        with self._station.database.write() as session:
+        with self._context.database.write() as session:
             # Where this is not taken in, the notice was sent and is sent again.
-            now = self._station.database.now()
+            now = self._context.database.now()
             notifications.tried(session, notice.id, now, elapsed, ok=ok, said=said)
 
     def _sent(self, notice: Notice) -> tuple[bool, str]:
@@ -150,5 +150,5 @@ class Notifier:
             log.warning("notice %s to %s: %s", notice.id, notice.sink, untrusted_text.harmless(error))
             return False, str(error)
         except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again
-            self._station.guard.failed(Loop.NOTICES, error, f"sink {notice.sink}")
+            self._context.guard.failed(Loop.NOTICES, error, f"sink {notice.sink}")
             return False, f"{type(error).__name__}: {error}"

@@ -29,8 +29,8 @@ Key = tuple[str, str]
 
 
 class Sampler:
-    def __init__(self, station: WorkerContext) -> None:
-        self._station = station
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._before: dict[str, tuple[float, float]] = {}
         """Of each container: when it was asked for, and the seconds of CPU it had used by then."""
         self._ending = threading.Event()
@@ -46,9 +46,9 @@ class Sampler:
 
     def _run(self) -> None:
         while not self._ending.wait(EVERY):
-            if self._station.memory.away:
+            if self._context.memory.away:
                 continue
-            self._station.guard.run(Loop.SAMPLES, self._turn_if_shown)
+            self._context.guard.run(Loop.SAMPLES, self._turn_if_shown)
 
     def _turn_if_shown(self) -> None:
         try:
@@ -58,7 +58,7 @@ class Sampler:
 
     def turn(self) -> None:
         """Measure once what live windows hold, and put it on record."""
-        database = self._station.database
+        database = self._context.database
         if found := self._measured(self._held()):
             now = database.now()
             with database.write() as session:
@@ -73,7 +73,7 @@ class Sampler:
 
     def _held(self) -> dict[str, Key]:
         """The containers of what live windows hold here, by id."""
-        database, mine = self._station.database, dict(self._station.stacks)
+        database, mine = self._context.database, dict(self._context.stacks)
         with database.read() as session:
             now = database.now()
             held = {
@@ -82,7 +82,7 @@ class Sampler:
             }
         found: dict[str, Key] = {}
         for stack, names in held.items():
-            named = self._station.engine.named(mine[stack].spec.project, names) if names else {}
+            named = self._context.engine.named(mine[stack].spec.project, names) if names else {}
             found |= {container: (stack, service) for container, service in named.items()}
         return found
 
@@ -103,11 +103,11 @@ class Sampler:
     def _usage(self, container: str) -> Usage | None:
         """What a container uses; one that cannot be read keeps no other from being measured."""
         try:
-            return self._station.engine.usage(container)
+            return self._context.engine.usage(container)
         except Unable as error:
             log.info("container %s is not measured: %s", container, str(error).partition("\n")[0])
         except Exception as error:  # noqa: BLE001 - it is logged and counted
-            self._station.guard.failed(Loop.SAMPLES, error, "reading a container")
+            self._context.guard.failed(Loop.SAMPLES, error, "reading a container")
         return None
 
     def _asked(self, containers: Iterable[str]) -> list[tuple[str, float, Usage]]:

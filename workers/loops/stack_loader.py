@@ -59,13 +59,13 @@ class _Known:
 class StackLoader:
     """One worker's stacks. Called from one thread at a time, but for `publish`."""
 
-    def __init__(self, station: WorkerContext, path: Path) -> None:
-        self._station, self._path = station, path
+    def __init__(self, context: WorkerContext, path: Path) -> None:
+        self._context, self._path = context, path
         self._known: dict[str, _Known] = {}
         self._toml_stamp: Stamp = ()
         self._toml_changing = False
         self._toml: PowerToml | None = None
-        self._publishing = StackPublisher(station, path)
+        self._publishing = StackPublisher(context, path)
         self.engine_fault = ""
         """Why nothing can be served on this engine; empty where it can."""
 
@@ -75,8 +75,8 @@ class StackLoader:
         toml = settings.read_power_toml(self._path)
         self._toml = toml
         _withhold_secrets(toml)
-        file_versions.tidy(self._station.lock_dir)
-        for name in toml.on_node(self._station.node):
+        file_versions.tidy(self._context.lock_dir)
+        for name in toml.on_node(self._context.node):
             self._read(name, toml)
         self._reject_sections(toml)
         self._publishing.tell("", self._strangers)
@@ -106,7 +106,7 @@ class StackLoader:
         if fault == self.engine_fault:
             return
         self.engine_fault = fault
-        for name in self._toml.on_node(self._station.node) if self._toml else ():
+        for name in self._toml.on_node(self._context.node) if self._toml else ():
             assert self._toml
             self._read(name, self._toml)
 
@@ -118,7 +118,7 @@ class StackLoader:
         if self._toml_came_to_rest():
             self._read_toml()
         elif self._toml:
-            for name in self._toml.on_node(self._station.node):
+            for name in self._toml.on_node(self._context.node):
                 if self._came_to_rest(name):
                     self._read(name, self._toml)
         return self._publishing.waiting - before
@@ -146,18 +146,18 @@ class StackLoader:
         except ConfigError as error:
             digest = file_versions.digest([self._path])
             log_faults(POWER_TOML, LoadOutcome.UNCHANGED, digest, error.faults)
-            for name in list(self._station.stacks):
+            for name in list(self._context.stacks):
                 self._refuse(name, error.faults, digest, log_it=False)
             return
         before, self._toml = self._toml, toml
         _withhold_secrets(toml)
-        mine = toml.on_node(self._station.node)
+        mine = toml.on_node(self._context.node)
         for name in mine:
             if before is None or before.stacks.get(name) != toml.stacks[name] or self._is_refused(name):
                 self._read(name, toml)
         self._reject_sections(toml)
         for name in (
-            (self._station.stacks.keys() | self._station.claimed) - mine.keys() - toml.rejected.keys()
+            (self._context.stacks.keys() | self._context.claimed) - mine.keys() - toml.rejected.keys()
         ):
             self._drop(name, toml)
         self._forget_news(mine)
@@ -165,7 +165,7 @@ class StackLoader:
     def _reject_sections(self, toml: PowerToml) -> None:
         """Turn down the stacks whose section of power.toml has faults; what was good of them stays."""
         for name, one in toml.rejected.items():
-            if name in self._station.stacks or one.node == self._station.node:
+            if name in self._context.stacks or one.node == self._context.node:
                 self._reject_section(name, one)
 
     def _reject_section(self, name: str, one: RejectedToml) -> None:
@@ -173,7 +173,7 @@ class StackLoader:
         if not one.is_nameable:
             log_faults(POWER_TOML, LoadOutcome.REJECTED, digest, faults)
             return
-        now = self._station.stacks.get(name)
+        now = self._context.stacks.get(name)
         if now is not None and now.place is not None:
             self._refuse(name, faults, digest)
             return
@@ -183,18 +183,18 @@ class StackLoader:
         known_of_it.refused = digest
         log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, faults)
         rejected = Rejected(StackSpec(name, one.project, one.node, {}), faults)
-        self._station.core.setdefault(name, one.core)
-        self._station.stacks.setdefault(name, Served(rejected.spec))
+        self._context.core.setdefault(name, one.core)
+        self._context.stacks.setdefault(name, Served(rejected.spec))
         self._publishing.reject(rejected, digest)
 
     def _forget_news(self, mine: Collection[str]) -> None:
         """Drop the news of stacks that another worker serves and that were taken out of power.toml."""
-        served = {*self._station.stacks, *self._station.claimed}
+        served = {*self._context.stacks, *self._context.claimed}
         gone = self._publishing.waiting - {"", *mine, *served}
         self._publishing.forget(gone)
         for name in gone:
             self._known.pop(name, None)
-            self._station.core.pop(name, None)
+            self._context.core.pop(name, None)
 
     def _is_refused(self, name: str) -> bool:
         return bool(self._known.get(name, _Known()).refused) or name in self._publishing.held_back
@@ -212,18 +212,18 @@ class StackLoader:
             self._withhold(name, toml)
             return
         try:
-            served = stack_reader.read(self._path, toml, name, keep=self._station.lock_dir)
+            served = stack_reader.read(self._path, toml, name, keep=self._context.lock_dir)
             self._refuse_what_core_uses(name, served)
         except Rejected as rejected:
             self._turn_down(name, toml, rejected)
             return
         except Exception as error:  # noqa: BLE001 - one stack that breaks keeps no other from being served
-            self._station.guard.failed(Loop.FILES, error, f"stack {name}")
+            self._context.guard.failed(Loop.FILES, error, f"stack {name}")
             self._turn_down(name, toml, self._unreadable(name, toml, error))
             return
-        self._station.guard.succeeded(Loop.FILES, f"stack {name}")
+        self._context.guard.succeeded(Loop.FILES, f"stack {name}")
         self._warn(name, toml)
-        now = self._station.stacks.get(name)
+        now = self._context.stacks.get(name)
         if now and now.place and now.spec.digest == served.spec.digest and not self._is_refused(name):
             return
         self._adopt(name, toml, served)
@@ -244,7 +244,7 @@ class StackLoader:
         """Raises Rejected where a network or volume of core is defined otherwise than it exists."""
         key = f"{self._path}: stacks.{name}"
         try:
-            faults = shared_resources.faults(self._station.engine, served, key, self._station.lock_dir)
+            faults = shared_resources.faults(self._context.engine, served, key, self._context.lock_dir)
         except negotiation.Unable as error:
             log.warning(
                 "stack %s: its networks and volumes are not compared: %s", name, negotiation.why(error)
@@ -263,16 +263,16 @@ class StackLoader:
         if self._known[name].refused == fault:
             return
         self._known[name].refused = fault
-        known = self._station.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
-        self._station.core[name] = frozenset(stack.core)
-        self._station.stacks[name] = replace(known, place=None)
+        known = self._context.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
+        self._context.core[name] = frozenset(stack.core)
+        self._context.stacks[name] = replace(known, place=None)
         digest = file_versions.digest([self._path, *stack.paths()])
         log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, [fault])
         rejected = Rejected(known.spec, [fault])
         self._publishing.reject(rejected, digest)
 
     def _turn_down(self, name: str, toml: PowerToml, rejected: Rejected) -> None:
-        now = self._station.stacks.get(name)
+        now = self._context.stacks.get(name)
         if now is not None and now.place is not None:
             # Where compose gave no answer in time, nothing is known to be wrong with the files.
             if not rejected.unanswered:
@@ -287,8 +287,8 @@ class StackLoader:
             return
         self._known[name].refused = digest
         log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, rejected.faults)
-        self._station.core[name] = frozenset(toml.stacks[name].core)
-        self._station.stacks.setdefault(name, Served(rejected.spec))
+        self._context.core[name] = frozenset(toml.stacks[name].core)
+        self._context.stacks.setdefault(name, Served(rejected.spec))
         self._publishing.reject(rejected, digest)
 
     def _refuse(self, name: str, faults: list[str], digest: str, *, log_it: bool = True) -> None:
@@ -303,22 +303,22 @@ class StackLoader:
 
     def _drop(self, name: str, toml: PowerToml) -> None:
         """It is no longer this node's: what it still owes is turned off, and nothing is started."""
-        served = self._station.stacks.get(name)
+        served = self._context.stacks.get(name)
         if served is not None and served.place is not None:
             log.warning(
                 "stack %s is no longer in %s; it is turned off when its windows end", name, self._path
             )
-            self._station.stacks[name] = replace(served, place=None)
+            self._context.stacks[name] = replace(served, place=None)
         self._publishing.tell(name, partial(self._forget, name=name, toml=toml))
 
     def _forget(self, session: Session, mine: Heartbeat, name: str, toml: PowerToml) -> Done:
         row = known.named(session, name)
-        if row is not None and row.node == self._station.node:
+        if row is not None and row.node == self._context.node:
             unreached = self._publishing.follow(session, row, mine)
             if name in toml.stacks and not claims.at_rest(session, name):
                 raise NotYet
             gone = f"{self._path}: is no longer there; its services are turned off when their windows end"
-            now = self._station.database.now()
+            now = self._context.database.now()
             if name not in toml.stacks and not observations.forgotten(session, row, unreached or gone, now):
                 # Its faults are on record now, and it is asked again whether all of it has ended.
                 session.commit()
@@ -326,21 +326,21 @@ class StackLoader:
         return partial(self._let_go, name)
 
     def _let_go(self, name: str) -> None:
-        self._station.forget(name)
-        self._station.core.pop(name, None)
+        self._context.forget(name)
+        self._context.core.pop(name, None)
         self._known.pop(name, None)
         self._publishing.forget([name])
 
     def _strangers(self, session: Session, _mine: Heartbeat) -> None:
         """Stacks that this node published once and that are not in its power.toml any more."""
         assert self._toml
-        mine = self._toml.on_node(self._station.node)
-        for row in claims.known_here(session, self._station.node):
+        mine = self._toml.on_node(self._context.node)
+        for row in claims.known_here(session, self._context.node):
             if row.name in self._toml.rejected:
                 self._only_turn_off(row)
             elif row.name not in mine:
                 take_over = partial(self._take_over, row, self._toml)
-                self._station.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
+                self._context.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
 
     def _take_over(self, row: Stack, toml: PowerToml) -> None:
         self._only_turn_off(row)
@@ -348,8 +348,8 @@ class StackLoader:
 
     def _only_turn_off(self, row: Stack) -> None:
         """Where nothing is known of it but what was published."""
-        self._station.stacks.setdefault(row.name, Served(row.spec))
-        self._station.claimed.add(row.name)
+        self._context.stacks.setdefault(row.name, Served(row.spec))
+        self._context.claimed.add(row.name)
 
 
 def _withhold_secrets(toml: PowerToml) -> None:

@@ -58,8 +58,8 @@ class OfferedStack:
 class StackPublisher:
     """One worker's news of its stacks. `publish` may be called from another thread than the rest."""
 
-    def __init__(self, station: WorkerContext, path: Path) -> None:
-        self._station, self._path = station, path
+    def __init__(self, context: WorkerContext, path: Path) -> None:
+        self._context, self._path = context, path
         self._news: dict[str, News] = {}
         self._logged: dict[str, str] = {}
         """The last fault that was logged of each stack."""
@@ -89,11 +89,11 @@ class StackPublisher:
         """Offer every piece of news to the database; raises what the store raises while it is away."""
         for name, news in list(self._news.items()):
             offer = partial(self._offer, name, news, mine)
-            self._station.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
+            self._context.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
 
     def _offer(self, name: str, news: News, mine: Callable[[], Heartbeat]) -> None:
         try:
-            with self._station.database.write() as session:
+            with self._context.database.write() as session:
                 done = news(session, mine())
         except NotYet:
             return
@@ -110,7 +110,7 @@ class StackPublisher:
                 del self._news[name]
 
     def _now(self) -> datetime:
-        return self._station.database.now()
+        return self._context.database.now()
 
     # A good reading.
 
@@ -118,19 +118,19 @@ class StackPublisher:
         """Serve a stack as it was read, once the database agrees; at once where that is no question."""
         name = offered.served.spec.name
         self.held_back.pop(name, None)
-        now = self._station.stacks.get(name)
-        if name not in self._station.claimed or (now and now.spec.project == offered.served.spec.project):
+        now = self._context.stacks.get(name)
+        if name not in self._context.claimed or (now and now.spec.project == offered.served.spec.project):
             self._serve(offered)
         # Another project waits until the database says that nothing is left in this one.
         self.tell(name, partial(self._publish, offered=offered))
 
     def _serve(self, offered: OfferedStack) -> None:
         name = offered.served.spec.name
-        before = self._station.stacks.get(name)
-        self._station.core[name] = offered.core
-        self._station.adopt(offered.served)
+        before = self._context.stacks.get(name)
+        self._context.core[name] = offered.core
+        self._context.adopt(offered.served)
         # What is to be done may follow from the roles that were just published.
-        self._station.look_again(name, None, Trigger.REQUEST)
+        self._context.look_again(name, None, Trigger.REQUEST)
         if before is not offered.served:
             digest = offered.served.spec.digest
             log.info("%s", LoadResult(f"stack {name}", LoadOutcome.SERVED, digest, "its files are good"))
@@ -139,7 +139,7 @@ class StackPublisher:
         spec = offered.served.spec
         self._offered[spec.name] = offered
         key = f"{self._path}: stacks.{spec.name}"
-        claims.take(session, spec, mine, key=key, dead=self._station.me.dead, now=self._now())
+        claims.take(session, spec, mine, key=key, dead=self._context.me.dead, now=self._now())
         observations.published(session, spec, self._now(), mine.engine_id)
         self._claim(session, mine, spec.name)
         return partial(self._published, offered)
@@ -151,24 +151,24 @@ class StackPublisher:
         self._serve(offered)
 
     def _claim(self, session: Session, mine: Heartbeat, name: str) -> None:
-        self._station.claimed.add(name)
-        signs.write(session, replace(mine, stacks=sorted(self._station.claimed)))
+        self._context.claimed.add(name)
+        signs.write(session, replace(mine, stacks=sorted(self._context.claimed)))
 
     def publish_again(self) -> None:
         """The engine is another one than before: every stack is claimed anew, for that one."""
-        for name, served in list(self._station.stacks.items()):
+        for name, served in list(self._context.stacks.items()):
             if served.place is not None and name not in self._news:
-                offered = OfferedStack(served, self._station.core.get(name, frozenset()))
+                offered = OfferedStack(served, self._context.core.get(name, frozenset()))
                 self.tell(name, partial(self._publish, offered=offered))
 
     def check_locations(self) -> None:
         """Claim anew what holds or owes something elsewhere, so that it is held back until that has ended."""
-        with self._station.database.read() as session:
+        with self._context.database.read() as session:
             found = [
                 name
-                for name, served in list(self._station.stacks.items())
-                if name in self._station.claimed
-                and elsewhere(relocation.holdings(session, name), self._station.location(served.spec))
+                for name, served in list(self._context.stacks.items())
+                if name in self._context.claimed
+                and elsewhere(relocation.holdings(session, name), self._context.location(served.spec))
             ]
         if found:
             self.publish_again()
@@ -186,20 +186,20 @@ class StackPublisher:
                 spec.digest,
                 [fault],
             )
-            with self._station.database.write() as session:
+            with self._context.database.write() as session:
                 self._say_held_back(session, spec, fault, stays=stays)
             self._logged[name] = fault
         self.held_back[name] = spec.digest
-        self._station.claimed.add(name)
+        self._context.claimed.add(name)
         if not stays:
             self.only_turn_off(spec, held.at)
 
     def _stays(self, name: str, held: StackHeld) -> bool:
         """Is what is served of this stack known to the database, and where its own is held?"""
-        now = self._station.stacks.get(name)
-        if now is None or now.place is None or name not in self._station.claimed:
+        now = self._context.stacks.get(name)
+        if now is None or now.place is None or name not in self._context.claimed:
             return False
-        return held.at is None or held.at.agrees(self._station.location(now.spec))
+        return held.at is None or held.at.agrees(self._context.location(now.spec))
 
     def _say_held_back(self, session: Session, spec: StackSpec, fault: str, *, stays: bool) -> None:
         if stays:
@@ -207,26 +207,26 @@ class StackPublisher:
             return
         empty = replace(spec, services={}, digest="")
         observations.rejected(session, empty, [fault], self._now(), digest=spec.digest)
-        if (row := known.named(session, spec.name)) and self._station.engine_id:
-            observations.unreachable(session, row, self._station.engine_id, self._now())
+        if (row := known.named(session, spec.name)) and self._context.engine_id:
+            observations.unreachable(session, row, self._context.engine_id, self._now())
 
     def only_turn_off(self, spec: StackSpec, at: Location | None) -> None:
         """Serve what is left of a stack in one project, or nothing where that is not on this engine."""
-        if at is None or not at.on_engine(self._station.engine_id):
-            self._station.stacks.pop(spec.name, None)
+        if at is None or not at.on_engine(self._context.engine_id):
+            self._context.stacks.pop(spec.name, None)
         else:
-            self._station.stacks[spec.name] = Served(replace(spec, project=at.project or spec.project))
-            self._station.look_again(spec.name, None, Trigger.REQUEST)
+            self._context.stacks[spec.name] = Served(replace(spec, project=at.project or spec.project))
+            self._context.look_again(spec.name, None, Trigger.REQUEST)
 
     def _taken(self, name: str, fault: str) -> None:
         """Leave a stack to the worker that has it, and ask again with the next sign of life."""
-        served = self._station.stacks.get(name)
-        self._station.forget(name)
+        served = self._context.stacks.get(name)
+        self._context.forget(name)
         if self._logged.get(name) == fault:
             return
         digest = served.spec.digest if served else ""
         log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, [fault])
-        with self._station.database.write() as session:
+        with self._context.database.write() as session:
             claims.rejected_elsewhere(session, name, fault, digest, self._now())
         self._logged[name] = fault
 
@@ -238,14 +238,14 @@ class StackPublisher:
     def _reject(self, session: Session, rejected: Rejected, digest: str) -> None:
         name = rejected.spec.name
         row = known.named(session, name)
-        if row is not None and row.node != self._station.node:
+        if row is not None and row.node != self._context.node:
             claims.rejected_elsewhere(session, name, "; ".join(rejected.faults), digest, self._now())
-            self._station.forget(name)
+            self._context.forget(name)
             return
         observations.rejected(session, rejected.spec, rejected.faults, self._now(), digest=digest)
         if row := known.named(session, name):
-            self._station.stacks[name] = Served(row.spec)
-        self._station.claimed.add(name)
+            self._context.stacks[name] = Served(row.spec)
+        self._context.claimed.add(name)
 
     def refuse(self, name: str, faults: list[str], digest: str) -> None:
         self.tell(
@@ -257,10 +257,10 @@ class StackPublisher:
 
         Returns why that cannot be done yet, where it is on another engine.
         """
-        here = self._station.location(row.spec)
+        here = self._context.location(row.spec)
         left = elsewhere(relocation.holdings(session, row.name), here)
         if not left:
-            self._station.stacks.setdefault(row.name, Served(row.spec))
+            self._context.stacks.setdefault(row.name, Served(row.spec))
             return ""
         self.only_turn_off(row.spec, left[0].location)
         if left[0].location.on_engine(mine.engine_id):

@@ -82,31 +82,31 @@ makes a call looks again after it.
 class Watch:
     """Six threads, two small pools and the queues of calls, one per worker."""
 
-    def __init__(self, station: WorkerContext, loading: StackLoader, presence: HeartbeatLoop) -> None:
-        self._station, self._loading, self._presence = station, loading, presence
-        self._guard = station.guard
-        self._marks = InspectionQueue(time.monotonic)
+    def __init__(self, context: WorkerContext, loading: StackLoader, heartbeat: HeartbeatLoop) -> None:
+        self._context, self._loading, self._heartbeat = context, loading, heartbeat
+        self._guard = context.guard
+        self._inspections = InspectionQueue(time.monotonic)
         self._stopping = threading.Event()
         self._opening = ThreadPoolExecutor(ATTENDING, "watch-opening")
         self._closing = ThreadPoolExecutor(ATTENDING, "watch-closing")
         self._looking = CallQueue("looks", Limits(LOOKING, LOOKING))
-        self._blind = OfflineController(station)
+        self._blind = OfflineController(context)
         self._watchdog = Watchdog(
             [
                 ("the offline loop", advances(lambda: self._blind.rounds)),
                 ("the queue of looks", self._looking.answers),
-                ("the queue of starts", station.opening.answers),
-                ("the queue of stops", station.closing.answers),
+                ("the queue of starts", context.opening.answers),
+                ("the queue of stops", context.closing.answers),
             ]
         )
-        self._timekeeper = Timekeeper(station.database)
+        self._timekeeper = Timekeeper(context.database)
         self._beat_at = 0.0
         self._stroke: datetime | None = None
         self._engine_asked_at = time.monotonic()
-        station.look_again = self.mark
+        context.look_again = self.mark
 
     def start(self) -> None:
-        self._station.memory.begin()
+        self._context.memory.begin()
         self.mark_all(Trigger.START)
         for loop in (self._events, self._looks, self._clock, self._files, self._unseeing, self._watching):
             threading.Thread(target=loop, name=f"watch{loop.__name__}", daemon=True).start()
@@ -114,25 +114,25 @@ class Watch:
     def stop(self, *, patiently: bool = False) -> None:
         """Begin nothing more; `patiently` also waits until calls under way are made and on record."""
         self._stopping.set()
-        self._marks.wake()
+        self._inspections.wake()
         for pool in (self._opening, self._closing):
             pool.shutdown(wait=patiently, cancel_futures=True)
-        for queue in (self._looking, self._station.opening, self._station.closing):
+        for queue in (self._looking, self._context.opening, self._context.closing):
             queue.close(wait=patiently)
 
     @property
     def refused(self) -> bool:
         """Did somebody else turn out to have this node?"""
-        return self._presence.refused
+        return self._heartbeat.refused
 
     def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
         """Something may have changed at these services of a stack (None: all): look soon."""
-        if stack in self._station.stacks:
-            self._marks.mark(stack, services, trigger)
+        if stack in self._context.stacks:
+            self._inspections.mark(stack, services, trigger)
 
     def mark_all(self, trigger: Trigger) -> None:
         """Look at every service of every stack soon."""
-        for stack in list(self._station.stacks):
+        for stack in list(self._context.stacks):
             self.mark(stack, None, trigger)
 
     # Events are a hint: whenever the stream breaks, everything is looked at again.
@@ -149,7 +149,7 @@ class Watch:
     def _listen(self) -> None:
         try:
             self.mark_all(Trigger.START)
-            for event in self._station.engine.events():
+            for event in self._context.engine.events():
                 if self._stopping.is_set():
                     return
                 self._heard(str(event.get("Action")), event.get("Actor") or {}, containers.dated(event))
@@ -161,18 +161,18 @@ class Watch:
         if action.startswith(("exec_", "top")):
             return
         project, service = said.get(containers.PROJECT), str(said.get(containers.SERVICE, ""))
-        served_as = [name for name, one in list(self._station.stacks.items()) if one.spec.project == project]
+        served_as = [name for name, one in list(self._context.stacks.items()) if one.spec.project == project]
         if served_as and action == "die":
             self._remember_death(str(project), actor, said)
         container = containers.concerned_container(actor)
-        for name, one in {(stack, service) for stack in served_as} | self._station.concerned.by(container):
+        for name, one in {(stack, service) for stack in served_as} | self._context.concerned.by(container):
             if at:
-                self._station.repairs.heard(name, one, at)
+                self._context.repairs.heard(name, one, at)
             self.mark(name, [one], Trigger.EVENT)
 
     def _remember_death(self, project: str, actor: Mapping[str, Any], said: Mapping[str, Any]) -> None:
         service, code = str(said.get(containers.SERVICE)), containers.whole(said.get("exitCode"), 0)
-        self._station.restarts.heard(project, service, str(actor.get("ID")), code)
+        self._context.restarts.heard(project, service, str(actor.get("ID")), code)
 
     # Looks: one at a time for each stack, so that many events cost one look.
 
@@ -181,38 +181,38 @@ class Watch:
             self._guard.run(Loop.LOOKS, self._hand_out)
 
     def _hand_out(self) -> None:
-        self._marks.wait()
-        self._station.repairs.confirm(self._station.engine.now)
-        self._stopping.wait(CALM_BUSY if self._station.under_way else CALM)
-        for stack in self._marks.hand_out():
+        self._inspections.wait()
+        self._context.repairs.confirm(self._context.engine.now)
+        self._stopping.wait(CALM_BUSY if self._context.under_way else CALM)
+        for stack in self._inspections.hand_out():
             self._looking.submit(stack, partial(self._look_or_retry, stack))
 
     def _look_or_retry(self, stack: str) -> None:
         if failures := self._guard.run(Loop.LOOKS, partial(self._look, stack), stack):
             # One stack that cannot be looked at delays no other.
-            self._marks.retry(stack, backoff.seconds(failures, POLL_MOVING, LONGEST_PAUSE))
+            self._inspections.retry(stack, backoff.seconds(failures, POLL_MOVING, LONGEST_PAUSE))
 
     def _look(self, stack: str) -> None:
-        request = self._marks.take(stack)
+        request = self._inspections.take(stack)
         if request is None:
             return
-        if stack not in self._station.stacks:
-            self._marks.forget(stack)
+        if stack not in self._context.stacks:
+            self._inspections.forget(stack)
             return
         began = time.monotonic()
-        again = look(self._station, stack, request)
+        again = look(self._context, stack, request)
         moving = self.act(stack)
-        now = self._station.engine.now()
+        now = self._context.engine.now()
         left = {name: (at - now).total_seconds() + 0.01 for name, at in again.items()}
-        self._marks.plan(stack, request, left, moving=moving, took=time.monotonic() - began)
+        self._inspections.plan(stack, request, left, moving=moving, took=time.monotonic() - began)
 
     def act(self, stack: str) -> bool:
         """Hand out what is due on one stack; True while something there is on its way."""
-        now, served = self._station.database.now(), self._station.stacks.get(stack)
+        now, served = self._context.database.now(), self._context.stacks.get(stack)
         if served is None:
             return False
         spec = served.spec
-        with self._station.database.read() as session:
+        with self._context.database.read() as session:
             seen = services.of(session, stack)
             scene = StackSituation(session, spec, seen, rows.unfinished(session, stack), now)
             opening = [one for one in scene.windows if one.state == State.OPENING and one.deadline > now]
@@ -229,7 +229,7 @@ class Watch:
 
     def _to_begin(self, stack: str, names: Iterable[str]) -> list[str]:
         """Those that no call of this worker is under way for, nor queued."""
-        queues = self._station.opening, self._station.closing
+        queues = self._context.opening, self._context.closing
         return [name for name in names if not any((stack, name) in queue for queue in queues)]
 
     def open_soon(self, window: str) -> None:
@@ -242,7 +242,7 @@ class Watch:
         self, pool: ThreadPoolExecutor, loop: Loop, work: Callable[[WorkerContext, str], None], what: str
     ) -> None:
         if not self._stopping.is_set():
-            pool.submit(self._guard.run, loop, partial(work, self._station, what), what)
+            pool.submit(self._guard.run, loop, partial(work, self._context, what), what)
 
     # The clock needs no engine and no broker, only the database.
 
@@ -256,7 +256,7 @@ class Watch:
         """Seconds until the next tick, which does not come after the next deadline."""
         if self._stroke is None:
             return TICK
-        left = (self._stroke + SWEPT - self._station.memory.now()).total_seconds()
+        left = (self._stroke + SWEPT - self._context.memory.now()).total_seconds()
         return min(TICK, max(left, 0.02))
 
     def _tick_or_say_so(self) -> None:
@@ -266,9 +266,9 @@ class Watch:
         except SQLAlchemyError:
             # Reading alone proves nothing: a full disk lets one read and write nothing.
             self._beat_at, self._stroke = 0.0, None
-            self._station.memory.failed()
+            self._context.memory.failed()
             raise
-        self._station.memory.heard()
+        self._context.memory.heard()
 
     def _unseeing(self) -> None:
         self._blind.loop(self._stopping)
@@ -279,11 +279,11 @@ class Watch:
     def _tick(self) -> None:
         # Deadlines go by the clock, so what has become of that comes first.
         self._guard.isolate(Loop.CLOCK, "house clock", self._timekeeper.tend)
-        now = self._station.database.now()
+        now = self._context.database.now()
         # What was done without the database comes before what is concluded with it.
-        self._guard.isolate(Loop.CLOCK, "journals", partial(recovery.take_in, self._station, now))
+        self._guard.isolate(Loop.CLOCK, "journals", partial(recovery.take_in, self._context, now))
         self._guard.isolate(Loop.CLOCK, "deadlines", partial(self._expire, now))
-        cancel = partial(outdated_calls.cancel_outdated, self._station)
+        cancel = partial(outdated_calls.cancel_outdated, self._context)
         self._guard.isolate(Loop.CLOCK, "running calls", cancel)
         self._guard.isolate(Loop.CLOCK, "waiting windows", self._admit)
         self._guard.isolate(Loop.CLOCK, "untouched windows", partial(self._take_in_hand, now))
@@ -293,17 +293,17 @@ class Watch:
         self._guard.isolate(Loop.CLOCK, "what is known", partial(self._refresh, now))
 
     def _refresh(self, now: datetime) -> None:
-        for stack in self._station.memory.refresh(self._station.node, now):
+        for stack in self._context.memory.refresh(self._context.node, now):
             self.mark(stack, None, Trigger.START)
 
     def _admit(self) -> None:
-        for window in self._presence.admit():
+        for window in self._heartbeat.admit():
             self.open_soon(window)
 
     def _expire(self, now: datetime) -> None:
         """Close what is due and was not swept: the sweep is late, or there is none."""
-        with self._station.database.read() as session:
-            self._stroke = deadline = rows.next_deadline(session, self._station.node)
+        with self._context.database.read() as session:
+            self._stroke = deadline = rows.next_deadline(session, self._context.node)
         if deadline is None or deadline > now - SWEPT:
             return
         for stack in self._expired(now):
@@ -315,21 +315,21 @@ class Watch:
         if not self._guard.isolate(
             Loop.CLOCK, "all that is due", partial(self._expire_some, now, None, stacks)
         ):
-            with self._station.database.read() as session:
-                due = rows.due_ids(session, now, self._station.node)
+            with self._context.database.read() as session:
+                due = rows.due_ids(session, now, self._context.node)
             for window in due:
                 expire = partial(self._expire_some, now, window, stacks)
                 self._guard.isolate(Loop.CLOCK, f"window {window}", expire)
         return stacks
 
     def _expire_some(self, now: datetime, window: str | None, stacks: set[str]) -> None:
-        with self._station.database.write() as session:
-            found = {one.stack for one in transitions.expire_due(session, now, self._station.node, window)}
+        with self._context.database.write() as session:
+            found = {one.stack for one in transitions.expire_due(session, now, self._context.node, window)}
         stacks.update(found)
 
     def _take_in_hand(self, now: datetime) -> None:
-        with self._station.database.read() as session:
-            left = rows.untouched(session, self._station.node, now - OVERDUE, now - ABANDONED)
+        with self._context.database.read() as session:
+            left = rows.untouched(session, self._context.node, now - OVERDUE, now - ABANDONED)
         for window, stack, state in left:
             if state == State.OPENING:
                 self.open_soon(window)
@@ -338,10 +338,10 @@ class Watch:
 
     def beat(self, now: datetime) -> None:
         """Give a sign of life, and see to what dead workers of this node left behind."""
-        station = self._station
-        self._presence.beat()
-        with station.database.read() as session:
-            running = services.running_calls(session, station.node)
+        context = self._context
+        self._heartbeat.beat()
+        with context.database.read() as session:
+            running = services.running_calls(session, context.node)
         self._report_failures()
         for call in running:
             self._guard.isolate(Loop.CLOCK, f"call {call.id}", partial(self._end_if_lost, call, now))
@@ -352,8 +352,8 @@ class Watch:
         if not counts:
             return
         try:
-            with self._station.database.write() as session:
-                loop_failures.add(session, self._station.node, counts)
+            with self._context.database.write() as session:
+                loop_failures.add(session, self._context.node, counts)
         except SQLAlchemyError:
             self._guard.give_back(counts)
             raise
@@ -362,7 +362,7 @@ class Watch:
         if not self._is_lost(running.id, running.worker):
             return
         self._end(running)
-        with self._station.database.write() as session:
+        with self._context.database.write() as session:
             call = session.get(Call, running.id)
             if call is None or not observations.call_lost(session, call, now):
                 return
@@ -379,7 +379,7 @@ class Watch:
         asked = time.monotonic() - self._engine_asked_at
         if asked > ENGINE_ASKED or (asked > BEAT and not self._knows_engine()):
             self._engine_asked_at = time.monotonic()
-            self._presence.know_engine()
+            self._heartbeat.know_engine()
         changed = self._loading.look()
         if changed:
             self._beat_at = 0.0
@@ -388,17 +388,17 @@ class Watch:
 
     def _knows_engine(self) -> bool:
         return (
-            bool(self._station.engine_id) and self._loading.engine_fault == self._station.engine.fault == ""
+            bool(self._context.engine_id) and self._loading.engine_fault == self._context.engine.fault == ""
         )
 
     def _is_lost(self, call: int, worker: str) -> bool:
-        station = self._station
-        if worker == station.me.name:
-            return call not in station.under_way and call not in station.journal.calls
+        context = self._context
+        if worker == context.me.name:
+            return call not in context.under_way and call not in context.journal.calls
         # Its journal is taken in first: it may tell how the call ended.
-        return station.me.dead(worker) and worker not in recovery.others(station)
+        return context.me.dead(worker) and worker not in recovery.others(context)
 
     def _end(self, call: Call) -> None:
-        station, project = self._station, compose.project_of(call.argv)
-        if project and identity.end_leftover(station.lock_dir, project, call.service, station.me.dead):
+        context, project = self._context, compose.project_of(call.argv)
+        if project and identity.end_leftover(context.lock_dir, project, call.service, context.me.dead):
             log.warning("ended what a dead worker left running on %s/%s", call.stack, call.service)

@@ -40,8 +40,8 @@ FROZEN = 5.0
 class OfflineController:
     """One per worker. What it has found out itself counts for as long as the outage lasts."""
 
-    def __init__(self, station: WorkerContext) -> None:
-        self._station = station
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._under_way: set[tuple[str, str]] = set()
         self._off: set[tuple[str, str]] = set()
         self._tried: dict[tuple[str, str], OwedOff] = {}
@@ -53,25 +53,25 @@ class OfflineController:
     def loop(self, stopping: threading.Event) -> None:
         while not stopping.wait(PAUSE):
             self.rounds += 1
-            self._station.guard.run(Loop.BLIND, self._turn_if_awake)
+            self._context.guard.run(Loop.BLIND, self._turn_if_awake)
 
     def _turn_if_awake(self) -> None:
         now, before = time.monotonic(), self._turned_at
         self._turned_at = now
         if now - before > FROZEN:
-            self._station.memory.thawed()
+            self._context.memory.thawed()
         else:
             self.turn()
 
     def turn(self) -> None:
         """Stop what is due by what is known, if the database is away."""
-        outage = self._station.memory.outage()
+        outage = self._context.memory.outage()
         if outage is None or self._outage is None or outage.id != self._outage.id:
             self._outage = outage
             self._off, self._tried = set(), {}
         if outage:
-            for name, known in self._station.memory.known.stacks.items():
-                self._station.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
+            for name, known in self._context.memory.known.stacks.items():
+                self._context.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
 
     def _turn_to(self, outage: Outage, known: StackSnapshot) -> None:
         for service in self.due(known):
@@ -79,7 +79,7 @@ class OfflineController:
 
     def due(self, known: StackSnapshot) -> list[str]:
         """The services of a stack whose turn it is to be stopped blind."""
-        spec, memory = self._spec(known), self._station.memory
+        spec, memory = self._spec(known), self._context.memory
         if spec.blind == "hold" or not memory.is_silent_for(spec.blind_grace):
             return []
         now = memory.now()
@@ -97,11 +97,11 @@ class OfflineController:
 
     def _spec(self, known: StackSnapshot) -> StackSpec:
         """By the files of this host, where they could be read; else as it was last known."""
-        served = self._station.stacks.get(known.spec.name)
+        served = self._context.stacks.get(known.spec.name)
         return served.spec if served and served.place else known.spec
 
     def _is_core(self, known: StackSnapshot, service: str) -> bool:
-        if service in self._station.core.get(known.spec.name, ()):
+        if service in self._context.core.get(known.spec.name, ()):
             return True
         spec = self._spec(known).services.get(service)
         return spec is not None and spec.role is Role.CORE
@@ -111,37 +111,37 @@ class OfflineController:
         wanted = owing.location.engine_id
         if not wanted:
             return True
-        if not self._station.engine_id:
+        if not self._context.engine_id:
             with suppress(*negotiation.Unable):
-                self._station.engine_id = self._station.engine.id()
-        return wanted == self._station.engine_id
+                self._context.engine_id = self._context.engine.id()
+        return wanted == self._context.engine_id
 
     def _submit(self, outage: Outage, known: StackSnapshot, service: str) -> None:
         key = (known.spec.name, service)
         if key not in self._under_way:
             self._under_way.add(key)
             work = partial(self._see_to, outage, known, service)
-            self._station.closing.submit(("blind", *key), work)
+            self._context.closing.submit(("blind", *key), work)
 
     def _see_to(self, outage: Outage, known: StackSnapshot, service: str) -> None:
         name = f"{known.spec.name}/{service}"
         try:
             # One that breaks is tried again and keeps nothing else on.
-            if self._station.guard.run(Loop.BLIND, partial(self._converge, outage, known, service), name):
+            if self._context.guard.run(Loop.BLIND, partial(self._converge, outage, known, service), name):
                 self._failed(known, service)
         finally:
             self._under_way.discard((known.spec.name, service))
 
     def _converge(self, outage: Outage, known: StackSnapshot, service: str) -> None:
         """Under the service's lock: look, make at most one call, look again."""
-        spec, station, project = self._spec(known), self._station, known.project_of(service)
-        with locks.held(station.lock_dir, project, service) as lock:
+        spec, context, project = self._spec(known), self._context, known.project_of(service)
+        with locks.held(context.lock_dir, project, service) as lock:
             # While a call of before is still at it, its end is waited for.
-            if lock is None or station.memory.outage() != outage:
+            if lock is None or context.memory.outage() != outage:
                 return
             defined = spec.services.get(service) or ServiceSpec(service)
             self._run_hooks(outage, known, defined, lock)
-            if station.memory.outage() != outage:
+            if context.memory.outage() != outage:
                 return  # It has ended meanwhile, and who wants the service is to be asked again.
             containers = self._containers(project, service)
             decision = self._decision(known, service, containers)
@@ -170,7 +170,7 @@ class OfflineController:
         alive = any(one.alive for one in containers or ())
         decision = pre_stop.before(self._decision(known, defined.name, containers), defined, alive=alive)
         if decision.action is Action.PRE_STOP:
-            served = self._station.stacks.get(known.spec.name)
+            served = self._context.stacks.get(known.spec.name)
             # Files that name another project by now would stop what is not owed.
             place = served.place if served and served.spec.project == project else None
             command = pre_stop.command(place, defined.name)
@@ -182,7 +182,7 @@ class OfflineController:
 
     def _containers(self, project: str, service: str) -> Looked:
         try:
-            return self._station.engine.containers(project, [service])
+            return self._context.engine.containers(project, [service])
         except negotiation.Unable as error:
             log.warning("%s/%s: %s", project, service, negotiation.why(error))
             return None
@@ -196,9 +196,9 @@ class OfflineController:
     def _make(
         self, outage: Outage, begun: StartedCall, command: Command, timeout: float, lock: int
     ) -> CallOutcome:
-        journal, memory = self._station.journal, self._station.memory
+        journal, memory = self._context.journal, self._context.memory
         call = journal.began(outage, begun, memory.now())
-        sign = partial(identity.sign, self._station.me.name, lock)
+        sign = partial(identity.sign, self._context.me.name, lock)
         run = partial(compose.run, command, timeout, lock=lock, started=sign)
         outcome = pre_stop.run(command, timeout, run) if command.action is Action.PRE_STOP else run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
@@ -216,8 +216,8 @@ class OfflineController:
             service=spec.name,
             action=command.action,
             argv=command.argv,
-            node=self._station.node,
-            worker=self._station.me.name,
+            node=self._context.node,
+            worker=self._context.me.name,
             window=last.window if last else None,
             image=spec.image,
             config_hash=spec.config_hash,
@@ -226,7 +226,7 @@ class OfflineController:
     def _failed(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
         key = (known.spec.name, service)
         failures = self._tried.get(key, known.owing[service]).failures + 1
-        retry_at = self._station.memory.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
+        retry_at = self._context.memory.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
         self._tried[key] = replace(known.owing[service], failures=failures, retry_at=retry_at, unsure=unsure)
 
 

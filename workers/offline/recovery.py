@@ -23,59 +23,59 @@ from workers.state.snapshot import QUIET, Outage
 log = logging.getLogger(__name__)
 
 
-def take_in(station: WorkerContext, now: datetime) -> None:
+def take_in(context: WorkerContext, now: datetime) -> None:
     """Put on record what there is to tell. Raises what the store raises, with nothing lost."""
-    over = station.memory.ending(now)
-    outages = [one for one in over if station.journal.tells(one.id) or _seconds(one, now) >= QUIET]
-    dead = {name: path for name, path in others(station).items() if station.me.dead(name)}
-    if not outages and not dead and station.journal.empty:
-        station.memory.told(over, written=False)
+    over = context.memory.ending(now)
+    outages = [one for one in over if context.journal.tells(one.id) or _seconds(one, now) >= QUIET]
+    dead = {name: path for name, path in others(context).items() if context.me.dead(name)}
+    if not outages and not dead and context.journal.empty:
+        context.memory.told(over, written=False)
         return
-    page, taken = station.journal.page(outages)
+    page, taken = context.journal.page(outages)
     left: dict[Path, JournalPage] = {}
     for path in dead.values():
-        if not station.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_read, station, path, left)):
+        if not context.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_read, context, path, left)):
             _set_aside(path)
     news = any(one.made or one.ended or one.blind for one in (page, *left.values()))
     if news:
-        _record(station, page, left, now)
-        for stack in list(station.stacks):
-            station.look_again(stack, None, Trigger.START)
+        _record(context, page, left, now)
+        for stack in list(context.stacks):
+            context.look_again(stack, None, Trigger.START)
     if page.blind or not outages:
         # Else a call is still being made, whose end belongs to the same outage.
-        station.memory.told(over, written=news)
-    station.journal.forget(taken)
+        context.memory.told(over, written=news)
+    context.journal.forget(taken)
     for path in left:
         path.unlink(missing_ok=True)
 
 
-def _read(station: WorkerContext, path: Path, left: dict[Path, JournalPage]) -> None:
+def _read(context: WorkerContext, path: Path, left: dict[Path, JournalPage]) -> None:
     page = journal.read(path)
     for made in page.made:
         if made.outcome is None:
-            _end(station, made.begun.stack, made.begun.service)
+            _end(context, made.begun.stack, made.begun.service)
     left[path] = page
 
 
-def _record(station: WorkerContext, page: JournalPage, left: dict[Path, JournalPage], now: datetime) -> None:
+def _record(context: WorkerContext, page: JournalPage, left: dict[Path, JournalPage], now: datetime) -> None:
     """All pages in one transaction or, where the database refuses one for what it says, each in its own.
 
     A dead worker's page that is refused is set aside. Raises what refuses this worker's own.
     """
-    together = partial(_take_in, station, [page, *left.values()], now)
-    if station.guard.isolate(Loop.CLOCK, "journals together", together):
+    together = partial(_take_in, context, [page, *left.values()], now)
+    if context.guard.isolate(Loop.CLOCK, "journals together", together):
         return
-    _take_in(station, [page], now)
+    _take_in(context, [page], now)
     for path, one in list(left.items()):
-        alone = partial(_take_in, station, [one], now)
-        if not station.guard.isolate(Loop.CLOCK, f"journal {path.name}", alone):
+        alone = partial(_take_in, context, [one], now)
+        if not context.guard.isolate(Loop.CLOCK, f"journal {path.name}", alone):
             _set_aside(path)
             del left[path]
 
 
-def _take_in(station: WorkerContext, pages: list[JournalPage], now: datetime) -> None:
-    with station.database.write() as session:
-        offline_import.take_in(session, station.node, pages, now)
+def _take_in(context: WorkerContext, pages: list[JournalPage], now: datetime) -> None:
+    with context.database.write() as session:
+        offline_import.take_in(session, context.node, pages, now)
     _log(pages)
 
 
@@ -85,19 +85,19 @@ def _set_aside(path: Path) -> None:
         path.rename(path.with_suffix(".refused"))
 
 
-def others(station: WorkerContext) -> dict[str, Path]:
+def others(context: WorkerContext) -> dict[str, Path]:
     """The journals of other workers of this node that lie where ours does."""
-    found = journal.left(station.blind_dir)
-    return {name: path for name, path in found.items() if name != station.me.name}
+    found = journal.left(context.blind_dir)
+    return {name: path for name, path in found.items() if name != context.me.name}
 
 
 def _seconds(outage: Outage, now: datetime) -> float:
     return ((outage.until or now) - outage.since).total_seconds()
 
 
-def _end(station: WorkerContext, stack: str, service: str) -> None:
-    known = station.memory.known.stacks.get(stack)
-    if known and identity.end_leftover(station.lock_dir, known.project_of(service), service, station.me.dead):
+def _end(context: WorkerContext, stack: str, service: str) -> None:
+    known = context.memory.known.stacks.get(stack)
+    if known and identity.end_leftover(context.lock_dir, known.project_of(service), service, context.me.dead):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)
 
 

@@ -58,45 +58,45 @@ UNFINISHED = "its post_start hook did not end well"
 """Why a container that runs is made anew."""
 
 
-def attend_opening(station: WorkerContext, window: str) -> None:
+def attend_opening(context: WorkerContext, window: str) -> None:
     """Submit the start of every service of an opening window that may start now, and look at the rest."""
-    served, names, leased = _to_start(station, window)
+    served, names, leased = _to_start(context, window)
     if served is None:
         return
-    decide = _Start(station, served, window)
+    decide = _Start(context, served, window)
     for name in names:
-        _submit(station, Loop.OPENING, served, name, partial(_start, station, served, name, decide))
+        _submit(context, Loop.OPENING, served, name, partial(_start, context, served, name, decide))
     # What runs already makes no event: a look finds it, and settles the window.
-    station.look_again(served.spec.name, leased - set(names), Trigger.REQUEST)
+    context.look_again(served.spec.name, leased - set(names), Trigger.REQUEST)
 
 
-def attend_closing(station: WorkerContext, stack: str) -> None:
+def attend_closing(context: WorkerContext, stack: str) -> None:
     """Submit the stop of every service of a stack that may stop now, and look at the rest."""
-    served = station.stacks.get(stack)
-    if served is None or station.memory.lost:
+    served = context.stacks.get(stack)
+    if served is None or context.memory.lost:
         # Until what was done without the database is on record, it would be done again.
         return
-    names, leased = _to_stop(station, served)
-    outdated_calls.cancel_outdated(station, stack)
-    decide = _Stop(station, served)
+    names, leased = _to_stop(context, served)
+    outdated_calls.cancel_outdated(context, stack)
+    decide = _Stop(context, served)
     for name in names:
-        _submit(station, Loop.CLOSING, served, name, partial(_stop, station, served, name, decide))
-    station.look_again(stack, leased - set(names), Trigger.REQUEST)
+        _submit(context, Loop.CLOSING, served, name, partial(_stop, context, served, name, decide))
+    context.look_again(stack, leased - set(names), Trigger.REQUEST)
 
 
 def _submit(
-    station: WorkerContext, loop: Loop, served: Served, service: str, work: Callable[[], None]
+    context: WorkerContext, loop: Loop, served: Served, service: str, work: Callable[[], None]
 ) -> None:
-    queue, key = station.opening if loop is Loop.OPENING else station.closing, (served.spec.name, service)
-    queue.submit(key, partial(station.guard.run, loop, work, "/".join(key)))
+    queue, key = context.opening if loop is Loop.OPENING else context.closing, (served.spec.name, service)
+    queue.submit(key, partial(context.guard.run, loop, work, "/".join(key)))
 
 
-def _to_start(station: WorkerContext, window_id: str) -> tuple[Served | None, list[str], set[str]]:
+def _to_start(context: WorkerContext, window_id: str) -> tuple[Served | None, list[str], set[str]]:
     """The stack of an opening window, its services that may start now, and all that it holds."""
-    now = station.database.now()
-    with station.database.write() as session:
+    now = context.database.now()
+    with context.database.write() as session:
         window = rows.get(session, window_id)
-        served = station.stacks.get(window.stack) if window else None
+        served = context.stacks.get(window.stack) if window else None
         if window is None or served is None or served.place is None:
             return None, [], set()
         rows.touch(session, window_id, now)
@@ -106,14 +106,14 @@ def _to_start(station: WorkerContext, window_id: str) -> tuple[Served | None, li
         names = startable(served.spec, services.of(session, served.spec.name), window)
     # Should the database go away during the start, its end must be known here.
     held = [lease.of(window) for lease in window.leases if lease.service in names]
-    station.memory.note(served.spec, held, station.engine_id)
+    context.memory.note(served.spec, held, context.engine_id)
     return served, names, leased
 
 
-def _to_stop(station: WorkerContext, served: Served) -> tuple[list[str], set[str]]:
+def _to_stop(context: WorkerContext, served: Served) -> tuple[list[str], set[str]]:
     """The services of a stack that may stop now, and all that its closing windows held."""
-    now, stack = station.database.now(), served.spec.name
-    with station.database.write() as session:
+    now, stack = context.database.now(), served.spec.name
+    with context.database.write() as session:
         scene = StackSituation(
             session, served.spec, services.of(session, stack), rows.unfinished(session, stack), now
         )
@@ -124,51 +124,51 @@ def _to_stop(station: WorkerContext, served: Served) -> tuple[list[str], set[str
         return names, {lease.service for window in closing for lease in window.leases}
 
 
-def _start(station: WorkerContext, served: Served, service: str, decide: Decide) -> None:
+def _start(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:
     if served.place is None:
         return
-    with failure_recorded(station, partial(_attempt, station, served, service, decide)):
-        prepared = replace(served, place=shared_resources.prepare(station, served, service))
-        _converge_and_look(station, prepared, service, decide)
+    with failure_recorded(context, partial(_attempt, context, served, service, decide)):
+        prepared = replace(served, place=shared_resources.prepare(context, served, service))
+        _converge_and_look(context, prepared, service, decide)
 
 
-def _stop(station: WorkerContext, served: Served, service: str, decide: Decide) -> None:
-    running = station.running.get(served.spec.name, service)
+def _stop(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:
+    running = context.running.get(served.spec.name, service)
     if running and running.cancelled:
         running.ended.wait(ENDS_WITHIN)
-    with failure_recorded(station, partial(_attempt, station, served, service, decide)):
-        _converge_and_look(station, served, service, decide)
+    with failure_recorded(context, partial(_attempt, context, served, service, decide)):
+        _converge_and_look(context, served, service, decide)
 
 
-def _converge_and_look(station: WorkerContext, served: Served, service: str, decide: Decide) -> None:
-    if converge(station, served, service, decide):
-        station.look_again(served.spec.name, [service], Trigger.CALL)
+def _converge_and_look(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:
+    if converge(context, served, service, decide):
+        context.look_again(served.spec.name, [service], Trigger.CALL)
 
 
 def _attempt(
-    station: WorkerContext, served: Served, service: str, decide: Decide, session: Session
+    context: WorkerContext, served: Served, service: str, decide: Decide, session: Session
 ) -> StartedCall | None:
     """The call that is due for a service, by what is on record alone."""
     decision, window = decide(session, service, None)
     if decision.action is Action.NONE:
         return None
     spec = served.spec.services.get(service) or ServiceSpec(service)
-    return _begun(station, served, spec, Command(decision.action, (), Path("/")), window)
+    return _begun(context, served, spec, Command(decision.action, (), Path("/")), window)
 
 
-def converge(station: WorkerContext, served: Served, service: str, decide: Decide) -> bool:
+def converge(context: WorkerContext, served: Served, service: str, decide: Decide) -> bool:
     """Under the service's lock: look, decide, make at most one call, record it.
 
     Where that call ran its `pre_stop` hooks, look and decide once more. True where what is on
     record of the service is out of date by that.
     """
     spec = served.spec.services.get(service) or ServiceSpec(service)
-    with locks.held(station.lock_dir, served.spec.project, service) as lock:
+    with locks.held(context.lock_dir, served.spec.project, service) as lock:
         if lock is None:
             return False
-        made = _call(station, served, spec, _HooksFirst(decide, spec), lock)
+        made = _call(context, served, spec, _HooksFirst(decide, spec), lock)
         if made.action is Action.PRE_STOP:
-            _call(station, served, spec, decide, lock)
+            _call(context, served, spec, decide, lock)
         return made.action is not Action.NONE or made.outdated
 
 
@@ -188,21 +188,21 @@ def _alive(containers: Looked) -> bool:
     return any(one.alive for one in containers or ())
 
 
-def _call(station: WorkerContext, served: Served, spec: ServiceSpec, decide: Decide, lock: int) -> Decision:
+def _call(context: WorkerContext, served: Served, spec: ServiceSpec, decide: Decide, lock: int) -> Decision:
     """Look, decide, make at most one call and record it; the service is locked."""
-    containers, service = _containers(station, served, spec), spec.name
-    with _starting(station) as under_way, station.database.write() as session:
+    containers, service = _containers(context, served, spec), spec.name
+    with _starting(context) as under_way, context.database.write() as session:
         decision, window = decide(session, service, containers)
         log.info("%s/%s: %s: %s", served.spec.name, service, decision.action, decision.why)
         if decision.action is Action.NONE:
             return decision
         command = _command(served, service, decision)
-        begun = _begun(station, served, spec, command, window)
-        call = observations.call_started(session, begun, station.database.now())
+        begun = _begun(context, served, spec, command, window)
+        call = observations.call_started(session, begun, context.database.now())
         under_way(call)
     running = RunningCall(served.spec.name, service, decision.action, forced=decision.forced)
     with (
-        station.running.during(running),
+        context.running.during(running),
         tracing.span(f"compose {command.action}", **_told(begun)) as span,
     ):
         timeout = timeout_of(spec, decision.action, containers)
@@ -211,37 +211,37 @@ def _call(station: WorkerContext, served: Served, spec: ServiceSpec, decide: Dec
             command,
             timeout,
             lock=lock,
-            started=partial(identity.sign, station.me.name, lock),
+            started=partial(identity.sign, context.me.name, lock),
             cancellation=running.cancellation,
         )
         if command.action is Action.PRE_STOP:
             run = partial(pre_stop.run, command, timeout, run)
-        outcome = _make(station, call, command, run)
+        outcome = _make(context, call, command, run)
         span.tell(power__status=str(outcome.status), process__exit__code=outcome.returncode)
     return decision
 
 
 @contextmanager
-def _starting(station: WorkerContext) -> Iterator[Callable[[int], None]]:
+def _starting(context: WorkerContext) -> Iterator[Callable[[int], None]]:
     """A call is under way before anybody can see it on record, and not at all where that failed."""
     calls: list[int] = []
 
     def under_way(call: int) -> None:
         calls.append(call)
-        station.under_way.add(call)
+        context.under_way.add(call)
 
     try:
         yield under_way
     except BaseException:
-        station.under_way.difference_update(calls)
+        context.under_way.difference_update(calls)
         raise
 
 
-def _containers(station: WorkerContext, served: Served, spec: ServiceSpec) -> Looked:
+def _containers(context: WorkerContext, served: Served, spec: ServiceSpec) -> Looked:
     try:
         # The digest goes on record with the call; a look costs little and the tag may have moved.
-        station.digests[spec.image] = station.engine.image(spec.image) if spec.image else ""
-        return references.checked(station.engine, seen_containers(station, served.spec, [spec.name]))
+        context.digests[spec.image] = context.engine.image(spec.image) if spec.image else ""
+        return references.checked(context.engine, seen_containers(context, served.spec, [spec.name]))
     except negotiation.Unable:
         return None
 
@@ -250,7 +250,7 @@ def _containers(station: WorkerContext, served: Served, spec: ServiceSpec) -> Lo
 class _Start:
     """Is a service to be started for one window, as things stand in this transaction?"""
 
-    station: WorkerContext
+    context: WorkerContext
     served: Served
     window: str
 
@@ -258,14 +258,14 @@ class _Start:
         stack, spec = self.served.spec.name, self.served.spec.services.get(service)
         row = session.get(Service, (stack, service), with_for_update=True)
         lease = session.get(Lease, (self.window, service))
-        now = self.station.database.now()
+        now = self.context.database.now()
         if lease is None or spec is None or not _held_by(session, self.window, lease, now):
             return Decision(Action.NONE, "no live window holds it"), None
-        here = self.station.location(self.served.spec)
+        here = self.context.location(self.served.spec)
         if not lease.location.agrees(here) or (row and row.owed_outside(here)):
             return Decision(Action.NONE, f"it is held in {lease.location}, and this is {here}"), None
-        if containers is None and self.station.engine.fault:
-            return Decision(Action.NONE, self.station.engine.fault), None
+        if containers is None and self.context.engine.fault:
+            return Decision(Action.NONE, self.context.engine.fault), None
         if containers is None and lease.tried_at is not None:
             return Decision(Action.NONE, "it was tried for this window already"), None
         if containers is None:
@@ -274,7 +274,7 @@ class _Start:
         if observations.unfinished(row, spec, _alive(containers)):
             containers = [replace(one, severed=one.severed or UNFINISHED) for one in containers]
         power, tried = (
-            _judged(spec, containers, row, self.station.engine.now()),
+            _judged(spec, containers, row, self.context.engine.now()),
             int(lease.tried_at is not None),
         )
         return decisions.on(spec.role, containers, power, spec.replicas, tried), self.window
@@ -296,15 +296,15 @@ def _judged(spec: ServiceSpec, containers: Sequence[Container], row: Service | N
 class _Stop:
     """Is a service to be stopped, and for which window, as things stand in this transaction?"""
 
-    station: WorkerContext
+    context: WorkerContext
     served: Served
 
     def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
-        now, stack = self.station.database.now(), self.served.spec.name
+        now, stack = self.context.database.now(), self.served.spec.name
         row = session.get(Service, (stack, service), with_for_update=True)
         if row is None or rows.wanted(session, stack, service, now):
             return Decision(Action.NONE, "a live window holds it"), None
-        if row.owed_outside(self.station.location(self.served.spec)):
+        if row.owed_outside(self.context.location(self.served.spec)):
             return Decision(Action.NONE, f"it owes its off in {row.location}"), None
         closing = [window for window in rows.unfinished(session, stack) if _lets_go(window, service)]
         newest = max(closing, key=lambda one: one.created_at, default=None)
@@ -316,7 +316,7 @@ class _Stop:
     def _role(self, service: str) -> Role:
         """By what this worker read itself, so that no edited row can make it touch core."""
         spec = self.served.spec.services.get(service)
-        if service in self.station.core.get(self.served.spec.name, ()):
+        if service in self.context.core.get(self.served.spec.name, ()):
             return Role.CORE
         return spec.role if spec else Role.NONE
 
@@ -347,18 +347,18 @@ def timeout_of(spec: ServiceSpec, action: Action, containers: Looked) -> float:
 
 
 def _begun(
-    station: WorkerContext, served: Served, spec: ServiceSpec, command: Command, window: str | None
+    context: WorkerContext, served: Served, spec: ServiceSpec, command: Command, window: str | None
 ) -> StartedCall:
     return StartedCall(
         stack=served.spec.name,
         service=spec.name,
         action=command.action,
         argv=command.argv,
-        node=station.node,
-        worker=station.me.name,
+        node=context.node,
+        worker=context.me.name,
         window=window,
         image=spec.image,
-        image_digest=station.digests.get(spec.image, ""),
+        image_digest=context.digests.get(spec.image, ""),
         config_hash=spec.config_hash,
     )
 
@@ -372,28 +372,28 @@ def _told(begun: StartedCall) -> dict[str, str | int | None]:
     }
 
 
-def _make(station: WorkerContext, call: int, command: Command, run: Callable[[], CallOutcome]) -> CallOutcome:
+def _make(context: WorkerContext, call: int, command: Command, run: Callable[[], CallOutcome]) -> CallOutcome:
     """Make a call that is on record, and put its end on record too."""
     try:
         outcome = run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
-        _record(station, call, outcome)
+        _record(context, call, outcome)
         return outcome
     finally:
-        station.under_way.discard(call)
+        context.under_way.discard(call)
 
 
-def _record(station: WorkerContext, call: int, outcome: CallOutcome) -> None:
+def _record(context: WorkerContext, call: int, outcome: CallOutcome) -> None:
     """Put a call's end on record or, where the database does not take it, into the journal for later.
 
     The service is locked meanwhile, so a database that is known to be away is not waited for.
     """
-    at = station.memory.now()
-    if not station.memory.away:
+    at = context.memory.now()
+    if not context.memory.away:
         try:
-            with station.database.write() as session:
-                observations.call_finished(session, call, outcome, station.database.now())
+            with context.database.write() as session:
+                observations.call_finished(session, call, outcome, context.database.now())
                 return
         except SQLAlchemyError as error:
             log.warning("the end of call %d goes to the journal: %s", call, error)
-    station.journal.reported(call, outcome, at)
+    context.journal.reported(call, outcome, at)

@@ -24,7 +24,7 @@ Attempt = Callable[[Session], StartedCall | None]
 
 
 @contextmanager
-def failure_recorded(station: WorkerContext, attempt: Attempt) -> Iterator[None]:
+def failure_recorded(context: WorkerContext, attempt: Attempt) -> Iterator[None]:
     """Record whatever is raised inside as the failure of `attempt`, and raise it again.
 
     While the database is away nothing can be recorded, and nothing is tried again until it is back.
@@ -33,16 +33,16 @@ def failure_recorded(station: WorkerContext, attempt: Attempt) -> Iterator[None]
         yield
     except Exception as error:
         if not is_outage(error):
-            _record(station, attempt, f"it could not be tried: {type(error).__name__}: {error}")
+            _record(context, attempt, f"it could not be tried: {type(error).__name__}: {error}")
         raise
 
 
-def _record(station: WorkerContext, attempt: Attempt, why: str) -> None:
-    with station.database.write() as session:
+def _record(context: WorkerContext, attempt: Attempt, why: str) -> None:
+    with context.database.write() as session:
         begun = attempt(session)
         if begun is None:
             return
-        call = observations.call_started(session, begun, station.database.now())
+        call = observations.call_started(session, begun, context.database.now())
         outcome = CallOutcome(CallStatus.FAIL, None, 0, stderr=why)
-        observations.call_finished(session, call, outcome, station.database.now())
-    station.look_again(begun.stack, [begun.service], Trigger.CALL)
+        observations.call_finished(session, call, outcome, context.database.now())
+    context.look_again(begun.stack, [begun.service], Trigger.CALL)

@@ -33,34 +33,34 @@ Looked = tuple[SeenContainers, datetime | None]
 """What a service does, and when that may change without an event."""
 
 
-def look(station: WorkerContext, stack: str, request: InspectionRequest | None = None) -> dict[str, datetime]:
+def look(context: WorkerContext, stack: str, request: InspectionRequest | None = None) -> dict[str, datetime]:
     """Take in what the engine shows of a stack, or only of the services of `request`.
 
     Returns, by service, when its verdict may change by itself, by the engine's clock.
     """
-    served, services = station.stacks.get(stack), request.services if request else None
+    served, services = context.stacks.get(stack), request.services if request else None
     if served is None:
         # It was taken out since this look was asked for.
         return {}
-    with station.one_look(stack):
-        at = station.database.now()
-        verdicts = _verdicts(station, served.spec, at, services)
+    with context.one_look(stack):
+        at = context.database.now()
+        verdicts = _verdicts(context, served.spec, at, services)
         seen = {name: seen for name, (seen, _again) in verdicts.items()}
         repair = request is not None and request.is_repair
-        with station.database.write() as session:
-            now = station.database.now()
+        with context.database.write() as session:
+            now = context.database.now()
             before = ObservedState.of(session, stack, now) if repair else None
-            observations.looked(session, served.spec, seen, at=at, now=now, engine_id=station.engine_id)
+            observations.looked(session, served.spec, seen, at=at, now=now, engine_id=context.engine_id)
             changes = before.changes(session, stack) if before else UnexplainedChanges()
         if changes.told:
-            station.repairs.found(stack, changes, station.engine.now())
+            context.repairs.found(stack, changes, context.engine.now())
     return {name: again for name, (_seen, again) in verdicts.items() if again}
 
 
 def _verdicts(
-    station: WorkerContext, spec: StackSpec, at: datetime, only: Collection[str] | None
+    context: WorkerContext, spec: StackSpec, at: datetime, only: Collection[str] | None
 ) -> dict[str, Looked]:
-    with station.database.read() as session:
+    with context.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
     owing = {name for name, row in before.items() if row.owed}
@@ -69,22 +69,22 @@ def _verdicts(
     if not watched:
         return {}
     try:
-        containers = seen_containers(station, spec, (service.name for service in watched))
+        containers = seen_containers(context, spec, (service.name for service in watched))
     except negotiation.Unable as error:
-        station.unread(spec.name, negotiation.why(error))
+        context.unread(spec.name, negotiation.why(error))
         return {service.name: (_untold(error), None) for service in watched}
-    station.unread(spec.name, "")
+    context.unread(spec.name, "")
     for service in watched:
-        station.concerned.note(spec.name, service.name, _of(service, containers))
+        context.concerned.note(spec.name, service.name, _of(service, containers))
     verdicts = {
-        service.name: _verdict(station, spec.project, service, containers, wanted=service.name in wanted)
+        service.name: _verdict(context, spec.project, service, containers, wanted=service.name in wanted)
         for service in watched
     }
     for name in _back(spec, verdicts, before, wanted):
         seen, again = verdicts[name]
         mine = [one for one in containers if one.service == name]
         try:
-            revived = restart_policy.by_the_engine(station.engine, mine, before[name], at)
+            revived = restart_policy.by_the_engine(context.engine, mine, before[name], at)
             verdicts[name] = replace(seen, revived=revived), again
         except negotiation.Unable as error:
             verdicts[name] = _untold(error), None
@@ -124,13 +124,13 @@ def _watched(spec: StackSpec, owing: set[str]) -> list[ServiceSpec]:
     return listed + [ServiceSpec(name) for name in sorted(owing - spec.services.keys())]
 
 
-def seen_containers(station: WorkerContext, spec: StackSpec, services: Iterable[str]) -> list[Container]:
+def seen_containers(context: WorkerContext, spec: StackSpec, services: Iterable[str]) -> list[Container]:
     """Containers of these services, with the restarts that are remembered of them."""
     named = list(services)
-    found = station.engine.containers(spec.project, named)
-    station.restarts.forget_gone(spec.project, named, {container.id for container in found})
-    remembered = [station.restarts.remember(spec.project, container) for container in found]
-    return references.reachable(station.engine, remembered)
+    found = context.engine.containers(spec.project, named)
+    context.restarts.forget_gone(spec.project, named, {container.id for container in found})
+    remembered = [context.restarts.remember(spec.project, container) for container in found]
+    return references.reachable(context.engine, remembered)
 
 
 def _of(service: ServiceSpec, containers: Iterable[Container]) -> list[Container]:
@@ -138,7 +138,7 @@ def _of(service: ServiceSpec, containers: Iterable[Container]) -> list[Container
 
 
 def _verdict(
-    station: WorkerContext,
+    context: WorkerContext,
     project: str,
     service: ServiceSpec,
     containers: Iterable[Container],
@@ -148,10 +148,10 @@ def _verdict(
     mine = _of(service, containers)
     # Core is judged as wanted, since it always is.
     wanted = wanted or service.role is Role.CORE
-    verdict = judge(service, mine, wanted=wanted, now=station.engine.now())
+    verdict = judge(service, mine, wanted=wanted, now=context.engine.now())
     if verdict.power is Power.FAILING:
         verdict = replace(verdict, detail=stack_secrets.redacted(project, verdict.detail))
-        verdict = _with_last_words(station, project, verdict, mine)
+        verdict = _with_last_words(context, project, verdict, mine)
     alive = any(container.alive for container in mine)
     severed = any(container.severed for container in mine if container.alive)
     return SeenContainers(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
@@ -163,11 +163,11 @@ def _last_run(container: Container) -> datetime | None:
 
 
 def _with_last_words(
-    station: WorkerContext, project: str, verdict: ReadinessVerdict, containers: list[Container]
+    context: WorkerContext, project: str, verdict: ReadinessVerdict, containers: list[Container]
 ) -> ReadinessVerdict:
     """A failing service is shown with the last lines it wrote."""
     newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
-    written = station.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""
+    written = context.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""
     said = stack_secrets.redacted(project, written)
     if not said:
         return verdict

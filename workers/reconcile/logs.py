@@ -24,32 +24,32 @@ NOTE = 200
 Line = dict[str, Any]
 
 
-def answer(station: WorkerContext, read: str) -> None:
+def answer(context: WorkerContext, read: str) -> None:
     """Write what a row asks for into it; nothing where nobody waits or the stack is not served here."""
-    with station.database.read() as session:
-        wanted = logs.wanted(session, read, station.core)
-    if wanted is None or wanted.stack not in station.stacks:
+    with context.database.read() as session:
+        wanted = logs.wanted(session, read, context.core)
+    if wanted is None or wanted.stack not in context.stacks:
         return
-    lines, notes = _read(station, wanted)
-    clean = partial(stack_secrets.redacted, station.stacks[wanted.stack].spec.project)
-    with station.database.write() as session:
-        now = station.database.now()
+    lines, notes = _read(context, wanted)
+    clean = partial(stack_secrets.redacted, context.stacks[wanted.stack].spec.project)
+    with context.database.write() as session:
+        now = context.database.now()
         rows.answer(session, wanted.id, logs.fitting(lines, wanted.tail, clean), notes, now)
         rows.forget_before(session, now - logs.KEPT)
 
 
-def _read(station: WorkerContext, wanted: LogRequest) -> tuple[list[Line], dict[str, str]]:
+def _read(context: WorkerContext, wanted: LogRequest) -> tuple[list[Line], dict[str, str]]:
     lines: list[Line] = []
     notes: dict[str, str] = {}
-    project = station.stacks[wanted.stack].spec.project
+    project = context.stacks[wanted.stack].spec.project
     try:
-        there = station.engine.named(project, wanted.services)
+        there = context.engine.named(project, wanted.services)
         for container, service in there.items():
             try:
-                lines += _of(station, wanted, container, service)
+                lines += _of(context, wanted, container, service)
             except EngineRefused as refused:
                 # The other services have their lines.
-                notes[service] = _unreadable(station, container, refused)
+                notes[service] = _unreadable(context, container, refused)
     except negotiation.Unable as error:
         log.warning("stack %s: logs cannot be read: %s", wanted.stack, negotiation.why(error))
         return lines, dict.fromkeys(wanted.services, untrusted_text.bounded(negotiation.why(error), NOTE))
@@ -58,34 +58,34 @@ def _read(station: WorkerContext, wanted: LogRequest) -> tuple[list[Line], dict[
     return lines, notes
 
 
-def _unreadable(station: WorkerContext, container: str, refused: EngineRefused) -> str:
+def _unreadable(context: WorkerContext, container: str, refused: EngineRefused) -> str:
     """Why there are no lines of a container: its logging driver keeps none, or what the engine says."""
     if refused.status != HTTPStatus.NOT_IMPLEMENTED:
         return untrusted_text.bounded(f"the engine says: {refused}", NOTE)
-    driver = station.engine.logging_driver(container) or "its own"
+    driver = context.engine.logging_driver(container) or "its own"
     return (
         f"its lines cannot be read here: the logging driver {driver} keeps none on this engine; "
         f"json-file, local and journald do"
     )
 
 
-def _of(station: WorkerContext, wanted: LogRequest, container: str, service: str) -> list[Line]:
+def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str) -> list[Line]:
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
-    began = _by_the_engine(station, wanted.since)
-    until = wanted.until and _by_the_engine(station, wanted.until)
+    began = _by_the_engine(context, wanted.since)
+    until = wanted.until and _by_the_engine(context, wanted.until)
     since = max(began, containers.moment(last) or began)
-    found = station.engine.lines(container, since, until, wanted.tail)
+    found = context.engine.lines(container, since, until, wanted.tail)
     return [
         {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last
     ]
 
 
-def _by_the_engine(station: WorkerContext, moment: datetime) -> datetime:
+def _by_the_engine(context: WorkerContext, moment: datetime) -> datetime:
     """A moment by the house clock as the engine dated what was written then."""
-    apart = station.engine.now() - station.database.now()
-    return station.engine.own_time(moment + apart if abs(apart) > _APART else moment)
+    apart = context.engine.now() - context.database.now()
+    return context.engine.own_time(moment + apart if abs(apart) > _APART else moment)
 
 
 def _gone(detail: str) -> str:

@@ -20,13 +20,13 @@ from workers.state.running_calls import RunningCall
 log = logging.getLogger(__name__)
 
 
-def cancel_outdated(station: WorkerContext, stack: str | None = None) -> None:
+def cancel_outdated(context: WorkerContext, stack: str | None = None) -> None:
     """End every running call, of one stack or of all, that the database says is not needed any more."""
-    calls = [one for one in station.running.all() if stack in {None, one.stack} and not one.cancelled]
+    calls = [one for one in context.running.all() if stack in {None, one.stack} and not one.cancelled]
     if not calls:
         return
-    now = station.database.now()
-    with station.database.read() as session:
+    now = context.database.now()
+    with context.database.read() as session:
         reasons = [(call, _reason(session, call, now)) for call in calls]
     for call, reason in reasons:
         if reason:

@@ -31,34 +31,34 @@ _REMADE = re.compile(r"Network (\S+) Removing")
 _OTHERWISE = re.compile(r'Volume "([^"]+)" exists but doesn\'t match')
 
 
-def prepare(station: WorkerContext, served: Served, service: str) -> Place:
+def prepare(context: WorkerContext, served: Served, service: str) -> Place:
     """Create what a service shares and the engine lacks; return what the service is started from."""
     assert served.place
     try:
-        if _missing(station, served, service):
-            _create_missing(station, served, service)
-        external = _existing(station.engine, served)
+        if _missing(context, served, service):
+            _create_missing(context, served, service)
+        external = _existing(context.engine, served)
     except negotiation.Unable:
         external = frozenset[str]()
     return service_files.place_of(served.place, service, external)
 
 
-def _create_missing(station: WorkerContext, served: Served, service: str) -> None:
+def _create_missing(context: WorkerContext, served: Served, service: str) -> None:
     """Whoever has the lock of a network creates it; the others wait for that and find it done."""
     assert served.place
-    names = _missing(station, served, service)
+    names = _missing(context, served, service)
     with ExitStack() as stack:
         held = [
-            stack.enter_context(locks.held(station.lock_dir, served.spec.project, name, wait=True))
+            stack.enter_context(locks.held(context.lock_dir, served.spec.project, name, wait=True))
             for name in sorted(f"{locks.SHARED}.{network}" for network in names)
         ]
-        if missing := _missing(station, served, service):
-            _create(station, served, missing, tuple(lock for lock in held if lock is not None))
+        if missing := _missing(context, served, service):
+            _create(context, served, missing, tuple(lock for lock in held if lock is not None))
 
 
-def _create(station: WorkerContext, served: Served, networks: set[str], held: tuple[int, ...]) -> None:
+def _create(context: WorkerContext, served: Served, networks: set[str], held: tuple[int, ...]) -> None:
     assert served.place
-    with _extra_file(station.lock_dir, served.spec.project, networks) as file:
+    with _extra_file(context.lock_dir, served.spec.project, networks) as file:
         outcome = compose.run(compose.share(served.place, file), CREATE_TIMEOUT, lock=held)
     if outcome.status is CallStatus.OK:
         served.outdated.difference_update(networks)
@@ -80,7 +80,7 @@ def _extra_file(
         file.unlink(missing_ok=True)
 
 
-def _missing(station: WorkerContext, served: Served, service: str) -> set[str]:
+def _missing(context: WorkerContext, served: Served, service: str) -> set[str]:
     """The networks that a service joins and that are to be created, by their names in the files.
 
     One whose definition has changed counts once nothing runs on it: it is then made anew.
@@ -90,9 +90,9 @@ def _missing(station: WorkerContext, served: Served, service: str) -> set[str]:
     wanted = {name: real for name, real in served.networks.items() if joined is None or name in joined}
     if not wanted:
         return set()
-    there = station.engine.networks()
+    there = context.engine.networks()
     outdated = {
-        name for name in wanted.keys() & served.outdated if not station.engine.running_on(wanted[name])
+        name for name in wanted.keys() & served.outdated if not context.engine.running_on(wanted[name])
     }
     return {name for name, real in wanted.items() if real not in there} | outdated
 

@@ -53,7 +53,7 @@ def read_logs(front: WebContext, caller: Caller, *, window: str, query: schemas.
     """
     reading, read = _begun(front, caller, window, query)
     if query.follow:
-        return streamed(front, reading.followed(read), LINES, seats=front.readers)
+        return streamed(front, reading.followed(read), LINES, capacity=front.readers)
     if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
         return Response(_lines([*read.lines, *_notes(read.notes)]), content_type=LINES)
     return responses.json({"items": read.lines, "notes": _notes(read.notes)})

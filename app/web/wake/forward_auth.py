@@ -133,7 +133,7 @@ def _looked(front: WebContext, caller: Caller, stack: str, service: str) -> tupl
         return found
 
     try:
-        bell = front.doorbell.memory.of(caller.name, read)
+        bell = front.wake_cache.memory.of(caller.name, read)
     except UnknownStack as refusal:
         raise _gone(refusal) from refusal
     if (bell.stack, bell.service) != (stack, service):

@@ -26,8 +26,8 @@ from tests.simultaneous import together
 from tests.system import System, allowed, studio
 
 
-def sign(house: System, worker: str = "w1", node: str = "local", **more: object) -> Heartbeat:
-    plain = Heartbeat(worker, node, "E1", "L1", ["studio"], house.now, house.now)
+def sign(system: System, worker: str = "w1", node: str = "local", **more: object) -> Heartbeat:
+    plain = Heartbeat(worker, node, "E1", "L1", ["studio"], system.now, system.now)
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
@@ -35,112 +35,112 @@ def nobody_is_dead(_worker: str) -> bool:
     return False
 
 
-def appear(house: System, mine: Heartbeat, dead: Callable[[str], bool] = nobody_is_dead) -> None:
-    with house.database.write() as session:
-        claims.appear(session, mine, dead=dead, now=house.now)
+def appear(system: System, mine: Heartbeat, dead: Callable[[str], bool] = nobody_is_dead) -> None:
+    with system.database.write() as session:
+        claims.appear(session, mine, dead=dead, now=system.now)
 
 
-def refused(house: System, mine: Heartbeat) -> str:
+def refused(system: System, mine: Heartbeat) -> str:
     with pytest.raises(NodeTaken) as taken:
-        appear(house, mine)
+        appear(system, mine)
     return str(taken.value)
 
 
-def said(house: System, event: Event) -> list[dict[str, object]]:
+def said(system: System, event: Event) -> list[dict[str, object]]:
     query = select(Entry).where(Entry.event == event).order_by(Entry.id)
-    with house.database.read() as session:
+    with system.database.read() as session:
         return [json.loads(one.facts) for one in session.scalars(query)]
 
 
-def go_away(house: System) -> None:
+def go_away(system: System) -> None:
     """The worker was there, and is not heard of any more."""
-    appear(house, sign(house))
-    house.now += AWAY
+    appear(system, sign(system))
+    system.now += AWAY
 
 
-def ask(house: System, *names: str, ttl: float = 600.0) -> str:
-    return house.ask(*names, ttl=ttl)[0]
+def ask(system: System, *names: str, ttl: float = 600.0) -> str:
+    return system.ask(*names, ttl=ttl)[0]
 
 
-def admit(house: System) -> list[str]:
+def admit(system: System) -> list[str]:
     """The worker is back: what waited begins."""
-    appear(house, sign(house, "w2"))
-    with house.database.write() as session:
+    appear(system, sign(system, "w2"))
+    with system.database.write() as session:
         waiting = [one.id for one in session.scalars(select(Window).where(Window.state == "waiting"))]
-        found = [transitions.admit(session, window, house.now) for window in waiting]
-    house.work()
+        found = [transitions.admit(session, window, system.now) for window in waiting]
+    system.work()
     return [one.id for one in found if one]
 
 
 # Claims.
 
 
-def test_a_node_is_claimed_once_and_put_on_record(house: System) -> None:
-    appear(house, sign(house))
-    appear(house, sign(house))
-    appear(house, sign(house, "w2"))
+def test_a_node_is_claimed_once_and_put_on_record(system: System) -> None:
+    appear(system, sign(system))
+    appear(system, sign(system))
+    appear(system, sign(system, "w2"))
 
-    (claimed,) = said(house, Event.NODE_CLAIMED)
+    (claimed,) = said(system, Event.NODE_CLAIMED)
     assert (claimed["node"], claimed["engine"], claimed["before"]) == ("local", "E1", None)
 
 
-def test_a_node_with_another_engine_is_refused_by_name(house: System) -> None:
-    appear(house, sign(house))
+def test_a_node_with_another_engine_is_refused_by_name(system: System) -> None:
+    appear(system, sign(system))
 
-    fault = refused(house, sign(house, "w2", engine_id="E2"))
+    fault = refused(system, sign(system, "w2", engine_id="E2"))
 
     for word in ("'local'", "w1", "E1", "E2", "POWER_NODE"):
         assert word in fault
 
 
-def test_an_engine_under_another_name_is_refused_by_name(house: System) -> None:
-    appear(house, sign(house))
+def test_an_engine_under_another_name_is_refused_by_name(system: System) -> None:
+    appear(system, sign(system))
 
-    fault = refused(house, sign(house, "w2", "attic"))
+    fault = refused(system, sign(system, "w2", "attic"))
 
     for word in ("'attic'", "'local'", "w1", "E1"):
         assert word in fault
 
 
-def test_another_lock_directory_is_refused(house: System) -> None:
-    appear(house, sign(house))
+def test_another_lock_directory_is_refused(system: System) -> None:
+    appear(system, sign(system))
 
-    assert "lock directory" in refused(house, sign(house, "w2", locks_id="L2"))
-
-
-def test_an_engine_that_has_not_answered_yet_is_judged_when_it_has(house: System) -> None:
-    appear(house, sign(house))
-    appear(house, sign(house, "w2", engine_id=""))
-
-    assert "E2" in refused(house, sign(house, "w2", engine_id="E2"))
+    assert "lock directory" in refused(system, sign(system, "w2", locks_id="L2"))
 
 
-def test_a_name_passes_on_from_one_who_is_dead_by_its_lock(house: System) -> None:
-    appear(house, sign(house))
+def test_an_engine_that_has_not_answered_yet_is_judged_when_it_has(system: System) -> None:
+    appear(system, sign(system))
+    appear(system, sign(system, "w2", engine_id=""))
 
-    appear(house, sign(house, "w2", engine_id="E2"), dead=lambda worker: worker == "w1")
+    assert "E2" in refused(system, sign(system, "w2", engine_id="E2"))
 
-    assert [(one["before"], one["engine"]) for one in said(house, Event.NODE_CLAIMED)] == [
+
+def test_a_name_passes_on_from_one_who_is_dead_by_its_lock(system: System) -> None:
+    appear(system, sign(system))
+
+    appear(system, sign(system, "w2", engine_id="E2"), dead=lambda worker: worker == "w1")
+
+    assert [(one["before"], one["engine"]) for one in said(system, Event.NODE_CLAIMED)] == [
         (None, "E1"),
         ("E1", "E2"),
     ]
 
 
-def test_a_name_passes_on_from_one_who_is_silent_and_back_to_nobody(house: System) -> None:
+def test_a_name_passes_on_from_one_who_is_silent_and_back_to_nobody(system: System) -> None:
     """Who was frozen meanwhile finds its place taken."""
-    appear(house, sign(house))
-    house.now += AWAY
-    appear(house, sign(house, "w2", engine_id="E2", locks_id="L2"))
+    appear(system, sign(system))
+    system.now += AWAY
+    appear(system, sign(system, "w2", engine_id="E2", locks_id="L2"))
 
-    assert "w2" in refused(house, sign(house))
+    assert "w2" in refused(system, sign(system))
 
 
 def test_of_many_claims_at_once_one_wins(database: Database) -> None:
-    house = System(database)
+    system = System(database)
 
     def claim(number: int) -> str:
         try:
-            appear(house, sign(house, f"w{number}", engine_id=f"E{number}"))
+            appear(system, sign(system, f"w{number}", engine_id=f"E{number}"))
         except NodeTaken:
             return "refused"
         return "won"
@@ -148,265 +148,268 @@ def test_of_many_claims_at_once_one_wins(database: Database) -> None:
     outcomes = together(8, claim)
 
     assert sorted(outcomes) == ["refused"] * 7 + ["won"]
-    assert len(said(house, Event.NODE_CLAIMED)) == 1
+    assert len(said(system, Event.NODE_CLAIMED)) == 1
 
 
-def take(house: System, spec: StackSpec, mine: Heartbeat) -> None:
-    with house.database.write() as session:
-        claims.take(session, spec, mine, key="power.toml: stacks.x", dead=nobody_is_dead, now=house.now)
+def take(system: System, spec: StackSpec, mine: Heartbeat) -> None:
+    with system.database.write() as session:
+        claims.take(session, spec, mine, key="power.toml: stacks.x", dead=nobody_is_dead, now=system.now)
 
 
-def test_a_stack_that_another_node_serves_is_refused_by_name(house: System) -> None:
-    appear(house, sign(house))
+def test_a_stack_that_another_node_serves_is_refused_by_name(system: System) -> None:
+    appear(system, sign(system))
 
     with pytest.raises(StackTaken) as taken:
-        take(house, replace(studio(), node="attic"), sign(house, "w2", "attic", engine_id="E2"))
+        take(system, replace(studio(), node="attic"), sign(system, "w2", "attic", engine_id="E2"))
 
     for word in ("power.toml", "'studio'", "'local'", "w1"):
         assert word in str(taken.value)
 
 
-def test_a_project_under_another_name_on_the_same_node_is_refused_by_name(house: System) -> None:
-    appear(house, sign(house))
+def test_a_project_under_another_name_on_the_same_node_is_refused_by_name(system: System) -> None:
+    appear(system, sign(system))
 
     with pytest.raises(StackTaken) as taken:
-        take(house, replace(studio(), name="other"), sign(house, "w2", stacks=[]))
+        take(system, replace(studio(), name="other"), sign(system, "w2", stacks=[]))
 
     for word in ("stacks.x.project", "'studio'", "'local'"):
         assert word in str(taken.value)
 
 
-def test_two_workers_of_a_node_serve_the_same_stack(house: System) -> None:
-    appear(house, sign(house))
-    take(house, studio(), sign(house, "w2"))
+def test_two_workers_of_a_node_serve_the_same_stack(system: System) -> None:
+    appear(system, sign(system))
+    take(system, studio(), sign(system, "w2"))
 
 
-def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(house: System) -> None:
-    window = house.open("forge")
-    go_away(house)
-    moved, mine = replace(studio(), node="attic"), sign(house, "w2", "attic", engine_id="E2")
+def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(system: System) -> None:
+    window = system.open("forge")
+    go_away(system)
+    moved, mine = replace(studio(), node="attic"), sign(system, "w2", "attic", engine_id="E2")
 
     with pytest.raises(StackTaken) as taken:
-        take(house, moved, mine)
+        take(system, moved, mine)
     assert "--force" in str(taken.value)
 
-    with house.database.write() as session:
-        transitions.close(session, window, actor="ada", now=house.now, force=True)
+    with system.database.write() as session:
+        transitions.close(session, window, actor="ada", now=system.now, force=True)
     with pytest.raises(StackTaken) as taken:
-        take(house, moved, mine)
+        take(system, moved, mine)
     for word in ("power.toml", "'studio'", "forge", "'local'", "another name"):
         assert word in str(taken.value)
-    house.work()
-    take(house, moved, mine)
+    system.work()
+    take(system, moved, mine)
 
 
 # Away.
 
 
-def is_away(house: System) -> bool:
-    with house.database.read() as session:
+def is_away(system: System) -> bool:
+    with system.database.read() as session:
         row = stacks.named(session, "studio")
         assert row
-        return workers.is_away(session, row, house.now) is not None
+        return workers.is_away(session, row, system.now) is not None
 
 
-def test_a_stack_is_away_when_nobody_who_serves_it_is_heard_of(house: System) -> None:
-    assert not is_away(house)
-    appear(house, sign(house))
-    house.now += AWAY - timedelta(seconds=1)
-    assert not is_away(house)
-    house.now += timedelta(seconds=1)
-    assert is_away(house)
-    appear(house, sign(house, "w2"))
-    assert not is_away(house)
+def test_a_stack_is_away_when_nobody_who_serves_it_is_heard_of(system: System) -> None:
+    assert not is_away(system)
+    appear(system, sign(system))
+    system.now += AWAY - timedelta(seconds=1)
+    assert not is_away(system)
+    system.now += timedelta(seconds=1)
+    assert is_away(system)
+    appear(system, sign(system, "w2"))
+    assert not is_away(system)
 
 
-def test_a_worker_that_is_just_being_restarted_is_not_away(house: System) -> None:
-    appear(house, sign(house))
-    with house.database.write() as session:
+def test_a_worker_that_is_just_being_restarted_is_not_away(system: System) -> None:
+    appear(system, sign(system))
+    with system.database.write() as session:
         claims.leave(session, "w1")
-    assert not is_away(house)
-    house.now += AWAY
-    assert is_away(house)
+    assert not is_away(system)
+    system.now += AWAY
+    assert is_away(system)
 
 
-def test_a_worker_that_has_just_begun_is_about_to_serve(house: System) -> None:
-    go_away(house)
-    began = house.now
-    appear(house, sign(house, "w2", stacks=[]))
-    assert not is_away(house)
-    house.now += AWAY
-    appear(house, sign(house, "w2", stacks=[], started_at=began))
-    assert is_away(house)
+def test_a_worker_that_has_just_begun_is_about_to_serve(system: System) -> None:
+    go_away(system)
+    began = system.now
+    appear(system, sign(system, "w2", stacks=[]))
+    assert not is_away(system)
+    system.now += AWAY
+    appear(system, sign(system, "w2", stacks=[], started_at=began))
+    assert is_away(system)
 
 
 # Windows that wait.
 
 
-def test_an_opening_on_a_stack_that_is_away_waits_and_holds_nothing(house: System) -> None:
-    go_away(house)
+def test_an_opening_on_a_stack_that_is_away_waits_and_holds_nothing(system: System) -> None:
+    go_away(system)
 
-    window = house.window(ask(house, "forge"))
+    window = system.window(ask(system, "forge"))
 
     assert (window.state, window.waiting_for, window.opening_at) == ("waiting", "node", None)
-    assert house.trail(window.id) == ["window.waiting"]
-    house.work()
-    assert "forge" not in house.running()
-    assert not house.row("forge").owed
+    assert system.trail(window.id) == ["window.waiting"]
+    system.work()
+    assert "forge" not in system.running()
+    assert not system.row("forge").owed
 
 
-def test_it_begins_when_its_node_is_back_and_its_time_counts_from_there(house: System) -> None:
-    go_away(house)
-    window = ask(house, "api", ttl=100)
-    house.now += timedelta(seconds=90)
+def test_it_begins_when_its_node_is_back_and_its_time_counts_from_there(system: System) -> None:
+    go_away(system)
+    window = ask(system, "api", ttl=100)
+    system.now += timedelta(seconds=90)
 
-    assert admit(house) == [window]
+    assert admit(system) == [window]
 
-    row = house.window(window)
+    row = system.window(window)
     assert row.waiting_for is None
     assert row.opening_at
     assert row.deadline == row.opening_at + timedelta(seconds=100)
-    assert house.trail(window)[:2] == ["window.waiting", "window.opening"]
-    house.heal("db")
-    assert house.state(window) == "open"
-    house.tick(101)
-    assert house.state(window) == "closed"
-    assert house.running() == {"redis"}
+    assert system.trail(window)[:2] == ["window.waiting", "window.opening"]
+    system.heal("db")
+    assert system.state(window) == "open"
+    system.tick(101)
+    assert system.state(window) == "closed"
+    assert system.running() == {"redis"}
 
 
-def test_what_may_not_be_opened_any_more_fails_with_the_reason(house: System) -> None:
-    go_away(house)
-    window = ask(house, "forge")
+def test_what_may_not_be_opened_any_more_fails_with_the_reason(system: System) -> None:
+    go_away(system)
+    window = ask(system, "forge")
     spec = studio()
     services = {**spec.services, "forge": replace(allowed("forge"), role=Role.NONE)}
-    house.publish(replace(spec, services=services, digest="new"))
+    system.publish(replace(spec, services=services, digest="new"))
 
-    assert admit(house) == []
+    assert admit(system) == []
 
-    assert (house.state(window), house.status(window)) == ("closed", "fail")
-    assert (house.window(window).close_reason, house.window(window).closed_by) == (
+    assert (system.state(window), system.status(window)) == ("closed", "fail")
+    assert (system.window(window).close_reason, system.window(window).closed_by) == (
         "failed",
         transitions.HOUSE,
     )
-    assert "forge" in (house.window(window).close_detail or "")
+    assert "forge" in (system.window(window).close_detail or "")
 
 
-def test_it_begins_by_what_its_stack_is_by_then(house: System) -> None:
-    go_away(house)
-    window = ask(house, "forge")
+def test_it_begins_by_what_its_stack_is_by_then(system: System) -> None:
+    go_away(system)
+    window = ask(system, "forge")
     spec = studio()
     needs = {"mill": next(iter(spec.services["api"].depends_on.values()))}
     services = {**spec.services, "forge": replace(allowed("forge"), depends_on=needs)}
-    house.publish(replace(spec, services=services, digest="new"))
+    system.publish(replace(spec, services=services, digest="new"))
 
-    admit(house)
+    admit(system)
 
-    assert {lease.service for lease in house.window(window).leases} == {"forge", "mill"}
-
-
-def test_it_gives_up_when_its_whole_time_went_by(house: System) -> None:
-    go_away(house)
-    window = ask(house, "forge", ttl=60)
-
-    house.tick(61)
-
-    assert (house.state(window), house.status(window)) == ("closed", "fail")
-    assert (house.window(window).close_reason, house.window(window).closed_by) == ("lost", transitions.HOUSE)
-    assert "local" in (house.window(window).close_detail or "")
-    assert admit(house) == []
+    assert {lease.service for lease in system.window(window).leases} == {"forge", "mill"}
 
 
-def test_it_is_lost_when_its_stack_is_gone_for_good(house: System) -> None:
-    go_away(house)
-    window = ask(house, "forge")
-    with house.database.write() as session:
+def test_it_gives_up_when_its_whole_time_went_by(system: System) -> None:
+    go_away(system)
+    window = ask(system, "forge", ttl=60)
+
+    system.tick(61)
+
+    assert (system.state(window), system.status(window)) == ("closed", "fail")
+    assert (system.window(window).close_reason, system.window(window).closed_by) == (
+        "lost",
+        transitions.HOUSE,
+    )
+    assert "local" in (system.window(window).close_detail or "")
+    assert admit(system) == []
+
+
+def test_it_is_lost_when_its_stack_is_gone_for_good(system: System) -> None:
+    go_away(system)
+    window = ask(system, "forge")
+    with system.database.write() as session:
         stack = stacks.named(session, "studio")
         assert stack
-        observations.forgotten(session, stack, "it is gone", house.now)
+        observations.forgotten(session, stack, "it is gone", system.now)
 
-    row = house.window(window)
+    row = system.window(window)
     assert (row.state, row.status, row.close_reason) == ("closed", "fail", "lost")
     assert row.close_detail == "stack studio is no longer served by its node"
 
 
-def test_it_is_lost_when_its_stack_is_rejected_meanwhile(house: System) -> None:
-    go_away(house)
-    window = ask(house, "forge")
-    with house.database.write() as session:
-        observations.rejected(session, replace(studio(), services={}), ["no such file"], house.now)
+def test_it_is_lost_when_its_stack_is_rejected_meanwhile(system: System) -> None:
+    go_away(system)
+    window = ask(system, "forge")
+    with system.database.write() as session:
+        observations.rejected(session, replace(studio(), services={}), ["no such file"], system.now)
 
-    assert admit(house) == []
+    assert admit(system) == []
 
-    assert (house.window(window).close_reason, house.state(window)) == ("lost", "closed")
-    assert "no such file" in (house.window(window).close_detail or "")
-
-
-def test_closing_it_closes_it_at_once(house: System) -> None:
-    go_away(house)
-    window = ask(house, "forge")
-    house.close(window)
-    assert (house.state(window), house.trail(window)) == ("closed", ["window.waiting", "window.closed"])
+    assert (system.window(window).close_reason, system.state(window)) == ("lost", "closed")
+    assert "no such file" in (system.window(window).close_detail or "")
 
 
-def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(house: System) -> None:
-    go_away(house)
-    window = ask(house, "forge", ttl=60)
-    house.now += timedelta(seconds=30)
-    with house.database.write() as session:
-        transitions.extend(session, window, 200, actor="ada", now=house.now)
-    assert house.window(window).deadline == house.now + timedelta(seconds=200)
+def test_closing_it_closes_it_at_once(system: System) -> None:
+    go_away(system)
+    window = ask(system, "forge")
+    system.close(window)
+    assert (system.state(window), system.trail(window)) == ("closed", ["window.waiting", "window.closed"])
 
-    admit(house)
 
-    row = house.window(window)
+def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(system: System) -> None:
+    go_away(system)
+    window = ask(system, "forge", ttl=60)
+    system.now += timedelta(seconds=30)
+    with system.database.write() as session:
+        transitions.extend(session, window, 200, actor="ada", now=system.now)
+    assert system.window(window).deadline == system.now + timedelta(seconds=200)
+
+    admit(system)
+
+    row = system.window(window)
     assert row.opening_at
     assert row.deadline - row.opening_at == timedelta(seconds=200)
 
 
-def test_a_house_that_does_not_wait_says_who_is_away(house: System) -> None:
-    go_away(house)
-    with pytest.raises(NodeAway) as away, house.database.write() as session:
+def test_a_house_that_does_not_wait_says_who_is_away(system: System) -> None:
+    go_away(system)
+    with pytest.raises(NodeAway) as away, system.database.write() as session:
         transitions.open_window(
-            session, OpenRequest(["forge"]), actor="ada", now=house.now, wait_for_node=False
+            session, OpenRequest(["forge"]), actor="ada", now=system.now, wait_for_node=False
         )
     assert "'local'" in str(away.value)
 
 
-def test_a_forced_close_does_not_wait_for_a_node_that_is_away(house: System) -> None:
-    window = house.open("forge")
-    go_away(house)
+def test_a_forced_close_does_not_wait_for_a_node_that_is_away(system: System) -> None:
+    window = system.open("forge")
+    go_away(system)
 
-    with house.database.write() as session:
-        transitions.close(session, window, actor="ada", now=house.now, force=True)
+    with system.database.write() as session:
+        transitions.close(session, window, actor="ada", now=system.now, force=True)
 
-    assert house.state(window) == "closed"
-    assert "forge" in (house.window(window).close_detail or "")
-    assert house.row("forge").owed
-    assert "forge" in house.running()
-    house.work()
-    assert "forge" not in house.running()
-
-
-def test_a_close_that_was_forced_before_its_node_went_away_is_let_go(house: System) -> None:
-    house.will_not_stop.add("forge")
-    window = house.open("forge")
-    appear(house, sign(house))
-    with house.database.write() as session:
-        transitions.close(session, window, actor="ada", now=house.now, force=True)
-    assert house.state(window) == "closing"
-    house.now += AWAY
-
-    with house.database.write() as session:
-        transitions.expire_due(session, house.now)
-
-    assert house.state(window) == "closed"
-    assert house.intact()
+    assert system.state(window) == "closed"
+    assert "forge" in (system.window(window).close_detail or "")
+    assert system.row("forge").owed
+    assert "forge" in system.running()
+    system.work()
+    assert "forge" not in system.running()
 
 
-def test_refused_claims_are_on_record(house: System) -> None:
-    with house.database.write() as session:
-        claims.turned_down(session, sign(house), ["no"], house.now)
-    (entry,) = said(house, Event.NODE_REFUSED)
+def test_a_close_that_was_forced_before_its_node_went_away_is_let_go(system: System) -> None:
+    system.will_not_stop.add("forge")
+    window = system.open("forge")
+    appear(system, sign(system))
+    with system.database.write() as session:
+        transitions.close(session, window, actor="ada", now=system.now, force=True)
+    assert system.state(window) == "closing"
+    system.now += AWAY
+
+    with system.database.write() as session:
+        transitions.expire_due(session, system.now)
+
+    assert system.state(window) == "closed"
+    assert system.intact()
+
+
+def test_refused_claims_are_on_record(system: System) -> None:
+    with system.database.write() as session:
+        claims.turned_down(session, sign(system), ["no"], system.now)
+    (entry,) = said(system, Event.NODE_REFUSED)
     assert entry["faults"] == ["no"]
-    with house.database.read() as session:
+    with system.database.read() as session:
         assert all(proof.ok for proof in audit.verify(session))

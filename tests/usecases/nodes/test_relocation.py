@@ -25,24 +25,24 @@ from tests.system import System, studio
 OLD, NEW = Location("studio", "E1"), Location("atelier", "E1")
 
 
-def sign(house: System, engine_id: str = "E1", node: str = "local") -> Heartbeat:
-    return Heartbeat("w1", node, engine_id, "L1", ["studio"], house.now, house.now)
+def sign(system: System, engine_id: str = "E1", node: str = "local") -> Heartbeat:
+    return Heartbeat("w1", node, engine_id, "L1", ["studio"], system.now, system.now)
 
 
-def publish(house: System, spec: StackSpec, engine_id: str = "E1") -> None:
+def publish(system: System, spec: StackSpec, engine_id: str = "E1") -> None:
     """What a worker does with a reading: claim it, and let the front know."""
-    mine = sign(house, engine_id, spec.node)
-    with house.database.write() as session:
-        claims.appear(session, mine, dead=lambda _worker: False, now=house.now)
-    with house.database.write() as session:
+    mine = sign(system, engine_id, spec.node)
+    with system.database.write() as session:
+        claims.appear(session, mine, dead=lambda _worker: False, now=system.now)
+    with system.database.write() as session:
         key = f"power.toml: stacks.{spec.name}"
-        claims.take(session, spec, mine, key=key, dead=lambda _worker: False, now=house.now)
-        observations.published(session, spec, house.now, engine_id)
+        claims.take(session, spec, mine, key=key, dead=lambda _worker: False, now=system.now)
+        observations.published(session, spec, system.now, engine_id)
 
 
-def held(house: System, spec: StackSpec, engine_id: str = "E1") -> str:
+def held(system: System, spec: StackSpec, engine_id: str = "E1") -> str:
     with pytest.raises(StackHeld) as refused:
-        publish(house, spec, engine_id)
+        publish(system, spec, engine_id)
     return str(refused.value)
 
 
@@ -51,18 +51,18 @@ def with_role(spec: StackSpec, service: str, role: Role) -> StackSpec:
 
 
 @pytest.fixture
-def placed(house: System) -> System:
+def placed(system: System) -> System:
     """Its stack is served on engine E1."""
-    publish(house, house.spec)
-    return house
+    publish(system, system.spec)
+    return system
 
 
-def look(house: System, spec: StackSpec, engine_id: str, *services: str) -> None:
+def look(system: System, spec: StackSpec, engine_id: str, *services: str) -> None:
     """A worker sees all of these off."""
     seen = {name: SeenContainers(Power.OFF) for name in services}
-    house.now += timedelta(seconds=1)
-    with house.database.write() as session:
-        observations.looked(session, spec, seen, at=house.now, now=house.now, engine_id=engine_id)
+    system.now += timedelta(seconds=1)
+    with system.database.write() as session:
+        observations.looked(session, spec, seen, at=system.now, now=system.now, engine_id=engine_id)
 
 
 def test_lease_and_off_say_where_they_are(placed: System) -> None:
@@ -108,11 +108,11 @@ def test_an_engine_that_has_not_answered_yet_agrees_with_any(placed: System) -> 
         assert session.get_one(Stack, "studio").engine_id == "E1"
 
 
-def test_what_was_opened_before_the_engine_answered_is_on_it_once_it_has(house: System) -> None:
-    window = house.open("forge")
-    assert house.row("forge").location == Location("studio")
-    publish(house, house.spec)
-    assert house.row("forge").location == house.lease(window, "forge").location == OLD
+def test_what_was_opened_before_the_engine_answered_is_on_it_once_it_has(system: System) -> None:
+    window = system.open("forge")
+    assert system.row("forge").location == Location("studio")
+    publish(system, system.spec)
+    assert system.row("forge").location == system.lease(window, "forge").location == OLD
 
 
 def test_what_is_seen_elsewhere_confirms_no_off(placed: System) -> None:

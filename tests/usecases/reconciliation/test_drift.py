@@ -21,137 +21,137 @@ def strict(database: Database) -> System:
     return System(database, replace(studio(), drift="stop", grace=60.0))
 
 
-def test_a_hand_started_service_is_found_once_and_left_running(house: System) -> None:
-    house.run_by_hand("forge")
+def test_a_hand_started_service_is_found_once_and_left_running(system: System) -> None:
+    system.run_by_hand("forge")
     for _ in range(3):
-        house.tick(3600)
-    assert house.trail().count("drift.found") == 1
-    assert (house.made, house.running()) == ([], {"redis", "forge"})
+        system.tick(3600)
+    assert system.trail().count("drift.found") == 1
+    assert (system.made, system.running()) == ([], {"redis", "forge"})
 
 
-def test_it_is_found_again_when_it_has_been_gone(house: System) -> None:
-    house.run_by_hand("forge")
-    house.finish("forge")
-    house.run_by_hand("forge")
-    assert house.trail().count("drift.found") == 2
-    assert "drift.stopped" not in house.trail()
+def test_it_is_found_again_when_it_has_been_gone(system: System) -> None:
+    system.run_by_hand("forge")
+    system.finish("forge")
+    system.run_by_hand("forge")
+    assert system.trail().count("drift.found") == 2
+    assert "drift.stopped" not in system.trail()
 
 
-def test_what_became_of_a_drift_is_on_record(house: System) -> None:
-    house.run_by_hand("forge")
-    began = house.row("forge").drift_since
-    house.finish("forge")
-    assert house.facts("drift.found")["why"] == "runs, though no window holds it"
+def test_what_became_of_a_drift_is_on_record(system: System) -> None:
+    system.run_by_hand("forge")
+    began = system.row("forge").drift_since
+    system.finish("forge")
+    assert system.facts("drift.found")["why"] == "runs, though no window holds it"
     assert began
-    assert house.facts("drift.ended")["since"] == stamp(began)
-    assert house.facts("drift.ended")["why"] == "it is off"
-    assert house.row("forge").drift_since is None
+    assert system.facts("drift.ended")["since"] == stamp(began)
+    assert system.facts("drift.ended")["why"] == "it is off"
+    assert system.row("forge").drift_since is None
 
 
-def test_an_engine_that_is_away_ends_no_drift_and_begins_none(house: System) -> None:
-    house.run_by_hand("forge")
-    house.finish("redis", code=1)
-    house.away = True
-    house.tick(60)
-    house.away = False
-    house.tick(60)
-    assert house.trail().count("drift.found") == 2
-    assert "drift.ended" not in house.trail()
+def test_an_engine_that_is_away_ends_no_drift_and_begins_none(system: System) -> None:
+    system.run_by_hand("forge")
+    system.finish("redis", code=1)
+    system.away = True
+    system.tick(60)
+    system.away = False
+    system.tick(60)
+    assert system.trail().count("drift.found") == 2
+    assert "drift.ended" not in system.trail()
 
 
-def test_core_that_is_trying_again_is_still_down(house: System) -> None:
-    house.checked.add("redis")
-    house.finish("redis", code=1)
-    house.run_by_hand("redis")
-    assert house.power("redis") == Power.STARTING
-    assert house.trail().count("drift.ended") == 0
-    house.heal("redis")
-    assert house.trail()[-1] == "drift.ended"
-    assert house.trail().count("drift.found") == 1
+def test_core_that_is_trying_again_is_still_down(system: System) -> None:
+    system.checked.add("redis")
+    system.finish("redis", code=1)
+    system.run_by_hand("redis")
+    assert system.power("redis") == Power.STARTING
+    assert system.trail().count("drift.ended") == 0
+    system.heal("redis")
+    assert system.trail()[-1] == "drift.ended"
+    assert system.trail().count("drift.found") == 1
 
 
-def test_what_a_hand_stopped_under_an_open_window_is_found_once(house: System) -> None:
-    window = house.open("forge", "mill")
-    house.finish("forge", code=143)
+def test_what_a_hand_stopped_under_an_open_window_is_found_once(system: System) -> None:
+    window = system.open("forge", "mill")
+    system.finish("forge", code=143)
     for _ in range(3):
-        house.tick(10)
-    (found,) = house.said("drift.found")
+        system.tick(10)
+    (found,) = system.said("drift.found")
     assert (found.service, found.window_id) == ("forge", window)
     facts = json.loads(found.facts)
     assert facts["why"] == "stopped, though an open window holds it"
     assert facts["windows"] == [window]
-    assert house.status(window) == "partial"
-    assert house.lease(window, "forge").detail == "exited with code 143"
-    assert house.made == ["up forge", "up mill"]
+    assert system.status(window) == "partial"
+    assert system.lease(window, "forge").detail == "exited with code 143"
+    assert system.made == ["up forge", "up mill"]
 
-    house.run_by_hand("forge")
-    assert house.trail()[-2:] == ["service.ready", "drift.ended"]
-    assert (house.status(window), house.facts("drift.ended")["why"]) == ("ok", "it runs again")
+    system.run_by_hand("forge")
+    assert system.trail()[-2:] == ["service.ready", "drift.ended"]
+    assert (system.status(window), system.facts("drift.ended")["why"]) == ("ok", "it runs again")
 
-    house.finish("forge", code=143)
-    assert house.trail().count("drift.found") == 2
-
-
-def test_a_container_that_was_removed_is_told_of_in_words(house: System) -> None:
-    window = house.open("forge")
-    del house.containers["forge"]
-    house.work()
-    assert house.trail().count("drift.found") == 1
-    assert house.lease(window, "forge").detail == "it ran, and its container is gone"
-    assert house.status(window) == "partial"
+    system.finish("forge", code=143)
+    assert system.trail().count("drift.found") == 2
 
 
-def test_what_never_was_ready_is_failing_and_no_drift(house: System) -> None:
-    house.will_not_start.add("forge")
-    window = house.open("forge", "mill")
-    house.tick(60)
-    assert "drift.found" not in house.trail()
-    assert house.lease(window, "forge").ready_at is None
+def test_a_container_that_was_removed_is_told_of_in_words(system: System) -> None:
+    window = system.open("forge")
+    del system.containers["forge"]
+    system.work()
+    assert system.trail().count("drift.found") == 1
+    assert system.lease(window, "forge").detail == "it ran, and its container is gone"
+    assert system.status(window) == "partial"
 
 
-def test_while_a_window_is_opening_somebody_waits_for_it(house: System) -> None:
-    window = house.open("forge", "db")
-    assert house.state(window) == "opening"
-    house.finish("forge", code=1)
-    assert "drift.found" not in house.trail()
-    house.heal("db")
-    assert (house.state(window), house.status(window)) == ("open", "partial")
-    assert house.trail().count("drift.found") == 1
+def test_what_never_was_ready_is_failing_and_no_drift(system: System) -> None:
+    system.will_not_start.add("forge")
+    window = system.open("forge", "mill")
+    system.tick(60)
+    assert "drift.found" not in system.trail()
+    assert system.lease(window, "forge").ready_at is None
 
 
-def test_a_stopped_service_drifts_until_its_window_ends(house: System) -> None:
-    window = house.open("forge")
-    house.finish("forge", code=1)
-    house.close(window)
-    assert house.state(window) == "closed"
-    assert house.trail().count("drift.ended") == 1
-    assert house.row("forge").drift_since is None
+def test_while_a_window_is_opening_somebody_waits_for_it(system: System) -> None:
+    window = system.open("forge", "db")
+    assert system.state(window) == "opening"
+    system.finish("forge", code=1)
+    assert "drift.found" not in system.trail()
+    system.heal("db")
+    assert (system.state(window), system.status(window)) == ("open", "partial")
+    assert system.trail().count("drift.found") == 1
 
 
-def test_another_window_brings_what_a_hand_stopped_back(house: System) -> None:
-    first = house.open("forge")
-    house.finish("forge", code=1)
-    second = house.open("forge")
-    assert house.made == ["up forge", "up forge"]
-    assert (house.status(first), house.status(second)) == ("ok", "ok")
-    assert (house.trail().count("drift.found"), house.trail().count("drift.ended")) == (1, 1)
+def test_a_stopped_service_drifts_until_its_window_ends(system: System) -> None:
+    window = system.open("forge")
+    system.finish("forge", code=1)
+    system.close(window)
+    assert system.state(window) == "closed"
+    assert system.trail().count("drift.ended") == 1
+    assert system.row("forge").drift_since is None
 
 
-def test_what_the_engine_started_by_itself_is_stopped_whatever_drift_says(house: System) -> None:
+def test_another_window_brings_what_a_hand_stopped_back(system: System) -> None:
+    first = system.open("forge")
+    system.finish("forge", code=1)
+    second = system.open("forge")
+    assert system.made == ["up forge", "up forge"]
+    assert (system.status(first), system.status(second)) == ("ok", "ok")
+    assert (system.trail().count("drift.found"), system.trail().count("drift.ended")) == (1, 1)
+
+
+def test_what_the_engine_started_by_itself_is_stopped_whatever_drift_says(system: System) -> None:
     """`drift` governs what a hand has started; a restart policy is no hand."""
-    house.close(house.open("forge"))
-    house.made.clear()
-    house.engine_restarts("forge")
-    assert (house.made, house.running()) == (["stop forge"], {"redis"})
-    assert house.facts("drift.found")["why"] == drift.REVIVED
-    assert house.trail().count("drift.stopped") == 1
+    system.close(system.open("forge"))
+    system.made.clear()
+    system.engine_restarts("forge")
+    assert (system.made, system.running()) == (["stop forge"], {"redis"})
+    assert system.facts("drift.found")["why"] == drift.REVIVED
+    assert system.trail().count("drift.stopped") == 1
 
 
-def test_what_a_window_holds_goes_on_when_the_engine_has_started_it_again(house: System) -> None:
-    window = house.open("forge")
-    house.engine_restarts("forge")
-    assert (house.status(window), house.made) == ("ok", ["up forge"])
-    assert "drift.found" not in house.trail()
+def test_what_a_window_holds_goes_on_when_the_engine_has_started_it_again(system: System) -> None:
+    window = system.open("forge")
+    system.engine_restarts("forge")
+    assert (system.status(window), system.made) == ("ok", ["up forge"])
+    assert "drift.found" not in system.trail()
 
 
 def test_where_drift_is_to_be_stopped_it_is_after_its_grace(strict: System) -> None:
@@ -187,75 +187,75 @@ def test_core_that_is_down_is_told_of_and_not_started(strict: System) -> None:
     assert strict.made == []
 
 
-def test_nothing_ever_stops_core(house: System) -> None:
+def test_nothing_ever_stops_core(system: System) -> None:
     """Not even a window that held it while it was not core yet."""
-    window = house.open("forge")
-    services = {**house.spec.services, "forge": replace(house.spec.services["forge"], role=Role.CORE)}
-    house.publish(replace(house.spec, services=services, digest="another"))
-    house.close(window)
-    house.tick(3600)
-    assert house.state(window) == "closed"
-    assert (house.row("forge").owed, house.row("redis").owed) == (True, False)
-    assert house.running() == {"redis", "forge"}
-    assert house.made == ["up forge"]
-    assert "drift.found" not in house.trail()
+    window = system.open("forge")
+    services = {**system.spec.services, "forge": replace(system.spec.services["forge"], role=Role.CORE)}
+    system.publish(replace(system.spec, services=services, digest="another"))
+    system.close(window)
+    system.tick(3600)
+    assert system.state(window) == "closed"
+    assert (system.row("forge").owed, system.row("redis").owed) == (True, False)
+    assert system.running() == {"redis", "forge"}
+    assert system.made == ["up forge"]
+    assert "drift.found" not in system.trail()
 
 
-def test_an_older_look_never_overwrites_a_newer_one(house: System) -> None:
-    house.open("forge")
-    seen_at = house.row("forge").observed_at
+def test_an_older_look_never_overwrites_a_newer_one(system: System) -> None:
+    system.open("forge")
+    seen_at = system.row("forge").observed_at
     assert seen_at
     for at in (seen_at, seen_at - timedelta(milliseconds=1)):
-        with house.database.write() as session:
+        with system.database.write() as session:
             observations.looked(
-                session, house.spec, {"forge": SeenContainers(Power.OFF)}, at=at, now=house.now
+                session, system.spec, {"forge": SeenContainers(Power.OFF)}, at=at, now=system.now
             )
-        assert (house.power("forge"), house.row("forge").alive) == (Power.ON, True)
-        assert house.row("forge").observed_at == seen_at
+        assert (system.power("forge"), system.row("forge").alive) == (Power.ON, True)
+        assert system.row("forge").observed_at == seen_at
 
 
-def test_what_services_say_is_kept_whatever_they_say(house: System) -> None:
+def test_what_services_say_is_kept_whatever_they_say(system: System) -> None:
     odd = "broken \0 text \ud800 " + "é" * 10
-    with house.database.write() as session:
+    with system.database.write() as session:
         seen = SeenContainers(Power.FAILING, odd, alive=True)
-        observations.looked(session, house.spec, {"forge": seen}, at=house.now, now=house.now)
-    assert house.row("forge").detail.startswith("broken \ufffd text ?")
-    assert house.intact()
+        observations.looked(session, system.spec, {"forge": seen}, at=system.now, now=system.now)
+    assert system.row("forge").detail.startswith("broken \ufffd text ?")
+    assert system.intact()
 
 
-def test_what_a_start_that_was_cut_off_brings_up_late_is_turned_off(house: System) -> None:
-    house.times_out.add("forge")
-    house.will_not_start.add("forge")
-    window = house.open("forge")
-    assert (house.status(window), house.state(window)) == ("fail", "closed")
+def test_what_a_start_that_was_cut_off_brings_up_late_is_turned_off(system: System) -> None:
+    system.times_out.add("forge")
+    system.will_not_start.add("forge")
+    window = system.open("forge")
+    assert (system.status(window), system.state(window)) == ("fail", "closed")
 
-    house.now += timedelta(seconds=90)
-    house.run_by_hand("forge")
-    house.tick(1)
+    system.now += timedelta(seconds=90)
+    system.run_by_hand("forge")
+    system.tick(1)
 
-    assert house.facts("drift.found")["why"] == drift.CAME_LATE
-    assert house.running() == {"redis"}
-    assert house.made[-1] == "stop forge"
-
-
-def test_long_after_it_a_person_has_started_it(house: System) -> None:
-    house.times_out.add("forge")
-    house.will_not_start.add("forge")
-    house.open("forge")
-    made = list(house.made)
-
-    house.now += drift.LATE + timedelta(seconds=30)
-    house.run_by_hand("forge")
-    house.tick(600)
-
-    assert (house.made, house.running()) == (made, {"redis", "forge"})
+    assert system.facts("drift.found")["why"] == drift.CAME_LATE
+    assert system.running() == {"redis"}
+    assert system.made[-1] == "stop forge"
 
 
-def test_after_a_start_that_ended_well_a_person_has_started_it(house: System) -> None:
-    house.close(house.open("forge"))
-    made = list(house.made)
+def test_long_after_it_a_person_has_started_it(system: System) -> None:
+    system.times_out.add("forge")
+    system.will_not_start.add("forge")
+    system.open("forge")
+    made = list(system.made)
 
-    house.run_by_hand("forge")
-    house.tick(600)
+    system.now += drift.LATE + timedelta(seconds=30)
+    system.run_by_hand("forge")
+    system.tick(600)
 
-    assert (house.made, house.running()) == (made, {"redis", "forge"})
+    assert (system.made, system.running()) == (made, {"redis", "forge"})
+
+
+def test_after_a_start_that_ended_well_a_person_has_started_it(system: System) -> None:
+    system.close(system.open("forge"))
+    made = list(system.made)
+
+    system.run_by_hand("forge")
+    system.tick(600)
+
+    assert (system.made, system.running()) == (made, {"redis", "forge"})

@@ -13,26 +13,26 @@ from tests.system import System
 
 
 @pytest.fixture
-def closing(house: System) -> System:
+def closing(system: System) -> System:
     """One whose window on the forge is closed, with nothing stopped yet."""
-    window = house.open("forge")
-    with house.database.write() as session:
-        transitions.close(session, window, actor="ada", now=house.now)
-    return house
+    window = system.open("forge")
+    with system.database.write() as session:
+        transitions.close(session, window, actor="ada", now=system.now)
+    return system
 
 
-def begun(house: System, action: Action) -> int:
-    with house.database.write() as session:
+def begun(system: System, action: Action) -> int:
+    with system.database.write() as session:
         made = StartedCall("studio", "forge", action, ("docker", "compose"), "local", "worker-1")
-        return observations.call_started(session, made, house.now)
+        return observations.call_started(session, made, system.now)
 
 
-def lose(house: System, action: Action) -> None:
-    number = begun(house, action)
-    with house.database.write() as session:
+def lose(system: System, action: Action) -> None:
+    number = begun(system, action)
+    with system.database.write() as session:
         call = session.get(Call, number)
         assert call
-        observations.call_lost(session, call, house.now)
+        observations.call_lost(session, call, system.now)
 
 
 @pytest.mark.parametrize("status", [CallStatus.FAIL, CallStatus.TIMEOUT, CallStatus.CANCELLED])

@@ -22,39 +22,39 @@ class PulledPlug(Exception):
     pass
 
 
-def test_an_exception_after_a_change_leaves_neither_change_nor_entry(house: System) -> None:
-    window = house.open("forge")
-    before = house.trail()
+def test_an_exception_after_a_change_leaves_neither_change_nor_entry(system: System) -> None:
+    window = system.open("forge")
+    before = system.trail()
     with pytest.raises(PulledPlug):
-        _close_and_pull_the_plug(house, window)
-    assert (house.state(window), house.trail()) == ("open", before)
+        _close_and_pull_the_plug(system, window)
+    assert (system.state(window), system.trail()) == ("open", before)
     with pytest.raises(PulledPlug):
-        _open_and_pull_the_plug(house)
-    assert house.trail() == before
-    assert house.intact()
+        _open_and_pull_the_plug(system)
+    assert system.trail() == before
+    assert system.intact()
 
 
-def _close_and_pull_the_plug(house: System, window: str) -> None:
-    with house.database.write() as session:
+def _close_and_pull_the_plug(system: System, window: str) -> None:
+    with system.database.write() as session:
         found = rows.locked(session, window)
         assert found
-        transitions.advance(session, found, State.CLOSING, actor="ada", now=house.now, detail="mistaken")
+        transitions.advance(session, found, State.CLOSING, actor="ada", now=system.now, detail="mistaken")
         session.flush()
         raise PulledPlug
 
 
-def _open_and_pull_the_plug(house: System) -> None:
-    with house.database.write() as session:
-        transitions.open_window(session, OpenRequest(["mill"]), actor="ada", now=house.now)
+def _open_and_pull_the_plug(system: System) -> None:
+    with system.database.write() as session:
+        transitions.open_window(session, OpenRequest(["mill"]), actor="ada", now=system.now)
         session.flush()
         raise PulledPlug
 
 
-def test_the_trail_of_a_window_tells_its_whole_life(house: System) -> None:
-    window = house.open("forge", ttl=60)
-    house.extend(window, 90)
-    house.tick(90)
-    assert house.trail(window) == [
+def test_the_trail_of_a_window_tells_its_whole_life(system: System) -> None:
+    window = system.open("forge", ttl=60)
+    system.extend(window, 90)
+    system.tick(90)
+    assert system.trail(window) == [
         "window.opening",
         "call.started",
         "call.finished",
@@ -66,14 +66,14 @@ def test_the_trail_of_a_window_tells_its_whole_life(house: System) -> None:
         "call.finished",
         "window.closed",
     ]
-    by = {entry.event: entry.actor for entry in house.entries(window)}
+    by = {entry.event: entry.actor for entry in system.entries(window)}
     assert (by["window.opening"], by["window.extended"]) == ("ada", "ada")
     assert (by["window.closing"], by["window.closed"]) == ("clock", "power-windows")
 
 
-def test_a_call_is_told_with_its_whole_command_line(house: System) -> None:
-    window = house.open("forge")
-    told = {entry.event: json.loads(entry.facts) for entry in house.entries(window)}
+def test_a_call_is_told_with_its_whole_command_line(system: System) -> None:
+    window = system.open("forge")
+    told = {entry.event: json.loads(entry.facts) for entry in system.entries(window)}
     assert told["call.started"]["argv"] == ["docker", "compose", "up", "--", "forge"]
     assert told["call.finished"]["returncode"] == 0
     assert told["call.finished"]["elapsed_ms"] == 400
@@ -89,39 +89,39 @@ def test_a_call_is_told_with_its_whole_command_line(house: System) -> None:
         WhichWindow(["a", "b"]),
     ],
 )
-def test_a_refusal_is_put_on_record_whatever_it_says(house: System, refusal: Refusal) -> None:
-    with house.database.write() as session:
-        transitions.refuse(session, refusal, actor="bob", now=house.now, stack="studio", what="open")
-    entry = house.entries()[-1]
+def test_a_refusal_is_put_on_record_whatever_it_says(system: System, refusal: Refusal) -> None:
+    with system.database.write() as session:
+        transitions.refuse(session, refusal, actor="bob", now=system.now, stack="studio", what="open")
+    entry = system.entries()[-1]
     assert (entry.event, entry.actor, json.loads(entry.facts)["why"]) == ("refused", "bob", str(refusal))
 
 
-def test_a_refusal_on_no_known_stack_goes_to_the_house(house: System) -> None:
-    before = house.trail()
-    with house.database.write() as session:
+def test_a_refusal_on_no_known_stack_goes_to_the_house(system: System) -> None:
+    before = system.trail()
+    with system.database.write() as session:
         refusal = UnknownStack("nowhere", ["studio"])
-        transitions.refuse(session, refusal, actor="bob", now=house.now, stack="nowhere", what="open")
-    assert house.trail() == before
-    assert house.intact()
+        transitions.refuse(session, refusal, actor="bob", now=system.now, stack="nowhere", what="open")
+    assert system.trail() == before
+    assert system.intact()
 
 
-def test_publishing_the_same_stack_again_says_nothing(house: System) -> None:
-    house.publish(house.spec)
-    assert house.trail() == ["stack.loaded"]
+def test_publishing_the_same_stack_again_says_nothing(system: System) -> None:
+    system.publish(system.spec)
+    assert system.trail() == ["stack.loaded"]
 
 
 @pytest.mark.parametrize("status", [CallStatus.OK, CallStatus.LOST])
-def test_a_call_whose_end_is_on_record_is_not_lost_as_well(house: System, status: CallStatus) -> None:
-    window = house.open("forge")
-    with house.database.write() as session:
+def test_a_call_whose_end_is_on_record_is_not_lost_as_well(system: System, status: CallStatus) -> None:
+    window = system.open("forge")
+    with system.database.write() as session:
         call = session.scalars(select(Call).where(Call.window_id == window)).one()
         call.status = CallStatus.RUNNING
-    with house.database.write() as session:
+    with system.database.write() as session:
         found = session.scalars(select(Call).where(Call.status == CallStatus.RUNNING)).one()
         # Whoever was quicker is not seen in what was read before.
         quicker = update(Call).values(status=status).execution_options(synchronize_session=False)
         session.execute(quicker)
-        observations.call_lost(session, found, house.now)
+        observations.call_lost(session, found, system.now)
 
-    assert not house.said("call.lost")
-    assert house.intact()
+    assert not system.said("call.lost")
+    assert system.intact()

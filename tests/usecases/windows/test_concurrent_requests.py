@@ -16,9 +16,9 @@ from tests.simultaneous import together
 from tests.system import System, studio
 
 
-def test_a_window_is_expired_exactly_once(house: System, database_url: str) -> None:
-    opened = {house.ask("forge", ttl=60)[0] for _ in range(5)}
-    now = house.now + timedelta(seconds=60)
+def test_a_window_is_expired_exactly_once(system: System, database_url: str) -> None:
+    opened = {system.ask("forge", ttl=60)[0] for _ in range(5)}
+    now = system.now + timedelta(seconds=60)
     ways = [Database(database_url) for _ in range(4)]
 
     def expire(number: int) -> list[str]:
@@ -29,14 +29,14 @@ def test_a_window_is_expired_exactly_once(house: System, database_url: str) -> N
     for way in ways:
         way.close()
     assert closed == Counter(opened)
-    assert house.trail().count("window.closing") == len(opened)
-    assert house.intact()
+    assert system.trail().count("window.closing") == len(opened)
+    assert system.intact()
 
 
-def test_extending_and_expiring_on_the_stroke_agree(house: System, database_url: str) -> None:
+def test_extending_and_expiring_on_the_stroke_agree(system: System, database_url: str) -> None:
     """Whoever comes first wins, and the other knows."""
-    window, _new = house.ask("forge", ttl=60)
-    deadline = house.window(window).deadline
+    window, _new = system.ask("forge", ttl=60)
+    deadline = system.window(window).deadline
     ways = [Database(database_url) for _ in range(2)]
 
     def act(number: int) -> bool:
@@ -55,7 +55,7 @@ def test_extending_and_expiring_on_the_stroke_agree(house: System, database_url:
     for way in ways:
         way.close()
     assert extended is not expired
-    assert house.state(window) == ("closing" if expired else "opening")
+    assert system.state(window) == ("closing" if expired else "opening")
 
 
 def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> None:
@@ -76,13 +76,13 @@ def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> Non
     together(8, act)
 
 
-def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_circle(house: System) -> None:
-    opened = [house.open("forge", "mill", ttl=600) for _ in range(3)]
-    later = house.now + timedelta(seconds=1)
+def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_circle(system: System) -> None:
+    opened = [system.open("forge", "mill", ttl=600) for _ in range(3)]
+    later = system.now + timedelta(seconds=1)
 
     def act(number: int) -> None:
         for turn in range(4):
-            with house.database.write() as session:
+            with system.database.write() as session:
                 if number == 0:
                     transitions.open_window(session, OpenRequest(["mill", "api"]), actor="ada", now=later)
                 elif number == 1:
@@ -91,7 +91,7 @@ def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_ci
                     transitions.expire_due(session, later + timedelta(seconds=600))
                 else:
                     seen = {name: SeenContainers(Power.ON, alive=True) for name in ("forge", "mill", "redis")}
-                    observations.looked(session, house.spec, seen, at=later, now=later)
+                    observations.looked(session, system.spec, seen, at=later, now=later)
 
     together(5, act)
-    assert house.intact()
+    assert system.intact()

@@ -9,81 +9,81 @@ from app.usecases.windows import transitions
 from tests.system import NOON, System, names
 
 
-def test_the_last_one_out_turns_off_the_light(house: System) -> None:
-    first, second = house.open("forge"), house.open("forge")
+def test_the_last_one_out_turns_off_the_light(system: System) -> None:
+    first, second = system.open("forge"), system.open("forge")
 
-    house.close(first)
-    assert (house.state(first), house.power("forge")) == ("closed", Power.ON)
+    system.close(first)
+    assert (system.state(first), system.power("forge")) == ("closed", Power.ON)
 
-    house.close(second)
-    assert (house.state(second), house.power("forge")) == ("closed", Power.OFF)
-    assert house.made == ["up forge", "stop forge"]
-
-
-def test_expiry_of_one_leaves_the_others_on(house: System) -> None:
-    short, long = house.open("forge", "mill", ttl=60), house.open("forge", ttl=120)
-
-    house.tick(60)
-    assert (house.state(short), house.state(long)) == ("closed", "open")
-    assert house.running() == {"redis", "forge"}
-
-    house.tick(60)
-    assert house.state(long) == "closed"
-    assert house.running() == {"redis"}
+    system.close(second)
+    assert (system.state(second), system.power("forge")) == ("closed", Power.OFF)
+    assert system.made == ["up forge", "stop forge"]
 
 
-def test_failure_of_one_leaves_the_others_on(house: System) -> None:
-    house.will_crash.add("mill")
-    good = house.open("forge")
-    bad = house.open("mill")
-    mixed = house.open("forge", "mill")
-    assert (house.state(good), house.state(bad), house.state(mixed)) == ("open", "closed", "open")
-    assert house.status(mixed) == "partial"
-    assert "forge" in house.running()
-    assert "stop forge" not in house.made
+def test_expiry_of_one_leaves_the_others_on(system: System) -> None:
+    short, long = system.open("forge", "mill", ttl=60), system.open("forge", ttl=120)
+
+    system.tick(60)
+    assert (system.state(short), system.state(long)) == ("closed", "open")
+    assert system.running() == {"redis", "forge"}
+
+    system.tick(60)
+    assert system.state(long) == "closed"
+    assert system.running() == {"redis"}
 
 
-def test_a_dependency_is_held_by_each_window_that_needs_it(house: System) -> None:
-    mine, theirs = house.open("db"), house.open("api", actor="bob")
-    house.heal("db")
-    assert house.state(theirs) == "open"
+def test_failure_of_one_leaves_the_others_on(system: System) -> None:
+    system.will_crash.add("mill")
+    good = system.open("forge")
+    bad = system.open("mill")
+    mixed = system.open("forge", "mill")
+    assert (system.state(good), system.state(bad), system.state(mixed)) == ("open", "closed", "open")
+    assert system.status(mixed) == "partial"
+    assert "forge" in system.running()
+    assert "stop forge" not in system.made
 
-    house.close(mine)
-    assert {"db", "api"} <= house.running()
 
-    house.close(theirs)
-    assert house.running() == {"redis"}
+def test_a_dependency_is_held_by_each_window_that_needs_it(system: System) -> None:
+    mine, theirs = system.open("db"), system.open("api", actor="bob")
+    system.heal("db")
+    assert system.state(theirs) == "open"
+
+    system.close(mine)
+    assert {"db", "api"} <= system.running()
+
+    system.close(theirs)
+    assert system.running() == {"redis"}
     # What needs goes before what is needed.
-    assert names(house.made, "stop") == ["api", "db"]
+    assert names(system.made, "stop") == ["api", "db"]
 
 
-def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(house: System) -> None:
-    first = house.open("forge")
-    with house.database.write() as session:
-        transitions.close(session, first, actor="ada", now=house.now)
-    second, _new = house.ask("forge")
-    house.work()
-    assert (house.state(first), house.state(second), house.power("forge")) == ("closed", "open", Power.ON)
-    assert house.made == ["up forge"]
+def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(system: System) -> None:
+    first = system.open("forge")
+    with system.database.write() as session:
+        transitions.close(session, first, actor="ada", now=system.now)
+    second, _new = system.ask("forge")
+    system.work()
+    assert (system.state(first), system.state(second), system.power("forge")) == ("closed", "open", Power.ON)
+    assert system.made == ["up forge"]
 
 
-def test_what_somebody_started_by_hand_goes_with_the_last_window_that_held_it(house: System) -> None:
-    house.run_by_hand("forge")
-    assert house.row("forge").owed is False
+def test_what_somebody_started_by_hand_goes_with_the_last_window_that_held_it(system: System) -> None:
+    system.run_by_hand("forge")
+    assert system.row("forge").owed is False
 
-    window = house.open("forge")
-    assert (house.state(window), house.made) == ("open", [])
+    window = system.open("forge")
+    assert (system.state(window), system.made) == ("open", [])
 
-    house.close(window)
-    assert (house.state(window), house.power("forge")) == ("closed", Power.OFF)
+    system.close(window)
+    assert (system.state(window), system.power("forge")) == ("closed", Power.OFF)
 
 
-def test_an_extended_window_outlives_its_first_deadline(house: System) -> None:
-    window = house.open("forge", ttl=60)
-    house.tick(50)
-    house.extend(window, 60)
-    house.tick(20)
-    assert (house.state(window), house.power("forge")) == ("open", Power.ON)
-    assert house.window(window).deadline > NOON + timedelta(seconds=100)
-    house.tick(41)
-    assert house.state(window) == "closed"
+def test_an_extended_window_outlives_its_first_deadline(system: System) -> None:
+    window = system.open("forge", ttl=60)
+    system.tick(50)
+    system.extend(window, 60)
+    system.tick(20)
+    assert (system.state(window), system.power("forge")) == ("open", Power.ON)
+    assert system.window(window).deadline > NOON + timedelta(seconds=100)
+    system.tick(41)
+    assert system.state(window) == "closed"

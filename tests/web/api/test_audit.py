@@ -12,10 +12,10 @@ from tests.web.caller import Caller, lines
 LINES = {"Accept": "application/x-ndjson"}
 
 
-def test_the_trail_is_read_in_pages_oldest_first(api: Caller, house: System) -> None:
+def test_the_trail_is_read_in_pages_oldest_first(api: Caller, system: System) -> None:
     window = opened(api, "forge")["id"]
-    house.work()
-    house.close(window)
+    system.work()
+    system.close(window)
     seen, after = [], None
     while True:
         query = {"limit": "3", "window": window} | ({"after": after} if after else {})
@@ -24,22 +24,22 @@ def test_the_trail_is_read_in_pages_oldest_first(api: Caller, house: System) -> 
         after = page["next"]
         if after is None:
             break
-    assert seen == house.trail(window)
+    assert seen == system.trail(window)
     assert seen[0] == "window.opening"
     assert seen[-1] == "window.closed"
 
 
-def test_the_trail_is_streamed_a_line_an_entry(api: Caller, house: System) -> None:
+def test_the_trail_is_streamed_a_line_an_entry(api: Caller, system: System) -> None:
     opened(api, "forge")
-    house.work()
+    system.work()
     every = lines(api.get("/audit", headers=LINES))
-    assert [one for one in every if one["stack"]] == [entry.as_json() for entry in house.entries()]
+    assert [one for one in every if one["stack"]] == [entry.as_json() for entry in system.entries()]
     assert len(lines(api.get("/audit?limit=2", headers=LINES))) == 2
     mine = lines(api.get("/audit?actor=ada", headers=LINES))
     assert {entry["actor"] for entry in mine} == {"ada"}
 
 
-def test_the_cursor_may_be_called_as_in_other_lists_but_not_twice(api: Caller, house: System) -> None:
+def test_the_cursor_may_be_called_as_in_other_lists_but_not_twice(api: Caller, system: System) -> None:
     after = api.get("/audit?limit=1").json["next"]
     by_either = [api.get("/audit", query_string={name: after}).json for name in ("after", "cursor")]
     assert by_either[0] == by_either[1]
@@ -51,40 +51,40 @@ def test_a_question_that_cannot_be_meant_is_422(api: Caller, query: str) -> None
     assert api.get(f"/audit?{query}").status_code == 422
 
 
-def test_a_whole_trail_is_proved_whole(api: Caller, house: System) -> None:
+def test_a_whole_trail_is_proved_whole(api: Caller, system: System) -> None:
     opened(api, "forge")
-    house.work()
+    system.work()
     verdict = api.get("/audit/verify").json
     assert verdict["ok"]
     assert {chain["chain"] for chain in verdict["chains"]} == {"house", "studio"}
     assert all(chain["first_bad"] is None for chain in verdict["chains"])
 
 
-def archived(house: System, upto: int) -> None:
-    with house.database.write() as session:
-        retention.let_go(session, "studio", 0, upto, house.now)
+def archived(system: System, upto: int) -> None:
+    with system.database.write() as session:
+        retention.let_go(session, "studio", 0, upto, system.now)
 
 
-def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, house: System) -> None:
-    house.close(house.open("forge"))
+def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, system: System) -> None:
+    system.close(system.open("forge"))
     place = api.get("/audit", query_string={"limit": "1"})
     assert "Power-Archived" not in place.headers
-    archived(house, 4)
+    archived(system, 4)
 
     for headers in ({}, LINES):
         answer = api.get("/audit", query_string={"after": place.json["next"]}, headers=headers)
         assert (answer.status_code, answer.headers["Power-Archived"]) == (200, "studio:4")
     seqs = [one["seq"] for one in api.get("/audit").json["items"] if one["stack"] == "studio"]
-    assert seqs == list(range(5, len(house.entries()) + 5))
+    assert seqs == list(range(5, len(system.entries()) + 5))
     verdict = next(one for one in api.get("/audit/verify").json["chains"] if one["chain"] == "studio")
     assert (verdict["ok"], verdict["archived"], verdict["entries"]) == (True, 4, len(seqs))
 
 
 def test_who_comes_back_from_before_the_archive_is_told_from_what_is_there(
-    api: Caller, house: System
+    api: Caller, system: System
 ) -> None:
-    house.close(house.open("forge"))
-    archived(house, 4)
+    system.close(system.open("forge"))
+    archived(system, 4)
 
     answer = api.get("/events", headers={"Last-Event-ID": "house:1,studio:2"}, buffered=False)
 

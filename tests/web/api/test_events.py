@@ -31,19 +31,19 @@ def told(answer: Answer) -> Iterator[str]:
                 yield line.removeprefix("event: ")
 
 
-def test_a_stream_begins_with_the_id_of_now(api: Caller, house: System) -> None:
+def test_a_stream_begins_with_the_id_of_now(api: Caller, system: System) -> None:
     answer = api.get("/events", buffered=False)
     assert answer.mimetype == "text/event-stream"
-    heads = {"house": 1, "studio": len(house.entries())}
+    heads = {"house": 1, "studio": len(system.entries())}
     place = ",".join(f"{chain}:{seq}" for chain, seq in heads.items())
     assert next(answer.iter_encoded()).decode() == f"retry: 2000\nid: {place}\n\n"
     answer.close()
 
 
-def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, house: System) -> None:
+def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, system: System) -> None:
     opened(api, "forge")
-    house.work()
-    every = [entry.event for entry in house.entries()]
+    system.work()
+    every = [entry.event for entry in system.entries()]
     for seen in range(len(every)):
         answer = api.get("/events", headers={"Last-Event-ID": f"house:1,studio:{seen}"}, buffered=False)
         words = told(answer)
@@ -51,18 +51,18 @@ def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, house:
         answer.close()
 
 
-def test_the_place_may_come_in_the_address(api: Caller, house: System) -> None:
+def test_the_place_may_come_in_the_address(api: Caller, system: System) -> None:
     answer = api.get("/events?last_event_id=house:1", buffered=False)
-    assert next(told(answer)) == house.trail()[0]
+    assert next(told(answer)) == system.trail()[0]
     answer.close()
 
 
-def test_a_place_from_another_life_of_the_database_hides_nothing(api: Caller, house: System) -> None:
+def test_a_place_from_another_life_of_the_database_hides_nothing(api: Caller, system: System) -> None:
     answer = api.get("/events", headers={"Last-Event-ID": "house:1,studio:999999"}, buffered=False)
     words = told(answer)
-    before = len(house.entries())
+    before = len(system.entries())
     opened(api, "forge")
-    assert [next(words) for _ in house.entries()[before:]] == house.trail()[before:]
+    assert [next(words) for _ in system.entries()[before:]] == system.trail()[before:]
     answer.close()
 
 
@@ -72,11 +72,11 @@ def test_an_id_that_is_not_from_here_is_422(api: Caller, place: str) -> None:
     assert (answer.status_code, answer.json["field"]) == (422, "Last-Event-ID")
 
 
-def test_a_revoked_token_ends_its_streams(api: Caller, house: System) -> None:
+def test_a_revoked_token_ends_its_streams(api: Caller, system: System) -> None:
     answer = api.get("/events", buffered=False)
     words = told(answer)
-    with house.database.write() as session:
-        audit.record(session, Event.TOKEN_REVOKED, actor=HOUSE, now=house.now, name="ada")
+    with system.database.write() as session:
+        audit.record(session, Event.TOKEN_REVOKED, actor=HOUSE, now=system.now, name="ada")
     assert list(words) == ["token.revoked"]
     answer.close()
 
@@ -112,10 +112,10 @@ def test_a_preference_that_cannot_be_read_is_none(api: Caller, prefer: str) -> N
     assert "Preference-Applied" not in answer.headers
 
 
-def test_a_failed_opening_ends_a_wait(api: Caller, house: System) -> None:
-    house.will_not_start.add("forge")
+def test_a_failed_opening_ends_a_wait(api: Caller, system: System) -> None:
+    system.will_not_start.add("forge")
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     answer = api.post(f"/windows/{window}/close", headers={"Prefer": "wait=60"})
     assert (answer.status_code, answer.json["status"]) == (200, "fail")
 
@@ -129,20 +129,20 @@ def test_who_finds_no_seat_to_wait_in_is_answered_at_once(
 
 
 def test_who_falls_behind_reads_for_itself(
-    api: Caller, house: System, monkeypatch: pytest.MonkeyPatch
+    api: Caller, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.web.event_feed.KEPT", 2)
-    tail = EventFeed(house.database)
+    tail = EventFeed(system.database)
     front = api.client.application.extensions["power-windows"]
     monkeypatch.setattr(WebContext, "tail", tail, raising=False)
     assert front.tail is tail
     answer = api.get("/events", buffered=False)
     words = told(answer)
-    before = len(house.entries())
+    before = len(system.entries())
     for _ in range(4):
         opened(api, "forge")
-        house.work()
-    expected = house.trail()[before:]
+        system.work()
+    expected = system.trail()[before:]
     assert [next(words) for _ in expected] == expected
     answer.close()
     tail.rest()

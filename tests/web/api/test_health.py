@@ -21,14 +21,14 @@ from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, Remembering
 
 
-def come_up(house: System, name: str = "local") -> None:
-    with house.database.write() as session:
-        node = Node(name=name, engine_id="e", worker="w", started_at=house.now, seen_at=house.now)
+def come_up(system: System, name: str = "local") -> None:
+    with system.database.write() as session:
+        node = Node(name=name, engine_id="e", worker="w", started_at=system.now, seen_at=system.now)
         observations.alive(session, node)
 
 
-def test_it_is_alive_and_ready_with_everything_ok(api: Caller, house: System) -> None:
-    come_up(house)
+def test_it_is_alive_and_ready_with_everything_ok(api: Caller, system: System) -> None:
+    come_up(system)
     assert api.get("/healthz").json == {"status": "ok"}
     answer = api.get("/readyz")
     assert (answer.status_code, answer.json["ready"]) == (200, True)
@@ -37,10 +37,10 @@ def test_it_is_alive_and_ready_with_everything_ok(api: Caller, house: System) ->
 
 
 def test_a_dead_broker_and_a_silent_node_are_degraded_and_no_more(
-    api: Caller, house: System, broker: Remembering
+    api: Caller, system: System, broker: Remembering
 ) -> None:
-    come_up(house)
-    house.now += timedelta(seconds=30)
+    come_up(system)
+    system.now += timedelta(seconds=30)
     broker.away = True
     answer = api.get("/readyz")
     assert answer.status_code == 200
@@ -49,20 +49,20 @@ def test_a_dead_broker_and_a_silent_node_are_degraded_and_no_more(
 
 
 def test_a_standalone_is_ready_once_its_own_worker_is_up(
-    settings: Settings, database: Database, broker: Remembering, house: System
+    settings: Settings, database: Database, broker: Remembering, system: System
 ) -> None:
-    come_up(house)
-    started = house.now + timedelta(seconds=1)
+    come_up(system)
+    started = system.now + timedelta(seconds=1)
     settings = replace(settings, await_node="local", started_at=started)
     api = Caller.of(create_app(settings, database, broker), "")
     assert api.get("/readyz").status_code == 503
 
-    house.now = started
-    come_up(house, "another")
+    system.now = started
+    come_up(system, "another")
     assert api.get("/readyz").status_code == 503
-    come_up(house)
+    come_up(system)
     assert api.get("/readyz").status_code == 200
-    house.now += timedelta(hours=1)
+    system.now += timedelta(hours=1)
     assert api.get("/readyz").status_code == 200
 
 
@@ -87,34 +87,34 @@ def troubles(api: Caller) -> list[float]:
     return [figure(api, f"power_{name}") for name in TROUBLES]
 
 
-def test_what_is_stuck_owing_and_drifting_is_figures(api: Caller, house: System) -> None:
+def test_what_is_stuck_owing_and_drifting_is_figures(api: Caller, system: System) -> None:
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     assert troubles(api) == [0, 0, 0, 0, 0]
-    house.will_not_stop.add("forge")
+    system.will_not_stop.add("forge")
     api.post(f"/windows/{window}/close")
-    house.work()
+    system.work()
     assert troubles(api) == [0, 1, 0, 1, 1]
-    house.tick(11)
-    house.tick(21)
+    system.tick(11)
+    system.tick(21)
     assert troubles(api) == [1, 1, 0, 3, 1]
     api.post(f"/windows/{window}/close", {"force": True})
-    house.work()
+    system.work()
     assert troubles(api) == [0, 1, 1, 4, 1]
-    house.will_not_stop.clear()
-    house.tick(301)
+    system.will_not_stop.clear()
+    system.tick(301)
     assert troubles(api) == [0, 0, 0, 0, 0]
 
 
-def test_calls_are_figures_by_how_they_ended(api: Caller, house: System) -> None:
+def test_calls_are_figures_by_how_they_ended(api: Caller, system: System) -> None:
     opened(api, "mill")
-    house.work()
+    system.work()
     assert "power_calls_total{" not in api.get("/metrics").text
     window = opened(api, "forge")["id"]
-    house.work()
-    house.will_not_stop.add("forge")
+    system.work()
+    system.will_not_stop.add("forge")
     api.post(f"/windows/{window}/close")
-    house.work()
+    system.work()
     for _ in range(2):
         text = api.get("/metrics").text
         assert 'power_calls_total{action="up",status="ok"} 1.0' in text

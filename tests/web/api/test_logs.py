@@ -32,8 +32,8 @@ def line(number: int, text: str = "", service: str = "forge") -> Line:
 class Hands:
     """The worker of the node, without an engine: it has lines, and answers each nudge."""
 
-    def __init__(self, house: System) -> None:
-        self.house = house
+    def __init__(self, system: System) -> None:
+        self.system = system
         self.lines: list[Line] = []
         self.notes: dict[str, str] = {}
         self.asked: list[LogRequest] = []
@@ -41,23 +41,23 @@ class Hands:
 
     def nudged(self, name: str, args: list[Any], to: str) -> bool:
         assert (name, to) == ("power.read_logs", "power.local")
-        with self.house.database.read() as session:
+        with self.system.database.read() as session:
             wanted = logs.wanted(session, args[0], self.core)
         if wanted is None:
             return True
         self.asked.append(wanted)
         fresh = [one for one in self.lines if one["at"] > wanted.after.get(one["container"], "")]
         found = [one for one in fresh if one["service"] in wanted.services]
-        with self.house.database.write() as session:
+        with self.system.database.write() as session:
             rows.answer(
-                session, wanted.id, logs.fitting(found, wanted.tail), self.notes, self.house.database.now()
+                session, wanted.id, logs.fitting(found, wanted.tail), self.notes, self.system.database.now()
             )
         return True
 
 
 @pytest.fixture
-def worker(house: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
-    found, plain = Hands(house), broker.nudge
+def worker(system: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
+    found, plain = Hands(system), broker.nudge
 
     def nudge(name: str, args: list[Any], to: str, shown: str = "") -> bool:
         return found.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, shown)
@@ -72,16 +72,16 @@ def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front_logs, "PATIENCE", 0.2)
 
 
-def left_behind(house: System) -> int:
-    with house.database.read() as session:
+def left_behind(system: System) -> int:
+    with system.database.read() as session:
         return session.scalar(select(func.count()).select_from(LogRead)) or 0
 
 
 def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(
-    api: Caller, house: System, worker: Hands
+    api: Caller, system: System, worker: Hands
 ) -> None:
     window = opened(api, "forge", "mill")["id"]
-    house.work()
+    system.work()
     worker.lines = [line(1), line(2), line(3, service="mill")]
     worker.notes = {"mill": "its container is gone"}
 
@@ -90,10 +90,10 @@ def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(
     assert [one["line"] for one in answer.json["items"]] == ["line 2", "line 3"]
     assert answer.json["notes"] == [{"service": "mill", "note": "its container is gone"}]
     assert (worker.asked[0].services, worker.asked[0].stack) == (["forge", "mill"], "studio")
-    assert left_behind(house) == 0
+    assert left_behind(system) == 0
 
 
-def test_only_one_service_and_as_lines(api: Caller, house: System, worker: Hands) -> None:
+def test_only_one_service_and_as_lines(api: Caller, system: System, worker: Hands) -> None:
     window = opened(api, "forge", "mill")["id"]
     worker.lines = [line(1), line(2, service="mill")]
 
@@ -124,7 +124,7 @@ def test_an_unknown_window_has_no_logs(api: Caller, worker: Hands) -> None:
         assert api.get(f"/windows/{unknown}/logs").status_code == 404
 
 
-def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, house: System, worker: Hands) -> None:
+def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, system: System, worker: Hands) -> None:
     window = opened(api, "forge", "mill")["id"]
     worker.core = {"studio": ["forge"]}
     worker.lines = [line(1), line(2, service="mill")]
@@ -132,55 +132,55 @@ def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, house: Sy
     assert [one["line"] for one in api.get(f"/windows/{window}/logs").json["items"]] == ["line 2"]
 
 
-def test_a_row_that_names_more_than_its_window_holds_gets_no_more(house: System) -> None:
-    window = house.open("forge")
-    with house.database.write() as session:
-        read = logs.ask(session, window, None, tail=10, after={}, now=house.now)
+def test_a_row_that_names_more_than_its_window_holds_gets_no_more(system: System) -> None:
+    window = system.open("forge")
+    with system.database.write() as session:
+        read = logs.ask(session, window, None, tail=10, after={}, now=system.now)
         read.services = ["forge", "redis", "mill"]
         read.tail = 10**6
-    with house.database.read() as session:
+    with system.database.read() as session:
         wanted = logs.wanted(session, read.id, {})
     assert wanted
     assert (wanted.services, wanted.tail) == (["forge"], logs.LINES)
 
 
-def test_an_answer_that_is_there_is_not_written_over(house: System) -> None:
-    window = house.open("forge")
-    with house.database.write() as session:
-        read = logs.ask(session, window, None, tail=1, after={}, now=house.now).id
-    with house.database.write() as session:
-        rows.answer(session, read, [line(1)], {}, house.now)
-    with house.database.write() as session:
-        rows.answer(session, read, [line(2)], {}, house.now)
-    with house.database.read() as session:
+def test_an_answer_that_is_there_is_not_written_over(system: System) -> None:
+    window = system.open("forge")
+    with system.database.write() as session:
+        read = logs.ask(session, window, None, tail=1, after={}, now=system.now).id
+    with system.database.write() as session:
+        rows.answer(session, read, [line(1)], {}, system.now)
+    with system.database.write() as session:
+        rows.answer(session, read, [line(2)], {}, system.now)
+    with system.database.read() as session:
         found = rows.answered(session, read)
         assert found
         assert found.lines == [line(1)]
         assert logs.wanted(session, read, {}) is None
 
 
-def test_what_nobody_came_back_for_is_forgotten(house: System) -> None:
-    window = house.open("forge")
+def test_what_nobody_came_back_for_is_forgotten(system: System) -> None:
+    window = system.open("forge")
     for _ in range(3):
-        with house.database.write() as session:
-            logs.ask(session, window, None, tail=1, after={}, now=house.now)
-    house.now += logs.KEPT + timedelta(seconds=1)
-    with house.database.write() as session:
-        logs.ask(session, window, None, tail=1, after={}, now=house.now)
-    assert left_behind(house) == 1
+        with system.database.write() as session:
+            logs.ask(session, window, None, tail=1, after={}, now=system.now)
+    system.now += logs.KEPT + timedelta(seconds=1)
+    with system.database.write() as session:
+        logs.ask(session, window, None, tail=1, after={}, now=system.now)
+    assert left_behind(system) == 1
 
 
-def test_a_broker_that_is_away_is_told_at_once(api: Caller, house: System, broker: Remembering) -> None:
+def test_a_broker_that_is_away_is_told_at_once(api: Caller, system: System, broker: Remembering) -> None:
     window = opened(api, "forge")["id"]
     broker.away = True
 
     answer = api.get(f"/windows/{window}/logs")
 
     assert (answer.status_code, answer.json["type"]) == (503, "/problems/logs-unread")
-    assert left_behind(house) == 0
+    assert left_behind(system) == 0
 
 
-def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, house: System) -> None:
+def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, system: System) -> None:
     window = opened(api, "forge")["id"]
 
     answer = api.get(f"/windows/{window}/logs")
@@ -188,16 +188,16 @@ def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, h
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
     assert "did not answer" in answer.json["detail"]
-    assert left_behind(house) == 0
+    assert left_behind(system) == 0
 
 
-def test_a_node_that_is_away_is_named(api: Caller, house: System, worker: Hands) -> None:
+def test_a_node_that_is_away_is_named(api: Caller, system: System, worker: Hands) -> None:
     window = opened(api, "forge")["id"]
-    with house.database.write() as session:
-        told = {"started_at": house.now, "seen_at": house.now}
+    with system.database.write() as session:
+        told = {"started_at": system.now, "seen_at": system.now}
         session.add(Node(name="local", engine_id="e", worker="w", **told))
         session.add(Worker(name="w", node="local", engine_id="e", locks_id="l", stacks=["studio"], **told))
-    house.now += timedelta(minutes=5)
+    system.now += timedelta(minutes=5)
 
     answer = api.get(f"/windows/{window}/logs")
 
@@ -234,10 +234,10 @@ def to_the_end(heard: Heard) -> None:
 
 
 def test_who_follows_hears_each_line_once_until_the_window_has_ended(
-    api: Caller, house: System, worker: Hands
+    api: Caller, system: System, worker: Hands
 ) -> None:
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     worker.lines = [line(1), line(2)]
     heard = follow(api, window)
 
@@ -245,7 +245,7 @@ def test_who_follows_hears_each_line_once_until_the_window_has_ended(
     worker.lines.append(line(3))
     assert "line 3" in heard()
     worker.lines.append(line(4, "good bye"))
-    house.close(window)
+    system.close(window)
     rest = heard()
     while "good bye" not in rest:
         rest = heard()
@@ -253,10 +253,10 @@ def test_who_follows_hears_each_line_once_until_the_window_has_ended(
 
 
 def test_who_follows_is_told_when_nobody_answers_and_goes_on_when_somebody_does(
-    api: Caller, house: System, worker: Hands, broker: Remembering, monkeypatch: pytest.MonkeyPatch
+    api: Caller, system: System, worker: Hands, broker: Remembering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     worker.lines = [line(1)]
     heard = follow(api, window)
     assert "line 1" in heard()
@@ -268,17 +268,17 @@ def test_who_follows_is_told_when_nobody_answers_and_goes_on_when_somebody_does(
     assert "line 2" in heard()
 
 
-def test_a_revoked_token_follows_no_longer(api: Caller, house: System, worker: Hands) -> None:
+def test_a_revoked_token_follows_no_longer(api: Caller, system: System, worker: Hands) -> None:
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     worker.lines = [line(1)]
     heard = follow(api, window)
     heard()
-    with house.database.write() as session:
+    with system.database.write() as session:
         token = session.get(Token, "ada")
         assert token
-        token.revoked_at = house.now
-        audit.record(session, Event.TOKEN_REVOKED, actor="ada", now=house.now, name="ada")
+        token.revoked_at = system.now
+        audit.record(session, Event.TOKEN_REVOKED, actor="ada", now=system.now, name="ada")
 
     to_the_end(heard)
 

@@ -7,13 +7,13 @@ from tests.system import System
 from tests.web.caller import Caller
 
 
-def test_the_log_says_how_each_delivery_went_and_not_what_was_in_it(house: System, api: Caller) -> None:
-    with house.database.write() as session:
+def test_the_log_says_how_each_delivery_went_and_not_what_was_in_it(system: System, api: Caller) -> None:
+    with system.database.write() as session:
         for number in range(3):
             body = {"event": "window.stuck", "stack": "studio", "window": "w", "extend_url": "secret"}
-            rows.note(session, "local", "ops", f"k{number}", body=body, now=house.now)
-        one = rows.due(session, "local", house.now, 1)[0].id
-        rows.tried(session, one, house.now, 12, ok=False, said="503 no")
+            rows.note(session, "local", "ops", f"k{number}", body=body, now=system.now)
+        one = rows.due(session, "local", system.now, 1)[0].id
+        rows.tried(session, one, system.now, 12, ok=False, said="503 no")
     answer = api.get("/notices?limit=2")
     assert answer.status_code == 200
     assert "secret" not in answer.text

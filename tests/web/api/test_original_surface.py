@@ -24,16 +24,16 @@ FIELDS = {
 
 
 @contextmanager
-def worker(house: System) -> Iterator[None]:
+def worker(system: System) -> Iterator[None]:
     """Works in the background, whenever there is something to do."""
     over = threading.Event()
 
     def work() -> None:
         while not over.wait(0.02):
-            with house.database.read() as session:
-                states = {window.state for window in rows.moving_of(session, house.spec.name)}
+            with system.database.read() as session:
+                states = {window.state for window in rows.moving_of(session, system.spec.name)}
             if states & {"opening", "closing"}:
-                house.work()
+                system.work()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -44,8 +44,8 @@ def worker(house: System) -> Iterator[None]:
         thread.join()
 
 
-def test_open_answers_with_the_outcome(api: Caller, house: System) -> None:
-    with worker(house):
+def test_open_answers_with_the_outcome(api: Caller, system: System) -> None:
+    with worker(system):
         answer = api.post("/madre/power/window/open", {"services": ["forge"], "ttl_sec": 60})
     assert answer.status_code == 200
     assert set(answer.json) == FIELDS
@@ -53,27 +53,27 @@ def test_open_answers_with_the_outcome(api: Caller, house: System) -> None:
     assert [(one["service"], one["returncode"]) for one in answer.json["results"]] == [("forge", 0)]
 
 
-def test_close_without_an_id_closes_the_callers_only_one(api: Caller, grace: Caller, house: System) -> None:
+def test_close_without_an_id_closes_the_callers_only_one(api: Caller, grace: Caller, system: System) -> None:
     others = opened(grace, "mill")["id"]
     mine = opened(api, "forge")["id"]
-    house.work()
-    with worker(house):
+    system.work()
+    with worker(system):
         answer = api.post("/madre/power/window/close")
     assert answer.status_code == 200
     assert set(answer.json) == FIELDS | {"services_stopped"}
     assert (answer.json["window_id"], answer.json["state"]) == (mine, "closed")
     assert answer.json["services_stopped"] == ["forge"]
-    assert house.state(others) == "open"
+    assert system.state(others) == "open"
 
 
-def test_close_without_an_id_is_409_where_it_is_not_clear(api: Caller, house: System) -> None:
+def test_close_without_an_id_is_409_where_it_is_not_clear(api: Caller, system: System) -> None:
     assert api.post("/madre/power/window/close", {}).status_code == 409
     ids = {opened(api, "forge")["id"], opened(api, "mill")["id"]}
     answer = api.post("/madre/power/window/close", {})
     assert (answer.status_code, set(answer.json["allowed"])) == (409, ids)
 
 
-def test_status_shows_the_mode_the_services_and_the_live_windows(api: Caller, house: System) -> None:
+def test_status_shows_the_mode_the_services_and_the_live_windows(api: Caller, system: System) -> None:
     assert api.get("/madre/power/status").json["mode"] == "SOLO_CORE"
     window = opened(api, "forge")["id"]
     said = api.get("/madre/power/status").json

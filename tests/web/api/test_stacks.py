@@ -21,60 +21,60 @@ def service(api: Caller, name: str) -> dict[str, Any]:
     return next(one for one in stack(api)["services"] if one["name"] == name)
 
 
-def test_the_mode_follows_a_window_from_its_opening_to_its_end(api: Caller, house: System) -> None:
+def test_the_mode_follows_a_window_from_its_opening_to_its_end(api: Caller, system: System) -> None:
     assert stack(api)["mode"] == "SOLO_CORE"
     window = opened(api, "forge")["id"]
     assert stack(api)["mode"] == "OPEN"
-    house.work()
+    system.work()
     assert stack(api)["mode"] == "OPEN"
     api.post(f"/windows/{window}/close")
     assert stack(api)["mode"] == "CLOSING"
-    house.work()
+    system.work()
     assert stack(api)["mode"] == "SOLO_CORE"
 
 
-def test_core_that_is_down_is_drift(api: Caller, house: System) -> None:
-    house.finish("redis")
+def test_core_that_is_down_is_drift(api: Caller, system: System) -> None:
+    system.finish("redis")
     assert stack(api)["mode"] == "DRIFT"
 
 
-def test_what_a_hand_started_is_drift(api: Caller, house: System) -> None:
-    house.run_by_hand("mill")
+def test_what_a_hand_started_is_drift(api: Caller, system: System) -> None:
+    system.run_by_hand("mill")
     assert stack(api)["mode"] == "DRIFT"
 
 
-def test_drift_says_why_and_since_when(api: Caller, house: System) -> None:
+def test_drift_says_why_and_since_when(api: Caller, system: System) -> None:
     assert service(api, "mill")["drift"] is None
-    house.run_by_hand("mill")
-    since = house.row("mill").drift_since
+    system.run_by_hand("mill")
+    since = system.row("mill").drift_since
     assert since
     drift = {"since": stamp(since), "why": "runs, though no window holds it"}
     assert service(api, "mill")["drift"] == drift
-    house.finish("redis")
+    system.finish("redis")
     assert service(api, "redis")["drift"]["why"] == "core is down"
 
 
-def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, house: System) -> None:
+def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, system: System) -> None:
     window = opened(api, "forge")["id"]
-    house.work()
-    house.finish("forge", code=143)
+    system.work()
+    system.finish("forge", code=143)
     assert stack(api)["mode"] == "DRIFT"
     assert service(api, "forge")["drift"]["why"] == "stopped, though an open window holds it"
     assert api.get(f"/windows/{window}").json["status"] == "partial"
-    house.run_by_hand("forge")
+    system.run_by_hand("forge")
     assert (stack(api)["mode"], service(api, "forge")["drift"]) == ("OPEN", None)
 
 
-def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, house: System) -> None:
-    house.will_not_stop.add("forge")
+def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, system: System) -> None:
+    system.will_not_stop.add("forge")
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     assert (service(api, "forge")["failed_stops"], service(api, "forge")["retry_at"]) == (0, None)
     api.post(f"/windows/{window}/close")
-    house.work()
-    house.tick(11)
-    house.tick(21)
-    forge, retry_at = service(api, "forge"), house.row("forge").retry_at
+    system.work()
+    system.tick(11)
+    system.tick(21)
+    forge, retry_at = service(api, "forge"), system.row("forge").retry_at
     assert retry_at
     assert (forge["failed_stops"], forge["retry_at"], forge["drift"]) == (3, stamp(retry_at), None)
     shown = api.get(f"/windows/{window}").json
@@ -83,19 +83,19 @@ def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, house: System)
     assert stack(api)["mode"] == "CLOSING"
 
 
-def test_an_off_still_owed_after_a_forced_close_is_drift(api: Caller, house: System) -> None:
-    house.will_not_stop.add("forge")
+def test_an_off_still_owed_after_a_forced_close_is_drift(api: Caller, system: System) -> None:
+    system.will_not_stop.add("forge")
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     api.post(f"/windows/{window}/close", {"force": True})
-    house.work()
+    system.work()
     assert api.get(f"/windows/{window}").json["state"] == "closed"
     assert stack(api)["mode"] == "DRIFT"
 
 
-def test_a_service_names_its_holders_and_its_last_call(api: Caller, house: System) -> None:
+def test_a_service_names_its_holders_and_its_last_call(api: Caller, system: System) -> None:
     first, second = opened(api, "forge", ttl_sec=60)["id"], opened(api, "forge", ttl_sec=90)["id"]
-    house.work()
+    system.work()
     forge = service(api, "forge")
     assert (forge["role"], forge["power"], forge["ready"]) == ("allowed", "on", True)
     assert set(forge["holders"]) == {first, second}
@@ -105,27 +105,27 @@ def test_a_service_names_its_holders_and_its_last_call(api: Caller, house: Syste
     assert (mill["holders"], mill["time_left_sec"], mill["last_call"]) == ([], None, None)
 
 
-def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, house: System) -> None:
-    with house.database.write() as session:
-        observations.rejected(session, StackSpec("studio", "studio", "local", {}), ["no file"], house.now)
+def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, system: System) -> None:
+    with system.database.write() as session:
+        observations.rejected(session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now)
     assert (stack(api)["mode"], stack(api)["faults"]) == ("REJECTED", ["no file"])
     assert api.get("/stacks").json["items"][0]["mode"] == "REJECTED"
     answer = api.post("/windows", {"services": ["forge"]})
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/stack-rejected")
 
 
-def test_stacks_come_in_pages_by_name(api: Caller, house: System) -> None:
-    with house.database.write() as session:
-        observations.published(session, StackSpec("atelier", "atelier", "local", {}), house.now)
+def test_stacks_come_in_pages_by_name(api: Caller, system: System) -> None:
+    with system.database.write() as session:
+        observations.published(session, StackSpec("atelier", "atelier", "local", {}), system.now)
     first = api.get("/stacks?limit=1").json
     second = api.get("/stacks", query_string={"limit": "1", "cursor": first["next"]}).json
     assert [one["name"] for one in first["items"] + second["items"]] == ["atelier", "studio"]
     assert second["next"] is None
 
 
-def test_with_several_stacks_one_has_to_be_named(api: Caller, house: System) -> None:
-    with house.database.write() as session:
-        observations.published(session, StackSpec("atelier", "atelier", "local", {}), house.now)
+def test_with_several_stacks_one_has_to_be_named(api: Caller, system: System) -> None:
+    with system.database.write() as session:
+        observations.published(session, StackSpec("atelier", "atelier", "local", {}), system.now)
     answer = api.post("/windows", {"services": ["forge"]})
     assert (answer.status_code, answer.json["allowed"]) == (422, ["atelier", "studio"])
     assert opened(api, "forge", stack="studio")["stack"] == "studio"
@@ -137,16 +137,16 @@ def test_no_such_stack_is_404_and_names_those_there_are(api: Caller) -> None:
         assert (answer.status_code, answer.json["allowed"]) == (404, ["studio"])
 
 
-def test_a_stack_that_is_held_elsewhere_is_relocated_and_no_other(api: Caller, house: System) -> None:
+def test_a_stack_that_is_held_elsewhere_is_relocated_and_no_other(api: Caller, system: System) -> None:
     answer = api.post("/stacks/studio/relocate")
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/not-displaced")
     opened(api, "forge")
-    with house.database.write() as session:
-        observations.refused(session, "studio", ["held in another project"], "digest", house.now)
+    with system.database.write() as session:
+        observations.refused(session, "studio", ["held in another project"], "digest", system.now)
 
     answer = api.post("/stacks/studio/relocate")
 
     assert (answer.status_code, answer.json["name"]) == (200, "studio")
-    assert house.facts("stack.relocated")["left"][0]["owing"] == ["forge"]
+    assert system.facts("stack.relocated")["left"][0]["owing"] == ["forge"]
     for name in ("nowhere", "%00", "x" * 500):
         assert api.post(f"/stacks/{name}/relocate").status_code == 404

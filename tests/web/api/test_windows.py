@@ -35,10 +35,10 @@ def test_an_open_is_accepted_at_once_and_the_node_is_nudged(api: Caller, broker:
     assert broker.sent == [("power.open_window", [window["id"]], "power.local")]
 
 
-def test_a_window_shows_its_services_and_its_calls(api: Caller, house: System) -> None:
+def test_a_window_shows_its_services_and_its_calls(api: Caller, system: System) -> None:
     window = opened(api, "api")["id"]
-    house.work()
-    house.heal("db")
+    system.work()
+    system.heal("db")
 
     shown = api.get(f"/windows/{window}").json
     assert (shown["state"], shown["status"], shown["services"]) == ("open", "ok", ["api"])
@@ -49,28 +49,28 @@ def test_a_window_shows_its_services_and_its_calls(api: Caller, house: System) -
     ]
 
 
-def test_a_service_that_ran_already_is_a_result_too_even_after_the_end(api: Caller, house: System) -> None:
+def test_a_service_that_ran_already_is_a_result_too_even_after_the_end(api: Caller, system: System) -> None:
     first = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     second = opened(api, "forge")["id"]
-    house.work()
+    system.work()
 
     def seen() -> list[Any]:
         results = api.get(f"/windows/{second}").json["results"]
         return [(one["service"], one["action"], one["status"], one["argv"]) for one in results]
 
     assert seen() == [("forge", "none", "ok", [])]
-    house.close(second)
-    house.close(first)
-    assert house.running() == {"redis"}
+    system.close(second)
+    system.close(first)
+    assert system.running() == {"redis"}
     assert seen() == [("forge", "none", "ok", [])]
 
 
-def test_reading_never_renews(api: Caller, house: System) -> None:
+def test_reading_never_renews(api: Caller, system: System) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
-    house.tick(10)
+    system.tick(10)
     first = api.get(f"/windows/{window}").json
-    house.tick(10)
+    system.tick(10)
     assert api.get(f"/windows/{window}").json["deadline"] == first["deadline"]
     assert api.get(f"/windows/{window}").json["ttl_remaining_sec"] < 41
 
@@ -81,7 +81,7 @@ def test_a_dead_broker_costs_nothing_but_a_count(api: Caller, broker: Rememberin
     assert "power_dispatch_failures_total 1.0" in api.get("/metrics").text
 
 
-def test_a_plan_changes_nothing_and_says_the_waves(api: Caller, house: System) -> None:
+def test_a_plan_changes_nothing_and_says_the_waves(api: Caller, system: System) -> None:
     answer = api.post("/windows?plan=1", {"services": ["api"]})
     assert (answer.status_code, answer.json["waves"]) == (200, [["db"], ["api"]])
     assert (answer.json["ttl_sec"], answer.json["already_on"]) == (600, [])
@@ -114,16 +114,16 @@ def test_repeats_at_the_same_moment_are_one_window(api: Caller) -> None:
         assert len(set(pool.map(ask, range(16)))) == 1
 
 
-def test_a_refused_open_leaves_nothing_but_its_entry(api: Caller, house: System) -> None:
+def test_a_refused_open_leaves_nothing_but_its_entry(api: Caller, system: System) -> None:
     answer = api.post("/windows", {"services": ["secret"]})
     assert (answer.status_code, answer.json["field"]) == (403, "services")
     assert "forge" in answer.json["allowed"]
     assert api.get("/windows").json["items"] == []
-    assert house.entries()[-1].event == "refused"
+    assert system.entries()[-1].event == "refused"
 
-    before = len(house.entries())
+    before = len(system.entries())
     assert api.post("/windows", {"services": ["nothing"]}).status_code == 422
-    assert len(house.entries()) == before
+    assert len(system.entries()) == before
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_a_body_over_64_kib_is_413_after_the_token_and_before_anything_else(api:
     assert stranger.post("/windows", data=big).status_code == 401
 
 
-def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Caller, house: System) -> None:
+def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Caller, system: System) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
-    house.tick(30)
+    system.tick(30)
     assert api.patch(f"/windows/{window}", {"ttl_sec": 600}).json["ttl_remaining_sec"] == 600
 
     for too_long in (3600, 1e300):
@@ -199,13 +199,13 @@ def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Call
 
 
 def test_past_its_deadline_a_window_is_over_whether_or_not_anybody_noticed(
-    api: Caller, house: System
+    api: Caller, system: System
 ) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
-    house.now = house.window(window).deadline
+    system.now = system.window(window).deadline
     answer = api.patch(f"/windows/{window}", {"ttl_sec": 600})
     assert (answer.status_code, answer.json["type"]) == (409, "/problems/time-is-up")
-    assert house.entries()[-1].event == "refused"
+    assert system.entries()[-1].event == "refused"
 
 
 def test_nobody_shortens_anothers_window(api: Caller, grace: Caller) -> None:
@@ -216,14 +216,14 @@ def test_nobody_shortens_anothers_window(api: Caller, grace: Caller) -> None:
 
 
 def test_a_close_is_accepted_and_a_closed_window_stays_as_it_is(
-    api: Caller, house: System, broker: Remembering
+    api: Caller, system: System, broker: Remembering
 ) -> None:
     window = opened(api, "forge")["id"]
-    house.work()
+    system.work()
     answer = api.post(f"/windows/{window}/close", {"reason": "done"})
     assert (answer.status_code, answer.json["state"], answer.json["close_detail"]) == (202, "closing", "done")
     assert broker.sent[-1] == ("power.close_window", [window], "power.local")
-    house.work()
+    system.work()
 
     again = api.post(f"/windows/{window}/close")
     assert (again.status_code, again.json["state"], again.json["close_detail"]) == (200, "closed", "done")
@@ -240,11 +240,11 @@ def test_no_such_window_is_404_on_every_route(api: Caller, window: str) -> None:
         assert (answer.status_code, answer.json["type"]) == (404, "/problems/unknown-window")
 
 
-def test_windows_are_listed_newest_first_in_pages(api: Caller, house: System) -> None:
+def test_windows_are_listed_newest_first_in_pages(api: Caller, system: System) -> None:
     made = []
     for _ in range(5):
         made.append(opened(api, "forge")["id"])
-        house.tick(1)
+        system.tick(1)
     seen, cursor = [], None
     while True:
         query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
@@ -256,10 +256,10 @@ def test_windows_are_listed_newest_first_in_pages(api: Caller, house: System) ->
     assert seen == made[::-1]
 
 
-def test_windows_are_filtered_by_state_and_stack(api: Caller, house: System) -> None:
+def test_windows_are_filtered_by_state_and_stack(api: Caller, system: System) -> None:
     first, second = opened(api, "forge")["id"], opened(api, "mill")["id"]
-    house.work()
-    house.close(first)
+    system.work()
+    system.close(first)
     assert [one["id"] for one in api.get("/windows?state=open").json["items"]] == [second]
     assert [one["id"] for one in api.get("/windows?state=closed&stack=studio").json["items"]] == [first]
     assert api.get("/windows?stack=other").json["items"] == []
@@ -275,14 +275,14 @@ def test_a_query_that_cannot_be_meant_is_422_and_named(api: Caller, query: str) 
 
 
 def test_a_deadline_that_passes_while_the_row_is_waited_for_has_passed(
-    api: Caller, house: System, monkeypatch: pytest.MonkeyPatch
+    api: Caller, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    window = house.open("forge", ttl=60)
+    window = system.open("forge", ttl=60)
     locked = rows.locked
 
     def slowly(session: Session, window: str) -> Window | None:
         found = locked(session, window)
-        house.now = NOON + timedelta(seconds=120)
+        system.now = NOON + timedelta(seconds=120)
         return found
 
     monkeypatch.setattr(rows, "locked", slowly)

@@ -62,7 +62,7 @@ def _hidden(name: str, page: str) -> str:
 
 
 @pytest.fixture
-def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
+def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
     """The house's clock is everybody's."""
     found = System(database)
     monkeypatch.setattr(database, "now", lambda: found.now)
@@ -70,7 +70,7 @@ def house(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
 
 
 @pytest.fixture
-def app(database: Database, house: System, tmp_path: Path) -> Iterator[Flask]:
+def app(database: Database, system: System, tmp_path: Path) -> Iterator[Flask]:
     url = database.url.render_as_string(hide_password=False)
     settings = Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
     found = create_app(settings, database, Remembering())
@@ -79,9 +79,9 @@ def app(database: Database, house: System, tmp_path: Path) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def token(house: System) -> str:
-    with house.database.write() as session:
-        return tokens.create(session, "ada", house.now)
+def token(system: System) -> str:
+    with system.database.write() as session:
+        return tokens.create(session, "ada", system.now)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def ada(app: Flask, token: str) -> Browser:
 
 
 @pytest.fixture
-def grace(app: Flask, house: System) -> Browser:
-    with house.database.write() as session:
-        text = tokens.create(session, "grace", house.now)
+def grace(app: Flask, system: System) -> Browser:
+    with system.database.write() as session:
+        text = tokens.create(session, "grace", system.now)
     return Browser.signed_in(app, text)

@@ -18,33 +18,33 @@ def stranger(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def test_looking_changes_nothing_and_the_button_extends_once(house: System, stranger: FlaskClient) -> None:
+def test_looking_changes_nothing_and_the_button_extends_once(system: System, stranger: FlaskClient) -> None:
     one = sink(before="1m")
-    take_in(house, one)
-    window = house.open("forge", ttl=600)
-    house.tick(590)
-    path, before = f"/extend/{link_of(house, one)}", house.window(window).deadline
+    take_in(system, one)
+    window = system.open("forge", ttl=600)
+    system.tick(590)
+    path, before = f"/extend/{link_of(system, one)}", system.window(window).deadline
     for _ in range(3):
         page = stranger.get(path)
         assert stranger.head(path).status_code == page.status_code == 200
         assert "Extend this window?" in page.text
         assert page.headers["Cache-Control"] == "no-store"
-    assert house.window(window).deadline == before
+    assert system.window(window).deadline == before
 
     taken = stranger.post(path)
 
     assert (taken.status_code, "Extended" in taken.text) == (200, True)
-    assert house.window(window).deadline == before + timedelta(seconds=600)
+    assert system.window(window).deadline == before + timedelta(seconds=600)
     assert stranger.post(path).status_code == stranger.get(path).status_code == 409
 
 
-def test_a_link_to_what_is_over_says_so(house: System, stranger: FlaskClient) -> None:
+def test_a_link_to_what_is_over_says_so(system: System, stranger: FlaskClient) -> None:
     one = sink(before="1m")
-    take_in(house, one)
-    window = house.open("forge", ttl=600)
-    house.tick(590)
-    path = f"/extend/{link_of(house, one)}"
-    house.close(window)
+    take_in(system, one)
+    window = system.open("forge", ttl=600)
+    system.tick(590)
+    path = f"/extend/{link_of(system, one)}"
+    system.close(window)
     answer = stranger.post(path)
     assert (answer.status_code, "Nothing was done" in answer.text) == (410, True)
 

@@ -18,9 +18,9 @@ from tests.system import System
 from tests.web.console.conftest import Browser
 
 
-def test_the_first_page_shows_services_and_who_holds_them(ada: Browser, house: System) -> None:
+def test_the_first_page_shows_services_and_who_holds_them(ada: Browser, system: System) -> None:
     window = ada.opened("forge", reason="to <see>")
-    house.work()
+    system.work()
     page = ada.get("/").text
     assert 'id="service-studio-forge" data-power="on"' in page
     assert f'href="/windows/{window}"' in page
@@ -29,12 +29,12 @@ def test_the_first_page_shows_services_and_who_holds_them(ada: Browser, house: S
     assert ada.get("/parts/home").text.strip() in page
 
 
-def test_the_plan_comes_before_the_window_and_changes_nothing(ada: Browser, house: System) -> None:
-    before = house.trail()
+def test_the_plan_comes_before_the_window_and_changes_nothing(ada: Browser, system: System) -> None:
+    before = system.trail()
     page = ada.post("/open", step="plan", service="studio/report", ttl="1h", reason="why").text
     assert page.index("<li>job</li>") < page.index("<li>report</li>")
     assert "for <strong>1h</strong>" in page
-    assert house.trail() == before
+    assert system.trail() == before
 
 
 def test_a_form_that_is_sent_twice_is_one_window(ada: Browser) -> None:
@@ -76,21 +76,21 @@ def test_what_is_wrong_is_said_in_the_form_and_the_input_kept(
         assert 'value="studio/forge"\n            checked' in page or "checked" in page
 
 
-def test_a_window_is_extended_and_closed(ada: Browser, house: System) -> None:
+def test_a_window_is_extended_and_closed(ada: Browser, system: System) -> None:
     window = ada.opened("forge")
-    house.work()
+    system.work()
     assert ada.post(f"/windows/{window}/extend", ttl="30m").status_code == 303
     assert 'data-left="1800"' in ada.get(f"/parts/windows/{window}").text
     assert ada.post(f"/windows/{window}/close").status_code == 303
-    house.work()
-    assert house.state(window) == "closed"
+    system.work()
+    assert system.state(window) == "closed"
     assert "Open the same again" in ada.get(f"/parts/windows/{window}/acts").text
 
 
-def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, house: System) -> None:
+def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, system: System) -> None:
     faults = ["no file", "no <service>"]
-    with house.database.write() as session:
-        observations.rejected(session, StackSpec("studio", "studio", "local", {}), faults, house.now)
+    with system.database.write() as session:
+        observations.rejected(session, StackSpec("studio", "studio", "local", {}), faults, system.now)
     page = ada.get("/").text
     assert '<span class="pill REJECTED">REJECTED</span>' in page
     assert page.count('<p class="wrong">rejected: ') == 2
@@ -113,23 +113,23 @@ def test_nobody_shortens_anothers_window(ada: Browser, grace: Browser) -> None:
 
 
 def test_a_forced_close_is_asked_about_first_and_names_who_did_it(
-    ada: Browser, grace: Browser, house: System
+    ada: Browser, grace: Browser, system: System
 ) -> None:
     window = ada.opened("forge")
-    house.work()
+    system.work()
     assert "goes on record" in grace.get(f"/windows/{window}/force").text
-    assert house.state(window) == "open"
+    assert system.state(window) == "open"
     grace.post(f"/windows/{window}/close", force="yes", reason="now")
-    house.work()
-    assert house.window(window).close_detail == "forced by grace: now"
+    system.work()
+    assert system.window(window).close_detail == "forced by grace: now"
 
 
 def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(
-    ada: Browser, house: System
+    ada: Browser, system: System
 ) -> None:
-    house.will_crash.add("forge")
+    system.will_crash.add("forge")
     window = ada.opened("forge", "mill")
-    house.work()
+    system.work()
     page = ada.get(f"/windows/{window}").text
     assert 'id="health-forge" data-power="failing"' in page
     assert diagnosis.usually("exited with code 1") in unescape(page)
@@ -150,20 +150,20 @@ def test_advice(trouble: str, about: str) -> None:
     assert bool(about) == bool(diagnosis.usually(trouble))
 
 
-def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, house: System) -> None:
+def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, system: System) -> None:
     window = ada.opened("forge", "mill", reason="<b>")
-    house.work()
+    system.work()
     page = ada.get("/timeline?span=1h").text
     assert page.count(f'href="/windows/{window}"') == 2
     assert "<b>" not in page
     assert "No window in this time" in ada.get("/timeline?span=1h&until=2029-01-01T00:00:00Z").text
 
 
-def test_hours_off_are_those_that_no_window_held(ada: Browser, house: System) -> None:
+def test_hours_off_are_those_that_no_window_held(ada: Browser, system: System) -> None:
     ada.opened("forge")
-    house.work()
-    house.tick(600)
-    house.tick(6600)
+    system.work()
+    system.tick(600)
+    system.tick(6600)
     page = ada.get("/savings").text
     hours = {
         name: page.partition(f">studio/{name}</th>")[2].partition("</tr>")[0] for name in ("forge", "mill")
@@ -173,7 +173,7 @@ def test_hours_off_are_those_that_no_window_held(ada: Browser, house: System) ->
     assert "studio/redis" not in page
 
 
-def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Browser, house: System) -> None:
+def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Browser, system: System) -> None:
     for _ in range(30):
         ada.post(f"/windows/{ada.opened('forge')}/close")
     mine = grace.opened("mill")
@@ -224,16 +224,16 @@ def test_the_stream_is_there_for_who_is_signed_in(ada: Browser) -> None:
     answer.close()
 
 
-def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, house: System) -> None:
+def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, system: System) -> None:
     window = ada.opened("forge")
     page = ada.get(f"/windows/{window}").text
     assert "Nothing was measured yet" in page
-    with house.database.write() as session:
+    with system.database.write() as session:
         for number in range(3):
-            at = house.now + timedelta(seconds=number)
+            at = system.now + timedelta(seconds=number)
             memory = (number + 1) * 2**20
             session.add(Sample(stack="studio", service="forge", at=at, cpu=0.5 - number / 10, memory=memory))
-    house.tick(10)
+    system.tick(10)
     for path in (f"/windows/{window}", f"/parts/windows/{window}/use"):
         page = ada.get(path).text
         assert page.count("<polyline") == 2
@@ -246,17 +246,17 @@ def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, house: Syst
     assert "studio/mill" not in saved.partition("GB-hours")[2]
 
 
-def test_of_many_samples_some_are_drawn_and_the_newest_among_them(house: System) -> None:
-    with house.database.write() as session:
+def test_of_many_samples_some_are_drawn_and_the_newest_among_them(system: System) -> None:
+    with system.database.write() as session:
         for number in range(1001):
-            at = house.now + timedelta(seconds=number)
+            at = system.now + timedelta(seconds=number)
             session.add(Sample(stack="studio", service="forge", at=at, cpu=1.0, memory=number))
-    with house.database.read() as session:
-        until = house.now + timedelta(hours=1)
-        (found,) = samples.between(session, "studio", ["forge"], house.now, until).values()
+    with system.database.read() as session:
+        until = system.now + timedelta(hours=1)
+        (found,) = samples.between(session, "studio", ["forge"], system.now, until).values()
     assert len(found) <= samples.MOST
     assert found[-1].memory == 1000
-    with house.database.write() as session:
-        samples.forget(session, house.now + timedelta(seconds=1000))
-    with house.database.read() as session:
+    with system.database.write() as session:
+        samples.forget(session, system.now + timedelta(seconds=1000))
+    with system.database.read() as session:
         assert samples.means(session) == {("studio", "forge"): 1000.0}

@@ -30,9 +30,9 @@ def copied(app: Flask, browser: Browser, name: str = sessions.COOKIE) -> Browser
     return other
 
 
-def everything(house: System) -> str:
+def everything(system: System) -> str:
     """All that a copy of the database says."""
-    with house.database.read() as session:
+    with system.database.read() as session:
         found = {
             name: [list(map(str, row)) for row in session.execute(table.select())]
             for name, table in Table.metadata.tables.items()
@@ -59,15 +59,15 @@ def test_a_copied_cookie_ends_at_sign_out_with_its_stream(app: Flask, ada: Brows
 
 @pytest.mark.parametrize("change", ["revoked", "replaced"])
 def test_a_session_and_its_stream_end_with_the_token(
-    app: Flask, ada: Browser, house: System, change: str
+    app: Flask, ada: Browser, system: System, change: str
 ) -> None:
     lines = iter(ada.get("/live").response)
     next(lines)
-    with house.database.write() as session:
+    with system.database.write() as session:
         if change == "revoked":
-            tokens.revoke(session, session.get_one(Token, "ada"), actor="grace", now=house.now)
+            tokens.revoke(session, session.get_one(Token, "ada"), actor="grace", now=system.now)
         else:
-            tokens.create(session, "ada", house.now)
+            tokens.create(session, "ada", system.now)
     assert ada.get("/").status_code == 303
     reader = threading.Thread(target=lambda: list(lines), daemon=True)
     reader.start()
@@ -82,45 +82,45 @@ def test_signing_out_ends_one_session_and_not_the_others(app: Flask, ada: Browse
 
 
 def test_a_session_ends_after_twelve_hours_and_its_row_goes(
-    app: Flask, ada: Browser, house: System, token: str
+    app: Flask, ada: Browser, system: System, token: str
 ) -> None:
-    house.now += timedelta(hours=11, minutes=59)
+    system.now += timedelta(hours=11, minutes=59)
     assert ada.get("/").status_code == 200
-    house.now += timedelta(minutes=2)
+    system.now += timedelta(minutes=2)
     assert ada.get("/").status_code == 303
     Browser.signed_in(app, token)
-    with house.database.read() as session:
+    with system.database.read() as session:
         assert session.scalar(select(func.count()).select_from(ConsoleSession)) == 1
 
 
 def test_sessions_of_one_token_are_bounded_and_the_oldest_ends(
-    ada: Browser, house: System, token: str
+    ada: Browser, system: System, token: str
 ) -> None:
-    with house.database.write() as session:
+    with system.database.write() as session:
         for _ in range(rows.MOST):
-            house.now += timedelta(seconds=1)
+            system.now += timedelta(seconds=1)
             bearer = tokens.bearer(session, token)
             assert bearer
-            rows.begin(session, bearer, house.now)
-    with house.database.read() as session:
+            rows.begin(session, bearer, system.now)
+    with system.database.read() as session:
         assert session.scalar(select(func.count()).select_from(ConsoleSession)) == rows.MOST
     assert ada.get("/").status_code == 303
 
 
 def test_nothing_in_the_database_signs_anybody_in(
-    app: Flask, ada: Browser, house: System, token: str
+    app: Flask, ada: Browser, system: System, token: str
 ) -> None:
     one = sink(before="1m")
-    take_in(house, one)
-    house.open("forge", ttl=600)
-    house.tick(590)
-    link, copy = link_of(house, one), everything(house)
+    take_in(system, one)
+    system.open("forge", ttl=600)
+    system.tick(590)
+    link, copy = link_of(system, one), everything(system)
     cookie = ada.client.get_cookie(sessions.COOKIE)
     assert cookie
 
     for secret in (cookie.value, ada.csrf, token, link):
         assert secret not in copy
-    with house.database.read() as session:
+    with system.database.read() as session:
         digests = [row.digest for row in session.scalars(select(ConsoleSession))]
         digests += [row.digest for row in session.scalars(select(Token))]
     for text in digests:
@@ -133,9 +133,9 @@ def test_nothing_in_the_database_signs_anybody_in(
             )
 
 
-def test_a_restored_backup_brings_no_session_back(ada: Browser, house: System) -> None:
-    with house.database.write() as session:
-        restore.restored(session, actor="ada", now=house.now)
+def test_a_restored_backup_brings_no_session_back(ada: Browser, system: System) -> None:
+    with system.database.write() as session:
+        restore.restored(session, actor="ada", now=system.now)
     assert ada.get("/").status_code == 303
 
 

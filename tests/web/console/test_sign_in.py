@@ -69,11 +69,11 @@ def test_nobody_is_sent_out_of_the_house(app: Flask, token: str, going: str) -> 
 @pytest.mark.parametrize("csrf", ["", "0" * 64, "é"])
 @pytest.mark.parametrize("path", FORMS)
 def test_a_form_without_the_sessions_word_does_nothing(
-    ada: Browser, house: System, path: str, csrf: str
+    ada: Browser, system: System, path: str, csrf: str
 ) -> None:
-    before = house.trail()
+    before = system.trail()
     answer = ada.client.post(path, data={"csrf": csrf, "step": "open", "service": "studio/forge"})
-    assert (answer.status_code, house.trail()) == (403, before)
+    assert (answer.status_code, system.trail()) == (403, before)
 
 
 def test_anothers_word_does_not_count(ada: Browser, grace: Browser) -> None:
@@ -99,10 +99,10 @@ def test_a_session_for_another_name_is_none(app: Flask, ada: Browser, grace: Bro
     assert client.get("/", headers={"Cookie": f"{sessions.COOKIE}={mixed}"}).status_code == 303
 
 
-def test_a_session_ends_with_its_token(ada: Browser, house: System) -> None:
+def test_a_session_ends_with_its_token(ada: Browser, system: System) -> None:
     assert ada.get("/").status_code == 200
-    with house.database.write() as session:
-        tokens.create(session, "ada", house.now)
+    with system.database.write() as session:
+        tokens.create(session, "ada", system.now)
     assert ada.get("/").status_code == 303
 
 
@@ -120,11 +120,11 @@ def test_every_page_forbids_scripts_of_others_and_frames(ada: Browser) -> None:
     assert "<script>" not in ada.get("/").text
 
 
-def test_what_is_done_is_on_record_under_the_tokens_name(ada: Browser, house: System) -> None:
+def test_what_is_done_is_on_record_under_the_tokens_name(ada: Browser, system: System) -> None:
     window = ada.opened("forge", reason="to see")
-    house.work()
+    system.work()
     ada.post(f"/windows/{window}/close")
-    actors = {entry.event: entry.actor for entry in house.entries(window)}
+    actors = {entry.event: entry.actor for entry in system.entries(window)}
     assert (actors[Event.WINDOW_OPENING], actors[Event.WINDOW_CLOSING]) == ("ada", "ada")
 
 

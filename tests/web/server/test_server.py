@@ -36,7 +36,7 @@ class Served:
 
     port: int
     token: str
-    house: System
+    system: System
     process: subprocess.Popen[bytes]
 
     def ask(
@@ -93,7 +93,7 @@ def _free_port() -> int:
 def served(databases: Databases, tmp_path: Path) -> Iterator[Served]:
     url = databases.migrated("sqlite")
     database = Database(url)
-    house = System(database, now=database.now())
+    system = System(database, now=database.now())
     with database.write() as session:
         token = tokens.create(session, "ada", database.now())
     port = _free_port()
@@ -103,7 +103,7 @@ def served(databases: Databases, tmp_path: Path) -> Iterator[Served]:
         "POWER_BROKER_URL": "memory://",
     }
     process = subprocess.Popen(server.command("127.0.0.1", port), env=environ)
-    found = Served(port, token, house, process)
+    found = Served(port, token, system, process)
     try:
         _await(found)
         yield found
@@ -164,10 +164,10 @@ def test_who_comes_back_has_missed_nothing(served: Served) -> None:
     _, _, window = served.ask("POST", "/api/v1/windows", {"services": ["forge"]})
     seen = stream.event()[0]
     stream.close()
-    served.house.now = served.house.database.now()
-    served.house.work()
+    served.system.now = served.system.database.now()
+    served.system.work()
 
-    words = [entry.event for entry in served.house.entries(window["id"])]
+    words = [entry.event for entry in served.system.entries(window["id"])]
     resumed = served.listen(**{"Last-Event-ID": seen})
     assert [resumed.event()[1]["event"] for _ in words[1:]] == words[1:]
     resumed.close()
@@ -183,8 +183,8 @@ def test_a_wait_ends_with_the_outcome_and_not_with_its_time(served: Served) -> N
         until = time.monotonic() + _PATIENCE
         while not served.ask("GET", "/api/v1/windows")[2]["items"]:
             assert time.monotonic() < until
-        served.house.now = served.house.database.now()
-        served.house.work()
+        served.system.now = served.system.database.now()
+        served.system.work()
         status, headers, window = asked.result()
     assert (status, headers["Preference-Applied"], window["state"]) == (202, "wait=25", "open")
     assert time.monotonic() - began < 20

@@ -39,13 +39,13 @@ def proxied(served: Served, tmp_path: Path) -> Iterator[Served]:
     """Another front on the same database, which trusts this machine and a network."""
     environ = os.environ | {
         "POWER_DATA_DIR": str(tmp_path),
-        "POWER_DATABASE_URL": served.house.database.url.render_as_string(hide_password=False),
+        "POWER_DATABASE_URL": served.system.database.url.render_as_string(hide_password=False),
         "POWER_BROKER_URL": "memory://",
         "POWER_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
     }
     port = brokers.free_port()
     process = subprocess.Popen(server.command("127.0.0.1", port), env=environ)
-    found = Served(port, served.token, served.house, process)
+    found = Served(port, served.token, served.system, process)
     try:
         until(lambda: answers(found), "it answers", 30)
         yield found

@@ -25,21 +25,21 @@ FORGE = "/wake/studio/forge"
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def bound(app: Flask, house: System, service: str = "forge", name: str = "door") -> Caller:
-    with house.database.write() as session:
+def bound(app: Flask, system: System, service: str = "forge", name: str = "door") -> Caller:
+    with system.database.write() as session:
         text = waking.create(
-            session, name, stack="studio", service=service, ttl_sec=None, actor="ada", now=house.now
+            session, name, stack="studio", service=service, ttl_sec=None, actor="ada", now=system.now
         )
     return Caller.of(app, text)
 
 
 @pytest.fixture
-def door(app: Flask, house: System) -> Caller:
-    return bound(app, house)
+def door(app: Flask, system: System) -> Caller:
+    return bound(app, system)
 
 
-def windows(house: System) -> list[Window]:
-    with house.database.read() as session:
+def windows(system: System) -> list[Window]:
+    with system.database.read() as session:
         return rows.page(session)
 
 
@@ -48,84 +48,84 @@ def kind(answer: Answer) -> tuple[int, str]:
 
 
 def test_the_first_visit_opens_and_once_it_is_ready_requests_pass(
-    door: Caller, house: System, broker: Remembering
+    door: Caller, system: System, broker: Remembering
 ) -> None:
     first = door.get(FORGE)
     assert kind(first) == (503, "starting")
     assert (first.headers["Retry-After"], first.headers["Cache-Control"]) == ("2", "no-store")
-    (window,) = windows(house)
+    (window,) = windows(system)
     assert (window.actor, window.services, window.ttl_sec) == ("door", ["forge"], 600)
     assert broker.sent[-1] == ("power.open_window", [window.id], broker.sent[-1][2])
 
-    house.work()
+    system.work()
     passed = door.get(FORGE)
     assert (passed.status_code, passed.headers["X-Power-Window"]) == (200, window.id)
-    assert len(windows(house)) == 1
+    assert len(windows(system)) == 1
 
 
-def test_many_first_visits_open_one_window(door: Caller, house: System) -> None:
+def test_many_first_visits_open_one_window(door: Caller, system: System) -> None:
     def visit(_number: int) -> int:
         return Caller.of(door.client.application, door.token).get(FORGE).status_code
 
     assert together(50, visit) == [503] * 50
-    assert len(windows(house)) == 1
-    assert house.trail().count("window.opening") == 1
-    assert house.intact()
+    assert len(windows(system)) == 1
+    assert system.trail().count("window.opening") == 1
+    assert system.intact()
 
 
-def test_visits_keep_it_up_to_the_cap_and_then_begin_anew(door: Caller, house: System) -> None:
+def test_visits_keep_it_up_to_the_cap_and_then_begin_anew(door: Caller, system: System) -> None:
     door.get(FORGE)
-    house.work()
-    first = windows(house)[0].id
+    system.work()
+    first = windows(system)[0].id
     passed = 0
-    while house.state(first) == "open":
+    while system.state(first) == "open":
         passed += door.get(FORGE).status_code == 200
-        house.tick(30)
+        system.tick(30)
     # An hour is the most, however many come; and it is written down ten times a time at most.
     assert passed == pytest.approx(3600 / 30, abs=2)
-    assert house.trail(first).count("window.extended") <= 3600 / 60 + 1
-    assert house.state(first) == "closed"
+    assert system.trail(first).count("window.extended") <= 3600 / 60 + 1
+    assert system.state(first) == "closed"
 
     assert kind(door.get(FORGE)) == (503, "starting")
-    assert len(windows(house)) == 2
-    assert house.intact()
+    assert len(windows(system)) == 2
+    assert system.intact()
 
 
-def test_a_window_that_nobody_visits_ends(door: Caller, house: System) -> None:
+def test_a_window_that_nobody_visits_ends(door: Caller, system: System) -> None:
     door.get(FORGE)
-    house.work()
-    house.tick(599)
-    assert "forge" in house.running()
-    house.tick(1)
-    assert "forge" not in house.running()
+    system.work()
+    system.tick(599)
+    assert "forge" in system.running()
+    system.tick(1)
+    assert "forge" not in system.running()
 
 
-def test_most_that_pass_write_nothing(door: Caller, house: System) -> None:
+def test_most_that_pass_write_nothing(door: Caller, system: System) -> None:
     door.get(FORGE)
-    house.work()
-    before = house.trail()
+    system.work()
+    before = system.trail()
     assert {door.get(FORGE).status_code for _ in range(20)} == {200}
-    assert house.trail() == before
+    assert system.trail() == before
 
 
-def test_a_window_that_was_made_longer_stays_so(door: Caller, api: Caller, house: System) -> None:
+def test_a_window_that_was_made_longer_stays_so(door: Caller, api: Caller, system: System) -> None:
     door.get(FORGE)
-    house.work()
-    window = windows(house)[0].id
+    system.work()
+    window = windows(system)[0].id
     assert api.patch(f"/windows/{window}", {"ttl_sec": 3000}).status_code == 200
-    house.tick(100)
-    before = house.window(window).deadline
+    system.tick(100)
+    before = system.window(window).deadline
     assert door.get(FORGE).status_code == 200
-    assert house.window(window).deadline == before
+    assert system.window(window).deadline == before
 
 
-def test_reading_a_window_renews_nothing(door: Caller, api: Caller, house: System) -> None:
+def test_reading_a_window_renews_nothing(door: Caller, api: Caller, system: System) -> None:
     door.get(FORGE)
-    house.work()
-    window = windows(house)[0]
-    house.tick(300)
+    system.work()
+    window = windows(system)[0]
+    system.tick(300)
     api.get(f"/windows/{window.id}")
-    assert house.window(window.id).deadline == window.deadline
+    assert system.window(window.id).deadline == window.deadline
 
 
 def test_a_bound_token_is_good_for_nothing_else(app: Flask, door: Caller) -> None:
@@ -141,10 +141,10 @@ def test_a_bound_token_is_good_for_nothing_else(app: Flask, door: Caller) -> Non
         assert kind(door.get(path)) == (403, "out-of-scope")
 
 
-def test_no_other_token_opens_by_a_link(api: Caller, house: System) -> None:
+def test_no_other_token_opens_by_a_link(api: Caller, system: System) -> None:
     for path in (FORGE, f"{FORGE}/waiting"):
         assert kind(api.get(path)) == (403, "out-of-scope")
-    assert windows(house) == []
+    assert windows(system) == []
 
 
 def test_the_proxys_own_header_goes_before_what_a_visitor_sent(door: Caller) -> None:
@@ -168,9 +168,9 @@ VISITORS = {
 
 
 @pytest.mark.parametrize("kind_of", VISITORS)
-def test_a_visitors_headers_are_the_services_affair(door: Caller, house: System, kind_of: str) -> None:
+def test_a_visitors_headers_are_the_services_affair(door: Caller, system: System, kind_of: str) -> None:
     assert kind(door.get(FORGE, headers=VISITORS[kind_of])) == (503, "starting")
-    house.work()
+    system.work()
     assert door.get(FORGE, headers=VISITORS[kind_of]).status_code == 200
 
 
@@ -187,9 +187,9 @@ LOOKERS = [
 
 
 @pytest.mark.parametrize("headers", LOOKERS)
-def test_who_only_looks_wakes_nothing(door: Caller, house: System, headers: dict[str, str]) -> None:
+def test_who_only_looks_wakes_nothing(door: Caller, system: System, headers: dict[str, str]) -> None:
     assert "asleep" in door.get(FORGE, headers=headers).json["detail"]
-    assert windows(house) == []
+    assert windows(system) == []
 
 
 def made(app: Flask, api: Caller, **more: Any) -> Caller:
@@ -230,12 +230,14 @@ def test_empty_lists_let_everybody_wake_it(app: Flask, api: Caller, headers: dic
     assert wakes(own, **headers)
 
 
-def test_who_only_looks_is_shown_with_the_token_and_on_record(app: Flask, api: Caller, house: System) -> None:
+def test_who_only_looks_is_shown_with_the_token_and_on_record(
+    app: Flask, api: Caller, system: System
+) -> None:
     made(app, api, only_looks_agents=[])
     (shown,) = [one for one in api.get("/tokens").json["items"] if one["name"] == "own"]
     assert shown["only_looks_agents"] == []
     assert "/robots.txt" in shown["only_looks_paths"]
-    with house.database.read() as session:
+    with system.database.read() as session:
         entries = audit.entries(session, limit=5000)
     said = [one.as_json()["facts"] for one in entries if one.event == Event.TOKEN_CREATED]
     assert said[-1]["only_looks_agents"] == []
@@ -273,38 +275,38 @@ def state(door: Caller) -> str:
     return str(answer.json["state"])
 
 
-def test_the_state_is_told_and_nothing_is_done(door: Caller, house: System) -> None:
-    assert (state(door), windows(house)) == ("asleep", [])
+def test_the_state_is_told_and_nothing_is_done(door: Caller, system: System) -> None:
+    assert (state(door), windows(system)) == ("asleep", [])
     door.get(FORGE)
     assert state(door) == "starting"
-    house.work()
+    system.work()
     assert state(door) == "on"
-    deadline = windows(house)[0].deadline
-    house.now += timedelta(seconds=100)
-    assert (state(door), windows(house)[0].deadline) == ("on", deadline)
+    deadline = windows(system)[0].deadline
+    system.now += timedelta(seconds=100)
+    assert (state(door), windows(system)[0].deadline) == ("on", deadline)
 
 
-def failed_and_due(settings: Settings, door: Caller, house: System) -> float:
+def failed_and_due(settings: Settings, door: Caller, system: System) -> float:
     """Let one more window fail; the seconds until a visitor opens the next, as a new process tells it."""
     assert kind(door.get(FORGE)) == (503, "starting")
-    house.work()
-    app = create_app(settings, house.database, Remembering())
+    system.work()
+    app = create_app(settings, system.database, Remembering())
     anew = Caller.of(app, door.token)
     assert state(anew) == "failing"
     pause = float(anew.get(FORGE).headers["Retry-After"])
     app.extensions["power-windows"].tail.rest()
-    house.now += timedelta(seconds=pause + 1)
+    system.now += timedelta(seconds=pause + 1)
     return pause
 
 
 def test_the_pause_doubles_while_it_fails_and_outlives_the_process(
-    settings: Settings, door: Caller, house: System
+    settings: Settings, door: Caller, system: System
 ) -> None:
-    house.will_not_start.add("forge")
-    assert [failed_and_due(settings, door, house) for _ in range(4)] == [30, 60, 120, 240]
-    house.will_not_start.clear()
+    system.will_not_start.add("forge")
+    assert [failed_and_due(settings, door, system) for _ in range(4)] == [30, 60, 120, 240]
+    system.will_not_start.clear()
     door.get(FORGE)
-    house.work()
+    system.work()
     assert state(door) == "on"
 
 
@@ -317,22 +319,22 @@ def test_the_pause_doubles_while_it_fails_and_outlives_the_process(
     ],
 )
 def test_what_is_only_looked_at_is_not_opened_nor_kept(
-    door: Caller, house: System, said: dict[str, str]
+    door: Caller, system: System, said: dict[str, str]
 ) -> None:
     assert door.get(FORGE, headers=said).status_code == 503
-    assert windows(house) == []
+    assert windows(system) == []
     door.get(FORGE)
-    house.work()
-    deadline = windows(house)[0].deadline
-    house.tick(300)
+    system.work()
+    deadline = windows(system)[0].deadline
+    system.tick(300)
     assert door.get(FORGE, headers=said).status_code == 200
-    assert windows(house)[0].deadline == deadline
+    assert windows(system)[0].deadline == deadline
 
 
-def test_a_head_request_opens_nothing(door: Caller, house: System) -> None:
+def test_a_head_request_opens_nothing(door: Caller, system: System) -> None:
     headers = {"Authorization": f"Bearer {door.token}"}
     assert door.open("HEAD", FORGE, headers=headers).status_code == 503
-    assert windows(house) == []
+    assert windows(system) == []
 
 
 def test_a_browser_gets_a_page_that_asks_again_without_a_script(door: Caller) -> None:
@@ -359,13 +361,13 @@ def test_what_a_page_names_cannot_be_markup() -> None:
     assert "<i>" not in page
 
 
-def test_nginx_hears_401_instead_of_what_it_does_not_know(door: Caller, house: System) -> None:
+def test_nginx_hears_401_instead_of_what_it_does_not_know(door: Caller, system: System) -> None:
     asked = f"{FORGE}?as=nginx"
     answer = door.get(asked)
     assert (answer.status_code, "WWW-Authenticate" in answer.headers) == (401, False)
     page = door.get(f"{FORGE}/waiting", headers=HTML)
     assert (page.status_code, page.headers["Refresh"]) == (503, "2")
-    house.work()
+    system.work()
     assert door.get(asked).status_code == 200
     assert kind(door.get(f"{FORGE}/waiting")) == (503, "starting")
 
@@ -374,58 +376,58 @@ def test_a_visitors_query_that_a_proxy_left_there_is_nobodys_business(door: Call
     assert kind(door.get(f"{FORGE}?a=1&a=2&limit=x")) == (503, "starting")
 
 
-def test_the_page_of_nginx_acts_on_nothing(door: Caller, house: System) -> None:
+def test_the_page_of_nginx_acts_on_nothing(door: Caller, system: System) -> None:
     assert "is asleep" in door.get(f"{FORGE}/waiting").json["detail"]
-    assert windows(house) == []
+    assert windows(system) == []
 
 
-def test_a_service_that_fails_is_said_so_and_not_opened_at_each_refresh(door: Caller, house: System) -> None:
-    house.will_not_start.add("forge")
+def test_a_service_that_fails_is_said_so_and_not_opened_at_each_refresh(door: Caller, system: System) -> None:
+    system.will_not_start.add("forge")
     door.get(FORGE)
-    house.work()
+    system.work()
     failed = door.get(FORGE, headers=HTML)
     assert failed.status_code == 503
     assert "could not be started" in failed.text
     # Visitors are strangers: what the engine said is for those who run it.
     assert "No such image" not in failed.text
     for _ in range(5):
-        house.now += timedelta(seconds=5)
+        system.now += timedelta(seconds=5)
         assert kind(door.get(FORGE)) == (503, "not-started")
-    assert len(windows(house)) == 1
+    assert len(windows(system)) == 1
 
-    house.will_not_start.clear()
-    house.now += timedelta(seconds=10)
+    system.will_not_start.clear()
+    system.now += timedelta(seconds=10)
     assert kind(door.get(FORGE)) == (503, "starting")
-    assert len(windows(house)) == 2
+    assert len(windows(system)) == 2
 
 
 def test_a_service_that_may_not_be_powered_any_more_is_refused_and_once_on_record(
-    door: Caller, house: System
+    door: Caller, system: System
 ) -> None:
-    strict = dict(house.spec.services) | {"forge": replace(house.spec.services["forge"], role=Role.NONE)}
-    house.publish(replace(house.spec, services=strict))
+    strict = dict(system.spec.services) | {"forge": replace(system.spec.services["forge"], role=Role.NONE)}
+    system.publish(replace(system.spec, services=strict))
     for _ in range(3):
         assert kind(door.get(FORGE)) == (403, "not-allowed")
     assert kind(door.get(f"{FORGE}?as=nginx")) == (403, "not-allowed")
-    with house.database.read() as session:
+    with system.database.read() as session:
         said = [one for one in audit.entries(session, limit=500) if one.event == Event.REFUSED]
     assert len(said) == 1
 
 
-def test_two_doors_to_one_service_have_a_window_each(app: Flask, door: Caller, house: System) -> None:
-    other = bound(app, house, name="another")
+def test_two_doors_to_one_service_have_a_window_each(app: Flask, door: Caller, system: System) -> None:
+    other = bound(app, system, name="another")
     for one in (door, other):
         assert one.get(FORGE).status_code == 503
-    assert sorted(window.actor for window in windows(house)) == ["another", "door"]
+    assert sorted(window.actor for window in windows(system)) == ["another", "door"]
 
 
-def test_a_revoked_token_wakes_nothing(app: Flask, door: Caller, api: Caller, house: System) -> None:
+def test_a_revoked_token_wakes_nothing(app: Flask, door: Caller, api: Caller, system: System) -> None:
     assert api.call("DELETE", "/tokens/door").status_code == 200
     assert door.get(FORGE).status_code == 401
-    assert windows(house) == []
+    assert windows(system) == []
 
 
-def test_a_token_is_made_listed_and_revoked(app: Flask, api: Caller, house: System) -> None:
+def test_a_token_is_made_listed_and_revoked(app: Flask, api: Caller, system: System) -> None:
     body = {"name": "wiki", "wake": {"stack": "studio", "service": "forge"}, "ttl_sec": 120}
     made = api.post("/tokens", body)
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
@@ -435,7 +437,7 @@ def test_a_token_is_made_listed_and_revoked(app: Flask, api: Caller, house: Syst
     assert {one["name"]: one["scope"] for one in listed.json["items"]} == {"ada": "admin", "wiki": "wake"}
 
     assert Caller.of(app, text).get(FORGE).status_code == 503
-    assert windows(house)[0].ttl_sec == 120
+    assert windows(system)[0].ttl_sec == 120
     assert kind(api.post("/tokens", body)) == (409, "token-exists")
     assert api.call("DELETE", "/tokens/wiki").json["revoked_at"]
     assert kind(api.call("DELETE", "/tokens/wiki")) == (404, "unknown-token")

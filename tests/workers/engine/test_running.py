@@ -133,7 +133,8 @@ WORKER = """
     from pathlib import Path
     from app.domain.enums import Action
     from app.store import locks
-    from workers import compose, identity
+    from workers.engine import compose
+    from workers.state import identity
 
     here = Path(sys.argv[1])
     command = compose.Command(Action.UP, ("/bin/sh", "-c", sys.argv[2]), here)
@@ -192,7 +193,7 @@ def test_a_directory_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
         "import os, sys\n"
         "from pathlib import Path\n"
         "from app.domain.enums import Action\n"
-        "from workers import compose\n"
+        "from workers.engine import compose\n"
         "os.setuid(65534) if os.geteuid() == 0 else None\n"
         "print(compose.run(compose.Command(Action.UP, ('/bin/true',), Path(sys.argv[1])), 10).stderr)"
     )

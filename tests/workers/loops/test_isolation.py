@@ -39,15 +39,15 @@ from workers.state.snapshot import Outage
 
 
 @pytest.fixture
-def station(tmp_path: Path, database: Database) -> WorkerContext:
+def context(tmp_path: Path, database: Database) -> WorkerContext:
     me = Identity(tmp_path / "locks", "local")
     engine: Any = SimpleNamespace(id=lambda: "engine", fault="")
     return WorkerContext(database, engine, me, "local", tmp_path / "locks")
 
 
-def watch(station: WorkerContext, tmp_path: Path) -> Watch:
-    loading = StackLoader(station, tmp_path / "power.toml")
-    return Watch(station, loading, HeartbeatLoop(station, loading))
+def watch(context: WorkerContext, tmp_path: Path) -> Watch:
+    loading = StackLoader(context, tmp_path / "power.toml")
+    return Watch(context, loading, HeartbeatLoop(context, loading))
 
 
 def spec(name: str) -> StackSpec:
@@ -55,9 +55,9 @@ def spec(name: str) -> StackSpec:
 
 
 def test_a_window_that_cannot_be_closed_keeps_no_other_open(
-    house: System, station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: System, context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad, good = house.open("forge", ttl=60), house.open("mill", ttl=60)
+    bad, good = system.open("forge", ttl=60), system.open("mill", ttl=60)
     advance = transitions.advance
 
     def breaks(session: Any, window: Any, *arguments: Any, **named: Any) -> None:
@@ -66,20 +66,20 @@ def test_a_window_that_cannot_be_closed_keeps_no_other_open(
         advance(session, window, *arguments, **named)
 
     monkeypatch.setattr(transitions, "advance", breaks)
-    house.now = house.window(good).deadline
+    system.now = system.window(good).deadline
 
-    assert watch(station, tmp_path)._expired(house.now) == {"studio"}
-    assert (house.state(bad), house.state(good)) == ("open", "closing")
-    assert station.guard.take_counts() == {Loop.CLOCK: 2}
+    assert watch(context, tmp_path)._expired(system.now) == {"studio"}
+    assert (system.state(bad), system.state(good)) == ("open", "closing")
+    assert context.guard.take_counts() == {Loop.CLOCK: 2}
 
 
 def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
-    house: System, station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: System, context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with house.database.write() as session:
+    with system.database.write() as session:
         for service in ("forge", "mill"):
             begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", "dead-worker")
-            observations.call_started(session, begun, house.now)
+            observations.call_started(session, begun, system.now)
     lost = observations.call_lost
 
     def breaks(session: Any, call: Any, now: Any) -> None:
@@ -90,28 +90,28 @@ def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
     monkeypatch.setattr(observations, "call_lost", breaks)
     monkeypatch.setattr(HeartbeatLoop, "beat", lambda _self: None)
 
-    watch(station, tmp_path).beat(house.now)
+    watch(context, tmp_path).beat(system.now)
 
-    statuses = {name: house.calls(name)[-1].status for name in ("forge", "mill")}
+    statuses = {name: system.calls(name)[-1].status for name in ("forge", "mill")}
     assert statuses == {"forge": CallStatus.RUNNING, "mill": CallStatus.LOST}
 
 
 def test_a_call_that_has_ended_meanwhile_is_not_lost(
-    house: System, station: WorkerContext, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    system: System, context: WorkerContext, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It was running when the list was read, and its worker is through with it when it is judged."""
-    with house.database.write() as session:
-        begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", station.me.name)
-        call = observations.call_started(session, begun, house.now)
-    (listed,) = house.calls("forge")
-    with house.database.write() as session:
-        observations.call_finished(session, call, CallOutcome(CallStatus.OK, 0, 5), house.now)
+    with system.database.write() as session:
+        begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", context.me.name)
+        call = observations.call_started(session, begun, system.now)
+    (listed,) = system.calls("forge")
+    with system.database.write() as session:
+        observations.call_finished(session, call, CallOutcome(CallStatus.OK, 0, 5), system.now)
 
-    watch(station, tmp_path)._end_if_lost(listed, house.now)
+    watch(context, tmp_path)._end_if_lost(listed, system.now)
 
     assert not caplog.records
-    with house.database.write() as session:
-        assert not observations.lost_calls(session, "local", {station.me.name: True}, house.now)
+    with system.database.write() as session:
+        assert not observations.lost_calls(session, "local", {context.me.name: True}, system.now)
 
 
 def two_stacks(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def two_stacks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("x"), MemoryError()])
 def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
-    station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def read(_path: Path, _toml: Any, name: str, **_more: Any) -> Served:
         if name == "bad":
@@ -133,17 +133,17 @@ def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
     monkeypatch.setattr(stack_reader, "read", read)
     two_stacks(tmp_path)
 
-    loading = StackLoader(station, tmp_path / "power.toml")
+    loading = StackLoader(context, tmp_path / "power.toml")
     loading.begin()
-    HeartbeatLoop(station, loading).begin()
+    HeartbeatLoop(context, loading).begin()
 
-    assert station.claimed == {"good", "bad"}
-    assert station.stacks["good"].place
-    assert not station.stacks["bad"].place
+    assert context.claimed == {"good", "bad"}
+    assert context.stacks["good"].place
+    assert not context.stacks["bad"].place
 
 
 def test_a_stack_that_is_not_published_keeps_no_other_from_it(
-    station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = observations.published
 
@@ -155,80 +155,80 @@ def test_a_stack_that_is_not_published_keeps_no_other_from_it(
     monkeypatch.setattr(observations, "published", breaks)
     monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(spec(name)))
     two_stacks(tmp_path)
-    loading = StackLoader(station, tmp_path / "power.toml")
+    loading = StackLoader(context, tmp_path / "power.toml")
     loading.begin()
 
-    HeartbeatLoop(station, loading).begin()
+    HeartbeatLoop(context, loading).begin()
 
-    assert station.claimed == {"good"}
+    assert context.claimed == {"good"}
 
 
-def test_a_stack_that_was_taken_out_leaves_nothing_behind(station: WorkerContext) -> None:
+def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext) -> None:
     found = Served(spec("studio"))
-    station.adopt(found)
-    station.adopt(Served(spec("other")))
-    station.claimed |= {"studio", "other"}
-    station.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
-    station.one_look("studio")
-    station.restarts.heard("studio", "forge", "c0ffee", 1)
+    context.adopt(found)
+    context.adopt(Served(spec("other")))
+    context.claimed |= {"studio", "other"}
+    context.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
+    context.one_look("studio")
+    context.restarts.heard("studio", "forge", "c0ffee", 1)
 
-    station.forget("studio")
+    context.forget("studio")
 
-    assert set(station.stacks) == station.claimed == {"other"}
-    assert set(station.digests) == {"other-forge"}
-    assert not station.looking
-    assert not station.restarts._services
+    assert set(context.stacks) == context.claimed == {"other"}
+    assert set(context.digests) == {"other-forge"}
+    assert not context.looking
+    assert not context.restarts._services
 
 
 def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
-    station: WorkerContext, tmp_path: Path
+    context: WorkerContext, tmp_path: Path
 ) -> None:
-    found = watch(station, tmp_path)
-    station.adopt(Served(spec("studio")))
+    found = watch(context, tmp_path)
+    context.adopt(Served(spec("studio")))
     found.mark("studio", None, Trigger.START)
 
     def taken_out(project: str, services: Any) -> list[Any]:
-        station.forget("studio")
+        context.forget("studio")
         return []
 
-    engine: Any = station.engine
+    engine: Any = context.engine
     engine.containers, engine.now = taken_out, lambda: NOON
     found._look_or_retry("studio")
 
-    assert look(station, "studio") == {}
+    assert look(context, "studio") == {}
     assert not found.act("studio")
-    assert not station.guard.take_counts()
+    assert not context.guard.take_counts()
 
 
-def test_only_restarts_of_served_projects_are_remembered(station: WorkerContext, tmp_path: Path) -> None:
-    station.restarts = RestartHistory()
-    station.adopt(Served(spec("studio")))
+def test_only_restarts_of_served_projects_are_remembered(context: WorkerContext, tmp_path: Path) -> None:
+    context.restarts = RestartHistory()
+    context.adopt(Served(spec("studio")))
     mine = {"com.docker.compose.project": "studio", "com.docker.compose.service": "forge"}
-    found = watch(station, tmp_path)
+    found = watch(context, tmp_path)
 
     for code in ("3", "", "a stray word"):
         found._heard("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
     found._heard("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
 
-    ((key, kept),) = station.restarts._services.items()
+    ((key, kept),) = context.restarts._services.items()
     assert key == ("studio", "forge")
     assert kept.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
 
 
-def blind_stop(station: WorkerContext, worker: str, service: str, **changed: Any) -> None:
+def blind_stop(context: WorkerContext, worker: str, service: str, **changed: Any) -> None:
     """A dead worker left a journal behind, which tells of one stop."""
-    left = Journal(station.blind_dir, worker)
+    left = Journal(context.blind_dir, worker)
     begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", worker)
     outage = Outage(f"outage of {worker}", NOON)
     left.ended(left.began(outage, replace(begun, **changed), NOON), CallOutcome(CallStatus.OK, 0, 5), NOON)
 
 
 def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
-    house: System, station: WorkerContext, monkeypatch: pytest.MonkeyPatch
+    system: System, context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blind_stop(station, "good", "forge")
-    blind_stop(station, "bad", "mill")
-    (station.blind_dir / "folder.journal").mkdir()
+    blind_stop(context, "good", "forge")
+    blind_stop(context, "bad", "mill")
+    (context.blind_dir / "folder.journal").mkdir()
     take_in = offline_import._take_in
 
     def breaks(session: Any, made: Any, now: Any) -> None:
@@ -238,49 +238,49 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
 
     monkeypatch.setattr(offline_import, "_take_in", breaks)
 
-    recovery.take_in(station, house.now)
+    recovery.take_in(context, system.now)
 
-    assert [call.service for call in house.calls("forge")] == ["forge"]
-    assert not house.calls("mill")
-    assert sorted(one.name for one in station.blind_dir.iterdir()) == ["bad.refused", "folder.refused"]
-    assert station.guard.take_counts() == {Loop.CLOCK: 3}
-    recovery.take_in(station, house.now)
-    assert not station.guard.take_counts()
+    assert [call.service for call in system.calls("forge")] == ["forge"]
+    assert not system.calls("mill")
+    assert sorted(one.name for one in context.blind_dir.iterdir()) == ["bad.refused", "folder.refused"]
+    assert context.guard.take_counts() == {Loop.CLOCK: 3}
+    recovery.take_in(context, system.now)
+    assert not context.guard.take_counts()
 
 
 def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
-    house: System, station: WorkerContext, database: Database
+    system: System, context: WorkerContext, database: Database
 ) -> None:
-    window = house.open("forge")
+    window = system.open("forge")
     with database.write() as session:
-        observations.published(session, spec("other"), house.now)
-    station.memory.refresh("local", house.now)
-    house.extend(window, 1000)
+        observations.published(session, spec("other"), system.now)
+    context.memory.refresh("local", system.now)
+    system.extend(window, 1000)
     with database.write() as session:
         session.get_one(Stack, "other").definition = {"nothing": "of it"}
 
-    station.memory.refresh("local", house.now)
+    context.memory.refresh("local", system.now)
 
-    known = station.memory.known.stacks
-    assert {lease.deadline for lease in known["studio"].leases} == {house.window(window).deadline}
+    known = context.memory.known.stacks
+    assert {lease.deadline for lease in known["studio"].leases} == {system.window(window).deadline}
     assert known["other"].spec == spec("other")
 
 
 def test_failures_of_loops_are_on_record_with_the_sign_of_life(
-    house: System, station: WorkerContext, tmp_path: Path
+    system: System, context: WorkerContext, tmp_path: Path
 ) -> None:
-    found = watch(station, tmp_path)
+    found = watch(context, tmp_path)
     for _ in range(2):
-        station.guard.failed(Loop.LOOKS, KeyError("x"), "studio")
+        context.guard.failed(Loop.LOOKS, KeyError("x"), "studio")
         found._report_failures()
     found._report_failures()
 
-    with house.database.read() as session:
+    with system.database.read() as session:
         assert loop_failures.counts(session) == {("local", "looks"): 2}
 
 
 def test_a_sink_that_breaks_keeps_no_other_from_being_told(
-    house: System, station: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: System, context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "power.toml").write_text(
         "".join(
@@ -289,11 +289,11 @@ def test_a_sink_that_breaks_keeps_no_other_from_being_told(
         )
         + '[stacks.studio]\nproject = "studio"\nallow = ["forge"]\n'
     )
-    monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(house.spec))
-    monkeypatch.setattr(house.database, "now", lambda: house.now)
-    loading = StackLoader(station, tmp_path / "power.toml")
+    monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(system.spec))
+    monkeypatch.setattr(system.database, "now", lambda: system.now)
+    loading = StackLoader(context, tmp_path / "power.toml")
     loading.begin()
-    postman = Notifier(station, loading, None, tmp_path)
+    notifier = Notifier(context, loading, None, tmp_path)
     sent: list[str] = []
 
     def send(toml: Any, notice: str, body: Any) -> str:
@@ -309,13 +309,13 @@ def test_a_sink_that_breaks_keeps_no_other_from_being_told(
 
     monkeypatch.setattr(senders, "send", send)
     monkeypatch.setattr(notifications, "take_in", breaks)
-    postman.turn()
-    house.open("forge")
-    postman.turn()
+    notifier.turn()
+    system.open("forge")
+    notifier.turn()
     until(lambda: sent, "the other sink is told")
-    until(lambda: postman.busy == 0, "nothing is being sent")
+    until(lambda: notifier.busy == 0, "nothing is being sent")
 
-    with house.database.read() as session:
+    with system.database.read() as session:
         (row,) = session.scalars(select(Notice))
     assert (row.sink, row.state, row.attempts) == ("good", "pending", 1)
-    assert row.next_at > house.now
+    assert row.next_at > system.now

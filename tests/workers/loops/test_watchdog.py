@@ -56,7 +56,7 @@ def test_a_loop_that_comes_round_again_is_forgiven() -> None:
 def test_the_process_ends_though_threads_hang_and_says_what_each_does() -> None:
     script = """
 import logging, threading
-from workers import watchdog
+from workers.loops import watchdog
 def hang():
     logging._lock.acquire()
     threading.Event().wait()

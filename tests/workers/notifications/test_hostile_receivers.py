@@ -143,11 +143,12 @@ def test_a_name_server_that_never_answers_has_the_same_deadline(tmp_path: Path) 
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:30 attempts:5\n")
     (tmp_path / "nsswitch.conf").write_text("hosts: dns\n")
     script = (
-        "from workers import sending\nfrom app.settings import NoticeToml\nsending.TIMEOUT = 0.5\n"
-        "try: sending.send(NoticeToml(url='http://hooks.example.org/x', secret='s'), 'n', "
+        "from workers.notifications import senders\nfrom app.settings import NoticeToml\n"
+        "senders.TIMEOUT = 0.5\n"
+        "try: senders.send(NoticeToml(url='http://hooks.example.org/x', secret='s'), 'n', "
         "{'event': 'window.stuck',"
         " 'stack': 's', 'window': 'w', 'actor': 'a', 'facts': {}})\n"
-        "except sending.Failed as error: print(error)\n"
+        "except senders.DeliveryFailed as error: print(error)\n"
     )
     bind = " && ".join(
         f"mount --bind {tmp_path / name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf")
@@ -222,11 +223,12 @@ def test_who_ends_waits_for_no_receiver_and_takes_its_sender_along() -> None:
     connected = list[socket.socket]()
     with receiver(waits) as port:
         script = (
-            "import sys, threading\nfrom workers import sending\nfrom app.settings import NoticeToml\n"
-            "sending.TIMEOUT = 9\n"
+            "import sys, threading\nfrom workers.notifications import senders\n"
+            "from app.settings import NoticeToml\n"
+            "senders.TIMEOUT = 9\n"
             f"toml = NoticeToml(url='http://127.0.0.1:{port}/', secret='s')\n"
             "body = {'event': 'window.stuck', 'stack': 's', 'window': 'w', 'actor': 'a', 'facts': {}}\n"
-            "threading.Thread(target=sending.send, args=(toml, 'n', body), daemon=True).start()\n"
+            "threading.Thread(target=senders.send, args=(toml, 'n', body), daemon=True).start()\n"
             "sys.stdin.read()\n"
         )
         parent = subprocess.Popen((sys.executable, "-c", script), stdin=subprocess.PIPE, env=dict(os.environ))

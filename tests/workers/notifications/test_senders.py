@@ -142,102 +142,104 @@ def test_an_address_that_apprise_does_not_know_says_so(receiver: Receiver) -> No
 
 
 @pytest.fixture
-def postman(
-    house: System, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def notifier(
+    system: System, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Notifier]:
-    monkeypatch.setattr(house.database, "now", lambda: house.now)
-    station = SimpleNamespace(
-        database=house.database,
+    monkeypatch.setattr(system.database, "now", lambda: system.now)
+    context = SimpleNamespace(
+        database=system.database,
         node="local",
         stacks={"studio": None},
         memory=SimpleNamespace(away=False),
         guard=LoopGuard(is_outage),
     )
     loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})
-    found = Notifier(cast(Any, station), cast(Any, loading), None, tmp_path)
+    found = Notifier(cast(Any, context), cast(Any, loading), None, tmp_path)
     found.turn()
     yield found
     until(lambda: found.busy == 0, "nothing is being sent", 30)
 
 
-def states(house: System) -> list[tuple[str, int]]:
-    with house.database.read() as session:
+def states(system: System) -> list[tuple[str, int]]:
+    with system.database.read() as session:
         return [(one.state, one.attempts) for one in session.scalars(select(Notice).order_by(Notice.id))]
 
 
-def tries(house: System) -> int:
-    with house.database.read() as session:
+def tries(system: System) -> int:
+    with system.database.read() as session:
         return len(list(session.scalars(select(Delivery))))
 
 
-def test_it_is_told_once(house: System, postman: Notifier, receiver: Receiver) -> None:
-    house.open("forge")
-    postman.turn()
-    until(lambda: states(house) == [("delivered", 1)], "delivered", 20)
-    house.tick(100)
-    postman.turn()
-    assert len(receiver.got) == tries(house) == 1
+def test_it_is_told_once(system: System, notifier: Notifier, receiver: Receiver) -> None:
+    system.open("forge")
+    notifier.turn()
+    until(lambda: states(system) == [("delivered", 1)], "delivered", 20)
+    system.tick(100)
+    notifier.turn()
+    assert len(receiver.got) == tries(system) == 1
 
 
 def test_a_receiver_that_was_down_is_told_when_it_is_back(
-    house: System, postman: Notifier, receiver: Receiver
+    system: System, notifier: Notifier, receiver: Receiver
 ) -> None:
     receiver.answer = 503
-    house.open("forge")
-    postman.turn()
-    until(lambda: tries(house) == 1, "tried", 20)
-    postman.turn()
-    assert states(house) == [("pending", 1)]
+    system.open("forge")
+    notifier.turn()
+    until(lambda: tries(system) == 1, "tried", 20)
+    notifier.turn()
+    assert states(system) == [("pending", 1)]
     receiver.answer = 200
-    house.tick(11)
-    postman.turn()
-    until(lambda: states(house) == [("delivered", 2)], "delivered", 20)
+    system.tick(11)
+    notifier.turn()
+    until(lambda: states(system) == [("delivered", 2)], "delivered", 20)
     assert len(set(receiver.ids)) == 1
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_was_sent_and_not_recorded_is_sent_again_under_the_same_id(
-    house: System, postman: Notifier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    system: System, notifier: Notifier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr("workers.loops.notifier.notifications.tried", killed)
-        house.open("forge")
-        postman.turn()
+        system.open("forge")
+        notifier.turn()
         until(lambda: len(receiver.got) == 1, "sent", 20)
-        until(lambda: states(house) == [("pending", 1)], "claimed", 20)
-        until(lambda: postman.busy == 0, "let go of", 20)
-    house.tick(31)
-    postman.turn()
-    until(lambda: states(house) == [("delivered", 2)], "delivered", 20)
+        until(lambda: states(system) == [("pending", 1)], "claimed", 20)
+        until(lambda: notifier.busy == 0, "let go of", 20)
+    system.tick(31)
+    notifier.turn()
+    until(lambda: states(system) == [("delivered", 2)], "delivered", 20)
     assert len(receiver.ids) == 2
     assert len(set(receiver.ids)) == 1
 
 
-def test_a_sink_that_hangs_keeps_nobody_waiting(house: System, postman: Notifier, receiver: Receiver) -> None:
+def test_a_sink_that_hangs_keeps_nobody_waiting(
+    system: System, notifier: Notifier, receiver: Receiver
+) -> None:
     receiver.hangs = threading.Event()
     for service in ("forge", "mill", "db", "job", "api"):
-        house.open(service)
+        system.open(service)
     for _ in range(3):
-        postman.turn()
+        notifier.turn()
     until(lambda: len(receiver.got) == 2, "one sink has its share", 20)
-    house.close(house.open("forge"))
-    assert house.trail()
-    assert len(receiver.got) == postman.busy == 2
+    system.close(system.open("forge"))
+    assert system.trail()
+    assert len(receiver.got) == notifier.busy == 2
 
 
 def test_a_sink_that_is_named_no_longer_is_given_up_in_the_end(
-    house: System, postman: Notifier, receiver: Receiver
+    system: System, notifier: Notifier, receiver: Receiver
 ) -> None:
-    house.open("forge")
-    with house.database.write() as session:
-        for one in postman._sinks():
-            notifications.take_in(session, one, house.now)
-    postman._loading.notices.clear()
-    postman.turn()
-    until(lambda: tries(house) == 1, "tried", 20)
-    with house.database.read() as session:
+    system.open("forge")
+    with system.database.write() as session:
+        for one in notifier._sinks():
+            notifications.take_in(session, one, system.now)
+    notifier._loading.notices.clear()
+    notifier.turn()
+    until(lambda: tries(system) == 1, "tried", 20)
+    with system.database.read() as session:
         assert "no notices.ops any more" in session.scalars(select(Delivery)).one().said
     assert receiver.got == []

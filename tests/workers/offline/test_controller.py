@@ -40,7 +40,7 @@ def memory(tmp_path: Path) -> Snapshot:
     return Snapshot(tmp_path / "blind", Away())  # type: ignore[arg-type]
 
 
-def station(memory: Snapshot, **core: frozenset[str]) -> Any:
+def context(memory: Snapshot, **core: frozenset[str]) -> Any:
     return SimpleNamespace(memory=memory, stacks={}, core=core, node="local")
 
 
@@ -55,7 +55,7 @@ def silent_for(memory: Snapshot, seconds: float) -> None:
 
 def due(memory: Snapshot, *leases: HeldLease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
     stack = StackSnapshot(spec, leases, {lease.service: OwedOff() for lease in leases})
-    return OfflineController(station(memory, **core)).due(stack)
+    return OfflineController(context(memory, **core)).due(stack)
 
 
 def test_what_is_past_its_deadline_and_its_grace_is_due(memory: Snapshot) -> None:
@@ -76,7 +76,7 @@ def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(memory:
 
 def test_a_worker_that_was_frozen_listens_first(memory: Snapshot) -> None:
     silent_for(memory, 3600)
-    blind = OfflineController(station(memory))
+    blind = OfflineController(context(memory))
     blind._turned_at -= 60
 
     blind._turn_if_awake()
@@ -166,48 +166,48 @@ def test_a_stack_that_holds_has_nothing_due(memory: Snapshot) -> None:
 
 
 @pytest.fixture
-def read(tmp_path: Path, house: System) -> Snapshot:
+def read(tmp_path: Path, system: System) -> Snapshot:
     """A memory of a real database, whose clock is that of the house."""
-    return Snapshot(tmp_path / "blind", house.database)
+    return Snapshot(tmp_path / "blind", system.database)
 
 
-def test_a_successor_knows_what_was_known(tmp_path: Path, house: System, read: Snapshot) -> None:
-    window = house.open("api", ttl=600)
-    read.refresh("local", house.now)
+def test_a_successor_knows_what_was_known(tmp_path: Path, system: System, read: Snapshot) -> None:
+    window = system.open("api", ttl=600)
+    read.refresh("local", system.now)
 
-    again = Snapshot(tmp_path / "blind", house.database).known
+    again = Snapshot(tmp_path / "blind", system.database).known
 
     assert again == read.known
     stack = again.stacks["studio"]
     assert stack.owing.keys() == {"api", "db"}
     assert {(one.window, one.service) for one in stack.leases} == {(window, "api"), (window, "db")}
-    assert stack.spec == house.spec
+    assert stack.spec == system.spec
 
 
 def test_what_is_about_to_be_started_is_known_on_disk_before(
-    tmp_path: Path, house: System, read: Snapshot
+    tmp_path: Path, system: System, read: Snapshot
 ) -> None:
-    read.refresh("local", house.now)
+    read.refresh("local", system.now)
 
-    read.note(house.spec, [held("forge", 60)])
+    read.note(system.spec, [held("forge", 60)])
 
-    again = Snapshot(tmp_path / "blind", house.database).known.stacks["studio"]
+    again = Snapshot(tmp_path / "blind", system.database).known.stacks["studio"]
     assert again.owing.keys() == {"forge"}
     assert [one.service for one in again.leases] == ["forge"]
 
 
 def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
-    house: System, read: Snapshot, monkeypatch: pytest.MonkeyPatch
+    system: System, read: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = Snapshot._stacks
 
     def looks(*arguments: Any) -> Any:
         found = look(*arguments)
-        read.note(house.spec, [held("forge", 60)])
+        read.note(system.spec, [held("forge", 60)])
         return found
 
     monkeypatch.setattr(Snapshot, "_stacks", looks)
-    read.refresh("local", house.now)
+    read.refresh("local", system.now)
 
     assert "forge" in read.known.stacks["studio"].owing
 
@@ -232,7 +232,7 @@ def test_an_outage_lasts_until_the_database_is_heard(memory: Snapshot) -> None:
 def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(memory: Snapshot, failures: int) -> None:
     silent_for(memory, 31)
     stack = StackSnapshot(SPEC, (held("forge", -31),), {"forge": OwedOff(failures)})
-    blind = OfflineController(station(memory))
+    blind = OfflineController(context(memory))
 
     blind._failed(stack, "forge")
 

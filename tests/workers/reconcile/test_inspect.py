@@ -39,7 +39,7 @@ class Engine:
         return datetime.now(UTC)
 
 
-def station(database: Database, spec: StackSpec, engine: Engine, directory: Path) -> WorkerContext:
+def context(database: Database, spec: StackSpec, engine: Engine, directory: Path) -> WorkerContext:
     found = WorkerContext(database, cast(Any, engine), Identity(directory, "local"), "local", directory)
     found.stacks[spec.name] = Served(spec)
     return found
@@ -49,27 +49,27 @@ def station(database: Database, spec: StackSpec, engine: Engine, directory: Path
 def test_what_owes_an_off_is_looked_at_though_it_is_gone(
     database: Database, gone: str, tmp_path: Path
 ) -> None:
-    house = System(database, now=database.now() - timedelta(minutes=1))
-    house.open("forge")
-    left = {name: one for name, one in house.spec.services.items() if name != "forge"}
+    system = System(database, now=database.now() - timedelta(minutes=1))
+    system.open("forge")
+    left = {name: one for name, one in system.spec.services.items() if name != "forge"}
     if gone == "from the allowlist":
-        left["forge"] = replace(house.spec.services["forge"], role=Role.NONE)
-    spec = replace(house.spec, services=left)
-    engine = Engine([house.containers["redis"], house.containers["forge"]])
-    worker = station(database, spec, engine, tmp_path)
+        left["forge"] = replace(system.spec.services["forge"], role=Role.NONE)
+    spec = replace(system.spec, services=left)
+    engine = Engine([system.containers["redis"], system.containers["forge"]])
+    worker = context(database, spec, engine, tmp_path)
 
     look(worker, spec.name)
-    assert house.row("forge").alive
+    assert system.row("forge").alive
 
     engine.shown.pop()
     look(worker, spec.name)
-    assert not house.row("forge").alive
+    assert not system.row("forge").alive
 
 
 def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database, tmp_path: Path) -> None:
-    house = System(database, now=database.now() - timedelta(minutes=1))
-    house.run_by_hand("secret")
-    engine = Engine(list(house.containers.values()))
-    look(station(database, house.spec, engine, tmp_path), house.spec.name)
+    system = System(database, now=database.now() - timedelta(minutes=1))
+    system.run_by_hand("secret")
+    engine = Engine(list(system.containers.values()))
+    look(context(database, system.spec, engine, tmp_path), system.spec.name)
     with database.read() as session:
-        assert "secret" not in services.of(session, house.spec.name)
+        assert "secret" not in services.of(session, system.spec.name)

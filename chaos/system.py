@@ -52,7 +52,7 @@ class Failed(Exception):
 
 
 @dataclass
-class House:
+class System:
     """What a run works with."""
 
     directory: Path
@@ -95,7 +95,7 @@ class House:
 
 
 @contextlib.contextmanager
-def standing() -> Iterator[House]:
+def standing() -> Iterator[System]:
     """The whole house, brought up; and its removal."""
     if os.geteuid() != 0:
         raise Failed("this run starts engines and mounts disks of its own: run it as root")
@@ -104,12 +104,12 @@ def standing() -> Iterator[House]:
     with contextlib.ExitStack() as leaving:
         if not os.environ.get("CHAOS_KEEP"):
             leaving.callback(shutil.rmtree, directory, ignore_errors=True)
-        house = _built(directory, leaving)
-        _begin(house)
-        yield house
+        system = _built(directory, leaving)
+        _begin(system)
+        yield system
 
 
-def _built(directory: Path, leaving: contextlib.ExitStack) -> House:
+def _built(directory: Path, leaving: contextlib.ExitStack) -> System:
     disks = {}
     for name, size in {"data.a": 24, "data.b": 24, "database": 160, "broker": 24}.items():
         disks[name] = Disk(directory / "disks" / name, size)
@@ -128,50 +128,50 @@ def _built(directory: Path, leaving: contextlib.ExitStack) -> House:
     postgres = Postgres(directory / "pg", disks["database"].at)
     real = Path(sys.executable).with_name("docker-compose")
     shim = Shim(directory / "shim", real)
-    return House(
+    return System(
         directory, outages, keeper, wires, engines, disks, postgres, broker, shim, brokers.free_port()
     )
 
 
-def _begin(house: House) -> None:
-    own = dict(os.environ) | {MARK: str(house.directory)}
-    keeper = house.keeper
-    for engine in house.engines.values():
+def _begin(system: System) -> None:
+    own = dict(os.environ) | {MARK: str(system.directory)}
+    keeper = system.keeper
+    for engine in system.engines.values():
         keeper.add(engine.kept(own))
-    keeper.add(house.postgres.kept(own))
-    keeper.add(_broker(house, own))
+    keeper.add(system.postgres.kept(own))
+    keeper.add(_broker(system, own))
     keeper.begin()
-    house.until(house.all_up, "the engines, the database and the broker answer")
-    _lay_wires(house)
-    house.postgres.create()
-    migrations.upgrade(house.postgres.url())
-    house.tokens = _tokens(house)
-    for engine in house.engines.values():
+    system.until(system.all_up, "the engines, the database and the broker answer")
+    _lay_wires(system)
+    system.postgres.create()
+    migrations.upgrade(system.postgres.url())
+    system.tokens = _tokens(system)
+    for engine in system.engines.values():
         client = engine.client(60)
         stacks.load_image(client)
         client.close()
         engine.listen()
     for stack in stacks.STACKS:
-        stacks.write(house.directory / stack, stack)
-        _core(house, stack)
-    for kept in (_front(house, own), _beat(house, own), *(_worker(house, own, name) for name in WORKERS)):
+        stacks.write(system.directory / stack, stack)
+        _core(system, stack)
+    for kept in (_front(system, own), _beat(system, own), *(_worker(system, own, name) for name in WORKERS)):
         keeper.add(kept)
-    house.until(house.all_up, "front, beat and workers are ready")
-    house.until(lambda: _listed(house), "both stacks are served")
+    system.until(system.all_up, "front, beat and workers are ready")
+    system.until(lambda: _listed(system), "both stacks are served")
 
 
-def _lay_wires(house: House) -> None:
-    assert house.broker.socket
+def _lay_wires(system: System) -> None:
+    assert system.broker.socket
     for client in CLIENTS:
-        house.wires.lay(f"broker:{client}", house.broker.socket, brokers.free_port())
-        house.wires.lay(f"database:{client}", house.postgres.socket, brokers.free_port())
+        system.wires.lay(f"broker:{client}", system.broker.socket, brokers.free_port())
+        system.wires.lay(f"database:{client}", system.postgres.socket, brokers.free_port())
     for name, node in WORKERS.items():
-        wire = house.directory / f"wire-{name}.sock"
-        house.wires.lay(f"engine.{node}:{name}", house.engines[node].socket, wire)
+        wire = system.directory / f"wire-{name}.sock"
+        system.wires.lay(f"engine.{node}:{name}", system.engines[node].socket, wire)
 
 
-def _tokens(house: House) -> dict[str, str]:
-    database = Database(house.postgres.url())
+def _tokens(system: System) -> dict[str, str]:
+    database = Database(system.postgres.url())
     try:
         with database.write() as session:
             return {actor: tokens.create(session, actor, database.now()) for actor in ACTORS}
@@ -179,9 +179,9 @@ def _tokens(house: House) -> dict[str, str]:
         database.close()
 
 
-def _core(house: House, stack: str) -> None:
+def _core(system: System, stack: str) -> None:
     """Start what is always on, as whoever owns the machine would."""
-    engine, directory = house.engine_of(stack), house.directory / stack
+    engine, directory = system.engine_of(stack), system.directory / stack
     argv = [
         str(Path(sys.executable).with_name("docker-compose")),
         "-p",
@@ -198,10 +198,10 @@ def _core(house: House, stack: str) -> None:
         raise Failed(f"core of {stack} could not be started: {ran.stderr.strip()}")
 
 
-def _listed(house: House) -> bool:
-    headers = {"Authorization": f"Bearer {house.tokens[ACTORS[0]]}"}
+def _listed(system: System) -> bool:
+    headers = {"Authorization": f"Bearer {system.tokens[ACTORS[0]]}"}
     with contextlib.suppress(httpx.HTTPError):
-        found = httpx.get(f"{house.url}/api/v1/stacks", headers=headers, timeout=10).json()
+        found = httpx.get(f"{system.url}/api/v1/stacks", headers=headers, timeout=10).json()
         return {one["name"] for one in found.get("items", ())} == set(stacks.STACKS)
     return False
 
@@ -209,13 +209,13 @@ def _listed(house: House) -> bool:
 # The processes of the product, with the command lines that a standalone gives them.
 
 
-def _environ(house: House, own: dict[str, str], client: str, data_dir: Path, **more: str) -> dict[str, str]:
-    broker, database = (house.wires.all[f"{server}:{client}"].listen for server in ("broker", "database"))
+def _environ(system: System, own: dict[str, str], client: str, data_dir: Path, **more: str) -> dict[str, str]:
+    broker, database = (system.wires.all[f"{server}:{client}"].listen for server in ("broker", "database"))
     told = {
         "POWER_DATA_DIR": str(data_dir),
-        "POWER_CONFIG": str(house.directory / "power.toml"),
+        "POWER_CONFIG": str(system.directory / "power.toml"),
         "POWER_DATABASE_URL": f"postgresql+psycopg://postgres@127.0.0.1:{database}/{NAME}",
-        "POWER_BROKER_URL": f"redis://:{house.broker.password}@127.0.0.1:{broker}/0",
+        "POWER_BROKER_URL": f"redis://:{system.broker.password}@127.0.0.1:{broker}/0",
         **more,
     }
     foreign = {name: value for name, value in own.items() if not name.startswith(("POWER_", "DOCKER_"))}
@@ -226,53 +226,53 @@ def _plan(data_dir: Path, environ: dict[str, str], node: str) -> ChildSettings:
     return ChildSettings(data_dir, node, environ, datetime.now(UTC).isoformat())
 
 
-def _log(house: House, name: str) -> Path:
-    logs = house.directory / "logs"
+def _log(system: System, name: str) -> Path:
+    logs = system.directory / "logs"
     logs.mkdir(exist_ok=True)
     return logs / f"{name}.log"
 
 
-def _broker(house: House, own: dict[str, str]) -> Kept:
-    argv = [str(brokers.server_binary()), str(house.broker.config_file)]
-    return Kept("broker", argv, own, _log(house, "broker"), lambda _: brokers.answers(house.broker))
+def _broker(system: System, own: dict[str, str]) -> Kept:
+    argv = [str(brokers.server_binary()), str(system.broker.config_file)]
+    return Kept("broker", argv, own, _log(system, "broker"), lambda _: brokers.answers(system.broker))
 
 
-def _front(house: House, own: dict[str, str]) -> Kept:
-    environ = _environ(house, own, "front", house.directory / "front")
+def _front(system: System, own: dict[str, str]) -> Kept:
+    environ = _environ(system, own, "front", system.directory / "front")
 
     def answers(_: Kept) -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{house.url}/healthz", timeout=1).status_code == 200
+            return httpx.get(f"{system.url}/healthz", timeout=1).status_code == 200
         return False
 
-    return Kept("front", serving(f"127.0.0.1:{house.port}"), environ, _log(house, "front"), answers)
+    return Kept("front", serving(f"127.0.0.1:{system.port}"), environ, _log(system, "front"), answers)
 
 
-def _beat(house: House, own: dict[str, str]) -> Kept:
-    data_dir = house.directory / "beat-data"
+def _beat(system: System, own: dict[str, str]) -> Kept:
+    data_dir = system.directory / "beat-data"
     data_dir.mkdir()
-    environ = _environ(house, own, "beat", data_dir)
+    environ = _environ(system, own, "beat", data_dir)
     child = beat(_plan(data_dir, environ, "a"))
-    log = _log(house, "beat")
+    log = _log(system, "beat")
     return Kept(
         "beat", child.argv, environ, log, lambda one: one.said("beat: Starting"), lambda: child.before(0)
     )
 
 
-def _worker(house: House, own: dict[str, str], name: str) -> Kept:
+def _worker(system: System, own: dict[str, str], name: str) -> Kept:
     node = WORKERS[name]
     stack = next(stack for stack, of in stacks.NODES.items() if of == node)
-    data_dir = house.disks[f"data.{node}"].at / "power"
+    data_dir = system.disks[f"data.{node}"].at / "power"
     data_dir.mkdir(mode=0o700, exist_ok=True)
     more = {
-        "POWER_CONFIG": str(house.directory / stack / "power.toml"),
+        "POWER_CONFIG": str(system.directory / stack / "power.toml"),
         "POWER_NODE": node,
-        "DOCKER_HOST": f"unix://{house.wires.all[f'engine.{node}:{name}'].listen}",
+        "DOCKER_HOST": f"unix://{system.wires.all[f'engine.{node}:{name}'].listen}",
         "CHAOS_WORKER": name,
         "CHAOS_ENGINE": node,
-        "POWER_COMPOSE": str(house.shim.program),
+        "POWER_COMPOSE": str(system.shim.program),
     }
-    environ = _environ(house, own, name, data_dir, **more)
+    environ = _environ(system, own, name, data_dir, **more)
     _, *words = worker(_plan(data_dir, environ, node)).argv
-    argv = [str(house.shim.python), *(word.replace(f"power@{node}", f"power@{name}") for word in words)]
-    return Kept(name, argv, environ, _log(house, name), lambda one: one.said(" ready."))
+    argv = [str(system.shim.python), *(word.replace(f"power@{node}", f"power@{name}") for word in words)]
+    return Kept(name, argv, environ, _log(system, name), lambda one: one.said(" ready."))
