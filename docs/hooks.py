@@ -90,7 +90,7 @@ def _signature(function: Any) -> str:
 
 
 def _words() -> Iterator[str]:
-    yield "# Words\n\nClosed lists: nothing else is ever said.\n"
+    yield "# Words\n\nThe closed lists of words that the API, the command and the audit trail use.\n"
     for one in _WORDS:
         yield f"## {one.__name__}\n\n{inspect.getdoc(one)}\n\n{', '.join(f'`{word}`' for word in one)}\n"
 
