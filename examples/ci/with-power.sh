@@ -1,10 +1,10 @@
 #!/bin/sh
-# Run a command with services held while it runs, and let them go whatever happens:
+# Run a command while a window holds services; close the window when the command ends or fails:
 #
 #     examples/ci/with-power.sh switch,hermes -- pytest -q
 #
-# POWER_URL and POWER_TOKEN say where the service is; POWER_TTL (2m) is how soon the services are
-# let go of if this very script is killed. Exits as the command did, or as `power open` did.
+# POWER_URL and POWER_TOKEN say where the service is; POWER_TTL (2m) is how soon the services
+# are stopped if this script itself is killed. The exit code is that of the command, or of `power open`.
 set -u
 
 services=$1
@@ -40,7 +40,7 @@ id() {
 power open $(echo "$services" | tr , ' ') --ttl "$ttl" --reason "${POWER_REASON:-CI}" --no-wait --json >"$answer" || exit $?
 window=$(id)
 
-# A heartbeat: the window never has more than its ttl, and never runs out while this runs.
+# Extend the window while this script runs, each time to its ttl from now.
 (while sleep "$every"; do power extend "$window" --ttl "$ttl" || true; done) >/dev/null 2>&1 &
 keeper=$!
 
@@ -56,8 +56,8 @@ if [ "$state" != open ] || [ "$status" != ok ]; then
     exit 1
 fi
 
-# In the background and in a session of its own, so that a signal to this script is heard at once
-# and reaches all that the command has started.
+# In the background and in a session of its own, so that this script handles a signal at once
+# and the signal reaches every process that the command has started.
 $(command -v setsid || true) "$@" &
 command=$!
 stop() {

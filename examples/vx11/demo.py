@@ -51,7 +51,7 @@ def main() -> int:
         return 1
     shutil.rmtree(folder)
     tell.step("Done: the example's containers are gone too")
-    tell.good("two windows opened, told the truth, closed on time, and are on record")
+    tell.good("two windows opened, reported their services, closed on time, and are in the audit trail")
     return 0
 
 
@@ -88,7 +88,7 @@ def play(tell: Narrator, data_dir: Path) -> None:
 
 
 def image_is_there(tell: Narrator) -> None:
-    tell.step("Build the image of the example services from files at hand; no registry is asked")
+    tell.step("Build the image of the example services from local files, without a registry")
     tell.good(image.ensure())
 
 
@@ -167,15 +167,15 @@ def open_one_that_crashes(tell: Narrator, standalone: Standalone, api: httpx.Cli
         window["health"]["spawner"]["ready"], f"spawner should be ready, it is {window['health']['spawner']}"
     )
     expect(CRASH in said["detail"], f"expected the reason {CRASH!r} in {said}")
-    tell.good(f"status {window['status']}: spawner is on; manifestator is {said['power']}, and why is told:")
+    tell.good(f"status {window['status']}: spawner is on; manifestator is {said['power']}, for this reason:")
     tell.say(f"  {CRASH}", "red")
     tell.typed([stage.POWER, "ps"], standalone.environment)
     return window
 
 
 def wait_for_deadlines(tell: Narrator, api: httpx.Client, windows: list[Json]) -> None:
-    """Let the time run out; nobody closes anything."""
-    tell.step("Let the time run out; nobody closes anything by hand")
+    """Wait until every window has closed at its deadline; check that none closed early."""
+    tell.step("Wait for the deadlines; no window is closed by hand")
     for window in sorted(windows, key=lambda window: str(window["deadline"])):
         closed = until_closed(tell, api, window)
         late = _moment(closed["closed_at"]) - _moment(closed["deadline"])
@@ -199,7 +199,7 @@ def until_closed(tell: Narrator, api: httpx.Client, window: Json) -> Json:
 
 def look_again(tell: Narrator, standalone: Standalone, api: httpx.Client) -> None:
     """Ask the product, then the engine, what is left."""
-    tell.step("Only core is left: the product says so, and so does the engine")
+    tell.step("Check with Power Windows and with the engine that only core is left")
     tell.typed([stage.POWER, "stacks"], standalone.environment)
     mode: str = _asked(api.get("/stacks/vx11"))["mode"]
     expect(mode == "SOLO_CORE", f"expected mode SOLO_CORE, the stack says {mode}")
@@ -210,7 +210,7 @@ def look_again(tell: Narrator, standalone: Standalone, api: httpx.Client) -> Non
 
 
 def read_the_record(tell: Narrator, standalone: Standalone) -> None:
-    tell.step("All of it is on record, in a chain that shows any tampering")
+    tell.step("Read the audit trail, and verify its hash chain")
     for words in (["audit"], ["audit", "verify"]):
         code = tell.typed([stage.POWER, *words], standalone.environment)
         expect(code == 0, f"`power {' '.join(words)}` exited {code}")
