@@ -10,13 +10,12 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
-from app.domain import durations
-from app.domain.enums import State
-from power_windows import discovery
+from power_windows import discovery, durations
 from power_windows.discovery import Target
 from power_windows.errors import Unreachable
 from power_windows.held_window import HeldWindow, Terms
 from power_windows.rest import Api
+from power_windows.states import State
 from power_windows.values import Entry, Line, Plan, Stack, Window
 
 Duration = float | str

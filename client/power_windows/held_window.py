@@ -23,11 +23,11 @@ from http import HTTPStatus
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from app.domain import durations
-from app.domain.enums import State
-from app.domain.untrusted_text import harmless, harmless_lines
+from power_windows import durations
 from power_windows.errors import NotReady, PowerError, Refused, Unreachable
+from power_windows.printable import printable_line, printable_lines
 from power_windows.rest import Api
+from power_windows.states import State
 from power_windows.values import Window
 
 log = logging.getLogger(__name__)
@@ -221,13 +221,13 @@ def _story(window: Window) -> str:
     """What failed, and what it said last."""
     lines = [f"window {window.id} on {window.stack} is {window.state}, {window.status or 'not known how'}"]
     if window.close_reason and window.state in {State.CLOSING, State.CLOSED}:
-        lines.append(f"  {harmless(window.close_detail or window.close_reason)}")
+        lines.append(f"  {printable_line(window.close_detail or window.close_reason)}")
     for one in window.unready:
         lines.append(f"  {one.service}: {one.power}")
-        lines += [f"    {line}" for line in harmless_lines(one.detail.strip()).splitlines()[-LAST_WORDS:]]
+        lines += [f"    {line}" for line in printable_lines(one.detail.strip()).splitlines()[-LAST_WORDS:]]
         failed = [call for call in window.calls if call.service == one.service and call.status != "ok"]
         for call in failed[-1:]:
-            said = harmless_lines((call.stderr or call.stdout).strip()).splitlines()
+            said = printable_lines((call.stderr or call.stdout).strip()).splitlines()
             lines += [f"    {line}" for line in said[-LAST_WORDS:]]
     return "\n".join(lines)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from app.domain.untrusted_text import harmless, harmless_lines
 from power_windows.errors import Failed, NotFound, PowerError, Refused, Unreachable
+from power_windows.printable import printable_line, printable_lines
 
 # The service is there but its database or what stands before it is not: as good as out of reach.
 _AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -51,7 +51,7 @@ def _problem(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def _stranger(response: httpx.Response) -> PowerError:
-    reason = harmless(response.reason_phrase)
+    reason = printable_line(response.reason_phrase)
     said = f"{response.request.url} answered {response.status_code} {reason}".rstrip()
     return Unreachable(f"{said}, which is not how Power Windows answers; is POWER_URL right?")
 
@@ -59,13 +59,13 @@ def _stranger(response: httpx.Response) -> PowerError:
 def _lines(problem: dict[str, Any], response: httpx.Response, asked: Iterable[str]) -> list[str]:
     sentence = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
     more = [*_meant(problem.get("allowed"), asked), *_unsaid(problem, sentence)]
-    lines = [harmless_lines(sentence), *map(harmless, more)]
+    lines = [printable_lines(sentence), *map(printable_line, more)]
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         lines.append(
             "set POWER_TOKEN to a token of this service; a standalone keeps its own in its data directory"
         )
     if after := response.headers.get("retry-after"):
-        lines.append(f"try again in {harmless(after)} s")
+        lines.append(f"try again in {printable_line(after)} s")
     return lines
 
 

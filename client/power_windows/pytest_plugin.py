@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from power_windows import Client, Held
+    from power_windows import Client, HeldWindow
 
-    Opener = Callable[..., Held]
+    Opener = Callable[..., HeldWindow]
 
 TTL = "2m"
 
@@ -59,14 +59,14 @@ def power_windows(power_client: Client, pytestconfig: pytest.Config) -> Iterator
     """Open further windows, held until the run ends: `power_windows("mcp", ttl="5m")`."""
     with ExitStack() as held:
 
-        def opened(*services: str, **terms: Any) -> Held:
+        def opened(*services: str, **terms: Any) -> HeldWindow:
             return held.enter_context(power_client.window(*services, **_terms(pytestconfig) | terms))
 
         yield opened
 
 
 @pytest.fixture(scope="session")
-def power_window(power_windows: Opener, pytestconfig: pytest.Config) -> Held:
+def power_window(power_windows: Opener, pytestconfig: pytest.Config) -> HeldWindow:
     """The services that the options name, ready, and held until the run ends."""
     services = _services(pytestconfig)
     if not services:

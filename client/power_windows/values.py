@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.domain.enums import Power, State, Status
+from power_windows.states import Power, State, Status
 
 LIVE = frozenset({State.WAITING, State.OPENING, State.OPEN})
 
