@@ -9,7 +9,7 @@ SEED ?=
 PROCESSES ?= 3
 WINDOWS ?= 300
 
-.PHONY: help install demo run test engines check bench model chaos soak images docs venv
+.PHONY: help install demo run test unit engines check bench model chaos soak images docs venv
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ run: install ## Run the service on 127.0.0.1:8420 with the example stack, until 
 	@.venv/bin/python examples/vx11/image.py >/dev/null
 	@.venv/bin/docker-compose -p vx11 -f examples/vx11/docker-compose.yml up -d madre tentaculo_link redis
 	@exec .venv/bin/power standalone --config examples/vx11/power.toml --port $(PORT)
+
+unit: venv ## Run the unit tests: no engine, browser or server, under a minute
+	@PYTHONHASHSEED=$$RANDOM .venv/bin/python -m pytest --unit -q -n 2 --dist worksteal tests
 
 test: install ## Run every test, some at the same time; without a Docker engine they fail (TESTS=tests/web PROCESSES=3)
 	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy

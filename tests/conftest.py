@@ -1,9 +1,15 @@
-"""What tests of every room share: databases of both kinds, and a house to play in."""
+"""What all tests share: the two kinds of databases, the system under test, and the tier that a run is of.
+
+`--unit` chooses the unit tests: those that need no engine, browser or server, and are quick.
+`make unit` runs them; `make test` runs everything. Each run says at its end what it ran.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +19,49 @@ from tests.system import System
 
 # Tests that are started in the background have Ctrl-C ignored, and whatever they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+HERE = Path(__file__).parent
+UNIT = ("client", "domain", "host", "settings", "store", "usecases", "web", "workers", "cli", "chaos")
+"""Folders that have unit tests."""
+SERVERS = ("postgres", "postgresql")
+"""Parameters by which a test asks for a server."""
+NO_ENGINE = "unix:///nonexistent/docker.sock"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--unit", action="store_true", help="only tests that need no engine, browser or server")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--unit"):
+        # A unit test that reaches for an engine fails, instead of passing where one happens to run.
+        os.environ["DOCKER_HOST"] = NO_ENGINE
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--unit"):
+        return
+    chosen = [item for item in items if is_unit(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+def is_unit(item: pytest.Item) -> bool:
+    """Does this test need no engine, browser or server, and is it quick?"""
+    folder = item.path.relative_to(HERE).parts[0]
+    parameters = getattr(item, "callspec", None)
+    asks_for_server = parameters is not None and any(
+        str(value) in SERVERS for value in parameters.params.values()
+    )
+    return folder in UNIT and not asks_for_server and item.get_closest_marker("integration") is None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which tier has run, and how many of its tests."""
+    ran = sum(len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed"))
+    tier = "unit tests: no engine, browser or server" if config.getoption("--unit") else "tests of every tier"
+    terminalreporter.write_line(f"ran {ran} {tier}")
 
 
 @pytest.fixture(scope="session")

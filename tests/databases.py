@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from itertools import count
 from pathlib import Path
@@ -157,6 +158,7 @@ class Databases:
         self._template: Path | None = None
         self._free: list[Path] = []
         self._ways: dict[str, Database] = {}
+        self._threads: dict[str, set[threading.Thread]] = {}
 
     @property
     def postgres(self) -> Postgres:
@@ -172,7 +174,9 @@ class Databases:
         if kind == "postgres":
             return self.postgres.migrated()
         path = self._free.pop() if self._free else self._file()
-        return f"sqlite:///{shutil.copy(self._migrated_file(), path)}"
+        url = f"sqlite:///{shutil.copy(self._migrated_file(), path)}"
+        self._threads[url] = set(threading.enumerate())
+        return url
 
     def way(self, url: str) -> Database:
         """A way to it, as each process has one; kept, since the first steps on a new one are slow."""
@@ -185,7 +189,7 @@ class Databases:
         if url in self._ways:
             self._ways[url].close()
         if not url.startswith("postgresql"):
-            self._remove(Path(make_url(url).database or ""))
+            self._remove(Path(make_url(url).database or ""), url)
         elif migrated:
             self.postgres.clear(url)
         else:
@@ -202,10 +206,14 @@ class Databases:
             migrations.upgrade(f"sqlite:///{self._template}")
         return self._template
 
-    def _remove(self, path: Path) -> None:
-        for left in self._directory.glob(f"{path.name}*"):
-            left.unlink()
-        self._free.append(path)
+    def _remove(self, path: Path, url: str) -> None:
+        """Delete the files, and keep the name for another test unless a thread may still write there."""
+        for file in self._directory.glob(f"{path.name}*"):
+            file.unlink()
+        if set(threading.enumerate()) <= self._threads.pop(url, set()):
+            self._free.append(path)
+        else:
+            self._ways.pop(url, None)
 
     def _file(self) -> Path:
         return self._directory / f"{next(self._number)}.db"

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from chaos.report import HERE
+
+pytestmark = pytest.mark.integration
 
 SEED, WINDOWS = 2, 18
 PATIENCE = 3.0

@@ -26,6 +26,8 @@ from app.usecases.windows.transitions import Repeat
 from tests.store.tampering import tamper
 from tests.system import System
 
+pytestmark = pytest.mark.integration
+
 LONG_AGO = datetime.now(UTC) - timedelta(days=200)
 Run = Callable[..., Result]
 

@@ -6,6 +6,8 @@ from tests.cli.conftest import Power
 from tests.cli.service import Service, stack, window
 from tests.cli.service import service as compose_service
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def stacked(service: Service) -> Service:

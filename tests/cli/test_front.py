@@ -21,6 +21,8 @@ from app.web import create_app
 from tests.databases import Databases
 from tests.system import System
 
+pytestmark = pytest.mark.integration
+
 
 class Hands(Dispatch):
     """The nudge and the worker in one: what is said is done at once."""

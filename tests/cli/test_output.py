@@ -15,6 +15,8 @@ import pytest
 
 from tests.cli.test_front import Desk, desk
 
+pytestmark = pytest.mark.integration
+
 __all__ = ["desk"]
 POWER = str(Path(sys.executable).with_name("power"))
 COMMANDS = (

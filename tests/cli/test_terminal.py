@@ -18,6 +18,8 @@ import pytest
 from tests.cli.service import ON, TOKEN, Service, health, stack, window
 from tests.cli.service import service as compose_service
 
+pytestmark = pytest.mark.integration
+
 WIDTH = 80
 POWER = [sys.executable, "-c", "from app.cli import main; main()"]
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

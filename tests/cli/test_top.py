@@ -19,6 +19,8 @@ from tests.cli.service import ON, Service, entry, stack, window
 from tests.cli.service import service as compose_service
 from tests.cli.test_terminal import Terminal
 
+pytestmark = pytest.mark.integration
+
 ID = "3f2a9c1d00"
 
 

@@ -83,6 +83,7 @@ def test_parts_of_an_address_give_it_away() -> None:
 @pytest.mark.parametrize(
     "text", ["x-", "a.", "a://", "http://aaaa:", "bearer ", 'token="', "-----BEGIN ", "eyJaaaaaa."]
 )
+@pytest.mark.integration
 def test_text_that_repeats_what_a_secret_begins_with_is_read_in_one_go(text: str) -> None:
     """With a form that is looked for from each place again, the first of these took 77 s."""
     assert redaction.redacted(text * 40_000)

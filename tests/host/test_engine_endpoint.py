@@ -70,6 +70,7 @@ def docker(tmp_path: Path) -> DockerHome:
         {"DOCKER_HOST": "unix:///run/first.sock", "DOCKER_CONTEXT": "other"},
     ],
 )
+@pytest.mark.integration
 @pytest.mark.parametrize("current", [None, "", "default", "current"])
 def test_it_is_found_where_the_docker_command_finds_it(
     docker: DockerHome, more: dict[str, str], current: str | None

@@ -34,6 +34,7 @@ ODD = [
 ]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", ODD)
 def test_a_database_is_where_its_directory_is_whatever_that_is_called(tmp_path: Path, name: str) -> None:
     directory = tmp_path / name

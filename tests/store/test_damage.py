@@ -15,6 +15,8 @@ import migrations
 from app.settings import service_urls
 from app.store.database import Database, DatabaseUnusable
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:

@@ -98,6 +98,7 @@ def test_sqlite_loses_nothing_that_was_accepted(databases: Databases) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
+@pytest.mark.integration
 def test_eight_processes_write_at_once(database: Database, database_url: str) -> None:
     writers = [sys.executable, "-m", "tests.store.writers", database_url, "8", "10"]
     assert subprocess.run(writers, cwd=ROOT, timeout=60, check=False).returncode == 0

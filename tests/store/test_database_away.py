@@ -18,6 +18,8 @@ from app.store.database import AWAY, Database
 from tests.databases import Databases
 from tests.outages import Line, Server
 
+pytestmark = pytest.mark.integration
+
 PATIENCE = 1.0
 AT_MOST = 20.0
 """Seconds that nothing here may take, on however slow a machine; for ever is longer."""

@@ -97,6 +97,7 @@ def worker(host: Host) -> Database:
     return found
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("step", [-HOURS, HOURS, timedelta(days=-9000), timedelta(days=9000)])
 def test_a_window_lives_its_length_whatever_the_clock_on_the_wall_does(
     host: Host, worker: Database, step: timedelta

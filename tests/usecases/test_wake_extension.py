@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from app.store import wakes
 from app.usecases import wake
 from tests.system import System
@@ -21,6 +23,7 @@ def test_it_is_on_record_who_made_it_longer_and_why(system: System) -> None:
     assert system.intact()
 
 
+@pytest.mark.integration
 def test_it_ends_at_the_cap_however_long_the_request(system: System) -> None:
     window = visited(system)
     began, steps = system.window(window).opening_at, 0

@@ -15,6 +15,8 @@ from app.web import create_app
 from tests.outages import Server
 from tests.web.caller import Caller, Remembering
 
+pytestmark = pytest.mark.integration
+
 AT_MOST = 20.0
 
 

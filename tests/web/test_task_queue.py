@@ -28,6 +28,7 @@ def test_a_broker_that_is_not_there_is_told_at_once_and_never_raised(url: str) -
     assert dispatch.fault()
 
 
+@pytest.mark.integration
 def test_a_broker_that_hangs_costs_two_seconds_at_most() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         dispatch = Dispatch.to(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")

@@ -123,6 +123,7 @@ def test_the_pause_doubles_up_to_five_minutes_and_stays_there(system: System) ->
     assert pauses == [10, 20, 40, 80, 160, 300, 300, 300, 300]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("failures", [43, 1_024, 100_000])
 def test_after_ever_so_many_failed_stops_the_stack_lives_on(system: System, failures: int) -> None:
     system.will_not_stop.add("forge")
@@ -272,6 +273,7 @@ def test_a_stop_that_was_lost_is_made_again(system: System) -> None:
     assert system.trail().count("call.lost") == 1
 
 
+@pytest.mark.integration
 def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(system: System) -> None:
     window = system.open("forge")
     with system.database.write() as session:
@@ -334,6 +336,7 @@ def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(
     assert (system.state(window), system.row("forge").owed) == ("closed", False)
 
 
+@pytest.mark.integration
 def test_stops_that_nobody_can_confirm_are_made_ever_later(system: System) -> None:
     window = system.open("forge")
     system.shows_nothing = True

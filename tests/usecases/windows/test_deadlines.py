@@ -26,6 +26,7 @@ def test_a_time_to_live_is_a_positive_number(system: System, ttl: float) -> None
         system.ask("forge", ttl=ttl)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("ttl", WRONG)
 def test_so_is_an_extension(system: System, ttl: float) -> None:
     window = system.open("forge")

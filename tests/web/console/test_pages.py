@@ -55,6 +55,7 @@ def test_a_form_that_is_sent_twice_is_one_window(ada: Browser) -> None:
         ({"reason": "a\0b"}, "NUL", "reason"),
     ],
 )
+@pytest.mark.integration
 @pytest.mark.parametrize("step", ["plan", "open"])
 def test_what_is_wrong_is_said_in_the_form_and_the_input_kept(
     ada: Browser, form: dict[str, object], says: str, field: str, step: str
@@ -196,6 +197,7 @@ def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Brow
         "/windows/x/force", "/nothing", "/windows/0123456789abcdef/logs?service=%00",
     ],
 )  # fmt: skip
+@pytest.mark.integration
 def test_what_cannot_be_meant_is_no_fault(ada: Browser, path: str) -> None:
     assert ada.get(path).status_code in {400, 404, 422}
 
@@ -212,6 +214,7 @@ WORDS = st.one_of(
         st.sampled_from(["step", "service", "stack", "ttl", "reason", "key", "force"]), WORDS
     ),
 )
+@pytest.mark.integration
 def test_no_form_is_a_fault(ada: Browser, path: str, form: dict[str, str]) -> None:
     clean = {name: value.encode(errors="replace").decode() for name, value in form.items()}
     assert ada.post(path.replace("ID", "0123456789abcdef"), **clean).status_code < 500

@@ -40,6 +40,7 @@ def everything(system: System) -> str:
     return json.dumps(found)
 
 
+@pytest.mark.integration
 def test_a_copied_cookie_ends_at_sign_out_with_its_stream(app: Flask, ada: Browser) -> None:
     other = copied(app, ada)
     assert other.get("/").status_code == 200

@@ -15,6 +15,7 @@ PAGES = ["/", "/open", "/timeline", "/savings", "/trail", "/windows/0123456789ab
 FORMS = ["/open", "/windows/0123456789abcdef/close", "/windows/0123456789abcdef/extend", "/sign-out"]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("path", PAGES)
 def test_a_stranger_is_sent_to_the_door_and_then_on(app: Flask, token: str, path: str) -> None:
     browser = Browser(app.test_client())
@@ -66,6 +67,7 @@ def test_nobody_is_sent_out_of_the_house(app: Flask, token: str, going: str) -> 
     assert Browser(app.test_client()).sign_in(token, next=going).location == "/"
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("csrf", ["", "0" * 64, "é"])
 @pytest.mark.parametrize("path", FORMS)
 def test_a_form_without_the_sessions_word_does_nothing(

@@ -11,6 +11,8 @@ import pytest
 
 from tests.web.server.test_server import Served, many_files, served
 
+pytestmark = pytest.mark.integration
+
 __all__ = ["many_files", "served"]
 
 HEAD = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"

@@ -25,6 +25,8 @@ from app.web import server
 from tests.databases import Databases
 from tests.system import System
 
+pytestmark = pytest.mark.integration
+
 LISTENERS = 500
 PROMPT = 10.0
 _PATIENCE = 30.0

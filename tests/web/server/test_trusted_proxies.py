@@ -21,6 +21,8 @@ from app.web.server.connections import PER_ADDRESS
 from tests.engine.stacks import until
 from tests.web.server.test_server import Served, served
 
+pytestmark = pytest.mark.integration
+
 __all__ = ["served"]
 
 UNREADABLE = {

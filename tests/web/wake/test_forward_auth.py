@@ -73,6 +73,7 @@ def test_many_first_visits_open_one_window(door: Caller, system: System) -> None
     assert system.intact()
 
 
+@pytest.mark.integration
 def test_visits_keep_it_up_to_the_cap_and_then_begin_anew(door: Caller, system: System) -> None:
     door.get(FORGE)
     system.work()
@@ -167,6 +168,7 @@ VISITORS = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind_of", VISITORS)
 def test_a_visitors_headers_are_the_services_affair(door: Caller, system: System, kind_of: str) -> None:
     assert kind(door.get(FORGE, headers=VISITORS[kind_of])) == (503, "starting")

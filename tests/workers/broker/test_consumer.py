@@ -15,6 +15,8 @@ from celery import Celery
 from tests.deadline import until
 from tests.workers.broker.brokers import Clients, Server, started
 
+pytestmark = pytest.mark.integration
+
 LONG = 60.0
 
 

@@ -213,6 +213,7 @@ def test_one_container_that_is_not_described_is_no_veil_over_the_others(answer: 
     assert (good.id, good.alive, good.unreadable) == ("good", True, "")
 
 
+@pytest.mark.integration
 def test_one_container_that_hangs_in_the_engine_is_no_veil_either() -> None:
     good = "/containers/good/json"
     answers: Answers = {LIST: (200, [line("hung"), line("good")]), good: (200, inspected("good"))}

@@ -18,6 +18,8 @@ from workers.engine import compose
 from workers.engine.compose import Command
 from workers.state import identity
 
+pytestmark = pytest.mark.integration
+
 
 def shell(directory: Path, script: str) -> Command:
     return Command(Action.UP, ("/bin/sh", "-c", script), directory)

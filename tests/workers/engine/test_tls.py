@@ -17,6 +17,8 @@ from workers.engine import compose, negotiation
 from workers.engine.client import Engine
 from workers.engine.negotiation import Away
 
+pytestmark = pytest.mark.integration
+
 
 class Certificates:
     """An authority's certificate, and one for the engine and one for its clients, as `docker` names them."""

@@ -21,6 +21,8 @@ from app.settings import NoticeToml
 from tests.engine.stacks import until
 from workers.notifications import senders
 
+pytestmark = pytest.mark.integration
+
 BODY = {"event": "window.stuck", "stack": "studio", "window": "w", "actor": "ada", "facts": {}}
 HIDDEN = "/services/T0AB12CD/xoxLongSecretOfOurs?key=anotherSecret99"
 Act = Callable[[socket.socket], None]

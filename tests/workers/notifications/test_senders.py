@@ -27,6 +27,8 @@ from tests.system import System
 from workers.loops.notifier import Notifier
 from workers.notifications import senders
 
+pytestmark = pytest.mark.integration
+
 SECRET = "whsec_" + base64.b64encode(b"opensesame").decode()
 BODY = {"event": "window.stuck", "stack": "studio", "window": "w", "actor": "ada", "facts": {}}
 
