@@ -26,11 +26,17 @@ CHILDREN = {"broker", "web", "worker", "beat"}
 
 
 class Standalone:
-    """A standalone on a directory, started as often as a test likes."""
+    """A standalone on a directory, started as often as a test likes.
 
-    def __init__(self, directory: Path) -> None:
+    With the path of an installed `power` as `program`, it is started inside the directory and without
+    options that name files, as a user does. Without `program` it is the checkout's.
+    """
+
+    def __init__(self, directory: Path, program: Path | None = None) -> None:
         self.directory = directory.resolve()
-        self.data = self.directory / "data"
+        self.data = self.directory / ("state/power-windows" if program else "data")
+        self._cwd = self.directory if program else children.root()
+        self._argv = [str(program), "standalone"] if program else self._checkout_argv()
         self.port = brokers.free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._outputs = 0
@@ -41,16 +47,18 @@ class Standalone:
             "services:\n  forge:\n    image: power-windows/absent\n"
         )
 
+    def _checkout_argv(self) -> list[str]:
+        argv = [sys.executable, "-c", "from app.cli import main; main()", "standalone"]
+        return [*argv, "--config", str(self.directory / "power.toml"), "--data-dir", str(self.data)]
+
     def command(self, *options: str) -> subprocess.Popen[bytes]:
         """A `power standalone` on this directory; what it says is in `said`."""
         self._outputs += 1
-        argv = [sys.executable, "-c", "from app.cli import main; main()", "standalone"]
-        argv += ["--config", str(self.directory / "power.toml"), "--data-dir", str(self.data), *options]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
         with self._output.open("wb") as output:
             return subprocess.Popen(
-                argv,
-                cwd=children.root(),
+                [*self._argv, *options],
+                cwd=self._cwd,
                 env={**environ, "XDG_STATE_HOME": str(self.directory / "state"), "PYTHONUNBUFFERED": "1"},
                 stdout=output,
                 stderr=output,
