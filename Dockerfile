@@ -6,16 +6,22 @@ FROM ${BASE} AS packages
 WORKDIR /build
 # Wheels at hand come along, where there are any; the pattern lets them be missing.
 COPY pyproject.toml constraints.txt wheel[s] wheels/
+COPY client/pyproject.toml wheels/client/
 # "--no-index --find-links=wheels" asks no index.
 ARG PIP_OPTIONS=""
 RUN python3 -m venv /opt/power \
-    && python3 -c 'import tomllib; found = tomllib.load(open("wheels/pyproject.toml", "rb")); print(*found["build-system"]["requires"], *found["project"]["dependencies"], sep="\n")' > needed.txt \
+    && python3 -c 'import tomllib; \
+read = lambda path: tomllib.load(open(path, "rb")); \
+server, client = read("wheels/pyproject.toml"), read("wheels/client/pyproject.toml"); \
+needed = [*server["build-system"]["requires"], *server["project"]["dependencies"], *client["project"]["dependencies"]]; \
+print(*(name for name in needed if not name.startswith("power-windows-client")), sep="\n")' > needed.txt \
     && /opt/power/bin/pip install --quiet --no-cache-dir --disable-pip-version-check ${PIP_OPTIONS} --constraint wheels/constraints.txt --requirement needed.txt
 COPY pyproject.toml README.md celeryconfig.py ./
+COPY client client
 COPY app app
 COPY migrations migrations
 COPY workers workers
-RUN /opt/power/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --no-index --no-deps --no-build-isolation .
+RUN /opt/power/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --no-index --no-deps --no-build-isolation ./client .
 
 FROM ${BASE}
 ARG UID=8420

@@ -12,8 +12,10 @@ from pathlib import Path
 from images import debian, engine
 from images.debian import ROOT
 
-SOURCES = ("app", "migrations", "workers", "celeryconfig.py")
-_METADATA = ("Dockerfile", "constraints.txt", "pyproject.toml", "README.md")
+SOURCES = ("app", "client/power_windows", "migrations", "workers", "celeryconfig.py")
+_PROJECTS = ("pyproject.toml", "client/pyproject.toml")
+_METADATA = ("Dockerfile", "constraints.txt", "README.md", "client/README.md", *_PROJECTS)
+_CLIENT = "power-windows-client"
 # Debian 12's Python needs it where a later one does not, and pip judges by the Python that runs it.
 _BESIDES = ("async-timeout",)
 
@@ -50,9 +52,7 @@ def _build(name: str, base: str, files: list[Path]) -> None:
 
 def _wheels(base: str) -> Path:
     """A directory of all wheels that the product needs, fetched when they are first asked for."""
-    pyproject, pins = ROOT / "pyproject.toml", ROOT / "constraints.txt"
-    said = tomllib.loads(pyproject.read_text())
-    needed = [*said["build-system"]["requires"], *said["project"]["dependencies"], *_BESIDES]
+    needed, pins = _requirements(), ROOT / "constraints.txt"
     asked = "import sys; print('%d.%d' % sys.version_info[:2])"
     version = engine.docker("run", "--rm", "--network", "none", base, "python3", "-c", asked)
     at = ROOT / "build" / "wheels"
@@ -65,3 +65,11 @@ def _wheels(base: str) -> Path:
         engine.run([*fetch, *foreign, "--dest", str(at), "--constraint", str(pins), *needed])
         stamp.write_text(wanted)
     return at
+
+
+def _requirements() -> list[str]:
+    """Return what both projects are built with and depend on; the build context holds the client itself."""
+    projects = [tomllib.loads((ROOT / name).read_text()) for name in _PROJECTS]
+    built = [name for project in projects for name in project["build-system"]["requires"]]
+    needed = [name for project in projects for name in project["project"]["dependencies"]]
+    return [*dict.fromkeys(built), *(name for name in needed if not name.startswith(_CLIENT)), *_BESIDES]
