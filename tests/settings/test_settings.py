@@ -156,7 +156,7 @@ def test_the_environment_names_everything_and_has_defaults(tmp_path: Path) -> No
 
 
 def test_a_standalone_leaves_its_broker_where_it_is_found(tmp_path: Path) -> None:
-    (tmp_path / settings.EMBEDDED).write_text("redis+socket://:secret@/x?virtual_host=0\n")
+    (tmp_path / settings.BROKER_URL_FILE).write_text("redis+socket://:secret@/x?virtual_host=0\n")
     assert (
         settings.load({"POWER_DATA_DIR": str(tmp_path)}).broker_url
         == "redis+socket://:secret@/x?virtual_host=0"

@@ -1,0 +1,236 @@
+"""power.toml, checked by Pydantic and frozen into one `PowerToml` value.
+
+Every fault becomes one line that names the file and the key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from app.domain import durations, names
+from app.domain.enums import WINDOW_ENDING, Event
+from app.settings.errors import ConfigError
+
+
+def _seconds(value: Any) -> Any:
+    """Accept `30s`, `1h30m` or a positive number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("write a duration such as 90, 90s, 30m or 1h30m")
+    return durations.parse(value if isinstance(value, str) else repr(value))
+
+
+Seconds = Annotated[
+    float, BeforeValidator(_seconds), AfterValidator(partial(durations.at_most, durations.LONGEST))
+]
+CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durations.LONGEST_CALL))]
+DEFAULT_TTL = 1800.0
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)]
+StackName = Annotated[Name, AfterValidator(names.require_free)]
+ProjectName = Annotated[str, AfterValidator(names.require_project), Field(max_length=120)]
+ServiceName = Annotated[str, AfterValidator(names.require_service), Field(max_length=120)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceToml(_Strict):
+    """`[stacks.NAME.services.SERVICE]`: what differs from the defaults for one service. Times are seconds."""
+
+    up_timeout: CallSeconds = 30.0
+    stop_timeout: CallSeconds | None = None
+    ready_timeout: CallSeconds | None = None
+    stable_for: CallSeconds = 1.0
+    oneshot: bool | None = None
+
+
+class StackToml(_Strict):
+    """`[stacks.NAME]`: one Compose project under control. Times are seconds."""
+
+    project: ProjectName
+    directory: Path = Path()
+    files: list[str] = Field(default=["docker-compose.yml"], min_length=1)
+    profiles: list[Name] = []
+    env_files: list[str] = []
+    node: Name = "local"
+    core: list[ServiceName] = []
+    allow: list[ServiceName] = Field(min_length=1)
+    max_ttl: Seconds = 28800.0
+    default_ttl: Seconds = Field(default_factory=lambda data: min(DEFAULT_TTL, data["max_ttl"]))
+    drift: Literal["report", "stop"] = "report"
+    grace: Seconds = 60.0
+    blind: Literal["stop", "hold"] = "stop"
+    blind_grace: Seconds = 30.0
+    services: dict[str, ServiceToml] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StackToml:
+        if both := sorted(set(self.core) & set(self.allow)):
+            raise ValueError(
+                f"allow: {', '.join(both)} is core, which is never powered; take it out of one list"
+            )
+        if self.default_ttl > self.max_ttl:
+            unsaid = "" if "max_ttl" in self.model_fields_set else " where it is not set; set it as well"
+            over = f"{self.default_ttl:g} s is over max_ttl, {self.max_ttl:g} s"
+            raise ValueError(f"default_ttl: {over}{unsaid}")
+        return self
+
+    def paths(self) -> list[Path]:
+        """What a stack is read from, as far as power.toml tells; `.env` is what compose reads by itself."""
+        return [self.directory / name for name in (*self.files, *self.env_files, ".env")]
+
+    def tuned(self, service: str) -> ServiceToml:
+        return self.services.get(service, ServiceToml())
+
+
+class NoticeToml(_Strict):
+    """`[notices.NAME]`: who is told of what. Times are seconds."""
+
+    url: str | None = Field(default=None, repr=False)
+    apprise: str | None = Field(default=None, repr=False)
+    secret: str | None = Field(default=None, repr=False)
+    secret_env: str | None = None
+    events: list[str] = ["window.ending", "window.stuck", "service.failing", "drift.found"]
+    stacks: list[Name] = []
+    before: Seconds = 600.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> NoticeToml:
+        if (self.url is None) == (self.apprise is None):
+            raise ValueError("name one of url (a webhook) and apprise (an Apprise address)")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url: begins with neither http:// nor https://")
+        if self.url is not None and (self.secret is None) == (self.secret_env is None):
+            raise ValueError("a webhook is signed: give one of secret and secret_env (a variable's name)")
+        known = {WINDOW_ENDING, *Event}
+        if strange := sorted(set(self.events) - known):
+            raise ValueError(f"events: {', '.join(strange)} is none of {', '.join(sorted(known))}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedToml:
+    """A stack whose section has faults, with what can be told of it."""
+
+    project: str
+    node: str
+    core: frozenset[str]
+    faults: tuple[str, ...]
+    is_nameable: bool
+    """May a stack have its name?"""
+
+
+class _File(_Strict):
+    """The file as it is written."""
+
+    stacks: dict[StackName, StackToml] = Field(min_length=1)
+    notices: dict[Name, NoticeToml] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class PowerToml:
+    """The whole file, with directories made absolute."""
+
+    stacks: Mapping[str, StackToml]
+    notices: dict[str, NoticeToml] = field(default_factory=dict)
+    rejected: Mapping[str, RejectedToml] = field(default_factory=dict)
+    """Stacks whose section has faults, which keep no other from being served."""
+
+    def on_node(self, node: str) -> dict[str, StackToml]:
+        return {name: stack for name, stack in self.stacks.items() if stack.node == node}
+
+
+def read_power_toml(path: Path) -> PowerToml:
+    """Read and check power.toml; raises ConfigError with one line per fault.
+
+    Stacks with faults are set apart where there is one without, and nothing else is wrong.
+    A stack's `directory` is taken from where the file lies, not from where the process runs.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}; name one with --config"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
+    try:
+        found, rejected = _File.model_validate(raw), dict[str, RejectedToml]()
+    except ValidationError as error:
+        faults = [fault for fault in error.errors() if _is_a_cause(fault)]
+        rejected = _rejected(path, raw, faults)
+        if not rejected:
+            raise ConfigError([_line(path, fault) for fault in faults]) from error
+        good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
+        found = _File.model_validate({**raw, "stacks": good})
+    stacks = {name: _placed(stack, path.absolute().parent) for name, stack in found.stacks.items()}
+    return PowerToml(stacks, found.notices, rejected)
+
+
+def _rejected(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[str, RejectedToml]:
+    """The stacks that have all the faults; none where every stack has some, or something else has."""
+    by_stack: dict[str, list[Any]] = {}
+    for fault in faults:
+        if fault["loc"][0] != "stacks" or len(fault["loc"]) == 1:
+            return {}
+        by_stack.setdefault(str(fault["loc"][1]), []).append(fault)
+    if not raw["stacks"].keys() - by_stack.keys():
+        return {}
+    return {name: _set_apart(path, name, raw["stacks"][name], found) for name, found in by_stack.items()}
+
+
+def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> RejectedToml:
+    said = section if isinstance(section, dict) else {}
+    project, node, core = said.get("project"), said.get("node"), said.get("core")
+    return RejectedToml(
+        project if isinstance(project, str) else name,
+        node if isinstance(node, str) else "local",
+        frozenset(one for one in core if isinstance(one, str)) if isinstance(core, list) else frozenset(),
+        tuple(_line(path, fault) for fault in faults),
+        not any("[key]" in fault["loc"] for fault in faults),
+    )
+
+
+def _placed(stack: StackToml, beside: Path) -> StackToml:
+    return stack.model_copy(update={"directory": (beside / stack.directory).resolve()})
+
+
+def _is_a_cause(fault: Any) -> bool:
+    """Not a cause is that `default_ttl` cannot follow from a `max_ttl` that is at fault itself."""
+    return bool(fault["type"] != "default_factory_not_called")
+
+
+def _line(path: Path, fault: Any) -> str:
+    """The key, and of a list the entry itself: its place in the list is not what anybody wrote."""
+    parts = [part for part in fault["loc"] if part != "[key]"]
+    key = ".".join(str(part) for part in parts if not isinstance(part, int)) or "stacks"
+    entry = f"{fault['input']!r}: " if parts and isinstance(parts[-1], int) else ""
+    said = _KNOWN.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+    if said.startswith(entry.removesuffix(": ")):
+        entry = ""
+    return f"{path}: {key}: {entry}{said}{_proposal(fault, parts)}"
+
+
+_KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting; see the reference for the names"}
+
+
+def _proposal(fault: Any, parts: list[Any]) -> str:
+    """What would be right, where that can be told."""
+    if fault["type"] == "missing" and parts[-1] == "project" and (name := names.as_project(str(parts[-2]))):
+        return f'; write project = "{name}"'
+    if fault["type"] == "extra_forbidden" and isinstance(fault["input"], dict):
+        return f'; a name with a dot is quoted: [{parts[0]}."{".".join(str(part) for part in parts[1:])}"]'
+    return ""
