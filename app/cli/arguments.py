@@ -15,7 +15,7 @@ from app.domain import durations
 from app.domain.enums import Role, State
 from power_windows.errors import NotFound, PowerError, WrongUsage
 from power_windows.payloads import Window
-from power_windows.rest import Api, here
+from power_windows.rest import Api, connect
 
 UNFINISHED = (State.WAITING, State.OPENING, State.OPEN, State.CLOSING)
 # A prefix is looked for among this many of the newest windows, and not through years of them.
@@ -74,7 +74,7 @@ def _candidates(windows: list[Window]) -> str:
 def _quietly(offer: Callable[[Api, click.Context], Iterable[tuple[str, str]]]) -> _Completer:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         try:
-            with here() as api:
+            with connect() as api:
                 offers = [(name, hint) for name, hint in offer(api, ctx) if name.startswith(incomplete)]
         except PowerError:
             return []

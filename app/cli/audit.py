@@ -13,7 +13,7 @@ from app.cli.arguments import Duration, any_window, resolve
 from app.cli.output import TextTable
 from power_windows.errors import Failed, Unreachable
 from power_windows.payloads import Chain, Entry, Verdict
-from power_windows.rest import Api, here
+from power_windows.rest import Api, connect
 
 
 @click.group(invoke_without_command=True)
@@ -46,7 +46,7 @@ def audit(
     """
     if ctx.invoked_subcommand is not None:
         return
-    with here() as api:
+    with connect() as api:
         wanted = {"window": resolve(api, window)["id"] if window else None, "actor": actor}
         entries = _follow(api, wanted, last) if following else _last(api.audit(**wanted), last)
         _print(entries, as_json)
@@ -140,7 +140,7 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> None:
     if files:
         _prove(files, as_json)
         return
-    with here() as api:
+    with connect() as api:
         verdict = api.verify()
     if as_json:
         output.dump(verdict)
@@ -171,7 +171,7 @@ def _prove(files: Sequence[Path], as_json: bool) -> None:
 def _live() -> Verdict | None:
     """What the service proves of itself; files are proved without it where there is none."""
     try:
-        with here() as api:
+        with connect() as api:
             return api.verify()
     except Unreachable:
         output.note("power: no service found: the files are proved by themselves, not with the live trail")

@@ -11,7 +11,7 @@ from app.domain import durations
 from app.domain.enums import State
 from power_windows.errors import Refused
 from power_windows.payloads import Window
-from power_windows.rest import Api, here
+from power_windows.rest import Api, connect
 
 
 @click.command()
@@ -45,7 +45,7 @@ def close(
     """
     if bool(windows) == every:
         raise click.UsageError("name the windows to close, or --all of them", ctx)
-    with here() as api:
+    with connect() as api:
         # All names are looked up before anything is closed, so a typing error closes nothing.
         meant = list(unfinished(api)) if every else [resolve(api, window) for window in windows]
         closing, refused = _ask(api, meant, force=force, reason=reason)

@@ -4,7 +4,7 @@ import click
 
 from app.cli import output
 from app.cli.arguments import Duration, resolve, unfinished_windows
-from power_windows.rest import here
+from power_windows.rest import connect
 
 
 @click.command()
@@ -20,7 +20,7 @@ def extend(window: str, ttl: float, as_json: bool) -> None:
     Example:
       power extend 3f2a --ttl 1h
     """
-    with here() as api:
+    with connect() as api:
         extended = api.extend(resolve(api, window)["id"], ttl)
     if as_json:
         output.dump(extended)

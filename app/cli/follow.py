@@ -15,8 +15,9 @@ import click
 
 from app.domain.enums import State
 from power_windows.errors import Unreachable
+from power_windows.event_stream import Stream
 from power_windows.payloads import Entry, Window
-from power_windows.rest import Api, Stream
+from power_windows.rest import Api
 
 # Seconds between looks: with a stream that would tell, and without one.
 TOLD, UNTOLD = 5.0, 1.0
@@ -98,7 +99,7 @@ class Hints:
             with suppress(Exception):
                 self._listen()
             # From here on again, so that whoever counts on hearing everything does.
-            self._place = (self._stream and self._stream.place) or self._place
+            self._place = (self._stream and self._stream.last_id) or self._place
             self._stream = None
             self._over.wait(UNTOLD)
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from app.cli import follow, output
 from app.cli.arguments import any_window, resolve, window_services
-from power_windows.rest import here
+from power_windows.rest import connect
 
 _COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "bright_red")
 
@@ -42,7 +42,7 @@ def logs(
       power logs 3f2a --service switch --tail 20
       power logs 3f2a --follow
     """
-    with here() as api, follow.until_looked_away():
+    with connect() as api, follow.until_looked_away():
         found = resolve(api, window)
         names = sorted(found["health"] or found["services"])
         width = 0 if service else max(map(len, names), default=0)

@@ -3,7 +3,7 @@
 import click
 
 from app.cli import output
-from power_windows.rest import here
+from power_windows.rest import connect
 
 
 @click.command()
@@ -20,7 +20,7 @@ def notices(state: str | None, limit: int, as_json: bool) -> None:
       power notices
       power notices --state pending
     """
-    with here() as api:
+    with connect() as api:
         listed = list(api.pages("/notices", limit=limit, state=state))
     if as_json:
         output.dump({"items": listed})

@@ -9,7 +9,7 @@ from app.cli import follow, output, progress, window_text
 from app.cli.arguments import Duration, service_names, stack_names
 from app.domain.enums import State, Status
 from power_windows.payloads import Plan, Window
-from power_windows.rest import Api, here
+from power_windows.rest import Api, connect
 
 
 @click.command()
@@ -48,7 +48,7 @@ def open(
     """
     wish = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
     body = {name: value for name, value in wish.items() if value is not None}
-    with here() as api:
+    with connect() as api:
         if plan:
             _show_plan(api.plan(body), as_json)
             return

@@ -4,7 +4,7 @@ import click
 
 from app.cli import output
 from app.cli.arguments import stack_names
-from power_windows.rest import here
+from power_windows.rest import connect
 
 
 @click.command()
@@ -21,7 +21,7 @@ def relocate(stack: str, as_json: bool) -> None:
     Example:
       power relocate vx11
     """
-    with here() as api:
+    with connect() as api:
         answer = api.relocate(stack)
     if as_json:
         output.dump(answer)

@@ -15,7 +15,7 @@ from app.cli.follow import Hints
 from app.cli.output import TextTable
 from app.domain.enums import Power
 from power_windows.payloads import Service, Stack
-from power_windows.rest import Api, here
+from power_windows.rest import Api, connect
 
 _RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
 
@@ -29,7 +29,7 @@ def stacks(as_json: bool) -> None:
     Example:
       power stacks
     """
-    with here() as api:
+    with connect() as api:
         found = api.stacks()
     if as_json:
         output.dump({"items": found})
@@ -100,7 +100,7 @@ def ps(stack: str | None, watching: bool, as_json: bool) -> None:
     """
     if watching and as_json:
         raise click.UsageError("--watch is for the eye; `power audit --follow --json` is for programs")
-    with here() as api:
+    with connect() as api:
         read = partial(_read, api, stack)
         if watching:
             _watch(api, read)

@@ -7,7 +7,7 @@ import click
 from app.cli import output
 from app.cli.arguments import Duration
 from power_windows.errors import WrongUsage
-from power_windows.rest import here
+from power_windows.rest import connect
 
 
 @click.group()
@@ -55,7 +55,7 @@ def create(
     stack, slash, service = route.partition("/")
     if not (stack and slash and service):
         raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
-    with here() as api:
+    with connect() as api:
         made = api.create_token(
             name, stack, service, ttl, only_looks_agents=_listed(agents), only_looks_paths=_listed(paths)
         )
@@ -75,7 +75,7 @@ def _listed(given: tuple[str, ...]) -> list[str] | None:
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def list_tokens(as_json: bool) -> None:
     """List the tokens there are and were."""
-    with here() as api:
+    with connect() as api:
         found = api.tokens()
     if as_json:
         output.dump({"items": found, "next": None})
@@ -95,6 +95,6 @@ def _route(one: dict[str, Any]) -> str:
 @click.argument("name")
 def revoke(name: str) -> None:
     """Revoke a token. A window that it has runs out."""
-    with here() as api:
+    with connect() as api:
         api.revoke_token(name)
     output.say(f"token {name} is revoked")

@@ -26,7 +26,7 @@ from app.cli.follow import Hints
 from app.domain import durations
 from power_windows.errors import PowerError, Unreachable
 from power_windows.payloads import Entry, Stack, Window
-from power_windows.rest import Api, here
+from power_windows.rest import Api, connect
 
 KEPT = 200
 """Lines of news that are kept for a large screen."""
@@ -48,7 +48,7 @@ def top() -> None:
       power top
       power top | grep failing
     """
-    with here() as api:
+    with connect() as api:
         board = Board(api)
         board.read()
         if output.live():

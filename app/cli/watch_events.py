@@ -9,7 +9,7 @@ from app.cli.arguments import any_window, resolve, stack_names, unfinished
 from app.cli.event_text import EventText
 from app.domain.enums import Event
 from power_windows.payloads import Entry
-from power_windows.rest import here
+from power_windows.rest import connect
 
 
 @click.command()
@@ -35,7 +35,7 @@ def watch(window: str | None, stack: str | None, as_json: bool) -> None:
       power watch --window 3f2a
       power watch --json | jq 'select(.event == "service.failing")'
     """
-    with here() as api, follow.until_looked_away():
+    with connect() as api, follow.until_looked_away():
         only = resolve(api, window)["id"] if window else None
         story = EventText(named=stack is None and len(api.stacks()) > 1)
 

@@ -7,7 +7,7 @@ from app.cli import follow, output, progress, window_text
 from app.cli.arguments import any_window, resolve, stack_names
 from app.domain.enums import State
 from power_windows.payloads import Window
-from power_windows.rest import Api, here
+from power_windows.rest import Api, connect
 
 
 @click.command()
@@ -27,7 +27,7 @@ def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> 
       power windows --state open
       power windows -s vx11 --limit 10
     """
-    with here() as api:
+    with connect() as api:
         listed = list(api.windows(limit=limit, state=state, stack=stack))
     if as_json:
         output.dump({"items": listed})
@@ -53,7 +53,7 @@ def show(window: str, following: bool, as_json: bool) -> None:
       power show 3f2a
       power show 3f2a --follow
     """
-    with here() as api:
+    with connect() as api:
         found = resolve(api, window)
         if following:
             found = _follow(api, found, as_json)

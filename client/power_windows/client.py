@@ -61,11 +61,11 @@ class Client:
         Asked again by itself where the answer is lost, under one Idempotency-Key, so it opens once. Who
         may be interrupted and start over gives a `key` of his own.
         """
-        return Window.of(self._api.open(wish(services, stack, ttl, reason), key))
+        return Window.of(self._api.open(window_request(services, stack, ttl, reason), key))
 
     def plan(self, *services: str, stack: str | None = None, ttl: Duration | None = None) -> Plan:
         """What opening would do; changes nothing."""
-        return Plan.of(self._api.plan(wish(services, stack, ttl, None)))
+        return Plan.of(self._api.plan(window_request(services, stack, ttl, None)))
 
     def extend(self, window: str | Window, ttl: Duration) -> Window:
         """Move a window's deadline to so long from now."""
@@ -136,7 +136,7 @@ class Client:
         some. What went wrong while the block ran is in `window.faults`; that a window could not be kept
         is logged at once, and warned of (LetGo) when the block ends.
         """
-        body = wish(services, stack, ttl, reason)
+        body = window_request(services, stack, ttl, reason)
         terms = Terms(body, str(uuid.uuid4()), None if within is None else seconds(within), partial_ok)
         return HeldWindow(self._api, terms)
 
@@ -154,7 +154,7 @@ def seconds(given: Duration) -> float:
     return durations.parse(given) if isinstance(given, str) else given
 
 
-def wish(
+def window_request(
     services: Iterable[str], stack: str | None, ttl: Duration | None, reason: str | None
 ) -> dict[str, Any]:
     """The body that asks for a window."""

@@ -32,13 +32,13 @@ from power_windows.values import Window
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.25
+POLL_SECONDS = 0.25
 """Seconds between looks while it opens."""
-PATIENCE = 30.0
+OUTAGE_SECONDS = 30.0
 """Seconds for which a service that does not answer is waited for, entering and leaving."""
-RETRY = 2.0
+EXTENSION_RETRY_SECONDS = 2.0
 """Seconds after which an extension that got no answer is tried again, or less where there is no time."""
-LAST_WORDS = 6
+LOG_TAIL_LINES = 6
 """Lines shown of a service that failed."""
 
 
@@ -129,12 +129,12 @@ class HeldWindow:
                 raise NotReady(
                     f"{_story(self.now)}\nafter {waited}, which is as long as it may take", self.now
                 )
-            time.sleep(LOOK)
+            time.sleep(POLL_SECONDS)
             if time.monotonic() > extend_at:
                 # Opening may take longer than a short ttl, and nobody is to run out of time on the way.
                 self._extend()
                 extend_at = time.monotonic() + self._beat()
-            self._window = _patiently(self.refresh, PATIENCE)
+            self._window = _patiently(self.refresh, OUTAGE_SECONDS)
         if not (self.now.ready or (self._terms.partial_ok and self._some())):
             raise NotReady(_story(self.now), self.now)
 
@@ -153,7 +153,7 @@ class HeldWindow:
     def _keep(self) -> None:
         wait = self._beat()
         while not self._over.wait(wait):
-            wait = self._beat() if self._extend() else min(RETRY, self._beat())
+            wait = self._beat() if self._extend() else min(EXTENSION_RETRY_SECONDS, self._beat())
             if self._unkept:
                 return
 
@@ -197,7 +197,7 @@ class HeldWindow:
             return Window.of(self._api.close(self.id, force=False, reason=why))
 
         try:
-            self._window = _patiently(ask, PATIENCE)
+            self._window = _patiently(ask, OUTAGE_SECONDS)
         except PowerError as error:
             self.faults.append(error)
             left = durations.show(self.now.left)
@@ -224,11 +224,13 @@ def _story(window: Window) -> str:
         lines.append(f"  {printable_line(window.close_detail or window.close_reason)}")
     for one in window.unready:
         lines.append(f"  {one.service}: {one.power}")
-        lines += [f"    {line}" for line in printable_lines(one.detail.strip()).splitlines()[-LAST_WORDS:]]
+        lines += [
+            f"    {line}" for line in printable_lines(one.detail.strip()).splitlines()[-LOG_TAIL_LINES:]
+        ]
         failed = [call for call in window.calls if call.service == one.service and call.status != "ok"]
         for call in failed[-1:]:
             said = printable_lines((call.stderr or call.stdout).strip()).splitlines()
-            lines += [f"    {line}" for line in said[-LAST_WORDS:]]
+            lines += [f"    {line}" for line in said[-LOG_TAIL_LINES:]]
     return "\n".join(lines)
 
 

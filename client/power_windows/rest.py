@@ -1,14 +1,11 @@
-"""The REST API as it is: requests out, the service's JSON or an error of `power_windows.errors` back.
+"""The REST API as it is: requests out, the server's JSON or an error of `power_windows.errors` back.
 
-Nothing is decided here. `power_windows.Client` makes values of the replies for programs;
-the commands show them as they came.
+This module takes no decisions. `power_windows.Client` makes values of the replies for programs;
+the command `power` shows the replies as they are.
 """
 
-import ipaddress
 import json
 import os
-import re
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,42 +17,39 @@ import httpx
 
 from power_windows import discovery, problems
 from power_windows.discovery import Target
-from power_windows.errors import PowerError, Unreachable, WrongUsage, not_text
+from power_windows.errors import PowerError, Unreachable, not_text
+from power_windows.event_stream import Stream
 from power_windows.payloads import Entry, Plan, Stack, Verdict, Window
+from power_windows.server_address import authorization, base_url, is_loopback, without_password
 
-ROOT = "/api/v1"
 TIMEOUT = httpx.Timeout(30, connect=5)
-# The service says something at least every quarter of a minute on an open stream; silence means it is gone.
 STREAM_TIMEOUT = httpx.Timeout(45, connect=5)
-PAGE = 100
-# Long enough together for a standalone to start its front again.
-_PAUSES = (0.3, 1.0, 2.0, 3.0)
+"""An open stream carries data or a comment at least every 15 s, so a silent one has lost its server."""
+VERIFY_TIMEOUT = 600.0
+"""Seconds for the check of the audit trail, which computes the hash of every entry."""
+PAGE_SIZE = 100
+RETRY_PAUSES = (0.3, 1.0, 2.0, 3.0)
+"""Seconds before each repeated opening; together long enough for a standalone to restart its web process."""
+RECONNECT_SECONDS = 1.0
+"""Seconds between the end of an event stream and the request for the next."""
 
 
-# Seconds before a stream that broke is asked for again.
-AGAIN = 1.0
-
-
-def _nothing() -> None:
-    """Nobody wants to know."""
-
-
-def _no_stream(_: "Stream") -> None:
-    """Nobody wants to know that either."""
+def _ignore() -> None:
+    """Do nothing when a stream breaks."""
 
 
 class Api:
-    """One service, reached with one token."""
+    """The routes of one server, called with one token. Every method raises `power_windows.errors`."""
 
     def __init__(self, target: Target) -> None:
         self.url = target.url
         self._http = httpx.Client(
-            base_url=_address(target.url) + ROOT,
-            headers=_authorization(target.token),
+            base_url=base_url(target.url),
+            headers=authorization(target.token),
             timeout=TIMEOUT,
             verify=target.url.startswith("https:"),
-            # A proxy that the environment names for the world would swallow requests to this machine.
-            trust_env=not _loopback(target.url),
+            # A proxy that the environment names for outside addresses cannot reach this machine's loopback.
+            trust_env=not is_loopback(target.url),
         )
 
     def __enter__(self) -> Self:
@@ -65,17 +59,18 @@ class Api:
         self._http.close()
 
     def get(self, path: str, **params: Any) -> Any:
-        return self._json(self._send("GET", path, params=_given(params)))
+        """Return the JSON of a GET; parameters that are None are left out."""
+        return self._json(self._send("GET", path, params=_without_none(params)))
 
     def pages(self, path: str, *, limit: int | None = None, **params: Any) -> Iterator[Any]:
-        """The items of a list, page after page, `limit` of them at most."""
+        """Yield the items of a list route, page after page, at most `limit` of them."""
         cursor, left = None, limit
         while left is None or left > 0:
-            size = PAGE if left is None else min(PAGE, left)
+            size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
             page = self.get(path, **params, limit=size, cursor=cursor)
             if not isinstance(page, dict) or "items" not in page:
                 raise Unreachable(
-                    f"{_without_password(self.url)} did not answer with a list; is POWER_URL right?"
+                    f"{without_password(self.url)} did not answer with a list; is POWER_URL right?"
                 )
             items = page["items"][:left]
             yield from items
@@ -84,112 +79,126 @@ class Api:
                 return
 
     def stacks(self) -> list[Stack]:
+        """Return all stacks with their services."""
         return list(self.pages("/stacks"))
 
     def stack(self, name: str) -> Stack:
-        reply = self._send("GET", f"/stacks/{_quoted(name)}", asked=[name])
+        """Return one stack; raises NotFound."""
+        reply = self._send("GET", f"/stacks/{_quoted(name)}", requested=[name])
         return cast(Stack, self._json(reply))
 
     def relocate(self, name: str) -> Stack:
-        """Let what a stack holds and owes count for wherever its worker serves it next."""
-        reply = self._send("POST", f"/stacks/{quote(name, safe='')}/relocate", asked=[name])
+        """Allow a stack's held services and pending stops to apply to the next engine that serves it."""
+        reply = self._send("POST", f"/stacks/{quote(name, safe='')}/relocate", requested=[name])
         return cast(Stack, self._json(reply))
 
     def window(self, identifier: str) -> Window:
-        return cast(Window, self.get(_window(identifier)))
+        """Return one window; raises NotFound."""
+        return cast(Window, self.get(_window_path(identifier)))
 
     def windows(self, limit: int | None = None, **filters: str | None) -> Iterator[Window]:
+        """Yield windows, newest first; `filters` are the route's query parameters."""
         return self.pages("/windows", limit=limit, **filters)
 
     def plan(self, body: Mapping[str, Any]) -> Plan:
-        reply = self._send("POST", "/windows", params={"plan": "1"}, json=body, asked=_names(body))
+        """Return what an opening with this body would start; nothing is changed."""
+        reply = self._send("POST", "/windows", params={"plan": "1"}, json=body, requested=_names(body))
         return cast(Plan, self._json(reply))
 
     def open(self, body: Mapping[str, Any], key: str | None = None) -> Window:
-        """Ask for a window; asked again under the same key when an answer is lost, so it opens once."""
+        """Open a window; return it as soon as the server has accepted it.
+
+        The request has an Idempotency-Key, `key` or a new one. Where the answer is lost, it is sent again
+        with the same key after each of RETRY_PAUSES, so it opens one window.
+        """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         try:
             return self._open(body, headers)
         except Unreachable as error:
-            if not _interrupted(error):
+            if not _may_have_arrived(error):
                 raise
-        return self._again(body, headers)
+        return self._open_again(body, headers)
 
-    def _again(self, body: Mapping[str, Any], headers: dict[str, str]) -> Window:
-        for pause in _PAUSES[:-1]:
+    def _open_again(self, body: Mapping[str, Any], headers: dict[str, str]) -> Window:
+        for pause in RETRY_PAUSES[:-1]:
             time.sleep(pause)
             with suppress(Unreachable):
                 return self._open(body, headers)
-        time.sleep(_PAUSES[-1])
+        time.sleep(RETRY_PAUSES[-1])
         return self._open(body, headers)
 
     def _open(self, body: Mapping[str, Any], headers: dict[str, str]) -> Window:
-        reply = self._send("POST", "/windows", json=body, headers=headers, asked=_names(body))
+        reply = self._send("POST", "/windows", json=body, headers=headers, requested=_names(body))
         return cast(Window, self._json(reply))
 
     def extend(self, identifier: str, ttl_sec: float) -> Window:
-        return cast(Window, self._json(self._send("PATCH", _window(identifier), json={"ttl_sec": ttl_sec})))
+        """Move a window's deadline to `ttl_sec` seconds from now; return the window."""
+        reply = self._send("PATCH", _window_path(identifier), json={"ttl_sec": ttl_sec})
+        return cast(Window, self._json(reply))
 
     def close(self, identifier: str, *, force: bool, reason: str | None = None) -> Window:
-        body = _given({"force": force or None, "reason": reason})
-        return cast(Window, self._json(self._send("POST", f"{_window(identifier)}/close", json=body)))
+        """Start to close a window; return it. With `force` its services are killed."""
+        body = _without_none({"force": force or None, "reason": reason})
+        return cast(Window, self._json(self._send("POST", f"{_window_path(identifier)}/close", json=body)))
 
     def create_token(
         self, name: str, stack: str, service: str, ttl_sec: float | None, **lookers: list[str] | None
     ) -> dict[str, Any]:
-        """A token for one service's waiting page; `token` is its text, said this once.
+        """Create a token for one service's waiting page; only this reply has the token's text, as `token`.
 
-        `lookers` are `only_looks_agents` and `only_looks_paths`, where other than the usual ones.
+        `lookers` are `only_looks_agents` and `only_looks_paths`, the requests that open no window;
+        None means the server's defaults.
         """
         route = {"stack": stack, "service": service}
-        body = _given({"name": name, "wake": route, "ttl_sec": ttl_sec, **lookers})
-        return cast(dict[str, Any], self._json(self._send("POST", "/tokens", json=body, asked=[service])))
+        body = _without_none({"name": name, "wake": route, "ttl_sec": ttl_sec, **lookers})
+        reply = self._send("POST", "/tokens", json=body, requested=[service])
+        return cast(dict[str, Any], self._json(reply))
 
     def tokens(self) -> list[dict[str, Any]]:
+        """Return all tokens, without their texts."""
         return list(self.get("/tokens")["items"])
 
     def revoke_token(self, name: str) -> None:
+        """Revoke a token; raises NotFound."""
         self._send("DELETE", f"/tokens/{_quoted(name)}")
 
     def verify(self) -> Verdict:
-        # Every entry is hashed again, which takes its time on a long trail.
-        return cast(Verdict, self._json(self._send("GET", "/audit/verify", timeout=600)))
+        """Have the server check the hash chains of the audit trail; return the result of each chain."""
+        return cast(Verdict, self._json(self._send("GET", "/audit/verify", timeout=VERIFY_TIMEOUT)))
 
     def audit(self, **params: Any) -> Iterator[Entry]:
-        """The trail, oldest first, as it is read."""
-        headers = {"Accept": "application/x-ndjson"}
-        with self._stream("/audit", headers=headers, params=_given(params), timeout=TIMEOUT) as reply:
-            for line in reply.iter_lines():
-                if line.strip():
-                    yield json.loads(line)
+        """Yield entries of the audit trail, oldest first, while the response arrives."""
+        return self._json_lines("/audit", _without_none(params), TIMEOUT)
+
+    def logs(
+        self, identifier: str, *, service: str | None = None, tail: int | None = None, follow: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the log lines of a window's services; with `follow` until the window has ended."""
+        params = _without_none({"service": service, "tail": tail, "follow": "1" if follow else None})
+        return self._json_lines(f"{_window_path(identifier)}/logs", params, STREAM_TIMEOUT)
 
     @contextmanager
-    def listen(self, last: str | None = None) -> Iterator["Stream"]:
-        """The events from now on, or from after the event `last`."""
-        headers = _given({"Accept": "text/event-stream", "Last-Event-ID": last})
+    def listen(self, last_id: str | None = None) -> Iterator[Stream]:
+        """Open an event stream: the events from now on, or those after the event `last_id`."""
+        headers = _without_none({"Accept": "text/event-stream", "Last-Event-ID": last_id})
         with self._stream("/events", headers=headers, timeout=STREAM_TIMEOUT) as reply:
             yield Stream(reply)
 
     def events(
-        self,
-        *,
-        before: Callable[[], Iterable[Entry]] = tuple,
-        lost: Callable[[], None] = _nothing,
-        found: Callable[["Stream"], None] = _no_stream,
+        self, *, before: Callable[[], Iterable[Entry]] = tuple, lost: Callable[[], None] = _ignore
     ) -> Iterator[Entry]:
-        """Every event from now on, without an end; a stream that breaks is resumed and misses nothing.
+        """Yield every event from now on, without end. A stream that breaks is resumed after its last event.
 
-        What is written already comes `before`, asked for once the first stream is open, so that nothing
-        falls between. `found` is told of each stream and `lost` when it breaks. Raises Unreachable only
-        where the first one cannot be had.
+        `before` is called once, when the first stream is open, and its entries come first; so no entry is
+        missed between the two. `lost` is called each time a stream ends. Raises Unreachable only where
+        the first stream cannot be opened.
         """
-        place: str | None = None
+        last_id: str | None = None
         began = False
         while True:
             stream: Stream | None = None
             try:
-                with self.listen(place) as stream:
-                    found(stream)
+                with self.listen(last_id) as stream:
                     if not began:
                         yield from before()
                     began = True
@@ -197,117 +206,75 @@ class Api:
             except Unreachable:
                 if not began:
                     raise
-            place = (stream and stream.place) or place
+            last_id = (stream and stream.last_id) or last_id
             lost()
-            time.sleep(AGAIN)
+            time.sleep(RECONNECT_SECONDS)
 
-    def logs(
-        self, identifier: str, *, service: str | None = None, tail: int | None = None, follow: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        """What a window's services wrote, line by line; with `follow` until the window has ended."""
-        params = _given({"service": service, "tail": tail, "follow": "1" if follow else None})
+    def _send(self, method: str, path: str, requested: Iterable[str] = (), **options: Any) -> httpx.Response:
+        """Send a request; `requested` are names in it, which an error compares with those that are allowed."""
+        with self._connection_errors():
+            reply = self._http.request(method, path, **options)
+        if not reply.is_success:
+            raise problems.failure(reply, requested)
+        return reply
+
+    def _json_lines(self, path: str, params: dict[str, Any], timeout: httpx.Timeout) -> Iterator[Any]:
         headers = {"Accept": "application/x-ndjson"}
-        path, timeout = f"{_window(identifier)}/logs", STREAM_TIMEOUT
         with self._stream(path, headers=headers, params=params, timeout=timeout) as reply:
             for line in reply.iter_lines():
                 if line.strip():
                     yield json.loads(line)
 
-    def _send(self, method: str, path: str, asked: Iterable[str] = (), **rest: Any) -> httpx.Response:
-        with self._reached():
-            reply = self._http.request(method, path, **rest)
-        if not reply.is_success:
-            raise problems.failure(reply, asked)
-        return reply
-
     @contextmanager
-    def _stream(self, path: str, **rest: Any) -> Iterator[httpx.Response]:
-        with self._reached(), self._http.stream("GET", path, **rest) as reply:
+    def _stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        with self._connection_errors(), self._http.stream("GET", path, **options) as reply:
             if not reply.is_success:
                 reply.read()
                 raise problems.failure(reply)
             yield reply
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _connection_errors(self) -> Iterator[None]:
+        """Raise Unreachable for an error of the connection, WrongUsage for text that is not UTF-8."""
         try:
             yield
         except UnicodeEncodeError as error:
             raise not_text(str(error.object), error.start) from error
         except httpx.RequestError as error:
-            said = str(error) or type(error).__name__
+            cause = str(error) or type(error).__name__
             raise Unreachable(
-                f"{_without_password(self.url)} cannot be reached: {said}; is the service running?"
+                f"{without_password(self.url)} cannot be reached: {cause}; is the service running?"
             ) from error
 
     def _json(self, reply: httpx.Response) -> Any:
         try:
             return reply.json()
         except ValueError as error:
-            raise Unreachable(
-                f"{_without_password(str(reply.request.url))} did not answer in JSON; is POWER_URL right?"
-            ) from error
+            url = without_password(str(reply.request.url))
+            raise Unreachable(f"{url} did not answer in JSON; is POWER_URL right?") from error
 
 
-class Stream:
-    """An open stream of server-sent events; `hang_up` ends it from another thread."""
+def connect() -> Api:
+    """Return the API of the server that the environment names, else of the standalone that runs here.
 
-    place: str | None = None
-    """The id to resume after."""
-
-    def __init__(self, reply: httpx.Response) -> None:
-        self._reply = reply
-
-    def __iter__(self) -> Iterator[Entry]:
-        data: list[str] = []
-        place = self.place
-        for line in self._reply.iter_lines():
-            name, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if name == "id":
-                place = value
-            elif name == "data":
-                data.append(value)
-            elif not line:
-                # Only now: what broke off half-way is to come again.
-                self.place = place
-                if data and (entry := _entry("\n".join(data))):
-                    yield entry
-                data = []
-
-    def hang_up(self) -> None:
-        raw = self._reply.extensions["network_stream"].get_extra_info("socket")
-        # The other side may have been faster.
-        with suppress(OSError):
-            raw.shutdown(socket.SHUT_RDWR)
-
-
-def _entry(data: str) -> Entry | None:
-    """What an event tells; None where that is no JSON, which the next event says nothing of."""
-    try:
-        return cast(Entry, json.loads(data))
-    except ValueError:
-        return None
-
-
-def here() -> Api:
-    """A client of the service that this environment means."""
+    No request is sent. Raises the errors of `discovery.find`.
+    """
     return Api(discovery.find(os.environ))
 
 
 def _quoted(text: str) -> str:
-    """Text as a part of a path; raises WrongUsage for what is no text."""
+    """Return text as a part of a path; raises WrongUsage for text that is not UTF-8."""
     try:
         return quote(text, safe="")
     except UnicodeEncodeError as error:
         raise not_text(text, error.start) from error
 
 
-def _window(identifier: str) -> str:
+def _window_path(identifier: str) -> str:
     return f"/windows/{_quoted(identifier)}"
 
 
-def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if value is not None}
 
 
@@ -315,40 +282,7 @@ def _names(body: Mapping[str, Any]) -> list[str]:
     return [*body["services"], *filter(None, [body.get("stack")])]
 
 
-def _interrupted(error: PowerError) -> bool:
-    """Was the service there when we began, so that it may have heard us?"""
+def _may_have_arrived(error: PowerError) -> bool:
+    """Tell whether the connection broke after it was made, so that the server may have the request."""
     cause = error.__cause__
     return isinstance(cause, httpx.RequestError) and not isinstance(cause, httpx.ConnectError)
-
-
-def _address(url: str) -> str:
-    try:
-        given = httpx.URL(url)
-    except httpx.InvalidURL:
-        given = httpx.URL()
-    if given.scheme not in {"http", "https"} or not given.host or "%" in given.host:
-        raise WrongUsage(
-            f"POWER_URL={_without_password(url)} is not an address; write it like http://127.0.0.1:8420"
-        )
-    return url.rstrip("/").removesuffix(ROOT)
-
-
-def _without_password(url: str) -> str:
-    """An address as a message may show it: without a user and password."""
-    return re.sub(r"//.*@", "//***@", url)
-
-
-def _loopback(url: str) -> bool:
-    try:
-        host = httpx.URL(url).host
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except (httpx.InvalidURL, ValueError):
-        return False
-
-
-def _authorization(token: str | None) -> dict[str, str]:
-    if token is None:
-        return {}
-    if not (token.isascii() and token.isprintable()):
-        raise WrongUsage("POWER_TOKEN holds characters that no token has; was it copied whole?")
-    return {"Authorization": f"Bearer {token}"}

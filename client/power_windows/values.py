@@ -12,7 +12,7 @@ from typing import Any
 
 from power_windows.states import Power, State, Status
 
-LIVE = frozenset({State.WAITING, State.OPENING, State.OPEN})
+LIVE_STATES = frozenset({State.WAITING, State.OPENING, State.OPEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ class Window:
             actor=told["actor"],
             reason=told["reason"],
             created_at=datetime.fromisoformat(told["created_at"]),
-            opened_at=moment(told["opened_at"]),
-            deadline=moment(told["deadline"]),
-            closed_at=moment(told["closed_at"]),
+            opened_at=parse_time(told["opened_at"]),
+            deadline=parse_time(told["deadline"]),
+            closed_at=parse_time(told["closed_at"]),
             close_reason=told["close_reason"],
             closed_by=told.get("closed_by"),
             close_detail=told.get("close_detail"),
@@ -102,7 +102,7 @@ class Window:
     @property
     def live(self) -> bool:
         """Does it hold its services, or wait to?"""
-        return self.state in LIVE and self.left > 0
+        return self.state in LIVE_STATES and self.left > 0
 
     @property
     def ready(self) -> bool:
@@ -189,10 +189,10 @@ class Line:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Line:
-        return cls(told["service"], told["container"], moment(told["at"]), told["line"])
+        return cls(told["service"], told["container"], parse_time(told["at"]), told["line"])
 
 
-def moment(text: str | None) -> datetime | None:
+def parse_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 

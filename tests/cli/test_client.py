@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from app.cli import main
 from power_windows import rest as client
 from power_windows.discovery import Target
-from power_windows.errors import Refused, Unreachable
+from power_windows.errors import Refused
 from power_windows.rest import Api
 from tests.cli.conftest import Power
 from tests.cli.service import Service
@@ -110,7 +111,7 @@ def test_another_service_on_that_port_is_recognised(power: Power, stranger: HTTP
 def test_an_opening_whose_answer_is_lost_is_asked_for_again(
     power: Power, stranger: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(client, "RETRY_PAUSES", (0.0, 0.0))
 
     result = power("open", "switch", POWER_URL=f"http://127.0.0.1:{stranger.server_port}")
 
@@ -121,17 +122,17 @@ def test_an_opening_whose_answer_is_lost_is_asked_for_again(
 def test_it_is_asked_for_again_under_the_same_key(
     service: Service, power: Power, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(client, "RETRY_PAUSES", (0.0, 0.0))
     lost = iter([True, False])
-    send = Api._send
+    request = httpx.Client.request
 
-    def lose_the_first(self: Api, method: str, path: str, **rest: object) -> object:
-        reply = send(self, method, path, **rest)  # type: ignore[arg-type]
+    def lose_the_first(self: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
+        reply = request(self, method, url, **options)
         if method == "POST" and next(lost):
-            raise Unreachable("lost") from httpx.ReadError("lost")
+            raise httpx.ReadError("lost")
         return reply
 
-    monkeypatch.setattr(Api, "_send", lose_the_first)
+    monkeypatch.setattr(httpx.Client, "request", lose_the_first)
 
     assert power("open", "switch", "--no-wait").exit_code == 0
     keys = [one.headers["Idempotency-Key"] for one in service.requests("POST", "/windows")]

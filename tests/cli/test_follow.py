@@ -109,4 +109,4 @@ def test_a_stream_resumes_after_the_last_event_that_was_heard() -> None:
         service.say("2", entry(2))
         with api.listen("1") as stream:
             assert next(iter(stream))["seq"] == 2
-            assert stream.place == "2"
+            assert stream.last_id == "2"

@@ -123,7 +123,7 @@ def test_json_is_as_the_api_says_it(power: Power, service: Service) -> None:
 def test_a_stream_that_breaks_is_taken_up_where_it_broke(
     power: Power, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "AGAIN", 0.02)
+    monkeypatch.setattr(wire, "RECONNECT_SECONDS", 0.02)
     service.add(window(created_at="2026-03-01T10:00:01.000Z"))
     service.breaks_after = 2
     with telling(service, *STORY):

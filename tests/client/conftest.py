@@ -26,6 +26,6 @@ def client(service: Service) -> Iterator[Client]:
 @pytest.fixture(autouse=True)
 def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look and try again often: what these tests wait for happens at the next look."""
-    monkeypatch.setattr(held_window, "LOOK", 0.02)
-    monkeypatch.setattr(held_window, "RETRY", 0.05)
-    monkeypatch.setattr(wire, "AGAIN", 0.05)
+    monkeypatch.setattr(held_window, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(held_window, "EXTENSION_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(wire, "RECONNECT_SECONDS", 0.05)

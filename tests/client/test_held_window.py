@@ -176,7 +176,7 @@ def test_a_block_longer_than_the_stack_permits_takes_what_is_left_and_says_so(
 def test_a_service_that_is_away_at_the_end_is_warned_of(
     client: Client, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_window, "PATIENCE", 0.0)
+    monkeypatch.setattr(held_window, "OUTAGE_SECONDS", 0.0)
     opens(service)
 
     with pytest.warns(LetGo, match="ends by itself"), client.window("switch"):
