@@ -211,7 +211,7 @@ class Api:
             time.sleep(RECONNECT_SECONDS)
 
     def _send(self, method: str, path: str, requested: Iterable[str] = (), **options: Any) -> httpx.Response:
-        """Send a request; `requested` are names in it, which an error compares with those that are allowed."""
+        """Send a request; `requested` are names in it, which an error compares with those allowed."""
         with self._connection_errors():
             reply = self._http.request(method, path, **options)
         if not reply.is_success:
