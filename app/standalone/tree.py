@@ -1,70 +1,53 @@
-"""The life of a standalone: take the directory over, prepare, start, watch, leave."""
+"""Run a standalone: claim the data directory, prepare it, start the children, supervise, stop.
+
+`announcements` prints what the operator reads, `preparation` runs the preparing process.
+"""
 
 from __future__ import annotations
 
-import errno
-import json
 import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from app.domain.enums import Mode
-from app.host import data_directory, engine_endpoint, snapshot_file
+from app.host import data_directory, engine_endpoint
 from app.host.engine_endpoint import BadEndpoint
 from app.settings import Settings
 from app.standalone import broker as brokers
-from app.standalone import children, logs, process_record, shutdown
+from app.standalone import children, preparation, process_record, shutdown
+from app.standalone.announcements import Announcements, StartFacts
 from app.standalone.broker import Broker
 from app.standalone.children import Child, ChildSettings
+from app.standalone.listener import create_listener, is_port_free
+from app.standalone.preparation import Prepared, StopRequested
 from app.standalone.process_record import Lock, Record
 from app.standalone.signals import Signals
 from app.standalone.supervisor import Supervisor
 from app.standalone.terminal import Terminal
-from app.standalone.web_client import NoAnswer, WebClient
+from app.standalone.web_client import WebClient
 from power_windows import discovery
 from power_windows.errors import Failed
 
 FLOWER_PORT = 5555
 
-# Seconds: how long a start may take before we say what is missing, and how often we say it then.
-_PATIENCE = 20.0
-_REMIND_EVERY = 60.0
-# Closing means stopping containers, each with its own grace.
-_LONGEST_CLOSING = 120.0
+# Seconds until the first message that the web server is not ready, and between further ones.
+_READY_REMINDER_AFTER = 20.0
+_READY_REMINDER_EVERY = 60.0
+# Seconds. Closing stops containers, each with its own stop timeout.
+_CLOSE_ALL_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
 class Options:
+    """Options of `power standalone`; `port` 0 takes any free port."""
+
     host: str = "127.0.0.1"
     port: int = 8420
     flower: bool = False
     close_on_exit: bool = False
-
-
-@dataclass(frozen=True)
-class Prepared:
-    new_token: bool
-    server: str | None
-    fault: str | None = None
-    """Why the database cannot be used, where a worker starts without it for what its snapshot says is on."""
-    mends: Sequence[str] = ()
-    """Commands that mend it, each by itself."""
-    outage: str | None = None
-    """Why the database does not answer at the moment, where all start nevertheless, since something is on."""
-    now: str = ""
-    """The time by the house clock; empty where the database cannot be used."""
-
-
-class Asked(Exception):
-    """We were asked to stop before we had begun."""
 
 
 class Tree:
@@ -77,7 +60,7 @@ class Tree:
         self._data_dir = found.data_dir
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._house_began_at = self._started_at
+        self._database_started_at = self._started_at
         self._signals = Signals()
         self._warnings: list[str] = []
 
@@ -88,7 +71,7 @@ class Tree:
             lock.take(f"http://{self._options.host}:{self._options.port}")
             with self._signals:
                 self._run(lock)
-        except Asked:
+        except StopRequested:
             self._voice.event("stopped before it had started")
         finally:
             lock.release()
@@ -113,7 +96,7 @@ class Tree:
             self._endpoint = engine_endpoint.find(self._environ)
         except BadEndpoint as error:
             raise Failed(f"the engine's address cannot be used: {error}") from error
-        with _listener(self._options.host, self._options.port) as listener:
+        with create_listener(self._options.host, self._options.port) as listener:
             front = WebClient(self._options.host, int(listener.getsockname()[1]))
             lock.tell(front.url)
             prepared = self._prepare()
@@ -136,32 +119,10 @@ class Tree:
         process_record.end(left, self._data_dir)
 
     def _prepare(self) -> Prepared:
-        """Schema and token, by a process of its own. Raises Failed with what it said."""
-        command = (sys.executable, "-m", "app.standalone.prepare")
-        process = subprocess.Popen(
-            command,
-            env=dict(self._plan_with("memory://").environ),
-            cwd=children.root(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        with process:
-            while process.poll() is None:
-                self._signals.wait(0.5)
-                if self._signals.asked:
-                    process.kill()
-                    raise Asked
-            assert process.stdout
-            assert process.stderr
-            said, errors = process.stdout.read(), process.stderr.read()
-        if process.returncode:
-            raise Failed(errors.strip() or f"preparing ended with exit code {process.returncode}")
-        prepared = Prepared(**json.loads(said))
-        # Workers put their start on record by the house clock.
-        self._house_began_at = prepared.now or self._started_at
+        """Prepare schema and token. Raises Failed or StopRequested."""
+        prepared = preparation.run(self._plan_with("memory://").environ, self._signals)
+        # Workers record their start by the database's clock.
+        self._database_started_at = prepared.now or self._started_at
         return prepared
 
     def _broker(self) -> Broker | None:
@@ -189,7 +150,7 @@ class Tree:
     def _serve(
         self, supervisor: Supervisor, broker: Broker | None, front: WebClient, prepared: Prepared
     ) -> None:
-        self._greet(front, broker, prepared)
+        self._announcements.print_start(self._start_facts(front, broker), prepared)
         if broker:
             supervisor.start(process_record.BROKER)
             self._await_broker(supervisor, broker)
@@ -225,106 +186,42 @@ class Tree:
             supervisor.wait(0.02)
 
     def _await_ready(self, supervisor: Supervisor, front: WebClient, running: discovery.Running) -> None:
-        complain_at = self._began + _PATIENCE
+        reminder_at = self._began + _READY_REMINDER_AFTER
         while not self._signals.asked:
             ready, said = supervisor.meanwhile(front.readiness)
             if ready:
                 self._publish(running)
-                self._tell_ready(supervisor, front)
+                self._announcements.print_ready(supervisor, front)
                 supervisor.refusals.begin()
                 return
-            if time.monotonic() > complain_at:
+            if time.monotonic() > reminder_at:
                 # Clients may need it to see what is the matter.
                 self._publish(running)
-                self._complain(supervisor, said)
-                complain_at = time.monotonic() + _REMIND_EVERY
+                self._announcements.print_not_ready(supervisor, said)
+                reminder_at = time.monotonic() + _READY_REMINDER_EVERY
             supervisor.wait(0.1)
-
-    def _complain(self, supervisor: Supervisor, said: str) -> None:
-        self._voice.bad(
-            f"not ready after {time.monotonic() - self._began:.0f} s, still trying "
-            f"(`power doctor` looks for reasons): {said}"
-        )
-        for child in supervisor.down() or supervisor.silent():
-            self._voice.line(f"         {child.name}, last lines of {child.log}:")
-            self._voice.quoted(logs.last_lines(child.log))
-
-    def _greet(self, front: WebClient, broker: Broker | None, prepared: Prepared) -> None:
-        say = self._voice
-        say.line("Power Windows", bold=True)
-        say.line()
-        say.line(f"  address  {front.url}  (to read: {front.url}/docs)")
-        new = "  (new)" if prepared.new_token else ""
-        if sys.stdout.isatty():
-            say.line(f"  token    {self._token}{new}")
-            say.line(f"           kept in {self._token_file}")
-        else:
-            # What is no terminal may be a journal, which others read.
-            say.line(f"  token    kept in {self._token_file}{new}")
-        say.line(f"  stacks   {self._found.config}")
-        say.line(f"  engine   {self._endpoint}")
-        say.line(f"  data     {self._data_dir}  (what happens: {self._data_dir / 'logs'})")
-        say.line(f"  broker   {broker.address if broker else 'the one of POWER_BROKER_URL'}")
-        if self._options.flower:
-            say.line(f"  flower   http://127.0.0.1:{self._flower_port}  (user power, password: the token)")
-        say.line()
-        if prepared.fault:
-            self._explain(prepared.fault, prepared.mends)
-        if prepared.outage:
-            say.bad(
-                f"the database does not answer: {prepared.outage}. It is used when it does; until then the "
-                f"worker turns off what its snapshot says is on, when it is due: {', '.join(self._on())}"
-            )
-        if self._options.host not in ("127.0.0.1", "localhost", "::1"):
-            say.bad(
-                f"listening on {self._options.host}: others on the network can reach it, and their tokens "
-                "travel unencrypted; put a TLS proxy before it"
-            )
-
-    def _explain(self, fault: str, mends: Sequence[str]) -> None:
-        """The database cannot be used, and why this goes on nevertheless."""
-        self._voice.bad(
-            f"the database cannot be used: {fault}. Every request is refused; the worker turns off what its "
-            f"snapshot says is on, when it is due: {', '.join(self._on())}"
-        )
-        if mends:
-            self._voice.line("         stop this, then mend the database with one of these:")
-            for mend in mends:
-                self._voice.line(f"           {mend}")
-
-    def _on(self) -> list[str]:
-        return snapshot_file.on(self._data_dir, self._found.node)
-
-    def _tell_ready(self, supervisor: Supervisor, front: WebClient) -> None:
-        self._voice.good(f"ready in {time.monotonic() - self._began:.1f} s")
-        try:
-            stacks = supervisor.meanwhile(front.stacks)
-        except NoAnswer as error:
-            self._voice.bad(f"the stacks cannot be listed: {error}")
-            return
-        for stack in stacks:
-            self._tell_stack(stack)
-        if not stacks:
-            self._voice.bad("no stack is served; `power doctor` tells why")
-        self._voice.line("         Ctrl-C or SIGTERM stops everything" + self._what_then)
-
-    def _tell_stack(self, stack: Mapping[str, Any]) -> None:
-        rejected = stack["mode"] == Mode.REJECTED
-        self._voice.line(f"         {_line(stack)}", colour="red" if rejected else None)
-        for fault in stack.get("faults", []):
-            self._voice.fault(f"  {fault}")
-        for fault in stack.get("refused", []):
-            self._voice.fault(f"  an edit is not in force: {fault}")
-
-    @property
-    def _what_then(self) -> str:
-        return ", and closes every window first" if self._options.close_on_exit else "; open windows stay on"
 
     def _leave(self, supervisor: Supervisor, front: WebClient) -> None:
         self._voice.event("stopping (Ctrl-C again to stop at once)")
         if self._options.close_on_exit:
-            shutdown.close_all(front, supervisor, self._signals, self._voice, _LONGEST_CLOSING)
+            shutdown.close_all(front, supervisor, self._signals, self._voice, _CLOSE_ALL_TIMEOUT)
         shutdown.name_the_living(front, supervisor, self._voice)
+
+    def _start_facts(self, front: WebClient, broker: Broker | None) -> StartFacts:
+        return StartFacts(
+            url=front.url,
+            token=self._token,
+            token_file=self._token_file,
+            engine=str(self._endpoint),
+            broker=broker.address if broker else "the one of POWER_BROKER_URL",
+            flower_port=self._flower_port if self._options.flower else None,
+            host=self._options.host,
+        )
+
+    @cached_property
+    def _announcements(self) -> Announcements:
+        then = ", and closes every window first" if self._options.close_on_exit else "; open windows stay on"
+        return Announcements(self._voice, self._found, self._began, then)
 
     @cached_property
     def _voice(self) -> Terminal:
@@ -339,7 +236,7 @@ class Tree:
 
     @cached_property
     def _flower_port(self) -> int:
-        return FLOWER_PORT if _free(FLOWER_PORT) else brokers.free_port()
+        return FLOWER_PORT if is_port_free(FLOWER_PORT) else brokers.free_port()
 
     @property
     def _token_file(self) -> Path:
@@ -359,35 +256,4 @@ class Tree:
         }
         own = self._endpoint.environment(self._environ)
         environ = children.environment(own, self._data_dir, told)
-        return ChildSettings(self._data_dir, self._found.node, environ, self._house_began_at)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """Bound by us and held for as long as we live. Raises Failed that names the port."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        # Looked at first, since a socket that fails over its name is left open.
-        host.encode("idna")
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except UnicodeError as error:
-        raise Failed(f"cannot listen on {host!r}: it is no name of a host") from error
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Failed(f"port {port} on {host} is in use; choose another with --port") from error
-        raise Failed(f"cannot listen on {host}, port {port}: {error}") from error
-
-
-def _free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
-
-
-def _line(stack: Mapping[str, Any]) -> str:
-    if stack["mode"] == Mode.REJECTED:
-        return f"{stack['name']}  {stack['mode']}  (nothing can be opened)"
-    roles = [service["role"] for service in stack["services"]]
-    counts = ", ".join(f"{roles.count(role)} {role}" for role in ("core", "allowed"))
-    return f"{stack['name']}  {stack['mode']}  ({counts})"
+        return ChildSettings(self._data_dir, self._found.node, environ, self._database_started_at)

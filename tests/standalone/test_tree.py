@@ -14,8 +14,9 @@ import pytest
 
 from app.host import engine_endpoint
 from app.standalone import broker as brokers
-from app.standalone import children, process_record, processes, tree
+from app.standalone import children, process_record, processes
 from app.standalone.children import MARK
+from app.standalone.listener import create_listener
 from app.standalone.processes import Process
 from app.standalone.web_client import NoAnswer, WebClient
 from power_windows.errors import Failed
@@ -161,7 +162,7 @@ def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -
 def test_a_host_that_is_no_name_is_one_line() -> None:
     for host in ("caf\udce9", "a..b", "x" * 64):
         with pytest.raises(Failed, match="cannot listen on"):
-            tree._listener(host, 0)
+            create_listener(host, 0)
 
 
 def test_it_lives_in_a_directory_of_any_name(standalone: Standalone) -> None:
