@@ -93,7 +93,7 @@ class System:
         """The worker has read the stack, perhaps anew."""
         self.spec = spec
         with self.database.write() as session:
-            observations.published(session, spec, self._instant())
+            observations.publish_stack(session, spec, self._instant())
         self.look()
 
     # What people do.
@@ -240,7 +240,7 @@ class System:
         at = self._instant()
         seen = self._see(at)
         with self.database.write() as session:
-            observations.looked(session, self.spec, seen, at=at, now=self._instant())
+            observations.record_inspection(session, self.spec, seen, at=at, now=self._instant())
         self.revived.clear()
 
     def attend_opening(self, window: str) -> list[str]:
@@ -267,7 +267,7 @@ class System:
         """A new worker declares what the old one began and never ended lost, and goes on."""
         dead, self.dies_at, self.worker = self._me(), "", self.worker + 1
         with self.database.write() as session:
-            observations.lost_calls(session, "local", {dead: True}, self._instant())
+            observations.record_lost_calls(session, "local", {dead: True}, self._instant())
         self.work()
 
     def _me(self) -> str:
@@ -331,13 +331,13 @@ class System:
             window=window,
         )
         with self.database.write() as session:
-            call = observations.call_started(session, begun, self._instant())
+            call = observations.start_call(session, begun, self._instant())
         self.made.append(f"{action} {name}")
         if self.dies_at == self.made[-1]:
             raise WorkerKilled
         outcome = self._up(name) if action is Action.UP else self._down(name)
         with self.database.write() as session:
-            observations.call_finished(session, call, outcome, self._instant())
+            observations.finish_call(session, call, outcome, self._instant())
 
     def _up(self, name: str) -> CallOutcome:
         if self.away:

@@ -25,7 +25,7 @@ from app.cli import environment, output
 from app.domain.enums import Event
 from app.store import audit, integrity, retention, schema
 from app.store.database import Database
-from app.usecases.windows.transitions import KEYS_LAST
+from app.usecases.windows.transitions import KEY_LIFETIME
 from power_windows.errors import Failed, Unreachable
 
 _AT_ONCE = 1000
@@ -216,7 +216,7 @@ class _Archive:
         after = ""
         while True:
             with self.database.read() as session:
-                keyed = self.database.now() - KEYS_LAST
+                keyed = self.database.now() - KEY_LIFETIME
                 ids = retention.finished(session, self.before, keyed, after, _WINDOWS_AT_ONCE)
             if not ids:
                 return

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from app.domain.enums import Event
 from app.store.tables import ChainHead, Entry, insert_if_new, stamp
 
-HOUSE = "house"
+SYSTEM_CHAIN = "house"
 GENESIS = "0" * 64
 _NOTED = "audit"
 
@@ -40,7 +40,7 @@ class Note:
 
     @property
     def chain(self) -> str:
-        return self.stack or HOUSE
+        return self.stack or SYSTEM_CHAIN
 
 
 def record(

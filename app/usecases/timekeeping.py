@@ -17,7 +17,7 @@ from app.store import audit, clock_offset, workers
 from app.store.clock import has_stepped
 from app.store.database import Database
 from app.store.tables import ClockOffset
-from app.usecases.windows.transitions import HOUSE
+from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def correct(database: Database) -> None:
             audit.record(
                 session,
                 Event.CLOCK_STEPPED,
-                actor=HOUSE,
+                actor=SYSTEM_ACTOR,
                 now=expected,
                 step_sec=round(step.total_seconds(), 3),
                 offset_sec=round(row.offset_sec, 3),

@@ -120,7 +120,7 @@ def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callab
     more = wake.lasting(found.hold, found.ttl, found.max_ttl, now) if found.hold else None
     if window is None or more is None:
         return False
-    transitions.extend(session, window_id, more, actor=transitions.HOUSE, now=now, reason=UNDER_WAY)
+    transitions.extend(session, window_id, more, actor=transitions.SYSTEM_ACTOR, now=now, reason=UNDER_WAY)
     return True
 
 

@@ -114,7 +114,7 @@ class MetricsCollector:
                 self._ended(entry, stack)
             case Event.WINDOW_OPEN if window in began:
                 self._ready.labels(stack).observe(_seconds(began[window], entry.at))
-            case Event.WINDOW_CLOSING if entry.actor == transitions.CLOCK:
+            case Event.WINDOW_CLOSING if entry.actor == transitions.CLOCK_ACTOR:
                 late = json.loads(entry.facts).get("late_ms", 0.0)
                 self._due[window] = entry.at - timedelta(milliseconds=late)
             case Event.WINDOW_CLOSED:

@@ -57,7 +57,7 @@ class RefusalAudit:
             return
         with self.database.write() as session:
             now = self.database.now()
-            transitions.refuse(session, refusal, actor=actor, now=now, stack=stack, what=what)
+            transitions.record_refusal(session, refusal, actor=actor, now=now, stack=stack, what=what)
 
     def turn(self) -> None:
         """Write the counts whose period is over."""
@@ -111,7 +111,7 @@ class RefusalAudit:
         try:
             with self.database.write() as session:
                 for (actor, what, stack, why), one in counted.items():
-                    transitions.refuse_again(
+                    transitions.record_repeated_refusals(
                         session,
                         actor,
                         self.database.now(),

@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
         for patch in patches(self.world):
             self._leaving.enter_context(patch)
         secrets = SimpleNamespace(token_hex=self._id)
-        self._leaving.enter_context(mock.patch("app.usecases.windows.transitions.secrets", secrets))
+        self._leaving.enter_context(mock.patch("app.usecases.windows.open.secrets", secrets))
         complaints = Complaints(self.world)
         logging.getLogger().addHandler(complaints)
         self._leaving.callback(logging.getLogger().removeHandler, complaints)
@@ -455,7 +455,7 @@ class Machine(RuleBasedStateMachine):
         if isinstance(refusal, errors.NotAllowed | errors.Conflict):
             with self.front.write() as session:
                 now, of = self.front.now(), stack or "studio"
-                transitions.refuse(session, refusal, actor=actor, now=now, stack=of, what=what)
+                transitions.record_refusal(session, refusal, actor=actor, now=now, stack=of, what=what)
             self.record.refused += 1
         return refusal
 

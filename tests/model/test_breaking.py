@@ -193,7 +193,7 @@ class Broken:
 
 BROKEN: dict[str, Broken] = {
     "a change is not on record": Broken(
-        lambda: mock.patch.object(transitions, "_say", _said),
+        lambda: mock.patch.object(transitions, "record_entry", _said),
         "its states are not those that the trail tells of",
     ),
     "a window is open before it is ready": Broken(
@@ -213,7 +213,7 @@ BROKEN: dict[str, Broken] = {
         killed_in=("workers/reconcile/converge.py", 40),
     ),
     "a window holds nothing": Broken(
-        lambda: mock.patch.object(transitions, "_hold"), "was never off|is still on", do=_begun_by_hand
+        lambda: mock.patch.object(transitions, "hold_services"), "was never off|is still on", do=_begun_by_hand
     ),
     "a start without a lease": Broken(
         lambda: mock.patch.object(converge, "_held_by", _without_lease),

@@ -23,7 +23,7 @@ NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 def say(database: Database, *chains: str, at: datetime = NOON, **facts: Any) -> None:
     with database.write() as session:
         for chain in chains:
-            stack = None if chain == audit.HOUSE else chain
+            stack = None if chain == audit.SYSTEM_CHAIN else chain
             audit.record(session, Event.REFUSED, actor="ada", now=at, stack=stack, **facts)
 
 
@@ -37,7 +37,7 @@ def five(database: Database) -> Database:
     """A chain of five entries, and one of the house."""
     for number in range(5):
         say(database, "studio", number=number)
-    say(database, audit.HOUSE)
+    say(database, audit.SYSTEM_CHAIN)
     return database
 
 
@@ -47,7 +47,7 @@ def test_a_chain_counts_from_one_and_each_entry_carries_the_hash_before(five: Da
     assert [entry.seq for entry in found] == [1, 2, 3, 4, 5]
     assert [entry.prev for entry in found] == [audit.GENESIS, *(entry.hash for entry in found[:-1])]
     assert proof(five) == audit.Proof("studio", 5)
-    assert proof(five, audit.HOUSE).ok
+    assert proof(five, audit.SYSTEM_CHAIN).ok
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_neither_emptying_nor_replacing_gets_past_the_guard(five: Database) -> N
 def test_an_altered_entry_is_named(five: Database) -> None:
     tamper(five, "UPDATE audit SET actor = 'eve' WHERE seq IN (2, 4) AND chain = 'studio'")
     assert proof(five) == audit.Proof("studio", 1, 2, "altered")
-    assert proof(five, audit.HOUSE).ok
+    assert proof(five, audit.SYSTEM_CHAIN).ok
 
 
 @pytest.mark.parametrize("column", ["at", "event", "stack", "window_id", "service", "facts", "prev", "hash"])
@@ -145,7 +145,7 @@ def test_many_writers_at_once_never_fork_a_chain(database: Database, database_ur
 
     def act(number: int) -> None:
         for turn in range(8):
-            say(ways[number], "studio", "other" if turn % 2 else audit.HOUSE, number=number, turn=turn)
+            say(ways[number], "studio", "other" if turn % 2 else audit.SYSTEM_CHAIN, number=number, turn=turn)
 
     together(6, act)
     for way in ways:
@@ -157,7 +157,7 @@ def test_many_writers_at_once_never_fork_a_chain(database: Database, database_ur
 
 def test_a_reader_that_goes_by_places_misses_nothing(database: Database, database_url: str) -> None:
     """Others write to several chains meanwhile, their clocks apart and their commits out of order."""
-    chains, many = ["a", "b", "c", audit.HOUSE], 4
+    chains, many = ["a", "b", "c", audit.SYSTEM_CHAIN], 4
     way = Database(database_url)
 
     def act(number: int) -> list[tuple[str, int]]:

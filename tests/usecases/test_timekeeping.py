@@ -92,7 +92,7 @@ def alive(database: Database, worker: str = "w1", host: str = "L1") -> None:
 def worker(host: Host) -> Database:
     found = host.process()
     with found.write() as session:
-        observations.published(session, studio(), found.now())
+        observations.publish_stack(session, studio(), found.now())
     tend(found)
     return found
 
@@ -239,7 +239,7 @@ def test_nobody_is_declared_dead_and_no_key_is_forgotten(host: Host, worker: Dat
         tend(worker)
         alive(worker)
     with worker.write() as session:
-        windows.forget_keys(session, worker.now() - transitions.KEYS_LAST)
+        windows.forget_keys(session, worker.now() - transitions.KEY_LIFETIME)
         assert windows.key(session, "ada", "k")
 
 

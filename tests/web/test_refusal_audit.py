@@ -93,7 +93,7 @@ def test_a_count_that_could_not_be_written_is_written_later(
     for _ in range(10):
         refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
     with monkeypatch.context() as patched:
-        patched.setattr("app.usecases.windows.transitions.refuse_again", lambda *_, **__: 1 / 0)
+        patched.setattr("app.usecases.windows.refusals.record_repeated_refusals", lambda *_, **__: 1 / 0)
         clock.now += 61
         refusals.turn()
     refusals.record(not_allowed(), actor="ada", what="open", stack="studio")

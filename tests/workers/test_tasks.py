@@ -37,7 +37,7 @@ def context(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     found.stacks["studio"] = Served(STUDIO)
     with found.database.write() as session:
-        observations.published(session, STUDIO, found.database.now())
+        observations.publish_stack(session, STUDIO, found.database.now())
     monkeypatch.setattr(runtime._runtime, "context", found)
     yield found
     found.engine.close()

@@ -140,7 +140,7 @@ class StackPublisher:
         self._offered[spec.name] = offered
         key = f"{self._path}: stacks.{spec.name}"
         claims.take(session, spec, mine, key=key, dead=self._context.me.dead, now=self._now())
-        observations.published(session, spec, self._now(), mine.engine_id)
+        observations.publish_stack(session, spec, self._now(), mine.engine_id)
         self._claim(session, mine, spec.name)
         return partial(self._published, offered)
 
@@ -203,12 +203,12 @@ class StackPublisher:
 
     def _say_held_back(self, session: Session, spec: StackSpec, fault: str, *, stays: bool) -> None:
         if stays:
-            observations.refused(session, spec.name, [fault], spec.digest, self._now())
+            observations.record_refused_edit(session, spec.name, [fault], spec.digest, self._now())
             return
         empty = replace(spec, services={}, digest="")
-        observations.rejected(session, empty, [fault], self._now(), digest=spec.digest)
+        observations.reject_stack(session, empty, [fault], self._now(), digest=spec.digest)
         if (row := known.named(session, spec.name)) and self._context.engine_id:
-            observations.unreachable(session, row, self._context.engine_id, self._now())
+            observations.mark_unreachable(session, row, self._context.engine_id, self._now())
 
     def only_turn_off(self, spec: StackSpec, at: Location | None) -> None:
         """Serve what is left of a stack in one project, or nothing where that is not on this engine."""
@@ -242,14 +242,14 @@ class StackPublisher:
             claims.rejected_elsewhere(session, name, "; ".join(rejected.faults), digest, self._now())
             self._context.forget(name)
             return
-        observations.rejected(session, rejected.spec, rejected.faults, self._now(), digest=digest)
+        observations.reject_stack(session, rejected.spec, rejected.faults, self._now(), digest=digest)
         if row := known.named(session, name):
             self._context.stacks[name] = Served(row.spec)
         self._context.claimed.add(name)
 
     def refuse(self, name: str, faults: list[str], digest: str) -> None:
         self.tell(
-            name, lambda session, _mine: observations.refused(session, name, faults, digest, self._now())
+            name, lambda session, _mine: observations.record_refused_edit(session, name, faults, digest, self._now())
         )
 
     def follow(self, session: Session, row: Stack, mine: Heartbeat) -> str:
@@ -265,7 +265,7 @@ class StackPublisher:
         self.only_turn_off(row.spec, left[0].location)
         if left[0].location.on_engine(mine.engine_id):
             return ""
-        observations.unreachable(session, row, mine.engine_id, self._now())
+        observations.mark_unreachable(session, row, mine.engine_id, self._now())
         fault = why_not_moved(f"{self._path}: stacks.{row.name}", row.name, here, left)
         if self._logged.get(row.name) != fault:
             log.error("%s", fault)

@@ -364,7 +364,7 @@ class Watch:
         self._end(running)
         with self._context.database.write() as session:
             call = session.get(Call, running.id)
-            if call is None or not observations.call_lost(session, call, now):
+            if call is None or not observations.lose_call(session, call, now):
                 return
         log.warning("call %d (%s %s) was lost with its worker", running.id, running.action, running.service)
         self.mark(running.stack, [running.service], Trigger.CALL)

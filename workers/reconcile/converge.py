@@ -198,7 +198,7 @@ def _call(context: WorkerContext, served: Served, spec: ServiceSpec, decide: Dec
             return decision
         command = _command(served, service, decision)
         begun = _begun(context, served, spec, command, window)
-        call = observations.call_started(session, begun, context.database.now())
+        call = observations.start_call(session, begun, context.database.now())
         under_way(call)
     running = RunningCall(served.spec.name, service, decision.action, forced=decision.forced)
     with (
@@ -392,7 +392,7 @@ def _record(context: WorkerContext, call: int, outcome: CallOutcome) -> None:
     if not context.memory.away:
         try:
             with context.database.write() as session:
-                observations.call_finished(session, call, outcome, context.database.now())
+                observations.finish_call(session, call, outcome, context.database.now())
                 return
         except SQLAlchemyError as error:
             log.warning("the end of call %d goes to the journal: %s", call, error)

@@ -42,7 +42,7 @@ def _record(context: WorkerContext, attempt: Attempt, why: str) -> None:
         begun = attempt(session)
         if begun is None:
             return
-        call = observations.call_started(session, begun, context.database.now())
+        call = observations.start_call(session, begun, context.database.now())
         outcome = CallOutcome(CallStatus.FAIL, None, 0, stderr=why)
-        observations.call_finished(session, call, outcome, context.database.now())
+        observations.finish_call(session, call, outcome, context.database.now())
     context.look_again(begun.stack, [begun.service], Trigger.CALL)

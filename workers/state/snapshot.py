@@ -36,7 +36,7 @@ from app.store.changes import ChangeCounter
 from app.store.database import Database, is_outage
 from app.store.tables import Stack
 from app.usecases import restore
-from app.usecases.windows.transitions import HOUSE
+from app.usecases.windows.transitions import SYSTEM_ACTOR
 from workers.state.last_contact import LastContact
 
 log = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ class Snapshot:
                     windows={lease.window for lease in known.leases},
                     services_on=known.locations(),
                     place=known.place,
-                    actor=HOUSE,
+                    actor=SYSTEM_ACTOR,
                     now=now,
                 )
             if doubted:

@@ -21,7 +21,7 @@ from app.store import audit, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Node, Stack
 from app.usecases.nodes import relocation
-from app.usecases.windows.transitions import HOUSE
+from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 Dead = Callable[[str], bool]
@@ -82,7 +82,7 @@ def _claim(session: Session, mine: Heartbeat, now: datetime, up: bool) -> None:
     engine = mine.engine_id or (before.engine_id if before else "")
     if before is None or before.engine_id != engine:
         facts = {"engine": engine, "before": before.engine_id if before else None, "worker": mine.worker}
-        audit.record(session, Event.NODE_CLAIMED, actor=HOUSE, now=now, node=mine.node, **facts)
+        audit.record(session, Event.NODE_CLAIMED, actor=SYSTEM_ACTOR, now=now, node=mine.node, **facts)
     session.merge(
         Node(
             name=mine.node,
@@ -103,7 +103,7 @@ def turned_down(session: Session, mine: Heartbeat, faults: list[str], now: datet
         "worker": mine.worker,
         "faults": faults,
     }
-    audit.record(session, Event.NODE_REFUSED, actor=HOUSE, now=now, **facts)
+    audit.record(session, Event.NODE_REFUSED, actor=SYSTEM_ACTOR, now=now, **facts)
 
 
 def leave(session: Session, worker: str) -> None:
@@ -171,7 +171,7 @@ def _succeed(session: Session, other: Stack, here: Location, key: str, now: date
     if other.location.project == here.project and not other.faults:
         other.faults = [f"{key}.project: its project {here.project!r} is another stack's by now"]
         facts: dict[str, Any] = {"faults": other.faults, "digest": other.digest, "before": other.digest}
-        audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=other.name, **facts)
+        audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=other.name, **facts)
 
 
 def out_of_reach(session: Session, stack: Stack, mine: Heartbeat) -> Holding | None:
@@ -203,7 +203,7 @@ def rejected_elsewhere(session: Session, stack: str, fault: str, digest: str, no
     audit.record(
         session,
         Event.STACK_REJECTED,
-        actor=HOUSE,
+        actor=SYSTEM_ACTOR,
         now=now,
         stack=stack,
         faults=[fault],

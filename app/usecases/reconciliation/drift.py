@@ -18,7 +18,7 @@ from app.domain.planning import StackSpec
 from app.domain.stack_mode import ServiceStatus
 from app.store import audit, services
 from app.store.tables import Call, Service, Window, stamp
-from app.usecases.windows.transitions import HOUSE
+from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 CAME_LATE = "its last start was cut off, and the engine went on with it; no hand did"
 LATE = timedelta(minutes=2)
@@ -143,5 +143,5 @@ def _say(
     session: Session, event: Event, row: Service, now: datetime, window: str | None = None, **facts: object
 ) -> None:
     audit.record(
-        session, event, actor=HOUSE, now=now, stack=row.stack, service=row.name, window=window, **facts
+        session, event, actor=SYSTEM_ACTOR, now=now, stack=row.stack, service=row.name, window=window, **facts
     )

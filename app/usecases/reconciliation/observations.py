@@ -26,7 +26,7 @@ from app.usecases.nodes import relocation
 from app.usecases.reconciliation import drift
 from app.usecases.windows import transitions
 from app.usecases.windows.settle import STUCK_AFTER, settle
-from app.usecases.windows.transitions import HOUSE
+from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 TRIES = 2
 """Calls to bring a service up for one window; the second only where nobody knows what became of the first."""
@@ -79,7 +79,7 @@ class SeenContainers:
         return self.power in {Power.ON, Power.DONE}
 
 
-def call_started(session: Session, begun: StartedCall, now: datetime) -> int:
+def start_call(session: Session, begun: StartedCall, now: datetime) -> int:
     """Put a call on record before it is made; return its id."""
     call = Call(
         window_id=begun.window,
@@ -95,7 +95,7 @@ def call_started(session: Session, begun: StartedCall, now: datetime) -> int:
     _expect(session, begun, now)
     session.flush()
     facts = {"image": begun.image, "image_digest": begun.image_digest, "config_hash": begun.config_hash}
-    say(session, call, Event.CALL_STARTED, now, **facts)
+    record_call_entry(session, call, Event.CALL_STARTED, now, **facts)
     return call.id
 
 
@@ -107,7 +107,7 @@ def _expect(session: Session, begun: StartedCall, now: datetime) -> None:
         service.owe(services.location(session, service))
         service.unsure = True
         service.power, service.ready, service.detail = Power.STARTING, False, ""
-        if lease := _lease(session, begun.window, begun.service):
+        if lease := lease_of_call(session, begun.window, begun.service):
             lease.tried += 1
     elif service.power == Power.UNKNOWN:
         # Nothing is seen of what this call does.
@@ -117,25 +117,25 @@ def _expect(session: Session, begun: StartedCall, now: datetime) -> None:
     service.changed_at = now
 
 
-def call_finished(session: Session, call_id: int, outcome: CallOutcome, now: datetime) -> None:
+def finish_call(session: Session, call_id: int, outcome: CallOutcome, now: datetime) -> None:
     """Put on record how a call ended, and what that means for the service."""
     call = session.get(Call, call_id, with_for_update=True)
     if call is None or call.status != CallStatus.RUNNING:
         return
     call.status, call.returncode = outcome.status, outcome.returncode
     call.elapsed_ms = min(outcome.elapsed_ms, LONGEST_MS)
-    call.stdout, call.stderr, call.finished_at = _kept(outcome.stdout), _kept(outcome.stderr), now
+    call.stdout, call.stderr, call.finished_at = untrusted_bounded(outcome.stdout), untrusted_bounded(outcome.stderr), now
     _conclude(session, call, now)
     facts = {"status": outcome.status, "returncode": outcome.returncode, "elapsed_ms": call.elapsed_ms}
-    say(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
+    record_call_entry(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
 
 
-def _kept(said: str) -> str:
+def untrusted_bounded(said: str) -> str:
     """The beginning and the end of what was said, without the characters that no database keeps."""
     return untrusted_text.storable(call_output.kept(said))
 
 
-def call_lost(session: Session, call: Call, now: datetime) -> bool:
+def lose_call(session: Session, call: Call, now: datetime) -> bool:
     """A call was started and nobody was there when it ended: say so, and let the truth be looked up.
 
     False where its end is known after all.
@@ -146,7 +146,7 @@ def call_lost(session: Session, call: Call, now: datetime) -> bool:
         return False
     call.status, call.finished_at = CallStatus.LOST, now
     _conclude(session, call, now)
-    say(session, call, Event.CALL_LOST, now)
+    record_call_entry(session, call, Event.CALL_LOST, now)
     return True
 
 
@@ -158,10 +158,10 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
     if call.action == Action.UP:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
         service.start_failed = call.status != CallStatus.OK
-        _tried(_lease(session, call.window_id, call.service), CallStatus(call.status), now)
+        _tried(lease_of_call(session, call.window_id, call.service), CallStatus(call.status), now)
     elif call.action == Action.PRE_STOP:
         if call.status == CallStatus.LOST and services.lost_before(session, call):
-            _failed(service, now)
+            record_failed_stop(service, now)
     elif call.action in {Action.STOP, Action.KILL}:
         _stopped(session, service, call, now)
         if call.action == Action.KILL:
@@ -179,7 +179,7 @@ def _stopped(session: Session, service: Service, call: Call, now: datetime) -> N
         # Whether it has failed all the same, only a look can tell; see `_in_vain`.
         service.unsure, service.retry_at = False, _unseen_until(service, now)
     elif _is_failure(session, call):
-        _failed(service, now)
+        record_failed_stop(service, now)
 
 
 def _unseen_until(service: Service, now: datetime) -> datetime | None:
@@ -203,7 +203,7 @@ def _is_failure(session: Session, call: Call) -> bool:
     return call.status != CallStatus.CANCELLED
 
 
-def _failed(service: Service, now: datetime) -> None:
+def record_failed_stop(service: Service, now: datetime) -> None:
     service.failures += 1
     service.retry_at = now + backoff.delay(service.failures, RETRY_FIRST, RETRY_CAP)
 
@@ -227,11 +227,11 @@ def _project(call: Call) -> str:
     return argv[argv.index("-p") + 1] if "-p" in argv[:-1] else call.stack
 
 
-def _lease(session: Session, window: str | None, service: str) -> Lease | None:
+def lease_of_call(session: Session, window: str | None, service: str) -> Lease | None:
     return session.get(Lease, (window, service), with_for_update=True) if window else None
 
 
-def looked(
+def record_inspection(
     session: Session,
     spec: StackSpec,
     seen: Mapping[str, SeenContainers],
@@ -265,7 +265,7 @@ def looked(
         )
     shown = [known[name] for name in new if seen[name].power != Power.UNKNOWN]
     for name in _in_vain(session, shown, wanted | calling.keys(), at):
-        _failed(known[name], now)
+        record_failed_stop(known[name], now)
     back = [known[name] for name in new if name not in wanted and drift.is_back(known[name])]
     ours = {
         row.name: why for row in back if (why := drift.why_ours(session, row, seen[row.name].revived, now))
@@ -315,7 +315,7 @@ def _take_in(
     at: datetime,
     now: datetime,
 ) -> None:
-    one = replace(one, detail=_kept(one.detail))
+    one = replace(one, detail=untrusted_bounded(one.detail))
     if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
         _answers_again(row)
     shown = _shown(row, one, spec, wanted=wanted, calling=calling)
@@ -382,13 +382,13 @@ def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> boo
     return known and not (wanted or calling or row.alive or row.unsure)
 
 
-def lost_calls(session: Session, node: str, dead: Mapping[str, bool], now: datetime) -> list[Call]:
+def record_lost_calls(session: Session, node: str, dead: Mapping[str, bool], now: datetime) -> list[Call]:
     """Declare every running call of workers that are `dead` lost; return them."""
     found = [call for call in services.running_calls(session, node) if dead.get(call.worker, False)]
-    return [call for call in found if call_lost(session, call, now)]
+    return [call for call in found if lose_call(session, call, now)]
 
 
-def published(session: Session, spec: StackSpec, now: datetime, engine_id: str = "") -> None:
+def publish_stack(session: Session, spec: StackSpec, now: datetime, engine_id: str = "") -> None:
     """A worker has read and checked a stack: the front may know it.
 
     `engine_id` tells the engine on which it serves it; empty while that has not answered.
@@ -398,7 +398,7 @@ def published(session: Session, spec: StackSpec, now: datetime, engine_id: str =
     before_node = before.node if before else spec.node
     if _differs(before, spec):
         facts = {"digest": spec.digest, "before": before.digest if before else None, "node": spec.node}
-        audit.record(session, Event.STACK_LOADED, actor=HOUSE, now=now, stack=spec.name, **facts)
+        audit.record(session, Event.STACK_LOADED, actor=SYSTEM_ACTOR, now=now, stack=spec.name, **facts)
     if restore.behind(session, before):
         restore.doubt(session, spec, at)
     session.merge(
@@ -426,13 +426,13 @@ def _differs(before: Stack | None, spec: StackSpec) -> bool:
     return (before.digest, before.node) != (spec.digest, spec.node)
 
 
-def refused(session: Session, stack: str, faults: list[str], digest: str, now: datetime) -> None:
+def record_refused_edit(session: Session, stack: str, faults: list[str], digest: str, now: datetime) -> None:
     """A worker has turned down a later change of a stack's files: what was good before stays in force."""
     row = session.get(Stack, stack)
     if row is None or row.faults or (row.refused == faults and _told_of(session, stack, digest)):
         return
     facts: dict[str, Any] = {"faults": faults, "digest": digest, "before": row.digest, "in_force": True}
-    audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=stack, **facts)
+    audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=stack, **facts)
     row.refused = faults
 
 
@@ -447,7 +447,7 @@ def _told_of(session: Session, stack: str, digest: str) -> bool:
     return last is not None and json.loads(last.facts).get("digest") == digest
 
 
-def rejected(
+def reject_stack(
     session: Session, empty: StackSpec, faults: list[str], now: datetime, *, digest: str = ""
 ) -> None:
     """A worker has turned a stack down: nothing can be opened on it until that is mended.
@@ -462,13 +462,13 @@ def rejected(
         session.add(before)
     if before.faults != faults:
         facts: dict[str, Any] = {"faults": faults, "digest": digest or empty.digest, "before": known}
-        audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=empty.name, **facts)
+        audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=empty.name, **facts)
     if not before.spec.services:
         before.project, before.definition = empty.project, empty.as_json()
     before.node, before.faults, before.loaded_at, before.refused = empty.node, faults, now, []
 
 
-def unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -> None:
+def mark_unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -> None:
     """Services that owe an off on another engine may run there; a worker on this one cannot tell."""
     known = services.locked(session, stack.name)
     here = Location(engine_id=engine_id)
@@ -478,13 +478,13 @@ def unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -
     settle(session, stack.spec, known, now)
 
 
-def forgotten(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
+def forget_stacks(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
     """Let go of a stack that its node no longer has; False while something of it still has to end."""
     transitions.lose_stack(session, stack.name, now)
     rows_of = services.of(session, stack.name)
     owing = any(row.owed and row.role != Role.CORE for row in rows_of.values())
     if rows.unfinished(session, stack.name) or owing:
-        rejected(session, StackSpec(stack.name, stack.project, stack.node, {}), [fault], now)
+        reject_stack(session, StackSpec(stack.name, stack.project, stack.node, {}), [fault], now)
         return False
     for row in rows_of.values():
         # Core is not stopped; should it come back as an allowed service, it still owes its off.
@@ -492,16 +492,16 @@ def forgotten(session: Session, stack: Stack, fault: str, now: datetime) -> bool
             session.delete(row)
     session.delete(stack)
     facts: dict[str, Any] = {"faults": [fault], "digest": None, "before": stack.digest}
-    audit.record(session, Event.STACK_REJECTED, actor=HOUSE, now=now, stack=stack.name, **facts)
+    audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=stack.name, **facts)
     return True
 
 
-def alive(session: Session, node: Node) -> None:
+def record_node(session: Session, node: Node) -> None:
     """A worker of this node is there."""
     session.merge(node)
 
 
-def say(session: Session, call: Call, event: Event, now: datetime, **facts: Any) -> None:
+def record_call_entry(session: Session, call: Call, event: Event, now: datetime, **facts: Any) -> None:
     """Put on record what became of a call; of one made blind, that it was, and when it really happened."""
     said = {name: value for name, value in facts.items() if value not in (None, "", [])}
     if call.blind:
@@ -510,7 +510,7 @@ def say(session: Session, call: Call, event: Event, now: datetime, **facts: Any)
     audit.record(
         session,
         event,
-        actor=HOUSE,
+        actor=SYSTEM_ACTOR,
         now=now,
         stack=call.stack,
         window=call.window_id,

@@ -19,7 +19,7 @@ from app.store import windows as rows
 from app.store.tables import Call, Service, stamp
 from app.usecases.reconciliation import observations
 from app.usecases.reconciliation.observations import CallOutcome, StartedCall
-from app.usecases.windows.transitions import HOUSE
+from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class JournalPage:
 def take_in(session: Session, node: str, pages: Sequence[JournalPage], now: datetime) -> None:
     """Put on record what was done blind, oldest first, and say for how long the node was."""
     for ended in sorted((one for page in pages for one in page.ended), key=lambda one: one.at):
-        observations.call_finished(session, ended.call, ended.outcome, ended.at)
+        observations.finish_call(session, ended.call, ended.outcome, ended.at)
     for made in sorted((one for page in pages for one in page.made), key=lambda one: one.started_at):
         if not services.journaled(session, made.id):
             _take_in(session, made, now)
@@ -91,11 +91,11 @@ def _take_in(session: Session, made: OfflineCall, now: datetime) -> None:
     session.add(call)
     session.flush()
     cut = sorted(window.id for window in holding)
-    observations.say(session, call, Event.CALL_STARTED, made.started_at, cut=cut)
+    observations.record_call_entry(session, call, Event.CALL_STARTED, made.started_at, cut=cut)
     if made.outcome and made.finished_at:
-        observations.call_finished(session, call.id, made.outcome, made.finished_at)
+        observations.finish_call(session, call.id, made.outcome, made.finished_at)
     else:
-        observations.call_lost(session, call, now)
+        observations.lose_call(session, call, now)
     if cut:
         _explain(session, call)
 
@@ -128,7 +128,7 @@ def _say(session: Session, node: str, blind: Sequence[OfflineRecord], now: datet
     audit.record(
         session,
         Event.NODE_BLIND,
-        actor=HOUSE,
+        actor=SYSTEM_ACTOR,
         now=now,
         node=node,
         outages=sorted({one.id for one in untold}),

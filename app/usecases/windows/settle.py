@@ -23,7 +23,7 @@ from app.store import windows as rows
 from app.store.tables import Call, Lease, Service, Window
 from app.usecases.reconciliation import drift
 from app.usecases.reconciliation.drift import Holds
-from app.usecases.windows.transitions import HOUSE, advance, expire
+from app.usecases.windows.transitions import SYSTEM_ACTOR, advance, expire
 
 STUCK_AFTER = 3
 """Failed stops in a row (the second and later ones are kills) after which a window is stuck."""
@@ -95,21 +95,21 @@ def _opening(
         why = "; ".join(f"{health.service}: {health.detail}" for health in asked)
         detail = f"nothing came up: {why}"[:500]
         advance(
-            session, window, State.CLOSING, actor=HOUSE, now=now, reason=CloseReason.FAILED, detail=detail
+            session, window, State.CLOSING, actor=SYSTEM_ACTOR, now=now, reason=CloseReason.FAILED, detail=detail
         )
     else:
-        advance(session, window, State.OPEN, actor=HOUSE, now=now)
+        advance(session, window, State.OPEN, actor=SYSTEM_ACTOR, now=now)
 
 
 def _closing(scene: StackSituation, window: Window) -> None:
     session, now, held = scene.session, scene.now, scene.held
     left = [lease for lease in window.leases if _owes(lease, scene.seen, held)]
     if not left:
-        advance(session, window, State.CLOSED, actor=HOUSE, now=now)
+        advance(session, window, State.CLOSED, actor=SYSTEM_ACTOR, now=now)
     elif window.forced and all(lease.killed for lease in left):
         names = ", ".join(lease.service for lease in left)
         detail = f"{window.close_detail or 'forced'}; still owing an off: {names}"
-        advance(session, window, State.CLOSED, actor=HOUSE, now=now, detail=detail)
+        advance(session, window, State.CLOSED, actor=SYSTEM_ACTOR, now=now, detail=detail)
     else:
         _stuck(session, window, [scene.seen[lease.service] for lease in left], now)
 
@@ -128,7 +128,7 @@ def _stuck(session: Session, window: Window, left: list[Service], now: datetime)
         audit.record(
             session,
             Event.WINDOW_STUCK,
-            actor=HOUSE,
+            actor=SYSTEM_ACTOR,
             now=now,
             stack=window.stack,
             window=window.id,
@@ -155,7 +155,7 @@ def _note(scene: StackSituation, window: Window, lease: Lease) -> ServiceHealth:
     if event:
         names = {"stack": window.stack, "window": window.id, "service": lease.service}
         facts = {"power": health.power, "detail": health.detail}
-        audit.record(scene.session, event, actor=HOUSE, now=scene.now, **names, **facts)
+        audit.record(scene.session, event, actor=SYSTEM_ACTOR, now=scene.now, **names, **facts)
     return health
 
 

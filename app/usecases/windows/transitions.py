@@ -36,13 +36,13 @@ from app.store import audit, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Stack, Window, stamp
 
-CLOCK = "clock"
+CLOCK_ACTOR = "clock"
 """The actor of what happens because a deadline has come."""
-HOUSE = "power-windows"
+SYSTEM_ACTOR = "power-windows"
 """The actor of what the product does by itself."""
-KEYS_LAST = timedelta(hours=24)
+KEY_LIFETIME = timedelta(hours=24)
 TIME_IS_UP = "its time was up"
-NODE = "node"
+WAITING_FOR_NODE = "node"
 """What a window waits for whose stack is away."""
 
 
@@ -78,7 +78,7 @@ class OpeningPlan:
 
 def plan(session: Session, ask: OpenRequest) -> OpeningPlan:
     """What an `open_window` with the same words would do; changes nothing, refuses the same."""
-    stack, asked, ttl = _checked(session, ask)
+    stack, asked, ttl = check_request(session, ask)
     spec = stack.spec
     seen = services.of(session, spec.name)
     needed = planning.closure(spec, asked)
@@ -104,7 +104,7 @@ def open_window(
     """
     if repeat and (first := _first(session, repeat, now)):
         return first, False
-    stack, asked, ttl = _checked(session, ask, keep=True)
+    stack, asked, ttl = check_request(session, ask, keep=True)
     away = workers.is_away(session, stack, now)
     if away and not wait_for_node:
         raise NodeAway(stack.name, stack.node, away)
@@ -114,18 +114,18 @@ def open_window(
     session.add(window)
     said = {"services": asked, "ttl_sec": ttl, "reason": ask.reason}
     if away:
-        window.state, window.opening_at, window.waiting_for = State.WAITING, None, NODE
+        window.state, window.opening_at, window.waiting_for = State.WAITING, None, WAITING_FOR_NODE
         for lease in window.leases:
             lease.detail = f"waits for node {stack.node}, not heard of since {stamp(away)}"
-        said |= {"waiting_for": NODE, "node": stack.node, "away_since": stamp(away)}
-        _say(session, window, Event.WINDOW_WAITING, actor, now, **said)
+        said |= {"waiting_for": WAITING_FOR_NODE, "node": stack.node, "away_since": stamp(away)}
+        record_entry(session, window, Event.WINDOW_WAITING, actor, now, **said)
     else:
-        _hold(session, stack, window)
-        _say(session, window, Event.WINDOW_OPENING, actor, now, **said)
+        hold_services(session, stack, window)
+        record_entry(session, window, Event.WINDOW_OPENING, actor, now, **said)
     return window, True
 
 
-def _checked(session: Session, ask: OpenRequest, *, keep: bool = False) -> tuple[Stack, list[str], float]:
+def check_request(session: Session, ask: OpenRequest, *, keep: bool = False) -> tuple[Stack, list[str], float]:
     stack = stacks.chosen(session, ask.stack, keep=keep)
     if stack.faults:
         raise StackRejected(stack.name, stack.faults)
@@ -136,20 +136,20 @@ def _checked(session: Session, ask: OpenRequest, *, keep: bool = False) -> tuple
 
 def _ttl(given: float | None, spec: StackSpec) -> float:
     ttl = spec.default_ttl if given is None else given
-    if not positive(ttl):
+    if not is_positive(ttl):
         raise BadTTL(given)
     if ttl > spec.max_ttl:
         raise TTLTooLong(ttl, spec.max_ttl, spec.max_ttl)
     return float(ttl)
 
 
-def positive(ttl: Any) -> bool:
+def is_positive(ttl: Any) -> bool:
     """Is this a number of seconds that a clock can count?"""
     return isinstance(ttl, int | float) and not isinstance(ttl, bool) and 0 < ttl < math.inf
 
 
 def _first(session: Session, repeat: Repeat, now: datetime) -> Window | None:
-    rows.forget_keys(session, now - KEYS_LAST)
+    rows.forget_keys(session, now - KEY_LIFETIME)
     known = rows.key(session, repeat.token, repeat.key)
     if known is None:
         return None
@@ -179,11 +179,11 @@ def _new(
         created_at=now,
         opening_at=now,
         deadline=now + timedelta(seconds=ttl),
-        leases=_leases(stack, asked),
+        leases=new_leases(stack, asked),
     )
 
 
-def _leases(stack: Stack, asked: list[str]) -> list[Lease]:
+def new_leases(stack: Stack, asked: list[str]) -> list[Lease]:
     spec, at = stack.spec, stack.location
     waves = planning.waves(spec, planning.closure(spec, asked))
     return [
@@ -200,7 +200,7 @@ def _leases(stack: Stack, asked: list[str]) -> list[Lease]:
     ]
 
 
-def _hold(session: Session, stack: Stack, window: Window) -> None:
+def hold_services(session: Session, stack: Stack, window: Window) -> None:
     """From here on these services owe an off, even those that somebody had started by hand.
 
     The rows are taken in name order, as everywhere, so that two openings cannot wait for each other.
@@ -221,9 +221,9 @@ def extend(
     Only its owner may move it to an earlier moment. Raises UnknownWindow, BadTTL,
     TTLTooLong, TimeIsUp or WouldShorten.
     """
-    if not positive(ttl):
+    if not is_positive(ttl):
         raise BadTTL(ttl)
-    window = _known(session, window_id)
+    window = lock_window(session, window_id)
     # A row lock may have been waited for: a deadline that passed meanwhile has passed.
     if not windows.extendable(State(window.state), window.deadline, now):
         raise TimeIsUp(window.id, window.state, window.deadline)
@@ -238,7 +238,7 @@ def extend(
     if deadline < before and actor != window.actor:
         raise WouldShorten(window.id, window.actor, (before - now).total_seconds())
     window.deadline, window.ttl_sec = deadline, (deadline - began).total_seconds()
-    _say(
+    record_entry(
         session,
         window,
         Event.WINDOW_EXTENDED,
@@ -269,7 +269,7 @@ def close(
     if force and (seen := rows.get(session, window_id)):
         # Services are locked before windows, here as everywhere.
         services.locked(session, seen.stack)
-    window = _known(session, window_id)
+    window = lock_window(session, window_id)
     if force and window.state in _FORCEABLE and not window.forced:
         _force(session, window, actor, now, _forced(actor, reason))
     elif window.state in windows.LIVE | {State.WAITING}:
@@ -277,7 +277,7 @@ def close(
         detail = reason or f"closed by {actor}"
         advance(session, window, to, actor=actor, now=now, reason=CloseReason.MANUAL, detail=detail)
     if window.state == State.CLOSING and window.forced:
-        _let_go(session, window, actor, now)
+        close_without_node(session, window, actor, now)
     return window
 
 
@@ -298,11 +298,11 @@ def _force(session: Session, window: Window, actor: str, now: datetime, detail: 
         )
     else:
         # That it is closing is on record already; this says who would not wait, and why.
-        _explain(window, CloseReason.FORCED, actor, detail)
-        _say(session, window, Event.WINDOW_CLOSING, actor, now, **_ending(window))
+        set_ending(window, CloseReason.FORCED, actor, detail)
+        record_entry(session, window, Event.WINDOW_CLOSING, actor, now, **ending_facts(window))
 
 
-def _let_go(session: Session, window: Window, actor: str, now: datetime) -> None:
+def close_without_node(session: Session, window: Window, actor: str, now: datetime) -> None:
     """A forced close waits for no node or engine that is away; what was held is stopped when it is back."""
     stack = stacks.named(session, window.stack)
     if stack is None:
@@ -333,7 +333,7 @@ def _hurry(session: Session, window: Window) -> None:
     services.hurry(session, window.stack, [lease.service for lease in window.leases])
 
 
-def _known(session: Session, window_id: str) -> Window:
+def lock_window(session: Session, window_id: str) -> Window:
     window = rows.locked(session, window_id)
     if window is None:
         raise UnknownWindow(window_id)
@@ -358,7 +358,7 @@ def expire(session: Session, window: Window, now: datetime) -> None:
         session,
         window,
         State.CLOSING,
-        actor=CLOCK,
+        actor=CLOCK_ACTOR,
         now=now,
         reason=CloseReason.EXPIRED,
         detail=TIME_IS_UP,
@@ -369,9 +369,9 @@ def give_up_waiting(session: Session, now: datetime) -> None:
     """Close what waited in vain for its node all its time, and what is forced on a node that is away."""
     for window in rows.waited_in_vain(session, now):
         why = f"waited in vain for node {window.node}, which is away"
-        _give_up(session, window, CloseReason.LOST, why, now)
+        end_unopened(session, window, CloseReason.LOST, why, now)
     for window in rows.forced(session):
-        _let_go(session, window, HOUSE, now)
+        close_without_node(session, window, SYSTEM_ACTOR, now)
 
 
 def admit(session: Session, window_id: str, now: datetime) -> Window | None:
@@ -389,34 +389,34 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
     if window is None or window.state != State.WAITING or window.deadline <= now:
         return None
     try:
-        stack, asked, ttl = _checked(session, OpenRequest(window.services, window.stack, window.ttl_sec))
+        stack, asked, ttl = check_request(session, OpenRequest(window.services, window.stack, window.ttl_sec))
     except Refusal as refusal:
         gone = isinstance(refusal, UnknownStack | StackRejected)
-        _give_up(session, window, CloseReason.LOST if gone else CloseReason.FAILED, str(refusal), now)
+        end_unopened(session, window, CloseReason.LOST if gone else CloseReason.FAILED, str(refusal), now)
         return None
-    rows.hold_instead(session, window, _leases(stack, asked))
+    rows.hold_instead(session, window, new_leases(stack, asked))
     window.node = stack.node
     window.opening_at, window.deadline, window.waiting_for = now, now + timedelta(seconds=ttl), None
-    _hold(session, stack, window)
-    advance(session, window, State.OPENING, actor=HOUSE, now=now)
+    hold_services(session, stack, window)
+    advance(session, window, State.OPENING, actor=SYSTEM_ACTOR, now=now)
     return window
 
 
-def _give_up(session: Session, window: Window, reason: CloseReason, why: str, now: datetime) -> None:
+def end_unopened(session: Session, window: Window, reason: CloseReason, why: str, now: datetime) -> None:
     """End a window that never began: one that waits holds nothing, an opening one has to close."""
     to = State.CLOSED if window.state == State.WAITING else State.CLOSING
     window.status, window.waiting_for = Status.FAIL, None
-    advance(session, window, to, actor=HOUSE, now=now, reason=reason, detail=why)
+    advance(session, window, to, actor=SYSTEM_ACTOR, now=now, reason=reason, detail=why)
 
 
 def lose_stack(session: Session, stack: str, now: datetime) -> None:
     """End what never began on a stack that its node has no more; what is on keeps its time."""
     services.locked(session, stack)
     for window in rows.not_begun(session, stack):
-        _give_up(session, window, CloseReason.LOST, f"stack {stack} is no longer served by its node", now)
+        end_unopened(session, window, CloseReason.LOST, f"stack {stack} is no longer served by its node", now)
 
 
-def refuse(
+def record_refusal(
     session: Session, refusal: Refusal, *, actor: str, now: datetime, stack: str | None = None, what: str
 ) -> None:
     """Put on record that somebody was turned down; the refused transaction itself left nothing behind."""
@@ -434,7 +434,7 @@ def refuse(
     )
 
 
-def refuse_again(
+def record_repeated_refusals(
     session: Session,
     actor: str,
     now: datetime,
@@ -451,7 +451,7 @@ def refuse_again(
     audit.record(
         session,
         Event.REFUSED,
-        actor=actor or HOUSE,
+        actor=actor or SYSTEM_ACTOR,
         now=now,
         stack=known,
         what=what,
@@ -494,20 +494,20 @@ def advance(
     if to is State.CLOSED:
         window.closed_at, window.stuck, window.waiting_for = now, False, None
     if to in windows.ENDED:
-        _explain(window, reason, actor, detail)
-    late = {"late_ms": round((now - window.deadline).total_seconds() * 1000, 1)} if actor == CLOCK else {}
-    ending = _ending(window) if to in windows.ENDED else {}
-    _say(session, window, _EVENTS[to], actor, now, status=window.status, **ending, **late)
+        set_ending(window, reason, actor, detail)
+    late = {"late_ms": round((now - window.deadline).total_seconds() * 1000, 1)} if actor == CLOCK_ACTOR else {}
+    ending = ending_facts(window) if to in windows.ENDED else {}
+    record_entry(session, window, _EVENTS[to], actor, now, status=window.status, **ending, **late)
 
 
-def _explain(window: Window, reason: CloseReason | None, actor: str, detail: str | None) -> None:
+def set_ending(window: Window, reason: CloseReason | None, actor: str, detail: str | None) -> None:
     """Note why a window ends. The one word and its actor are those of who began it, or forced it later."""
     if reason is not None:
         window.close_reason, window.closed_by = reason, actor
     window.close_detail = detail or window.close_detail
 
 
-def _ending(window: Window) -> dict[str, Any]:
+def ending_facts(window: Window) -> dict[str, Any]:
     """Why a window ends, as its entries tell it; `reason` is what they called the sentence at first."""
     return {
         "reason": window.close_detail,
@@ -518,6 +518,6 @@ def _ending(window: Window) -> dict[str, Any]:
     }
 
 
-def _say(session: Session, window: Window, event: Event, actor: str, now: datetime, **facts: Any) -> None:
+def record_entry(session: Session, window: Window, event: Event, actor: str, now: datetime, **facts: Any) -> None:
     said = {name: value for name, value in facts.items() if value is not None}
     audit.record(session, event, actor=actor, now=now, stack=window.stack, window=window.id, **said)

@@ -286,7 +286,7 @@ def test_what_may_not_be_opened_any_more_fails_with_the_reason(system: System) -
     assert (system.state(window), system.status(window)) == ("closed", "fail")
     assert (system.window(window).close_reason, system.window(window).closed_by) == (
         "failed",
-        transitions.HOUSE,
+        transitions.SYSTEM_ACTOR,
     )
     assert "forge" in (system.window(window).close_detail or "")
 
@@ -313,7 +313,7 @@ def test_it_gives_up_when_its_whole_time_went_by(system: System) -> None:
     assert (system.state(window), system.status(window)) == ("closed", "fail")
     assert (system.window(window).close_reason, system.window(window).closed_by) == (
         "lost",
-        transitions.HOUSE,
+        transitions.SYSTEM_ACTOR,
     )
     assert "local" in (system.window(window).close_detail or "")
     assert admit(system) == []
@@ -325,7 +325,7 @@ def test_it_is_lost_when_its_stack_is_gone_for_good(system: System) -> None:
     with system.database.write() as session:
         stack = stacks.named(session, "studio")
         assert stack
-        observations.forgotten(session, stack, "it is gone", system.now)
+        observations.forget_stacks(session, stack, "it is gone", system.now)
 
     row = system.window(window)
     assert (row.state, row.status, row.close_reason) == ("closed", "fail", "lost")
@@ -336,7 +336,7 @@ def test_it_is_lost_when_its_stack_is_rejected_meanwhile(system: System) -> None
     go_away(system)
     window = ask(system, "forge")
     with system.database.write() as session:
-        observations.rejected(session, replace(studio(), services={}), ["no such file"], system.now)
+        observations.reject_stack(session, replace(studio(), services={}), ["no such file"], system.now)
 
     assert admit(system) == []
 

@@ -37,7 +37,7 @@ def publish(system: System, spec: StackSpec, engine_id: str = "E1") -> None:
     with system.database.write() as session:
         key = f"power.toml: stacks.{spec.name}"
         claims.take(session, spec, mine, key=key, dead=lambda _worker: False, now=system.now)
-        observations.published(session, spec, system.now, engine_id)
+        observations.publish_stack(session, spec, system.now, engine_id)
 
 
 def held(system: System, spec: StackSpec, engine_id: str = "E1") -> str:
@@ -62,7 +62,7 @@ def look(system: System, spec: StackSpec, engine_id: str, *services: str) -> Non
     seen = {name: SeenContainers(Power.OFF) for name in services}
     system.now += timedelta(seconds=1)
     with system.database.write() as session:
-        observations.looked(session, spec, seen, at=system.now, now=system.now, engine_id=engine_id)
+        observations.record_inspection(session, spec, seen, at=system.now, now=system.now, engine_id=engine_id)
 
 
 def test_lease_and_off_say_where_they_are(placed: System) -> None:
@@ -242,7 +242,7 @@ def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(p
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
     with placed.database.write() as session:
-        assert observations.forgotten(session, session.get_one(Stack, "studio"), "gone", placed.now)
+        assert observations.forget_stacks(session, session.get_one(Stack, "studio"), "gone", placed.now)
 
     placed.publish(studio())
     placed.work()
@@ -258,7 +258,7 @@ def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: System) 
     moved = replace(studio(), project="atelier", digest="another")
     fault = held(placed, moved)
     with placed.database.write() as session:
-        observations.refused(session, "studio", [fault], "another", placed.now)
+        observations.record_refused_edit(session, "studio", [fault], "another", placed.now)
 
     with placed.database.write() as session:
         relocation.relocate(session, "studio", actor="ada", now=placed.now)
@@ -311,7 +311,7 @@ def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: Syst
     window = placed.open("forge")
     empty = StackSpec("studio", "atelier", "local", {})
     with placed.database.write() as session:
-        observations.rejected(session, empty, ["no file"], placed.now)
+        observations.reject_stack(session, empty, ["no file"], placed.now)
         assert session.get_one(Stack, "studio").location == OLD
     placed.close(window)
     assert placed.running() == {"redis"}

@@ -207,7 +207,7 @@ def test_an_older_look_never_overwrites_a_newer_one(system: System) -> None:
     assert seen_at
     for at in (seen_at, seen_at - timedelta(milliseconds=1)):
         with system.database.write() as session:
-            observations.looked(
+            observations.record_inspection(
                 session, system.spec, {"forge": SeenContainers(Power.OFF)}, at=at, now=system.now
             )
         assert (system.power("forge"), system.row("forge").alive) == (Power.ON, True)
@@ -218,7 +218,7 @@ def test_what_services_say_is_kept_whatever_they_say(system: System) -> None:
     odd = "broken \0 text \ud800 " + "é" * 10
     with system.database.write() as session:
         seen = SeenContainers(Power.FAILING, odd, alive=True)
-        observations.looked(session, system.spec, {"forge": seen}, at=system.now, now=system.now)
+        observations.record_inspection(session, system.spec, {"forge": seen}, at=system.now, now=system.now)
     assert system.row("forge").detail.startswith("broken \ufffd text ?")
     assert system.intact()
 

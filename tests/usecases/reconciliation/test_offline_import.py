@@ -130,7 +130,7 @@ def test_a_stop_that_failed_blind_is_a_failed_stop(system: System) -> None:
 def test_the_end_of_a_call_is_told_late_and_only_once(system: System) -> None:
     system.open("forge")
     with system.database.write() as session:
-        call = observations.call_started(session, stop("forge"), system.now)
+        call = observations.start_call(session, stop("forge"), system.now)
     ended = JournalPage([], [OfflineEnd(call, DONE, system.now)])
 
     take_in(system, ended)

@@ -24,7 +24,7 @@ def closing(system: System) -> System:
 def begun(system: System, action: Action) -> int:
     with system.database.write() as session:
         made = StartedCall("studio", "forge", action, ("docker", "compose"), "local", "worker-1")
-        return observations.call_started(session, made, system.now)
+        return observations.start_call(session, made, system.now)
 
 
 def lose(system: System, action: Action) -> None:
@@ -32,7 +32,7 @@ def lose(system: System, action: Action) -> None:
     with system.database.write() as session:
         call = session.get(Call, number)
         assert call
-        observations.call_lost(session, call, system.now)
+        observations.lose_call(session, call, system.now)
 
 
 @pytest.mark.parametrize("status", [CallStatus.FAIL, CallStatus.TIMEOUT, CallStatus.CANCELLED])
@@ -40,7 +40,7 @@ def test_hooks_that_end_badly_are_no_failed_stop(closing: System, status: CallSt
     number = begun(closing, Action.PRE_STOP)
     assert closing.row("forge").power == Power.STOPPING
     with closing.database.write() as session:
-        observations.call_finished(session, number, CallOutcome(status, None, 10), closing.now)
+        observations.finish_call(session, number, CallOutcome(status, None, 10), closing.now)
 
     assert (closing.row("forge").failures, closing.row("forge").retry_at) == (0, None)
 
@@ -48,7 +48,7 @@ def test_hooks_that_end_badly_are_no_failed_stop(closing: System, status: CallSt
 def test_hooks_that_end_well_are_no_stop(closing: System) -> None:
     number = begun(closing, Action.PRE_STOP)
     with closing.database.write() as session:
-        observations.call_finished(session, number, CallOutcome(CallStatus.OK, 0, 10), closing.now)
+        observations.finish_call(session, number, CallOutcome(CallStatus.OK, 0, 10), closing.now)
 
     assert (closing.row("forge").owed, closing.row("forge").unsure) == (True, True)
 
@@ -73,7 +73,7 @@ def test_hooks_in_between_do_not_part_two_lost_stops(closing: System) -> None:
     lose(closing, Action.STOP)
     number = begun(closing, Action.PRE_STOP)
     with closing.database.write() as session:
-        observations.call_finished(session, number, CallOutcome(CallStatus.FAIL, 1, 10), closing.now)
+        observations.finish_call(session, number, CallOutcome(CallStatus.FAIL, 1, 10), closing.now)
 
     lose(closing, Action.STOP)
 

@@ -91,7 +91,7 @@ def test_a_call_is_told_with_its_whole_command_line(system: System) -> None:
 )
 def test_a_refusal_is_put_on_record_whatever_it_says(system: System, refusal: Refusal) -> None:
     with system.database.write() as session:
-        transitions.refuse(session, refusal, actor="bob", now=system.now, stack="studio", what="open")
+        transitions.record_refusal(session, refusal, actor="bob", now=system.now, stack="studio", what="open")
     entry = system.entries()[-1]
     assert (entry.event, entry.actor, json.loads(entry.facts)["why"]) == ("refused", "bob", str(refusal))
 
@@ -100,7 +100,7 @@ def test_a_refusal_on_no_known_stack_goes_to_the_house(system: System) -> None:
     before = system.trail()
     with system.database.write() as session:
         refusal = UnknownStack("nowhere", ["studio"])
-        transitions.refuse(session, refusal, actor="bob", now=system.now, stack="nowhere", what="open")
+        transitions.record_refusal(session, refusal, actor="bob", now=system.now, stack="nowhere", what="open")
     assert system.trail() == before
     assert system.intact()
 
@@ -121,7 +121,7 @@ def test_a_call_whose_end_is_on_record_is_not_lost_as_well(system: System, statu
         # Whoever was quicker is not seen in what was read before.
         quicker = update(Call).values(status=status).execution_options(synchronize_session=False)
         session.execute(quicker)
-        observations.call_lost(session, found, system.now)
+        observations.lose_call(session, found, system.now)
 
     assert not system.said("call.lost")
     assert system.intact()

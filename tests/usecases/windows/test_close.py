@@ -143,9 +143,9 @@ def test_a_call_of_a_month_is_put_on_record(system: System) -> None:
     window = system.open("forge")
     begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", "w", window)
     with system.database.write() as session:
-        call = observations.call_started(session, begun, system.now)
+        call = observations.start_call(session, begun, system.now)
     with system.database.write() as session:
-        observations.call_finished(
+        observations.finish_call(
             session, call, CallOutcome(CallStatus.FAIL, 1, 31 * 86_400_000), system.now
         )
 
@@ -283,7 +283,7 @@ def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(syst
         with contextlib.suppress(WorkerKilled):
             system.work()
         with system.database.write() as session:
-            observations.lost_calls(session, "local", {"worker-1": True}, system.now)
+            observations.record_lost_calls(session, "local", {"worker-1": True}, system.now)
         system.now += timedelta(seconds=1)
     assert system.made == ["up forge", "stop forge", "stop forge", "kill forge", "kill forge"]
     assert system.window(window).stuck

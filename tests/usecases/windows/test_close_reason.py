@@ -8,7 +8,7 @@ from app.domain.enums import CloseReason, Event
 from app.store import stacks
 from app.usecases.reconciliation import observations
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import CLOCK, HOUSE, OpenRequest
+from app.usecases.windows.transitions import CLOCK_ACTOR, SYSTEM_ACTOR, OpenRequest
 from tests.system import System
 
 
@@ -31,7 +31,7 @@ def test_what_a_person_closes_is_manual(system: System) -> None:
     window = system.open("forge")
     system.close(window, actor="ada")
     assert why(system, window) == ("manual", "ada", "closed by ada")
-    assert [one["actor"] for one in told(system, window, Event.WINDOW_CLOSED)] == [HOUSE]
+    assert [one["actor"] for one in told(system, window, Event.WINDOW_CLOSED)] == [SYSTEM_ACTOR]
 
 
 def test_the_reason_that_a_person_gives_is_the_sentence(system: System) -> None:
@@ -45,7 +45,7 @@ def test_it_is_said_when_closing_begins_and_stays_so(system: System) -> None:
     system.will_not_stop.add("forge")
     window = system.open("forge", ttl=60)
     system.tick(60)
-    said = ("expired", CLOCK, "its time was up")
+    said = ("expired", CLOCK_ACTOR, "its time was up")
     assert (system.state(window), why(system, window)) == ("closing", said)
 
     system.close(window, actor="ada")
@@ -64,17 +64,17 @@ def test_force_says_so_later_and_who(system: System) -> None:
 
     assert why(system, window) == ("forced", "grace", "forced by grace; still owing an off: forge")
     first, second = told(system, window, Event.WINDOW_CLOSING)
-    assert (first["close_reason"], first["closed_by"]) == ("expired", CLOCK)
+    assert (first["close_reason"], first["closed_by"]) == ("expired", CLOCK_ACTOR)
     assert (second["close_reason"], second["closed_by"], second["forced"]) == ("forced", "grace", True)
     (last,) = told(system, window, Event.WINDOW_CLOSED)
-    assert (last["close_reason"], last["closed_by"], last["actor"]) == ("forced", "grace", HOUSE)
+    assert (last["close_reason"], last["closed_by"], last["actor"]) == ("forced", "grace", SYSTEM_ACTOR)
     assert last["close_detail"] == last["reason"] == "forced by grace; still owing an off: forge"
 
 
 def test_only_an_opening_that_wholly_fails_closes_by_itself(system: System) -> None:
     system.will_not_start.add("forge")
     whole, part = system.open("forge"), system.open("forge", "mill")
-    assert why(system, whole)[:2] == ("failed", HOUSE)
+    assert why(system, whole)[:2] == ("failed", SYSTEM_ACTOR)
     assert (system.window(whole).close_detail or "").startswith("nothing came up: forge: ")
     assert (system.state(part), system.status(part), why(system, part)) == (
         "open",
@@ -116,7 +116,7 @@ def forget(system: System) -> bool:
     """The stack is no longer in the power.toml of its node."""
     with system.database.write() as session:
         row = stacks.named(session, "studio")
-        return row is None or observations.forgotten(session, row, "it is gone", system.now)
+        return row is None or observations.forget_stacks(session, row, "it is gone", system.now)
 
 
 def test_what_has_not_begun_on_a_stack_that_is_gone_is_lost(system: System) -> None:
@@ -127,7 +127,7 @@ def test_what_has_not_begun_on_a_stack_that_is_gone_is_lost(system: System) -> N
     forget(system)
 
     assert (system.state(window), system.status(window)) == ("closing", "fail")
-    assert why(system, window)[:2] == ("lost", HOUSE)
+    assert why(system, window)[:2] == ("lost", SYSTEM_ACTOR)
     system.work()
     assert (system.state(window), system.running()) == ("closed", {"redis"})
 

@@ -61,7 +61,7 @@ def test_extending_and_expiring_on_the_stroke_agree(system: System, database_url
 def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> None:
     """Nobody has a row for any service yet, and a worker looks at the same time."""
     with database.write() as session:
-        observations.published(session, studio(), System.now)
+        observations.publish_stack(session, studio(), System.now)
 
     def act(number: int) -> None:
         with database.write() as session:
@@ -71,7 +71,7 @@ def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> Non
                 )
             else:
                 seen = {name: SeenContainers(Power.OFF) for name in ("mill", "db", "api", "forge", "redis")}
-                observations.looked(session, studio(), seen, at=System.now, now=System.now)
+                observations.record_inspection(session, studio(), seen, at=System.now, now=System.now)
 
     together(8, act)
 
@@ -91,7 +91,7 @@ def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_ci
                     transitions.expire_due(session, later + timedelta(seconds=600))
                 else:
                     seen = {name: SeenContainers(Power.ON, alive=True) for name in ("forge", "mill", "redis")}
-                    observations.looked(session, system.spec, seen, at=later, now=later)
+                    observations.record_inspection(session, system.spec, seen, at=later, now=later)
 
     together(5, act)
     assert system.intact()

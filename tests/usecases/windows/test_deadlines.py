@@ -115,7 +115,7 @@ def test_the_clock_closes_what_is_due_and_nothing_else(system: System) -> None:
         assert [one.id for one in transitions.expire_due(session, now, "local")] == []
     assert (system.state(due), system.state(later)) == ("closing", "opening")
     assert '"late_ms":0.0' in system.entries(due)[-1].facts
-    assert system.entries(due)[-1].actor == transitions.CLOCK
+    assert system.entries(due)[-1].actor == transitions.CLOCK_ACTOR
 
 
 def test_an_opening_window_is_closed_by_its_deadline_too(system: System) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.enums import Event
 from app.store import audit
-from app.usecases.windows.transitions import HOUSE
+from app.usecases.windows.transitions import SYSTEM_ACTOR
 from app.web.context import WebContext
 from app.web.event_feed import EventFeed
 from app.web.stream_capacity import StreamCapacity
@@ -76,7 +76,7 @@ def test_a_revoked_token_ends_its_streams(api: Caller, system: System) -> None:
     answer = api.get("/events", buffered=False)
     words = told(answer)
     with system.database.write() as session:
-        audit.record(session, Event.TOKEN_REVOKED, actor=HOUSE, now=system.now, name="ada")
+        audit.record(session, Event.TOKEN_REVOKED, actor=SYSTEM_ACTOR, now=system.now, name="ada")
     assert list(words) == ["token.revoked"]
     answer.close()
 

@@ -24,7 +24,7 @@ from tests.web.caller import Caller, Remembering
 def come_up(system: System, name: str = "local") -> None:
     with system.database.write() as session:
         node = Node(name=name, engine_id="e", worker="w", started_at=system.now, seen_at=system.now)
-        observations.alive(session, node)
+        observations.record_node(session, node)
 
 
 def test_it_is_alive_and_ready_with_everything_ok(api: Caller, system: System) -> None:

@@ -49,7 +49,7 @@ class Beat(DeadlineScheduler):
 def database(databases: Databases) -> Iterator[Database]:
     found = Database(databases.migrated("sqlite"))
     with found.write() as session:
-        observations.published(session, STUDIO, found.now())
+        observations.publish_stack(session, STUDIO, found.now())
     yield found
     found.close()
 

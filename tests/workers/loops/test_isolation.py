@@ -79,8 +79,8 @@ def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
     with system.database.write() as session:
         for service in ("forge", "mill"):
             begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", "dead-worker")
-            observations.call_started(session, begun, system.now)
-    lost = observations.call_lost
+            observations.start_call(session, begun, system.now)
+    lost = observations.lose_call
 
     def breaks(session: Any, call: Any, now: Any) -> None:
         if call.service == "forge":
@@ -102,16 +102,16 @@ def test_a_call_that_has_ended_meanwhile_is_not_lost(
     """It was running when the list was read, and its worker is through with it when it is judged."""
     with system.database.write() as session:
         begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", context.me.name)
-        call = observations.call_started(session, begun, system.now)
+        call = observations.start_call(session, begun, system.now)
     (listed,) = system.calls("forge")
     with system.database.write() as session:
-        observations.call_finished(session, call, CallOutcome(CallStatus.OK, 0, 5), system.now)
+        observations.finish_call(session, call, CallOutcome(CallStatus.OK, 0, 5), system.now)
 
     watch(context, tmp_path)._end_if_lost(listed, system.now)
 
     assert not caplog.records
     with system.database.write() as session:
-        assert not observations.lost_calls(session, "local", {context.me.name: True}, system.now)
+        assert not observations.record_lost_calls(session, "local", {context.me.name: True}, system.now)
 
 
 def two_stacks(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
 def test_a_stack_that_is_not_published_keeps_no_other_from_it(
     context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = observations.published
+    published = observations.publish_stack
 
     def breaks(session: Any, found: StackSpec, *arguments: Any) -> None:
         if found.name == "bad":
@@ -253,7 +253,7 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
 ) -> None:
     window = system.open("forge")
     with database.write() as session:
-        observations.published(session, spec("other"), system.now)
+        observations.publish_stack(session, spec("other"), system.now)
     context.memory.refresh("local", system.now)
     system.extend(window, 1000)
     with database.write() as session:

@@ -15,7 +15,7 @@ from app.domain import names
 from app.domain.enums import Action, CallStatus, CloseReason, Event, Mode, Power, Role, State, Status
 from app.domain.errors import BadTTL
 from app.usecases.logs import LINES
-from app.usecases.windows.transitions import positive
+from app.usecases.windows.transitions import is_positive
 
 REASON = 500
 """Characters of a reason."""
@@ -36,7 +36,7 @@ def _storable(text: str) -> str:
 
 
 def _seconds(given: Any) -> float:
-    if not positive(given):
+    if not is_positive(given):
         raise BadTTL(given if isinstance(given, int | float | None) else str(given)[:_SHOWN])
     try:
         return float(given)
