@@ -24,9 +24,12 @@ from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
 from app.usecases.reconciliation import observations
 from app.usecases.reconciliation.observations import CallOutcome, SeenContainers, StartedCall
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
+from app.usecases.windows import expire as expiry
+from app.usecases.windows import extend as extending
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest, Repeat
 from app.usecases.windows.settle import StackSituation, startable, stoppable
-from app.usecases.windows.transitions import OpenRequest, Repeat
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(milliseconds=1)
@@ -103,7 +106,7 @@ class System:
     ) -> tuple[str, bool]:
         """A window's id and whether it is new; no worker has seen it yet."""
         with self.database.write() as session:
-            window, new = transitions.open_window(
+            window, new = opening.open_window(
                 session, OpenRequest(names, None, ttl), actor=actor, now=self.now, repeat=repeat
             )
             return window.id, new
@@ -111,9 +114,7 @@ class System:
     def ask_on(self, stack: str, *names: str) -> tuple[str, bool]:
         """The same, where there are several stacks."""
         with self.database.write() as session:
-            window, new = transitions.open_window(
-                session, OpenRequest(names, stack), actor="ada", now=self.now
-            )
+            window, new = opening.open_window(session, OpenRequest(names, stack), actor="ada", now=self.now)
             return window.id, new
 
     def open(self, *names: str, ttl: float | None = None, actor: str = "ada") -> str:
@@ -123,12 +124,12 @@ class System:
 
     def extend(self, window: str, ttl: float, *, actor: str = "ada") -> None:
         with self.database.write() as session:
-            transitions.extend(session, window, ttl, actor=actor, now=self.now)
+            extending.extend(session, window, ttl, actor=actor, now=self.now)
         self.work()
 
     def close(self, window: str, *, actor: str = "ada", force: bool = False) -> None:
         with self.database.write() as session:
-            transitions.close(session, window, actor=actor, now=self.now, force=force)
+            closing.close(session, window, actor=actor, now=self.now, force=force)
         self.work()
 
     # What happens by itself.
@@ -137,7 +138,7 @@ class System:
         """Let time pass, and the clock, the containers and the worker do what that brings."""
         self.now += timedelta(seconds=seconds)
         with self.database.write() as session:
-            transitions.expire_due(session, self.now)
+            expiry.expire_due(session, self.now)
         self.work()
 
     def heal(self, service: str) -> None:

@@ -17,7 +17,7 @@ from app import task_queue, tracing
 from app.domain.enums import Loop
 from app.store import windows
 from app.store.database import is_outage
-from app.usecases.windows import transitions
+from app.usecases.windows import expire as expiry
 from workers import runtime
 from workers.celery import app
 from workers.reconcile import logs
@@ -81,7 +81,7 @@ def sweep() -> None:
     if deadline is None or deadline > database.now():
         return
     with database.write() as session:
-        due = transitions.expire_due(session, database.now())
+        due = expiry.expire_due(session, database.now())
         # One look sees to a whole stack, so one nudge for each is enough.
         nudges = {
             one.stack: (one.id, one.node, task_queue.about(one.id, one.stack, one.services)) for one in due

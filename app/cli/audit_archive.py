@@ -25,7 +25,7 @@ from app.cli import environment, output
 from app.domain.enums import Event
 from app.store import audit, integrity, retention, schema
 from app.store.database import Database
-from app.usecases.windows.transitions import KEY_LIFETIME
+from app.usecases.windows.open import KEY_LIFETIME
 from power_windows.errors import Failed, Unreachable
 
 _AT_ONCE = 1000

@@ -25,7 +25,7 @@ from app.settings import NoticeToml
 from app.store import notifications as rows
 from app.store import stacks, wakes, windows
 from app.store.tables import Entry, Link, Notice, Window, stamp
-from app.usecases.windows import transitions
+from app.usecases.windows import extend as extending
 
 _LEAST = 1.0
 """Seconds that a link has to add, or it is not worth a tap."""
@@ -173,7 +173,7 @@ def take(session: Session, text: str, now: datetime) -> Offer:
     offer = offered(session, text, now, locked=True)
     offer.link.used_at = now
     ttl = (offer.until - now).total_seconds()
-    transitions.extend(session, offer.window.id, ttl, actor=f"link:{offer.link.sink}", now=now)
+    extending.extend(session, offer.window.id, ttl, actor=f"link:{offer.link.sink}", now=now)
     return offer
 
 

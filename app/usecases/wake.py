@@ -19,8 +19,10 @@ from app.domain.passive_requests import PassiveRequestRules
 from app.domain.wake import Hold, Step, WakeVerdict
 from app.store import stacks, tokens, wakes, windows
 from app.store.tables import Token, Wake, Window
+from app.usecases.windows import extend as extending
+from app.usecases.windows import open as opening
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows.open import OpenRequest
 
 REASON = "somebody visits"
 UNDER_WAY = "a request was under way"
@@ -90,7 +92,7 @@ def ring(
     new = None
     if verdict.step is Step.OPEN:
         ask = OpenRequest([bound.service], bound.stack, found.ttl, REASON)
-        new, _ = transitions.open_window(session, ask, actor=token, now=clock(), wait_for_node=wait_for_node)
+        new, _ = opening.open_window(session, ask, actor=token, now=clock(), wait_for_node=wait_for_node)
         bound.window_id = new.id
         bound.failures = wake.failures_before(found.hold)
         session.flush()
@@ -106,7 +108,7 @@ def _lengthen(session: Session, bound: Wake, clock: Callable[[], datetime]) -> N
     renew = _bell(session, bound).verdict(now).renew
     if window is None or renew is None:
         return
-    transitions.extend(session, window.id, renew, actor=bound.token, now=now)
+    extending.extend(session, window.id, renew, actor=bound.token, now=now)
 
 
 def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callable[[], datetime]) -> bool:
@@ -120,7 +122,7 @@ def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callab
     more = wake.lasting(found.hold, found.ttl, found.max_ttl, now) if found.hold else None
     if window is None or more is None:
         return False
-    transitions.extend(session, window_id, more, actor=transitions.SYSTEM_ACTOR, now=now, reason=UNDER_WAY)
+    extending.extend(session, window_id, more, actor=transitions.SYSTEM_ACTOR, now=now, reason=UNDER_WAY)
     return True
 
 
@@ -141,7 +143,7 @@ def create(
     `agents` and `paths` only look, in place of those that are built in.
     Raises what opening that service would, and TokenExists.
     """
-    transitions.plan(session, OpenRequest([service], stack, ttl_sec))
+    opening.plan(session, OpenRequest([service], stack, ttl_sec))
     known = tokens.locked(session, name)
     if known and known.revoked_at is None:
         raise TokenExists(name)

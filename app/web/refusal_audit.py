@@ -17,7 +17,7 @@ from datetime import datetime
 
 from app.domain.errors import Refusal
 from app.store.database import Database
-from app.usecases.windows import transitions
+from app.usecases.windows import refusals
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class RefusalAudit:
             return
         with self.database.write() as session:
             now = self.database.now()
-            transitions.record_refusal(session, refusal, actor=actor, now=now, stack=stack, what=what)
+            refusals.record_refusal(session, refusal, actor=actor, now=now, stack=stack, what=what)
 
     def turn(self) -> None:
         """Write the counts whose period is over."""
@@ -111,7 +111,7 @@ class RefusalAudit:
         try:
             with self.database.write() as session:
                 for (actor, what, stack, why), one in counted.items():
-                    transitions.record_repeated_refusals(
+                    refusals.record_repeated_refusals(
                         session,
                         actor,
                         self.database.now(),

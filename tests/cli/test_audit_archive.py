@@ -22,7 +22,7 @@ from app.domain.enums import Event
 from app.store import audit, retention
 from app.store.database import Database
 from app.store.tables import IdempotencyKey, Window
-from app.usecases.windows.transitions import Repeat
+from app.usecases.windows.open import Repeat
 from tests.store.tampering import tamper
 from tests.system import System
 

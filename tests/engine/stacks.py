@@ -22,8 +22,9 @@ from app.store import audit, services
 from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows import close as closing
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
 from examples.vx11 import image
 from workers.engine import compose
 from workers.engine.client import Engine
@@ -197,7 +198,7 @@ class Stack:
     def ask(self, *names: str, ttl: float = 600.0) -> str:
         """A window whose nudge is lost."""
         with self.database.write() as session:
-            window, _new = transitions.open_window(
+            window, _new = opening.open_window(
                 session, OpenRequest(names, "studio", ttl), actor="ada", now=self.database.now()
             )
             return window.id
@@ -210,7 +211,7 @@ class Stack:
     def let_go(self, window: str) -> None:
         """Close a window whose nudge is lost."""
         with self.database.write() as session:
-            transitions.close(session, window, actor="ada", now=self.database.now())
+            closing.close(session, window, actor="ada", now=self.database.now())
 
     def close(self, window: str) -> None:
         self.let_go(window)

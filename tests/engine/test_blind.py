@@ -24,7 +24,7 @@ from app.standalone import broker as brokers
 from app.store import audit
 from app.store.database import Database
 from app.store.tables import Entry
-from app.usecases.windows import transitions
+from app.usecases.windows import extend as extending
 from tests.databases import Databases
 from tests.engine.stacks import Stack, needs, python, running, standing, until
 from tests.outages import Line, Server
@@ -141,7 +141,7 @@ def test_an_extension_that_could_not_be_read_is_cut_and_the_trail_says_so(
     line.cut()
     front = Database(line.beyond)
     with front.write() as session:
-        transitions.extend(session, window, 600, actor="ada", now=front.now())
+        extending.extend(session, window, 600, actor="ada", now=front.now())
     front.close()
     until(lambda: is_off(far), "it is off", LONG)
     line.mend()

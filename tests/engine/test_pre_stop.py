@@ -12,7 +12,7 @@ import pytest
 
 from app.domain.enums import Action, CallStatus, Event, Power, State, Status
 from app.store.tables import Call
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
 from tests.engine.stacks import Definition, Stack, docker, exits, python, running, until
 from tests.engine.test_blind import LONG, far, line, server, written
 from tests.outages import Line
@@ -52,7 +52,7 @@ def of_hooks(stack: Stack) -> Call:
 
 def force(stack: Stack, window: str) -> None:
     with stack.database.write() as session:
-        transitions.close(session, window, actor="ada", now=stack.database.now(), force=True)
+        closing.close(session, window, actor="ada", now=stack.database.now(), force=True)
     stack.watch.close_soon("studio")
 
 

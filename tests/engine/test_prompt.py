@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.enums import Action, CallStatus, Event, State, Status
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
 from tests.engine.stacks import Stack, checked, docker, exits, needs, python, running, until
 from workers.state.concurrency import CallQueue, Limits
 
@@ -238,7 +238,7 @@ def test_force_cuts_a_running_stop_short(stack: Stack) -> None:
     window = stopping(stack)
 
     with stack.database.write() as session:
-        transitions.close(session, window, actor="bob", now=stack.database.now(), force=True)
+        closing.close(session, window, actor="bob", now=stack.database.now(), force=True)
     stack.watch.close_soon("studio")
 
     began = time.monotonic()
@@ -255,7 +255,7 @@ def test_force_whose_message_is_lost_cuts_a_stop_short_too(stack: Stack) -> None
     window = stopping(stack)
 
     with stack.database.write() as session:
-        transitions.close(session, window, actor="bob", now=stack.database.now(), force=True)
+        closing.close(session, window, actor="bob", now=stack.database.now(), force=True)
 
     stack.closed(window, within=15)
     assert stack.alive() == set()

@@ -14,7 +14,7 @@ from app.domain.enums import Power
 from app.domain.errors import StackRejected
 from app.store import stacks as known
 from app.usecases import logs
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
 from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, docker, running, standing, until
@@ -172,7 +172,7 @@ def test_a_container_with_odd_labels_keeps_nothing_on(stack: Stack, forced: bool
     docker("run", "-d", *entry, *worn, image, "-c", "import signal; signal.pause()")
 
     with stack.database.write() as session:
-        transitions.close(session, window, actor="ada", now=stack.database.now(), force=forced)
+        closing.close(session, window, actor="ada", now=stack.database.now(), force=forced)
     stack.watch.close_soon("studio")
 
     stack.closed(window, within=60)

@@ -12,7 +12,7 @@ import pytest
 
 from app.domain.enums import Action, CallStatus, Event, State
 from app.usecases.reconciliation import observations
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
 from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, python, running, standing, until
@@ -89,7 +89,7 @@ def test_a_person_forces_it_and_the_off_is_still_owed(guarded: Stack, guard: Doo
     until(lambda: guarded.window(window).stuck, "the window is stuck", 60, guarded)
 
     with guarded.database.write() as session:
-        transitions.close(session, window, actor="grace", now=guarded.database.now(), force=True)
+        closing.close(session, window, actor="grace", now=guarded.database.now(), force=True)
     guarded.watch.close_soon("studio")
 
     closed = guarded.closed(window, within=60)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 import migrations
 from app.domain.enums import CloseReason
-from app.usecases.windows.transitions import CLOCK_ACTOR, SYSTEM_ACTOR
+from app.usecases.windows.transitions import SYSTEM_ACTOR as ACTOR, CLOCK_ACTOR
 from tests.databases import Databases
 from tests.migrations import rows
 from tests.system import NOON
@@ -18,11 +18,17 @@ from tests.system import NOON
 ENDED = [
     ("its time was up", False, CLOCK_ACTOR, "expired", CLOCK_ACTOR),
     ("its time was up", False, None, "expired", CLOCK_ACTOR),
-    ("nothing came up: forge: No such image", False, SYSTEM_ACTOR, "failed", SYSTEM_ACTOR),
-    ("nothing came up: forge: No such image", False, None, "failed", SYSTEM_ACTOR),
-    ("waited in vain for node gpu, which is away", False, SYSTEM_ACTOR, "lost", SYSTEM_ACTOR),
-    ("stack 'vx11' was rejected by its worker: no file", False, SYSTEM_ACTOR, "lost", SYSTEM_ACTOR),
-    ("forge of stack 'vx11' may not be powered; allowed are mill", False, SYSTEM_ACTOR, "failed", SYSTEM_ACTOR),
+    ("nothing came up: forge: No such image", False, ACTOR, "failed", ACTOR),
+    ("nothing came up: forge: No such image", False, None, "failed", ACTOR),
+    ("waited in vain for node gpu, which is away", False, ACTOR, "lost", ACTOR),
+    ("stack 'vx11' was rejected by its worker: no file", False, ACTOR, "lost", ACTOR),
+    (
+        "forge of stack 'vx11' may not be powered; allowed are mill",
+        False,
+        ACTOR,
+        "failed",
+        ACTOR,
+    ),
     ("closed by ada", False, "ada", "manual", "ada"),
     ("closed by ada.b-2", False, None, "manual", "ada.b-2"),
     ("the batch is done", False, "ada", "manual", "ada"),
@@ -57,7 +63,7 @@ def fill(url: str) -> None:
                 # What was begun by one and forced by another is the other's.
                 first = {"event": "window.closing", "actor": "first"}
                 last = {"event": "window.closing", "actor": actor}
-                system = {"event": "window.closed", "actor": SYSTEM_ACTOR}
+                system = {"event": "window.closed", "actor": ACTOR}
                 for seq, entry in enumerate((first, last, system)):
                     known = {"chain": f"c{number}", "seq": seq, "window_id": f"w{number}", "at": NOON}
                     empty = {"facts": "{}", "prev": "", "hash": "", **known}

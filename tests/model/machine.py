@@ -27,8 +27,12 @@ from app.domain.enums import Action, CallStatus, Role, State
 from app.domain.errors import Refusal
 from app.domain.planning import ServiceSpec, StackSpec
 from app.store.tables import Call, Window
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest, Repeat
+from app.usecases.windows import close as closing
+from app.usecases.windows import expire as expiry
+from app.usecases.windows import extend as extending
+from app.usecases.windows import open as opening
+from app.usecases.windows import refusals
+from app.usecases.windows.open import OpenRequest, Repeat
 from tests.model import crashes
 from tests.model.crashes import FRONT, HANDS, KILL, Interrupted, Interruption, Killed
 from tests.model.crew import Hand, Way, patches
@@ -327,7 +331,7 @@ class Machine(RuleBasedStateMachine):
             with self.front.write() as session:
                 now = self.front.now()
                 self._now = now
-                return transitions.open_window(
+                return opening.open_window(
                     session, OpenRequest(services, stack, ttl, "why"), actor=actor, now=now, repeat=repeat
                 )
 
@@ -382,7 +386,7 @@ class Machine(RuleBasedStateMachine):
         def ask() -> Window:
             with self.front.write() as session:
                 self._now = self.front.now()
-                return transitions.extend(session, window, ttl, actor=actor, now=self._now)
+                return extending.extend(session, window, ttl, actor=actor, now=self._now)
 
         # In the middle of what a worker does, it may have ended already.
         self.record.moved()
@@ -415,7 +419,7 @@ class Machine(RuleBasedStateMachine):
         def ask() -> Window:
             with self.front.write() as session:
                 self._now = self.front.now()
-                return transitions.close(session, window, actor=actor, now=self._now, force=force)
+                return closing.close(session, window, actor=actor, now=self._now, force=force)
 
         answer = self._asked(ask, plan, "close", actor)
         promise = self.plain.promises.get(window)
@@ -455,7 +459,7 @@ class Machine(RuleBasedStateMachine):
         if isinstance(refusal, errors.NotAllowed | errors.Conflict):
             with self.front.write() as session:
                 now, of = self.front.now(), stack or "studio"
-                transitions.record_refusal(session, refusal, actor=actor, now=now, stack=of, what=what)
+                refusals.record_refusal(session, refusal, actor=actor, now=now, stack=of, what=what)
             self.record.refused += 1
         return refusal
 
@@ -484,7 +488,7 @@ class Machine(RuleBasedStateMachine):
 
     def _sweep(self) -> None:
         with self.front.write() as session:
-            transitions.expire_due(session, self.front.now())
+            expiry.expire_due(session, self.front.now())
 
     @rule(hand=which, number=which, what=st.sampled_from(DEEDS), plan=at_work, fate=fates)
     def a_worker_does_something(self, hand: int, number: int, what: str, plan: Any, fate: str) -> None:

@@ -14,6 +14,7 @@ from app.domain.enums import Action, CallStatus, State, Status
 from app.store import windows as rows
 from app.store.tables import Service
 from app.usecases.reconciliation import observations
+from app.usecases.windows import extend as extending
 from app.usecases.windows import transitions
 from tests.databases import Databases
 from tests.model import everywhere
@@ -76,7 +77,7 @@ def _shortened(session: Any, window: str, ttl: float, *, actor: str, now: Any) -
     return _extend(session, window, ttl, actor=_Anybody(actor), now=now)
 
 
-_extend = transitions.extend
+_extend = extending.extend
 
 
 def _shortening(machine: Machine) -> None:
@@ -213,7 +214,9 @@ BROKEN: dict[str, Broken] = {
         killed_in=("workers/reconcile/converge.py", 40),
     ),
     "a window holds nothing": Broken(
-        lambda: mock.patch.object(transitions, "hold_services"), "was never off|is still on", do=_begun_by_hand
+        lambda: mock.patch("app.usecases.windows.open.hold_services"),
+        "was never off|is still on",
+        do=_begun_by_hand,
     ),
     "a start without a lease": Broken(
         lambda: mock.patch.object(converge, "_held_by", _without_lease),
@@ -226,7 +229,7 @@ BROKEN: dict[str, Broken] = {
         life="in trouble",
     ),
     "anybody may shorten": Broken(
-        lambda: mock.patch.object(transitions, "extend", _shortened), "WouldShorten", do=_shortening
+        lambda: mock.patch("app.usecases.windows.extend.extend", _shortened), "WouldShorten", do=_shortening
     ),
     "a request asks for no look": Broken(
         _without(Trigger.REQUEST), "is opening, and all of .* are ready", do=_joining

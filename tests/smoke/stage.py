@@ -23,8 +23,9 @@ from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Window
 from app.task_queue import Dispatch
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows import close as closing
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
 from examples.vx11 import image
 from tests.deadline import until
 
@@ -69,14 +70,14 @@ class Stage:
     def open(self, broker: str, *services: str) -> str:
         with self.database.write() as session:
             ask = OpenRequest(services, STACK, ttl_sec=600)
-            window, _ = transitions.open_window(session, ask, actor="ada", now=self.database.now())
+            window, _ = opening.open_window(session, ask, actor="ada", now=self.database.now())
             opened = window.id
         assert Dispatch.to(broker).opening(opened, NODE)
         return opened
 
     def close(self, broker: str, window: str) -> None:
         with self.database.write() as session:
-            transitions.close(session, window, actor="ada", now=self.database.now())
+            closing.close(session, window, actor="ada", now=self.database.now())
         assert Dispatch.to(broker).closing(window, NODE)
 
     # What can be seen.

@@ -20,8 +20,9 @@ from app.usecases import timekeeping
 from app.usecases.nodes import claims
 from app.usecases.reconciliation import observations
 from app.usecases.timekeeping import SETTLE_EVERY, Timekeeper
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows import expire as expiry
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
 from tests.simultaneous import together
 from tests.system import studio
 
@@ -62,7 +63,7 @@ def tend(database: Database) -> None:
 
 def opened(database: Database, ttl: float) -> str:
     with database.write() as session:
-        return transitions.open_window(
+        return opening.open_window(
             session, OpenRequest(["forge"], ttl_sec=ttl), actor="ada", now=database.now()
         )[0].id
 
@@ -70,7 +71,7 @@ def opened(database: Database, ttl: float) -> str:
 def state(database: Database, window: str) -> str:
     """What it is once whoever is first has noticed its deadline."""
     with database.write() as session:
-        transitions.expire_due(session, database.now())
+        expiry.expire_due(session, database.now())
     with database.read() as session:
         return str(session.get_one(Window, window).state)
 
@@ -239,7 +240,7 @@ def test_nobody_is_declared_dead_and_no_key_is_forgotten(host: Host, worker: Dat
         tend(worker)
         alive(worker)
     with worker.write() as session:
-        windows.forget_keys(session, worker.now() - transitions.KEY_LIFETIME)
+        windows.forget_keys(session, worker.now() - opening.KEY_LIFETIME)
         assert windows.key(session, "ada", "k")
 
 

@@ -48,7 +48,9 @@ def test_a_stack_that_is_rejected_has_a_figure(api: Caller, system: System) -> N
     named = {"stack": "studio", "node": "local"}
     assert figure(api, "power_stack_rejected", **named) == 0
     with system.database.write() as session:
-        observations.reject_stack(session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now)
+        observations.reject_stack(
+            session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now
+        )
     assert figure(api, "power_stack_rejected", **named) == 1
 
 

@@ -21,7 +21,8 @@ from app.domain.nodes import Heartbeat
 from app.store import windows as rows
 from app.usecases.nodes import claims
 from app.usecases.nodes.claims import NodeTaken
-from app.usecases.windows import transitions
+from app.usecases.windows import expire as expiry
+from app.usecases.windows import open as opening
 from workers.engine import negotiation
 from workers.loops.stack_loader import StackLoader
 from workers.state import identity
@@ -105,7 +106,7 @@ class HeartbeatLoop:
 
     def _admit(self, window: str, admitted: list[str]) -> None:
         with self._context.database.write() as session:
-            new = transitions.admit(session, window, self._context.database.now())
+            new = opening.admit(session, window, self._context.database.now())
         if new is not None:
             admitted.append(window)
 
@@ -130,7 +131,7 @@ class HeartbeatLoop:
     def _tidy(self) -> None:
         """What waits for a node that is away is seen to by whoever is there."""
         with self._context.database.write() as session:
-            transitions.give_up_waiting(session, self._context.database.now())
+            expiry.give_up_waiting(session, self._context.database.now())
 
     def _say_refused(self, taken: NodeTaken) -> None:
         for fault in taken.faults:

@@ -319,7 +319,9 @@ class StackLoader:
                 raise NotYet
             gone = f"{self._path}: is no longer there; its services are turned off when their windows end"
             now = self._context.database.now()
-            if name not in toml.stacks and not observations.forget_stacks(session, row, unreached or gone, now):
+            if name not in toml.stacks and not observations.forget_stack(
+                session, row, unreached or gone, now
+            ):
                 # Its faults are on record now, and it is asked again whether all of it has ended.
                 session.commit()
                 raise NotYet

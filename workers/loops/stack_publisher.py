@@ -249,7 +249,10 @@ class StackPublisher:
 
     def refuse(self, name: str, faults: list[str], digest: str) -> None:
         self.tell(
-            name, lambda session, _mine: observations.record_refused_edit(session, name, faults, digest, self._now())
+            name,
+            lambda session, _mine: observations.record_refused_edit(
+                session, name, faults, digest, self._now()
+            ),
         )
 
     def follow(self, session: Session, row: Stack, mine: Heartbeat) -> str:

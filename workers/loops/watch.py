@@ -32,7 +32,7 @@ from app.store import windows as rows
 from app.store.tables import Call
 from app.usecases.reconciliation import observations
 from app.usecases.timekeeping import Timekeeper
-from app.usecases.windows import transitions
+from app.usecases.windows import expire as expiry
 from app.usecases.windows.settle import StackSituation, startable, stoppable
 from workers.engine import compose, containers, negotiation
 from workers.loops import liveness_file
@@ -324,7 +324,7 @@ class Watch:
 
     def _expire_some(self, now: datetime, window: str | None, stacks: set[str]) -> None:
         with self._context.database.write() as session:
-            found = {one.stack for one in transitions.expire_due(session, now, self._context.node, window)}
+            found = {one.stack for one in expiry.expire_due(session, now, self._context.node, window)}
         stacks.update(found)
 
     def _take_in_hand(self, now: datetime) -> None:

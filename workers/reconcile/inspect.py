@@ -50,7 +50,9 @@ def look(context: WorkerContext, stack: str, request: InspectionRequest | None =
         with context.database.write() as session:
             now = context.database.now()
             before = ObservedState.of(session, stack, now) if repair else None
-            observations.record_inspection(session, served.spec, seen, at=at, now=now, engine_id=context.engine_id)
+            observations.record_inspection(
+                session, served.spec, seen, at=at, now=now, engine_id=context.engine_id
+            )
             changes = before.changes(session, stack) if before else UnexplainedChanges()
         if changes.told:
             context.repairs.found(stack, changes, context.engine.now())

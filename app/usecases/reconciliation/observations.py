@@ -24,7 +24,7 @@ from app.store.tables import LONGEST_MS, Call, Lease, Node, Service, Stack, stam
 from app.usecases import restore
 from app.usecases.nodes import relocation
 from app.usecases.reconciliation import drift
-from app.usecases.windows import transitions
+from app.usecases.windows import expire as expiry
 from app.usecases.windows.settle import STUCK_AFTER, settle
 from app.usecases.windows.transitions import SYSTEM_ACTOR
 
@@ -124,13 +124,17 @@ def finish_call(session: Session, call_id: int, outcome: CallOutcome, now: datet
         return
     call.status, call.returncode = outcome.status, outcome.returncode
     call.elapsed_ms = min(outcome.elapsed_ms, LONGEST_MS)
-    call.stdout, call.stderr, call.finished_at = untrusted_bounded(outcome.stdout), untrusted_bounded(outcome.stderr), now
+    call.stdout, call.stderr, call.finished_at = (
+        bounded_output(outcome.stdout),
+        bounded_output(outcome.stderr),
+        now,
+    )
     _conclude(session, call, now)
     facts = {"status": outcome.status, "returncode": outcome.returncode, "elapsed_ms": call.elapsed_ms}
     record_call_entry(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
 
 
-def untrusted_bounded(said: str) -> str:
+def bounded_output(said: str) -> str:
     """The beginning and the end of what was said, without the characters that no database keeps."""
     return untrusted_text.storable(call_output.kept(said))
 
@@ -315,7 +319,7 @@ def _take_in(
     at: datetime,
     now: datetime,
 ) -> None:
-    one = replace(one, detail=untrusted_bounded(one.detail))
+    one = replace(one, detail=bounded_output(one.detail))
     if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
         _answers_again(row)
     shown = _shown(row, one, spec, wanted=wanted, calling=calling)
@@ -478,9 +482,9 @@ def mark_unreachable(session: Session, stack: Stack, engine_id: str, now: dateti
     settle(session, stack.spec, known, now)
 
 
-def forget_stacks(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
+def forget_stack(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
     """Let go of a stack that its node no longer has; False while something of it still has to end."""
-    transitions.lose_stack(session, stack.name, now)
+    expiry.lose_stack(session, stack.name, now)
     rows_of = services.of(session, stack.name)
     owing = any(row.owed and row.role != Role.CORE for row in rows_of.values())
     if rows.unfinished(session, stack.name) or owing:

@@ -23,7 +23,8 @@ from app.store import windows as rows
 from app.store.tables import Call, Lease, Service, Window
 from app.usecases.reconciliation import drift
 from app.usecases.reconciliation.drift import Holds
-from app.usecases.windows.transitions import SYSTEM_ACTOR, advance, expire
+from app.usecases.windows.expire import expire
+from app.usecases.windows.transitions import SYSTEM_ACTOR, advance
 
 STUCK_AFTER = 3
 """Failed stops in a row (the second and later ones are kills) after which a window is stuck."""
@@ -93,9 +94,15 @@ def _opening(
     window.status = status
     if status is Status.FAIL:
         why = "; ".join(f"{health.service}: {health.detail}" for health in asked)
-        detail = f"nothing came up: {why}"[:500]
+        why = f"nothing came up: {why}"[:500]
         advance(
-            session, window, State.CLOSING, actor=SYSTEM_ACTOR, now=now, reason=CloseReason.FAILED, detail=detail
+            session,
+            window,
+            State.CLOSING,
+            actor=SYSTEM_ACTOR,
+            now=now,
+            reason=CloseReason.FAILED,
+            detail=why,
         )
     else:
         advance(session, window, State.OPEN, actor=SYSTEM_ACTOR, now=now)

@@ -20,8 +20,10 @@ from app.store import audit, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Call, Window
 from app.task_queue import about
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
+from app.usecases.windows import close as closing
+from app.usecases.windows import extend as extending
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
 from app.web import problems, request_parsing, responses
 from app.web.api import schemas, views
 from app.web.authentication import Caller
@@ -87,7 +89,7 @@ def _planned(front: WebContext, ask: OpenRequest, caller: Caller) -> Response:
 def planned(front: WebContext, ask: OpenRequest, caller: Caller) -> OpeningPlan:
     """What opening would do; raises what opening would."""
     with on_record(front, caller, "plan", ask.stack), front.database.read() as session:
-        return transitions.plan(session, ask)
+        return opening.plan(session, ask)
 
 
 def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
@@ -117,7 +119,7 @@ def _open(front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | 
         try:
             with front.database.write() as session:
                 now = front.database.now()
-                window, new = transitions.open_window(
+                window, new = opening.open_window(
                     session,
                     ask,
                     actor=caller.name,
@@ -180,7 +182,7 @@ def extended(front: WebContext, caller: Caller, window: str, ttl: float) -> None
     with on_record(front, caller, "extend"), front.database.write() as session:
         # Another may hold the row: the time that counts is the one after waiting for it.
         rows.locked(session, window)
-        transitions.extend(session, window, ttl, actor=caller.name, now=front.database.now())
+        extending.extend(session, window, ttl, actor=caller.name, now=front.database.now())
 
 
 @routes.add(
@@ -211,7 +213,7 @@ def shut(
         before = rows.locked(session, window)
         was_closed = before is not None and before.state == State.CLOSED
         now = front.database.now()
-        row = transitions.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
+        row = closing.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
     if not was_closed:
         front.nudged(front.dispatch.closing(row.id, row.node, _about(row)))
     return was_closed

@@ -20,8 +20,12 @@ from app.store.tables import Entry, Window
 from app.usecases.nodes import claims
 from app.usecases.nodes.claims import NodeTaken, StackTaken
 from app.usecases.reconciliation import observations
+from app.usecases.windows import close as closing
+from app.usecases.windows import expire as expiry
+from app.usecases.windows import extend as extending
+from app.usecases.windows import open as opening
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows.open import OpenRequest
 from tests.simultaneous import together
 from tests.system import System, allowed, studio
 
@@ -67,7 +71,7 @@ def admit(system: System) -> list[str]:
     appear(system, sign(system, "w2"))
     with system.database.write() as session:
         waiting = [one.id for one in session.scalars(select(Window).where(Window.state == "waiting"))]
-        found = [transitions.admit(session, window, system.now) for window in waiting]
+        found = [opening.admit(session, window, system.now) for window in waiting]
     system.work()
     return [one.id for one in found if one]
 
@@ -191,7 +195,7 @@ def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(system: Syste
     assert "--force" in str(taken.value)
 
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now, force=True)
+        closing.close(session, window, actor="ada", now=system.now, force=True)
     with pytest.raises(StackTaken) as taken:
         take(system, moved, mine)
     for word in ("power.toml", "'studio'", "forge", "'local'", "another name"):
@@ -325,7 +329,7 @@ def test_it_is_lost_when_its_stack_is_gone_for_good(system: System) -> None:
     with system.database.write() as session:
         stack = stacks.named(session, "studio")
         assert stack
-        observations.forget_stacks(session, stack, "it is gone", system.now)
+        observations.forget_stack(session, stack, "it is gone", system.now)
 
     row = system.window(window)
     assert (row.state, row.status, row.close_reason) == ("closed", "fail", "lost")
@@ -356,7 +360,7 @@ def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(system
     window = ask(system, "forge", ttl=60)
     system.now += timedelta(seconds=30)
     with system.database.write() as session:
-        transitions.extend(session, window, 200, actor="ada", now=system.now)
+        extending.extend(session, window, 200, actor="ada", now=system.now)
     assert system.window(window).deadline == system.now + timedelta(seconds=200)
 
     admit(system)
@@ -369,9 +373,7 @@ def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(system
 def test_a_house_that_does_not_wait_says_who_is_away(system: System) -> None:
     go_away(system)
     with pytest.raises(NodeAway) as away, system.database.write() as session:
-        transitions.open_window(
-            session, OpenRequest(["forge"]), actor="ada", now=system.now, wait_for_node=False
-        )
+        opening.open_window(session, OpenRequest(["forge"]), actor="ada", now=system.now, wait_for_node=False)
     assert "'local'" in str(away.value)
 
 
@@ -380,7 +382,7 @@ def test_a_forced_close_does_not_wait_for_a_node_that_is_away(system: System) ->
     go_away(system)
 
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now, force=True)
+        closing.close(session, window, actor="ada", now=system.now, force=True)
 
     assert system.state(window) == "closed"
     assert "forge" in (system.window(window).close_detail or "")
@@ -395,12 +397,12 @@ def test_a_close_that_was_forced_before_its_node_went_away_is_let_go(system: Sys
     window = system.open("forge")
     appear(system, sign(system))
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now, force=True)
+        closing.close(session, window, actor="ada", now=system.now, force=True)
     assert system.state(window) == "closing"
     system.now += AWAY
 
     with system.database.write() as session:
-        transitions.expire_due(session, system.now)
+        expiry.expire_due(session, system.now)
 
     assert system.state(window) == "closed"
     assert system.intact()

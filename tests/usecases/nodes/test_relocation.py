@@ -18,7 +18,8 @@ from app.usecases.nodes import claims, relocation
 from app.usecases.nodes.claims import StackHeld, StackTaken
 from app.usecases.reconciliation import observations
 from app.usecases.reconciliation.observations import SeenContainers
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
+from app.usecases.windows import open as opening
 from tests.simultaneous import together
 from tests.system import System, studio
 
@@ -62,7 +63,9 @@ def look(system: System, spec: StackSpec, engine_id: str, *services: str) -> Non
     seen = {name: SeenContainers(Power.OFF) for name in services}
     system.now += timedelta(seconds=1)
     with system.database.write() as session:
-        observations.record_inspection(session, spec, seen, at=system.now, now=system.now, engine_id=engine_id)
+        observations.record_inspection(
+            session, spec, seen, at=system.now, now=system.now, engine_id=engine_id
+        )
 
 
 def test_lease_and_off_say_where_they_are(placed: System) -> None:
@@ -120,7 +123,7 @@ def test_what_is_seen_elsewhere_confirms_no_off(placed: System) -> None:
     window = placed.open("forge")
     for spec, engine_id in ((replace(studio(), project="atelier"), "E1"), (studio(), "E2")):
         with placed.database.write() as session:
-            transitions.close(session, window, actor="ada", now=placed.now)
+            closing.close(session, window, actor="ada", now=placed.now)
         look(placed, spec, engine_id, "forge")
         row = placed.row("forge")
         assert (row.owed, row.power, placed.state(window)) == (True, Power.UNKNOWN, "closing")
@@ -140,9 +143,7 @@ def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(pl
     placed.close(window)
     publish(placed, renamed)
     with placed.database.write() as session, pytest.raises(StackRejected, match="another stack's"):
-        transitions.open_window(
-            session, transitions.OpenRequest(["forge"], "studio"), actor="ada", now=placed.now
-        )
+        opening.open_window(session, opening.OpenRequest(["forge"], "studio"), actor="ada", now=placed.now)
 
 
 def test_two_stacks_swap_their_projects_one_after_the_other(placed: System) -> None:
@@ -242,7 +243,7 @@ def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(p
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
     with placed.database.write() as session:
-        assert observations.forget_stacks(session, session.get_one(Stack, "studio"), "gone", placed.now)
+        assert observations.forget_stack(session, session.get_one(Stack, "studio"), "gone", placed.now)
 
     placed.publish(studio())
     placed.work()
@@ -300,7 +301,7 @@ def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: System) ->
     with pytest.raises(StackHeld):
         publish(placed, placed.spec, "E2")
     with placed.database.write() as session:
-        transitions.close(session, window, actor="ada", now=placed.now, force=True)
+        closing.close(session, window, actor="ada", now=placed.now, force=True)
     assert placed.state(window) == "closed"
     assert "engine E1 away; still owing an off: forge" in (placed.window(window).close_detail or "")
     assert placed.row("forge").owed

@@ -8,7 +8,7 @@ from app.domain.enums import Action, CallStatus, Power
 from app.store.tables import Call
 from app.usecases.reconciliation import observations
 from app.usecases.reconciliation.observations import CallOutcome, StartedCall
-from app.usecases.windows import transitions
+from app.usecases.windows import close as ending
 from tests.system import System
 
 
@@ -17,7 +17,7 @@ def closing(system: System) -> System:
     """One whose window on the forge is closed, with nothing stopped yet."""
     window = system.open("forge")
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now)
+        ending.close(session, window, actor="ada", now=system.now)
     return system
 
 

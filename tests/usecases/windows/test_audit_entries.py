@@ -13,8 +13,9 @@ from app.domain.errors import NotAllowed, Refusal, TimeIsUp, UnknownStack, Unkno
 from app.store import windows as rows
 from app.store.tables import Call
 from app.usecases.reconciliation import observations
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows import open as opening
+from app.usecases.windows import refusals, transitions
+from app.usecases.windows.open import OpenRequest
 from tests.system import System
 
 
@@ -45,7 +46,7 @@ def _close_and_pull_the_plug(system: System, window: str) -> None:
 
 def _open_and_pull_the_plug(system: System) -> None:
     with system.database.write() as session:
-        transitions.open_window(session, OpenRequest(["mill"]), actor="ada", now=system.now)
+        opening.open_window(session, OpenRequest(["mill"]), actor="ada", now=system.now)
         session.flush()
         raise PulledPlug
 
@@ -91,7 +92,7 @@ def test_a_call_is_told_with_its_whole_command_line(system: System) -> None:
 )
 def test_a_refusal_is_put_on_record_whatever_it_says(system: System, refusal: Refusal) -> None:
     with system.database.write() as session:
-        transitions.record_refusal(session, refusal, actor="bob", now=system.now, stack="studio", what="open")
+        refusals.record_refusal(session, refusal, actor="bob", now=system.now, stack="studio", what="open")
     entry = system.entries()[-1]
     assert (entry.event, entry.actor, json.loads(entry.facts)["why"]) == ("refused", "bob", str(refusal))
 
@@ -100,7 +101,7 @@ def test_a_refusal_on_no_known_stack_goes_to_the_house(system: System) -> None:
     before = system.trail()
     with system.database.write() as session:
         refusal = UnknownStack("nowhere", ["studio"])
-        transitions.record_refusal(session, refusal, actor="bob", now=system.now, stack="nowhere", what="open")
+        refusals.record_refusal(session, refusal, actor="bob", now=system.now, stack="nowhere", what="open")
     assert system.trail() == before
     assert system.intact()
 

@@ -14,7 +14,7 @@ from app.store import services
 from app.store.tables import LONGEST_MS
 from app.usecases.reconciliation import observations
 from app.usecases.reconciliation.observations import CallOutcome, StartedCall
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
 from tests.system import System, WorkerKilled, names
 
 
@@ -145,9 +145,7 @@ def test_a_call_of_a_month_is_put_on_record(system: System) -> None:
     with system.database.write() as session:
         call = observations.start_call(session, begun, system.now)
     with system.database.write() as session:
-        observations.finish_call(
-            session, call, CallOutcome(CallStatus.FAIL, 1, 31 * 86_400_000), system.now
-        )
+        observations.finish_call(session, call, CallOutcome(CallStatus.FAIL, 1, 31 * 86_400_000), system.now)
 
     assert [one.elapsed_ms for one in system.calls("forge")][-1] == LONGEST_MS
 
@@ -184,11 +182,11 @@ def test_who_forces_is_on_record_and_by_name(system: System) -> None:
 def test_forcing_an_open_window_is_one_entry(system: System) -> None:
     window = system.open("forge")
     with system.database.write() as session:
-        transitions.close(session, window, actor="grace", now=system.now, reason="now", force=True)
+        closing.close(session, window, actor="grace", now=system.now, reason="now", force=True)
     system.work()
-    (closing,) = system.said("window.closing")
-    facts = json.loads(closing.facts)
-    assert (closing.actor, facts["forced"], facts["reason"]) == ("grace", True, "forced by grace: now")
+    (entry,) = system.said("window.closing")
+    facts = json.loads(entry.facts)
+    assert (entry.actor, facts["forced"], facts["reason"]) == ("grace", True, "forced by grace: now")
     assert system.made[-1] == "kill forge"
 
 
@@ -249,7 +247,7 @@ def test_force_on_the_older_of_two_closing_windows_lets_that_one_go(system: Syst
     older, newer = system.open("forge"), system.open("forge")
     with system.database.write() as session:
         for window in (older, newer):
-            transitions.close(session, window, actor="ada", now=system.now)
+            closing.close(session, window, actor="ada", now=system.now)
     system.work()
     system.close(older, force=True)
     assert (system.state(older), system.state(newer)) == ("closed", "closing")
@@ -277,7 +275,7 @@ def test_a_stop_that_was_lost_is_made_again(system: System) -> None:
 def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(system: System) -> None:
     window = system.open("forge")
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now)
+        closing.close(session, window, actor="ada", now=system.now)
     for _ in range(60):
         system.dies_at = "kill forge" if system.row("forge").failures else "stop forge"
         with contextlib.suppress(WorkerKilled):
@@ -321,7 +319,7 @@ def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(
     window = system.ask("forge")[0]
     system.attend_opening(window)
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now)
+        closing.close(session, window, actor="ada", now=system.now)
     system.attend_closing()
     assert system.made[-1] == "stop forge"
 

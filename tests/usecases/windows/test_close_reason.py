@@ -7,8 +7,10 @@ import json
 from app.domain.enums import CloseReason, Event
 from app.store import stacks
 from app.usecases.reconciliation import observations
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import CLOCK_ACTOR, SYSTEM_ACTOR, OpenRequest
+from app.usecases.windows import close as closing
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
+from app.usecases.windows.transitions import CLOCK_ACTOR, SYSTEM_ACTOR
 from tests.system import System
 
 
@@ -37,7 +39,7 @@ def test_what_a_person_closes_is_manual(system: System) -> None:
 def test_the_reason_that_a_person_gives_is_the_sentence(system: System) -> None:
     window = system.open("forge")
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now, reason="its time was up")
+        closing.close(session, window, actor="ada", now=system.now, reason="its time was up")
     assert why(system, window) == ("manual", "ada", "its time was up")
 
 
@@ -116,13 +118,13 @@ def forget(system: System) -> bool:
     """The stack is no longer in the power.toml of its node."""
     with system.database.write() as session:
         row = stacks.named(session, "studio")
-        return row is None or observations.forget_stacks(session, row, "it is gone", system.now)
+        return row is None or observations.forget_stack(session, row, "it is gone", system.now)
 
 
 def test_what_has_not_begun_on_a_stack_that_is_gone_is_lost(system: System) -> None:
     with system.database.write() as session:
-        opening, _ = transitions.open_window(session, OpenRequest(["forge"]), actor="ada", now=system.now)
-        window = opening.id
+        begun, _ = opening.open_window(session, OpenRequest(["forge"]), actor="ada", now=system.now)
+        window = begun.id
 
     forget(system)
 

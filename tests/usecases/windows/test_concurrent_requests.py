@@ -10,8 +10,11 @@ from app.domain.errors import TimeIsUp
 from app.store.database import Database
 from app.usecases.reconciliation import observations
 from app.usecases.reconciliation.observations import SeenContainers
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows import close as closing
+from app.usecases.windows import expire as expiry
+from app.usecases.windows import extend as extending
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
 from tests.simultaneous import together
 from tests.system import System, studio
 
@@ -23,7 +26,7 @@ def test_a_window_is_expired_exactly_once(system: System, database_url: str) -> 
 
     def expire(number: int) -> list[str]:
         with ways[number].write() as session:
-            return [window.id for window in transitions.expire_due(session, now)]
+            return [window.id for window in expiry.expire_due(session, now)]
 
     closed = Counter(window for each in together(4, expire) for window in each)
     for way in ways:
@@ -42,11 +45,9 @@ def test_extending_and_expiring_on_the_stroke_agree(system: System, database_url
     def act(number: int) -> bool:
         with ways[number].write() as session:
             if number:
-                return bool(transitions.expire_due(session, deadline))
+                return bool(expiry.expire_due(session, deadline))
             try:
-                transitions.extend(
-                    session, window, 120, actor="ada", now=deadline - timedelta(milliseconds=1)
-                )
+                extending.extend(session, window, 120, actor="ada", now=deadline - timedelta(milliseconds=1))
             except TimeIsUp:
                 return False
             return True
@@ -66,7 +67,7 @@ def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> Non
     def act(number: int) -> None:
         with database.write() as session:
             if number % 2:
-                transitions.open_window(
+                opening.open_window(
                     session, OpenRequest(["forge", "api", "mill"]), actor="ada", now=System.now
                 )
             else:
@@ -84,11 +85,11 @@ def test_opening_closing_expiring_and_looking_do_not_wait_for_each_other_in_a_ci
         for turn in range(4):
             with system.database.write() as session:
                 if number == 0:
-                    transitions.open_window(session, OpenRequest(["mill", "api"]), actor="ada", now=later)
+                    opening.open_window(session, OpenRequest(["mill", "api"]), actor="ada", now=later)
                 elif number == 1:
-                    transitions.close(session, opened[turn % 3], actor="ada", now=later, force=True)
+                    closing.close(session, opened[turn % 3], actor="ada", now=later, force=True)
                 elif number == 2:
-                    transitions.expire_due(session, later + timedelta(seconds=600))
+                    expiry.expire_due(session, later + timedelta(seconds=600))
                 else:
                     seen = {name: SeenContainers(Power.ON, alive=True) for name in ("forge", "mill", "redis")}
                     observations.record_inspection(session, system.spec, seen, at=later, now=later)

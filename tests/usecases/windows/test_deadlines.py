@@ -8,8 +8,10 @@ import pytest
 
 from app.domain.errors import BadTTL, TimeIsUp, TTLTooLong, UnknownWindow, WouldShorten
 from app.store import windows as rows
+from app.usecases.windows import expire as expiry
+from app.usecases.windows import open as opening
 from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows.open import OpenRequest
 from tests.system import System
 
 HUGE = 10**400
@@ -110,9 +112,9 @@ def test_the_clock_closes_what_is_due_and_nothing_else(system: System) -> None:
     with system.database.write() as session:
         now = system.window(due).deadline
         assert rows.next_deadline(session, "local") == now
-        assert [one.id for one in transitions.expire_due(session, now, "elsewhere")] == []
-        assert [one.id for one in transitions.expire_due(session, now, "local")] == [due]
-        assert [one.id for one in transitions.expire_due(session, now, "local")] == []
+        assert [one.id for one in expiry.expire_due(session, now, "elsewhere")] == []
+        assert [one.id for one in expiry.expire_due(session, now, "local")] == [due]
+        assert [one.id for one in expiry.expire_due(session, now, "local")] == []
     assert (system.state(due), system.state(later)) == ("closing", "opening")
     assert '"late_ms":0.0' in system.entries(due)[-1].facts
     assert system.entries(due)[-1].actor == transitions.CLOCK_ACTOR
@@ -136,7 +138,7 @@ def test_a_plan_changes_nothing_and_says_the_waves(system: System) -> None:
     system.open("forge")
     before = len(system.entries())
     with system.database.read() as session:
-        plan = transitions.plan(session, OpenRequest(["api", "forge", "report"]))
+        plan = opening.plan(session, OpenRequest(["api", "forge", "report"]))
     assert plan.waves == [["db", "job"], ["api", "report"]]
     assert plan.already_on == ["forge"]
     assert len(system.entries()) == before

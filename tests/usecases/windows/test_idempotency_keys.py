@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import KeyReused
-from app.usecases.windows.transitions import Repeat
+from app.usecases.windows.open import Repeat
 from tests.simultaneous import together
 from tests.system import System
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.enums import Power
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
 from tests.system import System, WorkerKilled, names
 
 
@@ -136,7 +136,7 @@ def test_a_lost_start_is_undone_by_a_stop_though_nothing_is_seen_running(system:
     window = system.entries()[-1].window_id
     assert window
     with system.database.write() as session:
-        transitions.close(session, window, actor="ada", now=system.now)
+        closing.close(session, window, actor="ada", now=system.now)
     system.restart_worker()
     assert system.made == ["stop forge"]
     assert (system.state(window), system.row("forge").owed, system.row("forge").unsure) == (

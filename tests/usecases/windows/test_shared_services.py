@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from app.domain.enums import Power
-from app.usecases.windows import transitions
+from app.usecases.windows import close as closing
 from tests.system import NOON, System, names
 
 
@@ -60,7 +60,7 @@ def test_a_dependency_is_held_by_each_window_that_needs_it(system: System) -> No
 def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(system: System) -> None:
     first = system.open("forge")
     with system.database.write() as session:
-        transitions.close(session, first, actor="ada", now=system.now)
+        closing.close(session, first, actor="ada", now=system.now)
     second, _new = system.ask("forge")
     system.work()
     assert (system.state(first), system.state(second), system.power("forge")) == ("closed", "open", Power.ON)

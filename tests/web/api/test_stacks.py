@@ -107,7 +107,9 @@ def test_a_service_names_its_holders_and_its_last_call(api: Caller, system: Syst
 
 def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, system: System) -> None:
     with system.database.write() as session:
-        observations.reject_stack(session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now)
+        observations.reject_stack(
+            session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now
+        )
     assert (stack(api)["mode"], stack(api)["faults"]) == ("REJECTED", ["no file"])
     assert api.get("/stacks").json["items"][0]["mode"] == "REJECTED"
     answer = api.post("/windows", {"services": ["forge"]})

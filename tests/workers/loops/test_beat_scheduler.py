@@ -16,8 +16,8 @@ from app.domain.planning import ServiceSpec, StackSpec
 from app.store.database import Database
 from app.store.tables import Window
 from app.usecases.reconciliation import observations
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
 from tests.databases import Databases
 from workers.celery import app
 from workers.loops.beat_scheduler import SETTLED, DeadlineScheduler
@@ -65,7 +65,7 @@ def beat(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beat]:
 
 def window(database: Database, ttl: float) -> str:
     with database.write() as session:
-        return transitions.open_window(
+        return opening.open_window(
             session, OpenRequest(["forge"], ttl_sec=ttl), actor="ada", now=database.now()
         )[0].id
 

@@ -15,7 +15,7 @@ from app.domain import names
 from app.domain.enums import Action, CallStatus, CloseReason, Event, Mode, Power, Role, State, Status
 from app.domain.errors import BadTTL
 from app.usecases.logs import LINES
-from app.usecases.windows.transitions import is_positive
+from app.usecases.windows.open import is_positive
 
 REASON = 500
 """Characters of a reason."""

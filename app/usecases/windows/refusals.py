@@ -1,0 +1,61 @@
+"""Audit entries for refused requests: the first in full, repetitions as a count."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import Event
+from app.domain.errors import (
+    Refusal,
+)
+from app.store import audit, stacks
+from app.store.tables import stamp
+from app.usecases.windows.transitions import SYSTEM_ACTOR
+
+
+def record_refusal(
+    session: Session, refusal: Refusal, *, actor: str, now: datetime, stack: str | None = None, what: str
+) -> None:
+    """Put on record that somebody was turned down; the refused transaction itself left nothing behind."""
+    known = stack if stack in stacks.names(session) else None
+    facts = {name: value for name, value in refusal.facts.items() if name != "stack"}
+    audit.record(
+        session,
+        Event.REFUSED,
+        actor=actor,
+        now=now,
+        stack=known,
+        what=what,
+        why=str(refusal),
+        **facts,
+    )
+
+
+def record_repeated_refusals(
+    session: Session,
+    actor: str,
+    now: datetime,
+    *,
+    stack: str | None,
+    what: str,
+    why: str,
+    times: int,
+    since: datetime,
+    until: datetime,
+) -> None:
+    """Record how many more requests were refused for a reason whose first refusal is on record in full."""
+    known = stack if stack in stacks.names(session) else None
+    audit.record(
+        session,
+        Event.REFUSED,
+        actor=actor or SYSTEM_ACTOR,
+        now=now,
+        stack=known,
+        what=what,
+        why=why,
+        times=times,
+        since=stamp(since),
+        until=stamp(until),
+    )
