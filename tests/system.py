@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.domain import decisions
+from app.domain.calls import CallOutcome, SeenContainers, StartedCall
 from app.domain.enums import Action, CallStatus, Condition, Power, Role, State
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container, judge
@@ -22,8 +23,8 @@ from app.store import audit, services
 from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
-from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import CallOutcome, SeenContainers, StartedCall
+from app.usecases.nodes import published_stacks
+from app.usecases.reconciliation import calls, observations
 from app.usecases.windows import close as closing
 from app.usecases.windows import expire as expiry
 from app.usecases.windows import extend as extending
@@ -96,7 +97,7 @@ class System:
         """The worker has read the stack, perhaps anew."""
         self.spec = spec
         with self.database.write() as session:
-            observations.publish_stack(session, spec, self._instant())
+            published_stacks.publish_stack(session, spec, self._instant())
         self.look()
 
     # What people do.
@@ -268,7 +269,7 @@ class System:
         """A new worker declares what the old one began and never ended lost, and goes on."""
         dead, self.dies_at, self.worker = self._me(), "", self.worker + 1
         with self.database.write() as session:
-            observations.record_lost_calls(session, "local", {dead: True}, self._instant())
+            calls.record_lost_calls(session, "local", {dead: True}, self._instant())
         self.work()
 
     def _me(self) -> str:
@@ -332,13 +333,13 @@ class System:
             window=window,
         )
         with self.database.write() as session:
-            call = observations.start_call(session, begun, self._instant())
+            call = calls.start_call(session, begun, self._instant())
         self.made.append(f"{action} {name}")
         if self.dies_at == self.made[-1]:
             raise WorkerKilled
         outcome = self._up(name) if action is Action.UP else self._down(name)
         with self.database.write() as session:
-            observations.finish_call(session, call, outcome, self._instant())
+            calls.finish_call(session, call, outcome, self._instant())
 
     def _up(self, name: str) -> CallOutcome:
         if self.away:

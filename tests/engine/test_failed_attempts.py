@@ -12,7 +12,7 @@ import pytest
 
 from app.domain.enums import CallStatus, Event, Power, State
 from app.store import locks
-from app.usecases.reconciliation import observations
+from app.usecases.reconciliation import calls
 from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, running, standing, until
@@ -21,8 +21,8 @@ from tests.engine.stacks import Stack, running, standing, until
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses themselves are tested where the clock is a variable."""
-    monkeypatch.setattr(observations, "RETRY_FIRST", timedelta(seconds=0.5))
-    monkeypatch.setattr(observations, "RETRY_CAP", timedelta(seconds=2))
+    monkeypatch.setattr(calls, "RETRY_FIRST", timedelta(seconds=0.5))
+    monkeypatch.setattr(calls, "RETRY_CAP", timedelta(seconds=2))
 
 
 @pytest.fixture

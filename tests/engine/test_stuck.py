@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.enums import Action, CallStatus, Event, State
-from app.usecases.reconciliation import observations
+from app.usecases.reconciliation import calls
 from app.usecases.windows import close as closing
 from tests.databases import Databases
 from tests.engine.guarded import Door, door
@@ -37,8 +37,8 @@ def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses themselves are tested where the clock is a variable."""
-    monkeypatch.setattr(observations, "RETRY_FIRST", timedelta(seconds=0.5))
-    monkeypatch.setattr(observations, "RETRY_CAP", timedelta(seconds=1))
+    monkeypatch.setattr(calls, "RETRY_FIRST", timedelta(seconds=0.5))
+    monkeypatch.setattr(calls, "RETRY_CAP", timedelta(seconds=1))
 
 
 def actions(stack: Stack, service: str) -> list[tuple[str, str]]:

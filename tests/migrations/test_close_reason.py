@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 import migrations
 from app.domain.enums import CloseReason
-from app.usecases.windows.transitions import SYSTEM_ACTOR as ACTOR, CLOCK_ACTOR
+from app.usecases.windows.transitions import CLOCK_ACTOR
+from app.usecases.windows.transitions import SYSTEM_ACTOR as ACTOR
 from tests.databases import Databases
 from tests.migrations import rows
 from tests.system import NOON

@@ -25,6 +25,9 @@ from typing import ClassVar
 ROOT = Path(__file__).parent.parent.parent
 FRONT = (
     "app/usecases/windows/transitions.py",
+    "app/usecases/windows/open.py",
+    "app/usecases/windows/extend.py",
+    "app/usecases/windows/close.py",
     "app/store/windows.py",
     "app/store/audit.py",
     "app/store/database.py",
@@ -41,6 +44,9 @@ HANDS = (
     "workers/state/journal.py",
     "workers/state/snapshot.py",
     "app/usecases/reconciliation/observations.py",
+    "app/usecases/reconciliation/calls.py",
+    "app/usecases/windows/expire.py",
+    "app/usecases/nodes/published_stacks.py",
     "app/usecases/windows/settle.py",
     "app/usecases/reconciliation/drift.py",
     "app/usecases/nodes/claims.py",

@@ -13,7 +13,7 @@ import pytest
 from app.domain.enums import Action, CallStatus, State, Status
 from app.store import windows as rows
 from app.store.tables import Service
-from app.usecases.reconciliation import observations
+from app.usecases.reconciliation import calls
 from app.usecases.windows import extend as extending
 from app.usecases.windows import transitions
 from tests.databases import Databases
@@ -48,7 +48,7 @@ def _failed_is_off(session: Any, service: Any, call: Any, now: Any) -> None:
         service.owed = False
 
 
-_stopped, _expect = observations._stopped, observations._expect
+_stopped, _expect = calls._stopped, calls._expect
 
 
 def _surely(session: Any, begun: Any, now: Any) -> None:
@@ -224,7 +224,7 @@ BROKEN: dict[str, Broken] = {
         do=_closed_meanwhile,
     ),
     "a failed stop counts as off": Broken(
-        lambda: mock.patch.object(observations, "_stopped", _failed_is_off),
+        lambda: mock.patch.object(calls, "_stopped", _failed_is_off),
         "was never off|still on",
         life="in trouble",
     ),
@@ -241,7 +241,7 @@ BROKEN: dict[str, Broken] = {
         _without(Trigger.REQUEST), "is closing, and nothing is left", do=_closing_shared
     ),
     "a start that may yet come is forgotten": Broken(
-        lambda: mock.patch.object(observations, "_expect", _surely), "is still on|was never off", do=_cut_off
+        lambda: mock.patch.object(calls, "_expect", _surely), "is still on|was never off", do=_cut_off
     ),
 }
 

@@ -16,12 +16,12 @@ from typing import Any
 
 from docker.errors import DockerException
 
+from app.domain.calls import CallOutcome
 from app.domain.enums import Action, CallStatus
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container
 from app.settings import PowerToml, StackToml
 from app.store import locks
-from app.usecases.reconciliation.observations import CallOutcome
 from tests.model.crashes import ENGINE, Interrupted, Killed
 from workers.engine.compose import Cancellation, Command, Place
 from workers.stacks.stack_reader import Rejected, Served

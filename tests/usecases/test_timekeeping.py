@@ -17,8 +17,7 @@ from app.store.clock import ANCHOR_FOR
 from app.store.database import Database
 from app.store.tables import Boot, ClockOffset, Entry, IdempotencyKey, Notice, Service, Window
 from app.usecases import timekeeping
-from app.usecases.nodes import claims
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import claims, published_stacks
 from app.usecases.timekeeping import SETTLE_EVERY, Timekeeper
 from app.usecases.windows import expire as expiry
 from app.usecases.windows import open as opening
@@ -93,7 +92,7 @@ def alive(database: Database, worker: str = "w1", host: str = "L1") -> None:
 def worker(host: Host) -> Database:
     found = host.process()
     with found.write() as session:
-        observations.publish_stack(session, studio(), found.now())
+        published_stacks.publish_stack(session, studio(), found.now())
     tend(found)
     return found
 

@@ -15,7 +15,7 @@ from app.domain.planning import StackSpec
 from app.store import loop_failures
 from app.store.audit import Place
 from app.store.tables import Node
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import published_stacks
 from app.web import event_feed as tail_module
 from app.web.event_feed import EventFeed, FeedPage
 from tests.system import System
@@ -48,7 +48,7 @@ def test_a_stack_that_is_rejected_has_a_figure(api: Caller, system: System) -> N
     named = {"stack": "studio", "node": "local"}
     assert figure(api, "power_stack_rejected", **named) == 0
     with system.database.write() as session:
-        observations.reject_stack(
+        published_stacks.reject_stack(
             session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now
         )
     assert figure(api, "power_stack_rejected", **named) == 1

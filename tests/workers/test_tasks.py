@@ -18,7 +18,7 @@ from app.domain.planning import ServiceSpec, StackSpec
 from app.store import windows
 from app.store.database import Database
 from app.store.tables import Call, Entry
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import published_stacks
 from tests.databases import Databases
 from workers import runtime, tasks
 from workers.celery import app
@@ -37,7 +37,7 @@ def context(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     found.stacks["studio"] = Served(STUDIO)
     with found.database.write() as session:
-        observations.publish_stack(session, STUDIO, found.database.now())
+        published_stacks.publish_stack(session, STUDIO, found.database.now())
     monkeypatch.setattr(runtime._runtime, "context", found)
     yield found
     found.engine.close()

@@ -23,10 +23,10 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from app.domain.calls import CallOutcome
 from app.domain.durations import LONGEST_CALL
 from app.domain.enums import Action, CallStatus
 from app.host import compose_binaries, engine_endpoint
-from app.usecases.reconciliation.observations import CallOutcome
 from workers.engine import child_processes, stack_secrets
 
 log = logging.getLogger(__name__)

@@ -27,8 +27,7 @@ from app.host import file_permissions
 from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
 from app.store import stacks as known
 from app.store.tables import Stack
-from app.usecases.nodes import claims
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import claims, published_stacks
 from workers.engine import child_processes, negotiation
 from workers.loops.stack_publisher import Done, NotYet, OfferedStack, StackPublisher, log_faults
 from workers.reconcile import shared_resources
@@ -319,7 +318,7 @@ class StackLoader:
                 raise NotYet
             gone = f"{self._path}: is no longer there; its services are turned off when their windows end"
             now = self._context.database.now()
-            if name not in toml.stacks and not observations.forget_stack(
+            if name not in toml.stacks and not published_stacks.forget_stack(
                 session, row, unreached or gone, now
             ):
                 # Its faults are on record now, and it is asked again whether all of it has ended.

@@ -29,7 +29,7 @@ from app.domain.planning import StackSpec
 from app.store import stacks as known
 from app.store import workers as signs
 from app.store.tables import Stack
-from app.usecases.nodes import claims, relocation
+from app.usecases.nodes import claims, published_stacks, relocation
 from app.usecases.nodes.claims import StackHeld, StackTaken
 from app.usecases.reconciliation import observations
 from workers.stacks.stack_reader import Rejected, Served
@@ -140,7 +140,7 @@ class StackPublisher:
         self._offered[spec.name] = offered
         key = f"{self._path}: stacks.{spec.name}"
         claims.take(session, spec, mine, key=key, dead=self._context.me.dead, now=self._now())
-        observations.publish_stack(session, spec, self._now(), mine.engine_id)
+        published_stacks.publish_stack(session, spec, self._now(), mine.engine_id)
         self._claim(session, mine, spec.name)
         return partial(self._published, offered)
 
@@ -203,10 +203,10 @@ class StackPublisher:
 
     def _say_held_back(self, session: Session, spec: StackSpec, fault: str, *, stays: bool) -> None:
         if stays:
-            observations.record_refused_edit(session, spec.name, [fault], spec.digest, self._now())
+            published_stacks.record_refused_edit(session, spec.name, [fault], spec.digest, self._now())
             return
         empty = replace(spec, services={}, digest="")
-        observations.reject_stack(session, empty, [fault], self._now(), digest=spec.digest)
+        published_stacks.reject_stack(session, empty, [fault], self._now(), digest=spec.digest)
         if (row := known.named(session, spec.name)) and self._context.engine_id:
             observations.mark_unreachable(session, row, self._context.engine_id, self._now())
 
@@ -242,7 +242,7 @@ class StackPublisher:
             claims.rejected_elsewhere(session, name, "; ".join(rejected.faults), digest, self._now())
             self._context.forget(name)
             return
-        observations.reject_stack(session, rejected.spec, rejected.faults, self._now(), digest=digest)
+        published_stacks.reject_stack(session, rejected.spec, rejected.faults, self._now(), digest=digest)
         if row := known.named(session, name):
             self._context.stacks[name] = Served(row.spec)
         self._context.claimed.add(name)
@@ -250,7 +250,7 @@ class StackPublisher:
     def refuse(self, name: str, faults: list[str], digest: str) -> None:
         self.tell(
             name,
-            lambda session, _mine: observations.record_refused_edit(
+            lambda session, _mine: published_stacks.record_refused_edit(
                 session, name, faults, digest, self._now()
             ),
         )

@@ -30,7 +30,7 @@ from app.domain.enums import Loop, Role, State
 from app.store import loop_failures, services
 from app.store import windows as rows
 from app.store.tables import Call
-from app.usecases.reconciliation import observations
+from app.usecases.reconciliation import calls
 from app.usecases.timekeeping import Timekeeper
 from app.usecases.windows import expire as expiry
 from app.usecases.windows.settle import StackSituation, startable, stoppable
@@ -364,7 +364,7 @@ class Watch:
         self._end(running)
         with self._context.database.write() as session:
             call = session.get(Call, running.id)
-            if call is None or not observations.lose_call(session, call, now):
+            if call is None or not calls.lose_call(session, call, now):
                 return
         log.warning("call %d (%s %s) was lost with its worker", running.id, running.action, running.service)
         self.mark(running.stack, [running.service], Trigger.CALL)

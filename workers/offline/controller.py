@@ -17,11 +17,12 @@ from datetime import timedelta
 from functools import partial
 
 from app.domain import backoff, decisions
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.decisions import Decision, OwedOff
 from app.domain.enums import Action, CallStatus, Loop, Role
 from app.domain.planning import ServiceSpec, StackSpec
 from app.store import locks
-from app.usecases.reconciliation.observations import RETRY_CAP, RETRY_FIRST, CallOutcome, StartedCall
+from app.usecases.reconciliation.calls import RETRY_CAP, RETRY_FIRST
 from workers.engine import compose, negotiation
 from workers.engine.compose import Command
 from workers.reconcile import pre_stop

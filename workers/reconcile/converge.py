@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from app import tracing
 from app.domain import decisions
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.decisions import Decision
 from app.domain.enums import Action, Loop, Power, Role, State
 from app.domain.planning import ServiceSpec
@@ -32,8 +33,7 @@ from app.domain.readiness import Container, judge
 from app.store import locks, services
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
-from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.reconciliation import calls, observations
 from app.usecases.windows.settle import StackSituation, startable, stoppable
 from workers.engine import compose, negotiation, references
 from workers.engine.compose import Command
@@ -198,7 +198,7 @@ def _call(context: WorkerContext, served: Served, spec: ServiceSpec, decide: Dec
             return decision
         command = _command(served, service, decision)
         begun = _begun(context, served, spec, command, window)
-        call = observations.start_call(session, begun, context.database.now())
+        call = calls.start_call(session, begun, context.database.now())
         under_way(call)
     running = RunningCall(served.spec.name, service, decision.action, forced=decision.forced)
     with (
@@ -392,7 +392,7 @@ def _record(context: WorkerContext, call: int, outcome: CallOutcome) -> None:
     if not context.memory.away:
         try:
             with context.database.write() as session:
-                observations.finish_call(session, call, outcome, context.database.now())
+                calls.finish_call(session, call, outcome, context.database.now())
                 return
         except SQLAlchemyError as error:
             log.warning("the end of call %d goes to the journal: %s", call, error)

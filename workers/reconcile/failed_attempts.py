@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import CallStatus
 from app.store.database import is_outage
-from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.reconciliation import calls
 from workers.state.context import WorkerContext
 from workers.state.inspection_queue import Trigger
 
@@ -42,7 +42,7 @@ def _record(context: WorkerContext, attempt: Attempt, why: str) -> None:
         begun = attempt(session)
         if begun is None:
             return
-        call = observations.start_call(session, begun, context.database.now())
+        call = calls.start_call(session, begun, context.database.now())
         outcome = CallOutcome(CallStatus.FAIL, None, 0, stderr=why)
-        observations.finish_call(session, call, outcome, context.database.now())
+        calls.finish_call(session, call, outcome, context.database.now())
     context.look_again(begun.stack, [begun.service], Trigger.CALL)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.domain import call_output, redaction, untrusted_text
+from app.domain.calls import SeenContainers
 from app.domain.enums import Power, Role
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container, ReadinessVerdict, judge
@@ -15,7 +16,6 @@ from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import SeenContainers
 from workers.engine import negotiation, references, stack_secrets
 from workers.reconcile import restart_policy
 from workers.state.context import WorkerContext

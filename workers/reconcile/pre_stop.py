@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from app.domain.calls import CallOutcome
 from app.domain.decisions import Decision
 from app.domain.enums import Action, CallStatus
 from app.domain.planning import ServiceSpec
-from app.usecases.reconciliation.observations import CallOutcome
 from workers.engine import compose
 from workers.engine.compose import Command, Place
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from app.domain import call_output
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
 from app.usecases.reconciliation.offline_import import JournalPage, OfflineCall, OfflineEnd, OfflineRecord
 from workers.state.snapshot import Outage
 

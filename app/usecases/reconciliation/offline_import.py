@@ -13,12 +13,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import CallStatus, Event
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.tables import Call, Service, stamp
-from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.reconciliation import calls
 from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 
@@ -65,7 +65,7 @@ class JournalPage:
 def take_in(session: Session, node: str, pages: Sequence[JournalPage], now: datetime) -> None:
     """Put on record what was done blind, oldest first, and say for how long the node was."""
     for ended in sorted((one for page in pages for one in page.ended), key=lambda one: one.at):
-        observations.finish_call(session, ended.call, ended.outcome, ended.at)
+        calls.finish_call(session, ended.call, ended.outcome, ended.at)
     for made in sorted((one for page in pages for one in page.made), key=lambda one: one.started_at):
         if not services.journaled(session, made.id):
             _take_in(session, made, now)
@@ -91,11 +91,11 @@ def _take_in(session: Session, made: OfflineCall, now: datetime) -> None:
     session.add(call)
     session.flush()
     cut = sorted(window.id for window in holding)
-    observations.record_call_entry(session, call, Event.CALL_STARTED, made.started_at, cut=cut)
+    calls.record_call_entry(session, call, Event.CALL_STARTED, made.started_at, cut=cut)
     if made.outcome and made.finished_at:
-        observations.finish_call(session, call.id, made.outcome, made.finished_at)
+        calls.finish_call(session, call.id, made.outcome, made.finished_at)
     else:
-        observations.lose_call(session, call, now)
+        calls.lose_call(session, call, now)
     if cut:
         _explain(session, call)
 

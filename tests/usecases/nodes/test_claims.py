@@ -17,9 +17,8 @@ from app.domain.planning import StackSpec
 from app.store import audit, stacks, workers
 from app.store.database import Database
 from app.store.tables import Entry, Window
-from app.usecases.nodes import claims
+from app.usecases.nodes import claims, published_stacks
 from app.usecases.nodes.claims import NodeTaken, StackTaken
-from app.usecases.reconciliation import observations
 from app.usecases.windows import close as closing
 from app.usecases.windows import expire as expiry
 from app.usecases.windows import extend as extending
@@ -329,7 +328,7 @@ def test_it_is_lost_when_its_stack_is_gone_for_good(system: System) -> None:
     with system.database.write() as session:
         stack = stacks.named(session, "studio")
         assert stack
-        observations.forget_stack(session, stack, "it is gone", system.now)
+        published_stacks.forget_stack(session, stack, "it is gone", system.now)
 
     row = system.window(window)
     assert (row.state, row.status, row.close_reason) == ("closed", "fail", "lost")
@@ -340,7 +339,7 @@ def test_it_is_lost_when_its_stack_is_rejected_meanwhile(system: System) -> None
     go_away(system)
     window = ask(system, "forge")
     with system.database.write() as session:
-        observations.reject_stack(session, replace(studio(), services={}), ["no such file"], system.now)
+        published_stacks.reject_stack(session, replace(studio(), services={}), ["no such file"], system.now)
 
     assert admit(system) == []
 

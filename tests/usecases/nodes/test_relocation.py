@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain.calls import SeenContainers
 from app.domain.enums import Event, Power, Role
 from app.domain.errors import NotDisplaced, StackRejected
 from app.domain.locations import Location
@@ -14,10 +15,9 @@ from app.domain.nodes import AWAY, Heartbeat
 from app.domain.planning import StackSpec
 from app.store import services, stacks
 from app.store.tables import Lease, Service, Stack, Window
-from app.usecases.nodes import claims, relocation
+from app.usecases.nodes import claims, published_stacks, relocation
 from app.usecases.nodes.claims import StackHeld, StackTaken
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import SeenContainers
 from app.usecases.windows import close as closing
 from app.usecases.windows import open as opening
 from tests.simultaneous import together
@@ -38,7 +38,7 @@ def publish(system: System, spec: StackSpec, engine_id: str = "E1") -> None:
     with system.database.write() as session:
         key = f"power.toml: stacks.{spec.name}"
         claims.take(session, spec, mine, key=key, dead=lambda _worker: False, now=system.now)
-        observations.publish_stack(session, spec, system.now, engine_id)
+        published_stacks.publish_stack(session, spec, system.now, engine_id)
 
 
 def held(system: System, spec: StackSpec, engine_id: str = "E1") -> str:
@@ -243,7 +243,7 @@ def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(p
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
     with placed.database.write() as session:
-        assert observations.forget_stack(session, session.get_one(Stack, "studio"), "gone", placed.now)
+        assert published_stacks.forget_stack(session, session.get_one(Stack, "studio"), "gone", placed.now)
 
     placed.publish(studio())
     placed.work()
@@ -259,7 +259,7 @@ def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: System) 
     moved = replace(studio(), project="atelier", digest="another")
     fault = held(placed, moved)
     with placed.database.write() as session:
-        observations.record_refused_edit(session, "studio", [fault], "another", placed.now)
+        published_stacks.record_refused_edit(session, "studio", [fault], "another", placed.now)
 
     with placed.database.write() as session:
         relocation.relocate(session, "studio", actor="ada", now=placed.now)
@@ -312,7 +312,7 @@ def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: Syst
     window = placed.open("forge")
     empty = StackSpec("studio", "atelier", "local", {})
     with placed.database.write() as session:
-        observations.reject_stack(session, empty, ["no file"], placed.now)
+        published_stacks.reject_stack(session, empty, ["no file"], placed.now)
         assert session.get_one(Stack, "studio").location == OLD
     placed.close(window)
     assert placed.running() == {"redis"}

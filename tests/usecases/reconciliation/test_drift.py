@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain.calls import SeenContainers
 from app.domain.enums import Power, Role
 from app.store.database import Database
 from app.store.tables import stamp
 from app.usecases.reconciliation import drift, observations
-from app.usecases.reconciliation.observations import SeenContainers
 from tests.system import System, studio
 
 

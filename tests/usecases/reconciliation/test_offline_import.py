@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Event, State
 from app.store import audit, services
 from app.store.tables import Entry
-from app.usecases.reconciliation import observations, offline_import
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.reconciliation import calls, offline_import
 from app.usecases.reconciliation.offline_import import JournalPage, OfflineCall, OfflineEnd, OfflineRecord
 from tests.system import System
 
@@ -130,7 +130,7 @@ def test_a_stop_that_failed_blind_is_a_failed_stop(system: System) -> None:
 def test_the_end_of_a_call_is_told_late_and_only_once(system: System) -> None:
     system.open("forge")
     with system.database.write() as session:
-        call = observations.start_call(session, stop("forge"), system.now)
+        call = calls.start_call(session, stop("forge"), system.now)
     ended = JournalPage([], [OfflineEnd(call, DONE, system.now)])
 
     take_in(system, ended)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Power
 from app.store.tables import Call
-from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.reconciliation import calls
 from app.usecases.windows import close as ending
 from tests.system import System
 
@@ -24,7 +24,7 @@ def closing(system: System) -> System:
 def begun(system: System, action: Action) -> int:
     with system.database.write() as session:
         made = StartedCall("studio", "forge", action, ("docker", "compose"), "local", "worker-1")
-        return observations.start_call(session, made, system.now)
+        return calls.start_call(session, made, system.now)
 
 
 def lose(system: System, action: Action) -> None:
@@ -32,7 +32,7 @@ def lose(system: System, action: Action) -> None:
     with system.database.write() as session:
         call = session.get(Call, number)
         assert call
-        observations.lose_call(session, call, system.now)
+        calls.lose_call(session, call, system.now)
 
 
 @pytest.mark.parametrize("status", [CallStatus.FAIL, CallStatus.TIMEOUT, CallStatus.CANCELLED])
@@ -40,7 +40,7 @@ def test_hooks_that_end_badly_are_no_failed_stop(closing: System, status: CallSt
     number = begun(closing, Action.PRE_STOP)
     assert closing.row("forge").power == Power.STOPPING
     with closing.database.write() as session:
-        observations.finish_call(session, number, CallOutcome(status, None, 10), closing.now)
+        calls.finish_call(session, number, CallOutcome(status, None, 10), closing.now)
 
     assert (closing.row("forge").failures, closing.row("forge").retry_at) == (0, None)
 
@@ -48,7 +48,7 @@ def test_hooks_that_end_badly_are_no_failed_stop(closing: System, status: CallSt
 def test_hooks_that_end_well_are_no_stop(closing: System) -> None:
     number = begun(closing, Action.PRE_STOP)
     with closing.database.write() as session:
-        observations.finish_call(session, number, CallOutcome(CallStatus.OK, 0, 10), closing.now)
+        calls.finish_call(session, number, CallOutcome(CallStatus.OK, 0, 10), closing.now)
 
     assert (closing.row("forge").owed, closing.row("forge").unsure) == (True, True)
 
@@ -73,7 +73,7 @@ def test_hooks_in_between_do_not_part_two_lost_stops(closing: System) -> None:
     lose(closing, Action.STOP)
     number = begun(closing, Action.PRE_STOP)
     with closing.database.write() as session:
-        observations.finish_call(session, number, CallOutcome(CallStatus.FAIL, 1, 10), closing.now)
+        calls.finish_call(session, number, CallOutcome(CallStatus.FAIL, 1, 10), closing.now)
 
     lose(closing, Action.STOP)
 

@@ -12,7 +12,7 @@ from app.domain.enums import CallStatus, State
 from app.domain.errors import NotAllowed, Refusal, TimeIsUp, UnknownStack, UnknownWindow, WhichWindow
 from app.store import windows as rows
 from app.store.tables import Call
-from app.usecases.reconciliation import observations
+from app.usecases.reconciliation import calls
 from app.usecases.windows import open as opening
 from app.usecases.windows import refusals, transitions
 from app.usecases.windows.open import OpenRequest
@@ -122,7 +122,7 @@ def test_a_call_whose_end_is_on_record_is_not_lost_as_well(system: System, statu
         # Whoever was quicker is not seen in what was read before.
         quicker = update(Call).values(status=status).execution_options(synchronize_session=False)
         session.execute(quicker)
-        observations.lose_call(session, found, system.now)
+        calls.lose_call(session, found, system.now)
 
     assert not system.said("call.lost")
     assert system.intact()

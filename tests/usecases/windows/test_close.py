@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Power
 from app.store import services
 from app.store.tables import LONGEST_MS
-from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.reconciliation import calls
 from app.usecases.windows import close as closing
 from tests.system import System, WorkerKilled, names
 
@@ -143,9 +143,9 @@ def test_a_call_of_a_month_is_put_on_record(system: System) -> None:
     window = system.open("forge")
     begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", "w", window)
     with system.database.write() as session:
-        call = observations.start_call(session, begun, system.now)
+        call = calls.start_call(session, begun, system.now)
     with system.database.write() as session:
-        observations.finish_call(session, call, CallOutcome(CallStatus.FAIL, 1, 31 * 86_400_000), system.now)
+        calls.finish_call(session, call, CallOutcome(CallStatus.FAIL, 1, 31 * 86_400_000), system.now)
 
     assert [one.elapsed_ms for one in system.calls("forge")][-1] == LONGEST_MS
 
@@ -281,7 +281,7 @@ def test_stops_that_are_lost_again_and_again_wait_ever_longer_and_get_stuck(syst
         with contextlib.suppress(WorkerKilled):
             system.work()
         with system.database.write() as session:
-            observations.record_lost_calls(session, "local", {"worker-1": True}, system.now)
+            calls.record_lost_calls(session, "local", {"worker-1": True}, system.now)
         system.now += timedelta(seconds=1)
     assert system.made == ["up forge", "stop forge", "stop forge", "kill forge", "kill forge"]
     assert system.window(window).stuck

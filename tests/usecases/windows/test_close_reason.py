@@ -6,7 +6,7 @@ import json
 
 from app.domain.enums import CloseReason, Event
 from app.store import stacks
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import published_stacks
 from app.usecases.windows import close as closing
 from app.usecases.windows import open as opening
 from app.usecases.windows.open import OpenRequest
@@ -118,7 +118,7 @@ def forget(system: System) -> bool:
     """The stack is no longer in the power.toml of its node."""
     with system.database.write() as session:
         row = stacks.named(session, "studio")
-        return row is None or observations.forget_stack(session, row, "it is gone", system.now)
+        return row is None or published_stacks.forget_stack(session, row, "it is gone", system.now)
 
 
 def test_what_has_not_begun_on_a_stack_that_is_gone_is_lost(system: System) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
+from app.domain.calls import SeenContainers
 from app.domain.enums import Power
 from app.domain.errors import TimeIsUp
 from app.store.database import Database
+from app.usecases.nodes import published_stacks
 from app.usecases.reconciliation import observations
-from app.usecases.reconciliation.observations import SeenContainers
 from app.usecases.windows import close as closing
 from app.usecases.windows import expire as expiry
 from app.usecases.windows import extend as extending
@@ -62,7 +63,7 @@ def test_extending_and_expiring_on_the_stroke_agree(system: System, database_url
 def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> None:
     """Nobody has a row for any service yet, and a worker looks at the same time."""
     with database.write() as session:
-        observations.publish_stack(session, studio(), System.now)
+        published_stacks.publish_stack(session, studio(), System.now)
 
     def act(number: int) -> None:
         with database.write() as session:

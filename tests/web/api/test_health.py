@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.settings import Settings
 from app.store.database import Database
 from app.store.tables import Node
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import published_stacks
 from app.web import create_app
 from tests.system import System
 from tests.web.api.test_windows import opened
@@ -24,7 +24,7 @@ from tests.web.caller import Caller, Remembering
 def come_up(system: System, name: str = "local") -> None:
     with system.database.write() as session:
         node = Node(name=name, engine_id="e", worker="w", started_at=system.now, seen_at=system.now)
-        observations.record_node(session, node)
+        published_stacks.record_node(session, node)
 
 
 def test_it_is_alive_and_ready_with_everything_ok(api: Caller, system: System) -> None:

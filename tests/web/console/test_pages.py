@@ -13,7 +13,7 @@ from app.domain import diagnosis
 from app.domain.planning import StackSpec
 from app.store import samples
 from app.store.tables import Sample
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import published_stacks
 from tests.system import System
 from tests.web.console.conftest import Browser
 
@@ -91,7 +91,7 @@ def test_a_window_is_extended_and_closed(ada: Browser, system: System) -> None:
 def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, system: System) -> None:
     faults = ["no file", "no <service>"]
     with system.database.write() as session:
-        observations.reject_stack(session, StackSpec("studio", "studio", "local", {}), faults, system.now)
+        published_stacks.reject_stack(session, StackSpec("studio", "studio", "local", {}), faults, system.now)
     page = ada.get("/").text
     assert '<span class="pill REJECTED">REJECTED</span>' in page
     assert page.count('<p class="wrong">rejected: ') == 2

@@ -15,7 +15,7 @@ from app.domain.enums import Role
 from app.domain.planning import ServiceSpec, StackSpec
 from app.store.database import Database
 from app.store.tables import Window
-from app.usecases.reconciliation import observations
+from app.usecases.nodes import published_stacks
 from app.usecases.windows import open as opening
 from app.usecases.windows.open import OpenRequest
 from tests.databases import Databases
@@ -49,7 +49,7 @@ class Beat(DeadlineScheduler):
 def database(databases: Databases) -> Iterator[Database]:
     found = Database(databases.migrated("sqlite"))
     with found.write() as session:
-        observations.publish_stack(session, STUDIO, found.now())
+        published_stacks.publish_stack(session, STUDIO, found.now())
     yield found
     found.close()
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Loop
 from app.domain.planning import ServiceSpec, StackSpec
 from app.store import loop_failures
 from app.store.database import Database
 from app.store.tables import Notice, Stack
 from app.usecases import notifications
-from app.usecases.reconciliation import observations, offline_import
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
+from app.usecases.nodes import published_stacks
+from app.usecases.reconciliation import calls, offline_import
 from app.usecases.windows import transitions
 from tests.deadline import until
 from tests.system import NOON, System
@@ -65,7 +66,7 @@ def test_a_window_that_cannot_be_closed_keeps_no_other_open(
             raise ValueError("a row that nobody understands")
         advance(session, window, *arguments, **named)
 
-    monkeypatch.setattr(transitions, "advance", breaks)
+    monkeypatch.setattr("app.usecases.windows.expire.advance", breaks)
     system.now = system.window(good).deadline
 
     assert watch(context, tmp_path)._expired(system.now) == {"studio"}
@@ -79,15 +80,15 @@ def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
     with system.database.write() as session:
         for service in ("forge", "mill"):
             begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", "dead-worker")
-            observations.start_call(session, begun, system.now)
-    lost = observations.lose_call
+            calls.start_call(session, begun, system.now)
+    lost = calls.lose_call
 
     def breaks(session: Any, call: Any, now: Any) -> None:
         if call.service == "forge":
             raise KeyError("forge")
         lost(session, call, now)
 
-    monkeypatch.setattr(observations, "call_lost", breaks)
+    monkeypatch.setattr(calls, "lose_call", breaks)
     monkeypatch.setattr(HeartbeatLoop, "beat", lambda _self: None)
 
     watch(context, tmp_path).beat(system.now)
@@ -102,16 +103,16 @@ def test_a_call_that_has_ended_meanwhile_is_not_lost(
     """It was running when the list was read, and its worker is through with it when it is judged."""
     with system.database.write() as session:
         begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", context.me.name)
-        call = observations.start_call(session, begun, system.now)
+        call = calls.start_call(session, begun, system.now)
     (listed,) = system.calls("forge")
     with system.database.write() as session:
-        observations.finish_call(session, call, CallOutcome(CallStatus.OK, 0, 5), system.now)
+        calls.finish_call(session, call, CallOutcome(CallStatus.OK, 0, 5), system.now)
 
     watch(context, tmp_path)._end_if_lost(listed, system.now)
 
     assert not caplog.records
     with system.database.write() as session:
-        assert not observations.record_lost_calls(session, "local", {context.me.name: True}, system.now)
+        assert not calls.record_lost_calls(session, "local", {context.me.name: True}, system.now)
 
 
 def two_stacks(tmp_path: Path) -> None:
@@ -145,14 +146,14 @@ def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
 def test_a_stack_that_is_not_published_keeps_no_other_from_it(
     context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = observations.publish_stack
+    published = published_stacks.publish_stack
 
     def breaks(session: Any, found: StackSpec, *arguments: Any) -> None:
         if found.name == "bad":
             raise TypeError("a definition that nobody understands")
         published(session, found, *arguments)
 
-    monkeypatch.setattr(observations, "published", breaks)
+    monkeypatch.setattr(published_stacks, "publish_stack", breaks)
     monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(spec(name)))
     two_stacks(tmp_path)
     loading = StackLoader(context, tmp_path / "power.toml")
@@ -253,7 +254,7 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
 ) -> None:
     window = system.open("forge")
     with database.write() as session:
-        observations.publish_stack(session, spec("other"), system.now)
+        published_stacks.publish_stack(session, spec("other"), system.now)
     context.memory.refresh("local", system.now)
     system.extend(window, 1000)
     with database.write() as session:

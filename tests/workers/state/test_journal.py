@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus
-from app.usecases.reconciliation.observations import CallOutcome, StartedCall
 from workers.state import journal
 from workers.state.journal import Journal
 from workers.state.snapshot import Outage

@@ -1,0 +1,51 @@
+"""Compose calls as values: one that begins, how it ended, and what a service was then seen doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.enums import Action, CallStatus, Power
+
+
+@dataclass(frozen=True, slots=True)
+class StartedCall:
+    """A compose call about to be made: for whom, by whom, and the whole command line."""
+
+    stack: str
+    service: str
+    action: Action
+    argv: tuple[str, ...]
+    node: str
+    worker: str
+    window: str | None = None
+    image: str = ""
+    image_digest: str = ""
+    config_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How a call ended. `returncode` is None where it did not end by itself."""
+
+    status: CallStatus
+    returncode: int | None
+    elapsed_ms: int
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenContainers:
+    """What one service was seen doing."""
+
+    power: Power
+    detail: str = ""
+    alive: bool = False
+    revived: bool = False
+    """The engine itself has started it again since it was last seen off: no hand, and nothing of ours."""
+    severed: bool = False
+    """It runs, but what it refers to by id is gone."""
+
+    @property
+    def ready(self) -> bool:
+        return self.power in {Power.ON, Power.DONE}
