@@ -1,6 +1,6 @@
-"""`Client`: what a program may ask of the service, in and out as values.
+"""`Client`: the API for programs, with values as arguments and results.
 
-It may be shared by threads. Every method raises an error of `power_windows.errors`.
+Threads may share a client. Every method raises the errors of `power_windows.errors`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from power_windows.states import State
 from power_windows.values import Entry, Line, Plan, Stack, Window
 
 Duration = float | str
-"""Seconds, or as people write them: `90`, `90s`, `30m`, `1h30m`."""
+"""Seconds as a number, or a duration as text: `90`, `90s`, `30m`, `1h30m`."""
 
 
 class Client:
-    """One service. Without an address, the one that POWER_URL names or the standalone that runs here."""
+    """A client of one server: of `url`, else of POWER_URL, else of the standalone that runs on this machine.
+
+    Without `token`, POWER_TOKEN or the standalone's own token is used.
+    """
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
         environ = dict(os.environ)
@@ -41,11 +44,12 @@ class Client:
         self.disconnect()
 
     def disconnect(self) -> None:
-        """Let go of the connections; windows stay as they are."""
+        """Close the connections; windows stay as they are."""
         self._api.__exit__()
 
     @property
     def url(self) -> str:
+        """The server's address."""
         return self._api.url
 
     def open(
@@ -56,50 +60,52 @@ class Client:
         reason: str | None = None,
         key: str | None = None,
     ) -> Window:
-        """Ask for a window, and return it on its way up.
+        """Open a window; return it while it is opening.
 
-        Asked again by itself where the answer is lost, under one Idempotency-Key, so it opens once. Who
-        may be interrupted and start over gives a `key` of his own.
+        Where the answer is lost, the request is sent again with the same Idempotency-Key, so it opens one
+        window. A program that may restart in between gives its own `key`.
         """
         return Window.of(self._api.open(window_request(services, stack, ttl, reason), key))
 
     def plan(self, *services: str, stack: str | None = None, ttl: Duration | None = None) -> Plan:
-        """What opening would do; changes nothing."""
+        """Return what an opening would start; nothing is changed."""
         return Plan.of(self._api.plan(window_request(services, stack, ttl, None)))
 
     def extend(self, window: str | Window, ttl: Duration) -> Window:
-        """Move a window's deadline to so long from now."""
+        """Move a window's deadline to `ttl` from now; return the window."""
         return Window.of(self._api.extend(_id(window), seconds(ttl)))
 
     def close(self, window: str | Window, *, reason: str | None = None, force: bool = False) -> Window:
-        """Start closing a window; one that is closed stays as it is."""
+        """Start to close a window; return it. A closed one stays as it is; `force` kills its services."""
         return Window.of(self._api.close(_id(window), force=force, reason=reason))
 
     def get(self, window: str | Window) -> Window:
-        """The window as it is now."""
+        """Return a window as it is now; raises NotFound."""
         return Window.of(self._api.window(_id(window)))
 
     def windows(
         self, *, state: State | str | None = None, stack: str | None = None, limit: int | None = None
     ) -> Iterator[Window]:
-        """Windows, newest first."""
+        """Yield windows, newest first, of one state or stack if given."""
         return map(Window.of, self._api.windows(limit=limit, state=state, stack=stack))
 
     def stacks(self) -> list[Stack]:
-        return [Stack.of(told) for told in self._api.stacks()]
+        """Return all stacks with their services."""
+        return [Stack.of(payload) for payload in self._api.stacks()]
 
     def stack(self, name: str) -> Stack:
+        """Return one stack; raises NotFound."""
         return Stack.of(self._api.stack(name))
 
     def audit(
         self, *, window: str | Window | None = None, actor: str | None = None, limit: int | None = None
     ) -> Iterator[Entry]:
-        """The trail, oldest first."""
-        asked = {"window": _id(window) if window else None, "actor": actor, "limit": limit}
-        return map(Entry.of, self._api.audit(**asked))
+        """Yield entries of the audit trail, oldest first, of one window or actor if given."""
+        filters = {"window": _id(window) if window else None, "actor": actor, "limit": limit}
+        return map(Entry.of, self._api.audit(**filters))
 
     def events(self) -> Iterator[Entry]:
-        """Every change from now on, without an end; a stream that breaks is resumed and misses nothing."""
+        """Yield every event from now on, without end; a stream that breaks is resumed after its last one."""
         return map(Entry.of, self._api.events())
 
     def logs(
@@ -110,9 +116,12 @@ class Client:
         tail: int | None = None,
         follow: bool = False,
     ) -> Iterator[Line]:
-        """What the window's services wrote while it held them, in order of time."""
-        told = self._api.logs(_id(window), service=service, tail=tail, follow=follow)
-        return (Line.of(one) for one in told if "line" in one)
+        """Yield what the window's services wrote while it held them, in order of time.
+
+        `tail` is the number of last lines for each container; with `follow` until the window has ended.
+        """
+        payloads = self._api.logs(_id(window), service=service, tail=tail, follow=follow)
+        return (Line.of(payload) for payload in payloads if "line" in payload)
 
     def window(
         self,
@@ -123,25 +132,25 @@ class Client:
         within: Duration | None = None,
         partial_ok: bool = False,
     ) -> HeldWindow:
-        """Hold services for the length of a block:
+        """Return a context manager that holds services for the length of a block:
 
             with client.window("switch", "hermes", ttl="5m", reason="tests") as window:
                 ...
 
-        Opens, waits until they are ready (`within` so long, if given), extends the window to `ttl` again
-        and again while the block runs, and closes it at the end, whatever ends it. A process that is killed
-        extends no more, so a short `ttl` is how soon its services are let go of.
+        It opens a window, waits until the services are ready, at most `within` if given, extends the
+        window to `ttl` from now every third of `ttl` while the block runs, and closes it when the block
+        ends for any reason. A killed process does not extend it, so its services go off within `ttl`.
 
-        Raises NotReady, with the window closed again, where a service failed; `partial_ok` is content with
-        some. What went wrong while the block ran is in `window.faults`; that a window could not be kept
-        is logged at once, and warned of (LetGo) when the block ends.
+        Entering raises NotReady, with the window closed, where a service failed; with `partial_ok` one
+        ready service is enough. Errors while the block ran are in `window.faults`. A window that ends
+        before its block is logged at once, and the warning LetGo follows when the block ends.
         """
         body = window_request(services, stack, ttl, reason)
         terms = Terms(body, str(uuid.uuid4()), None if within is None else seconds(within), partial_ok)
         return HeldWindow(self._api, terms)
 
     def here(self) -> bool:
-        """Does it answer?"""
+        """Tell whether the server answers; raises Refused for a token that it does not accept."""
         try:
             self._api.stacks()
         except Unreachable:
@@ -150,16 +159,18 @@ class Client:
 
 
 def seconds(given: Duration) -> float:
-    """Raises ValueError, saying what would be right."""
+    """Return a duration in seconds; raises ValueError, with the valid forms, for text that is none."""
     return durations.parse(given) if isinstance(given, str) else given
 
 
 def window_request(
     services: Iterable[str], stack: str | None, ttl: Duration | None, reason: str | None
 ) -> dict[str, Any]:
-    """The body that asks for a window."""
-    asked = {"stack": stack, "ttl_sec": None if ttl is None else seconds(ttl), "reason": reason}
-    return {"services": list(services)} | {name: value for name, value in asked.items() if value is not None}
+    """Return the JSON of the request for a window; what is None is left out."""
+    options = {"stack": stack, "ttl_sec": None if ttl is None else seconds(ttl), "reason": reason}
+    return {"services": list(services)} | {
+        name: value for name, value in options.items() if value is not None
+    }
 
 
 def _id(window: str | Window) -> str:

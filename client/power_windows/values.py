@@ -1,6 +1,6 @@
-"""What the service tells, as values: windows, services, stacks, plans, entries of the trail.
+"""The replies of the API as values: windows, services, stacks, plans, entries of the audit trail.
 
-Each is read from the JSON of the API; `raw` has it all, what is not known here included.
+`raw` is the whole JSON of a reply, with the fields that a later server adds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LIVE_STATES = frozenset({State.WAITING, State.OPENING, State.OPEN})
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What one service is doing under a window; `detail` ends with its last lines where it is failing."""
+    """The state of one service of a window; `detail` ends with its last log lines where it is failing."""
 
     service: str
     power: str
@@ -26,12 +26,13 @@ class Health:
 
     @property
     def failing(self) -> bool:
+        """Whether the service failed to start, or stopped by itself."""
         return self.power == Power.FAILING
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One compose call that was made for a window."""
+    """One compose call for a window; `elapsed_ms` and `returncode` are None until it has ended."""
 
     service: str
     action: str
@@ -46,9 +47,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A promise that some services are powered until a deadline, as it was when it was read.
+    """A window as it was when it was read: some services are powered until `deadline`.
 
-    Times are in UTC, `ttl` and `left` in seconds.
+    Times are in UTC; `ttl` and `left`, the time until the deadline, in seconds.
     """
 
     id: str
@@ -66,7 +67,7 @@ class Window:
     """`manual`, `expired`, `failed`, `forced` or `lost`; later versions may add words."""
     closed_by: str | None
     close_detail: str | None
-    """Why it ends, as a sentence for people."""
+    """Why it ends, as a sentence."""
     ttl: float
     left: float
     stuck: bool
@@ -75,49 +76,55 @@ class Window:
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Window:
+    def of(cls, payload: Mapping[str, Any]) -> Window:
+        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
         return cls(
-            id=told["id"],
-            stack=told["stack"],
-            services=tuple(told["services"]),
-            state=told["state"],
-            status=told["status"],
-            actor=told["actor"],
-            reason=told["reason"],
-            created_at=datetime.fromisoformat(told["created_at"]),
-            opened_at=parse_time(told["opened_at"]),
-            deadline=parse_time(told["deadline"]),
-            closed_at=parse_time(told["closed_at"]),
-            close_reason=told["close_reason"],
-            closed_by=told.get("closed_by"),
-            close_detail=told.get("close_detail"),
-            ttl=float(told["ttl_sec"]),
-            left=float(told["ttl_remaining_sec"] or 0),
-            stuck=told["stuck"],
-            health={name: _health(name, one) for name, one in told["health"].items()},
-            calls=tuple(_call(one) for one in told["results"]),
-            raw=told,
+            id=payload["id"],
+            stack=payload["stack"],
+            services=tuple(payload["services"]),
+            state=payload["state"],
+            status=payload["status"],
+            actor=payload["actor"],
+            reason=payload["reason"],
+            created_at=datetime.fromisoformat(payload["created_at"]),
+            opened_at=parse_time(payload["opened_at"]),
+            deadline=parse_time(payload["deadline"]),
+            closed_at=parse_time(payload["closed_at"]),
+            close_reason=payload["close_reason"],
+            closed_by=payload.get("closed_by"),
+            close_detail=payload.get("close_detail"),
+            ttl=float(payload["ttl_sec"]),
+            left=float(payload["ttl_remaining_sec"] or 0),
+            stuck=payload["stuck"],
+            health={name: _health(name, health) for name, health in payload["health"].items()},
+            calls=tuple(_call(call) for call in payload["results"]),
+            raw=payload,
         )
 
     @property
     def live(self) -> bool:
-        """Does it hold its services, or wait to?"""
+        """Whether the window holds its services or waits for its turn to start them."""
         return self.state in LIVE_STATES and self.left > 0
 
     @property
     def ready(self) -> bool:
-        """Is it open with every service ready?"""
-        whole = all(one.ready for one in self.health.values())
-        return self.state == State.OPEN and self.status in {None, Status.OK} and whole
+        """Whether the window is open and every service is ready."""
+        all_ready = all(health.ready for health in self.health.values())
+        return self.state == State.OPEN and self.status in {None, Status.OK} and all_ready
 
     @property
     def unready(self) -> tuple[Health, ...]:
-        return tuple(one for one in self.health.values() if not one.ready)
+        """The services that are not ready."""
+        return tuple(health for health in self.health.values() if not health.ready)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service of a stack; `holders` are the ids of the windows that hold it, `left` is in seconds."""
+    """One service of a stack.
+
+    `holders` are the ids of the windows that hold it. `left` is the time in seconds until the last of
+    them ends, None where there is none.
+    """
 
     name: str
     role: str
@@ -130,6 +137,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
+    """A Compose project under control; `faults` are the errors of its files, as sentences."""
+
     name: str
     mode: str
     node: str
@@ -138,14 +147,25 @@ class Stack:
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Stack:
-        services = tuple(_service(one) for one in told["services"])
-        return cls(told["name"], told["mode"], told["node"], services, tuple(told.get("faults", ())), told)
+    def of(cls, payload: Mapping[str, Any]) -> Stack:
+        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        services = tuple(_service(service) for service in payload["services"])
+        return cls(
+            payload["name"],
+            payload["mode"],
+            payload["node"],
+            services,
+            tuple(payload.get("faults", ())),
+            payload,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What opening would do: what would start, in waves, and what runs already."""
+    """What an opening would do: `waves` of services that start together, and those that are `already_on`.
+
+    `ttl` is in seconds.
+    """
 
     stack: str
     services: tuple[str, ...]
@@ -154,14 +174,21 @@ class Plan:
     already_on: tuple[str, ...]
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Plan:
-        waves = tuple(tuple(wave) for wave in told["waves"])
-        return cls(told["stack"], tuple(told["services"]), told["ttl_sec"], waves, tuple(told["already_on"]))
+    def of(cls, payload: Mapping[str, Any]) -> Plan:
+        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        waves = tuple(tuple(wave) for wave in payload["waves"])
+        return cls(
+            payload["stack"],
+            tuple(payload["services"]),
+            payload["ttl_sec"],
+            waves,
+            tuple(payload["already_on"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the audit trail; `facts` go with its `event`."""
+    """One entry of the audit trail; which `facts` it has depends on its `event`."""
 
     seq: int
     at: datetime
@@ -173,14 +200,15 @@ class Entry:
     facts: Mapping[str, Any]
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Entry:
+    def of(cls, payload: Mapping[str, Any]) -> Entry:
+        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
         names = ("event", "actor", "stack", "window", "service", "facts")
-        return cls(told["seq"], datetime.fromisoformat(told["at"]), *(told[name] for name in names))
+        return cls(payload["seq"], datetime.fromisoformat(payload["at"]), *(payload[name] for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that a container of a window's service wrote."""
+    """One log line of a container of a window's service; `at` is None where the engine gave no time."""
 
     service: str
     container: str
@@ -188,39 +216,41 @@ class Line:
     text: str
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Line:
-        return cls(told["service"], told["container"], parse_time(told["at"]), told["line"])
+    def of(cls, payload: Mapping[str, Any]) -> Line:
+        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        return cls(payload["service"], payload["container"], parse_time(payload["at"]), payload["line"])
 
 
 def parse_time(text: str | None) -> datetime | None:
+    """Return a time of the API, ISO 8601, as a datetime; None stays None."""
     return datetime.fromisoformat(text) if text else None
 
 
-def _health(name: str, told: Mapping[str, Any]) -> Health:
-    return Health(name, told["power"], told["ready"], told["detail"])
+def _health(name: str, payload: Mapping[str, Any]) -> Health:
+    return Health(name, payload["power"], payload["ready"], payload["detail"])
 
 
-def _call(told: Mapping[str, Any]) -> Call:
+def _call(payload: Mapping[str, Any]) -> Call:
     return Call(
-        service=told["service"],
-        action=told["action"],
-        status=told["status"],
-        returncode=told["returncode"],
-        elapsed_ms=told["elapsed_ms"],
-        stdout=told["stdout"],
-        stderr=told["stderr"],
-        argv=tuple(told["argv"]),
-        timestamp=datetime.fromisoformat(told["timestamp"]),
+        service=payload["service"],
+        action=payload["action"],
+        status=payload["status"],
+        returncode=payload["returncode"],
+        elapsed_ms=payload["elapsed_ms"],
+        stdout=payload["stdout"],
+        stderr=payload["stderr"],
+        argv=tuple(payload["argv"]),
+        timestamp=datetime.fromisoformat(payload["timestamp"]),
     )
 
 
-def _service(told: Mapping[str, Any]) -> Service:
+def _service(payload: Mapping[str, Any]) -> Service:
     return Service(
-        name=told["name"],
-        role=told["role"],
-        power=told["power"],
-        ready=told["ready"],
-        detail=told["detail"],
-        holders=tuple(told["holders"]),
-        left=told["time_left_sec"],
+        name=payload["name"],
+        role=payload["role"],
+        power=payload["power"],
+        ready=payload["ready"],
+        detail=payload["detail"],
+        holders=tuple(payload["holders"]),
+        left=payload["time_left_sec"],
     )

@@ -184,12 +184,13 @@ def test_a_service_that_is_away_at_the_end_is_warned_of(
 
 
 SCRIPT = """
-import sys
+import time
 from power_windows import Client
 with Client() as client, client.window("switch", ttl="1m"):
     try:
         print("held", flush=True)
-        sys.stdin.read()
+        for _ in range(600):  # a signal just before one long wait would be handled only after it
+            time.sleep(0.05)
     finally:
         print("block over", flush=True)
 """
