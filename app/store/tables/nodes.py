@@ -1,0 +1,52 @@
+"""Nodes, their workers, and how often their loops failed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    Index,
+    String,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.store.tables.base import BigId, Table
+
+
+class Node(Table):
+    """A host with an engine and a worker, and when it was last heard of."""
+
+    __tablename__ = "nodes"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    engine_id: Mapped[str] = mapped_column(String(120))
+    worker: Mapped[str] = mapped_column(String(120))
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class Worker(Table):
+    """One worker process, what it works with, and when it was last heard of."""
+
+    __tablename__ = "workers"
+    __table_args__ = (Index("workers_of_node", "node"),)
+
+    name: Mapped[str] = mapped_column(String(160), primary_key=True)
+    node: Mapped[str] = mapped_column(String(120))
+    engine_id: Mapped[str] = mapped_column(String(120))
+    locks_id: Mapped[str] = mapped_column(String(64))
+    """Tells its lock directory from another; workers of one node share one."""
+    stacks: Mapped[list[str]]
+    """The stacks it serves."""
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class LoopFailures(Table):
+    """How often one loop of a node's workers has failed; it only grows."""
+
+    __tablename__ = "loop_failures"
+
+    node: Mapped[str] = mapped_column(String(120), primary_key=True)
+    loop: Mapped[str] = mapped_column(String(40), primary_key=True)
+    failures: Mapped[int] = mapped_column(BigId, default=0)

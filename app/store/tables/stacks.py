@@ -1,0 +1,98 @@
+"""Stacks and their services."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    String,
+    Text,
+    false,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.domain.enums import Power, Role
+from app.domain.locations import Location
+from app.domain.planning import StackSpec
+from app.store.tables.base import EnumColumn, Table
+
+
+class Stack(Table):
+    """A stack as its worker published it; `faults` where its last reading was rejected."""
+
+    __tablename__ = "stacks"
+
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    node: Mapped[str] = mapped_column(String(120))
+    project: Mapped[str] = mapped_column(String(120))
+    definition: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(String(64))
+    loaded_at: Mapped[datetime]
+    faults: Mapped[list[str]] = mapped_column(default=list)
+    refused: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    """Why a later change of its files is not in force, while what was good before still is."""
+    engine_id: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    """The engine on which its worker serves it; empty until that has answered."""
+
+    @property
+    def spec(self) -> StackSpec:
+        return StackSpec.from_json(self.definition)
+
+    @property
+    def location(self) -> Location:
+        """Where what is opened on it now runs."""
+        return Location(self.project, self.engine_id)
+
+
+class Service(Table):
+    """What one service was last seen doing, and what it still owes."""
+
+    __tablename__ = "services"
+
+    stack: Mapped[str] = mapped_column(String(120), primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    role: Mapped[Role] = mapped_column(EnumColumn(Role, Role.NONE))
+    power: Mapped[Power] = mapped_column(EnumColumn(Power, Power.UNKNOWN), default=Power.UNKNOWN)
+    ready: Mapped[bool] = mapped_column(default=False)
+    detail: Mapped[str] = mapped_column(Text, default="")
+    alive: Mapped[bool] = mapped_column(default=False)
+    """Does any of its containers run, whatever that amounts to?"""
+    observed_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime | None]
+    owed: Mapped[bool] = mapped_column(default=False)
+    """A window held it since it was last confirmed off, so an off is owed when nobody does."""
+    unsure: Mapped[bool] = mapped_column(default=False)
+    """An `up` was started since a `stop` last returned 0; it may yet come up by itself."""
+    fault: Mapped[str] = mapped_column(Text, default="")
+    """Why its last `up` failed, until one succeeds or nobody wants it."""
+    start_failed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """That `up` did not end well, which a container that runs all the same does not undo."""
+    severed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It runs, but what it refers to by id is gone, or its hook did not end: it has to be made anew."""
+    failures: Mapped[int] = mapped_column(default=0)
+    """Stops that failed in a row."""
+    retry_at: Mapped[datetime | None]
+    drift_since: Mapped[datetime | None]
+    """Since when its power has differed from what is wanted with nobody waiting for it."""
+    project: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    engine_id: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    """With `project`, where the off is owed; empty where none is, or where that is not known."""
+
+    @property
+    def location(self) -> Location:
+        return Location(self.project, self.engine_id)
+
+    def owe(self, at: Location) -> None:
+        """From now on it owes an off at this location; one that is owed already stays owed where it is."""
+        if not self.owed or self.location == Location():
+            self.project, self.engine_id = at.project, at.engine_id
+        self.owed = True
+
+    def owed_outside(self, here: Location) -> bool:
+        """Does it owe its off in another location than this?"""
+        return self.owed and not self.location.agrees(here)
+
+    def confirm_off(self) -> None:
+        """It is off where it owed that."""
+        self.owed, self.project, self.engine_id = False, "", ""
