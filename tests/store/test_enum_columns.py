@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Any, get_args
 
@@ -26,7 +27,8 @@ COLUMNS = [
 def enum_of(mapper: Any, key: str) -> type[StrEnum] | None:
     """The enum that a column is annotated with, if any."""
     annotation = getattr(mapper.class_, "__annotations__", {}).get(key, "")
-    found = eval(str(annotation), vars(models)) if annotation else None
+    defined_in = vars(sys.modules[mapper.class_.__module__])
+    found = eval(str(annotation), defined_in) if annotation else None
     inner = [*get_args(found), *(one for arg in get_args(found) for one in get_args(arg))]
     return next((one for one in inner if isinstance(one, type) and issubclass(one, StrEnum)), None)
 
