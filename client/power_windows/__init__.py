@@ -1,11 +1,11 @@
-"""The service from a program: `Client`, its values and its errors.
+"""A Power Windows server from a program: `Client`, its values and its errors.
 
     from power_windows import Client
 
     with Client() as client, client.window("switch", "hermes", ttl="5m") as window:
         ...
 
-Nothing is loaded until it is asked for, so that importing this costs nothing.
+A name is imported at its first use, so that `import power_windows` does not load httpx.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from power_windows.held_window import HeldWindow, LetGo
     from power_windows.values import Call, Entry, Health, Line, Plan, Service, Stack, Window
 
-_WHERE = {
+_NAMES_BY_MODULE = {
     "client": ("Client",),
     "held_window": ("HeldWindow", "LetGo"),
     "values": ("Call", "Entry", "Health", "Line", "Plan", "Service", "Stack", "Window"),
     "errors": ("Failed", "NotFound", "NotReady", "PowerError", "Refused", "Unreachable", "WrongUsage"),
 }
-_MODULES = {name: module for module, names in _WHERE.items() for name in names}
+_MODULE_BY_NAME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
     "Call", "Client", "Entry", "Failed", "Health", "HeldWindow", "LetGo", "Line", "NotFound", "NotReady",
@@ -34,6 +34,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _MODULE_BY_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"power_windows.{_MODULES[name]}"), name)
+    return getattr(import_module(f"power_windows.{_MODULE_BY_NAME[name]}"), name)

@@ -1,9 +1,8 @@
-"""Where the service is.
+"""Where the server is: the address and token that a client uses.
 
-A standalone publishes itself in two places: in its data directory, and in a
-list of the user's running standalones, so that a client finds it from any
-directory. Entries of dead processes are ignored, never trusted: a file outlives
-a killed process, and its number may by then belong to somebody else.
+A standalone writes a record into its data directory and into a list of the user's running standalones,
+so that a client finds it from any directory. A record outlives a killed process, whose number another
+process may get, so a record counts only while its own process lives.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ RECORD = "standalone.json"
 
 @dataclass(frozen=True)
 class Running:
-    """A standalone as it tells about itself; `started_at` is ISO 8601 in UTC."""
+    """A standalone as its record describes it; `started_at` is ISO 8601 in UTC."""
 
     url: str
     token_file: Path
@@ -33,17 +32,19 @@ class Running:
 
 @dataclass(frozen=True)
 class Target:
+    """The address of a server, and the token for it if there is one."""
+
     url: str
     token: str | None
 
 
 def publish(running: Running, environ: Mapping[str, str]) -> None:
-    """Tell clients where this standalone is."""
+    """Write the records by which clients find this standalone."""
     record = {
         "url": running.url,
         "token_file": str(running.token_file),
         "pid": running.pid,
-        "pid_started": _started(running.pid),
+        "pid_started": _start_ticks(running.pid),
         "started_at": running.started_at,
         "data_dir": str(running.data_dir),
     }
@@ -52,42 +53,43 @@ def publish(running: Running, environ: Mapping[str, str]) -> None:
 
 
 def withdraw(running: Running, environ: Mapping[str, str]) -> None:
-    """Take back what `publish` told, unless a successor has taken the place since."""
+    """Remove the records of `publish`, unless a later standalone has replaced them."""
     for path in _records(running.data_dir, environ):
-        told = _read(path)
-        if told is not None and told.pid == running.pid:
+        record = _read(path)
+        if record is not None and record.pid == running.pid:
             path.unlink(missing_ok=True)
 
 
 def live(environ: Mapping[str, str]) -> list[Running]:
-    """The user's running standalones, the longest-running first."""
+    """Return the user's running standalones, the one that started first at the beginning."""
     entries = [_alive(path) for path in sorted(_registry(environ).glob("*.json"))]
     return sorted((entry for entry in entries if entry), key=lambda entry: entry.started_at)
 
 
 def find(environ: Mapping[str, str]) -> Target:
-    """Where to send requests: POWER_URL, else the standalone that is meant.
+    """Return where to send requests.
 
-    Raises Unreachable where none runs, WrongUsage where several do, Refused
-    where the token of the one that runs is not this user's to read.
+    That is POWER_URL, else the standalone of POWER_DATA_DIR, else that of the default data directory,
+    else the only one that runs. Raises Unreachable where none runs, WrongUsage where several do, Refused
+    where this user may not read the standalone's token.
     """
     if url := environ.get("POWER_URL", "").rstrip("/"):
         return Target(url, environ.get("POWER_TOKEN") or _token_of(url, environ))
-    running = _meant(environ)
+    running = _standalone(environ)
     return Target(running.url.rstrip("/"), environ.get("POWER_TOKEN") or _token(running))
 
 
-def _meant(environ: Mapping[str, str]) -> Running:
-    if named := environ.get("POWER_DATA_DIR"):
-        return _in_directory(Path(named).expanduser())
-    # The default directory goes first: it is what `power standalone` without options uses.
+def _standalone(environ: Mapping[str, str]) -> Running:
+    if directory := environ.get("POWER_DATA_DIR"):
+        return _in_directory(Path(directory).expanduser())
+    # The default directory comes first: `power standalone` without options uses it.
     if default := _alive(_state(environ) / RECORD):
         return default
     return _only(live(environ))
 
 
 def _in_directory(directory: Path) -> Running:
-    """The standalone of a directory that was named; no other will do in its place."""
+    """Return the standalone of a data directory; raises Unreachable where none runs there."""
     running = _alive(directory / RECORD)
     if running is None:
         raise Unreachable(
@@ -122,7 +124,7 @@ def _token(running: Running) -> str:
 
 
 def _token_of(url: str, environ: Mapping[str, str]) -> str | None:
-    """The token of an own standalone that is named by its address."""
+    """Return the token of this user's standalone at an address, None where there is none."""
     mine = [one for one in live(environ) if one.url.rstrip("/") == url]
     return _token(mine[0]) if mine else None
 
@@ -138,7 +140,7 @@ def _registry(environ: Mapping[str, str]) -> Path:
 
 
 def _records(data_dir: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
-    # Named after the directory: a successor there replaces the entry of one that was killed.
+    # Named by the directory, so that a later standalone there replaces the record of a killed one.
     name = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:16]
     return data_dir / RECORD, _registry(environ) / f"{name}.json"
 
@@ -153,6 +155,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _load(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object of a file; None where there is no such file or it holds anything else."""
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -177,11 +180,12 @@ def _read(path: Path) -> Running | None:
 
 
 def _alive(path: Path) -> Running | None:
+    """Return the standalone of a record whose process lives."""
     running = _read(path)
     if running is None or not _exists(running.pid):
         return None
-    told = (_load(path) or {}).get("pid_started")
-    return running if told is None or told == _started(running.pid) else None
+    recorded = (_load(path) or {}).get("pid_started")
+    return running if recorded is None or recorded == _start_ticks(running.pid) else None
 
 
 def _exists(pid: int) -> bool:
@@ -196,10 +200,10 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _started(pid: int) -> int | None:
-    """When the process began, in the kernel's ticks since boot; None where the kernel does not say.
+def _start_ticks(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot; None where /proc has no such process.
 
-    Unlike a time of day this cannot shift, so it tells a process from a later one of the same number.
+    Together with the number it identifies a process; no change of the system's clock affects it.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

@@ -1,15 +1,15 @@
-"""What can come of asking the service.
+"""The errors that every method of `Client` and `Api` may raise.
 
     PowerError            everything below
-      Failed              it was tried and did not fully succeed
-        NotReady          a window is not as it was wanted; `window` is how it is
-      WrongUsage          what was asked cannot be meant
-      Unreachable         nobody answers, or somebody else does
-      Refused             not allowed, over a limit, in conflict, or a bad token
-        NotFound          there is no such thing
+      Failed              the server tried and did not fully succeed
+        NotReady          a window's services are not all ready; `window` is its state
+      WrongUsage          an argument or a setting is invalid
+      Unreachable         no answer, or the answer of another program
+      Refused             not allowed, over a limit, in conflict, or an invalid token
+        NotFound          no window, stack or token has this name
 
-A message says what was wrong and, where it is known, what would be right. Where the
-service said it itself, `problem` holds its words (RFC 9457): go by `problem["type"]`.
+A message says what was wrong and, where it is known, what is valid. Where the server sent the
+error, `problem` is its problem+json (RFC 9457); test `problem["type"]`, which is stable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class PowerError(Exception):
-    """Base of all: `message` is for a person, `problem` what the service said, `status` its HTTP status."""
+    """The base of all: `message` as text, `problem` as the server sent it, `status` its HTTP status.
+
+    `problem` is empty and `status` None where no server sent the error.
+    """
 
     def __init__(
         self, message: str, problem: Mapping[str, Any] | None = None, status: int | None = None
@@ -32,16 +35,16 @@ class PowerError(Exception):
 
     @property
     def type(self) -> str:
-        """The stable type of the service's problem, such as `/problems/not-allowed`, or nothing."""
+        """The stable type of the problem, such as `/problems/not-allowed`; empty without one."""
         return str(self.problem.get("type", ""))
 
 
 class Failed(PowerError):
-    """It was tried and did not fully succeed."""
+    """The server tried and did not fully succeed."""
 
 
 class NotReady(Failed):
-    """A window did not come up, or not wholly; the message has what failed, with its last words."""
+    """A window's services are not all ready; the message has what failed, with the last log lines."""
 
     def __init__(self, message: str, window: Window) -> None:
         super().__init__(message)
@@ -49,22 +52,22 @@ class NotReady(Failed):
 
 
 class WrongUsage(PowerError):
-    """What was asked cannot be meant."""
+    """An argument or a setting is invalid; no request was sent for it."""
 
 
-def not_text(given: str, at: int) -> WrongUsage:
-    """What is said of text with a byte in it, at this place, that is not UTF-8."""
-    near = given[max(0, at - 20) : at + 20]
+def not_text(text: str, position: int) -> WrongUsage:
+    """Return the error for text that has a byte at this position that is not UTF-8."""
+    near = text[max(0, position - 20) : position + 20]
     return WrongUsage(f"{near!r} holds a byte that is not UTF-8 text; write it in UTF-8, or leave it out")
 
 
 class Unreachable(PowerError):
-    """Nobody answers there, or somebody else does."""
+    """The server does not answer, or another program does."""
 
 
 class Refused(PowerError):
-    """Not allowed, over a limit, in conflict with a window's state, or a bad token."""
+    """Not allowed, over a limit, in conflict with a window's state, or an invalid token."""
 
 
 class NotFound(Refused):
-    """There is no such thing."""
+    """No window, stack or token has this name."""

@@ -252,6 +252,7 @@ class _SigtermHandler:
         self._deferred_signal: int | None = None
 
     def install(self) -> None:
+        """Set the handler; do nothing in another thread or where the program has a handler."""
         if threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:

@@ -1,15 +1,19 @@
-"""What the REST API answers, as types: names for the reader and for mypy, nothing at run time."""
+"""The JSON of the REST API's replies, as types for mypy. Nothing is checked at run time."""
 
 from typing import Any, NotRequired, TypedDict
 
 
 class Health(TypedDict):
+    """The state of one service of a window."""
+
     power: str
     ready: bool
     detail: str
 
 
 class Call(TypedDict):
+    """One compose call."""
+
     service: str
     action: str
     status: str
@@ -22,6 +26,8 @@ class Call(TypedDict):
 
 
 class Window(TypedDict):
+    """A window; times are ISO 8601 in UTC."""
+
     id: str
     stack: str
     services: list[str]
@@ -45,6 +51,8 @@ class Window(TypedDict):
 
 
 class Plan(TypedDict):
+    """What an opening would do; services of one wave start together."""
+
     stack: str
     services: list[str]
     ttl_sec: float
@@ -53,11 +61,15 @@ class Plan(TypedDict):
 
 
 class Drift(TypedDict):
+    """A difference between desired and actual power that no window explains; `since` is ISO 8601."""
+
     since: str | None
     why: str
 
 
 class Service(TypedDict):
+    """One service of a stack."""
+
     name: str
     role: str
     power: str
@@ -72,6 +84,8 @@ class Service(TypedDict):
 
 
 class Stack(TypedDict):
+    """A Compose project under control."""
+
     name: str
     mode: str
     node: str
@@ -83,6 +97,8 @@ class Stack(TypedDict):
 
 
 class Entry(TypedDict):
+    """One entry of the audit trail."""
+
     seq: int
     at: str
     event: str
@@ -96,11 +112,15 @@ class Entry(TypedDict):
 
 
 class Fault(TypedDict):
+    """The first entry of a chain that does not match its hash."""
+
     seq: int
     reason: str
 
 
 class Chain(TypedDict):
+    """The check of one hash chain of the audit trail."""
+
     chain: str
     entries: int
     ok: bool
@@ -110,5 +130,7 @@ class Chain(TypedDict):
 
 
 class Verdict(TypedDict):
+    """The check of all chains."""
+
     ok: bool
     chains: list[Chain]

@@ -1,7 +1,7 @@
-"""A refusal of the API, said to a person.
+"""Error responses of the API as errors of `power_windows.errors`.
 
-The API names the field, the limit and what was allowed (RFC 9457 problems);
-this adds the name that was probably meant, and picks the kind of error.
+The API sends the field, the limit and the allowed values (RFC 9457 problems). This module writes them
+as text, adds a similar name where a name is unknown, and chooses the class of the error.
 """
 
 import difflib
@@ -14,26 +14,26 @@ import httpx
 from power_windows.errors import Failed, NotFound, PowerError, Refused, Unreachable
 from power_windows.printable import printable_line, printable_lines
 
-# The service is there but its database or what stands before it is not: as good as out of reach.
-_AWAY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-_STANDARD = {"type", "title", "status", "detail", "instance", "field", "errors"}
-# The service is there and broken: nothing that another address would mend.
-_FAULT = "/problems/fault"
+# The server answers, and its database or the proxy in front of it does not.
+_AWAY_STATUSES = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_STANDARD_FIELDS = {"type", "title", "status", "detail", "instance", "field", "errors"}
+# An error inside the server, whatever its status: another address would not help.
+_FAULT_TYPE = "/problems/fault"
 
 
-def failure(response: httpx.Response, asked: Iterable[str] = ()) -> PowerError:
-    """The failure that a response stands for; `asked` are the names that the request held."""
+def failure(response: httpx.Response, requested: Iterable[str] = ()) -> PowerError:
+    """Return the error for a response that is no success; `requested` are the names in the request."""
     problem = _problem(response)
     if problem is None:
-        return _stranger(response)
-    said = "\n".join(_lines(problem, response, asked))
-    return _kind(response.status_code, problem)(said, problem, response.status_code)
+        return _foreign_answer(response)
+    message = "\n".join(_message_lines(problem, response, requested))
+    return _error_class(response.status_code, problem)(message, problem, response.status_code)
 
 
-def _kind(status: int, problem: dict[str, Any]) -> type[PowerError]:
-    if problem.get("type") == _FAULT:
+def _error_class(status: int, problem: dict[str, Any]) -> type[PowerError]:
+    if problem.get("type") == _FAULT_TYPE:
         return Failed
-    if status in _AWAY:
+    if status in _AWAY_STATUSES:
         return Unreachable
     if status == HTTPStatus.NOT_FOUND:
         return NotFound
@@ -50,15 +50,16 @@ def _problem(response: httpx.Response) -> dict[str, Any] | None:
     return problem if isinstance(problem, dict) else None
 
 
-def _stranger(response: httpx.Response) -> PowerError:
+def _foreign_answer(response: httpx.Response) -> PowerError:
+    """Return the error for a response that no Power Windows server sends."""
     reason = printable_line(response.reason_phrase)
-    said = f"{response.request.url} answered {response.status_code} {reason}".rstrip()
-    return Unreachable(f"{said}, which is not how Power Windows answers; is POWER_URL right?")
+    answer = f"{response.request.url} answered {response.status_code} {reason}".rstrip()
+    return Unreachable(f"{answer}, which is not how Power Windows answers; is POWER_URL right?")
 
 
-def _lines(problem: dict[str, Any], response: httpx.Response, asked: Iterable[str]) -> list[str]:
+def _message_lines(problem: dict[str, Any], response: httpx.Response, requested: Iterable[str]) -> list[str]:
     sentence = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
-    more = [*_meant(problem.get("allowed"), asked), *_unsaid(problem, sentence)]
+    more = [*_suggestions(problem.get("allowed"), requested), *_further_fields(problem, sentence)]
     lines = [printable_lines(sentence), *map(printable_line, more)]
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         lines.append(
@@ -69,22 +70,23 @@ def _lines(problem: dict[str, Any], response: httpx.Response, asked: Iterable[st
     return lines
 
 
-def _meant(allowed: Any, asked: Iterable[str]) -> list[str]:
-    """A guess for each name that was asked for and is not there."""
+def _suggestions(allowed: Any, requested: Iterable[str]) -> list[str]:
+    """Return a line for each requested name that is not allowed and similar to one that is."""
     if not isinstance(allowed, list):
         return []
     names = [str(name) for name in allowed]
-    guesses = ((name, difflib.get_close_matches(name, names, n=1)) for name in asked if name not in names)
+    guesses = ((name, difflib.get_close_matches(name, names, n=1)) for name in requested if name not in names)
     return [f"did you mean {guess[0]!r} instead of {name!r}?" for name, guess in guesses if guess]
 
 
-def _unsaid(problem: dict[str, Any], sentence: str) -> list[str]:
-    """What the problem carries beyond its sentence, one line each."""
-    extra = {name: _plain(value) for name, value in problem.items() if name not in _STANDARD}
+def _further_fields(problem: dict[str, Any], sentence: str) -> list[str]:
+    """Return a line for each field of the problem whose value is not in its sentence."""
+    extra = {name: _plain(value) for name, value in problem.items() if name not in _STANDARD_FIELDS}
     return [f"  {name}: {text}" for name, text in extra.items() if text and text not in sentence]
 
 
 def _plain(value: Any) -> str:
+    """Return a JSON value as text for people; None is empty."""
     if isinstance(value, list):
         return ", ".join(_plain(item) for item in value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Services held for the length of a test run.
+"""A pytest plugin that holds services while tests run.
 
     # conftest.py, at the root
     pytest_plugins = ["power_windows.pytest_plugin"]
@@ -10,10 +10,10 @@
     def test_it_translates(power_window):
         ...
 
-The first test that asks for `power_window` opens a window; it is kept while tests run and
-closed when the last is done, has failed, or was interrupted. A run that is killed extends it
-no more, so the services are let go of within `power_ttl`. With pytest-xdist each worker has a
-window of its own, and the services stay on until the last is done.
+The first test that uses `power_window` opens a window. It is extended while tests run and closed when
+the run ends, also when the run fails or is interrupted. A killed run does not extend it, so its services
+go off within `power_ttl`. With pytest-xdist each worker has a window of its own, and the services stay
+on until the last of them is closed.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ if TYPE_CHECKING:
 
     Opener = Callable[..., HeldWindow]
 
-TTL = "2m"
+DEFAULT_TTL = "2m"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("power", "Power Windows: services held while tests run")
+    """Add the options and ini settings of this plugin to pytest."""
+    group = parser.getgroup("power", "Power Windows: services that are held while tests run")
     group.addoption("--power-services", metavar="NAMES", help="Services to hold: switch,hermes.")
     group.addoption("--power-stack", metavar="STACK", help="Their stack, where there are several.")
-    group.addoption("--power-ttl", metavar="TTL", help="How soon they are let go if the run is killed: 2m.")
-    group.addoption("--power-reason", metavar="TEXT", help="What for; it goes on record.")
+    group.addoption("--power-ttl", metavar="TTL", help="How soon they go off if the run is killed: 2m.")
+    group.addoption("--power-reason", metavar="TEXT", help="The reason, for the audit trail.")
     parser.addini("power_services", "Services to hold while tests run.", type="args", default=[])
     parser.addini("power_stack", "The stack of power_services, where there are several.", default="")
-    parser.addini("power_ttl", "How soon they are let go if the run is killed.", default=TTL)
-    parser.addini("power_reason", "What for; it goes on record.", default="")
+    parser.addini("power_ttl", "How soon they go off if the run is killed.", default=DEFAULT_TTL)
+    parser.addini("power_reason", "The reason, for the audit trail.", default="")
 
 
 @pytest.fixture(scope="session")
 def power_client() -> Iterator[Client]:
-    """The service that POWER_URL names, or the standalone that runs here."""
+    """A client of the server that POWER_URL names, else of the standalone that runs on this machine."""
     from power_windows import Client
 
     with Client() as client:
@@ -56,18 +57,18 @@ def power_client() -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def power_windows(power_client: Client, pytestconfig: pytest.Config) -> Iterator[Opener]:
-    """Open further windows, held until the run ends: `power_windows("mcp", ttl="5m")`."""
-    with ExitStack() as held:
+    """A function that opens a further window, held until the run ends: `power_windows("mcp", ttl="5m")`."""
+    with ExitStack() as windows:
 
-        def opened(*services: str, **terms: Any) -> HeldWindow:
-            return held.enter_context(power_client.window(*services, **_terms(pytestconfig) | terms))
+        def open_window(*services: str, **terms: Any) -> HeldWindow:
+            return windows.enter_context(power_client.window(*services, **_terms(pytestconfig) | terms))
 
-        yield opened
+        yield open_window
 
 
 @pytest.fixture(scope="session")
 def power_window(power_windows: Opener, pytestconfig: pytest.Config) -> HeldWindow:
-    """The services that the options name, ready, and held until the run ends."""
+    """The window on the services that the options name: ready, and held until the run ends."""
     services = _services(pytestconfig)
     if not services:
         raise pytest.UsageError("power_window needs power_services in the ini file, or --power-services")
@@ -75,16 +76,16 @@ def power_window(power_windows: Opener, pytestconfig: pytest.Config) -> HeldWind
 
 
 def _services(config: pytest.Config) -> list[str]:
-    given: str | None = config.getoption("--power-services")
-    return given.replace(",", " ").split() if given else list(config.getini("power_services"))
+    option: str | None = config.getoption("--power-services")
+    return option.replace(",", " ").split() if option else list(config.getini("power_services"))
 
 
 def _terms(config: pytest.Config) -> dict[str, Any]:
-    # pytest-xdist says which of its workers this is; each has a session, and so a window, of its own.
+    # Each worker of pytest-xdist has a session, and so a window, of its own.
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     reason = config.getoption("--power-reason") or config.getini("power_reason") or "tests"
     return {
         "stack": config.getoption("--power-stack") or config.getini("power_stack") or None,
-        "ttl": config.getoption("--power-ttl") or config.getini("power_ttl") or TTL,
+        "ttl": config.getoption("--power-ttl") or config.getini("power_ttl") or DEFAULT_TTL,
         "reason": f"{reason} ({worker})" if worker else reason,
     }
