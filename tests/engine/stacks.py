@@ -160,7 +160,7 @@ class Stack:
         self._worker.callback(heartbeat.end)
         self._watch = Watch(self._context, loading, heartbeat)
         if not events:
-            self._watch._events = lambda: None  # type: ignore[method-assign]
+            self._watch.events.start = lambda: None  # type: ignore[method-assign]
         self._watch.start()
         return self
 

@@ -19,7 +19,7 @@ from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, docker, running, standing, until
 from tests.workers.engine.engine_server import Release, serving
-from workers.loops import watch
+from workers.loops import deadline_clock, stack_files
 from workers.reconcile import logs as reading
 from workers.state.inspection_queue import Trigger
 
@@ -79,8 +79,9 @@ def test_an_engine_that_is_upgraded_under_a_window_is_served_on(guarded: Stack, 
 def test_an_engine_that_cannot_be_served_is_said_and_asked_again(
     tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch, release: Release, words: str
 ) -> None:
-    monkeypatch.setattr(watch, "BEAT", 0.2)
-    monkeypatch.setattr(watch, "FILES", 0.1)
+    monkeypatch.setattr(deadline_clock, "HEARTBEAT_INTERVAL", 0.2)
+    monkeypatch.setattr(stack_files, "ENGINE_RETRY_INTERVAL", 0.2)
+    monkeypatch.setattr(stack_files, "FILE_CHECK_INTERVAL", 0.1)
     with serving(release, {"/containers/json": (200, [])}) as server:
         monkeypatch.setenv("DOCKER_HOST", server.endpoint.host)
         stack = Stack(tmp_path, databases.migrated("sqlite"))

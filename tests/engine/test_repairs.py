@@ -27,7 +27,7 @@ def test_a_lost_event_is_counted_once_a_resync_finds_it(
     stack.write({"forge": running()}).begin()
     stack.opened(stack.open("forge"))
     time.sleep(QUIET)
-    monkeypatch.setattr(stack.watch, "_heard", lambda *_: None)
+    monkeypatch.setattr(stack.watch.events, "handle", lambda *_: None)
 
     docker("kill", *stack.ids("forge"))
     until(lambda: not stack.alive(), "it is killed", 10, stack)

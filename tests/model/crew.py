@@ -99,25 +99,6 @@ class Calls:
         self.waiting.clear()
 
 
-class Still:
-    """A condition, and an event, that nobody waits for."""
-
-    def __enter__(self) -> Still:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def wait(self, _seconds: float) -> bool:
-        return False
-
-    def is_set(self) -> bool:
-        return False
-
-    def notify_all(self) -> None:
-        pass
-
-
 class Hand:
     """One worker, life after life."""
 
@@ -145,7 +126,6 @@ class Hand:
         heartbeat = HeartbeatLoop(found, loading)
         heartbeat.begin()
         watch = Watch(found, loading, heartbeat)
-        vars(watch).update(_stopping=Still())
         found.memory.begin()
         watch.mark_all(Trigger.START)
         self.context, self._watch = found, watch
@@ -154,7 +134,7 @@ class Hand:
     def reread(self) -> None:
         """Notice that the files have changed, and see a moment later that they are at rest."""
         for _ in range(2):
-            self._watching()._reread()
+            self._watching().files.check()
         self._watching().beat(self.way.now())
 
     def _heard(self, key: Key) -> None:
@@ -185,38 +165,38 @@ class Hand:
     # What its threads do.
 
     def tick(self) -> None:
-        self._watching()._tick_or_say_so()
+        self._watching().clock.tick()
 
     def look(self, stack: str) -> None:
         """Look at all of a stack."""
         watch = self._watching()
         watch.mark(stack, None, Trigger.POLL)
-        watch._inspections.hand_out()
-        watch._look(stack)
+        watch.inspections.due_stacks()
+        watch.inspections.inspect(stack)
 
     def looks(self) -> None:
         """Look where something was marked, or is due."""
-        watch = self._watching()
-        for stack in watch._inspections.hand_out():
-            watch._look(stack)
+        inspections = self._watching().inspections
+        for stack in inspections.due_stacks():
+            inspections.inspect(stack)
 
     def looks_without_polls(self) -> None:
         """Look where a mark or a timer asks for it, and let no poll ask for anything."""
-        self._watching()._inspections._polls.clear()
+        self._watching().inspections.drop_polls()
         self.looks()
 
     @property
     def queued(self) -> list[Any]:
         """What was handed to the pools and queues and waits to be done."""
         watch, context = self._watching(), self._alive()
-        pools = cast(Later, watch._opening).work, cast(Later, watch._closing).work
+        pools = cast(Later, watch.pools._opening).work, cast(Later, watch.pools._closing).work
         calls = cast(Any, context.closing).waiting, cast(Any, context.opening).waiting
         return [*pools[0], *pools[1], *calls[0], *calls[1]]
 
     def work(self, which: int = 0) -> None:
         """Do one thing of that."""
         watch, context = self._watching(), self._alive()
-        for pool in (cast(Later, watch._closing), cast(Later, watch._opening)):
+        for pool in (cast(Later, watch.pools._closing), cast(Later, watch.pools._opening)):
             if pool.work:
                 pool.work.pop(which % len(pool.work))()
                 return
@@ -250,9 +230,11 @@ def patches(world: World) -> list[AbstractContextManager[Any]]:
         mock.patch("workers.engine.compose.run", world.run),
         mock.patch("workers.engine.compose.program", return_value=("docker", "compose")),
         mock.patch("workers.state.identity.end_leftover", world.end_child),
-        mock.patch("workers.loops.watch.ThreadPoolExecutor", Later),
-        mock.patch("workers.loops.watch.CallQueue", Calls),
-        mock.patch("workers.loops.watch.time", clock),
+        mock.patch("workers.loops.converge_pools.ThreadPoolExecutor", Later),
+        mock.patch("workers.loops.inspections.CallQueue", Calls),
+        mock.patch("workers.loops.inspections.time", clock),
+        mock.patch("workers.loops.deadline_clock.time", clock),
+        mock.patch("workers.loops.stack_files.time", clock),
         mock.patch("workers.loops.stack_loader.time", clock),
         mock.patch("workers.loops.stack_loader.settings.read_power_toml", world.files.toml),
         mock.patch("workers.loops.stack_loader.stack_reader.read", world.files.read),

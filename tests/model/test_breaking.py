@@ -22,7 +22,7 @@ from tests.model.crashes import ENGINE, KILL, Interruption, statements
 from tests.model.everywhere import NOWHERE
 from tests.model.machine import Machine, Stage
 from tests.model.stage import stage
-from workers.loops.watch import Watch
+from workers.loops.inspections import Inspections
 from workers.reconcile import converge
 from workers.state.inspection_queue import Trigger
 
@@ -107,13 +107,13 @@ def _cut_off(machine: Machine) -> None:
 
 def _without(trigger: Trigger) -> Callable[[], Any]:
     """A watch that misses every mark of one kind."""
-    mark = Watch.mark
+    mark = Inspections.mark
 
-    def deaf(watch: Watch, stack: str, services: Iterable[str] | None, asked: Trigger) -> None:
+    def deaf(inspections: Inspections, stack: str, services: Iterable[str] | None, asked: Trigger) -> None:
         if asked is not trigger:
-            mark(watch, stack, services, asked)
+            mark(inspections, stack, services, asked)
 
-    return lambda: mock.patch.object(Watch, "mark", deaf)
+    return lambda: mock.patch.object(Inspections, "mark", deaf)
 
 
 def _joining(machine: Machine) -> None:
@@ -209,7 +209,7 @@ BROKEN: dict[str, Broken] = {
         lambda: mock.patch("app.store.locks._taken", return_value=True), "two calls at a time|without a lock"
     ),
     "a dead worker's calls are not looked for": Broken(
-        lambda: mock.patch("workers.loops.watch.Watch._is_lost", return_value=False),
+        lambda: mock.patch("workers.loops.lost_calls.LostCalls.is_lost", return_value=False),
         "still on|closing|never ended|owe",
         killed_in=("workers/reconcile/converge.py", 40),
     ),

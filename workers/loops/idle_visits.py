@@ -8,7 +8,6 @@ engine or database is away it lengthens nothing.
 from __future__ import annotations
 
 import logging
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from datetime import datetime
 from app.domain import idle_visits
 from app.domain.enums import Loop
 from app.domain.idle_visits import Traffic
+from app.host.periodic_thread import PeriodicThread
 from app.store import wakes
 from app.store.wakes import Ending
 from app.usecases import wake
@@ -25,17 +25,17 @@ from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
-EVERY = 0.5
-"""Seconds between looks."""
-HANDS = 4
-"""Windows that are looked at at the same time."""
+CHECK_INTERVAL = 0.5
+"""Seconds between two checks."""
+PARALLEL_CHECKS = 4
+"""Windows that are checked at the same time."""
 
 Counters = dict[str, Traffic]
 """What has moved so far, by container."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Readings:
     """The first and the latest reading before one deadline."""
 
     deadline: datetime
@@ -44,27 +44,29 @@ class _Looked:
 
 
 class IdleVisitChecks:
+    """The loop that lengthens a visitors' window while a request to its service is under way."""
+
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        self._before: dict[str, _Looked] = {}
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+        self._before: dict[str, _Readings] = {}
+        self._pool = ThreadPoolExecutor(PARALLEL_CHECKS, "traffic")
+        self._thread = PeriodicThread("traffic", self._run_round, lambda: CHECK_INTERVAL)
 
     def begin(self) -> None:
+        """Start the loop's thread."""
         self._thread.start()
 
     def end(self) -> None:
-        self._ending.set()
-        self._thread.join(timeout=5)
+        """Check nothing more; wait at most five seconds for the checks under way."""
+        self._thread.stop(timeout=5)
+        self._pool.shutdown(wait=False)
 
-    def _run(self) -> None:
-        with ThreadPoolExecutor(HANDS, "traffic") as pool:
-            while not self._ending.wait(EVERY):
-                if not self._context.memory.away:
-                    self._context.guard.run(Loop.TRAFFIC, lambda: self.turn(pool))
+    def _run_round(self) -> None:
+        if not self._context.memory.away:
+            self._context.guard.run(Loop.TRAFFIC, lambda: self.turn(self._pool))
 
     def turn(self, pool: ThreadPoolExecutor) -> None:
-        """Look once at every visitors' window that is about to end."""
+        """Check once every visitors' window that is about to end."""
         due = self._due()
         self._before = {key: one for key, one in self._before.items() if key in {at.window for at in due}}
         list(pool.map(self._look_alone, due))
@@ -94,11 +96,11 @@ class IdleVisitChecks:
             return
         before = self._before.get(ending.window)
         if before is None or before.deadline != ending.deadline:
-            self._before[ending.window] = _Looked(ending.deadline, counters, counters)
+            self._before[ending.window] = _Readings(ending.deadline, counters, counters)
         elif _in_use(before.first, counters) or _in_use(before.latest, counters):
             self._lengthen(ending)
         else:
-            self._before[ending.window] = _Looked(ending.deadline, before.first, counters)
+            self._before[ending.window] = _Readings(ending.deadline, before.first, counters)
 
     def _lengthen(self, ending: Ending) -> None:
         database = self._context.database

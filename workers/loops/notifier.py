@@ -1,6 +1,6 @@
-"""Takes notices from the outbox to their sinks, beside all else: nothing waits for a sink.
+"""Sends notices from the outbox to their sinks, in threads of its own: nothing else waits for a sink.
 
-trail, clock ---> outbox ---> claimed ---> sent ---> on record, or again later
+audit trail, clock ---> outbox ---> claimed ---> sent ---> recorded, or retried later
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from app.domain import untrusted_text
 from app.domain.enums import Loop
+from app.host.periodic_thread import PeriodicThread
 from app.store import notifications as rows
 from app.store.tables import Notice
 from app.usecases import notifications
@@ -25,27 +26,30 @@ from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
-LOOK = 1.0
-"""Seconds between looks at what is to be told."""
-HANDS, PER_SINK = 4, 2
+OUTBOX_INTERVAL = 1.0
+"""Seconds between two rounds over the outbox."""
+PARALLEL_SENDS, PER_SINK = 4, 2
 """Notices that are sent at the same time, of all sinks and of one: a slow sink leaves room for the others."""
-KEPT = timedelta(days=30)
+NOTICE_RETENTION = timedelta(days=30)
+"""How long a finished notice is stored."""
 _FORGET = 3600.0
 
 
 class Notifier:
+    """The loop that sends the notices of this node's stacks to their sinks."""
+
     def __init__(
         self, context: WorkerContext, loading: StackLoader, public_url: str | None, data_dir: Path
     ) -> None:
         self._context, self._loading, self._public_url = context, loading, public_url
         self._link_key = link_key.read_or_create(data_dir) if public_url else b""
-        self._ending = threading.Event()
         self._lock = threading.Lock()
         self._under_way: Counter[str] = Counter()
-        self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+        self._thread = PeriodicThread("notices", self._run_round, lambda: OUTBOX_INTERVAL)
         self._forget_at = time.monotonic()
 
     def begin(self) -> None:
+        """Start the loop's thread."""
         self._thread.start()
 
     def end(self) -> None:
@@ -53,8 +57,7 @@ class Notifier:
 
         What is being sent dies with this process, and is sent again under the same id.
         """
-        self._ending.set()
-        self._thread.join(LOOK)
+        self._thread.stop(OUTBOX_INTERVAL)
 
     @property
     def busy(self) -> int:
@@ -62,14 +65,12 @@ class Notifier:
         with self._lock:
             return self._under_way.total()
 
-    def _run(self) -> None:
-        while not self._ending.wait(LOOK):
-            if self._context.memory.away or not self._loading.notices:
-                continue
+    def _run_round(self) -> None:
+        if self._loading.notices and not self._context.memory.away:
             self._context.guard.run(Loop.NOTICES, self.turn)
 
     def turn(self) -> None:
-        """Note what there is to tell, and hand over what is due."""
+        """Write new notices to the outbox, and send those that are due."""
         database = self._context.database
         for sink in self._sinks():
             self._context.guard.isolate(Loop.NOTICES, f"sink {sink.name}", partial(self._note, sink))
@@ -77,7 +78,7 @@ class Notifier:
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + _FORGET
             with database.write() as session:
-                rows.forget(session, database.now() - KEPT)
+                rows.forget(session, database.now() - NOTICE_RETENTION)
 
     def _note(self, sink: Sink) -> None:
         database = self._context.database
@@ -108,7 +109,7 @@ class Notifier:
                 return
         with self._lock:
             under_way = Counter(self._under_way)
-        free = HANDS - under_way.total()
+        free = PARALLEL_SENDS - under_way.total()
         if free <= 0:
             return
         with database.write() as session:
@@ -132,7 +133,7 @@ class Notifier:
         began = time.monotonic()
         ok, said = self._sent(notice)
         elapsed = round((time.monotonic() - began) * 1000)
-        if self._ending.is_set():
+        if self._thread.stopping:
             return
         with self._context.database.write() as session:
             # Where this is not taken in, the notice was sent and is sent again.

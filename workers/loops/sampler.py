@@ -1,15 +1,15 @@
-"""What services use while windows hold them, asked of the engine every ten seconds, beside all else."""
+"""Samples what services use while windows hold them. It runs in a thread of its own, every ten seconds."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from app.domain.enums import Loop
+from app.host.periodic_thread import PeriodicThread
 from app.store import samples, windows
 from app.store.tables import Sample
 from workers.engine.negotiation import Unable
@@ -18,36 +18,37 @@ from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
-EVERY = 10.0
+SAMPLE_INTERVAL = 10.0
 """Seconds between samples."""
-HANDS = 4
-"""Containers that are asked for at the same time."""
-KEPT = timedelta(days=2)
+PARALLEL_READS = 4
+"""Containers whose usage is read at the same time."""
+SAMPLE_RETENTION = timedelta(days=2)
+"""How long a sample is stored."""
 _FORGET = 600.0
 
 Key = tuple[str, str]
 
 
 class Sampler:
+    """The loop that samples CPU and memory of the services that live windows hold."""
+
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._before: dict[str, tuple[float, float]] = {}
         """Of each container: when it was asked for, and the seconds of CPU it had used by then."""
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sampling", daemon=True)
+        self._thread = PeriodicThread("sampling", self._run_round, lambda: SAMPLE_INTERVAL)
         self._forget_at = time.monotonic()
 
     def begin(self) -> None:
+        """Start the loop's thread."""
         self._thread.start()
 
     def end(self) -> None:
-        self._ending.set()
-        self._thread.join(timeout=5)
+        """Take no further sample; wait at most five seconds for the current one."""
+        self._thread.stop(timeout=5)
 
-    def _run(self) -> None:
-        while not self._ending.wait(EVERY):
-            if self._context.memory.away:
-                continue
+    def _run_round(self) -> None:
+        if not self._context.memory.away:
             self._context.guard.run(Loop.SAMPLES, self._turn_if_shown)
 
     def _turn_if_shown(self) -> None:
@@ -57,7 +58,7 @@ class Sampler:
             log.info("nothing is measured: %s", str(error).partition("\n")[0])
 
     def turn(self) -> None:
-        """Measure once what live windows hold, and put it on record."""
+        """Sample once every service that a live window holds, and store the samples."""
         database = self._context.database
         if found := self._measured(self._held()):
             now = database.now()
@@ -69,7 +70,7 @@ class Sampler:
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + _FORGET
             with database.write() as session:
-                samples.forget(session, database.now() - KEPT)
+                samples.forget(session, database.now() - SAMPLE_RETENTION)
 
     def _held(self) -> dict[str, Key]:
         """The containers of what live windows hold here, by id."""
@@ -114,6 +115,6 @@ class Sampler:
         def ask(container: str) -> tuple[str, float, Usage | None]:
             return container, time.monotonic(), self._usage(container)
 
-        with ThreadPoolExecutor(HANDS, "sampling") as pool:
+        with ThreadPoolExecutor(PARALLEL_READS, "sampling") as pool:
             said = list(pool.map(ask, containers))
         return [(container, at, usage) for container, at, usage in said if usage]

@@ -11,10 +11,9 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 
-EVERY = 1.25
+PROBE_INTERVAL = 1.25
 """Seconds between two probes."""
 MOST_MISSES = 8
 """Probes in a row that one part may leave unanswered."""
@@ -35,10 +34,6 @@ class Watchdog:
         self._probes = probes
         self._end = end or end_process
         self._misses = dict.fromkeys((name for name, _probe in probes), 0)
-
-    def loop(self, stopping: threading.Event) -> None:
-        while not stopping.wait(EVERY):
-            self.look()
 
     def look(self) -> None:
         """Probe every part once."""
@@ -65,7 +60,7 @@ def end_process(part: str) -> None:
 
     It writes without the logging module, whose locks may be held by a thread that is lost.
     """
-    seconds = EVERY * MOST_MISSES
+    seconds = PROBE_INTERVAL * MOST_MISSES
     os.write(2, f"CRITICAL: {part} has not turned for {seconds:g} s; this worker ends\n".encode())
     faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
     os._exit(EXIT_CODE)

@@ -9,7 +9,6 @@ database is back, from there on record.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -49,12 +48,12 @@ class OfflineController:
         self._outage: Outage | None = None
         self._turned_at = time.monotonic()
         self.rounds = 0
-        """How often the loop has come round."""
+        """Number of rounds so far; the watchdog reads it."""
 
-    def loop(self, stopping: threading.Event) -> None:
-        while not stopping.wait(PAUSE):
-            self.rounds += 1
-            self._context.guard.run(Loop.BLIND, self._turn_if_awake)
+    def run_round(self) -> None:
+        """Run one guarded round of the offline loop. Call it every `PAUSE` seconds."""
+        self.rounds += 1
+        self._context.guard.run(Loop.BLIND, self._turn_if_awake)
 
     def _turn_if_awake(self) -> None:
         now, before = time.monotonic(), self._turned_at

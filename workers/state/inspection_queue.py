@@ -141,6 +141,11 @@ class InspectionQueue:
             for kept in (self._marked, self._handed, self._polls, self._timers, self._whole_at):
                 kept.pop(stack, None)
 
+    def drop_polls(self) -> None:
+        """Forget every planned poll; marks and timers stay."""
+        with self._changed:
+            self._polls.clear()
+
     def _mark_due(self) -> None:
         now = self._clock()
         for stack, (at, trigger) in list(self._polls.items()):

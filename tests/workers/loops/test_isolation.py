@@ -69,7 +69,7 @@ def test_a_window_that_cannot_be_closed_keeps_no_other_open(
     monkeypatch.setattr("app.usecases.windows.expire.advance", breaks)
     system.now = system.window(good).deadline
 
-    assert watch(context, tmp_path)._expired(system.now) == {"studio"}
+    assert watch(context, tmp_path).clock.expire(system.now) == {"studio"}
     assert (system.state(bad), system.state(good)) == ("open", "closing")
     assert context.guard.take_counts() == {Loop.CLOCK: 2}
 
@@ -108,7 +108,7 @@ def test_a_call_that_has_ended_meanwhile_is_not_lost(
     with system.database.write() as session:
         calls.finish_call(session, call, CallOutcome(CallStatus.OK, 0, 5), system.now)
 
-    watch(context, tmp_path)._end_if_lost(listed, system.now)
+    watch(context, tmp_path).clock.lost_calls.end_if_lost(listed, system.now)
 
     assert not caplog.records
     with system.database.write() as session:
@@ -194,10 +194,10 @@ def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
 
     engine: Any = context.engine
     engine.containers, engine.now = taken_out, lambda: NOON
-    found._look_or_retry("studio")
+    found.inspections.inspect_or_retry("studio")
 
     assert look(context, "studio") == {}
-    assert not found.act("studio")
+    assert not found.inspections.act("studio")
     assert not context.guard.take_counts()
 
 
@@ -208,8 +208,8 @@ def test_only_restarts_of_served_projects_are_remembered(context: WorkerContext,
     found = watch(context, tmp_path)
 
     for code in ("3", "", "a stray word"):
-        found._heard("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
-    found._heard("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
+        found.events.handle("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
+    found.events.handle("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
 
     ((key, kept),) = context.restarts._services.items()
     assert key == ("studio", "forge")
@@ -273,8 +273,8 @@ def test_failures_of_loops_are_on_record_with_the_sign_of_life(
     found = watch(context, tmp_path)
     for _ in range(2):
         context.guard.failed(Loop.LOOKS, KeyError("x"), "studio")
-        found._report_failures()
-    found._report_failures()
+        found.clock.record_failures()
+    found.clock.record_failures()
 
     with system.database.read() as session:
         assert loop_failures.counts(session) == {("local", "looks"): 2}
