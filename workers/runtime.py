@@ -42,6 +42,7 @@ _runtime = _Runtime()
 
 
 def context() -> WorkerContext:
+    """The context of this process. Raises RuntimeError before `begin` and after `end`."""
     if _runtime.context is None:
         raise RuntimeError("this worker has not begun")
     return _runtime.context
@@ -147,6 +148,7 @@ def end() -> bool:
 
 
 def nodes() -> list[str]:
+    """The names of all nodes in the database."""
     with context().database.read() as session:
         return [node.name for node in known.nodes(session)]
 

@@ -67,7 +67,7 @@ def written(stack: Stack, kind: str) -> int:
 
 def known_deadline(stack: Stack, window: str) -> datetime:
     """Without asking the database."""
-    (known,) = stack.context.memory.known.stacks.values()
+    (known,) = stack.context.snapshot.known.stacks.values()
     return next(lease.deadline for lease in known.leases if lease.window == window)
 
 
@@ -146,7 +146,7 @@ def test_an_extension_that_could_not_be_read_is_cut_and_the_trail_says_so(
     until(lambda: is_off(far), "it is off", LONG)
     line.mend()
 
-    until(lambda: far.context.memory.away is False and far.context.journal.empty, "it is back", LONG)
+    until(lambda: far.context.snapshot.away is False and far.context.journal.empty, "it is back", LONG)
     until(lambda: far.entries(Event.NODE_BLIND), "the outage is on record", LONG, far)
     assert_complete(far, calls=1)
     (started,) = facts([one for one in far.entries(Event.CALL_STARTED) if json.loads(one.facts).get("blind")])
@@ -162,8 +162,8 @@ def test_a_stack_that_holds_waits_for_the_database(line: Line, far: Stack) -> No
     line.cut()
     deadline = known_deadline(far, window)
 
-    until(lambda: far.context.memory.silence > 8, "it has been away for long", LONG)
-    until(lambda: far.context.memory.now() > deadline + timedelta(seconds=3), "its time is up", LONG)
+    until(lambda: far.context.snapshot.silence > 8, "it has been away for long", LONG)
+    until(lambda: far.context.snapshot.now() > deadline + timedelta(seconds=3), "its time is up", LONG)
     assert far.alive() == {"forge"}
 
     line.mend()
@@ -180,9 +180,9 @@ def test_a_deadline_that_has_not_come_is_waited_for(line: Line, far: Stack) -> N
     line.cut()
     deadline = known_deadline(far, brief)
 
-    until(lambda: far.context.memory.now() > deadline + timedelta(seconds=4), "the first is due", LONG)
+    until(lambda: far.context.snapshot.now() > deadline + timedelta(seconds=4), "the first is due", LONG)
 
-    assert far.context.memory.away
+    assert far.context.snapshot.away
     assert far.alive() == {"forge", "mill"}
     line.mend()
     far.closed(brief, within=LONG)

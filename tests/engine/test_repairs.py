@@ -10,9 +10,9 @@ import pytest
 from app.domain.enums import Loop, Power, State
 from tests.engine.stacks import Stack, docker, running, until
 from workers.state.inspection_queue import Trigger
-from workers.state.repairs import LATE
+from workers.state.repairs import EVENT_GRACE
 
-QUIET = LATE.total_seconds() + 0.5
+QUIET = EVENT_GRACE.total_seconds() + 0.5
 """Seconds after a call or a request, in which it excuses what a resync finds."""
 
 

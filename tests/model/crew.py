@@ -126,7 +126,7 @@ class Hand:
         heartbeat = HeartbeatLoop(found, loading)
         heartbeat.begin()
         watch = Watch(found, loading, heartbeat)
-        found.memory.begin()
+        found.snapshot.begin()
         watch.mark_all(Trigger.START)
         self.context, self._watch = found, watch
         self.world.listeners.append(self._heard)

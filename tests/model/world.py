@@ -23,7 +23,7 @@ from app.domain.readiness import Container
 from app.settings import PowerToml, StackToml
 from app.store import locks
 from tests.model.crashes import ENGINE, Interrupted, Killed
-from workers.engine.compose import Cancellation, Command, Place
+from workers.engine.compose import Cancellation, Command, ComposeFiles
 from workers.stacks.stack_reader import Rejected, Served
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -74,7 +74,7 @@ class Files:
         if name in self.broken:
             digest = f"broken {self.version}"
             raise Rejected(StackSpec(name, spec.project, spec.node, {}, digest=digest), ["a file is missing"])
-        place = Place(spec.project, keep, ("docker-compose.yml",))
+        place = ComposeFiles(spec.project, keep, ("docker-compose.yml",))
         return Served(spec, place, {"default": f"{spec.project}_default"})
 
     def nobody_ends(self, *_: object) -> None:

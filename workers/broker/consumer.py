@@ -39,6 +39,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
     event_dispatcher: Any
 
     def start(self) -> None:
+        """Consume until the worker stops; reconnect with a backoff when the broker is unreachable."""
         _stop_without_output()
         retries = BrokerRetries("deadlines are kept without it")
         while self._is_running():
@@ -49,7 +50,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
                 self.blueprint.start(self)
             except Exception as error:  # noqa: BLE001 - no answer of a broker's may end the worker
                 state.maybe_shutdown()
-                transport.answered(error)
+                transport.count_consumer_error(error)
                 wait = retries.failed(error, after=time.monotonic() - began)
                 self._let_go()
                 self._rest(wait)
@@ -70,6 +71,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
             log.warning("the broker's connection could not be closed: %s", error)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Return the handler of one message; an error of one message does not end the consumer."""
         handle = super().create_task_handler(*args, **kwargs)
         broken = (*self.connection_errors, *self.channel_errors)
 
@@ -84,20 +86,24 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
         return handled
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Log and drop a message whose body cannot be decoded."""
         self._refuse(message, exc)
 
     def on_invalid_task(self, _body: Any, message: Any, exc: Exception) -> None:
+        """Log and drop a message with arguments that its task does not take."""
         self._refuse(message, exc)
 
     def on_unknown_task(self, _body: Any, message: Any, exc: Exception) -> None:
+        """Log and drop a message for a task that this worker does not have."""
         self._refuse(message, f"unknown task {exc}")
 
     def on_unknown_message(self, _body: Any, message: Any) -> None:
+        """Log and drop a message that names no task."""
         self._refuse(message, "it names no task")
 
     def _refuse(self, message: Any, reason: object) -> None:
         queue = (message.delivery_info or {}).get("routing_key", "the broker")
-        transport.dropped(str(queue), reason)
+        transport.log_dropped_message(str(queue), reason)
         if not message.acknowledged:
             message.reject_log_error(log, self.connection_errors)
 

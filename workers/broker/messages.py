@@ -16,9 +16,9 @@ from typing import Any
 
 from app import task_queue, tracing
 
-LONGEST = 64 * 1024
+MAX_BODY_LENGTH = 64 * 1024
 """Characters that a message body may have; ours have a few hundred."""
-LONGEST_ID = 200
+MAX_ID_LENGTH = 200
 """Characters that an id may have: of a window, a node, a task, a delivery."""
 ARGUMENTS: Mapping[str, tuple[int, int]] = {
     task_queue.OPEN: (1, 1),
@@ -37,7 +37,7 @@ class RefusedMessage(Exception):
     """The message is none of ours, for the reason given."""
 
 
-def checked(raw: object) -> dict[str, Any]:
+def validate(raw: object) -> dict[str, Any]:
     """The message as it may be passed on. Raises Refused."""
     message = _mapping(raw, "the message")
     properties = _mapping(message.get("properties"), "its properties")
@@ -63,7 +63,7 @@ def is_ours(queue: str) -> bool:
 
 
 def _headers(name: str, headers: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: headers[key][:LONGEST] for key in _TEXTS if isinstance(headers.get(key), str)}
+    kept = {key: headers[key][:MAX_BODY_LENGTH] for key in _TEXTS if isinstance(headers.get(key), str)}
     return {
         **kept,
         "task": name,
@@ -101,8 +101,8 @@ def _body(message: Mapping[str, Any], encoding: object) -> object:
     body = message.get("body")
     if not isinstance(body, str):
         raise RefusedMessage("it has no body")
-    if len(body) > LONGEST:
-        raise RefusedMessage(f"its body has {len(body)} characters, {LONGEST} at most are read")
+    if len(body) > MAX_BODY_LENGTH:
+        raise RefusedMessage(f"its body has {len(body)} characters, {MAX_BODY_LENGTH} at most are read")
     try:
         text = base64.b64decode(body, validate=True).decode() if encoding == "base64" else body
         return json.loads(text)
@@ -127,7 +127,7 @@ def _check_body(name: str, body: object) -> None:
 
 
 def _identifier(found: object, what: str) -> str:
-    if not isinstance(found, str) or not found or len(found) > LONGEST_ID or not found.isprintable():
+    if not isinstance(found, str) or not found or len(found) > MAX_ID_LENGTH or not found.isprintable():
         raise RefusedMessage(f"{what} {_shown(found)} is no id")
     return found
 

@@ -33,6 +33,7 @@ class BrokerRetries:
         return backoff.seconds(self._failures, FIRST, CAP)
 
     def worked(self) -> None:
+        """Record that the connection works: the next failure is the first of a new series."""
         self._failures = 0
 
     def _log(self, reason: str) -> None:
@@ -48,4 +49,5 @@ class BrokerRetries:
 
 
 def one_line(error: object) -> str:
+    """The text of an error on one line, cut to 300 characters."""
     return " ".join(str(error).split())[:300]

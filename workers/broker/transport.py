@@ -41,13 +41,13 @@ def count_with(add: Callable[[Loop], None]) -> None:
     _Counter.add = staticmethod(add)
 
 
-def dropped(where: str, reason: object) -> None:
+def log_dropped_message(where: str, reason: object) -> None:
     """Log and count a message that was dropped."""
     _Counter.add(Loop.MESSAGES)
     log.warning("%s: dropped a message: %s", where, one_line(reason))
 
 
-def answered(error: Exception) -> None:
+def count_consumer_error(error: Exception) -> None:
     """Count an error of the consumer, unless it says that the broker is away."""
     if not isinstance(error, OSError | RedisConnectionError | TimeoutError | OperationalError):
         _Counter.add(Loop.CONSUMER)
@@ -57,12 +57,13 @@ class QoS(kombu.QoS):  # type: ignore[misc]
     """Acknowledgements; what is kept of unacknowledged messages may have been forged, too."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Return an unacknowledged message to its queue; one that cannot be restored is dropped and counted."""
         try:
             super().restore_by_tag(tag, client=client, leftmost=leftmost)
         except (RedisError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it would keep all others from being restored
-            dropped(self.unacked_key, error)
+            log_dropped_message(self.unacked_key, error)
             self._remove_from_indices(tag).execute()
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
@@ -86,7 +87,7 @@ class Channel(kombu.Channel):  # type: ignore[misc]
         except (RedisError, OSError, Empty):
             raise
         except Exception as error:  # noqa: BLE001 - kombu's JSON reader raises whatever the text makes it raise
-            dropped(", ".join(self.active_queues), f"it cannot be read: {error}")
+            log_dropped_message(", ".join(self.active_queues), f"it cannot be read: {error}")
             return True
 
     def _do_restore_message(
@@ -94,9 +95,9 @@ class Channel(kombu.Channel):  # type: ignore[misc]
     ) -> None:
         try:
             if messages.is_ours(str(routing_key)):
-                payload = messages.checked(payload)
+                payload = messages.validate(payload)
         except messages.RefusedMessage as refused:
-            dropped(str(routing_key), refused)
+            log_dropped_message(str(routing_key), refused)
             return
         super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)
 
@@ -106,6 +107,7 @@ class Channel(kombu.Channel):  # type: ignore[misc]
             super().basic_ack(delivery_tag, multiple=multiple)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Reject a message, unless the channel is closed already."""
         if not self.closed:
             super().basic_reject(delivery_tag, requeue=requeue)
 
@@ -118,9 +120,9 @@ class Transport(kombu.Transport):  # type: ignore[misc]
     def _deliver(self, message: Any, queue: str) -> None:
         if messages.is_ours(queue):
             try:
-                message = messages.checked(message)
+                message = messages.validate(message)
             except messages.RefusedMessage as refused:
-                dropped(queue, refused)
+                log_dropped_message(queue, refused)
                 return
         super()._deliver(message, queue)
 

@@ -19,7 +19,15 @@ from app.host import engine_endpoint as endpoints
 from app.host.engine_endpoint import Endpoint
 from workers.engine import usage
 from workers.engine.clock import EngineClock
-from workers.engine.containers import ONEOFF, PROJECT, SERVICE, described, labels_of, listed, moment
+from workers.engine.containers import (
+    ONEOFF,
+    PROJECT,
+    SERVICE,
+    container_from_inspection,
+    container_from_list,
+    labels_of,
+    moment,
+)
 from workers.engine.negotiation import Agreement, EngineRefused, EngineUnsupported, Negotiation, Unable
 from workers.engine.usage import Usage
 
@@ -91,6 +99,7 @@ class Engine:
         return said
 
     def close(self) -> None:
+        """Close the connections to the engine."""
         self._negotiation.close()
 
     def containers(self, project: str, services: Iterable[str] | None = None) -> list[Container]:
@@ -109,7 +118,7 @@ class Engine:
                 # One may hang in the engine by itself; a second one says that the engine hangs.
                 if late:
                     raise
-                late, one = True, listed(line, "the engine gave no answer about it in time")
+                late, one = True, container_from_list(line, "the engine gave no answer about it in time")
             found += [one] if one else []
         return found
 
@@ -123,13 +132,17 @@ class Engine:
     def _container(self, line: Mapping[str, Any]) -> Container | None:
         """One container of the list, as it is now; None where it has gone since."""
         try:
-            return self._clock.placed(described(self._inspect(line["Id"])))
+            return self._clock.placed(container_from_inspection(self._inspect(line["Id"])))
         except EngineUnsupported:
             raise
         except EngineRefused as refused:
-            return None if refused.status == _GONE else listed(line, f"the engine says of it: {refused}")
+            return (
+                None
+                if refused.status == _GONE
+                else container_from_list(line, f"the engine says of it: {refused}")
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            return listed(line, f"the engine describes it in an unknown way: {error!r}")
+            return container_from_list(line, f"the engine describes it in an unknown way: {error!r}")
 
     def _inspect(self, container: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._ask(lambda client: client.inspect_container(container))
@@ -138,7 +151,7 @@ class Engine:
     def container(self, container: str) -> Container | None:
         """One container of whatever project, or of none; None where it is gone."""
         try:
-            return self._clock.placed(described(self._inspect(container)))
+            return self._clock.placed(container_from_inspection(self._inspect(container)))
         except EngineRefused as refused:
             if refused.status == _GONE:
                 return None

@@ -43,7 +43,7 @@ class NoCompose(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ComposeFiles:
     """Where a stack's compose files are and how they are read."""
 
     project: str
@@ -57,6 +57,7 @@ class Place:
     """What secrets and configs take from the environment; it is in no file and on no command line."""
 
     def paths(self) -> list[Path]:
+        """The paths of all compose files and env files."""
         return [self.directory / file for file in (*self.files, *self.env_files)]
 
 
@@ -74,7 +75,7 @@ class Command:
         return " ".join(self.argv)
 
 
-def up(place: Place, service: str, *, keep_running: bool = False, recreate: bool = False) -> Command:
+def up(place: ComposeFiles, service: str, *, keep_running: bool = False, recreate: bool = False) -> Command:
     """Start one service and nothing it depends on.
 
     `keep_running` leaves what runs of it untouched; `recreate` makes its containers anew.
@@ -83,42 +84,44 @@ def up(place: Place, service: str, *, keep_running: bool = False, recreate: bool
     return _from_files(place, Action.UP, "up", "-d", *_NOT_ON_DEMAND, *how, "--", service)
 
 
-def share(place: Place, extra: Path, *, trial: bool = False) -> Command:
+def share(place: ComposeFiles, extra: Path, *, trial: bool = False) -> Command:
     """Create networks of the project, or only say what that would do; `extra` is a `shared_file`."""
     words = ("create", "--no-build", "--pull", "never", "--", SHARED)
     return _from_files(place, Action.SHARE, *(("--dry-run",) if trial else ()), *words, extra=(str(extra),))
 
 
 def stop(project: str, service: str) -> Command:
+    """Stop one service by its containers' labels, without the compose files."""
     return _from_labels(project, Action.STOP, "stop", "--", service)
 
 
-def pre_stop(place: Place, service: str) -> Command:
+def pre_stop(place: ComposeFiles, service: str) -> Command:
     """Stop one service by the files, which name the hooks to run in its containers before that."""
     return _from_files(place, Action.PRE_STOP, "stop", "--", service)
 
 
 def kill(project: str, service: str) -> Command:
+    """Kill one service by its containers' labels, without the compose files."""
     return _from_labels(project, Action.KILL, "kill", "--", service)
 
 
-def config(place: Place) -> Command:
+def config(place: ComposeFiles) -> Command:
     """Everything the files say, services of every profile included, as JSON."""
     return _from_files(place, Action.NONE, "config", "--format", "json", every_profile=True)
 
 
-def config_as_yaml(place: Place) -> Command:
+def config_as_yaml(place: ComposeFiles) -> Command:
     """The same as YAML, which keeps what the JSON lacks."""
     return _from_files(place, Action.NONE, "config", every_profile=True)
 
 
-def hashes(place: Place) -> Command:
+def hashes(place: ComposeFiles) -> Command:
     """Each service's configuration hash, a line each."""
     return _from_files(place, Action.NONE, "config", "--hash", "*", every_profile=True)
 
 
 def _from_files(
-    place: Place, action: Action, *words: str, extra: tuple[str, ...] = (), every_profile: bool = False
+    place: ComposeFiles, action: Action, *words: str, extra: tuple[str, ...] = (), every_profile: bool = False
 ) -> Command:
     files = [str(place.directory / file) for file in place.files]
     profiles = ("*",) if every_profile else place.profiles
@@ -240,7 +243,7 @@ def run(
 
 def _without_secrets(command: Command, outcome: CallOutcome) -> CallOutcome:
     """The outcome as it may be kept; what a reading prints is read by this worker alone, and whole."""
-    clean = partial(stack_secrets.redacted, project_of(command.argv))
+    clean = partial(stack_secrets.redact, project_of(command.argv))
     stdout = outcome.stdout if command.action is Action.NONE else clean(outcome.stdout)
     return replace(outcome, stdout=stdout, stderr=clean(outcome.stderr))
 

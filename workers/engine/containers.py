@@ -25,7 +25,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\
 Raw = Mapping[str, Any]
 
 
-def described(raw: Raw) -> Container:
+def container_from_inspection(raw: Raw) -> Container:
     """A container from what the engine says when one is inspected."""
     state, config, host = _part(raw, "State"), _part(raw, "Config"), _part(raw, "HostConfig")
     labels = labels_of(config)
@@ -96,7 +96,7 @@ def _ready_within(raw: Raw) -> float | None:
     return healthchecks.ready_timeout(Healthcheck(whole(raw.get("Retries"), 0), *seconds))
 
 
-def listed(raw: Raw, unreadable: str) -> Container:
+def container_from_list(raw: Raw, unreadable: str) -> Container:
     """A container that could not be inspected, from its line in the list; `unreadable` says why."""
     labels = labels_of(raw)
     return Container(
@@ -161,7 +161,7 @@ def concerned_container(actor: Raw) -> str:
     return str(found or "")
 
 
-def dated(event: Mapping[str, Any]) -> datetime | None:
+def event_time(event: Mapping[str, Any]) -> datetime | None:
     """When the engine says that an event was; None where it does not say."""
     try:
         return datetime.fromtimestamp(int(event["timeNano"]) / 1e9, UTC)

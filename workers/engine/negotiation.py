@@ -27,7 +27,7 @@ from docker.errors import APIError, DockerException
 
 from app.host.engine_endpoint import BadEndpoint, Endpoint
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 OLDEST, NEWEST = MINIMUM_DOCKER_API_VERSION, DEFAULT_DOCKER_API_VERSION
 """The API versions that the SDK speaks."""
 SPOKEN = f"{OLDEST} to {NEWEST}"
@@ -103,7 +103,7 @@ class Negotiation:
         self._agreement: Agreement | None = None
         self._lock = threading.Lock()
 
-    def ask(self, question: Callable[[docker.APIClient], Answer]) -> Answer:
+    def ask(self, question: Callable[[docker.APIClient], Response]) -> Response:
         """Put a question to the engine. Raises EngineRefused, or one of Away."""
         self.agreement()
         try:
@@ -117,13 +117,13 @@ class Negotiation:
             raise refused
         return self._ask_again(question)
 
-    def _ask_again(self, question: Callable[[docker.APIClient], Answer]) -> Answer:
+    def _ask_again(self, question: Callable[[docker.APIClient], Response]) -> Response:
         """The engine has become another release since the version was agreed upon."""
         self.forget()
         self.agreement()
         return self._ask(question)
 
-    def _ask(self, question: Callable[[docker.APIClient], Answer]) -> Answer:
+    def _ask(self, question: Callable[[docker.APIClient], Response]) -> Response:
         try:
             return question(self._client)
         except APIError as error:
@@ -147,6 +147,7 @@ class Negotiation:
         self._agreement = None
 
     def close(self) -> None:
+        """Close the connections of the SDK client."""
         self._client.close()
 
     def _agree(self) -> Agreement:

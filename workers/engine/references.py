@@ -24,7 +24,7 @@ def reachable(engine: Engine, containers: Iterable[Container]) -> list[Container
     return [replace(one, severed=_severed(one, owners)) if one.alive else one for one in found]
 
 
-def checked(engine: Engine, containers: Iterable[Container]) -> list[Container]:
+def check_references(engine: Engine, containers: Iterable[Container]) -> list[Container]:
     """The same containers; those that stand still and cannot start again carry the reason, too."""
     found = reachable(engine, containers)
     still = [one for one in found if not one.alive]

@@ -23,7 +23,7 @@ def note(project: str, values: frozenset[str]) -> None:
     _known[project] = _known.get(project, frozenset()) | values
 
 
-def redacted(project: str, text: str) -> str:
+def redact(project: str, text: str) -> str:
     """Text of this project's containers or of calls for it, as it may be stored and sent."""
     return redaction.redacted(text, _known.get(project, ()))
 

@@ -80,9 +80,9 @@ class DeadlineClock:
         except SQLAlchemyError:
             # Reading alone proves nothing: a full disk can be read and not written.
             self._beat_at, self._next_deadline = 0.0, None
-            self._context.memory.failed()
+            self._context.snapshot.failed()
             raise
-        self._context.memory.heard()
+        self._context.snapshot.heard()
 
     def beat(self, now: datetime) -> None:
         """Send a heartbeat, record loop failures, and end the calls that dead workers of this node left."""
@@ -127,7 +127,7 @@ class DeadlineClock:
         """Seconds until the next tick, which comes no later than the next deadline."""
         if self._next_deadline is None:
             return TICK
-        left = (self._next_deadline + SWEEP_GRACE - self._context.memory.now()).total_seconds()
+        left = (self._next_deadline + SWEEP_GRACE - self._context.snapshot.now()).total_seconds()
         return min(TICK, max(left, 0.02))
 
     def _do_parts(self) -> None:
@@ -147,7 +147,7 @@ class DeadlineClock:
         self._guard.isolate(Loop.CLOCK, "what is known", partial(self._refresh_snapshot, now))
 
     def _refresh_snapshot(self, now: datetime) -> None:
-        for stack in self._context.memory.refresh(self._context.node, now):
+        for stack in self._context.snapshot.refresh(self._context.node, now):
             self._inspections.mark(stack, None, Trigger.START)
 
     def _admit(self) -> None:

@@ -74,7 +74,7 @@ class EngineEvents:
             for event in self._context.engine.events():
                 if self._stopping.is_set():
                     return
-                self.handle(str(event.get("Action")), event.get("Actor") or {}, containers.dated(event))
+                self.handle(str(event.get("Action")), event.get("Actor") or {}, containers.event_time(event))
         except negotiation.Unable as error:
             log.warning("the engine's events broke off: %s", negotiation.why(error))
 

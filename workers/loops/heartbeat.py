@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 
 class HeartbeatLoop:
+    """Claims the node for this worker, sends its heartbeats and publishes its stacks."""
+
     def __init__(self, context: WorkerContext, loading: StackLoader) -> None:
         self._context, self._loading = context, loading
         self._locks = identity.locks_id(context.lock_dir)

@@ -62,7 +62,7 @@ class IdleVisitChecks:
         self._pool.shutdown(wait=False)
 
     def _run_round(self) -> None:
-        if not self._context.memory.away:
+        if not self._context.snapshot.away:
             self._context.guard.run(Loop.TRAFFIC, lambda: self.turn(self._pool))
 
     def turn(self, pool: ThreadPoolExecutor) -> None:

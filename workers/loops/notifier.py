@@ -66,7 +66,7 @@ class Notifier:
             return self._under_way.total()
 
     def _run_round(self) -> None:
-        if self._loading.notices and not self._context.memory.away:
+        if self._loading.notices and not self._context.snapshot.away:
             self._context.guard.run(Loop.NOTICES, self.turn)
 
     def turn(self) -> None:

@@ -48,7 +48,7 @@ class Sampler:
         self._thread.stop(timeout=5)
 
     def _run_round(self) -> None:
-        if not self._context.memory.away:
+        if not self._context.snapshot.away:
             self._context.guard.run(Loop.SAMPLES, self._turn_if_shown)
 
     def _turn_if_shown(self) -> None:

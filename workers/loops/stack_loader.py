@@ -29,7 +29,7 @@ from app.store import stacks as known
 from app.store.tables import Stack
 from app.usecases.nodes import claims, published_stacks
 from workers.engine import child_processes, negotiation
-from workers.loops.stack_publisher import Done, NotYet, OfferedStack, StackPublisher, log_faults
+from workers.loops.stack_publisher import AfterCommit, NotYet, OfferedStack, StackPublisher, log_faults
 from workers.reconcile import shared_resources
 from workers.stacks import file_versions, stack_reader
 from workers.stacks.file_versions import Stamp
@@ -310,7 +310,7 @@ class StackLoader:
             self._context.stacks[name] = replace(served, place=None)
         self._publishing.tell(name, partial(self._forget, name=name, toml=toml))
 
-    def _forget(self, session: Session, mine: Heartbeat, name: str, toml: PowerToml) -> Done:
+    def _forget(self, session: Session, mine: Heartbeat, name: str, toml: PowerToml) -> AfterCommit:
         row = known.named(session, name)
         if row is not None and row.node == self._context.node:
             unreached = self._publishing.follow(session, row, mine)

@@ -38,8 +38,8 @@ from workers.state.inspection_queue import Trigger
 
 log = logging.getLogger(__name__)
 
-Done = Callable[[], None]
-News = Callable[[Session, Heartbeat], Done | None]
+AfterCommit = Callable[[], None]
+Publication = Callable[[Session, Heartbeat], AfterCommit | None]
 """What is to be said of one stack, in one transaction; returns what follows once that is committed."""
 
 
@@ -60,7 +60,7 @@ class StackPublisher:
 
     def __init__(self, context: WorkerContext, path: Path) -> None:
         self._context, self._path = context, path
-        self._news: dict[str, News] = {}
+        self._news: dict[str, Publication] = {}
         self._logged: dict[str, str] = {}
         """The last fault that was logged of each stack."""
         self._offered: dict[str, OfferedStack] = {}
@@ -74,7 +74,8 @@ class StackPublisher:
         """The stacks that there is news of."""
         return set(self._news)
 
-    def tell(self, name: str, news: News) -> None:
+    def tell(self, name: str, news: Publication) -> None:
+        """Publish `news` about the stack `name` with the next heartbeat, in place of what waits there."""
         with self._lock:
             self._news[name] = news
 
@@ -91,7 +92,7 @@ class StackPublisher:
             offer = partial(self._offer, name, news, mine)
             self._context.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
 
-    def _offer(self, name: str, news: News, mine: Callable[[], Heartbeat]) -> None:
+    def _offer(self, name: str, news: Publication, mine: Callable[[], Heartbeat]) -> None:
         try:
             with self._context.database.write() as session:
                 done = news(session, mine())
@@ -135,7 +136,7 @@ class StackPublisher:
             digest = offered.served.spec.digest
             log.info("%s", LoadResult(f"stack {name}", LoadOutcome.SERVED, digest, "its files are good"))
 
-    def _publish(self, session: Session, mine: Heartbeat, offered: OfferedStack) -> Done:
+    def _publish(self, session: Session, mine: Heartbeat, offered: OfferedStack) -> AfterCommit:
         spec = offered.served.spec
         self._offered[spec.name] = offered
         key = f"{self._path}: stacks.{spec.name}"
@@ -233,6 +234,7 @@ class StackPublisher:
     # A reading that is no good, and a stack that is no longer in power.toml.
 
     def reject(self, rejected: Rejected, digest: str) -> None:
+        """Publish that this version of a stack is not accepted; `digest` is that of its files."""
         self.tell(rejected.spec.name, lambda session, _mine: self._reject(session, rejected, digest))
 
     def _reject(self, session: Session, rejected: Rejected, digest: str) -> None:
@@ -248,6 +250,7 @@ class StackPublisher:
         self._context.claimed.add(name)
 
     def refuse(self, name: str, faults: list[str], digest: str) -> None:
+        """Publish the faults for which a stack cannot be read; `digest` is that of its files."""
         self.tell(
             name,
             lambda session, _mine: published_stacks.record_refused_edit(

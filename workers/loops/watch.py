@@ -64,7 +64,7 @@ class Watch:
 
     def start(self) -> None:
         """Start every loop; everything is inspected once."""
-        self._context.memory.begin()
+        self._context.snapshot.begin()
         self.mark_all(Trigger.START)
         for loop in (self.events, self.inspections, self.clock, self.files):
             loop.start()

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from app.store import locks
 
-FILE = "link.key"
+LINK_KEY_FILE = "link.key"
 _BYTES = 32
 
 
 def read_or_create(data_dir: Path) -> bytes:
     """The node's key; made when there is none. Raises OSError where the file cannot be used."""
-    file = data_dir / FILE
+    file = data_dir / LINK_KEY_FILE
     key = _read(file)
     if key is None:
         key = _create(file)
@@ -39,7 +39,7 @@ def _create(file: Path) -> bytes | None:
     with locks.held(file.parent / "locks", "link", "key", wait=True):
         if (key := _read(file)) is not None:
             return key
-        draft = file.with_name(f".{FILE}.{secrets.token_hex(8)}")
+        draft = file.with_name(f".{LINK_KEY_FILE}.{secrets.token_hex(8)}")
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as out:

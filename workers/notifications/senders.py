@@ -24,7 +24,7 @@ from app.domain import notifications, redaction, untrusted_text
 from app.settings import NoticeToml
 from workers.engine import child_processes
 
-TIMEOUT = 5.0
+WEBHOOK_TIMEOUT = 5.0
 """Seconds for the whole exchange with a webhook: name, connection, TLS, request and answer."""
 APPRISE_TIMEOUT = 12.0
 """Seconds for the same by Apprise, some of whose sinks need several requests."""
@@ -46,9 +46,9 @@ def _webhook(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> dict[str
     content = json.dumps({"id": notice, "title": notifications.title(body), **body})
     headers = {
         "Content-Type": "application/json",
-        **signed(secret_of(toml), notice, int(time.time()), content.encode()),
+        **signature_headers(secret_of(toml), notice, int(time.time()), content.encode()),
     }
-    return {"url": toml.url, "headers": headers, "content": content, "seconds": TIMEOUT}
+    return {"url": toml.url, "headers": headers, "content": content, "seconds": WEBHOOK_TIMEOUT}
 
 
 def _apprise(toml: NoticeToml, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def secret_of(toml: NoticeToml) -> bytes:
         raise DeliveryFailed("the secret begins with whsec_ and is not base64") from error
 
 
-def signed(secret: bytes, notice: str, at: int, content: bytes) -> dict[str, str]:
+def signature_headers(secret: bytes, notice: str, at: int, content: bytes) -> dict[str, str]:
     """The headers of Standard Webhooks: HMAC-SHA256 over `id.timestamp.body`."""
     digest = hmac.digest(secret, f"{notice}.{at}.".encode() + content, hashlib.sha256)
     return {

@@ -59,18 +59,18 @@ class OfflineController:
         now, before = time.monotonic(), self._turned_at
         self._turned_at = now
         if now - before > FROZEN:
-            self._context.memory.thawed()
+            self._context.snapshot.thawed()
         else:
             self.turn()
 
     def turn(self) -> None:
         """Stop what is due by what is known, if the database is away."""
-        outage = self._context.memory.outage()
+        outage = self._context.snapshot.outage()
         if outage is None or self._outage is None or outage.id != self._outage.id:
             self._outage = outage
             self._off, self._tried = set(), {}
         if outage:
-            for name, known in self._context.memory.known.stacks.items():
+            for name, known in self._context.snapshot.known.stacks.items():
                 self._context.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
 
     def _turn_to(self, outage: Outage, known: StackSnapshot) -> None:
@@ -79,10 +79,10 @@ class OfflineController:
 
     def due(self, known: StackSnapshot) -> list[str]:
         """The services of a stack whose turn it is to be stopped blind."""
-        spec, memory = self._spec(known), self._context.memory
-        if spec.blind == "hold" or not memory.is_silent_for(spec.blind_grace):
+        spec, snapshot = self._spec(known), self._context.snapshot
+        if spec.blind == "hold" or not snapshot.is_silent_for(spec.blind_grace):
             return []
-        now = memory.now()
+        now = snapshot.now()
         barely = now - timedelta(seconds=spec.blind_grace)
         held = {lease.service for lease in known.leases if lease.live(barely)}
         owing = {
@@ -137,11 +137,11 @@ class OfflineController:
         spec, context, project = self._spec(known), self._context, known.project_of(service)
         with locks.held(context.lock_dir, project, service) as lock:
             # While a call of before is still at it, its end is waited for.
-            if lock is None or context.memory.outage() != outage:
+            if lock is None or context.snapshot.outage() != outage:
                 return
             defined = spec.services.get(service) or ServiceSpec(service)
             self._run_hooks(outage, known, defined, lock)
-            if context.memory.outage() != outage:
+            if context.snapshot.outage() != outage:
                 return  # It has ended meanwhile, and who wants the service is to be asked again.
             containers = self._containers(project, service)
             decision = self._decision(known, service, containers)
@@ -196,13 +196,13 @@ class OfflineController:
     def _make(
         self, outage: Outage, begun: StartedCall, command: Command, timeout: float, lock: int
     ) -> CallOutcome:
-        journal, memory = self._context.journal, self._context.memory
-        call = journal.began(outage, begun, memory.now())
+        journal, snapshot = self._context.journal, self._context.snapshot
+        call = journal.began(outage, begun, snapshot.now())
         sign = partial(identity.sign, self._context.me.name, lock)
         run = partial(compose.run, command, timeout, lock=lock, started=sign)
         outcome = pre_stop.run(command, timeout, run) if command.action is Action.PRE_STOP else run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
-        journal.ended(call, outcome, memory.now())
+        journal.ended(call, outcome, snapshot.now())
         return outcome
 
     def _begun(self, known: StackSnapshot, spec: ServiceSpec, command: Command) -> StartedCall:
@@ -226,7 +226,7 @@ class OfflineController:
     def _failed(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
         key = (known.spec.name, service)
         failures = self._tried.get(key, known.owing[service]).failures + 1
-        retry_at = self._context.memory.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
+        retry_at = self._context.snapshot.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
         self._tried[key] = replace(known.owing[service], failures=failures, retry_at=retry_at, unsure=unsure)
 
 

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 def take_in(context: WorkerContext, now: datetime) -> None:
     """Put on record what there is to tell. Raises what the store raises, with nothing lost."""
-    over = context.memory.ending(now)
+    over = context.snapshot.ending(now)
     outages = [one for one in over if context.journal.tells(one.id) or _seconds(one, now) >= QUIET]
     dead = {name: path for name, path in others(context).items() if context.me.dead(name)}
     if not outages and not dead and context.journal.empty:
-        context.memory.told(over, written=False)
+        context.snapshot.told(over, written=False)
         return
     page, taken = context.journal.page(outages)
     left: dict[Path, JournalPage] = {}
@@ -43,7 +43,7 @@ def take_in(context: WorkerContext, now: datetime) -> None:
             context.look_again(stack, None, Trigger.START)
     if page.blind or not outages:
         # Else a call is still being made, whose end belongs to the same outage.
-        context.memory.told(over, written=news)
+        context.snapshot.told(over, written=news)
     context.journal.forget(taken)
     for path in left:
         path.unlink(missing_ok=True)
@@ -87,7 +87,7 @@ def _set_aside(path: Path) -> None:
 
 def others(context: WorkerContext) -> dict[str, Path]:
     """The journals of other workers of this node that lie where ours does."""
-    found = journal.left(context.blind_dir)
+    found = journal.left(context.offline_dir)
     return {name: path for name, path in found.items() if name != context.me.name}
 
 
@@ -96,7 +96,7 @@ def _seconds(outage: Outage, now: datetime) -> float:
 
 
 def _end(context: WorkerContext, stack: str, service: str) -> None:
-    known = context.memory.known.stacks.get(stack)
+    known = context.snapshot.known.stacks.get(stack)
     if known and identity.end_leftover(context.lock_dir, known.project_of(service), service, context.me.dead):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)
 

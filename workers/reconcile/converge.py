@@ -54,7 +54,7 @@ Decide = Callable[[Session, str, Looked], tuple[Decision, str | None]]
 """What to do about a service, and for which window."""
 
 
-UNFINISHED = "its post_start hook did not end well"
+POST_START_FAILED = "its post_start hook did not end well"
 """Why a container that runs is made anew."""
 
 
@@ -73,7 +73,7 @@ def attend_opening(context: WorkerContext, window: str) -> None:
 def attend_closing(context: WorkerContext, stack: str) -> None:
     """Submit the stop of every service of a stack that may stop now, and look at the rest."""
     served = context.stacks.get(stack)
-    if served is None or context.memory.lost:
+    if served is None or context.snapshot.lost:
         # Until what was done without the database is on record, it would be done again.
         return
     names, leased = _to_stop(context, served)
@@ -106,7 +106,7 @@ def _to_start(context: WorkerContext, window_id: str) -> tuple[Served | None, li
         names = startable(served.spec, services.of(session, served.spec.name), window)
     # Should the database go away during the start, its end must be known here.
     held = [lease.of(window) for lease in window.leases if lease.service in names]
-    context.memory.note(served.spec, held, context.engine_id)
+    context.snapshot.note(served.spec, held, context.engine_id)
     return served, names, leased
 
 
@@ -241,7 +241,7 @@ def _containers(context: WorkerContext, served: Served, spec: ServiceSpec) -> Lo
     try:
         # The digest goes on record with the call; a look costs little and the tag may have moved.
         context.digests[spec.image] = context.engine.image(spec.image) if spec.image else ""
-        return references.checked(context.engine, seen_containers(context, served.spec, [spec.name]))
+        return references.check_references(context.engine, seen_containers(context, served.spec, [spec.name]))
     except negotiation.Unable:
         return None
 
@@ -272,7 +272,7 @@ class _Start:
             blind = "a live window holds it, and the engine shows nothing"
             return Decision(Action.UP, blind, keep_running=True), self.window
         if observations.unfinished(row, spec, _alive(containers)):
-            containers = [replace(one, severed=one.severed or UNFINISHED) for one in containers]
+            containers = [replace(one, severed=one.severed or POST_START_FAILED) for one in containers]
         power, tried = (
             _judged(spec, containers, row, self.context.engine.now()),
             int(lease.tried_at is not None),
@@ -388,8 +388,8 @@ def _record(context: WorkerContext, call: int, outcome: CallOutcome) -> None:
 
     The service is locked meanwhile, so a database that is known to be away is not waited for.
     """
-    at = context.memory.now()
-    if not context.memory.away:
+    at = context.snapshot.now()
+    if not context.snapshot.away:
         try:
             with context.database.write() as session:
                 calls.finish_call(session, call, outcome, context.database.now())

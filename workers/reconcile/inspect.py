@@ -152,7 +152,7 @@ def _verdict(
     wanted = wanted or service.role is Role.CORE
     verdict = judge(service, mine, wanted=wanted, now=context.engine.now())
     if verdict.power is Power.FAILING:
-        verdict = replace(verdict, detail=stack_secrets.redacted(project, verdict.detail))
+        verdict = replace(verdict, detail=stack_secrets.redact(project, verdict.detail))
         verdict = _with_last_words(context, project, verdict, mine)
     alive = any(container.alive for container in mine)
     severed = any(container.severed for container in mine if container.alive)
@@ -170,7 +170,7 @@ def _with_last_words(
     """A failing service is shown with the last lines it wrote."""
     newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
     written = context.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""
-    said = stack_secrets.redacted(project, written)
+    said = stack_secrets.redact(project, written)
     if not said:
         return verdict
     return replace(verdict, detail=untrusted_text.with_end(verdict.detail, said, DETAIL))

@@ -31,7 +31,7 @@ def answer(context: WorkerContext, read: str) -> None:
     if wanted is None or wanted.stack not in context.stacks:
         return
     lines, notes = _read(context, wanted)
-    clean = partial(stack_secrets.redacted, context.stacks[wanted.stack].spec.project)
+    clean = partial(stack_secrets.redact, context.stacks[wanted.stack].spec.project)
     with context.database.write() as session:
         now = context.database.now()
         rows.answer(session, wanted.id, logs.fitting(lines, wanted.tail, clean), notes, now)

@@ -17,10 +17,12 @@ from app.domain.decisions import Decision
 from app.domain.enums import Action, CallStatus
 from app.domain.planning import ServiceSpec
 from workers.engine import compose
-from workers.engine.compose import Command, Place
+from workers.engine.compose import Command, ComposeFiles
 
 log = logging.getLogger(__name__)
-GONE = "the pre_stop hook was not run: the worker has no compose files of this stack; a plain stop follows"
+FILES_MISSING = (
+    "the pre_stop hook was not run: the worker has no compose files of this stack; a plain stop follows"
+)
 
 
 def before(decision: Decision, spec: ServiceSpec, *, alive: bool) -> Decision:
@@ -30,7 +32,7 @@ def before(decision: Decision, spec: ServiceSpec, *, alive: bool) -> Decision:
     return replace(decision, action=Action.PRE_STOP, why=f"{decision.why}; its pre_stop hook comes first")
 
 
-def command(place: Place | None, service: str) -> Command:
+def command(place: ComposeFiles | None, service: str) -> Command:
     """The stop by the files; a command of no words where there are no files."""
     return compose.pre_stop(place, service) if place else Command(Action.PRE_STOP, (), Path("/"))
 
@@ -38,8 +40,8 @@ def command(place: Place | None, service: str) -> Command:
 def run(command: Command, timeout: float, call: Callable[[], CallOutcome]) -> CallOutcome:
     """Make the call, which ends after `timeout` seconds, and say what its end means for the hooks."""
     if not command.argv:
-        log.warning(GONE)
-        return CallOutcome(CallStatus.FAIL, None, 0, stderr=GONE)
+        log.warning(FILES_MISSING)
+        return CallOutcome(CallStatus.FAIL, None, 0, stderr=FILES_MISSING)
     outcome = call()
     said = {
         CallStatus.FAIL: "the pre_stop hook failed, or could not be run; a plain stop follows",

@@ -19,7 +19,7 @@ from app.domain.enums import CallStatus, Role
 from app.store import locks
 from workers.engine import compose, negotiation
 from workers.engine.client import Engine
-from workers.engine.compose import Place
+from workers.engine.compose import ComposeFiles
 from workers.stacks import service_files
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
@@ -31,7 +31,7 @@ _REMADE = re.compile(r"Network (\S+) Removing")
 _OTHERWISE = re.compile(r'Volume "([^"]+)" exists but doesn\'t match')
 
 
-def prepare(context: WorkerContext, served: Served, service: str) -> Place:
+def prepare(context: WorkerContext, served: Served, service: str) -> ComposeFiles:
     """Create what a service shares and the engine lacks; return what the service is started from."""
     assert served.place
     try:
@@ -107,7 +107,7 @@ def _existing(engine: Engine, served: Served) -> frozenset[str]:
     )
 
 
-def changed(engine: Engine, served: Served, directory: Path) -> tuple[set[str], set[str]]:
+def changed_resources(engine: Engine, served: Served, directory: Path) -> tuple[set[str], set[str]]:
     """Networks and volumes that exist with another definition than the files have now, by their file names.
 
     Compose is asked what it would do, and does nothing. Raises what the engine raises.
@@ -132,7 +132,7 @@ def faults(engine: Engine, served: Served, key: str, directory: Path) -> list[st
 
     Notes on `served` which networks are to be made anew, and logs which volumes stay as they are.
     """
-    networks, volumes = changed(engine, served, directory)
+    networks, volumes = changed_resources(engine, served, directory)
     served.outdated.update(networks)
     core = set(served.spec.named(Role.CORE))
     found = []

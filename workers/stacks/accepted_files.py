@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from workers.engine import compose
-from workers.engine.compose import Command, Place
+from workers.engine.compose import Command, ComposeFiles
 
 Output = Callable[[Command], str]
 """Runs a command and returns what it prints; raises Rejected where it fails."""
@@ -34,7 +34,7 @@ class Unset(Exception):
         self.faults = faults
 
 
-def complete(place: Place, config: Config, output: Output) -> Config:
+def complete(place: ComposeFiles, config: Config, output: Output) -> Config:
     """The configuration as it has to be kept."""
     services = {name: _without_placement(raw) for name, raw in config["services"].items()}
     found = {**config, "services": services}
@@ -50,7 +50,7 @@ def _without_placement(raw: Config) -> Config:
     return {**raw, "deploy": {key: value for key, value in deploy.items() if key != "placement"}}
 
 
-def variables(place: Place, config: Config, directory: Path, output: Output) -> dict[str, str]:
+def variables(place: ComposeFiles, config: Config, directory: Path, output: Output) -> dict[str, str]:
     """What secrets and configs take from the environment of the files; raises Unset.
 
     Compose fills in a file that names the variables as it fills in the others.

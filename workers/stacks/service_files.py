@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workers.engine.compose import Place
+from workers.engine.compose import ComposeFiles
 
 Config = Mapping[str, Any]
 _SHARED_BY = ("network_mode", "ipc", "pid", "cgroup")
@@ -28,7 +28,7 @@ _READINGS = 64
 """Kept configurations that stay parsed, over all stacks."""
 
 
-def place_of(place: Place, service: str, external: frozenset[str] = frozenset()) -> Place:
+def place_of(place: ComposeFiles, service: str, external: frozenset[str] = frozenset()) -> ComposeFiles:
     """The same stack with only what this service needs; the stack as it is where nothing was kept of it.
 
     `external`: what exists already, as `networks.NAME` and `volumes.NAME`; Compose only uses it then.
@@ -42,7 +42,7 @@ def place_of(place: Place, service: str, external: frozenset[str] = frozenset())
     return replace(place, files=(str(path),))
 
 
-def networks_of(place: Place, service: str) -> set[str] | None:
+def networks_of(place: ComposeFiles, service: str) -> set[str] | None:
     """The networks a service joins, by their names in the files; None where that is not known."""
     if place.kept is None:
         return None

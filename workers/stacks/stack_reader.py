@@ -22,7 +22,7 @@ from app.domain.healthchecks import Healthcheck
 from app.domain.planning import ServiceSpec, StackSpec
 from app.settings import PowerToml, StackToml
 from workers.engine import compose, stack_secrets
-from workers.engine.compose import Command, Place
+from workers.engine.compose import Command, ComposeFiles
 from workers.stacks import accepted_files, file_versions, self_protection, service_files, unsupported_features
 
 READING = 30.0
@@ -36,7 +36,7 @@ class Served:
     """A stack this worker serves. Without a place it can only be turned off."""
 
     spec: StackSpec
-    place: Place | None = None
+    place: ComposeFiles | None = None
     networks: Mapping[str, str] = field(default_factory=dict)
     """The networks that the project makes: their names in the compose files, and the engine's for them."""
     volumes: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
     stack = toml.stacks[name]
     key = f"{path}: stacks.{name}"
     empty = StackSpec(name, stack.project, stack.node, {})
-    place = Place(
+    place = ComposeFiles(
         stack.project,
         stack.directory,
         tuple(stack.files),
@@ -103,8 +103,8 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
 
 
 def _kept(
-    key: str, spec: StackSpec, place: Place, config: dict[str, Any], directory: Path
-) -> tuple[StackSpec, Place]:
+    key: str, spec: StackSpec, place: ComposeFiles, config: dict[str, Any], directory: Path
+) -> tuple[StackSpec, ComposeFiles]:
     """The same stack, from what was rendered of it and read back: nothing is left in it to be filled in."""
 
     def output(command: Command) -> str:
@@ -136,7 +136,7 @@ def _kept(
     return spec, kept
 
 
-def _variable_files(place: Place) -> list[Path]:
+def _variable_files(place: ComposeFiles) -> list[Path]:
     return [place.directory / name for name in place.env_files or (".env",)]
 
 
@@ -147,7 +147,7 @@ def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
             yield f"{key}.project: {mine.project!r} is served already, as stack {other!r}"
 
 
-def _missing(key: str, place: Place) -> Iterator[str]:
+def _missing(key: str, place: ComposeFiles) -> Iterator[str]:
     if why := _no_directory(place.directory) or _unusable(place.directory, os.R_OK | os.X_OK):
         yield f"{key}.directory: {place.directory} {why}"
         return

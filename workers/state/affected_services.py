@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from app.domain.readiness import Container
 
-Name = tuple[str, str]
+StackService = tuple[str, str]
 """A stack and a service of it."""
 
 
@@ -19,8 +19,8 @@ class AffectedServices:
     """The containers of each service and those whose namespaces they use, by their ids."""
 
     def __init__(self) -> None:
-        self._own: dict[Name, frozenset[str]] = {}
-        self._owners: dict[Name, frozenset[str]] = {}
+        self._own: dict[StackService, frozenset[str]] = {}
+        self._owners: dict[StackService, frozenset[str]] = {}
         self._lock = threading.Lock()
 
     def note(self, stack: str, service: str, containers: Iterable[Container]) -> None:
@@ -36,7 +36,7 @@ class AffectedServices:
             for name in [name for name in self._own if name[0] == stack]:
                 del self._own[name], self._owners[name]
 
-    def by(self, container: str) -> set[Name]:
+    def by(self, container: str) -> set[StackService]:
         """The services whose this container is, and all that use a namespace through it."""
         with self._lock:
             found = {name for name, ids in self._own.items() if container in ids}
@@ -46,5 +46,5 @@ class AffectedServices:
                 new = set(self._users({id for name in new for id in self._own[name]})) - found
             return found
 
-    def _users(self, containers: Collection[str]) -> Iterator[Name]:
+    def _users(self, containers: Collection[str]) -> Iterator[StackService]:
         return (name for name, owners in self._owners.items() if not owners.isdisjoint(containers))

@@ -78,16 +78,16 @@ class WorkerContext:
     guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
     """Keeps this worker's loops alive, and counts their failures."""
     repairs: Repairs = field(init=False)
-    memory: Snapshot = field(init=False)
+    snapshot: Snapshot = field(init=False)
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
         self.repairs = Repairs(lambda: self.guard.count(Loop.REPAIRS), lambda: self.engine.heard_since)
-        self.memory = Snapshot(self.blind_dir, self.database, self.guard)
-        self.journal = Journal(self.blind_dir, self.me.name)
+        self.snapshot = Snapshot(self.offline_dir, self.database, self.guard)
+        self.journal = Journal(self.offline_dir, self.me.name)
 
     @property
-    def blind_dir(self) -> Path:
+    def offline_dir(self) -> Path:
         """Where this node's workers keep what they need while the database is away."""
         return snapshot_file.directory(self.lock_dir.parent, self.node)
 

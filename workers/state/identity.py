@@ -77,7 +77,9 @@ def sign(worker: str, lock: int, pid: int) -> None:
 
     It is always as long, so that it goes where the last one was: that needs no room on a full disk.
     """
-    written = json.dumps({"pid": pid, "started": started(pid), "namespace": _namespace(), "worker": worker})
+    written = json.dumps(
+        {"pid": pid, "started": start_ticks(pid), "namespace": _namespace(), "worker": worker}
+    )
     os.pwrite(lock, written.ljust(_SIGNED).encode(), 0)
     os.ftruncate(lock, _SIGNED)
 
@@ -102,7 +104,7 @@ def end_leftover(directory: Path, project: str, service: str, dead: Callable[[st
     return None
 
 
-def started(pid: int) -> str | None:
+def start_ticks(pid: int) -> str | None:
     """When a process started, in the kernel's ticks since boot; None where there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -112,7 +114,7 @@ def started(pid: int) -> str | None:
 
 def _is_family(pid: int, when: str | None) -> bool:
     """Is this the process that was written down, or, where that is gone, a group that it led?"""
-    now = started(pid)
+    now = start_ticks(pid)
     if now is not None:
         return now == when
     return any(_group(entry.name) == str(pid) for entry in Path("/proc").iterdir() if entry.name.isdigit())

@@ -50,6 +50,7 @@ class InspectionRequest:
     triggers: set[Trigger] = field(default_factory=set)
 
     def add(self, services: Iterable[str] | None, triggers: Iterable[Trigger]) -> None:
+        """Add services (None: all of the stack) and the triggers that ask for them."""
         self.triggers.update(triggers)
         if services is None:
             self.services = None

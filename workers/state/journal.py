@@ -57,6 +57,7 @@ class Journal:
         return call
 
     def ended(self, call: str, outcome: CallOutcome, at: datetime) -> None:
+        """Write how the call with this journal id ended, and when."""
         self._write([{"kind": "ended", "id": call, "at": at.isoformat(), "outcome": _kept(outcome)}])
 
     def reported(self, call: int, outcome: CallOutcome, at: datetime) -> None:
@@ -89,6 +90,7 @@ class Journal:
 
     @property
     def empty(self) -> bool:
+        """Whether every line has been imported into the database."""
         return not self._lines
 
     def page(self, over: Iterable[Outage]) -> tuple[JournalPage, set[str]]:

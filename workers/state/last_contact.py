@@ -17,7 +17,7 @@ from app.host.boot_clock import boot_clock, boot_id
 
 log = logging.getLogger(__name__)
 
-EVERY = 2.0
+WRITE_INTERVAL = 2.0
 """Seconds after which a new answer is written down."""
 _SIZE = 128
 
@@ -46,7 +46,7 @@ class LastContact:
 
     def note(self, at: float) -> None:
         """The database answered at this moment."""
-        if self._written_at is not None and at - self._written_at < EVERY:
+        if self._written_at is not None and at - self._written_at < WRITE_INTERVAL:
             return
         self._written_at = at
         try:

@@ -24,7 +24,7 @@ from app.store.tables import Call, Window
 
 log = logging.getLogger(__name__)
 
-LATE = timedelta(seconds=2)
+EVENT_GRACE = timedelta(seconds=2)
 """How long after a look the event for what it saw may still arrive; how long a request or a call excuses."""
 SEEN_FIRST = timedelta(seconds=0.2)
 """How long before the engine tells of a change it may already show it."""
@@ -41,12 +41,14 @@ class ObservedState:
 
     @classmethod
     def of(cls, session: Session, stack: str, now: datetime) -> ObservedState:
+        """Read the state of a stack's services and windows; locks the services' rows."""
         services.locked(session, stack)
         windows = rows.unfinished(session, stack)
         return cls(
             {name: (row.power, row.ready, row.alive) for name, row in services.of(session, stack).items()},
             {one.id: (one.state, one.status, one.stuck) for one in windows},
-            any(_moved_since(one, now - LATE) for one in windows) or _called(session, stack, now - LATE),
+            any(_moved_since(one, now - EVENT_GRACE) for one in windows)
+            or _called(session, stack, now - EVENT_GRACE),
         )
 
     def changes(self, session: Session, stack: str) -> UnexplainedChanges:
@@ -136,13 +138,14 @@ class Repairs:
     def found(self, stack: str, changes: UnexplainedChanges, seen_at: datetime) -> None:
         """A repair has changed this, by what the engine showed until then."""
         since = self._heard_since()
-        if not changes.told or since is None or seen_at - since < LATE:
+        if not changes.told or since is None or seen_at - since < EVENT_GRACE:
             return
         with self._lock:
             told = {
                 name
                 for name in changes.services
-                if (at := self._events.get((stack, name))) and seen_at - LATE <= at <= seen_at + SEEN_FIRST
+                if (at := self._events.get((stack, name)))
+                and seen_at - EVENT_GRACE <= at <= seen_at + SEEN_FIRST
             }
             self._doubts.append(_Doubt(stack, changes, seen_at, told))
 
@@ -152,8 +155,8 @@ class Repairs:
             return
         now = clock()
         with self._lock:
-            due = [one for one in self._doubts if now - one.seen_at >= LATE]
-            self._doubts = [one for one in self._doubts if now - one.seen_at < LATE]
+            due = [one for one in self._doubts if now - one.seen_at >= EVENT_GRACE]
+            self._doubts = [one for one in self._doubts if now - one.seen_at < EVENT_GRACE]
         for doubt in due if self._heard_since() else ():
             if not _excused(doubt.changes.services, doubt.told_of):
                 self._report(f"stack {doubt.stack}: {doubt.changes.told}")

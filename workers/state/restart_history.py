@@ -14,7 +14,8 @@ from datetime import datetime
 
 from app.domain.readiness import Container
 
-KEPT = 2
+REMEMBERED_RESTARTS = 2
+"""Restarts whose times are remembered of each container."""
 
 
 @dataclass(slots=True)
@@ -48,8 +49,8 @@ class RestartHistory:
             count, times = known.seen.get(container.id, (0, ()))
             if container.restarts < count:  # Started anew by hand: the engine counts from zero again.
                 count, times = 0, ()
-            grown = min(container.restarts - count, KEPT)
-            times = (*times, *_times(container, grown))[-KEPT:]
+            grown = min(container.restarts - count, REMEMBERED_RESTARTS)
+            times = (*times, *_times(container, grown))[-REMEMBERED_RESTARTS:]
             known.seen[container.id] = (container.restarts, times)
             return replace(container, restarted=times, exit_code=known.exit_code(container))
 

@@ -27,6 +27,7 @@ class RunningCall:
 
     @property
     def cancelled(self) -> bool:
+        """Whether the call has been asked to end."""
         return bool(self.cancellation.reason)
 
 
@@ -48,7 +49,9 @@ class RunningCalls:
             call.ended.set()
 
     def get(self, stack: str, service: str) -> RunningCall | None:
+        """The call under way for a service, or None."""
         return self._calls.get((stack, service))
 
     def all(self) -> list[RunningCall]:
+        """Every call under way."""
         return list(self._calls.values())

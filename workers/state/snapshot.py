@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 QUIET = 5.0
 """Seconds without a good answer after which the database counts as away, though nothing has failed."""
-PATIENCE = 2.0
+LISTENING_TIME = 2.0
 """Seconds that a worker listens before it acts without the database: both may have just begun."""
 
 
@@ -121,6 +121,7 @@ class Snapshot:
 
     @property
     def known(self) -> Knowledge:
+        """What was last read from the database."""
         return self._known
 
     # Is the database there?
@@ -137,10 +138,11 @@ class Snapshot:
 
     def is_silent_for(self, grace: float) -> bool:
         """Has the database been silent for so many seconds, and has this worker listened for a moment?"""
-        return self.silence >= grace and self.listened >= min(grace, PATIENCE)
+        return self.silence >= grace and self.listened >= min(grace, LISTENING_TIME)
 
     @property
     def away(self) -> bool:
+        """Whether the database counts as unreachable: an attempt failed, or none succeeded for `QUIET` s."""
         return self._failed or min(self.silence, self.listened) > QUIET or self._database.unusable is not None
 
     @property
@@ -185,6 +187,7 @@ class Snapshot:
                 self._answered()
 
     def failed(self) -> None:
+        """Record that the database could not be read or written just now."""
         self._failed = True
         self.outage()
 

@@ -55,7 +55,7 @@ def message(name: str = task_queue.OPEN, *arguments: object) -> dict[str, Any]:
 
 
 def test_what_celery_sends_is_passed_on() -> None:
-    found = messages.checked(message())
+    found = messages.validate(message())
 
     assert found["body"] == message()["body"]
     assert {key: found["headers"][key] for key in ("task", "id", "argsrepr")} == {
@@ -126,7 +126,7 @@ def test_what_is_no_message_of_ours_is_refused_and_says_why(change: Change, reas
     change(found)
 
     with pytest.raises(RefusedMessage, match=reason) as refused:
-        messages.checked(found)
+        messages.validate(found)
 
     assert len(str(refused.value)) < 300
     assert "\n" not in str(refused.value)
@@ -135,7 +135,7 @@ def test_what_is_no_message_of_ours_is_refused_and_says_why(change: Change, reas
 @pytest.mark.parametrize("found", [None, 5, "w1", [], [1, 2], True])
 def test_what_is_no_message_at_all_is_refused(found: object) -> None:
     with pytest.raises(RefusedMessage):
-        messages.checked(found)
+        messages.validate(found)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_field_that_nobody_reads_is_left_out(header: dict[str, Any]) -> None:
     found = message()
     found["headers"].update(header)
 
-    headers = messages.checked(found)["headers"]
+    headers = messages.validate(found)["headers"]
 
     assert not header.keys() & headers.keys() - {"retries"}
     assert headers["retries"] == 0

@@ -55,7 +55,7 @@ def test_the_engines_times_are_read_to_the_microsecond(text: Any, expected: date
 
 
 def test_a_container_is_described_by_its_state_and_labels() -> None:
-    found = containers.described(INSPECTED)
+    found = containers.container_from_inspection(INSPECTED)
 
     assert (found.id, found.service, found.number) == ("c0ffee", "forge", 2)
     assert (found.state, found.health, found.restarts) == ("running", "starting", 3)
@@ -68,18 +68,18 @@ def test_a_container_is_described_by_its_state_and_labels() -> None:
 def test_no_healthcheck_has_several_spellings(health: dict[str, str] | None) -> None:
     state = {**INSPECTED["State"], "Health": health}
 
-    assert containers.described({**INSPECTED, "State": state}).health == ""
+    assert containers.container_from_inspection({**INSPECTED, "State": state}).health == ""
 
 
 def test_a_container_without_labels_belongs_to_nobody() -> None:
-    assert containers.described({**INSPECTED, "Config": {"Labels": None}}).service == ""
+    assert containers.container_from_inspection({**INSPECTED, "Config": {"Labels": None}}).service == ""
 
 
 @pytest.mark.parametrize("said", ["abc", "", None, "1.5", "²", "9" * 5000, [], {}])
 def test_a_container_whose_number_is_none_is_the_first(said: Any) -> None:
     labels = {**INSPECTED["Config"]["Labels"], "com.docker.compose.container-number": said}
 
-    assert containers.described({**INSPECTED, "Config": {"Labels": labels}}).number == 1
+    assert containers.container_from_inspection({**INSPECTED, "Config": {"Labels": labels}}).number == 1
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_is_not_told_of_a_container_does_not_hide_it(missing: str, null: bo
     if null:
         holder[key] = None
 
-    found = containers.described(raw)
+    found = containers.container_from_inspection(raw)
 
     assert (found.id, found.alive) == ("c0ffee", True)
 
@@ -104,7 +104,7 @@ def test_what_is_not_told_of_a_container_does_not_hide_it(missing: str, null: bo
 def test_the_time_to_leave_is_a_number_of_seconds_or_unknown(said: Any, grace: float | None) -> None:
     config = {**INSPECTED["Config"], "StopTimeout": said}
 
-    assert containers.described({**INSPECTED, "Config": config}).grace == grace
+    assert containers.container_from_inspection({**INSPECTED, "Config": config}).grace == grace
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,4 @@ def test_the_time_to_be_ready_is_that_of_the_containers_own_healthcheck(
 ) -> None:
     config = {**INSPECTED["Config"], "Healthcheck": said}
 
-    assert containers.described({**INSPECTED, "Config": config}).ready_within == seconds
+    assert containers.container_from_inspection({**INSPECTED, "Config": config}).ready_within == seconds

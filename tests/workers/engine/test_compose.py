@@ -11,9 +11,9 @@ import pytest
 
 from app.domain.enums import Action
 from workers.engine import compose
-from workers.engine.compose import Command, Place
+from workers.engine.compose import Command, ComposeFiles
 
-STUDIO = Place("studio", Path("/srv/studio"), ("compose.yml", "more.yml"), ("gpu",), ("studio.env",))
+STUDIO = ComposeFiles("studio", Path("/srv/studio"), ("compose.yml", "more.yml"), ("gpu",), ("studio.env",))
 STARTED = "docker compose --ansi never --progress plain -p studio"
 READ = (
     "--project-directory /srv/studio -f /srv/studio/compose.yml -f /srv/studio/more.yml"

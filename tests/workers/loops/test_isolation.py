@@ -218,7 +218,7 @@ def test_only_restarts_of_served_projects_are_remembered(context: WorkerContext,
 
 def blind_stop(context: WorkerContext, worker: str, service: str, **changed: Any) -> None:
     """A dead worker left a journal behind, which tells of one stop."""
-    left = Journal(context.blind_dir, worker)
+    left = Journal(context.offline_dir, worker)
     begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", worker)
     outage = Outage(f"outage of {worker}", NOON)
     left.ended(left.began(outage, replace(begun, **changed), NOON), CallOutcome(CallStatus.OK, 0, 5), NOON)
@@ -229,7 +229,7 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
 ) -> None:
     blind_stop(context, "good", "forge")
     blind_stop(context, "bad", "mill")
-    (context.blind_dir / "folder.journal").mkdir()
+    (context.offline_dir / "folder.journal").mkdir()
     take_in = offline_import._take_in
 
     def breaks(session: Any, made: Any, now: Any) -> None:
@@ -243,7 +243,7 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
 
     assert [call.service for call in system.calls("forge")] == ["forge"]
     assert not system.calls("mill")
-    assert sorted(one.name for one in context.blind_dir.iterdir()) == ["bad.refused", "folder.refused"]
+    assert sorted(one.name for one in context.offline_dir.iterdir()) == ["bad.refused", "folder.refused"]
     assert context.guard.take_counts() == {Loop.CLOCK: 3}
     recovery.take_in(context, system.now)
     assert not context.guard.take_counts()
@@ -255,14 +255,14 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
     window = system.open("forge")
     with database.write() as session:
         published_stacks.publish_stack(session, spec("other"), system.now)
-    context.memory.refresh("local", system.now)
+    context.snapshot.refresh("local", system.now)
     system.extend(window, 1000)
     with database.write() as session:
         session.get_one(Stack, "other").definition = {"nothing": "of it"}
 
-    context.memory.refresh("local", system.now)
+    context.snapshot.refresh("local", system.now)
 
-    known = context.memory.known.stacks
+    known = context.snapshot.known.stacks
     assert {lease.deadline for lease in known["studio"].leases} == {system.window(window).deadline}
     assert known["other"].spec == spec("other")
 

@@ -110,7 +110,7 @@ def test_apprise_is_given_no_memory_for_an_answer_of_300_mib() -> None:
 
 @pytest.mark.parametrize("act", [drips, continues_without_end, says_nothing])
 def test_one_deadline_ends_the_whole_exchange(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senders, "TIMEOUT", 0.5)
+    monkeypatch.setattr(senders, "WEBHOOK_TIMEOUT", 0.5)
     with receiver(act) as port, pytest.raises(senders.DeliveryFailed, match="Timeout"):
         senders.send(hook(port), "n1", BODY)
 
@@ -133,7 +133,7 @@ def test_apprise_has_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_receiver_that_never_accepts_has_the_same_deadline(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(senders, "TIMEOUT", 0.5)
+    monkeypatch.setattr(senders, "WEBHOOK_TIMEOUT", 0.5)
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         pytest.raises(senders.DeliveryFailed, match="Timeout"),

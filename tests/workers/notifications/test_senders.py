@@ -99,7 +99,7 @@ def test_any_answer_but_a_yes_has_failed(receiver: Receiver, answer: int) -> Non
 
 
 def test_a_sink_that_is_away_or_hangs_has_failed(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senders, "TIMEOUT", 0.3)
+    monkeypatch.setattr(senders, "WEBHOOK_TIMEOUT", 0.3)
     receiver.hangs = threading.Event()
     with pytest.raises(senders.DeliveryFailed, match="Timeout"):
         senders.send(hook(receiver), "n1", BODY)
@@ -152,7 +152,7 @@ def notifier(
         database=system.database,
         node="local",
         stacks={"studio": None},
-        memory=SimpleNamespace(away=False),
+        snapshot=SimpleNamespace(away=False),
         guard=LoopGuard(is_outage),
     )
     loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})

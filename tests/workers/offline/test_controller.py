@@ -20,8 +20,8 @@ from app.host.boot_clock import boot_clock, boot_id
 from app.store.database import Database
 from tests.system import System, studio
 from workers.offline.controller import OfflineController
-from workers.state.last_contact import EVERY
-from workers.state.snapshot import PATIENCE, Snapshot, StackSnapshot
+from workers.state.last_contact import WRITE_INTERVAL
+from workers.state.snapshot import LISTENING_TIME, Snapshot, StackSnapshot
 
 SPEC = replace(studio(), blind_grace=30.0)
 
@@ -36,70 +36,70 @@ class Away:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Snapshot:
+def snapshot(tmp_path: Path) -> Snapshot:
     return Snapshot(tmp_path / "blind", Away())  # type: ignore[arg-type]
 
 
-def context(memory: Snapshot, **core: frozenset[str]) -> Any:
-    return SimpleNamespace(memory=memory, stacks={}, core=core, node="local")
+def context(snapshot: Snapshot, **core: frozenset[str]) -> Any:
+    return SimpleNamespace(snapshot=snapshot, stacks={}, core=core, node="local")
 
 
 def held(service: str, seconds: float, window: str = "w1") -> HeldLease:
     return HeldLease(window, service, State.OPEN, datetime.now(UTC) + timedelta(seconds=seconds))
 
 
-def silent_for(memory: Snapshot, seconds: float) -> None:
-    memory._heard_at = boot_clock() - seconds
-    memory._listening_since = time.monotonic() - seconds
+def silent_for(snapshot: Snapshot, seconds: float) -> None:
+    snapshot._heard_at = boot_clock() - seconds
+    snapshot._listening_since = time.monotonic() - seconds
 
 
-def due(memory: Snapshot, *leases: HeldLease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
+def due(snapshot: Snapshot, *leases: HeldLease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
     stack = StackSnapshot(spec, leases, {lease.service: OwedOff() for lease in leases})
-    return OfflineController(context(memory, **core)).due(stack)
+    return OfflineController(context(snapshot, **core)).due(stack)
 
 
-def test_what_is_past_its_deadline_and_its_grace_is_due(memory: Snapshot) -> None:
-    silent_for(memory, 31)
-    assert due(memory, held("forge", -31), held("mill", -29)) == ["forge"]
+def test_what_is_past_its_deadline_and_its_grace_is_due(snapshot: Snapshot) -> None:
+    silent_for(snapshot, 31)
+    assert due(snapshot, held("forge", -31), held("mill", -29)) == ["forge"]
 
 
-def test_another_windows_later_deadline_keeps_it(memory: Snapshot) -> None:
-    silent_for(memory, 31)
-    assert due(memory, held("forge", -31), held("forge", 5, "w2")) == []
+def test_another_windows_later_deadline_keeps_it(snapshot: Snapshot) -> None:
+    silent_for(snapshot, 31)
+    assert due(snapshot, held("forge", -31), held("forge", 5, "w2")) == []
 
 
-def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(memory: Snapshot) -> None:
+def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(snapshot: Snapshot) -> None:
     """However old what is known: it may have been extended since, and the database be back in a moment."""
-    silent_for(memory, 29)
-    assert due(memory, held("forge", -3600)) == []
+    silent_for(snapshot, 29)
+    assert due(snapshot, held("forge", -3600)) == []
 
 
-def test_a_worker_that_was_frozen_listens_first(memory: Snapshot) -> None:
-    silent_for(memory, 3600)
-    blind = OfflineController(context(memory))
+def test_a_worker_that_was_frozen_listens_first(snapshot: Snapshot) -> None:
+    silent_for(snapshot, 3600)
+    blind = OfflineController(context(snapshot))
     blind._turned_at -= 60
 
     blind._turn_if_awake()
 
-    assert memory.silence < 5
-    assert not memory.away
+    assert snapshot.silence < 5
+    assert not snapshot.away
 
 
 def test_a_restarted_worker_goes_on_counting(tmp_path: Path) -> None:
     """Without it, a worker that is restarted every few seconds would never come to the end of the grace."""
     heard(tmp_path, ago=40)
 
-    memory = begun(tmp_path)
+    snapshot = begun(tmp_path)
 
-    assert 40 <= memory.silence < 45
-    assert not memory.away
-    memory.failed()
-    outage = memory.outage()
+    assert 40 <= snapshot.silence < 45
+    assert not snapshot.away
+    snapshot.failed()
+    outage = snapshot.outage()
     assert outage
-    assert abs((memory.now() - outage.since).total_seconds() - 40) < 5
-    assert due(memory, held("forge", -31)) == []
-    memory._listening_since -= PATIENCE
-    assert due(memory, held("forge", -31)) == ["forge"]
+    assert abs((snapshot.now() - outage.since).total_seconds() - 40) < 5
+    assert due(snapshot, held("forge", -31)) == []
+    snapshot._listening_since -= LISTENING_TIME
+    assert due(snapshot, held("forge", -31)) == ["forge"]
 
 
 def test_after_a_reboot_the_silence_is_at_least_as_long_as_the_host_is_up(tmp_path: Path) -> None:
@@ -123,15 +123,15 @@ def test_a_moment_that_has_not_come_yet_counts_as_now(tmp_path: Path) -> None:
 
 
 def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_path: Path) -> None:
-    memory = begun(tmp_path)
-    memory.heard()
+    snapshot = begun(tmp_path)
+    snapshot.heard()
     path = tmp_path / "blind" / "last_word.json"
     first = path.read_text()
-    memory.heard()
+    snapshot.heard()
     assert path.read_text() == first
-    memory._word._written_at = boot_clock() - EVERY
+    snapshot._word._written_at = boot_clock() - WRITE_INTERVAL
 
-    memory.heard()
+    snapshot.heard()
 
     assert path.read_text() != first
     assert path.stat().st_size == len(first)
@@ -139,9 +139,9 @@ def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_pa
 
 
 def begun(tmp_path: Path) -> Snapshot:
-    memory = Snapshot(tmp_path / "blind", Away())  # type: ignore[arg-type]
-    memory.begin()
-    return memory
+    snapshot = Snapshot(tmp_path / "blind", Away())  # type: ignore[arg-type]
+    snapshot.begin()
+    return snapshot
 
 
 def heard(tmp_path: Path, ago: float, boot: str | None = None) -> None:
@@ -150,24 +150,24 @@ def heard(tmp_path: Path, ago: float, boot: str | None = None) -> None:
     (tmp_path / "blind" / "last_word.json").write_text(json.dumps({"at": at, "boot": boot}))
 
 
-def test_dependants_go_first(memory: Snapshot) -> None:
-    silent_for(memory, 31)
-    assert due(memory, held("api", -31), held("db", -31), held("forge", -31)) == ["api", "forge"]
+def test_dependants_go_first(snapshot: Snapshot) -> None:
+    silent_for(snapshot, 31)
+    assert due(snapshot, held("api", -31), held("db", -31), held("forge", -31)) == ["api", "forge"]
 
 
-def test_core_of_this_hosts_own_file_is_never_due(memory: Snapshot) -> None:
-    silent_for(memory, 31)
-    assert due(memory, held("forge", -31), studio=frozenset({"forge"})) == []
+def test_core_of_this_hosts_own_file_is_never_due(snapshot: Snapshot) -> None:
+    silent_for(snapshot, 31)
+    assert due(snapshot, held("forge", -31), studio=frozenset({"forge"})) == []
 
 
-def test_a_stack_that_holds_has_nothing_due(memory: Snapshot) -> None:
-    silent_for(memory, 3600)
-    assert due(memory, held("forge", -3600), spec=replace(SPEC, blind="hold")) == []
+def test_a_stack_that_holds_has_nothing_due(snapshot: Snapshot) -> None:
+    silent_for(snapshot, 3600)
+    assert due(snapshot, held("forge", -3600), spec=replace(SPEC, blind="hold")) == []
 
 
 @pytest.fixture
 def read(tmp_path: Path, system: System) -> Snapshot:
-    """A memory of a real database, whose clock is that of the house."""
+    """A snapshot of a real database, whose clock is that of the house."""
     return Snapshot(tmp_path / "blind", system.database)
 
 
@@ -217,26 +217,26 @@ def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Databas
     assert Snapshot(tmp_path, database).known.stacks == {}
 
 
-def test_an_outage_lasts_until_the_database_is_heard(memory: Snapshot) -> None:
-    memory.failed()
-    outage = memory.outage()
+def test_an_outage_lasts_until_the_database_is_heard(snapshot: Snapshot) -> None:
+    snapshot.failed()
+    outage = snapshot.outage()
     assert outage
 
-    memory.heard()
+    snapshot.heard()
 
-    assert memory.outage() is None
-    assert [one.id for one in memory.over] == [outage.id]
+    assert snapshot.outage() is None
+    assert [one.id for one in snapshot.over] == [outage.id]
 
 
 @pytest.mark.parametrize("failures", [44, 100_000])
-def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(memory: Snapshot, failures: int) -> None:
-    silent_for(memory, 31)
+def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(snapshot: Snapshot, failures: int) -> None:
+    silent_for(snapshot, 31)
     stack = StackSnapshot(SPEC, (held("forge", -31),), {"forge": OwedOff(failures)})
-    blind = OfflineController(context(memory))
+    blind = OfflineController(context(snapshot))
 
     blind._failed(stack, "forge")
 
     again = blind._tried["studio", "forge"]
     assert again.failures == failures + 1
     assert again.retry_at
-    assert again.retry_at - memory.now() <= timedelta(minutes=5)
+    assert again.retry_at - snapshot.now() <= timedelta(minutes=5)
