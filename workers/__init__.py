@@ -1,1 +1,1 @@
-"""The hands: the only code that may reach Docker."""
+"""The worker: the only code that may reach Docker."""

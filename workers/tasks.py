@@ -1,7 +1,7 @@
 """The tasks: a few lines each. Arguments are ids, and every task may run twice, late or never.
 
-A message orders nothing: whoever runs it reads the database and the worker's own
-stacks, so a forged one can at most make somebody look.
+A message carries no order: the task reads the database and the worker's own stacks, so a
+forged message can at most cause an inspection.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def open_window(window_id: str) -> None:
 @app.task(name=task_queue.CLOSE)
 @ends_in_outage
 def close_window(window_id: str) -> None:
-    """Look at the stack of a closing window and stop what nobody holds."""
+    """Stop the services of a closing window's stack that no live window holds."""
     context = runtime.context()
     with context.database.read() as session:
         window = windows.get(session, str(window_id))
@@ -106,7 +106,7 @@ def resync(node: str | None = None) -> None:
 @app.task(name=task_queue.READ_LOGS)
 @ends_in_outage
 def read_logs(read_id: str) -> None:
-    """Write the lines that somebody waits for where they look for them."""
+    """Fetch the logs that a `log_reads` row requests and store them in that row."""
     logs.answer(runtime.context(), str(read_id))
 
 

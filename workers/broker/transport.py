@@ -57,7 +57,7 @@ class QoS(kombu.QoS):  # type: ignore[misc]
     """Acknowledgements; what is kept of unacknowledged messages may have been forged, too."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Return an unacknowledged message to its queue; one that cannot be restored is dropped and counted."""
+        """Return an unacknowledged message to its queue; drop and count one that cannot be restored."""
         try:
             super().restore_by_tag(tag, client=client, leftmost=leftmost)
         except (RedisError, OSError):

@@ -51,7 +51,7 @@ class Engine:
         self._negotiation = Negotiation(self.endpoint, timeout)
         self._ask = self._negotiation.ask
         self.heard_since: datetime | None = None
-        """Since when every event has been heard, by the engine's clock; None while nobody listens."""
+        """Since when every event has been heard, by the engine's clock; None while the stream is not read."""
 
     @property
     def fault(self) -> str:

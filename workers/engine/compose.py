@@ -351,7 +351,7 @@ def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 def _discard(child: subprocess.Popen[str]) -> None:
-    """End a child whose output nobody will read, and close its pipes."""
+    """End a child whose output is not read any more, and close its pipes."""
     child_processes.kill_family(child)
     for pipe in (child.stdout, child.stderr):
         if pipe:

@@ -1,4 +1,4 @@
-"""Beat's scheduler: it sleeps until the next deadline and sends the sweep on the stroke.
+"""Beat's scheduler: it sleeps until the next deadline and sends the sweep at that time.
 
 A second is the longest it sleeps, to see deadlines that are new. Where the database
 is away it keeps its regular beat, and the workers' own watch covers for it. It keeps

@@ -1,8 +1,8 @@
-"""This worker among the others: its sign of life, and what it claims with it.
+"""Claims this worker's node and sends its heartbeats.
 
-A sign is given when it begins and every few seconds after. Where another worker that
-is alive has what this one claims, this one ends: before it has begun, or, if it was
-frozen meanwhile and somebody took its place, as soon as it notices.
+A worker sends a heartbeat when it begins and every few seconds after. If another live
+worker has claimed the node, this worker ends: before it has begun or, if it was frozen
+and another worker claimed the node in the meantime, with its next heartbeat.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class HeartbeatLoop:
             log.warning("the database is away; this node is claimed when it is back: %s", error)
 
     def beat(self) -> None:
-        """Give a sign of life, and publish what is new."""
+        """Send a heartbeat, and publish what is new. Ends this worker if another one has claimed the node."""
         try:
             self._claim()
         except NodeTaken as taken:
@@ -70,7 +70,7 @@ class HeartbeatLoop:
         self._tidy()
 
     def end(self) -> None:
-        """Take the sign of life back; a worker that cannot is found dead by its lock, or by its silence."""
+        """Remove this worker's heartbeat. If the database is away, its lock or age shows that it ended."""
         with suppress(SQLAlchemyError), self._context.database.write() as session:
             claims.leave(session, self._context.me.name)
 

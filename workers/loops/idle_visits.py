@@ -1,4 +1,4 @@
-"""Looks, in the last seconds before a visitors' window ends, whether a request is still under way.
+"""Checks, in the last seconds before a visitors' window ends, whether a request is still under way.
 
 A request that is gets its last byte: the window is lengthened in small steps, up to the stack's
 `max_ttl`. It looks before the deadline, so that no stop begins later than it would, and where

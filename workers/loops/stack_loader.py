@@ -1,10 +1,10 @@
-"""The stacks of this node: from the files on disk to the station, and from there to the database.
+"""Reads the stacks of this node from the files on disk into the worker's context.
 
-Reading needs no database, so a worker serves what its files say from its first moment.
-What came of it waits as news until the database takes it. Files that change later are
-read anew in the same way: adopted, or refused with the last good reading still in force.
+Reading needs no database, so a worker serves what its files say as soon as it starts. The
+result waits to be published until the database takes it. Files that change later are read
+again in the same way: the worker adopts them, or refuses them and keeps the last good version.
 
-    files ---> look ---> station.stacks ---> news ---> `workers.loops.stack_publisher` ---> database
+    files ---> look ---> context.stacks ---> `workers.loops.stack_publisher` ---> database
 """
 
 from __future__ import annotations

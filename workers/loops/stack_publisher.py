@@ -1,8 +1,9 @@
-"""What a worker says of its stacks, from the files to the database, and what it serves by the answer.
+"""Publishes a worker's stacks from its files to the database, and serves what the database allows.
 
-Each piece of news is offered in one transaction, and again until the database takes it. The
-database may say that somebody else has the stack, or that something of it is still held or
-owed elsewhere: then what was in force stays so, or only the rest is turned off.
+Each publication is written in one transaction and retried until it is committed. The
+database may say that another worker has the stack, or that a window still holds a service
+elsewhere or a stop is pending there: then the previous version stays in force, or only the
+services left there are turned off.
 
     reading ---> tell ---> claimed and published ---> served
                    ^                |

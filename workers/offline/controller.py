@@ -1,9 +1,9 @@
-"""Ending what is due while the database is away, by what was last known of it.
+"""Stops services whose windows are over while the database is away, by the last snapshot.
 
-A thread of its own that never asks the database, so it cannot hang with it. A lease
-counts until its deadline and `blind_grace` have passed, since it may just have been
-extended; nothing is ever started. Each call goes to the journal and, once the
-database is back, from there on record.
+It runs in a thread of its own that never asks the database, so it cannot hang with it. A
+lease counts until its deadline and `blind_grace` have passed, since it may have been
+extended just before the outage. It starts nothing. Each call is written to the journal,
+which is imported once the database is back.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FROZEN = 5.0
 
 
 class OfflineController:
-    """One per worker. What it has found out itself counts for as long as the outage lasts."""
+    """One per worker. It remembers its own stops and failures until the outage is over."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
@@ -64,7 +64,7 @@ class OfflineController:
             self.turn()
 
     def turn(self) -> None:
-        """Stop what is due by what is known, if the database is away."""
+        """Submit every stop that is due by the snapshot, if the database is away."""
         outage = self._context.snapshot.outage()
         if outage is None or self._outage is None or outage.id != self._outage.id:
             self._outage = outage
@@ -78,22 +78,22 @@ class OfflineController:
             self._submit(outage, known, service)
 
     def due(self, known: StackSnapshot) -> list[str]:
-        """The services of a stack whose turn it is to be stopped blind."""
+        """The services of a stack to stop now, while the database is away."""
         spec, snapshot = self._spec(known), self._context.snapshot
         if spec.blind == "hold" or not snapshot.is_silent_for(spec.blind_grace):
             return []
         now = snapshot.now()
         barely = now - timedelta(seconds=spec.blind_grace)
         held = {lease.service for lease in known.leases if lease.live(barely)}
-        owing = {
+        pending_stops = {
             name: self._tried.get((spec.name, name), before)
-            for name, before in known.owing.items()
+            for name, before in known.pending_stops.items()
             if name not in held
             and (spec.name, name) not in self._off
             and not self._is_core(known, name)
             and self._is_here(before)
         }
-        return decisions.in_turn(spec, owing, now)
+        return decisions.in_turn(spec, pending_stops, now)
 
     def _spec(self, known: StackSnapshot) -> StackSpec:
         """By the files of this host, where they could be read; else as it was last known."""
@@ -106,9 +106,9 @@ class OfflineController:
         spec = self._spec(known).services.get(service)
         return spec is not None and spec.role is Role.CORE
 
-    def _is_here(self, owing: OwedOff) -> bool:
-        """Is this the engine on which that off is owed?"""
-        wanted = owing.location.engine_id
+    def _is_here(self, stop: OwedOff) -> bool:
+        """Whether this is the engine on which the stop is pending."""
+        wanted = stop.location.engine_id
         if not wanted:
             return True
         if not self._context.engine_id:
@@ -188,10 +188,10 @@ class OfflineController:
             return None
 
     def _decision(self, known: StackSnapshot, service: str, containers: Looked) -> Decision:
-        owing = self._tried.get((known.spec.name, service), known.owing[service])
+        stop = self._tried.get((known.spec.name, service), known.pending_stops[service])
         spec = self._spec(known)
         role = spec.services[service].role if service in spec.services else Role.NONE
-        return decisions.off(role, containers, owed=True, unsure=owing.unsure, kill=owing.failures > 0)
+        return decisions.off(role, containers, owed=True, unsure=stop.unsure, kill=stop.failures > 0)
 
     def _make(
         self, outage: Outage, begun: StartedCall, command: Command, timeout: float, lock: int
@@ -225,9 +225,11 @@ class OfflineController:
 
     def _failed(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
         key = (known.spec.name, service)
-        failures = self._tried.get(key, known.owing[service]).failures + 1
+        failures = self._tried.get(key, known.pending_stops[service]).failures + 1
         retry_at = self._context.snapshot.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
-        self._tried[key] = replace(known.owing[service], failures=failures, retry_at=retry_at, unsure=unsure)
+        self._tried[key] = replace(
+            known.pending_stops[service], failures=failures, retry_at=retry_at, unsure=unsure
+        )
 
 
 def _command(project: str, service: str, decision: Decision) -> Command:

@@ -1,7 +1,7 @@
-"""After an outage: what was done blind is put on record before anything else is concluded.
+"""Imports the journals after an outage, before anything else is concluded from the database.
 
-The journals of this worker and of dead ones of its node are taken in together, in one
-transaction, and their files go when it is committed.
+The journals of this worker and of dead workers of its node are imported in one transaction;
+their files are deleted once it is committed.
 """
 
 from __future__ import annotations

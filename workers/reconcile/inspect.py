@@ -1,4 +1,4 @@
-"""Looking: what a stack's containers are doing, judged and written down in one transaction."""
+"""Inspects a stack's containers, judges them and records the result in one transaction."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def _verdicts(
     with context.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
-    owing = {name for name, row in before.items() if row.owed}
+    pending = {name for name, row in before.items() if row.owed}
     meant = None if only is None else _meant(spec, only)
-    watched = [one for one in _watched(spec, owing) if meant is None or one.name in meant]
+    watched = [one for one in _watched(spec, pending) if meant is None or one.name in meant]
     if not watched:
         return {}
     try:
@@ -103,7 +103,7 @@ def _meant(spec: StackSpec, only: Collection[str]) -> set[str]:
 
 
 def _untold(error: BaseException) -> SeenContainers:
-    """What is seen of a service while the engine tells nothing of it."""
+    """The result for a service of which the engine shows nothing."""
     return SeenContainers(
         Power.UNKNOWN, untrusted_text.bounded(redaction.redacted(negotiation.why(error)), DETAIL)
     )
@@ -112,7 +112,7 @@ def _untold(error: BaseException) -> SeenContainers:
 def _back(
     spec: StackSpec, verdicts: Mapping[str, Looked], before: Mapping[str, Service], wanted: set[str]
 ) -> list[str]:
-    """What runs though it was seen off, nobody holds it, and nothing of ours may still have brought it up."""
+    """Services that run again although they were off, no window holds them and we did not start them."""
     off = {name for name, row in before.items() if row.observed_at and not (row.alive or row.owed)}
     allowed = {
         name for name in off - wanted if name in spec.services and spec.services[name].role is Role.ALLOWED
@@ -120,10 +120,10 @@ def _back(
     return [name for name in sorted(allowed & verdicts.keys()) if verdicts[name][0].alive]
 
 
-def _watched(spec: StackSpec, owing: set[str]) -> list[ServiceSpec]:
-    """What is listed, and what is not any more but owes an off, or that would never be confirmed."""
-    listed = [one for one in spec.services.values() if one.role is not Role.NONE or one.name in owing]
-    return listed + [ServiceSpec(name) for name in sorted(owing - spec.services.keys())]
+def _watched(spec: StackSpec, pending: set[str]) -> list[ServiceSpec]:
+    """The listed services, and those removed from power.toml whose stop is not confirmed."""
+    listed = [one for one in spec.services.values() if one.role is not Role.NONE or one.name in pending]
+    return listed + [ServiceSpec(name) for name in sorted(pending - spec.services.keys())]
 
 
 def seen_containers(context: WorkerContext, spec: StackSpec, services: Iterable[str]) -> list[Container]:

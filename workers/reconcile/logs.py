@@ -1,4 +1,4 @@
-"""Reading logs for somebody who waits: once, a bounded number of lines, of a window's own services."""
+"""Reads logs on request: once, a bounded number of lines, of a window's own services."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Line = dict[str, Any]
 
 
 def answer(context: WorkerContext, read: str) -> None:
-    """Write what a row asks for into it; nothing where nobody waits or the stack is not served here."""
+    """Store the requested lines in a row, unless the request is over or the stack is not served here."""
     with context.database.read() as session:
         wanted = logs.wanted(session, read, context.core)
     if wanted is None or wanted.stack not in context.stacks:
@@ -83,7 +83,7 @@ def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str
 
 
 def _by_the_engine(context: WorkerContext, moment: datetime) -> datetime:
-    """A moment by the house clock as the engine dated what was written then."""
+    """A time by the database's clock as the engine dated what was written then."""
     apart = context.engine.now() - context.database.now()
     return context.engine.own_time(moment + apart if abs(apart) > _APART else moment)
 

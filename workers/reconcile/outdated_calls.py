@@ -1,7 +1,7 @@
 """Cutting short the calls of this worker that have become pointless.
 
 A start that no live window wants any more is ended, so that its stop can follow. A stop
-that somebody forces meanwhile is ended, so that the kill can follow. In both cases the
+that a client forces meanwhile is ended, so that the kill can follow. In both cases the
 engine may go on by itself: what it did is looked up, never assumed.
 """
 

@@ -25,7 +25,7 @@ SURELY = timedelta(seconds=1)
 """An engine starts its containers just before it can be listened to, and its clock is read from afar."""
 
 
-def by_the_engine(eyes: Engine, containers: Iterable[Container], before: Service, at: datetime) -> bool:
+def by_the_engine(engine: Engine, containers: Iterable[Container], before: Service, at: datetime) -> bool:
     """Has the engine itself brought back what was last seen off as `before` tells? `at` is now, in its time.
 
     Where neither can be shown it counts as the engine's doing, since nothing may stay on.
@@ -33,16 +33,16 @@ def by_the_engine(eyes: Engine, containers: Iterable[Container], before: Service
     alive = [one for one in containers if one.alive]
     if before.observed_at is None or not all(one.policy for one in alive):
         return False
-    if _heard(eyes, alive):
+    if _heard(engine, alive):
         return False
     # Row and engine go by clocks of their own; how long ago it was is the same on both.
-    seen_off = eyes.now() - (at - before.observed_at)
+    seen_off = engine.now() - (at - before.observed_at)
     # While the engine was away nothing was seen, and what it has run through since began with its start.
-    return before.power == Power.UNKNOWN or not eyes.ran_on_since(seen_off)
+    return before.power == Power.UNKNOWN or not engine.ran_on_since(seen_off)
 
 
-def _heard(eyes: Engine, alive: Iterable[Container]) -> bool:
-    since = eyes.heard_since
+def _heard(engine: Engine, alive: Iterable[Container]) -> bool:
+    since = engine.heard_since
     return since is not None and all(_started_after(one, since + SURELY) for one in alive)
 
 

@@ -1,4 +1,4 @@
-"""One worker's standing: what it serves, with what, and under which name."""
+"""What all threads of one worker share: its stacks, database, engine, queues and identity."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from workers.state.snapshot import Snapshot
 log = logging.getLogger(__name__)
 
 LookAgain = Callable[[str, Iterable[str] | None, Trigger], None]
-"""Asks for a look at these services of a stack (None: all), soon and in another thread."""
+"""Requests an inspection of these services of a stack (None: all), soon and in another thread."""
 
 
 def _ignore(_stack: str, _services: Iterable[str] | None, _trigger: Trigger) -> None:
-    """Until a watch has begun, nothing looks."""
+    """Ignore the request: the worker's loops have not begun."""
 
 
 def _opening_queue() -> CallQueue:
@@ -88,7 +88,7 @@ class WorkerContext:
 
     @property
     def offline_dir(self) -> Path:
-        """Where this node's workers keep what they need while the database is away."""
+        """The directory of this node's snapshot and journals, for use while the database is away."""
         return snapshot_file.directory(self.lock_dir.parent, self.node)
 
     def location(self, spec: StackSpec) -> Location:

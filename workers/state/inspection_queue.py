@@ -64,7 +64,7 @@ class InspectionRequest:
 
 
 class InspectionQueue:
-    """Shared by everything that asks for looks and the loop that hands them out."""
+    """The requested and planned inspections of a worker; safe to share between threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,8 +1,8 @@
-"""A worker's journal: what it does while the database is away, line by line on disk, until that is on record.
+"""A worker's journal: the calls it makes while the database is away, on disk until they are imported.
 
-A call made blind has a line before it and one after it, each on the disk before anything
-else happens. Where the disk takes nothing, the lines are kept in memory and written
-when it does: stopping what is due matters more than writing it down.
+A line is written before each offline call and another one after it, each synced to disk before
+anything else happens. If the disk cannot be written, the lines stay in memory and are written
+later: stopping what is due matters more than recording it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Journal:
     # Writing.
 
     def began(self, outage: Outage, begun: StartedCall, at: datetime) -> str:
-        """A call is about to be made blind; returns the id its end is to be written under."""
+        """Write that an offline call is about to be made; return its journal id, for `ended`."""
         call = secrets.token_hex(16)
         blind = {"kind": "blind", "id": outage.id, "worker": self._worker, "since": outage.since.isoformat()}
         said = {

@@ -1,7 +1,7 @@
-"""What a worker last read of its node, so that it can end what is due while the database is away.
+"""What a worker last read of its node, so that it can stop what is due while the database is away.
 
-It is kept in memory and, whenever it changes, on disk: a worker that starts while the
-database is away goes on from there. Nothing is started before it is known here.
+The snapshot is in memory and, whenever it changes, written to disk: a worker that starts while
+the database is away loads it. No service is started before its lease is in the snapshot.
 """
 
 from __future__ import annotations
@@ -49,24 +49,25 @@ LISTENING_TIME = 2.0
 
 @dataclass(frozen=True, slots=True)
 class StackSnapshot:
-    """One stack as it was last read: who held what until when, and what owed an off."""
+    """One stack as it was last read: who held what until when, and which stops are pending."""
 
     spec: StackSpec
     leases: tuple[HeldLease, ...] = ()
-    owing: Mapping[str, OwedOff] = field(default_factory=dict)
+    pending_stops: Mapping[str, OwedOff] = field(default_factory=dict)
     place: tuple[int, str] | None = field(default=None, compare=False)
     """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
 
     def project_of(self, service: str) -> str:
         """The project in which a service owes its off."""
-        owing = self.owing.get(service)
-        return (owing.location.project if owing else "") or self.spec.project
+        stop = self.pending_stops.get(service)
+        return (stop.location.project if stop else "") or self.spec.project
 
     def locations(self) -> dict[str, Location]:
         """Where each service is that may be on."""
         plain = dict.fromkeys((lease.service for lease in self.leases), Location(self.spec.project))
         return plain | {
-            name: Location(self.project_of(name), one.location.engine_id) for name, one in self.owing.items()
+            name: Location(self.project_of(name), one.location.engine_id)
+            for name, one in self.pending_stops.items()
         }
 
 
@@ -267,12 +268,17 @@ class Snapshot:
         with self._lock:
             self._noted += 1
             old = self._known.stacks.get(spec.name, StackSnapshot(spec))
-            new = [lease for lease in leases if lease not in old.leases or lease.service not in old.owing]
+            new = [
+                lease for lease in leases if lease not in old.leases or lease.service not in old.pending_stops
+            ]
             if new:
                 held = (*(one for one in old.leases if one not in new), *new)
                 owed = OwedOff(location=Location(spec.project, engine_id))
-                owing = {**old.owing, **{lease.service: owed for lease in new}}
-                stacks = {**self._known.stacks, spec.name: StackSnapshot(spec, held, owing, old.place)}
+                pending_stops = {**old.pending_stops, **{lease.service: owed for lease in new}}
+                stacks = {
+                    **self._known.stacks,
+                    spec.name: StackSnapshot(spec, held, pending_stops, old.place),
+                }
                 self._keep(replace(self._known, stacks=stacks))
 
     def _keep(self, found: Knowledge) -> None:
@@ -292,18 +298,18 @@ def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[str, S
 
 
 def _stack(session: Session, spec: StackSpec, now: datetime) -> StackSnapshot:
-    owing = {
+    pending_stops = {
         name: OwedOff(row.failures, row.retry_at, row.unsure, row.location)
         for name, row in sorted(services.of(session, spec.name).items())
         # What is core now may not be by the files that are read while the database is away.
         if row.owed
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
-    return StackSnapshot(spec, tuple(leases), owing, audit.place(session, spec.name))
+    return StackSnapshot(spec, tuple(leases), pending_stops, audit.place(session, spec.name))
 
 
 def _write(path: Path, said: Mapping[str, Any]) -> None:
-    """Whole or not at all, and only for the owner's eyes."""
+    """Replace a file atomically; only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -344,7 +350,9 @@ def _as_json(known: Knowledge) -> dict[str, Any]:
             name: {
                 "spec": one.spec.as_json(),
                 "leases": [asdict(lease) | {"deadline": lease.deadline.isoformat()} for lease in one.leases],
-                "owing": {service: _owing_as_json(owing) for service, owing in one.owing.items()},
+                "owing": {
+                    service: _pending_stop_as_json(stop) for service, stop in one.pending_stops.items()
+                },
                 "place": one.place,
             }
             for name, one in known.stacks.items()
@@ -352,15 +360,15 @@ def _as_json(known: Knowledge) -> dict[str, Any]:
     }
 
 
-def _owing_as_json(owing: OwedOff) -> dict[str, Any]:
-    return asdict(owing) | {"retry_at": owing.retry_at and owing.retry_at.isoformat()}
+def _pending_stop_as_json(stop: OwedOff) -> dict[str, Any]:
+    return asdict(stop) | {"retry_at": stop.retry_at and stop.retry_at.isoformat()}
 
 
 def _from_json(said: Mapping[str, Any]) -> StackSnapshot:
     return StackSnapshot(
         StackSpec.from_json(said["spec"]),
         tuple(_lease(one) for one in said["leases"]),
-        {name: _owing(one) for name, one in said["owing"].items()},
+        {name: _pending_stop(one) for name, one in said["owing"].items()},
         _place(said.get("place")),
     )
 
@@ -374,7 +382,7 @@ def _lease(said: Mapping[str, Any]) -> HeldLease:
     return HeldLease(said["window"], said["service"], State(said["state"]), deadline)
 
 
-def _owing(said: Mapping[str, Any]) -> OwedOff:
+def _pending_stop(said: Mapping[str, Any]) -> OwedOff:
     retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
     # What an older worker has written does not say where.
     location = Location(**said.get("location", {}))

@@ -179,7 +179,7 @@ def test_a_successor_knows_what_was_known(tmp_path: Path, system: System, read: 
 
     assert again == read.known
     stack = again.stacks["studio"]
-    assert stack.owing.keys() == {"api", "db"}
+    assert stack.pending_stops.keys() == {"api", "db"}
     assert {(one.window, one.service) for one in stack.leases} == {(window, "api"), (window, "db")}
     assert stack.spec == system.spec
 
@@ -192,7 +192,7 @@ def test_what_is_about_to_be_started_is_known_on_disk_before(
     read.note(system.spec, [held("forge", 60)])
 
     again = Snapshot(tmp_path / "blind", system.database).known.stacks["studio"]
-    assert again.owing.keys() == {"forge"}
+    assert again.pending_stops.keys() == {"forge"}
     assert [one.service for one in again.leases] == ["forge"]
 
 
@@ -209,7 +209,7 @@ def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
     monkeypatch.setattr(Snapshot, "_stacks", looks)
     read.refresh("local", system.now)
 
-    assert "forge" in read.known.stacks["studio"].owing
+    assert "forge" in read.known.stacks["studio"].pending_stops
 
 
 def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Database) -> None:
