@@ -71,15 +71,15 @@ def test_a_broker_that_fails_for_a_week(
     broker, tries = BrokerRetries("the watch goes on"), 0
 
     while clock.now < WEEK.total_seconds():
-        wait = broker.failed(OSError("READONLY You can't write against a read only replica"))
+        wait = broker.record_failure(OSError("READONLY You can't write against a read only replica"))
         assert 0.0 < wait <= retry_log.CAP
         clock.now += wait
         tries += 1
 
     assert tries > 100_000
     assert len(caplog.records) <= WEEK.total_seconds() / retry_log.REMIND + 10
-    broker.worked()
-    assert broker.failed(OSError("gone")) == retry_log.FIRST
+    broker.record_success()
+    assert broker.record_failure(OSError("gone")) == retry_log.FIRST
 
 
 def test_a_child_that_cannot_be_started_for_a_week(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
             except Exception as error:  # noqa: BLE001 - no answer of a broker's may end the worker
                 state.maybe_shutdown()
                 transport.count_consumer_error(error)
-                wait = retries.failed(error, after=time.monotonic() - began)
+                wait = retries.record_failure(error, after=time.monotonic() - began)
                 self._let_go()
                 self._rest(wait)
 
@@ -75,7 +75,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
         handle = super().create_task_handler(*args, **kwargs)
         broken = (*self.connection_errors, *self.channel_errors)
 
-        def handled(message: Any) -> None:
+        def handle_safely(message: Any) -> None:
             try:
                 handle(message)
             except Exception as error:
@@ -83,7 +83,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
                     raise
                 self._refuse(message, error)
 
-        return handled
+        return handle_safely
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Log and drop a message whose body cannot be decoded."""

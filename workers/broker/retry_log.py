@@ -26,13 +26,13 @@ class BrokerRetries:
         self._reason = ""
         self._logged_at = 0.0
 
-    def failed(self, error: Exception, *, after: float = 0.0) -> float:
+    def record_failure(self, error: Exception, *, after: float = 0.0) -> float:
         """Note a failure after so many seconds of service; return the seconds to wait."""
         self._failures = 1 if after > WELL else self._failures + 1
         self._log(f"{type(error).__name__}: {one_line(error)}")
         return backoff.seconds(self._failures, FIRST, CAP)
 
-    def worked(self) -> None:
+    def record_success(self) -> None:
         """Record that the connection works: the next failure is the first of a new series."""
         self._failures = 0
 

@@ -132,7 +132,7 @@ class Engine:
     def _container(self, line: Mapping[str, Any]) -> Container | None:
         """One container of the list, as it is now; None where it has gone since."""
         try:
-            return self._clock.placed(container_from_inspection(self._inspect(line["Id"])))
+            return self._clock.to_host_time(container_from_inspection(self._inspect(line["Id"])))
         except EngineUnsupported:
             raise
         except EngineRefused as refused:
@@ -151,7 +151,7 @@ class Engine:
     def container(self, container: str) -> Container | None:
         """One container of whatever project, or of none; None where it is gone."""
         try:
-            return self._clock.placed(container_from_inspection(self._inspect(container)))
+            return self._clock.to_host_time(container_from_inspection(self._inspect(container)))
         except EngineRefused as refused:
             if refused.status == _GONE:
                 return None

@@ -65,7 +65,7 @@ class EngineClock(Clock):
                 return moment - ahead
         return moment
 
-    def placed(self, container: Container) -> Container:
+    def to_host_time(self, container: Container) -> Container:
         """The same container with its times by this clock."""
         now = self.carried()
         if now is None:

@@ -71,7 +71,7 @@ class DeadlineScheduler(Scheduler):
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send one message. Raises what the broker raises; `tick` waits and tries again."""
         self.apply_async(entry, producer=producer, advance=False)
-        self._retries.worked()
+        self._retries.record_success()
 
     def _until_stroke(self, regular: float) -> float:
         try:
@@ -108,7 +108,7 @@ class DeadlineScheduler(Scheduler):
         return float(self.max_interval or 1.0)
 
     def _failed(self, error: Exception) -> float:
-        wait = self._retries.failed(error)
+        wait = self._retries.record_failure(error)
         self._try_at = time.monotonic() + wait
         # Celery's tick takes an entry from its heap before it sends, and does not put it back if that fails.
         self._heap = None

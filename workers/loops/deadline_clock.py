@@ -80,9 +80,9 @@ class DeadlineClock:
         except SQLAlchemyError:
             # Reading alone proves nothing: a full disk can be read and not written.
             self._beat_at, self._next_deadline = 0.0, None
-            self._context.snapshot.failed()
+            self._context.snapshot.record_failure()
             raise
-        self._context.snapshot.heard()
+        self._context.snapshot.record_success()
 
     def beat(self, now: datetime) -> None:
         """Send a heartbeat, record loop failures, and end the calls that dead workers of this node left."""

@@ -56,7 +56,7 @@ class EngineEvents:
         container = containers.concerned_container(actor)
         for name, one in {(stack, service) for stack in stacks} | self._context.concerned.by(container):
             if at:
-                self._context.repairs.heard(name, one, at)
+                self._context.repairs.record_event(name, one, at)
             self._inspections.mark(name, [one], Trigger.EVENT)
 
     def _run_round(self) -> None:
@@ -80,4 +80,4 @@ class EngineEvents:
 
     def _remember_death(self, project: str, actor: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
         service, code = str(labels.get(containers.SERVICE)), containers.whole(labels.get("exitCode"), 0)
-        self._context.restarts.heard(project, service, str(actor.get("ID")), code)
+        self._context.restarts.record_death(project, service, str(actor.get("ID")), code)

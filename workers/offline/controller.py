@@ -59,7 +59,7 @@ class OfflineController:
         now, before = time.monotonic(), self._turned_at
         self._turned_at = now
         if now - before > FROZEN:
-            self._context.snapshot.thawed()
+            self._context.snapshot.record_thaw()
         else:
             self.turn()
 
@@ -197,12 +197,12 @@ class OfflineController:
         self, outage: Outage, begun: StartedCall, command: Command, timeout: float, lock: int
     ) -> CallOutcome:
         journal, snapshot = self._context.journal, self._context.snapshot
-        call = journal.began(outage, begun, snapshot.now())
+        call = journal.record_begin(outage, begun, snapshot.now())
         sign = partial(identity.sign, self._context.me.name, lock)
         run = partial(compose.run, command, timeout, lock=lock, started=sign)
         outcome = pre_stop.run(command, timeout, run) if command.action is Action.PRE_STOP else run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
-        journal.ended(call, outcome, snapshot.now())
+        journal.record_end(call, outcome, snapshot.now())
         return outcome
 
     def _begun(self, known: StackSnapshot, spec: ServiceSpec, command: Command) -> StartedCall:

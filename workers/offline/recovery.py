@@ -29,7 +29,7 @@ def take_in(context: WorkerContext, now: datetime) -> None:
     outages = [one for one in over if context.journal.tells(one.id) or _seconds(one, now) >= QUIET]
     dead = {name: path for name, path in others(context).items() if context.me.dead(name)}
     if not outages and not dead and context.journal.empty:
-        context.snapshot.told(over, written=False)
+        context.snapshot.forget_outages(over, written=False)
         return
     page, taken = context.journal.page(outages)
     left: dict[Path, JournalPage] = {}
@@ -43,7 +43,7 @@ def take_in(context: WorkerContext, now: datetime) -> None:
             context.look_again(stack, None, Trigger.START)
     if page.blind or not outages:
         # Else a call is still being made, whose end belongs to the same outage.
-        context.snapshot.told(over, written=news)
+        context.snapshot.forget_outages(over, written=news)
     context.journal.forget(taken)
     for path in left:
         path.unlink(missing_ok=True)

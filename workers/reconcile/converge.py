@@ -396,4 +396,4 @@ def _record(context: WorkerContext, call: int, outcome: CallOutcome) -> None:
                 return
         except SQLAlchemyError as error:
             log.warning("the end of call %d goes to the journal: %s", call, error)
-    context.journal.reported(call, outcome, at)
+    context.journal.record_outcome(call, outcome, at)

@@ -55,7 +55,7 @@ def look(context: WorkerContext, stack: str, request: InspectionRequest | None =
             )
             changes = before.changes(session, stack) if before else UnexplainedChanges()
         if changes.told:
-            context.repairs.found(stack, changes, context.engine.now())
+            context.repairs.record_repair(stack, changes, context.engine.now())
     return {name: again for name, (_seen, again) in verdicts.items() if again}
 
 

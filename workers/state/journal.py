@@ -42,8 +42,8 @@ class Journal:
 
     # Writing.
 
-    def began(self, outage: Outage, begun: StartedCall, at: datetime) -> str:
-        """Write that an offline call is about to be made; return its journal id, for `ended`."""
+    def record_begin(self, outage: Outage, begun: StartedCall, at: datetime) -> str:
+        """Write that an offline call is about to be made; return its journal id, for `record_end`."""
         call = secrets.token_hex(16)
         blind = {"kind": "blind", "id": outage.id, "worker": self._worker, "since": outage.since.isoformat()}
         said = {
@@ -56,12 +56,12 @@ class Journal:
         self._write([*([] if self.tells(outage.id) else [blind]), said])
         return call
 
-    def ended(self, call: str, outcome: CallOutcome, at: datetime) -> None:
+    def record_end(self, call: str, outcome: CallOutcome, at: datetime) -> None:
         """Write how the call with this journal id ended, and when."""
         self._write([{"kind": "ended", "id": call, "at": at.isoformat(), "outcome": _kept(outcome)}])
 
-    def reported(self, call: int, outcome: CallOutcome, at: datetime) -> None:
-        """The end of a call that is on record, which the database could not be told."""
+    def record_outcome(self, call: int, outcome: CallOutcome, at: datetime) -> None:
+        """Write the outcome of a call that the database knows, but whose end it could not take."""
         line = {"kind": "reported", "id": secrets.token_hex(16), "call": call}
         self._write([{**line, "at": at.isoformat(), "outcome": _kept(outcome)}])
 

@@ -120,7 +120,7 @@ class Repairs:
         self.confirmed: list[str] = []
         """The first of them in words, for whoever asks."""
 
-    def heard(self, stack: str, service: str, at: datetime) -> None:
+    def record_event(self, stack: str, service: str, at: datetime) -> None:
         """An event of this service has arrived, which the engine dates so."""
         with self._lock:
             self._events[stack, service] = at
@@ -135,7 +135,7 @@ class Repairs:
             for key in [key for key in self._events if key[0] == stack]:
                 del self._events[key]
 
-    def found(self, stack: str, changes: UnexplainedChanges, seen_at: datetime) -> None:
+    def record_repair(self, stack: str, changes: UnexplainedChanges, seen_at: datetime) -> None:
         """A repair has changed this, by what the engine showed until then."""
         since = self._heard_since()
         if not changes.told or since is None or seen_at - since < EVENT_GRACE:

@@ -54,7 +54,7 @@ class RestartHistory:
             known.seen[container.id] = (container.restarts, times)
             return replace(container, restarted=times, exit_code=known.exit_code(container))
 
-    def heard(self, project: str, service: str, container: str, exit_code: int) -> None:
+    def record_death(self, project: str, service: str, container: str, exit_code: int) -> None:
         """A container has died; once it runs again, the engine no longer tells how."""
         with self._lock:
             self._services.setdefault((project, service), _Service()).codes[container] = exit_code

@@ -158,13 +158,13 @@ class Snapshot:
             self._heard_at = boot_clock() if word is None else word
             self._listening_since = time.monotonic()
 
-    def thawed(self) -> None:
-        """This process was itself frozen until now: the silence is counted from here."""
+    def record_thaw(self) -> None:
+        """Record that this process was frozen until now: count the silence from here."""
         with self._lock:
             self._heard_at, self._listening_since = boot_clock(), time.monotonic()
 
-    def heard(self) -> None:
-        """The database was read and written just now."""
+    def record_success(self) -> None:
+        """Record that the database was read and written just now."""
         with self._lock:
             if self._outage:
                 self.over.append(replace(self._outage, until=self.now()))
@@ -179,15 +179,15 @@ class Snapshot:
         with self._lock:
             return [*self.over, *([replace(self._outage, until=now)] if self._outage else [])]
 
-    def told(self, outages: Iterable[Outage], *, written: bool) -> None:
-        """These need no more telling; `written` says that the database has taken something in just now."""
+    def forget_outages(self, outages: Iterable[Outage], *, written: bool) -> None:
+        """Drop outages that are recorded; `written` says that the database was written just now."""
         ids = {one.id for one in outages}
         with self._lock:
             self.over = [one for one in self.over if one.id not in ids]
             if written and self._outage and self._outage.id in ids:
                 self._answered()
 
-    def failed(self) -> None:
+    def record_failure(self) -> None:
         """Record that the database could not be read or written just now."""
         self._failed = True
         self.outage()

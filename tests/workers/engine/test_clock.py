@@ -36,7 +36,7 @@ class Engine:
     def power(self, container: Container, *, stable_for: float = 5.0) -> Power:
         now = self.clock.now()
         spec = ServiceSpec("forge", stable_for=stable_for, ready_timeout=60.0)
-        return judge(spec, [self.clock.placed(container)], wanted=True, now=now).power
+        return judge(spec, [self.clock.to_host_time(container)], wanted=True, now=now).power
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_two_steps_leave_every_age_as_it_was(engine: Engine) -> None:
         engine.time += timedelta(hours=hours)
         engine.pass_by(ANCHOR_FOR + 1)
         engine.clock.now()
-    placed = engine.clock.placed(container)
+    placed = engine.clock.to_host_time(container)
     assert placed.started_at
     assert engine.clock.now() - placed.started_at == timedelta(seconds=2 * (ANCHOR_FOR + 1))
 

@@ -171,7 +171,7 @@ def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext
     context.claimed |= {"studio", "other"}
     context.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
     context.one_look("studio")
-    context.restarts.heard("studio", "forge", "c0ffee", 1)
+    context.restarts.record_death("studio", "forge", "c0ffee", 1)
 
     context.forget("studio")
 
@@ -221,7 +221,9 @@ def blind_stop(context: WorkerContext, worker: str, service: str, **changed: Any
     left = Journal(context.offline_dir, worker)
     begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", worker)
     outage = Outage(f"outage of {worker}", NOON)
-    left.ended(left.began(outage, replace(begun, **changed), NOON), CallOutcome(CallStatus.OK, 0, 5), NOON)
+    left.record_end(
+        left.record_begin(outage, replace(begun, **changed), NOON), CallOutcome(CallStatus.OK, 0, 5), NOON
+    )
 
 
 def test_a_journal_that_is_refused_keeps_no_other_from_the_record(

@@ -93,7 +93,7 @@ def test_a_restarted_worker_goes_on_counting(tmp_path: Path) -> None:
 
     assert 40 <= snapshot.silence < 45
     assert not snapshot.away
-    snapshot.failed()
+    snapshot.record_failure()
     outage = snapshot.outage()
     assert outage
     assert abs((snapshot.now() - outage.since).total_seconds() - 40) < 5
@@ -124,14 +124,14 @@ def test_a_moment_that_has_not_come_yet_counts_as_now(tmp_path: Path) -> None:
 
 def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_path: Path) -> None:
     snapshot = begun(tmp_path)
-    snapshot.heard()
+    snapshot.record_success()
     path = tmp_path / "blind" / "last_word.json"
     first = path.read_text()
-    snapshot.heard()
+    snapshot.record_success()
     assert path.read_text() == first
     snapshot._word._written_at = boot_clock() - WRITE_INTERVAL
 
-    snapshot.heard()
+    snapshot.record_success()
 
     assert path.read_text() != first
     assert path.stat().st_size == len(first)
@@ -218,11 +218,11 @@ def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Databas
 
 
 def test_an_outage_lasts_until_the_database_is_heard(snapshot: Snapshot) -> None:
-    snapshot.failed()
+    snapshot.record_failure()
     outage = snapshot.outage()
     assert outage
 
-    snapshot.heard()
+    snapshot.record_success()
 
     assert snapshot.outage() is None
     assert [one.id for one in snapshot.over] == [outage.id]

@@ -33,10 +33,10 @@ def at(seconds: float) -> datetime:
 
 
 def test_a_successor_reads_what_was_done(tmp_path: Path, mine: Journal) -> None:
-    first = mine.began(OUTAGE, STOP, at(1))
-    mine.ended(first, DONE, at(2))
-    mine.began(OUTAGE, STOP, at(3))
-    mine.reported(7, DONE, at(4))
+    first = mine.record_begin(OUTAGE, STOP, at(1))
+    mine.record_end(first, DONE, at(2))
+    mine.record_begin(OUTAGE, STOP, at(3))
+    mine.record_outcome(7, DONE, at(4))
 
     (path,) = journal.left(tmp_path / "blind").values()
     page = journal.read(path)
@@ -51,11 +51,11 @@ def test_a_successor_reads_what_was_done(tmp_path: Path, mine: Journal) -> None:
 
 
 def test_a_torn_line_costs_only_itself(tmp_path: Path, mine: Journal) -> None:
-    first = mine.began(OUTAGE, STOP, at(1))
+    first = mine.record_begin(OUTAGE, STOP, at(1))
     (path,) = journal.left(tmp_path / "blind").values()
     with path.open("a") as file:
         file.write('\n{"kind": "ended", "id": "')
-    mine.ended(first, DONE, at(2))
+    mine.record_end(first, DONE, at(2))
 
     (made,) = journal.read(path).made
     assert made.outcome == DONE
@@ -69,12 +69,12 @@ def test_what_a_full_disk_did_not_take_is_kept_and_written_later(
 
     with monkeypatch.context() as patch:
         patch.setattr(journal, "_append", full)
-        first = mine.began(OUTAGE, STOP, at(1))
+        first = mine.record_begin(OUTAGE, STOP, at(1))
     assert journal.left(tmp_path / "blind") == {}
     page, _ = mine.page([])
     assert page.made == []  # It is under way.
 
-    mine.ended(first, DONE, at(2))
+    mine.record_end(first, DONE, at(2))
 
     (path,) = journal.left(tmp_path / "blind").values()
     (made,) = journal.read(path).made
@@ -82,8 +82,8 @@ def test_what_a_full_disk_did_not_take_is_kept_and_written_later(
 
 
 def test_a_call_under_way_keeps_the_outage_open_and_the_file_there(tmp_path: Path, mine: Journal) -> None:
-    first, second = mine.began(OUTAGE, STOP, at(1)), mine.began(OUTAGE, STOP, at(1))
-    mine.ended(first, DONE, at(2))
+    first, second = mine.record_begin(OUTAGE, STOP, at(1)), mine.record_begin(OUTAGE, STOP, at(1))
+    mine.record_end(first, DONE, at(2))
     over = [Outage("outage", NOON, at(3))]
 
     page, taken = mine.page(over)
@@ -91,7 +91,7 @@ def test_a_call_under_way_keeps_the_outage_open_and_the_file_there(tmp_path: Pat
     assert ([one.id for one in page.made], page.blind) == ([first], [])
     assert journal.left(tmp_path / "blind") != {}
 
-    mine.ended(second, DONE, at(4))
+    mine.record_end(second, DONE, at(4))
     page, taken = mine.page(over)
     mine.forget(taken)
     assert ([one.id for one in page.made], [one.calls for one in page.blind]) == ([second], [2])

@@ -50,7 +50,7 @@ def test_a_start_by_hand_counts_from_zero_again() -> None:
 
 def test_how_it_died_is_known_while_it_runs_again() -> None:
     restarts = RestartHistory()
-    restarts.heard("studio", "forge", "c0ffee", 3)
+    restarts.record_death("studio", "forge", "c0ffee", 3)
 
     assert restarts.remember("studio", restarted(1, 5)).exit_code == 3
     assert restarts.remember("studio", FORGE).exit_code == 0
@@ -59,7 +59,7 @@ def test_how_it_died_is_known_while_it_runs_again() -> None:
 def test_containers_that_are_gone_are_forgotten() -> None:
     restarts = RestartHistory()
     restarts.remember("studio", restarted(1, 5))
-    restarts.heard("studio", "forge", "c0ffee", 3)
+    restarts.record_death("studio", "forge", "c0ffee", 3)
 
     restarts.forget_gone("studio", ["forge"], set())
 
@@ -82,7 +82,7 @@ def test_ten_thousand_containers_leave_nothing_behind() -> None:
     restarts = RestartHistory()
     for number in range(10_000):
         one = replace(restarted(1, 5), id=f"{number:x}")
-        restarts.heard("studio", "forge", one.id, 1)
+        restarts.record_death("studio", "forge", one.id, 1)
         restarts.remember("studio", one)
         restarts.forget_gone("studio", ["forge"], {one.id})
 
