@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.archive import export, verify
 from app.archive import files as pages
-from app.archive import verify
-from app.cli import audit_archive, main
+from app.archive.database import operator_name
+from app.cli import main
 from app.domain.enums import Event
 from app.store import audit, retention
 from app.store.database import Database
@@ -92,7 +93,7 @@ def test_the_trail_tells_of_it(old: System, run: Run, tmp_path: Path) -> None:
     assert [one["windows"] for one in facts if "windows" in one] == [3]
     mine = next(one for one in facts if one.get("chain") == "studio")
     assert (mine["file"], mine["first"], mine["hash"]) == (file.name, 1, pages.check_entries(file)[0].hash)
-    assert {one.actor for one in told} == {audit_archive.who()}
+    assert {one.actor for one in told} == {operator_name()}
 
 
 def test_what_concerns_an_unfinished_window_stays(old: System, run: Run, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, place: str, number: int) -> Iterator[
 def test_a_run_that_was_killed_loses_nothing_and_the_next_goes_on(
     old: System, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int
 ) -> None:
-    monkeypatch.setattr(audit_archive, "_AT_ONCE", 10)
+    monkeypatch.setattr(export, "_ENTRY_BATCH", 10)
     before = [entry.as_json() for entry in old.entries()]
     with dying(monkeypatch, place, number):
         assert run("archive", "--before", "90d", "--to", tmp_path).exit_code != 0
@@ -335,7 +336,7 @@ def test_what_is_wrong_is_said(
     assert (blocked.exit_code, "cannot be used" in blocked.stderr) == (1, True)
     absent = run("verify", tmp_path / "absent.jsonl")
     assert (absent.exit_code, "cannot be read" in absent.stderr) == (1, True)
-    with audit_archive._alone(tmp_path):
+    with export.lock_directory(tmp_path):
         second = run("archive", "--before", "90d", "--to", tmp_path)
     assert (second.exit_code, "another archive is writing" in second.stderr) == (1, True)
     monkeypatch.setenv("POWER_DATABASE_URL", f"sqlite:///{tmp_path / 'none.db'}")

@@ -142,6 +142,8 @@ def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -
     # The web is a master and its worker; the others are one process each.
     assert len(family) >= len(recorded) + 1
     assert standalone.works()
+    # The stacks are fetched and printed after the line that ends the wait for the start.
+    until(lambda: "small" in standalone.said(), 10)
     said, token = standalone.said(), (standalone.data / "token").read_text().strip()
     for told in (f"http://127.0.0.1:{standalone.port}", str(standalone.data / "token"), "small"):
         assert told in said
