@@ -37,7 +37,7 @@ class Standalone:
         self.directory = directory.resolve()
         self.data = self.directory / ("state/power-windows" if program else "data")
         self._cwd = self.directory if program else children.root()
-        self._argv = [str(program), "standalone"] if program else self._checkout_argv()
+        self._program = program
         self.port = brokers.free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._outputs = 0
@@ -48,7 +48,10 @@ class Standalone:
             "services:\n  forge:\n    image: power-windows/absent\n"
         )
 
-    def _checkout_argv(self) -> list[str]:
+    def _argv(self) -> list[str]:
+        """The command line; a test may change `data` before it starts the checkout."""
+        if self._program:
+            return [str(self._program), "standalone"]
         argv = [sys.executable, "-c", "from app.cli import main; main()", "standalone"]
         return [*argv, "--config", str(self.directory / "power.toml"), "--data-dir", str(self.data)]
 
@@ -58,7 +61,7 @@ class Standalone:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
         with self._output.open("wb") as output:
             return subprocess.Popen(
-                [*self._argv, *options],
+                [*self._argv(), *options],
                 cwd=self._cwd,
                 env={**environ, "XDG_STATE_HOME": str(self.directory / "state"), "PYTHONUNBUFFERED": "1"},
                 stdout=output,
