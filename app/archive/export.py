@@ -22,7 +22,7 @@ from app.archive.files import ArchiveHeader, Broken
 from app.domain.enums import Event
 from app.store import audit, retention
 from app.store.database import Database
-from app.usecases.windows.transitions import KEYS_LAST
+from app.usecases.windows.open import KEY_LIFETIME
 from power_windows.errors import Failed
 
 _ENTRY_BATCH = 1000
@@ -192,7 +192,7 @@ class _Export:
         after = ""
         while True:
             with self.database.read() as session:
-                keyed = self.database.now() - KEYS_LAST
+                keyed = self.database.now() - KEY_LIFETIME
                 ids = retention.finished(session, self.before, keyed, after, _WINDOW_BATCH)
             if not ids:
                 return
