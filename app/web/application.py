@@ -39,7 +39,7 @@ from app.web.response_cache import ResponseCache
 from app.web.routes import Route
 from app.web.stream_capacity import StreamCapacity
 from app.web.wake import forward_auth, waiting_page
-from app.web.wake.wake_cache import WakeCache
+from app.web.wake_cache import WakeCache
 from app.web.window_waits import WindowWaits
 
 ROUTES: list[Route] = [

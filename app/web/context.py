@@ -14,7 +14,7 @@ from app.web.readiness import Readiness
 from app.web.refusal_audit import RefusalAudit
 from app.web.response_cache import CachedRead, ResponseCache
 from app.web.stream_capacity import StreamCapacity
-from app.web.wake.wake_cache import WakeCache
+from app.web.wake_cache import WakeCache
 from app.web.window_waits import WindowWaits
 
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from app.domain.enums import State
 from app.store.changes import ChangeCounter
-from app.web.api import views
+from app.web import row_views
 
 _KEPT_FOR = 5.0
 """Seconds for which anything is kept at most."""
@@ -33,7 +33,7 @@ class CachedRead:
     deadline: datetime
 
     def at(self, now: datetime) -> dict[str, Any]:
-        return {**self.view, "ttl_remaining_sec": views.remaining(self.state, self.deadline, now)}
+        return {**self.view, "ttl_remaining_sec": row_views.remaining(self.state, self.deadline, now)}
 
 
 class ResponseCache(Generic[Value]):

@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from app.task_queue import Dispatch
-from app.web import problems
-from app.web.api import docs, openapi, schemas
+from app.web import problems, schemas
+from app.web.api import docs, openapi
 
 V1 = "/api/v1"
 

@@ -12,8 +12,7 @@ from flask import Response, request
 
 from app.store import audit
 from app.store.tables import Entry
-from app.web import problems, request_parsing, responses
-from app.web.api import schemas
+from app.web import problems, request_parsing, responses, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import ApiError

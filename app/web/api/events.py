@@ -14,8 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from flask import Response, request
 
 from app.domain.enums import Event
-from app.web import problems
-from app.web.api import schemas
+from app.web import problems, schemas
 from app.web.api.audit import said
 from app.web.authentication import Caller
 from app.web.context import WebContext

@@ -5,8 +5,7 @@ from __future__ import annotations
 from flask import Response
 
 from app.web import metrics as gauges
-from app.web import problems, responses
-from app.web.api import schemas
+from app.web import problems, responses, schemas
 from app.web.context import WebContext
 from app.web.problems import AWAY, RETRY_AFTER
 from app.web.routes import Answer, Routes

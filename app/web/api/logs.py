@@ -16,8 +16,8 @@ from app.store import tokens
 from app.store import windows as known
 from app.store.tables import LogRead
 from app.usecases import logs
-from app.web import problems, responses
-from app.web.api import schemas, windows
+from app.web import problems, responses, schemas
+from app.web.api import windows
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import AWAY, ApiError

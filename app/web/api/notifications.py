@@ -10,8 +10,7 @@ from flask import Response
 
 from app.store import notifications as rows
 from app.store.tables import Delivery, Notice, stamp
-from app.web import request_parsing, responses
-from app.web.api import schemas
+from app.web import request_parsing, responses, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes

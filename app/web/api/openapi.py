@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
-from app.web import problems
-from app.web.api import schemas
+from app.web import problems, schemas
 from app.web.routes import JSON, Answer, Header, Route
 
 _REF = "#/components/schemas/{model}"

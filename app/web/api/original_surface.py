@@ -11,9 +11,8 @@ from app.domain.enums import Action, CallStatus, Mode
 from app.domain.errors import WhichWindow
 from app.store import stacks, windows
 from app.store.tables import stamp
-from app.usecases.windows.open import OpenRequest
-from app.web import request_parsing, responses
-from app.web.api import schemas
+from app.usecases.windows.transitions import OpenRequest
+from app.web import request_parsing, responses, schemas
 from app.web.api import stacks as stack_views
 from app.web.api.windows import on_record, opened, seen, show, shut
 from app.web.authentication import Caller

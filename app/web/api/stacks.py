@@ -18,8 +18,7 @@ from app.domain.stack_mode import ServiceStatus
 from app.store import services, stacks, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
 from app.usecases.nodes import relocation
-from app.web import problems, request_parsing, responses
-from app.web.api import schemas, views
+from app.web import problems, request_parsing, responses, row_views, schemas
 from app.web.api.windows import on_record
 from app.web.authentication import Caller
 from app.web.context import WebContext
@@ -147,7 +146,7 @@ def _in_order(named: tuple[str, Role]) -> tuple[int, str]:
 
 def _power(scene: _Scene, row: Service | None) -> dict[str, Any]:
     if scene.away:
-        return views.unheard(scene.stack.node, scene.away)
+        return row_views.unheard(scene.stack.node, scene.away)
     if row is None:
         return {"power": Power.UNKNOWN, "ready": False, "detail": ""}
     return {"power": row.power, "ready": row.ready, "detail": row.detail}
@@ -162,8 +161,8 @@ def _service(scene: _Scene, name: str, role: Role) -> dict[str, Any]:
         "role": role,
         **_power(scene, row),
         "holders": [lease.window for lease in live],
-        "time_left_sec": views.number(round((ends - scene.now).total_seconds(), 3)) if ends else None,
-        "last_call": views.call(call) if call else None,
+        "time_left_sec": row_views.number(round((ends - scene.now).total_seconds(), 3)) if ends else None,
+        "last_call": row_views.call(call) if call else None,
         "drift": _drift(row, scene.standing(name, role)),
         "failed_stops": row.failures if row else 0,
         "retry_at": stamp(row.retry_at) if row and row.retry_at else None,

@@ -10,8 +10,7 @@ from app.domain.errors import UnknownToken
 from app.store import tokens, wakes
 from app.store.tables import Token, Wake, stamp
 from app.usecases import wake
-from app.web import problems, responses
-from app.web.api import schemas, views
+from app.web import problems, responses, row_views, schemas
 from app.web.api.windows import on_record
 from app.web.authentication import Caller
 from app.web.context import WebContext
@@ -78,7 +77,7 @@ def _shown(token: Token, bound: Wake | None) -> dict[str, Any]:
         "name": token.name,
         "scope": token.scope,
         "wake": {"stack": bound.stack, "service": bound.service} if bound else None,
-        "ttl_sec": None if ttl is None else views.number(ttl),
+        "ttl_sec": None if ttl is None else row_views.number(ttl),
         "only_looks_agents": list(lookers.agents) if lookers else None,
         "only_looks_paths": list(lookers.paths) if lookers else None,
         "created_at": stamp(token.created_at),

@@ -20,12 +20,9 @@ from app.store import audit, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Call, Window
 from app.task_queue import about
-from app.usecases.windows import close as closing
-from app.usecases.windows import extend as extending
-from app.usecases.windows import open as opening
-from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
-from app.web import problems, request_parsing, responses
-from app.web.api import schemas, views
+from app.usecases.windows import transitions
+from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
+from app.web import problems, request_parsing, responses, row_views, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.response_cache import CachedRead
@@ -69,7 +66,7 @@ def open_window(
     window = opened(front, ask, caller, _repeat(body, caller))
     granted = waited(front, outcome_known, window.id)
     headers = {"Location": f"/api/v1/windows/{window.id}"} | granted
-    shown = show(front, window.id) if granted else views.window(window, (), front.database.now())
+    shown = show(front, window.id) if granted else row_views.window(window, (), front.database.now())
     return responses.json(shown, 202, headers)
 
 
@@ -79,7 +76,7 @@ def _planned(front: WebContext, ask: OpenRequest, caller: Caller) -> Response:
         {
             "stack": plan.stack,
             "services": plan.services,
-            "ttl_sec": views.number(plan.ttl_sec),
+            "ttl_sec": row_views.number(plan.ttl_sec),
             "waves": plan.waves,
             "already_on": plan.already_on,
         }
@@ -247,7 +244,7 @@ def seen(session: Session, found: Sequence[Window], now: datetime) -> list[dict[
     calls = rows.calls(session, [row.id for row in found])
     away = _away(session, found, now)
     return [
-        views.window(
+        row_views.window(
             row, calls[row.id], now, _once_ready(session, row, calls[row.id]), away=away.get(row.stack)
         )
         for row in found

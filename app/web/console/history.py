@@ -9,8 +9,7 @@ from flask import request
 
 from app.domain.enums import Event
 from app.store import audit, samples, savings, windows
-from app.web import problems, request_parsing
-from app.web.api import schemas
+from app.web import problems, request_parsing, schemas
 from app.web.authentication import Caller
 from app.web.console import drawing
 from app.web.console.pages import Pages, Said, shown

@@ -8,7 +8,8 @@ from flask import Response, g
 
 from app.domain.enums import State
 from app.store import stacks, windows
-from app.web.api import events, schemas
+from app.web import schemas
+from app.web.api import events
 from app.web.api import stacks as stack_views
 from app.web.api import windows as window_views
 from app.web.authentication import Caller

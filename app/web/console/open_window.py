@@ -18,9 +18,8 @@ from app.domain import durations
 from app.domain.enums import Role
 from app.domain.errors import Refusal
 from app.store import stacks
-from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
-from app.web import problems, request_parsing
-from app.web.api import schemas
+from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
+from app.web import problems, request_parsing, schemas
 from app.web.api import stacks as stack_views
 from app.web.api import windows as views
 from app.web.authentication import Caller

@@ -9,8 +9,8 @@ from flask import redirect, request
 
 from app.domain.errors import Refusal
 from app.store import samples
-from app.web import problems, request_parsing
-from app.web.api import logs, schemas
+from app.web import problems, request_parsing, schemas
+from app.web.api import logs
 from app.web.api import windows as views
 from app.web.authentication import Caller
 from app.web.console import drawing

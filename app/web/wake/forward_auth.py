@@ -17,8 +17,7 @@ from app.domain.wake import Step, WakeVerdict
 from app.store import tokens
 from app.usecases import wake as waking
 from app.usecases.wake import WakeBinding
-from app.web import problems, responses
-from app.web.api import schemas
+from app.web import problems, responses, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import ApiError

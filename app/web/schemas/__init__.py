@@ -1,6 +1,6 @@
 """What goes in and what comes out, as the specification shows it.
 
-What comes in is checked by these models. What goes out is built by `app.web.api.views` as
+What comes in is checked by these models. What goes out is built by `app.web.row_views` as
 plain values, for speed; that both say the same is proved by the tests, for every answer.
 """
 
