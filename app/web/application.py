@@ -137,7 +137,7 @@ def application(front: WebContext) -> Flask:
     # The last that is named is the first that is run: counted is what goes out.
     app.after_request(_counted(front))
     app.after_request(response_headers.complete)
-    app.after_request(waiting_page.dressed)
+    app.after_request(waiting_page.render_refusal)
     return app
 
 

@@ -26,8 +26,8 @@ from app.store.database import DatabaseUnusable
 
 log = logging.getLogger(__name__)
 
-MEDIA = "application/problem+json"
-AWAY = (OperationalError, InterfaceError, PoolTimeout)
+PROBLEM_JSON = "application/problem+json"
+DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 """What the store raises while the database does not answer."""
 RETRY_AFTER = "2"
 NODE_RETRY_AFTER = "30"
@@ -140,14 +140,14 @@ def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None,
     said = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
     # A fact never takes the place of what every problem says.
     body = {name: value for name, value in facts.items() if value is not None} | said
-    return Response(json.dumps(body, default=str), kind.status, headers, content_type=MEDIA)
+    return Response(json.dumps(body, default=str), kind.status, headers, content_type=PROBLEM_JSON)
 
 
 def install(app: Flask) -> None:
     app.register_error_handler(ApiError, _turned)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http)
-    for away in AWAY:
+    for away in DATABASE_ERRORS:
         app.register_error_handler(away, _database_away)
     app.register_error_handler(RecursionError, _nested)
     app.register_error_handler(ParseException, _unparsed)

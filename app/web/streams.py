@@ -35,7 +35,7 @@ class _Seated:
             self._seats.leave()
 
 
-def streamed(
+def stream_response(
     front: WebContext,
     lines: Generator[str],
     media: str,

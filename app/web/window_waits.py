@@ -11,7 +11,7 @@ from app.store import windows
 from app.store.database import Database
 from app.store.tables import Window
 from app.web.event_feed import Behind, EventFeed, Listener
-from app.web.problems import AWAY
+from app.web.problems import DATABASE_ERRORS
 from app.web.stream_capacity import StreamCapacity
 
 Done = Callable[[Window], bool]
@@ -46,7 +46,7 @@ class WindowWaits:
             with self._tail.listen() as listener:
                 while not self._is(done, window) and time.monotonic() < until:
                     _changed(listener, window, until)
-        except AWAY as error:
+        except DATABASE_ERRORS as error:
             # What was accepted stays accepted; the caller is told what is known.
             log.warning("waiting for window %s was cut short: %s", window, error)
 

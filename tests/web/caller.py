@@ -110,7 +110,7 @@ class Caller:
                 answer.request.path, method, return_rule=True
             )
         except HTTPException:
-            assert answer.content_type == problems.MEDIA
+            assert answer.content_type == problems.PROBLEM_JSON
             return
         path = openapi.templated(rule.rule)
         operation = docs.specification()["paths"][path][method.lower()]

@@ -17,19 +17,19 @@ from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import ApiError
 from app.web.routes import Answer, Routes
-from app.web.streams import streamed
+from app.web.streams import stream_response
 
 routes = Routes("audit", "/api/v1")
 
-LINES = "application/x-ndjson"
-ARCHIVED = "Power-Archived"
+NDJSON = "application/x-ndjson"
+ARCHIVED_HEADER = "Power-Archived"
 """The header that says up to where each chain is in files and no longer here."""
-_PAGE = 100
-_AT_ONCE = 500
+_PAGE_SIZE = 100
+_STREAM_PAGE_SIZE = 500
 _proving = threading.Lock()
-_PATIENCE = 20.0
+_VERIFY_TIMEOUT = 20.0
 
-Place = tuple[datetime, str, int]
+AuditPosition = tuple[datetime, str, int]
 
 
 @routes.add(
@@ -39,8 +39,8 @@ Place = tuple[datetime, str, int]
         200: Answer(
             "A page of entries, oldest first.",
             schemas.Entries,
-            also={LINES: "All of it, an entry a line."},
-            headers={ARCHIVED: "Where old entries are in files: up to which `seq` of each chain."},
+            also={NDJSON: "All of it, an entry a line."},
+            headers={ARCHIVED_HEADER: "Where old entries are in files: up to which `seq` of each chain."},
         )
     },
     query=schemas.AuditQuery,
@@ -52,24 +52,26 @@ def read_audit(front: WebContext, caller: Caller, *, query: schemas.AuditQuery) 
     `Accept: application/x-ndjson` streams all of it, an entry a line.
     """
     after = _place(query)
-    if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
-        return streamed(front, _lines(front, query, after), LINES, said(front))
-    limit = query.limit or _PAGE
+    if request.accept_mimetypes.best_match(["application/json", NDJSON]) == NDJSON:
+        return stream_response(front, _lines(front, query, after), NDJSON, archived_header(front))
+    limit = query.limit or _PAGE_SIZE
     found = _entries(front, query, after, limit + 1)
     page = found[:limit]
     last = request_parsing.cursor(page[-1].at, page[-1].chain, page[-1].seq) if len(found) > limit else None
     items = [entry.as_json() for entry in page]
-    return responses.json({"items": items, "next": last}, headers=said(front))
+    return responses.json({"items": items, "next": last}, headers=archived_header(front))
 
 
-def said(front: WebContext) -> dict[str, str]:
+def archived_header(front: WebContext) -> dict[str, str]:
     """The header that says what is no longer here, such as `house:12,vx11:4711`; none where all is."""
     with front.database.read() as session:
         gone = audit.kept_from(session)
-    return {ARCHIVED: ",".join(f"{chain}:{seq}" for chain, seq in sorted(gone.items()))} if gone else {}
+    return (
+        {ARCHIVED_HEADER: ",".join(f"{chain}:{seq}" for chain, seq in sorted(gone.items()))} if gone else {}
+    )
 
 
-def _place(query: schemas.AuditQuery) -> Place | None:
+def _place(query: schemas.AuditQuery) -> AuditPosition | None:
     if query.after and query.cursor:
         raise ApiError(problems.INVALID, "cursor: means the same as after; give one of them", field="cursor")
     field = "after" if query.after else "cursor"
@@ -80,16 +82,18 @@ def _place(query: schemas.AuditQuery) -> Place | None:
     return at, chain, seq
 
 
-def _entries(front: WebContext, query: schemas.AuditQuery, after: Place | None, limit: int) -> list[Entry]:
+def _entries(
+    front: WebContext, query: schemas.AuditQuery, after: AuditPosition | None, limit: int
+) -> list[Entry]:
     with front.database.read() as session:
         return audit.entries(session, window=query.window, actor=query.actor, after=after, limit=limit)
 
 
-def _lines(front: WebContext, query: schemas.AuditQuery, after: Place | None) -> Generator[str]:
+def _lines(front: WebContext, query: schemas.AuditQuery, after: AuditPosition | None) -> Generator[str]:
     """A page at a time, so that no reader, however slow, keeps a session."""
     left = query.limit
     while left is None or left > 0:
-        page = _entries(front, query, after, min(_AT_ONCE, left or _AT_ONCE))
+        page = _entries(front, query, after, min(_STREAM_PAGE_SIZE, left or _STREAM_PAGE_SIZE))
         if not page:
             return
         yield "".join(json.dumps(entry.as_json(), separators=(",", ":")) + "\n" for entry in page)
@@ -106,7 +110,7 @@ def verify_audit(front: WebContext, caller: Caller) -> Response:
     Every entry is hashed again, which takes its time on a long trail.
     """
     # Hashing keeps a processor busy: one proof at a time leaves the others for everybody else.
-    if not _proving.acquire(timeout=_PATIENCE):
+    if not _proving.acquire(timeout=_VERIFY_TIMEOUT):
         raise ApiError(
             problems.TOO_MANY, "another proof is under way", headers={"Retry-After": "10"}, limit=1
         )

@@ -15,31 +15,35 @@ from flask import Response, request
 
 from app.domain.enums import Event
 from app.web import problems, schemas
-from app.web.api.audit import said
+from app.web.api.audit import archived_header
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.event_feed import PAGE, Behind, FeedPage
 from app.web.problems import ApiError
 from app.web.routes import LAST_EVENT, Answer, Routes
-from app.web.streams import streamed
+from app.web.streams import stream_response
 
 routes = Routes("events", "/api/v1")
 
-MEDIA = "text/event-stream"
+EVENT_STREAM = "text/event-stream"
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment says that we are still there."""
-CHECK = 1.0
+VALIDITY_CHECK_INTERVAL = 1.0
 """Seconds between looks at whether the session of a stream is still valid."""
 _RETRY = 2000
 _STEP = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,119}):(\d{1,18})", re.ASCII)
 
-Place = dict[str, int]
+ChainPositions = dict[str, int]
 
 
 @routes.add(
     "GET",
     "/events",
-    {200: Answer("Each event has an `id`, an audit word as `event`, and the entry as `data`.", media=MEDIA)},
+    {
+        200: Answer(
+            "Each event has an `id`, an audit word as `event`, and the entry as `data`.", media=EVENT_STREAM
+        )
+    },
     query=schemas.EventsQuery,
     headers=(LAST_EVENT,),
     refuses=(429,),
@@ -61,10 +65,15 @@ def stream(
     given = request.headers.get("Last-Event-ID") or query.last_event_id
     place = _resumed(given, heads) if given else heads
     # Who was away for so long is told from what is there, and that there was more.
-    return streamed(front, _events(front, caller, place, is_valid), MEDIA, said(front) if given else None)
+    return stream_response(
+        front,
+        _events(front, caller, place, is_valid),
+        EVENT_STREAM,
+        archived_header(front) if given else None,
+    )
 
 
-def _resumed(given: str, heads: Place) -> Place:
+def _resumed(given: str, heads: ChainPositions) -> ChainPositions:
     steps = [_STEP.fullmatch(step) for step in given.split(",")]
     if not all(steps):
         detail = "Last-Event-ID: is not the id of an event from here"
@@ -75,17 +84,17 @@ def _resumed(given: str, heads: Place) -> Place:
 
 
 def _events(
-    front: WebContext, caller: Caller, place: Place, is_valid: Callable[[], bool] | None
+    front: WebContext, caller: Caller, place: ChainPositions, is_valid: Callable[[], bool] | None
 ) -> Generator[str]:
     with front.tail.listen() as listener:
         # An id without data: who leaves before anything happens can still resume.
-        yield f"retry: {_RETRY}\nid: {written(place)}\n\n"
+        yield f"retry: {_RETRY}\nid: {format_positions(place)}\n\n"
         yield from _missed(front, place)
         heartbeat_at = time.monotonic() + HEARTBEAT
         while is_valid is None or is_valid():
             left = max(0.0, heartbeat_at - time.monotonic())
             try:
-                news = listener.next(left if is_valid is None else min(left, CHECK))
+                news = listener.next(left if is_valid is None else min(left, VALIDITY_CHECK_INTERVAL))
             except Behind:
                 listener.catch_up()
                 yield from _missed(front, place)
@@ -101,22 +110,22 @@ def _events(
                 return
 
 
-def _missed(front: WebContext, place: Place) -> Iterator[str]:
+def _missed(front: WebContext, place: ChainPositions) -> Iterator[str]:
     while news := front.tail.missed(place):
         yield "".join(_told(news, place))
         if len(news) < PAGE:
             return
 
 
-def _told(news: list[FeedPage], place: Place) -> Iterator[str]:
+def _told(news: list[FeedPage], place: ChainPositions) -> Iterator[str]:
     """What lies beyond a listener's place, which moves along."""
     for one in news:
         if one.seq > place.get(one.chain, 0):
             place[one.chain] = one.seq
-            yield f"id: {written(place)}\nevent: {one.event}\ndata: {one.data}\n\n"
+            yield f"id: {format_positions(place)}\nevent: {one.event}\ndata: {one.data}\n\n"
 
 
-def written(place: Place) -> str:
+def format_positions(place: ChainPositions) -> str:
     """A place as text: `house:3,vx11:44`."""
     return ",".join(f"{chain}:{seq}" for chain, seq in sorted(place.items()))
 

@@ -7,7 +7,7 @@ from flask import Response
 from app.web import metrics as gauges
 from app.web import problems, responses, schemas
 from app.web.context import WebContext
-from app.web.problems import AWAY, RETRY_AFTER
+from app.web.problems import DATABASE_ERRORS, RETRY_AFTER
 from app.web.routes import Answer, Routes
 
 routes = Routes("operation")
@@ -35,7 +35,7 @@ def readyz(front: WebContext) -> Response:
     """
     try:
         found = front.readiness.look()
-    except AWAY as error:
+    except DATABASE_ERRORS as error:
         found = front.readiness.away(problems.away_detail(error))
     if found["ready"]:
         return responses.json(found)

@@ -20,27 +20,27 @@ from app.web import problems, responses, schemas
 from app.web.api import windows
 from app.web.authentication import Caller
 from app.web.context import WebContext
-from app.web.problems import AWAY, ApiError
+from app.web.problems import DATABASE_ERRORS, ApiError
 from app.web.routes import Answer, Routes
-from app.web.streams import streamed
+from app.web.streams import stream_response
 
 routes = Routes("windows", "/api/v1")
 
-LINES = "application/x-ndjson"
-PATIENCE = 10.0
+NDJSON = "application/x-ndjson"
+ANSWER_TIMEOUT = 10.0
 """Seconds that a worker has to answer."""
-LOOK = 0.03
+POLL_INTERVAL = 0.03
 """Seconds between looks for the answer."""
-FOLLOW = 1.0
+FOLLOW_INTERVAL = 1.0
 """Seconds between readings while somebody follows."""
-SILENCE = 15.0
+KEEPALIVE_AFTER = 15.0
 """Seconds of silence after which an empty line says that we are still there."""
 
 
 @routes.add(
     "GET",
     "/windows/<window>/logs",
-    {200: Answer("The newest lines, oldest first.", schemas.Logs, also={LINES: "A line each."})},
+    {200: Answer("The newest lines, oldest first.", schemas.Logs, also={NDJSON: "A line each."})},
     query=schemas.LogsQuery,
     refuses=(404, 429),
 )
@@ -51,23 +51,23 @@ def read_logs(front: WebContext, caller: Caller, *, window: str, query: schemas.
     lines of JSON, until the window has ended; an empty line says that there is nothing new. A member `note`
     instead of `line` tells why there is nothing of a service.
     """
-    reading, read = _begun(front, caller, window, query)
+    reading, read = begin_reading(front, caller, window, query)
     if query.follow:
-        return streamed(front, reading.followed(read), LINES, capacity=front.readers)
-    if request.accept_mimetypes.best_match(["application/json", LINES]) == LINES:
-        return Response(_lines([*read.lines, *_notes(read.notes)]), content_type=LINES)
-    return responses.json({"items": read.lines, "notes": _notes(read.notes)})
+        return stream_response(front, reading.followed(read), NDJSON, capacity=front.readers)
+    if request.accept_mimetypes.best_match(["application/json", NDJSON]) == NDJSON:
+        return Response(json_lines([*read.lines, *describe_notes(read.notes)]), content_type=NDJSON)
+    return responses.json({"items": read.lines, "notes": describe_notes(read.notes)})
 
 
-def once(front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> LogRead:
+def read_newest(front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> LogRead:
     """The newest lines; raises a Refusal or Turned."""
-    return _begun(front, caller, window, query)[1]
+    return begin_reading(front, caller, window, query)[1]
 
 
-def _begun(
+def begin_reading(
     front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery
 ) -> tuple[_Reading, LogRead]:
-    windows.possible(window)
+    windows.require_window_id(window)
     reading = _Reading(front, caller, window, query)
     with front.readers.seat() as seated:
         if not seated:
@@ -102,23 +102,23 @@ class _Reading:
         return read
 
     def _answer(self, identifier: str) -> LogRead:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + ANSWER_TIMEOUT
         while time.monotonic() < until:
             with self._front.database.read() as session:
                 if read := rows.answered(session, identifier):
                     return read
-            time.sleep(LOOK)
-        raise _unread(f"the worker of its node did not answer within {PATIENCE:g} s")
+            time.sleep(POLL_INTERVAL)
+        raise _unread(f"the worker of its node did not answer within {ANSWER_TIMEOUT:g} s")
 
     def followed(self, first: LogRead) -> Generator[str]:
         yield self._told(first.lines, first.notes)
         spoke, ended = time.monotonic(), False
         while not ended:
-            time.sleep(FOLLOW)
+            time.sleep(FOLLOW_INTERVAL)
             # Asked before the last reading, so that what was written meanwhile is in it.
             ended = self._ended()
             said = self._told(*self._round())
-            if said or time.monotonic() - spoke > SILENCE:
+            if said or time.monotonic() - spoke > KEEPALIVE_AFTER:
                 spoke = time.monotonic()
                 yield said or "\n"
 
@@ -126,7 +126,7 @@ class _Reading:
         """What is new; a worker, a broker or a database that is away is told of, and asked again."""
         try:
             read = self.next(logs.LINES)
-        except (ApiError, Refusal, *AWAY) as error:
+        except (ApiError, Refusal, *DATABASE_ERRORS) as error:
             said = str(error).partition("\n")[0]
             return [], {"": f"{said}; trying again"}
         return read.lines, read.notes
@@ -135,7 +135,7 @@ class _Reading:
         """The lines, and of the notes those that were not told before."""
         fresh = {name: note for name, note in notes.items() if self._notes.get(name) != note}
         self._notes = notes
-        return _lines([*lines, *_notes(fresh)])
+        return json_lines([*lines, *describe_notes(fresh)])
 
     def _ended(self) -> bool:
         """Is there nothing more to come: the window has closed, or the token was revoked?"""
@@ -147,7 +147,7 @@ class _Reading:
                     or window.state == State.CLOSED
                     or not tokens.good(session, self._caller.name)
                 )
-        except AWAY:
+        except DATABASE_ERRORS:
             return False
 
 
@@ -155,9 +155,9 @@ def _unread(why: str) -> ApiError:
     return ApiError(problems.LOGS_UNREAD, f"the logs were not read: {why}", headers={"Retry-After": "2"})
 
 
-def _notes(notes: Mapping[str, str]) -> list[dict[str, str]]:
+def describe_notes(notes: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"service": name, "note": note} for name, note in notes.items()]
 
 
-def _lines(told: Iterable[Mapping[str, Any]]) -> str:
+def json_lines(told: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in told)

@@ -124,7 +124,7 @@ def _header(header: Header) -> dict[str, Any]:
 
 def _responses(route: Route, schemes: _Schemes) -> dict[str, Any]:
     good = {str(status): _response(answer, schemes) for status, answer in route.answers.items()}
-    problem = {problems.MEDIA: {"schema": schemes[schemas.Problem]}}
+    problem = {problems.PROBLEM_JSON: {"schema": schemes[schemas.Problem]}}
     bad = {str(status): {"description": _SAID[status], "content": problem} for status in _refused(route)}
     return dict(sorted({**bad, **good}.items()))
 

@@ -14,7 +14,13 @@ from app.store.tables import stamp
 from app.usecases.windows.transitions import OpenRequest
 from app.web import request_parsing, responses, schemas
 from app.web.api import stacks as stack_views
-from app.web.api.windows import on_record, opened, seen, show, shut
+from app.web.api.windows import (
+    audit_refusals,
+    close_and_dispatch,
+    describe_windows,
+    open_and_dispatch,
+    read_window,
+)
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes
@@ -34,7 +40,7 @@ _STOPS = {Action.STOP, Action.KILL}
 )
 def legacy_open(front: WebContext, caller: Caller, *, body: schemas.LegacyOpen) -> Response:
     """Open a window and wait for the outcome, 60 s at most."""
-    window = opened(front, OpenRequest(body.services, ttl_sec=body.ttl_sec), caller)
+    window = open_and_dispatch(front, OpenRequest(body.services, ttl_sec=body.ttl_sec), caller)
     front.waiting.until(outcome_known, window.id, request_parsing.LONGEST_WAIT)
     return responses.json(_said(front, window.id))
 
@@ -52,7 +58,7 @@ def legacy_close(front: WebContext, caller: Caller, *, body: schemas.LegacyClose
     Without `window_id` it is the caller's only live one.
     """
     window = body.window_id or _only_one(front, caller)
-    if not shut(front, caller, window):
+    if not close_and_dispatch(front, caller, window):
         front.waiting.until(closed, window, request_parsing.LONGEST_WAIT)
     said = _said(front, window)
     stopped = {one["service"] for one in said["results"] if _stopped(one)}
@@ -64,7 +70,7 @@ def _stopped(result: dict[str, Any]) -> bool:
 
 
 def _only_one(front: WebContext, caller: Caller) -> str:
-    with on_record(front, caller, "close"), front.database.read() as session:
+    with audit_refusals(front, caller, "close"), front.database.read() as session:
         live = [window.id for window in windows.live_of(session, caller.name, front.database.now())]
         if len(live) != 1:
             raise WhichWindow(live)
@@ -76,19 +82,19 @@ def legacy_status(front: WebContext, caller: Caller) -> Response:
     """Show the mode, the stacks with their services, and the windows that are not closed."""
     with front.database.read() as session:
         now = front.database.now()
-        shown = stack_views.shown(session, stacks.every(session), now)
+        shown = stack_views.describe_stacks(session, stacks.every(session), now)
         live = [window for stack in shown for window in windows.moving_of(session, stack["name"])]
         said = {
             "mode": stack_mode.worst({Mode(stack["mode"]) for stack in shown}),
             "stacks": shown,
-            "windows": seen(session, live, now),
+            "windows": describe_windows(session, live, now),
             "timestamp": stamp(now),
         }
     return responses.json(said)
 
 
 def _said(front: WebContext, window: str) -> dict[str, Any]:
-    full = show(front, window)
+    full = read_window(front, window)
     kept = ("state", "created_at", "deadline", "ttl_remaining_sec", "status", "results")
     moment = stamp(front.database.now())
     return {"window_id": full["id"], **{name: full[name] for name in kept}, "timestamp": moment}

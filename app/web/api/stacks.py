@@ -19,7 +19,7 @@ from app.store import services, stacks, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
 from app.usecases.nodes import relocation
 from app.web import problems, request_parsing, responses, row_views, schemas
-from app.web.api.windows import on_record
+from app.web.api.windows import audit_refusals
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import ApiError
@@ -35,7 +35,7 @@ def list_stacks(front: WebContext, caller: Caller, *, query: schemas.StacksQuery
     with front.database.read() as session:
         found = [stack for stack in stacks.every(session) if stack.name > after]
         page = found[: query.limit]
-        items = shown(session, page, front.database.now())
+        items = describe_stacks(session, page, front.database.now())
     more = len(found) > len(page)
     return responses.json({"items": items, "next": request_parsing.cursor(page[-1].name) if more else None})
 
@@ -44,7 +44,7 @@ def list_stacks(front: WebContext, caller: Caller, *, query: schemas.StacksQuery
 def show_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
     """Show one stack with its mode and its services."""
     with front.database.read() as session:
-        return responses.json(shown(session, [_found(session, name)], front.database.now())[0])
+        return responses.json(describe_stacks(session, [_found(session, name)], front.database.now())[0])
 
 
 @routes.add("POST", "/stacks/<name>/relocate", {200: Answer("The stack.", schemas.Stack)}, refuses=(404, 409))
@@ -56,10 +56,10 @@ def relocate_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
     """
     with front.database.read() as session:
         stack = _found(session, name)
-    with on_record(front, caller, "relocate", stack.name), front.database.write() as session:
+    with audit_refusals(front, caller, "relocate", stack.name), front.database.write() as session:
         relocation.relocate(session, stack.name, actor=caller.name, now=front.database.now())
     with front.database.read() as session:
-        return responses.json(shown(session, [_found(session, name)], front.database.now())[0])
+        return responses.json(describe_stacks(session, [_found(session, name)], front.database.now())[0])
 
 
 def _found(session: Session, name: str) -> Stack:
@@ -71,7 +71,7 @@ def _found(session: Session, name: str) -> Stack:
         raise ApiError(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown
 
 
-def shown(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
+def describe_stacks(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
     found = list(found)
     away = workers.away(session, found, now)
     return [_stack(_Scene.of(session, stack, now, away.get(stack.name))) for stack in found]

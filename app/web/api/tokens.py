@@ -11,7 +11,7 @@ from app.store import tokens, wakes
 from app.store.tables import Token, Wake, stamp
 from app.usecases import wake
 from app.web import problems, responses, row_views, schemas
-from app.web.api.windows import on_record
+from app.web.api.windows import audit_refusals
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes
@@ -29,7 +29,7 @@ routes = Routes("tokens", "/api/v1")
 def create_token(front: WebContext, caller: Caller, *, body: schemas.NewToken) -> Response:
     """Make a token that is good for one service's waiting page, and for nothing else."""
     route = body.wake
-    with on_record(front, caller, "token", route.stack), front.database.write() as session:
+    with audit_refusals(front, caller, "token", route.stack), front.database.write() as session:
         text = wake.create(
             session,
             body.name,
@@ -65,7 +65,7 @@ def revoke_token(front: WebContext, caller: Caller, *, name: str) -> Response:
         raise UnknownToken(name)
     with front.database.read() as session:
         bound = wakes.get(session, name)
-    with on_record(front, caller, "token"), front.database.write() as session:
+    with audit_refusals(front, caller, "token"), front.database.write() as session:
         token = wake.revoke(session, name, actor=caller.name, now=front.database.now())
     return responses.json(_shown(token, bound))
 

@@ -63,15 +63,15 @@ def open_window(
     ask = OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
     if query.plan:
         return _planned(front, ask, caller)
-    window = opened(front, ask, caller, _repeat(body, caller))
-    granted = waited(front, outcome_known, window.id)
+    window = open_and_dispatch(front, ask, caller, _repeat(body, caller))
+    granted = wait_if_preferred(front, outcome_known, window.id)
     headers = {"Location": f"/api/v1/windows/{window.id}"} | granted
-    shown = show(front, window.id) if granted else row_views.window(window, (), front.database.now())
+    shown = read_window(front, window.id) if granted else row_views.window(window, (), front.database.now())
     return responses.json(shown, 202, headers)
 
 
 def _planned(front: WebContext, ask: OpenRequest, caller: Caller) -> Response:
-    plan = planned(front, ask, caller)
+    plan = plan_opening(front, ask, caller)
     return responses.json(
         {
             "stack": plan.stack,
@@ -83,10 +83,10 @@ def _planned(front: WebContext, ask: OpenRequest, caller: Caller) -> Response:
     )
 
 
-def planned(front: WebContext, ask: OpenRequest, caller: Caller) -> OpeningPlan:
+def plan_opening(front: WebContext, ask: OpenRequest, caller: Caller) -> OpeningPlan:
     """What opening would do; raises what opening would."""
-    with on_record(front, caller, "plan", ask.stack), front.database.read() as session:
-        return opening.plan(session, ask)
+    with audit_refusals(front, caller, "plan", ask.stack), front.database.read() as session:
+        return transitions.plan(session, ask)
 
 
 def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
@@ -98,9 +98,11 @@ def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
     return Repeat(caller.name, key, hashlib.sha256(meant.encode()).hexdigest())
 
 
-def opened(front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | None = None) -> Window:
+def open_and_dispatch(
+    front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | None = None
+) -> Window:
     """The window, committed and its node nudged, or the one that this key stands for."""
-    with on_record(front, caller, "open", ask.stack):
+    with audit_refusals(front, caller, "open", ask.stack):
         window, new = _open(front, ask, caller, repeat)
     if new and window.state == State.OPENING:
         front.nudged(front.dispatch.opening(window.id, window.node, _about(window)))
@@ -144,7 +146,7 @@ def list_windows(front: WebContext, caller: Caller, *, query: schemas.WindowsQue
     with front.database.read() as session:
         found = rows.page(session, state=query.state, stack=query.stack, before=before, limit=query.limit + 1)
         page = found[: query.limit]
-        items = seen(session, page, front.database.now())
+        items = describe_windows(session, page, front.database.now())
     more = len(found) > query.limit
     return responses.json(
         {"items": items, "next": request_parsing.cursor(page[-1].created_at, page[-1].id) if more else None}
@@ -157,7 +159,7 @@ def show_window(front: WebContext, caller: Caller, *, window: str) -> Response:
 
     Reading never renews it.
     """
-    return responses.json(show(front, window))
+    return responses.json(read_window(front, window))
 
 
 @routes.add(
@@ -169,14 +171,14 @@ def show_window(front: WebContext, caller: Caller, *, window: str) -> Response:
 )
 def extend_window(front: WebContext, caller: Caller, *, window: str, body: schemas.Extend) -> Response:
     """Move a window's deadline to `ttl_sec` seconds from now."""
-    extended(front, caller, window, body.ttl_sec)
-    return responses.json(show(front, window))
+    extend_deadline(front, caller, window, body.ttl_sec)
+    return responses.json(read_window(front, window))
 
 
-def extended(front: WebContext, caller: Caller, window: str, ttl: float) -> None:
+def extend_deadline(front: WebContext, caller: Caller, window: str, ttl: float) -> None:
     """Move the deadline to `ttl` seconds from now."""
-    possible(window)
-    with on_record(front, caller, "extend"), front.database.write() as session:
+    require_window_id(window)
+    with audit_refusals(front, caller, "extend"), front.database.write() as session:
         # Another may hold the row: the time that counts is the one after waiting for it.
         rows.locked(session, window)
         extending.extend(session, window, ttl, actor=caller.name, now=front.database.now())
@@ -195,18 +197,18 @@ def extended(front: WebContext, caller: Caller, window: str, ttl: float) -> None
 )
 def close_window(front: WebContext, caller: Caller, *, window: str, body: schemas.Close) -> Response:
     """Close a window before its time; closing a closed one does nothing."""
-    if shut(front, caller, window, reason=body.reason, force=body.force):
-        return responses.json(show(front, window))
-    granted = waited(front, closed, window)
-    return responses.json(show(front, window), 202, granted)
+    if close_and_dispatch(front, caller, window, reason=body.reason, force=body.force):
+        return responses.json(read_window(front, window))
+    granted = wait_if_preferred(front, closed, window)
+    return responses.json(read_window(front, window), 202, granted)
 
 
-def shut(
+def close_and_dispatch(
     front: WebContext, caller: Caller, window: str, *, reason: str | None = None, force: bool = False
 ) -> bool:
     """Start closing; True where it was closed already."""
-    possible(window)
-    with on_record(front, caller, "close"), front.database.write() as session:
+    require_window_id(window)
+    with audit_refusals(front, caller, "close"), front.database.write() as session:
         before = rows.locked(session, window)
         was_closed = before is not None and before.state == State.CLOSED
         now = front.database.now()
@@ -216,7 +218,7 @@ def shut(
     return was_closed
 
 
-def waited(front: WebContext, done: Done, window: str) -> dict[str, str]:
+def wait_if_preferred(front: WebContext, done: Done, window: str) -> dict[str, str]:
     """Wait as the caller prefers; the headers that say so, or none where nothing was asked or granted."""
     seconds = request_parsing.wait(request)
     if seconds is None or not front.waiting.until(done, window, seconds):
@@ -224,22 +226,22 @@ def waited(front: WebContext, done: Done, window: str) -> dict[str, str]:
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 
-def show(front: WebContext, window: str) -> dict[str, Any]:
+def read_window(front: WebContext, window: str) -> dict[str, Any]:
     """One window as it is now; raises UnknownWindow."""
-    possible(window)
+    require_window_id(window)
 
     def read() -> CachedRead:
         with front.database.read() as session:
             row = rows.get(session, window)
             if row is None:
                 raise UnknownWindow(window)
-            shown = seen(session, [row], front.database.now())[0]
+            shown = describe_windows(session, [row], front.database.now())[0]
             return CachedRead(shown, State(row.state), row.deadline)
 
     return front.memory.of(window, read).at(front.database.now())
 
 
-def seen(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
+def describe_windows(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
     """Windows as they are now, each with its calls."""
     calls = rows.calls(session, [row.id for row in found])
     away = _away(session, found, now)
@@ -270,14 +272,14 @@ def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str
     return {entry.service for entry in trail if entry.service and entry.event == Event.SERVICE_READY}
 
 
-def possible(window: str) -> None:
+def require_window_id(window: str) -> None:
     """No database is asked for what no window is called; some would choke on it."""
     if len(window) > _ID or not (window.isascii() and window.isalnum()):
         raise UnknownWindow(window)
 
 
 @contextmanager
-def on_record(front: WebContext, caller: Caller, what: str, stack: str | None = None) -> Iterator[None]:
+def audit_refusals(front: WebContext, caller: Caller, what: str, stack: str | None = None) -> Iterator[None]:
     """Put a refusal on the trail that deserves it, in a transaction of its own, and let it go on."""
     try:
         yield

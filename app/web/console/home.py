@@ -16,7 +16,7 @@ from app.web.authentication import Caller
 from app.web.console import sessions
 from app.web.console.pages import Pages, Said, shown
 from app.web.context import WebContext
-from app.web.problems import AWAY
+from app.web.problems import DATABASE_ERRORS
 
 pages = Pages()
 
@@ -41,7 +41,7 @@ def live(front: WebContext, caller: Caller) -> Response:
     def is_valid() -> bool:
         try:
             return sessions.caller_of(front, identifier) is not None
-        except AWAY:
+        except DATABASE_ERRORS:
             # Nobody can sign out either while the database is away.
             return True
 
@@ -51,10 +51,10 @@ def live(front: WebContext, caller: Caller) -> Response:
 def _standing(front: WebContext) -> dict[str, Any]:
     with front.database.read() as session:
         now = front.database.now()
-        found = stack_views.shown(session, stacks.every(session), now)
+        found = stack_views.describe_stacks(session, stacks.every(session), now)
         waiting = windows.page(session, state=State.WAITING, limit=100)
         rows = [row for stack in found for row in windows.moving_of(session, stack["name"])]
-        moving = window_views.seen(session, [*waiting, *rows], now)
+        moving = window_views.describe_windows(session, [*waiting, *rows], now)
     by_id = {one["id"]: one for one in moving}
     for stack in found:
         for service in stack["services"]:

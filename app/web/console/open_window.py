@@ -87,9 +87,9 @@ def opening(front: WebContext, caller: Caller) -> Said:
     try:
         ask = wish.ask()
         if request.form.get("step") == "open":
-            window = views.opened(front, ask, caller, _once(wish, ask, caller))
+            window = views.open_and_dispatch(front, ask, caller, _once(wish, ask, caller))
             return redirect(f"/windows/{window.id}", 303)
-        plan = views.planned(front, ask, caller)
+        plan = views.plan_opening(front, ask, caller)
     except (Refusal, ApiError) as wrong:
         return _form(front, wish, wrong)
     wish.key = secrets.token_hex(16)
@@ -109,7 +109,7 @@ def _once(wish: OpenForm, ask: OpenRequest, caller: Caller) -> Repeat | None:
 
 def _form(front: WebContext, wish: OpenForm, wrong: Refusal | ApiError | None = None) -> Said:
     with front.database.read() as session:
-        found = stack_views.shown(session, stacks.every(session), front.database.now())
+        found = stack_views.describe_stacks(session, stacks.every(session), front.database.now())
     for stack in found:
         stack["offered"] = [one for one in stack["services"] if one["role"] == Role.ALLOWED]
     at, status = ("", 200) if wrong is None else _where(wrong)

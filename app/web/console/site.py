@@ -22,7 +22,7 @@ from app.web.console import formatting, history, home, one_tap_links, open_windo
 from app.web.console.pages import Page, Said
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
-from app.web.problems import AWAY, ApiError
+from app.web.problems import DATABASE_ERRORS, ApiError
 
 PAGES: list[Page] = [page for room in (home, open_window, window, history) for page in room.pages.all]
 _ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
@@ -200,5 +200,5 @@ def _fault(error: Exception) -> AnyResponse:
 
 _WRONGS: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
     (Refusal, _refused), (ApiError, _turned), (Forged, _forged), (HTTPException, _http),
-    (ParseException, _unparsed), *((kind, _away) for kind in AWAY), (Exception, _fault),
+    (ParseException, _unparsed), *((kind, _away) for kind in DATABASE_ERRORS), (Exception, _fault),
 ]  # fmt: skip

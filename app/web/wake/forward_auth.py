@@ -37,7 +37,8 @@ _PROBLEMS = {
 }
 _PAGE = {"text/html": "For browsers: a page that asks again by itself."}
 _NO = {
-    status: Answer(says, schemas.Problem, problems.MEDIA, also=_PAGE) for status, says in _PROBLEMS.items()
+    status: Answer(says, schemas.Problem, problems.PROBLEM_JSON, also=_PAGE)
+    for status, says in _PROBLEMS.items()
 }
 _YES = Answer(
     "The service is ready: let the request pass.",

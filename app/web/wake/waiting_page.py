@@ -45,9 +45,9 @@ _HEADERS = {
 _ASKING = {"GET", "HEAD"}
 
 
-def dressed(response: Response) -> Response:
+def render_refusal(response: Response) -> Response:
     """What a wake route did not grant, as its caller wants to have it; every other answer as it is."""
-    if not request.path.startswith("/wake/") or response.mimetype != problems.MEDIA:
+    if not request.path.startswith("/wake/") or response.mimetype != problems.PROBLEM_JSON:
         return response
     response.headers.update(_HEADERS)
     if "text/html" in request.headers.get("Accept", "").lower():

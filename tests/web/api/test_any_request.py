@@ -56,7 +56,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module i
 def never_a_fault(answer: Any) -> None:
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
-        assert answer.content_type == problems.MEDIA
+        assert answer.content_type == problems.PROBLEM_JSON
         assert {"type", "title", "status", "detail"} <= answer.json.keys()
 
 
