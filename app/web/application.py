@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from flask import Flask, Response, request
@@ -24,6 +25,7 @@ from app.web.api import (
     health,
     logs,
     notifications,
+    openapi,
     original_surface,
     stacks,
     tokens,
@@ -59,6 +61,12 @@ ROUTES: list[Route] = [
     )
     for route in module.routes.all
 ]
+
+
+@cache
+def specification() -> dict[str, Any]:
+    """Return the OpenAPI document of all routes."""
+    return openapi.specification(ROUTES)
 
 
 def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
@@ -131,6 +139,7 @@ def application(front: WebContext) -> Flask:
         app.wsgi_app = Forwarded(app.wsgi_app, trusted)  # type: ignore[assignment, method-assign]
     app.extensions["power-windows"] = front
     app.extensions["power-windows-routes"] = ROUTES
+    app.extensions["power-windows-specification"] = specification
     for route in ROUTES:
         app.add_url_rule(route.path, route.name, _served(front, route), methods=[route.method])
     problems.install(app)

@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 
 from app.task_queue import Dispatch
 from app.web import problems, schemas
-from app.web.api import docs, openapi
+from app.web.api import openapi
+from app.web.application import specification
 
 V1 = "/api/v1"
 
@@ -113,7 +114,7 @@ class Caller:
             assert answer.content_type == problems.PROBLEM_JSON
             return
         path = openapi.templated(rule.rule)
-        operation = docs.specification()["paths"][path][method.lower()]
+        operation = specification()["paths"][path][method.lower()]
         said = operation["responses"].get(str(answer.status_code))
         assert said, f"{method} {path} answers {answer.status_code}, which is not in the specification"
         self.checked.add((path, method, answer.status_code))

@@ -13,6 +13,7 @@ from flask import Response, request
 from app.store import audit
 from app.store.tables import Entry
 from app.web import problems, request_parsing, responses, schemas
+from app.web.archived_header import ARCHIVED_HEADER, archived_header
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import ApiError
@@ -21,13 +22,21 @@ from app.web.streams import stream_response
 
 routes = Routes("audit", "/api/v1")
 
+
 NDJSON = "application/x-ndjson"
-ARCHIVED_HEADER = "Power-Archived"
-"""The header that says up to where each chain is in files and no longer here."""
+
+
 _PAGE_SIZE = 100
+
+
 _STREAM_PAGE_SIZE = 500
+
+
 _proving = threading.Lock()
+
+
 _VERIFY_TIMEOUT = 20.0
+
 
 AuditPosition = tuple[datetime, str, int]
 
@@ -60,15 +69,6 @@ def read_audit(front: WebContext, caller: Caller, *, query: schemas.AuditQuery) 
     last = request_parsing.cursor(page[-1].at, page[-1].chain, page[-1].seq) if len(found) > limit else None
     items = [entry.as_json() for entry in page]
     return responses.json({"items": items, "next": last}, headers=archived_header(front))
-
-
-def archived_header(front: WebContext) -> dict[str, str]:
-    """The header that says what is no longer here, such as `house:12,vx11:4711`; none where all is."""
-    with front.database.read() as session:
-        gone = audit.kept_from(session)
-    return (
-        {ARCHIVED_HEADER: ",".join(f"{chain}:{seq}" for chain, seq in sorted(gone.items()))} if gone else {}
-    )
 
 
 def _place(query: schemas.AuditQuery) -> AuditPosition | None:

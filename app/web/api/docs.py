@@ -13,10 +13,9 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from flask import Response
+from flask import Response, current_app
 
 from app.web import problems, responses
-from app.web.api import openapi
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes
 
@@ -42,22 +41,20 @@ _POLICY = {
 }
 
 
-@cache
-def specification() -> dict[str, Any]:
-    from app.web.application import ROUTES
-
-    return openapi.specification(ROUTES)
+def _specification() -> dict[str, Any]:
+    document: dict[str, Any] = current_app.extensions["power-windows-specification"]()
+    return document
 
 
 @cache
 def _page() -> str:
-    return "".join(_html(specification()))
+    return "".join(_html(_specification()))
 
 
 @routes.add("GET", "/openapi.json", {200: Answer("OpenAPI 3.1.")}, tokened=False)
 def openapi_json(_front: WebContext) -> Response:
     """The specification, for programs."""
-    return responses.json(specification())
+    return responses.json(_specification())
 
 
 @routes.add("GET", "/docs", {200: Answer("A page.", media="text/html")}, tokened=False)

@@ -12,18 +12,12 @@ from app.domain.errors import WhichWindow
 from app.store import stacks, windows
 from app.store.tables import stamp
 from app.usecases.windows.transitions import OpenRequest
-from app.web import request_parsing, responses, schemas
-from app.web.api import stacks as stack_views
-from app.web.api.windows import (
-    audit_refusals,
-    close_and_dispatch,
-    describe_windows,
-    open_and_dispatch,
-    read_window,
-)
+from app.web import request_parsing, responses, schemas, stack_views
+from app.web.actions import audit_refusals, close_and_dispatch, open_and_dispatch
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes
+from app.web.window_views import describe_windows, read_window
 from app.web.window_waits import closed, outcome_known
 
 routes = Routes("original", "/madre/power")

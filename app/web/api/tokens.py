@@ -11,7 +11,7 @@ from app.store import tokens, wakes
 from app.store.tables import Token, Wake, stamp
 from app.usecases import wake
 from app.web import problems, responses, row_views, schemas
-from app.web.api.windows import audit_refusals
+from app.web.actions import audit_refusals
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes

@@ -8,10 +8,7 @@ from flask import Response, g
 
 from app.domain.enums import State
 from app.store import stacks, windows
-from app.web import schemas
-from app.web.api import events
-from app.web.api import stacks as stack_views
-from app.web.api import windows as window_views
+from app.web import event_stream, schemas, stack_views, window_views
 from app.web.authentication import Caller
 from app.web.console import sessions
 from app.web.console.pages import Pages, Said, shown
@@ -45,7 +42,7 @@ def live(front: WebContext, caller: Caller) -> Response:
             # Nobody can sign out either while the database is away.
             return True
 
-    return events.stream(front, caller, schemas.EventsQuery(last_event_id=None), is_valid)
+    return event_stream.stream(front, caller, schemas.EventsQuery(last_event_id=None), is_valid)
 
 
 def _standing(front: WebContext) -> dict[str, Any]:

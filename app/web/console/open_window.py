@@ -19,9 +19,7 @@ from app.domain.enums import Role
 from app.domain.errors import Refusal
 from app.store import stacks
 from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
-from app.web import problems, request_parsing, schemas
-from app.web.api import stacks as stack_views
-from app.web.api import windows as views
+from app.web import actions, problems, request_parsing, schemas, stack_views
 from app.web.authentication import Caller
 from app.web.console.pages import Pages, Said, shown
 from app.web.context import WebContext
@@ -87,9 +85,9 @@ def opening(front: WebContext, caller: Caller) -> Said:
     try:
         ask = wish.ask()
         if request.form.get("step") == "open":
-            window = views.open_and_dispatch(front, ask, caller, _once(wish, ask, caller))
+            window = actions.open_and_dispatch(front, ask, caller, _once(wish, ask, caller))
             return redirect(f"/windows/{window.id}", 303)
-        plan = views.plan_opening(front, ask, caller)
+        plan = actions.plan_opening(front, ask, caller)
     except (Refusal, ApiError) as wrong:
         return _form(front, wish, wrong)
     wish.key = secrets.token_hex(16)

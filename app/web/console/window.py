@@ -9,9 +9,7 @@ from flask import redirect, request
 
 from app.domain.errors import Refusal
 from app.store import samples
-from app.web import problems, request_parsing, schemas
-from app.web.api import logs
-from app.web.api import windows as views
+from app.web import actions, log_reading, problems, request_parsing, schemas, window_views
 from app.web.authentication import Caller
 from app.web.console import drawing
 from app.web.console.drawing import Chart
@@ -33,19 +31,19 @@ def window_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
 @pages.add("GET", "/parts/windows/<window>", part=True)
 def window_part(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """How it goes, to be put in its place."""
-    return shown("_window.html", window=views.read_window(front, window))
+    return shown("_window.html", window=window_views.read_window(front, window))
 
 
 @pages.add("GET", "/parts/windows/<window>/acts", part=True)
 def window_acts(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """What can be done with it now, to be put in its place."""
-    return shown("_acts.html", window=views.read_window(front, window), wrong=None, ttl="")
+    return shown("_acts.html", window=window_views.read_window(front, window), wrong=None, ttl="")
 
 
 @pages.add("GET", "/parts/windows/<window>/use", part=True)
 def window_use(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """What its services use, to be put in its place."""
-    found = views.read_window(front, window)
+    found = window_views.read_window(front, window)
     return shown("_use.html", window=found, charts=_charts(front, found))
 
 
@@ -59,7 +57,7 @@ def _charts(front: WebContext, window: dict[str, Any]) -> list[Chart]:
 
 
 def _page(front: WebContext, window: str, wrong: str = "", status: int = 200, ttl: str = "") -> Said:
-    found = views.read_window(front, window)
+    found = window_views.read_window(front, window)
     return shown("window.html", window=found, charts=_charts(front, found), wrong=wrong, ttl=ttl), status
 
 
@@ -67,9 +65,9 @@ def _page(front: WebContext, window: str, wrong: str = "", status: int = 200, tt
 def extending(front: WebContext, caller: Caller, *, window: str) -> Said:
     """Move the deadline."""
     ttl = request.form.get("ttl", "")[:100].strip()
-    views.require_window_id(window)
+    window_views.require_window_id(window)
     try:
-        views.extend_deadline(front, caller, window, seconds(ttl))
+        actions.extend_deadline(front, caller, window, seconds(ttl))
     except ApiError as turned:
         return _page(front, window, str(turned), turned.kind.status, ttl)
     except Refusal as refusal:
@@ -80,7 +78,7 @@ def extending(front: WebContext, caller: Caller, *, window: str) -> Said:
 @pages.add("GET", "/windows/<window>/force")
 def force_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """Ask before anything is killed."""
-    return shown("force.html", window=views.read_window(front, window))
+    return shown("force.html", window=window_views.read_window(front, window))
 
 
 @pages.add("POST", "/windows/<window>/close")
@@ -88,7 +86,7 @@ def closing(front: WebContext, caller: Caller, *, window: str) -> Said:
     """Close it, or kill and close it."""
     given: dict[str, Any] = {"reason": request.form.get("reason", "").strip() or None}
     body = request_parsing.checked(schemas.Close, given)
-    views.close_and_dispatch(
+    actions.close_and_dispatch(
         front, caller, window, reason=body.reason, force=request.form.get("force") == "yes"
     )
     return _back(window)
@@ -103,9 +101,9 @@ def logs_page(front: WebContext, caller: Caller, *, window: str) -> Said:
     """What its services wrote last."""
     asked = {"service": request.args["service"]} if request.args.get("service") else {}
     query = request_parsing.checked(schemas.LogsQuery, {**asked, "tail": _LINES})
-    shown_window = views.read_window(front, window)
+    shown_window = window_views.read_window(front, window)
     try:
-        read = logs.read_newest(front, caller, window, query)
+        read = log_reading.read_newest(front, caller, window, query)
     except ApiError as turned:
         why = str(turned)
         return shown(

@@ -16,7 +16,7 @@ from app.store import log_reads as rows
 from app.store.tables import LogRead, Node, Token, Worker
 from app.usecases import logs
 from app.usecases.logs import LogRequest
-from app.web.api import logs as front_logs
+from app.web import log_reading
 from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, Remembering, lines
@@ -68,8 +68,8 @@ def worker(system: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(autouse=True)
 def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front_logs, "FOLLOW", 0.02)
-    monkeypatch.setattr(front_logs, "PATIENCE", 0.2)
+    monkeypatch.setattr(log_reading, "FOLLOW_INTERVAL", 0.02)
+    monkeypatch.setattr(log_reading, "ANSWER_TIMEOUT", 0.2)
 
 
 def left_behind(system: System) -> int:

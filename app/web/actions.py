@@ -1,0 +1,116 @@
+"""What the API, the console and the waiting page share: change a window, audit a refusal, send the hint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import request
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.enums import State
+from app.domain.errors import Refusal
+from app.store import stacks
+from app.store import windows as rows
+from app.store.tables import Window
+from app.task_queue import about
+from app.usecases.windows import transitions
+from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
+from app.web import problems, request_parsing
+from app.web.authentication import Caller
+from app.web.context import WebContext
+from app.web.window_views import require_window_id
+from app.web.window_waits import Done
+
+_TRIES = 3
+
+
+def plan_opening(front: WebContext, ask: OpenRequest, caller: Caller) -> OpeningPlan:
+    """What opening would do; raises what opening would."""
+    with audit_refusals(front, caller, "plan", ask.stack), front.database.read() as session:
+        return transitions.plan(session, ask)
+
+
+def open_and_dispatch(
+    front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | None = None
+) -> Window:
+    """The window, committed and its node nudged, or the one that this key stands for."""
+    with audit_refusals(front, caller, "open", ask.stack):
+        window, new = _open(front, ask, caller, repeat)
+    if new and window.state == State.OPENING:
+        front.nudged(front.dispatch.opening(window.id, window.node, _about(window)))
+    return window
+
+
+def _about(window: Window) -> str:
+    return about(window.id, window.stack, window.services)
+
+
+def _open(front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | None) -> tuple[Window, bool]:
+    for last in (*[False] * (_TRIES - 1), True):
+        try:
+            with front.database.write() as session:
+                now = front.database.now()
+                window, new = transitions.open_window(
+                    session,
+                    ask,
+                    actor=caller.name,
+                    now=now,
+                    repeat=repeat,
+                    wait_for_node=front.settings.wait_for_node,
+                )
+            return window, new
+        except IntegrityError:
+            # Another had the same key, or the same service's first row, a moment earlier; now it is found.
+            if last:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def extend_deadline(front: WebContext, caller: Caller, window: str, ttl: float) -> None:
+    """Move the deadline to `ttl` seconds from now."""
+    require_window_id(window)
+    with audit_refusals(front, caller, "extend"), front.database.write() as session:
+        # Another may hold the row: the time that counts is the one after waiting for it.
+        rows.locked(session, window)
+        transitions.extend(session, window, ttl, actor=caller.name, now=front.database.now())
+
+
+def close_and_dispatch(
+    front: WebContext, caller: Caller, window: str, *, reason: str | None = None, force: bool = False
+) -> bool:
+    """Start closing; True where it was closed already."""
+    require_window_id(window)
+    with audit_refusals(front, caller, "close"), front.database.write() as session:
+        before = rows.locked(session, window)
+        was_closed = before is not None and before.state == State.CLOSED
+        now = front.database.now()
+        row = transitions.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
+    if not was_closed:
+        front.nudged(front.dispatch.closing(row.id, row.node, _about(row)))
+    return was_closed
+
+
+def wait_if_preferred(front: WebContext, done: Done, window: str) -> dict[str, str]:
+    """Wait as the caller prefers; the headers that say so, or none where nothing was asked or granted."""
+    seconds = request_parsing.wait(request)
+    if seconds is None or not front.waiting.until(done, window, seconds):
+        return {}
+    return {"Preference-Applied": f"wait={seconds:g}"}
+
+
+@contextmanager
+def audit_refusals(front: WebContext, caller: Caller, what: str, stack: str | None = None) -> Iterator[None]:
+    """Put a refusal on the trail that deserves it, in a transaction of its own, and let it go on."""
+    try:
+        yield
+    except Refusal as refusal:
+        if problems.kind_of(refusal).status in {403, 409, 503}:
+            with front.database.read() as session:
+                meant = stack or _only(stacks.names(session))
+            front.refusals.record(refusal, actor=caller.name, what=what, stack=meant)
+        raise
+
+
+def _only(names: list[str]) -> str | None:
+    return names[0] if len(names) == 1 else None

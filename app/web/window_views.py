@@ -1,0 +1,74 @@
+"""Read windows from the database and describe them as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.enums import Action, Event, State
+from app.domain.errors import UnknownWindow
+from app.domain.windows import ENDED
+from app.store import audit, stacks, workers
+from app.store import windows as rows
+from app.store.tables import Call, Window
+from app.web import row_views, schemas
+from app.web.context import WebContext
+from app.web.response_cache import CachedRead
+
+_ID = 32
+"""Characters of a window's id, at most."""
+
+
+def read_window(front: WebContext, window: str) -> dict[str, Any]:
+    """One window as it is now; raises UnknownWindow."""
+    require_window_id(window)
+
+    def read() -> CachedRead:
+        with front.database.read() as session:
+            row = rows.get(session, window)
+            if row is None:
+                raise UnknownWindow(window)
+            shown = describe_windows(session, [row], front.database.now())[0]
+            return CachedRead(shown, State(row.state), row.deadline)
+
+    return front.memory.of(window, read).at(front.database.now())
+
+
+def describe_windows(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
+    """Windows as they are now, each with its calls."""
+    calls = rows.calls(session, [row.id for row in found])
+    away = _away(session, found, now)
+    return [
+        row_views.window(
+            row, calls[row.id], now, _once_ready(session, row, calls[row.id]), away=away.get(row.stack)
+        )
+        for row in found
+    ]
+
+
+def _away(session: Session, found: Sequence[Window], now: datetime) -> dict[str, datetime]:
+    """Of the stacks whose windows still move: those that nobody serves, and since when."""
+    moving = {row.stack for row in found if row.state not in {State.WAITING, State.CLOSED}}
+    if not moving:
+        return {}
+    return workers.away(session, [row for row in stacks.every(session) if row.name in moving], now)
+
+
+def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str]:
+    """Of a window that has ended: what was ready under it. What still stands is seen without the trail."""
+    idle = {lease.service for lease in row.leases} - {
+        call.service for call in calls if call.action == Action.UP
+    }
+    if row.state not in ENDED or not idle:
+        return set()
+    trail = audit.entries(session, window=row.id, limit=schemas.LIMIT)
+    return {entry.service for entry in trail if entry.service and entry.event == Event.SERVICE_READY}
+
+
+def require_window_id(window: str) -> None:
+    """No database is asked for what no window is called; some would choke on it."""
+    if len(window) > _ID or not (window.isascii() and window.isalnum()):
+        raise UnknownWindow(window)
