@@ -14,8 +14,10 @@ from app.store import stacks
 from app.store import windows as rows
 from app.store.tables import Window
 from app.task_queue import about
-from app.usecases.windows import transitions
-from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
+from app.usecases.windows import close as closing
+from app.usecases.windows import extend as extending
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
 from app.web import problems, request_parsing
 from app.web.authentication import Caller
 from app.web.context import WebContext
@@ -28,7 +30,7 @@ _TRIES = 3
 def plan_opening(front: WebContext, ask: OpenRequest, caller: Caller) -> OpeningPlan:
     """What opening would do; raises what opening would."""
     with audit_refusals(front, caller, "plan", ask.stack), front.database.read() as session:
-        return transitions.plan(session, ask)
+        return opening.plan(session, ask)
 
 
 def open_and_dispatch(
@@ -51,7 +53,7 @@ def _open(front: WebContext, ask: OpenRequest, caller: Caller, repeat: Repeat | 
         try:
             with front.database.write() as session:
                 now = front.database.now()
-                window, new = transitions.open_window(
+                window, new = opening.open_window(
                     session,
                     ask,
                     actor=caller.name,
@@ -73,7 +75,7 @@ def extend_deadline(front: WebContext, caller: Caller, window: str, ttl: float) 
     with audit_refusals(front, caller, "extend"), front.database.write() as session:
         # Another may hold the row: the time that counts is the one after waiting for it.
         rows.locked(session, window)
-        transitions.extend(session, window, ttl, actor=caller.name, now=front.database.now())
+        extending.extend(session, window, ttl, actor=caller.name, now=front.database.now())
 
 
 def close_and_dispatch(
@@ -85,7 +87,7 @@ def close_and_dispatch(
         before = rows.locked(session, window)
         was_closed = before is not None and before.state == State.CLOSED
         now = front.database.now()
-        row = transitions.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
+        row = closing.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
     if not was_closed:
         front.nudged(front.dispatch.closing(row.id, row.node, _about(row)))
     return was_closed

@@ -11,7 +11,7 @@ from app.domain.enums import Action, CallStatus, Mode
 from app.domain.errors import WhichWindow
 from app.store import stacks, windows
 from app.store.tables import stamp
-from app.usecases.windows.transitions import OpenRequest
+from app.usecases.windows.open import OpenRequest
 from app.web import request_parsing, responses, schemas, stack_views
 from app.web.actions import audit_refusals, close_and_dispatch, open_and_dispatch
 from app.web.authentication import Caller

@@ -9,7 +9,7 @@ from datetime import datetime
 from flask import Response, request
 
 from app.store import windows as rows
-from app.usecases.windows.transitions import OpenRequest, Repeat
+from app.usecases.windows.open import OpenRequest, Repeat
 from app.web import request_parsing, responses, row_views, schemas
 from app.web.actions import (
     close_and_dispatch,

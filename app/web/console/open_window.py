@@ -18,7 +18,7 @@ from app.domain import durations
 from app.domain.enums import Role
 from app.domain.errors import Refusal
 from app.store import stacks
-from app.usecases.windows.transitions import OpeningPlan, OpenRequest, Repeat
+from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
 from app.web import actions, problems, request_parsing, schemas, stack_views
 from app.web.authentication import Caller
 from app.web.console.pages import Pages, Said, shown
