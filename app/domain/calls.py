@@ -48,4 +48,5 @@ class SeenContainers:
 
     @property
     def ready(self) -> bool:
-        return self.power in {Power.ON, Power.DONE}
+        """Is the service ready, by its power?"""
+        return self.power.is_ready

@@ -96,4 +96,5 @@ def in_turn(spec: StackSpec, owing: Mapping[str, OwedOff], now: datetime) -> lis
 
 
 def dependants(spec: StackSpec, service: str) -> set[str]:
+    """Return the services of the stack that depend directly on this one."""
     return {name for name, other in spec.services.items() if service in other.depends_on}

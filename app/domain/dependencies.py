@@ -47,7 +47,8 @@ class DependencyStatus:
 
     @property
     def ready(self) -> bool:
-        return self.power in {Power.ON, Power.DONE}
+        """Is the service ready, by its power?"""
+        return self.power.is_ready
 
 
 def gate(stack: StackSpec, service: str, standing: Callable[[str], DependencyStatus | None]) -> Gate:

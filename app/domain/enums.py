@@ -1,6 +1,6 @@
-"""The closed words of the house, each spelled once.
+"""The closed vocabularies of the product, each defined once.
 
-Code, REST, trail and docs use exactly these; a word that is not here is not said.
+Code, REST API, audit trail and docs use exactly these words.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ class Power(StrEnum):
     FAILING = "failing"
     STOPPING = "stopping"
     UNKNOWN = "unknown"
+
+    @property
+    def is_ready(self) -> bool:
+        """Is the service ready: it runs and is ready, or it has completed successfully?"""
+        return self in {Power.ON, Power.DONE}
 
 
 class Role(StrEnum):

@@ -24,10 +24,12 @@ class HeldLease:
     deadline: datetime
 
     def live(self, now: datetime) -> bool:
+        """Is the window opening or open, with its deadline after `now`?"""
         return self.state in LIVE and self.deadline > now
 
 
 def holders(leases: Iterable[HeldLease], service: str, now: datetime) -> list[HeldLease]:
+    """Return the leases on this service that are live at `now`."""
     return [lease for lease in leases if lease.service == service and lease.live(now)]
 
 

@@ -80,7 +80,8 @@ class ReadinessVerdict:
 
     @property
     def ready(self) -> bool:
-        return self.power in {Power.ON, Power.DONE}
+        """Is the service ready, by its power?"""
+        return self.power.is_ready
 
 
 def judge(

@@ -32,6 +32,7 @@ class Backwards(Exception):
 
 
 def may_move(now: State, to: State) -> bool:
+    """May a window in state `now` go to state `to` in one step?"""
     return to in _NEXT[now]
 
 
