@@ -1,0 +1,49 @@
+"""Entries of the audit trail, and whether its chains are whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.enums import Event
+from app.web.schemas.base import AnswerModel, Moment
+
+
+class Entry(AnswerModel):
+    """One line of the audit trail; its hash covers the one before."""
+
+    seq: int
+    at: Moment
+    event: Event
+    actor: str
+    stack: str | None
+    window: str | None
+    service: str | None
+    facts: dict[str, Any]
+    prev: str
+    hash: str
+
+
+class Entries(AnswerModel):
+    items: list[Entry]
+    next: str | None
+
+
+class FirstBad(AnswerModel):
+    seq: int
+    reason: str
+
+
+class Chain(AnswerModel):
+    chain: str
+    entries: int
+    ok: bool
+    first_bad: FirstBad | None
+    archived: int
+    archived_hash: str
+
+
+class Verdict(AnswerModel):
+    """Whether the trail is as it was written."""
+
+    ok: bool
+    chains: list[Chain]

@@ -1,0 +1,42 @@
+"""Tokens, and what a token is bound to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.requests import Route
+
+
+class Token(AnswerModel):
+    """A token without its text, which nobody has but who was given it."""
+
+    name: str
+    scope: str
+    wake: Route | None = Field(description="The one route it is good for; null where it is good for all.")
+    ttl_sec: float | None
+    only_looks_agents: list[str] | None = Field(description="Whose visits wake nothing; null if not bound.")
+    only_looks_paths: list[str] | None = Field(description="What wakes nothing; null if not bound.")
+    created_at: Moment
+    revoked_at: Moment | None
+
+
+class Wakefulness(AnswerModel):
+    """How the service of a bound token stands, as it may be told to visitors."""
+
+    stack: str
+    service: str
+    state: Literal["asleep", "starting", "on", "failing"]
+    window: str | None = Field(description="The window that holds it, or the one that failed.")
+    detail: str
+
+
+class Tokens(AnswerModel):
+    items: list[Token]
+    next: None
+
+
+class MadeToken(Token):
+    token: str = Field(description="Its text, said this once.")

@@ -1,0 +1,96 @@
+"""What requests and answers share: text that may be stored, names, lengths of time, moments, pages."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from app.domain import names
+from app.domain.errors import BadTTL
+from app.usecases.windows.open import is_positive
+
+REASON = 500
+"""Characters of a reason."""
+
+
+LIMIT = 500
+"""Items on a page, at most."""
+
+
+_SHOWN = 40
+
+
+def _storable(text: str) -> str:
+    """No database keeps a NUL, and half a surrogate pair is no text."""
+    if "\0" in text:
+        raise ValueError("must not contain a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be well-formed Unicode, without lone surrogates") from error
+    return text
+
+
+def _seconds(given: Any) -> float:
+    if not is_positive(given):
+        raise BadTTL(given if isinstance(given, int | float | None) else str(given)[:_SHOWN])
+    try:
+        return float(given)
+    except OverflowError:
+        raise BadTTL(math.inf) from None
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+
+
+Name = Annotated[Text, Field(min_length=1, max_length=120)]
+
+
+TokenName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"), AfterValidator(names.require_free)
+]
+
+
+Reason = Annotated[Text, Field(max_length=REASON)]
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "description": "Seconds."}),
+]
+
+
+Moment = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        description="ISO 8601 in UTC with milliseconds.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+
+
+Limit = Annotated[int, Field(ge=1, le=LIMIT, description="Items on a page.")]
+
+
+Cursor = Annotated[
+    Text,
+    Field(
+        max_length=1000, description="The `next` of the page before; made here, to be given back as it is."
+    ),
+]
+
+
+class RequestModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Query(RequestModel):
+    """The parameters of an address."""
+
+
+class AnswerModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)

@@ -1,0 +1,34 @@
+"""The answers of the original surface, `/madre/power`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from app.domain.enums import Mode, State, Status
+from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.stacks import Stack
+from app.web.schemas.windows import Call, Window
+
+
+class LegacyWindow(AnswerModel):
+    """The answer of the original surface."""
+
+    window_id: str
+    state: State
+    created_at: Moment
+    deadline: Moment
+    ttl_remaining_sec: float
+    status: Status | None
+    results: list[Call]
+    timestamp: Moment
+
+
+class LegacyClosed(LegacyWindow):
+    services_stopped: list[str]
+
+
+class LegacyStatus(AnswerModel):
+    mode: Mode | None = Field(description="The first that is true of any stack; null where there is none.")
+    stacks: list[Stack]
+    windows: list[Window] = Field(description="Those that are not closed.")
+    timestamp: Moment

@@ -1,0 +1,119 @@
+"""What comes in: bodies and queries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool
+
+from app.domain.enums import State
+from app.usecases.logs import LINES
+from app.web.schemas.base import Cursor, Limit, Name, Query, Reason, RequestModel, Seconds, Text, TokenName
+
+
+class Open(RequestModel):
+    """What to power, and for how long."""
+
+    services: list[Name] = Field(
+        description="Allowed services of the stack; their dependencies are opened along.",
+        json_schema_extra={"minItems": 1},
+        examples=[["switch", "hermes"]],
+    )
+    stack: Name | None = Field(None, description="May be left out where there is one stack.")
+    ttl_sec: Seconds | None = Field(None, description="Seconds; the stack's `default_ttl` if left out.")
+    reason: Reason | None = None
+
+
+class Extend(RequestModel):
+    """The new deadline, counted from now."""
+
+    ttl_sec: Seconds
+
+
+class Close(RequestModel):
+    reason: Reason | None = None
+    force: StrictBool = Field(False, description="Kill what does not stop, and close even if that fails.")
+
+
+class Route(RequestModel):
+    """One service of one stack."""
+
+    stack: Name
+    service: Name
+
+
+AgentPart = Annotated[Text, Field(min_length=1, max_length=120)]
+
+
+PathStart = Annotated[Text, Field(max_length=500, pattern="^/.")]
+
+
+class NewToken(RequestModel):
+    """A token that is bound to one service's waiting page."""
+
+    name: TokenName
+    wake: Route
+    ttl_sec: Seconds | None = Field(
+        None, description="Seconds that a window lasts after the last request; the stack's `default_ttl`."
+    )
+    only_looks_agents: list[AgentPart] | None = Field(
+        None,
+        max_length=100,
+        description="Parts of `User-Agent` that wake nothing, in place of crawlers and monitors; `[]`: none.",
+    )
+    only_looks_paths: list[PathStart] | None = Field(
+        None,
+        max_length=100,
+        description="Paths that begin so wake nothing, in place of `/favicon.ico` and the like; `[]`: none.",
+    )
+
+
+class LegacyOpen(RequestModel):
+    services: list[Name] = Field(json_schema_extra={"minItems": 1})
+    ttl_sec: Seconds | None = None
+
+
+class LegacyClose(RequestModel):
+    window_id: Name | None = Field(None, description="The caller's only live window if left out.")
+
+
+class OpenQuery(Query):
+    plan: bool = Field(False, description="Change nothing; answer with what would start, in waves.")
+
+
+class WindowsQuery(Query):
+    state: State | None = None
+    stack: Name | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class NoticesQuery(Query):
+    state: Literal["pending", "delivered", "given_up"] | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class StacksQuery(Query):
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class AuditQuery(Query):
+    window: Name | None = None
+    actor: Name | None = None
+    after: Cursor | None = None
+    cursor: Cursor | None = Field(None, description="The same as `after`, as other lists call it.")
+    limit: Limit | None = Field(None, description="Items on a page (100), or lines of a stream (all).")
+
+
+class LogsQuery(Query):
+    service: Name | None = Field(None, description="Only of this service of the window; of all if left out.")
+    tail: int = Field(100, ge=0, le=LINES, description="The newest so many lines of each service.")
+    follow: bool = Field(False, description="Go on with what is written, until the window has ended.")
+
+
+class EventsQuery(Query):
+    last_event_id: Text | None = Field(
+        None, max_length=8000, description="The same as the header `Last-Event-ID`, for who cannot send one."
+    )
