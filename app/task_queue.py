@@ -24,7 +24,7 @@ SWEEP = "power.sweep"
 RESYNC = "power.resync"
 READ_LOGS = "power.read_logs"
 NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS)
-SHARED = "power"
+SHARED_QUEUE = "power"
 """The queue of what any worker may do; a node's own begins with it."""
 
 log = logging.getLogger(__name__)
@@ -34,16 +34,16 @@ SLOW, REST = 1.0, 5.0
 
 
 def queue(node: str) -> str:
-    return f"{SHARED}.{node}"
+    return f"{SHARED_QUEUE}.{node}"
 
 
-LONGEST = 400
+LONGEST_DESCRIPTION = 400
 """Characters of what a task is about, at most."""
 
 
 def about(window: str, stack: str, services: Sequence[str]) -> str:
     """What a monitor shows for a task; whoever runs the task does not read it."""
-    return f"{window} {stack}: {', '.join(services)}"[:LONGEST]
+    return f"{window} {stack}: {', '.join(services)}"[:LONGEST_DESCRIPTION]
 
 
 class Dispatch:

@@ -22,7 +22,7 @@ from power_windows.rest import Api
 # Seconds between looks: with a stream that would tell, and without one.
 TOLD, UNTOLD = 5.0, 1.0
 # A standalone restarts a front that died within a few seconds.
-PATIENCE = 30.0
+GIVE_UP_SECONDS = 30.0
 _BREATH = 0.05
 # When nothing moves for so long on the way down, nobody is at work: a worker retries oftener than that.
 STILL = 600.0
@@ -148,7 +148,7 @@ def _differ(one: Window, other: Window) -> bool:
 
 def _look(api: Api, identifier: str) -> Window:
     """The window; a front that is away is given the time to come back."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + GIVE_UP_SECONDS
     while True:
         try:
             return api.window(identifier)

@@ -20,7 +20,7 @@ from power_windows.payloads import Window
 from power_windows.rest import Api
 
 # Pictures a second: often enough for a countdown to look alive, seldom enough to cost nothing.
-RATE = 4
+FRAMES_PER_SECOND = 4
 
 
 class Show(Protocol):
@@ -76,7 +76,7 @@ class LiveProgress:
         self._live = Live(
             console=self._console,
             get_renderable=self._draw,
-            refresh_per_second=RATE,
+            refresh_per_second=FRAMES_PER_SECOND,
             transient=True,
         )
 

@@ -28,9 +28,9 @@ from power_windows.errors import PowerError, Unreachable
 from power_windows.payloads import Entry, Stack, Window
 from power_windows.rest import Api, connect
 
-KEPT = 200
+MOST_EVENTS = 200
 """Lines of news that are kept for a large screen."""
-RATE = 2
+REFRESHES_PER_SECOND = 2
 """Pictures a second."""
 TROUBLE = 1.0
 """Seconds before a service that is out of reach is asked again."""
@@ -82,7 +82,9 @@ def _watch(api: Api, board: "Board") -> None:
 
     # The picture stays within the screen by itself; what is too long is cut, never wrapped.
     with (
-        Live(console=terminal, get_renderable=picture, screen=True, refresh_per_second=RATE) as live,
+        Live(
+            console=terminal, get_renderable=picture, screen=True, refresh_per_second=REFRESHES_PER_SECOND
+        ) as live,
         keyboard.pressed(board.press),
         Hints(api, board.hear) as hints,
     ):
@@ -116,7 +118,7 @@ class Board:
     said: str = ""
     over: threading.Event = field(default_factory=threading.Event)
     pressed: threading.Event = field(default_factory=threading.Event)
-    _news: deque[Text] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _news: deque[Text] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS))
     _story: EventText = field(default_factory=EventText)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-KEPT = 500
+MOST_CHARACTERS = 500
 """Characters kept of what a call printed on one stream."""
 _GAP = "\n[…]\n"
 _PROGRESS = re.compile(
@@ -33,10 +33,10 @@ _NO_GPU = re.compile(
 
 def kept(said: str) -> str:
     """The output, or its beginning and its end where it is longer than `KEPT`: the reason comes last."""
-    if len(said) <= KEPT:
+    if len(said) <= MOST_CHARACTERS:
         return said
-    beginning = (KEPT - len(_GAP)) // 3
-    return said[:beginning] + _GAP + said[beginning + len(_GAP) - KEPT :]
+    beginning = (MOST_CHARACTERS - len(_GAP)) // 3
+    return said[:beginning] + _GAP + said[beginning + len(_GAP) - MOST_CHARACTERS :]
 
 
 def reason(said: str) -> str:

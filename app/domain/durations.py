@@ -6,7 +6,7 @@ import re
 
 LONGEST_CALL = 86400.0
 """Seconds that one call, or the wait for one service, may take at most: 24 h."""
-LONGEST = 365 * 86400.0
+LONGEST_DURATION = 365 * 86400.0
 """Seconds of any other duration in power.toml, a window's length included, at most: a year."""
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 LOOK = timedelta(seconds=4)
 """How long before a deadline the looking begins, and at most half of what a silent window lasts."""
-STEP = 10.0
+SHORTEST_EXTENSION = 10.0
 """Seconds that a window is lengthened by at least, each time that a request is seen under way."""
 HEADERS = 66
 """Bytes of an Ethernet, IPv4 and TCP header with the time stamps that Linux sends."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-AWAY = timedelta(seconds=20)
+AWAY_AFTER = timedelta(seconds=20)
 """Long enough for a worker to be restarted in, and for a standalone to be."""
 
 
@@ -31,7 +31,7 @@ class Heartbeat:
     seen_at: datetime
 
     def live(self, now: datetime) -> bool:
-        return now - self.seen_at < AWAY
+        return now - self.seen_at < AWAY_AFTER
 
 
 def conflicts(mine: Heartbeat, others: Iterable[Heartbeat]) -> list[str]:
@@ -72,5 +72,5 @@ def away_since(
         return None
     if live:
         began = min(sign.started_at for sign in live)
-        return began if now - began >= AWAY else None
-    return heard_at if now - heard_at >= AWAY else None
+        return began if now - began >= AWAY_AFTER else None
+    return heard_at if now - heard_at >= AWAY_AFTER else None

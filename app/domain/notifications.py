@@ -9,7 +9,7 @@ from typing import Any
 from app.domain import backoff
 from app.domain.enums import WINDOW_ENDING, Event
 
-FIRST, CAP, GIVEN_UP = timedelta(seconds=10), timedelta(minutes=5), timedelta(hours=24)
+FIRST_RETRY, DELIVERY_RETRY_CAP, GIVEN_UP = timedelta(seconds=10), timedelta(minutes=5), timedelta(hours=24)
 """A delivery that failed is tried again after this long, doubled each time up to the cap, for so long."""
 
 _SAYS: Mapping[str, str] = {
@@ -22,7 +22,7 @@ _SAYS: Mapping[str, str] = {
 
 def again(attempts: int) -> timedelta:
     """How long after so many failed attempts the next one is due."""
-    return backoff.delay(attempts, FIRST, CAP)
+    return backoff.delay(attempts, FIRST_RETRY, DELIVERY_RETRY_CAP)
 
 
 def lead(before: float, ttl: float) -> timedelta:

@@ -20,7 +20,7 @@ RENEWALS = 10
 """A window is lengthened at most this often in the time that a silent one lasts."""
 BACKOFF, LONGEST_BACKOFF = 30.0, 4 * 3600.0
 """Seconds after a failed window before a visitor opens again: after the first, and after many in a row."""
-SOON, LATER, LONG = 2.0, 5.0, 30.0
+SOON, LATER, LONG_PAUSE = 2.0, 5.0, 30.0
 """Seconds until a visitor should look again: at first, and once it has taken LONG."""
 _A_MOMENT = 0.01
 
@@ -82,7 +82,7 @@ def judge(hold: Hold | None, ttl: float, max_ttl: float, now: datetime) -> WakeV
     return WakeVerdict(
         Step.PASS if passes else Step.WAIT,
         _renewed(hold, ttl, max_ttl, now),
-        SOON if waited < LONG else LATER,
+        SOON if waited < LONG_PAUSE else LATER,
     )
 
 
@@ -92,7 +92,7 @@ def lasting(hold: Hold, ttl: float, max_ttl: float, now: datetime) -> float | No
     if hold.state is not State.OPEN or left <= 0:
         return None
     longest = (hold.began - now).total_seconds() + max_ttl
-    new = min(left + max(idle_visits.STEP, ttl / RENEWALS), longest)
+    new = min(left + max(idle_visits.SHORTEST_EXTENSION, ttl / RENEWALS), longest)
     return new if new - left >= _A_MOMENT else None
 
 

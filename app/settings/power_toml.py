@@ -35,7 +35,7 @@ def _seconds(value: Any) -> Any:
 
 
 Seconds = Annotated[
-    float, BeforeValidator(_seconds), AfterValidator(partial(durations.at_most, durations.LONGEST))
+    float, BeforeValidator(_seconds), AfterValidator(partial(durations.at_most, durations.LONGEST_DURATION))
 ]
 CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durations.LONGEST_CALL))]
 DEFAULT_TTL = 1800.0

@@ -15,7 +15,7 @@ from app.standalone.broker import Broker
 from app.web.server import serving
 
 # What every child is marked with, so that a successor knows the tree of a killed supervisor by it.
-MARK = "POWER_STANDALONE"
+PROCESS_MARK = "POWER_STANDALONE"
 
 # Settings of a shell or a service manager that would reach into our children.
 _FOREIGN = ("GUNICORN_CMD_ARGS", "GUNICORN_FD", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -65,7 +65,8 @@ def environment(own: Mapping[str, str], data_dir: Path, settings: Mapping[str, s
     """A child's environment: ours, less what is not meant for it, plus its settings."""
     kept = {name: value for name, value in own.items() if name not in _FOREIGN}
     # Hundreds of threads would otherwise each be given a heap of their own.
-    return {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"} | kept | dict(settings) | {MARK: str(data_dir)}
+    fixed = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+    return fixed | kept | dict(settings) | {PROCESS_MARK: str(data_dir)}
 
 
 def root() -> Path:

@@ -18,28 +18,28 @@ from app.standalone import children
 from app.web import server
 
 EVERYWHERE = "0.0.0.0"
-WEB_PORT, FLOWER_PORT = 8420, 5555
+WEB_PORT, FLOWER_PORT_INSIDE = 8420, 5555
 
-Command = tuple[str, ...]
+CommandLine = tuple[str, ...]
 
 
-def _web(_: Settings) -> Command:
+def _web(_: Settings) -> CommandLine:
     return tuple(server.command(EVERYWHERE, WEB_PORT))
 
 
-def _worker(found: Settings) -> Command:
+def _worker(found: Settings) -> CommandLine:
     return children.worker_command(found.node, f"power@{found.node}.%h")
 
 
-def _beat(_: Settings) -> Command:
+def _beat(_: Settings) -> CommandLine:
     return children.beat_command()
 
 
-def _flower(_: Settings) -> Command:
-    return children.flower_command(EVERYWHERE, FLOWER_PORT)
+def _flower(_: Settings) -> CommandLine:
+    return children.flower_command(EVERYWHERE, FLOWER_PORT_INSIDE)
 
 
-PARTS: Mapping[str, Callable[[Settings], Command]] = {
+PARTS: Mapping[str, Callable[[Settings], CommandLine]] = {
     "web": _web,
     "worker": _worker,
     "beat": _beat,
@@ -47,7 +47,7 @@ PARTS: Mapping[str, Callable[[Settings], Command]] = {
 }
 
 
-def command(name: str, environ: Mapping[str, str]) -> Command:
+def command(name: str, environ: Mapping[str, str]) -> CommandLine:
     """The command line of one part; raises KeyError for what is none."""
     return PARTS[name](settings.load_or_exit(environ))
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from app.standalone import processes
 from app.standalone.broker import write_private
-from app.standalone.children import MARK
+from app.standalone.children import PROCESS_MARK
 from app.standalone.processes import Process
 from power_windows.errors import Refused
 
@@ -92,7 +92,7 @@ def left_over(path: Path) -> dict[str, Process]:
 
 def strays(data_dir: Path) -> set[Process]:
     """Whatever carries this directory's mark: also what no record tells of."""
-    return processes.marked(MARK, str(data_dir))
+    return processes.marked(PROCESS_MARK, str(data_dir))
 
 
 def end(left: dict[str, Process], data_dir: Path, patience: float = 10.0) -> None:

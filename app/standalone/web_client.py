@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-LIVE = ("waiting", "opening", "open", "closing")
+UNFINISHED_STATES = ("waiting", "opening", "open", "closing")
 
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
@@ -49,7 +49,11 @@ class WebClient:
 
     def live_windows(self) -> list[dict[str, Any]]:
         """Every window that has not ended yet, the oldest first."""
-        found = [window for state in LIVE for window in self._items("/api/v1/windows", {"state": state})]
+        found = [
+            window
+            for state in UNFINISHED_STATES
+            for window in self._items("/api/v1/windows", {"state": state})
+        ]
         return sorted(found, key=lambda window: str(window["created_at"]))
 
     def close(self, window: str) -> None:

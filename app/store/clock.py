@@ -26,7 +26,7 @@ ANCHOR_FOR = 15.0
 """Seconds after which a clock is compared with the one it follows again."""
 ASK_AGAIN = 1.0
 """Seconds after which one that was away, or has stepped, is asked for the time again."""
-STEP = timedelta(minutes=1)
+SMALLEST_STEP = timedelta(minutes=1)
 """Smaller differences are followed, as those that NTP corrects."""
 WITNESSED = timedelta(seconds=15)
 """A worker that wrote the time on record no longer ago than this goes by the same clock as the database."""
@@ -172,6 +172,6 @@ def has_stepped(reading: ClockReading, expected: datetime) -> bool:
     Where a worker's sign of life agrees with what is read, others go by that, and it was this
     process's host that stood still.
     """
-    if abs(reading.system - expected) <= STEP:
+    if abs(reading.system - expected) <= SMALLEST_STEP:
         return False
     return reading.witness is None or abs(reading.witness - reading.system) > WITNESSED

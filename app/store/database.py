@@ -30,10 +30,10 @@ from app.store.clock import ClockReading, DatabaseClock
 
 log = logging.getLogger(__name__)
 
-AWAY = (OperationalError, InterfaceError, PoolTimeout)
+OUTAGE_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
 """What is raised while the database does not answer."""
 
-PATIENCE = 15.0
+SILENCE_SECONDS = 15.0
 """Seconds that a database may be silent, or another writer at work, before it counts as away."""
 
 
@@ -122,8 +122,8 @@ class Database:
             yield
             return
         # Where the file is locked by a process that hangs, those behind each other give up together.
-        if not self._turn.acquire(timeout=PATIENCE):
-            raise PoolTimeout(f"no turn to write came within {PATIENCE:g} s")
+        if not self._turn.acquire(timeout=SILENCE_SECONDS):
+            raise PoolTimeout(f"no turn to write came within {SILENCE_SECONDS:g} s")
         try:
             yield
         finally:
@@ -258,7 +258,7 @@ def _postgres(url: str) -> Engine:
     # Its driver is a few megabytes, of no use to a house on SQLite.
     from app.store import postgres
 
-    return postgres.engine(url, PATIENCE)
+    return postgres.engine(url, SILENCE_SECONDS)
 
 
 def _take_your_time(session: Session) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SHARED = "~shared"
+SHARED_LOCK = "~shared"
 """Guards what all services of a project share: its networks and volumes. No service can have this name."""
 
 

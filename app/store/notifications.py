@@ -25,7 +25,7 @@ from app.store.tables import (
     insert_if_new,
 )
 
-PENDING, DELIVERED, GIVEN_UP = "pending", "delivered", "given_up"
+PENDING, DELIVERED, GIVEN_UP_STATE = "pending", "delivered", "given_up"
 SAID = 300
 """Characters kept of what a sink answered."""
 _AT_ONCE = 200

@@ -20,7 +20,7 @@ PING = 3.0
 """Seconds that a server may be silent when it is only asked whether it is there."""
 CONNECT = 5
 """Seconds that connecting may take."""
-LONG = 60.0
+LONG_STATEMENT_SECONDS = 60.0
 """Seconds that a server may be silent over the few statements that may take long."""
 
 _TAKE_YOUR_TIME = text("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -67,7 +67,7 @@ def take_your_time(session: Session) -> None:
     """Let what this session reads take long."""
     session.execute(_TAKE_YOUR_TIME)
     connection: Any = session.connection().connection.dbapi_connection
-    connection.patience = LONG
+    connection.patience = LONG_STATEMENT_SECONDS
 
 
 def _limits(patience: float) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.store.tables import Sample
 
-MOST = 400
+MOST_POINTS = 400
 """Points of one service on one picture; of more, every so-manieth is taken."""
 
 
@@ -28,7 +28,7 @@ def between(
 
 
 def _thinned(rows: list[Sample]) -> list[Sample]:
-    step = -(-len(rows) // MOST)
+    step = -(-len(rows) // MOST_POINTS)
     # Counted from the end, so that the newest stays.
     return rows[::-1][::step][::-1]
 

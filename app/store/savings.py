@@ -24,14 +24,14 @@ from app.store.tables import Entry, Lease, Stack, Window
 
 Span = tuple[datetime, datetime]
 """From a moment up to another."""
-Key = tuple[str, str]
+ServiceOfStack = tuple[str, str]
 """A stack and a service of it."""
 _MOVING = (State.OPENING, State.OPEN, State.CLOSING)
 
 
-def held(session: Session, since: datetime, until: datetime) -> dict[Key, list[Span]]:
+def held(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, list[Span]]:
     """When each service was held within a period: spans in order that do not touch."""
-    found: dict[Key, list[Span]] = {}
+    found: dict[ServiceOfStack, list[Span]] = {}
     for those in (Window.state.in_(_MOVING), Window.id.in_(_ended(since))):
         for stack, service, began, ended in session.execute(_holds(those, until)):
             span = (max(began or until, since), min(ended or until, until))
@@ -64,7 +64,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
-def saved(session: Session, since: datetime, until: datetime) -> dict[Key, float]:
+def saved(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, float]:
     """Seconds that each allowed service of each stack was off within a period."""
     holds = held(session, since, until)
     return {

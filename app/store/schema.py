@@ -31,7 +31,7 @@ KNOWN = (
     "0023",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
-NEWEST = KNOWN[-1]
+NEWEST_SCHEMA = KNOWN[-1]
 
 
 class Mismatch(Exception):
@@ -69,14 +69,15 @@ def _revision(database: Database) -> str | None:
 
 def check(found: str | None) -> None:
     """Raises Mismatch unless this is the revision that the program works with; None is an empty database."""
-    if found == NEWEST:
+    if found == NEWEST_SCHEMA:
         return
     if found is not None and found not in KNOWN:
         raise Mismatch(
-            f"the database is at schema {found}, and this program knows none newer than {NEWEST}; "
+            f"the database is at schema {found}, and this program knows none newer than {NEWEST_SCHEMA}; "
             "run the newer program, or take the schema back with its `python -m migrations downgrade`"
         )
     at = f"at schema {found}" if found else "empty"
     raise Mismatch(
-        f"the database is {at}, and this program needs schema {NEWEST}; run `python -m migrations upgrade`"
+        f"the database is {at}, and this program needs schema {NEWEST_SCHEMA}; "
+        "run `python -m migrations upgrade`"
     )

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.store.tables import ConsoleSession, Token
 
-LASTS = timedelta(hours=12)
-MOST = 50
+SESSION_LIFETIME = timedelta(hours=12)
+MOST_SESSIONS = 50
 """Sessions that one token has at most; the oldest ends when another begins."""
 
 
@@ -27,7 +27,10 @@ def begin(session: Session, token: Token, now: datetime) -> str:
     _delete_surplus(session, token.digest)
     session.add(
         ConsoleSession(
-            digest=digest(identifier), token_digest=token.digest, created_at=now, expires_at=now + LASTS
+            digest=digest(identifier),
+            token_digest=token.digest,
+            created_at=now,
+            expires_at=now + SESSION_LIFETIME,
         )
     )
     return identifier
@@ -65,7 +68,8 @@ def delete_expired(session: Session, now: datetime) -> None:
 def _delete_surplus(session: Session, token_digest: str) -> None:
     """Leave room for one more session of this token."""
     of_token = select(ConsoleSession.digest).where(ConsoleSession.token_digest == token_digest)
-    newest = of_token.order_by(ConsoleSession.created_at.desc(), ConsoleSession.digest).limit(MOST - 1)
+    in_order = of_token.order_by(ConsoleSession.created_at.desc(), ConsoleSession.digest)
+    newest = in_order.limit(MOST_SESSIONS - 1)
     session.execute(
         delete(ConsoleSession).where(
             ConsoleSession.token_digest == token_digest,

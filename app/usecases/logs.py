@@ -31,7 +31,7 @@ LINE = 4096
 """Characters kept of a line."""
 TEXT = 256 * 1024
 """Characters that one reading may hold."""
-KEPT = timedelta(minutes=1)
+ANSWER_LIFETIME = timedelta(minutes=1)
 """How long an answer is kept for somebody who does not come back for it."""
 
 
@@ -70,7 +70,7 @@ def ask(
     stack = stacks.named(session, window.stack)
     if stack and (since := workers.is_away(session, stack, now)):
         raise NodeAway(window.stack, window.node, since)
-    log_reads.forget_before(session, now - KEPT)
+    log_reads.forget_before(session, now - ANSWER_LIFETIME)
     read = LogRead(
         id=secrets.token_hex(16),
         window_id=window.id,

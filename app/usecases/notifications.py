@@ -212,6 +212,6 @@ def tried(session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: 
     if one is None or one.state != rows.PENDING:
         return
     if ok or now - one.created_at > rules.GIVEN_UP:
-        one.state, one.ended_at = rows.DELIVERED if ok else rows.GIVEN_UP, now
+        one.state, one.ended_at = rows.DELIVERED if ok else rows.GIVEN_UP_STATE, now
     else:
         one.next_at = now + rules.again(one.attempts)

@@ -20,12 +20,12 @@ from app.store import audit, services, sessions, stacks
 from app.store import windows as rows
 from app.store.tables import Mark, Service, Stack
 
-MARK = "restored"
+RESTORED_MARK = "restored"
 
 
 def restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> None:
     """Mark this database as restored; the trail goes on from where the backup ended, and says so."""
-    session.merge(Mark(name=MARK, at=now))
+    session.merge(Mark(name=RESTORED_MARK, at=now))
     # Who signed out since the backup stays signed out.
     sessions.end_all(session)
     for stack in stacks.every(session):
@@ -69,7 +69,7 @@ def _may_be_on(session: Session, spec: StackSpec, name: str) -> bool:
 
 def behind(session: Session, before: Stack | None) -> bool:
     """Is this what was known of a stack before the database was restored, with no worker's word since?"""
-    mark = session.get(Mark, MARK)
+    mark = session.get(Mark, RESTORED_MARK)
     return mark is not None and (before is None or before.loaded_at <= mark.at)
 
 

@@ -35,16 +35,16 @@ from app.web.authentication import Authenticator
 from app.web.context import WebContext
 from app.web.event_feed import EventFeed
 from app.web.metrics import Metrics
-from app.web.readiness import BrokerProbe, Readiness
+from app.web.readiness import BrokerProbe, ReadinessProbe
 from app.web.refusal_audit import RefusalAudit
 from app.web.response_cache import ResponseCache
-from app.web.routes import Route
+from app.web.routes import ApiRoute
 from app.web.stream_capacity import StreamCapacity
 from app.web.wake import forward_auth, waiting_page
 from app.web.wake_cache import WakeCache
 from app.web.window_waits import WindowWaits
 
-ROUTES: list[Route] = [
+ROUTES: list[ApiRoute] = [
     route
     for module in (
         windows,
@@ -116,7 +116,7 @@ def _front(settings: Settings, database: Database, dispatch: Dispatch) -> WebCon
         memory=ResponseCache(changes),
         wake_cache=WakeCache(changes),
         refusals=RefusalAudit(database),
-        readiness=Readiness(settings, database, BrokerProbe(dispatch)),
+        readiness=ReadinessProbe(settings, database, BrokerProbe(dispatch)),
     )
 
 
@@ -150,7 +150,7 @@ def application(front: WebContext) -> Flask:
     return app
 
 
-def _served(front: WebContext, route: Route) -> Callable[..., Response]:
+def _served(front: WebContext, route: ApiRoute) -> Callable[..., Response]:
     """Who calls, then what the body says, then what it means: in this order a request is looked at."""
 
     def view(**said: Any) -> Response:

@@ -10,7 +10,7 @@ from app.task_queue import Dispatch
 from app.web.authentication import Authenticator
 from app.web.event_feed import EventFeed
 from app.web.metrics import Metrics
-from app.web.readiness import Readiness
+from app.web.readiness import ReadinessProbe
 from app.web.refusal_audit import RefusalAudit
 from app.web.response_cache import CachedRead, ResponseCache
 from app.web.stream_capacity import StreamCapacity
@@ -32,7 +32,7 @@ class WebContext:
     memory: ResponseCache[CachedRead]
     wake_cache: WakeCache
     refusals: RefusalAudit
-    readiness: Readiness
+    readiness: ReadinessProbe
 
     def nudged(self, sent: bool) -> None:
         """A nudge that did not go out is counted; the watch of the node sees to the window."""

@@ -24,9 +24,9 @@ from app.store.tables import Entry
 
 POLL = 0.025
 """Seconds between looks."""
-KEPT = 5000
+BUFFERED_ENTRIES = 5000
 """Entries kept for listeners that are a little behind."""
-PAGE = 500
+ENTRIES_PER_READ = 500
 _AFTER_A_FAULT = 1.0
 
 
@@ -49,7 +49,7 @@ class EventFeed:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._news = threading.Condition()
-        self._kept: deque[FeedPage] = deque(maxlen=KEPT)
+        self._kept: deque[FeedPage] = deque(maxlen=BUFFERED_ENTRIES)
         self._told = 0
         self._place: dict[str, int] = {}
         self._listeners = 0
@@ -89,7 +89,7 @@ class EventFeed:
     def missed(self, place: audit.Place) -> list[FeedPage]:
         """A page of what lies beyond a listener's place."""
         with self._database.read() as session:
-            return [_news(entry) for entry in audit.since(session, place, PAGE)]
+            return [_news(entry) for entry in audit.since(session, place, ENTRIES_PER_READ)]
 
     def _run(self) -> None:
         while self._wanted():

@@ -17,7 +17,7 @@ from app.web import problems, schemas
 from app.web.archived_header import archived_header
 from app.web.authentication import Caller
 from app.web.context import WebContext
-from app.web.event_feed import PAGE, Behind, FeedPage
+from app.web.event_feed import ENTRIES_PER_READ, Behind, FeedPage
 from app.web.problems import ApiError
 from app.web.streams import stream_response
 
@@ -97,7 +97,7 @@ def _events(
 def _missed(front: WebContext, place: ChainPositions) -> Iterator[str]:
     while news := front.tail.missed(place):
         yield "".join(_told(news, place))
-        if len(news) < PAGE:
+        if len(news) < ENTRIES_PER_READ:
             return
 
 

@@ -19,9 +19,6 @@ from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import DATABASE_ERRORS, ApiError
 
-NDJSON = "application/x-ndjson"
-
-
 ANSWER_TIMEOUT = 10.0
 """Seconds that a worker has to answer."""
 

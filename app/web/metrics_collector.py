@@ -20,7 +20,7 @@ from app.store import audit, savings, windows
 from app.store.tables import Entry
 from app.usecases.windows import transitions
 
-PAGE = 5_000
+ENTRIES_PER_SCRAPE = 5_000
 """Entries taken in at one scrape at most."""
 OTHER = "other"
 _ENDS = {Action.PRE_STOP, Action.STOP, Action.KILL}
@@ -40,7 +40,7 @@ class MetricsCollector:
         self._counted_to: datetime | None = None
         self._due: dict[str, datetime] = {}
         """The deadline of each window that closes by it and has seen no stop yet."""
-        self._known: Collection[savings.Key] = ()
+        self._known: Collection[savings.ServiceOfStack] = ()
         by_call = ["stack", "service", "action", "status"]
         self._calls = Counter("power_calls", "Compose calls that ended.", ["action", "status"], registry=None)
         self._took = Histogram(
@@ -98,7 +98,7 @@ class MetricsCollector:
         for chain, seq in place.items():
             # A database that was restored may have gone back.
             place[chain] = min(seq, heads.get(chain, 0))
-        found = audit.since(session, place, PAGE)
+        found = audit.since(session, place, ENTRIES_PER_SCRAPE)
         opened = [entry.window_id for entry in found if entry.event == Event.WINDOW_OPEN and entry.window_id]
         began = windows.openings(session, opened)
         for entry in found:

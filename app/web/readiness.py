@@ -10,14 +10,14 @@ import threading
 from datetime import datetime
 from typing import Any
 
-from app.domain.nodes import AWAY
+from app.domain.nodes import AWAY_AFTER
 from app.settings import Settings
 from app.store import stacks, workers
 from app.store.database import Database
 from app.store.tables import Node, stamp
 from app.task_queue import Dispatch
 
-PATIENCE = 1.0
+BROKER_SECONDS = 1.0
 """Seconds a look waits for the broker; one that answers does so within milliseconds."""
 
 
@@ -42,9 +42,9 @@ class BrokerProbe:
             if not self._asking:
                 self._asking = True
                 threading.Thread(target=self._ask, name="broker", daemon=True).start()
-            if self._turn.wait_for(lambda: self._answered >= mine, PATIENCE):
+            if self._turn.wait_for(lambda: self._answered >= mine, BROKER_SECONDS):
                 return self._fault
-        return f"it has not answered within {PATIENCE:g} s"
+        return f"it has not answered within {BROKER_SECONDS:g} s"
 
     def _ask(self) -> None:
         while self._next():
@@ -61,7 +61,7 @@ class BrokerProbe:
             return self._asking
 
 
-class Readiness:
+class ReadinessProbe:
     def __init__(self, settings: Settings, database: Database, broker: BrokerProbe) -> None:
         self._settings, self._database, self._broker = settings, database, broker
         self._served = settings.await_node is None
@@ -108,6 +108,6 @@ class Readiness:
 
 
 def _node(node: Node, away: list[str], now: datetime) -> dict[str, Any]:
-    well = now - node.seen_at < AWAY and not away
+    well = now - node.seen_at < AWAY_AFTER and not away
     status = "ok" if well else "degraded"
     return {"name": node.name, "status": status, "seen_at": stamp(node.seen_at), "away": away}

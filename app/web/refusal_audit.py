@@ -21,15 +21,15 @@ from app.usecases.windows import refusals
 
 log = logging.getLogger(__name__)
 
-PERIOD = 60.0
+COUNT_SECONDS = 60.0
 """Seconds that one count is about."""
 OF_ONE_ACTOR = 20
 """Different refusals of one token in a period that are on record in full; the rest are counted together."""
-MOST = 1000
+MOST_KINDS = 1000
 """Kinds of refusals that are remembered at most."""
 _SEVERAL = "several refusals, each with another reason"
 
-Key = tuple[str, str, str | None, str]
+RefusalKind = tuple[str, str, str | None, str]
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class RefusalAudit:
     database: Database
     clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _kept: dict[Key, _Repeated] = field(default_factory=dict)
+    _kept: dict[RefusalKind, _Repeated] = field(default_factory=dict)
     _timer: threading.Timer | None = None
 
     def record(self, refusal: Refusal, *, actor: str, what: str, stack: str | None = None) -> None:
@@ -76,7 +76,7 @@ class RefusalAudit:
 
     def _counted(self, actor: str, what: str, stack: str | None, why: str) -> bool:
         """Is this one of a kind that is on record already? It is counted then."""
-        at, ends = self.database.now(), self.clock() + PERIOD
+        at, ends = self.database.now(), self.clock() + COUNT_SECONDS
         with self._lock:
             key = self._key(actor, what, stack, why)
             one = self._kept.get(key)
@@ -89,10 +89,10 @@ class RefusalAudit:
             self._wake_at_the_end()
             return True
 
-    def _key(self, actor: str, what: str, stack: str | None, why: str) -> Key:
+    def _key(self, actor: str, what: str, stack: str | None, why: str) -> RefusalKind:
         key = (actor, what, stack, why)
         of_actor = Counter(one[0] for one in self._kept)
-        if key in self._kept or (of_actor[actor] < OF_ONE_ACTOR and len(self._kept) < MOST):
+        if key in self._kept or (of_actor[actor] < OF_ONE_ACTOR and len(self._kept) < MOST_KINDS):
             return key
         return (actor if actor in of_actor else "", what, stack, _SEVERAL)
 
@@ -100,11 +100,11 @@ class RefusalAudit:
         if self._timer is None:
             atexit.register(self.flush)
         if self._timer is None or not self._timer.is_alive():
-            self._timer = threading.Timer(PERIOD + 1, self.turn)
+            self._timer = threading.Timer(COUNT_SECONDS + 1, self.turn)
             self._timer.daemon = True
             self._timer.start()
 
-    def _write(self, repeated: dict[Key, _Repeated]) -> None:
+    def _write(self, repeated: dict[RefusalKind, _Repeated]) -> None:
         counted = {key: one for key, one in repeated.items() if one.times}
         if not counted:
             return
@@ -128,18 +128,18 @@ class RefusalAudit:
             return
         self._go_on(counted)
 
-    def _go_on(self, counted: dict[Key, _Repeated]) -> None:
+    def _go_on(self, counted: dict[RefusalKind, _Repeated]) -> None:
         """What was repeated is counted further, and not told in full again."""
-        ends = self.clock() + PERIOD
+        ends = self.clock() + COUNT_SECONDS
         with self._lock:
             for key, one in counted.items():
                 self._kept.setdefault(key, _Repeated(ends, one.until, one.until))
 
-    def _put_back(self, counted: dict[Key, _Repeated]) -> None:
+    def _put_back(self, counted: dict[RefusalKind, _Repeated]) -> None:
         with self._lock:
             for key, one in counted.items():
                 newer = self._kept.get(key)
                 one.times += newer.times if newer else 0
                 one.until = newer.until if newer else one.until
-                one.ends = self.clock() + PERIOD
+                one.ends = self.clock() + COUNT_SECONDS
                 self._kept[key] = one

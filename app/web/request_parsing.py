@@ -22,7 +22,7 @@ from app.web.problems import ApiError
 
 Model = TypeVar("Model", bound=BaseModel)
 
-LONGEST_WAIT = 60.0
+LONGEST_PREFERRED_WAIT = 60.0
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _DIGITS = 400
@@ -116,7 +116,7 @@ def wait(request: Request) -> float | None:
         # What follows a semicolon are parameters of the preference, and `wait` has none.
         match = _WAIT.fullmatch(preference.partition(";")[0].strip().lower())
         if match:
-            return min(float(match[1]), LONGEST_WAIT)
+            return min(float(match[1]), LONGEST_PREFERRED_WAIT)
     return None
 
 

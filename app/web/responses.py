@@ -1,4 +1,4 @@
-"""Answers as JSON, compact and without detours."""
+"""Answers as JSON, and the content type of answers with a JSON value in each line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 from flask import Response
 
+NDJSON = "application/x-ndjson"
 _ENCODER = codec.JSONEncoder(separators=(",", ":"))
 
 
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer with `value` as compact JSON."""
     return Response(_ENCODER.encode(value), status, headers, content_type="application/json")

@@ -39,7 +39,7 @@ LAST_EVENT = Header("Last-Event-ID", "Resume after this event, missing nothing."
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ApiRoute:
     """`run(front, caller, **path, body=, query=)`; without a token there is no caller."""
 
     method: str
@@ -74,7 +74,7 @@ class Routes:
 
     def __init__(self, tag: str, prefix: str = "") -> None:
         self.tag, self.prefix = tag, prefix
-        self.all: list[Route] = []
+        self.all: list[ApiRoute] = []
 
     def add(
         self,
@@ -91,7 +91,9 @@ class Routes:
     ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
         def keep(run: Callable[..., Response]) -> Callable[..., Response]:
             at = self.prefix + path
-            route = Route(method, at, run, answers, self.tag, body, query, headers, refuses, tokened, scope)
+            route = ApiRoute(
+                method, at, run, answers, self.tag, body, query, headers, refuses, tokened, scope
+            )
             self.all.append(route)
             return run
 

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-ALLOWED, PERIOD = 20, 60.0
+ALLOWED, COUNTING_SECONDS = 20, 60.0
 """Unknown tokens of one address in so many seconds that are answered as such."""
 ADDRESSES = 1000
 """Addresses that are remembered at most; the one that was heard of the longest ago is dropped."""
@@ -31,9 +31,9 @@ class UnknownTokens:
         """Count an unknown token of this address; the seconds that it is to wait, 0 where it need not."""
         now, network = self.clock(), _network(address)
         with self._lock:
-            ends, number = self._sent.pop(network, (now + PERIOD, 0))
+            ends, number = self._sent.pop(network, (now + COUNTING_SECONDS, 0))
             if ends <= now:
-                ends, number = now + PERIOD, 0
+                ends, number = now + COUNTING_SECONDS, 0
             self._sent[network] = ends, number + 1
             while len(self._sent) > ADDRESSES:
                 self._sent.popitem(last=False)

@@ -64,7 +64,7 @@ def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str
     }
     if row.state not in ENDED or not idle:
         return set()
-    trail = audit.entries(session, window=row.id, limit=schemas.LIMIT)
+    trail = audit.entries(session, window=row.id, limit=schemas.DEFAULT_LIMIT)
     return {entry.service for entry in trail if entry.service and entry.event == Event.SERVICE_READY}
 
 

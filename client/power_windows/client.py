@@ -18,7 +18,7 @@ from power_windows.rest import Api
 from power_windows.states import State
 from power_windows.values import Entry, Line, Plan, Stack, Window
 
-Duration = float | str
+DurationLike = float | str
 """Seconds as a number, or a duration as text: `90`, `90s`, `30m`, `1h30m`."""
 
 
@@ -56,7 +56,7 @@ class Client:
         self,
         *services: str,
         stack: str | None = None,
-        ttl: Duration | None = None,
+        ttl: DurationLike | None = None,
         reason: str | None = None,
         key: str | None = None,
     ) -> Window:
@@ -67,11 +67,11 @@ class Client:
         """
         return Window.of(self._api.open(window_request(services, stack, ttl, reason), key))
 
-    def plan(self, *services: str, stack: str | None = None, ttl: Duration | None = None) -> Plan:
+    def plan(self, *services: str, stack: str | None = None, ttl: DurationLike | None = None) -> Plan:
         """Return what an opening would start; nothing is changed."""
         return Plan.of(self._api.plan(window_request(services, stack, ttl, None)))
 
-    def extend(self, window: str | Window, ttl: Duration) -> Window:
+    def extend(self, window: str | Window, ttl: DurationLike) -> Window:
         """Move a window's deadline to `ttl` from now; return the window."""
         return Window.of(self._api.extend(_id(window), seconds(ttl)))
 
@@ -127,9 +127,9 @@ class Client:
         self,
         *services: str,
         stack: str | None = None,
-        ttl: Duration = "2m",
+        ttl: DurationLike = "2m",
         reason: str | None = None,
-        within: Duration | None = None,
+        within: DurationLike | None = None,
         partial_ok: bool = False,
     ) -> HeldWindow:
         """Return a context manager that holds services for the length of a block:
@@ -158,13 +158,13 @@ class Client:
         return True
 
 
-def seconds(given: Duration) -> float:
+def seconds(given: DurationLike) -> float:
     """Return a duration in seconds; raises ValueError, with the valid forms, for text that is none."""
     return durations.parse(given) if isinstance(given, str) else given
 
 
 def window_request(
-    services: Iterable[str], stack: str | None, ttl: Duration | None, reason: str | None
+    services: Iterable[str], stack: str | None, ttl: DurationLike | None, reason: str | None
 ) -> dict[str, Any]:
     """Return the JSON of the request for a window; what is None is left out."""
     options = {"stack": stack, "ttl_sec": None if ttl is None else seconds(ttl), "reason": reason}

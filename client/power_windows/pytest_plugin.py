@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Opener = Callable[..., HeldWindow]
 
-DEFAULT_TTL = "2m"
+DEFAULT_HOLD = "2m"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--power-reason", metavar="TEXT", help="The reason, for the audit trail.")
     parser.addini("power_services", "Services to hold while tests run.", type="args", default=[])
     parser.addini("power_stack", "The stack of power_services, where there are several.", default="")
-    parser.addini("power_ttl", "How soon they go off if the run is killed.", default=DEFAULT_TTL)
+    parser.addini("power_ttl", "How soon they go off if the run is killed.", default=DEFAULT_HOLD)
     parser.addini("power_reason", "The reason, for the audit trail.", default="")
 
 
@@ -86,6 +86,6 @@ def _terms(config: pytest.Config) -> dict[str, Any]:
     reason = config.getoption("--power-reason") or config.getini("power_reason") or "tests"
     return {
         "stack": config.getoption("--power-stack") or config.getini("power_stack") or None,
-        "ttl": config.getoption("--power-ttl") or config.getini("power_ttl") or DEFAULT_TTL,
+        "ttl": config.getoption("--power-ttl") or config.getini("power_ttl") or DEFAULT_HOLD,
         "reason": f"{reason} ({worker})" if worker else reason,
     }

@@ -83,7 +83,7 @@ def test_a_front_that_is_away_for_a_moment_is_waited_for(service: Service) -> No
 
 
 def test_a_front_that_stays_away_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "PATIENCE", 0.1)
+    monkeypatch.setattr(follow, "GIVE_UP_SECONDS", 0.1)
     service.refuse("GET", "/windows/3f2a9c1d00", 503, detail="gone")
 
     with pytest.raises(Unreachable):

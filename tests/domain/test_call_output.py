@@ -41,7 +41,7 @@ def test_what_is_kept_is_bounded_and_has_both_ends(length: int) -> None:
     said = ("begin " + "x" * length + " the reason")[:length] if length < 20 else f"begin{'x' * length}reason"
     found = call_output.kept(said)
 
-    assert len(found) <= call_output.KEPT
+    assert len(found) <= call_output.MOST_CHARACTERS
     if length >= 20:
         assert found.startswith("begin")
         assert found.endswith("reason")

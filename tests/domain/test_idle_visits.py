@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.enums import Power, State, Status
-from app.domain.idle_visits import LOOK, STEP, Traffic, in_use, look_for
+from app.domain.idle_visits import LOOK, SHORTEST_EXTENSION, Traffic, in_use, look_for
 from app.domain.wake import RENEWALS, Hold, lasting
 from tests.system import NOON
 
@@ -64,7 +64,7 @@ def after(seconds: float, hold: Hold = OPEN, ttl: float = TTL) -> float | None:
 
 
 def test_it_lasts_a_step_beyond_its_deadline() -> None:
-    assert after(TTL - 2) == 2 + STEP
+    assert after(TTL - 2) == 2 + SHORTEST_EXTENSION
 
 
 def test_the_steps_of_a_long_window_are_as_long_as_those_of_its_visits() -> None:

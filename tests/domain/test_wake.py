@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.enums import Power, State, Status
-from app.domain.wake import BACKOFF, LONG, LONGEST_BACKOFF, Hold, Step, judge
+from app.domain.wake import BACKOFF, LONG_PAUSE, LONGEST_BACKOFF, Hold, Step, judge
 from tests.system import NOON
 
 TTL, CAP = 600.0, 3600.0
@@ -74,7 +74,7 @@ def test_what_waits_for_its_node_is_kept_from_now() -> None:
 
 def test_one_asks_less_often_once_it_takes_long() -> None:
     opening = replace(OPEN, state=State.OPENING, status=None, power=Power.STARTING, ready=False)
-    short, long = (judge(opening, TTL, CAP, NOON + timedelta(seconds=at)).again for at in (1, LONG))
+    short, long = (judge(opening, TTL, CAP, NOON + timedelta(seconds=at)).again for at in (1, LONG_PAUSE))
     assert 0 < short < long
 
 

@@ -17,7 +17,7 @@ from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, python, running, standing, until
 from workers.reconcile import converge
-from workers.stacks.stack_reader import MARGIN
+from workers.stacks.stack_reader import STOP_MARGIN
 
 
 @pytest.fixture
@@ -139,6 +139,6 @@ def test_a_container_is_given_the_grace_it_was_made_with(stack: Stack) -> None:
     stack.begin()
     spec = stack.context.stacks["studio"].spec.services["forge"]
     containers = stack.engine.containers(stack.project, ["forge"])
-    assert spec.stop_timeout == 1 + MARGIN
-    assert converge.timeout_of(spec, Action.STOP, containers) == 40 + MARGIN
+    assert spec.stop_timeout == 1 + STOP_MARGIN
+    assert converge.timeout_of(spec, Action.STOP, containers) == 40 + STOP_MARGIN
     assert converge.timeout_of(spec, Action.UP, containers) == spec.up_timeout

@@ -72,14 +72,14 @@ def test_a_broker_that_fails_for_a_week(
 
     while clock.now < WEEK.total_seconds():
         wait = broker.record_failure(OSError("READONLY You can't write against a read only replica"))
-        assert 0.0 < wait <= retry_log.CAP
+        assert 0.0 < wait <= retry_log.LONGEST_PAUSE
         clock.now += wait
         tries += 1
 
     assert tries > 100_000
     assert len(caplog.records) <= WEEK.total_seconds() / retry_log.REMIND + 10
     broker.record_success()
-    assert broker.record_failure(OSError("gone")) == retry_log.FIRST
+    assert broker.record_failure(OSError("gone")) == retry_log.FIRST_PAUSE
 
 
 def test_a_child_that_cannot_be_started_for_a_week(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import migrations
 from app.cli.doctor import doctor
 from app.standalone import probes
 from tests.workers.engine.engine_server import Release, serving
-from workers.engine.negotiation import NEWEST, SPOKEN
+from workers.engine.negotiation import NEWEST_API, SPOKEN
 
 CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks"]
 
@@ -74,7 +74,7 @@ def test_the_engine_is_named_with_its_address_and_versions(
     (said,) = (one["detail"] for one in found["all"] if one["check"] == "engine")
     assert said == (
         f"Docker 29.0.1 at {server.endpoint.host} (DOCKER_HOST), "
-        f"API {NEWEST}; the engine speaks 1.44 to 1.52, the worker {SPOKEN}"
+        f"API {NEWEST_API}; the engine speaks 1.44 to 1.52, the worker {SPOKEN}"
     )
 
 

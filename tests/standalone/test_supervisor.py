@@ -13,7 +13,7 @@ import pytest
 
 from app.cli.failures import exit_code
 from app.standalone import logs, process_record, processes
-from app.standalone.children import MARK, Child
+from app.standalone.children import PROCESS_MARK, Child
 from app.standalone.process_record import Lock, Record
 from app.standalone.processes import Process
 from app.standalone.signals import Signals
@@ -38,7 +38,7 @@ class House:
         self.supervisor = self.supervise()
 
     def child(self, name: str, script: str, patience: float = 5.0, wave: int = 0) -> Child:
-        environ = {**os.environ, MARK: str(self.directory)}
+        environ = {**os.environ, PROCESS_MARK: str(self.directory)}
         return Child(name, ("/bin/sh", "-c", script), environ, self.directory / f"{name}.log", patience, wave)
 
     def supervise(self, *some: Child) -> Supervisor:
@@ -57,7 +57,7 @@ class House:
         return self.log.read_text() if self.log.exists() else ""
 
     def living(self) -> set[Process]:
-        return processes.marked(MARK, str(self.directory))
+        return processes.marked(PROCESS_MARK, str(self.directory))
 
     def pid(self, name: str) -> int:
         found = self.supervisor.pid(name)
@@ -230,26 +230,26 @@ def test_an_error_in_a_log_comes_to_the_terminal(system: House, capsys: pytest.C
 def test_children_outlive_a_killed_supervisor_and_a_successor_ends_them(tmp_path: Path) -> None:
     supervisor = _supervisor_process(tmp_path)
     left = until(lambda: process_record.left_over(tmp_path / "children.json"))
-    until(lambda: len(processes.marked(MARK, str(tmp_path))) == 3)
+    until(lambda: len(processes.marked(PROCESS_MARK, str(tmp_path))) == 3)
 
     supervisor.kill()
     supervisor.wait()
 
     assert all(processes.alive(process) for process in left.values())
     process_record.end(process_record.left_over(tmp_path / "children.json"), tmp_path)
-    assert processes.marked(MARK, str(tmp_path)) == set()
+    assert processes.marked(PROCESS_MARK, str(tmp_path)) == set()
 
 
 def test_a_child_that_no_record_tells_of_is_found_by_its_mark(tmp_path: Path) -> None:
     supervisor = _supervisor_process(tmp_path)
-    until(lambda: len(processes.marked(MARK, str(tmp_path))) == 3)
+    until(lambda: len(processes.marked(PROCESS_MARK, str(tmp_path))) == 3)
     supervisor.kill()
     supervisor.wait()
     (tmp_path / "children.json").unlink()
 
     process_record.end({}, tmp_path)
 
-    assert processes.marked(MARK, str(tmp_path)) == set()
+    assert processes.marked(PROCESS_MARK, str(tmp_path)) == set()
 
 
 def test_a_stranger_who_got_a_recorded_number_is_left_alone(tmp_path: Path) -> None:

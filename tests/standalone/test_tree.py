@@ -15,7 +15,7 @@ import pytest
 from app.host import engine_endpoint
 from app.standalone import broker as brokers
 from app.standalone import children, process_record, processes
-from app.standalone.children import MARK
+from app.standalone.children import PROCESS_MARK
 from app.standalone.listener import create_listener
 from app.standalone.processes import Process
 from app.standalone.web_client import NoAnswer, WebClient
@@ -112,7 +112,7 @@ class Standalone:
             subprocess.run(["docker", *removing, *found], capture_output=True, check=False)
 
     def living(self) -> set[Process]:
-        return processes.marked(MARK, str(self.data))
+        return processes.marked(PROCESS_MARK, str(self.data))
 
     def child(self, name: str) -> Process | None:
         return process_record.left_over(self.data / "standalone.children.json").get(name)

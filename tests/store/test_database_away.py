@@ -14,7 +14,7 @@ from sqlalchemy import make_url, text
 from app.store import clock, postgres
 from app.store import database as store
 from app.store.changes import ChangeCounter
-from app.store.database import AWAY, Database
+from app.store.database import OUTAGE_ERRORS, Database
 from tests.databases import Databases
 from tests.outages import Line, Server
 
@@ -34,7 +34,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def way(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setattr(store, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(store, "SILENCE_SECONDS", PATIENCE)
     monkeypatch.setattr(postgres, "PING", PATIENCE)
     monkeypatch.setattr(postgres, "CONNECT", 2)
     url = server.migrated()
@@ -56,7 +56,7 @@ def tell(database: Database) -> None:
 
 def raises_in_time(work: Callable[[], object]) -> None:
     began = time.monotonic()
-    with pytest.raises(AWAY):
+    with pytest.raises(OUTAGE_ERRORS):
         work()
     assert time.monotonic() - began < AT_MOST
 
@@ -100,7 +100,7 @@ def test_eighty_who_ask_a_frozen_server_all_hear_of_it(server: Server, way: Data
             assert time.monotonic() - began < 2 * AT_MOST
     finally:
         server.thaw()
-    assert all(isinstance(fault, AWAY) for fault in faults)
+    assert all(isinstance(fault, OUTAGE_ERRORS) for fault in faults)
     ask(way)
 
 
@@ -161,7 +161,7 @@ def test_writers_behind_a_locked_file_give_up_together(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One after another would wait ten seconds each."""
-    monkeypatch.setattr(store, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(store, "SILENCE_SECONDS", PATIENCE)
     url = databases.migrated("sqlite")
     way, stranger = Database(url), sqlite3.connect(make_url(url).database or "", isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
@@ -172,7 +172,7 @@ def test_writers_behind_a_locked_file_give_up_together(
             assert time.monotonic() - began < AT_MOST
     finally:
         stranger.close()
-    assert all(isinstance(fault, AWAY) for fault in faults)
+    assert all(isinstance(fault, OUTAGE_ERRORS) for fault in faults)
     tell(way)
     way.close()
     databases.release(url)

@@ -246,7 +246,7 @@ def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(system: 
             notifications.tried(session, found.id, system.now, 7, ok=False, said="503 no")
         with system.database.read() as session:
             row = session.get_one(Notice, noted.id)
-            if row.state == rows.GIVEN_UP:
+            if row.state == rows.GIVEN_UP_STATE:
                 break
         pauses.append((row.next_at - system.now).total_seconds())
         system.now = row.next_at

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.enums import Event, State
-from app.domain.nodes import AWAY, Heartbeat
+from app.domain.nodes import AWAY_AFTER, Heartbeat
 from app.store import audit, services, windows, workers
 from app.store.clock import ANCHOR_FOR
 from app.store.database import Database
@@ -235,7 +235,7 @@ def test_nobody_is_declared_dead_and_no_key_is_forgotten(host: Host, worker: Dat
         with web.read() as session:
             signs = workers.signs(session)
         assert all(sign.live(web.now()) for sign in signs)
-        assert web.now() - signs[0].seen_at < AWAY
+        assert web.now() - signs[0].seen_at < AWAY_AFTER
         tend(worker)
         alive(worker)
     with worker.write() as session:

@@ -23,7 +23,7 @@ AT_MOST = 20.0
 def test_a_frozen_database_is_503_in_time_and_nothing_to_who_needs_it_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "PATIENCE", 1.0)
+    monkeypatch.setattr(store, "SILENCE_SECONDS", 1.0)
     monkeypatch.setattr(postgres, "PING", 1.0)
     monkeypatch.setattr(postgres, "CONNECT", 2)
     server = Server()

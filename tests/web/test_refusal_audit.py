@@ -10,8 +10,8 @@ from flask import Flask
 from app.domain.enums import Event
 from app.domain.errors import NodeAway, NotAllowed, Refusal
 from app.store import audit
-from app.web.refusal_audit import MOST, OF_ONE_ACTOR, RefusalAudit
-from app.web.unknown_tokens import ADDRESSES, ALLOWED, PERIOD, UnknownTokens
+from app.web.refusal_audit import MOST_KINDS, OF_ONE_ACTOR, RefusalAudit
+from app.web.unknown_tokens import ADDRESSES, ALLOWED, COUNTING_SECONDS, UnknownTokens
 from tests.system import System
 from tests.web.caller import Caller
 
@@ -84,7 +84,7 @@ def test_made_up_reasons_do_not_fill_the_trail_and_none_is_lost_of_count(
     refusals.flush()
     assert len(refused(system)) <= OF_ONE_ACTOR + 2
     assert sum(int(str(facts.get("times", 1))) for _actor, facts in refused(system)) == 500
-    assert MOST >= OF_ONE_ACTOR
+    assert MOST_KINDS >= OF_ONE_ACTOR
 
 
 def test_a_count_that_could_not_be_written_is_written_later(
@@ -114,7 +114,7 @@ def test_bad_tokens_of_one_address_are_slowed_and_a_good_one_is_not(app: Flask, 
     stranger = Caller.of(app, "pw_nobody")
     answers = [stranger.get("/windows") for _ in range(ALLOWED + 3)]
     assert [one.status_code for one in answers] == [401] * ALLOWED + [429] * 3
-    assert 0 < int(answers[-1].headers["Retry-After"]) <= PERIOD
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= COUNTING_SECONDS
     assert answers[-1].json["type"] == "/problems/too-many-bad-tokens"
     assert api.get("/windows").status_code == 200
     from_elsewhere = stranger.client.get(
@@ -137,9 +137,9 @@ def test_addresses_are_bounded_and_forgiven(clock: Clock) -> None:
     assert len(bad) == ADDRESSES
     for _ in range(ALLOWED):
         assert bad.wait("2001:db8::1") == 0
-    assert bad.wait("2001:db8::ffff") == PERIOD
+    assert bad.wait("2001:db8::ffff") == COUNTING_SECONDS
     assert bad.wait("2001:db8:0:1::1") == 0
-    clock.now += PERIOD
+    clock.now += COUNTING_SECONDS
     assert bad.wait("2001:db8::1") == 0
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from celery import Celery
 
-from app.task_queue import LONGEST, REST, Dispatch, about
+from app.task_queue import LONGEST_DESCRIPTION, REST, Dispatch, about
 
 
 @dataclass
@@ -75,7 +75,7 @@ def test_a_monitor_is_shown_what_a_task_is_about_and_the_task_is_given_ids_alone
 
 
 def test_what_a_task_is_about_has_an_end() -> None:
-    assert len(about("0f3c", "vx11", ["switch"] * 1000)) == LONGEST
+    assert len(about("0f3c", "vx11", ["switch"] * 1000)) == LONGEST_DESCRIPTION
 
 
 def test_what_waits_is_counted_by_queue_and_not_at_all_without_a_broker() -> None:

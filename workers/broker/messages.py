@@ -59,7 +59,7 @@ def validate(raw: object) -> dict[str, Any]:
 
 def is_ours(queue: str) -> bool:
     """Is this a queue of tasks, rather than of events or replies?"""
-    return queue == task_queue.SHARED or queue.startswith(f"{task_queue.SHARED}.")
+    return queue == task_queue.SHARED_QUEUE or queue.startswith(f"{task_queue.SHARED_QUEUE}.")
 
 
 def _headers(name: str, headers: Mapping[str, Any]) -> dict[str, Any]:

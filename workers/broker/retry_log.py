@@ -9,7 +9,7 @@ from app.domain import backoff
 
 log = logging.getLogger(__name__)
 
-FIRST, CAP = 0.2, 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds until the broker is tried again, doubled while it keeps failing."""
 WELL = 10.0
 """Seconds of service after which a failure counts as the first one."""
@@ -30,7 +30,7 @@ class BrokerRetries:
         """Note a failure after so many seconds of service; return the seconds to wait."""
         self._failures = 1 if after > WELL else self._failures + 1
         self._log(f"{type(error).__name__}: {one_line(error)}")
-        return backoff.seconds(self._failures, FIRST, CAP)
+        return backoff.seconds(self._failures, FIRST_PAUSE, LONGEST_PAUSE)
 
     def record_success(self) -> None:
         """Record that the connection works: the next failure is the first of a new series."""
@@ -42,7 +42,7 @@ class BrokerRetries:
             self._reason, self._logged_at = reason, now
             log.warning(
                 "the broker cannot be used and is tried again every %g s at most; %s: %s",
-                CAP,
+                LONGEST_PAUSE,
                 self._meanwhile,
                 reason,
             )

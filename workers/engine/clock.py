@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.readiness import Container
 from app.host.boot_clock import boot_clock
-from app.store.clock import STEP, Clock
+from app.store.clock import SMALLEST_STEP, Clock
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class EngineClock(Clock):
 
     def _accepted(self, _at: float, answer: datetime) -> datetime:
         expected = self.carried()
-        if expected is not None and abs(answer + self.ahead - expected) > STEP:
+        if expected is not None and abs(answer + self.ahead - expected) > SMALLEST_STEP:
             log.warning("the engine's clock has stepped by %+.0f s", _seconds(answer + self.ahead - expected))
             self._epochs.append((answer, expected - answer))
         return answer + self.ahead

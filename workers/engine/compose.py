@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 3600.0
 """Seconds of one wait for a child; a longer timeout is several of them."""
-SHARED = "power-windows-shared"
+SHARED_SERVICE = "power-windows-shared"
 """A service of no containers: creating it creates the networks it joins, and nothing else."""
 _NOT_ON_DEMAND = ("--no-deps", "--no-build", "--pull", "never")
 
@@ -86,7 +86,7 @@ def up(place: ComposeFiles, service: str, *, keep_running: bool = False, recreat
 
 def share(place: ComposeFiles, extra: Path, *, trial: bool = False) -> Command:
     """Create networks of the project, or only say what that would do; `extra` is a `shared_file`."""
-    words = ("create", "--no-build", "--pull", "never", "--", SHARED)
+    words = ("create", "--no-build", "--pull", "never", "--", SHARED_SERVICE)
     return _from_files(place, Action.SHARE, *(("--dry-run",) if trial else ()), *words, extra=(str(extra),))
 
 
@@ -154,7 +154,7 @@ def shared_file(networks: Iterable[str], volumes: Iterable[str] = ()) -> str:
     service |= {"networks": found} if (found := sorted(networks)) else {"network_mode": "none"}
     if mounts := [f"{name}:/shared/{number}" for number, name in enumerate(sorted(volumes))]:
         service["volumes"] = mounts
-    return json.dumps({"services": {SHARED: service}})
+    return json.dumps({"services": {SHARED_SERVICE: service}})
 
 
 @functools.cache

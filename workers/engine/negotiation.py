@@ -28,9 +28,9 @@ from docker.errors import APIError, DockerException
 from app.host.engine_endpoint import BadEndpoint, Endpoint
 
 Response = TypeVar("Response")
-OLDEST, NEWEST = MINIMUM_DOCKER_API_VERSION, DEFAULT_DOCKER_API_VERSION
+OLDEST_API, NEWEST_API = MINIMUM_DOCKER_API_VERSION, DEFAULT_DOCKER_API_VERSION
 """The API versions that the SDK speaks."""
-SPOKEN = f"{OLDEST} to {NEWEST}"
+SPOKEN = f"{OLDEST_API} to {NEWEST_API}"
 _WRONG_VERSION = re.compile(r"client version \S+ is too (old|new)")
 _CONNECTIONS = 64
 
@@ -189,7 +189,7 @@ def _client(endpoint: Endpoint, timeout: int) -> _Client:
     try:
         return _Client(
             endpoint.host,
-            version=OLDEST,
+            version=OLDEST_API,
             timeout=timeout,
             num_pools=_CONNECTIONS,
             max_pool_size=_CONNECTIONS,
@@ -220,7 +220,7 @@ def _no_engine(endpoint: Endpoint) -> str:
 def _shared(said: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
     """The newest API version that both sides speak. Raises EngineUnsupported."""
     release, most = str(said.get("Version") or "of an unknown version"), str(said["ApiVersion"])
-    least = str(said.get("MinAPIVersion") or "") or OLDEST
+    least = str(said.get("MinAPIVersion") or "") or OLDEST_API
     if _is_podman(said):
         raise EngineUnsupported(
             f"{endpoint} is Podman {release}, which is not supported: it tells the state of containers "
@@ -228,9 +228,9 @@ def _shared(said: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
         )
     if None in (_number(least), _number(most)):
         raise EngineUnsupported(f"{_no_engine(endpoint)} (it says {least!r} to {most!r})")
-    low, high = max(_key(least), _key(OLDEST)), min(_key(most), _key(NEWEST))
+    low, high = max(_key(least), _key(OLDEST_API)), min(_key(most), _key(NEWEST_API))
     if low > high:
-        older = "the engine" if _key(most) < _key(OLDEST) else "Power Windows"
+        older = "the engine" if _key(most) < _key(OLDEST_API) else "Power Windows"
         raise EngineUnsupported(
             f"Docker {release} at {endpoint} speaks the API versions {least} to {most}, and this worker "
             f"{SPOKEN}: they share none; upgrade {older}"

@@ -22,7 +22,7 @@ from workers.state.inspection_queue import Trigger
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+FIRST_RECONNECT, LONGEST_RECONNECT = 0.2, 5.0
 """Seconds before the event stream is requested again, doubled each time it breaks off early."""
 
 
@@ -62,11 +62,11 @@ class EngineEvents:
     def _run_round(self) -> None:
         began = time.monotonic()
         self._context.guard.run(Loop.EVENTS, self._listen)
-        lasted = time.monotonic() - began > LONGEST_PAUSE
+        lasted = time.monotonic() - began > LONGEST_RECONNECT
         self._interruptions = 1 if lasted else self._interruptions + 1
 
     def _pause(self) -> float:
-        return backoff.seconds(self._interruptions, FIRST_PAUSE, LONGEST_PAUSE)
+        return backoff.seconds(self._interruptions, FIRST_RECONNECT, LONGEST_RECONNECT)
 
     def _listen(self) -> None:
         try:

@@ -26,7 +26,7 @@ SAMPLE_RETENTION = timedelta(days=2)
 """How long a sample is stored."""
 _FORGET = 600.0
 
-Key = tuple[str, str]
+SampledService = tuple[str, str]
 
 
 class Sampler:
@@ -72,7 +72,7 @@ class Sampler:
             with database.write() as session:
                 samples.forget(session, database.now() - SAMPLE_RETENTION)
 
-    def _held(self) -> dict[str, Key]:
+    def _held(self) -> dict[str, SampledService]:
         """The containers of what live windows hold here, by id."""
         database, mine = self._context.database, dict(self._context.stacks)
         with database.read() as session:
@@ -81,15 +81,15 @@ class Sampler:
                 stack: {lease.service for lease in windows.live_leases(session, [stack], now)}
                 for stack in mine
             }
-        found: dict[str, Key] = {}
+        found: dict[str, SampledService] = {}
         for stack, names in held.items():
             named = self._context.engine.named(mine[stack].spec.project, names) if names else {}
             found |= {container: (stack, service) for container, service in named.items()}
         return found
 
-    def _measured(self, containers: dict[str, Key]) -> dict[Key, tuple[float, int]]:
+    def _measured(self, containers: dict[str, SampledService]) -> dict[SampledService, tuple[float, int]]:
         """Cores and bytes by service. A container's first sample only says where its CPU time stands."""
-        found: dict[Key, tuple[float, int]] = {}
+        found: dict[SampledService, tuple[float, int]] = {}
         before, self._before = self._before, {}
         for container, at, usage in self._asked(containers):
             self._before[container] = (at, usage.cpu_seconds)

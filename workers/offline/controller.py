@@ -25,7 +25,7 @@ from app.usecases.reconciliation.calls import RETRY_CAP, RETRY_FIRST
 from workers.engine import compose, negotiation
 from workers.engine.compose import Command
 from workers.reconcile import pre_stop
-from workers.reconcile.converge import Looked, timeout_of
+from workers.reconcile.converge import Seen, timeout_of
 from workers.state import identity
 from workers.state.context import WorkerContext
 from workers.state.snapshot import Outage, StackSnapshot
@@ -180,14 +180,14 @@ class OfflineController:
             )
             self._make(outage, begun, command, timeout, lock)
 
-    def _containers(self, project: str, service: str) -> Looked:
+    def _containers(self, project: str, service: str) -> Seen:
         try:
             return self._context.engine.containers(project, [service])
         except negotiation.Unable as error:
             log.warning("%s/%s: %s", project, service, negotiation.why(error))
             return None
 
-    def _decision(self, known: StackSnapshot, service: str, containers: Looked) -> Decision:
+    def _decision(self, known: StackSnapshot, service: str, containers: Seen) -> Decision:
         stop = self._tried.get((known.spec.name, service), known.pending_stops[service])
         spec = self._spec(known)
         role = spec.services[service].role if service in spec.services else Role.NONE

@@ -40,7 +40,7 @@ from workers.engine.compose import Command
 from workers.reconcile import outdated_calls, pre_stop, shared_resources
 from workers.reconcile.failed_attempts import failure_recorded
 from workers.reconcile.inspect import seen_containers
-from workers.stacks.stack_reader import MARGIN, Served
+from workers.stacks.stack_reader import STOP_MARGIN, Served
 from workers.state import identity
 from workers.state.context import WorkerContext
 from workers.state.inspection_queue import Trigger
@@ -48,9 +48,9 @@ from workers.state.running_calls import ENDS_WITHIN, RunningCall
 
 log = logging.getLogger(__name__)
 
-Looked = Sequence[Container] | None
+Seen = Sequence[Container] | None
 """A service's containers; None while the engine does not answer."""
-Decide = Callable[[Session, str, Looked], tuple[Decision, str | None]]
+Decide = Callable[[Session, str, Seen], tuple[Decision, str | None]]
 """What to do about a service, and for which window."""
 
 
@@ -179,12 +179,12 @@ class _HooksFirst:
     decide: Decide
     spec: ServiceSpec
 
-    def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
+    def __call__(self, session: Session, service: str, containers: Seen) -> tuple[Decision, str | None]:
         decision, window = self.decide(session, service, containers)
         return pre_stop.before(decision, self.spec, alive=_alive(containers)), window
 
 
-def _alive(containers: Looked) -> bool:
+def _alive(containers: Seen) -> bool:
     return any(one.alive for one in containers or ())
 
 
@@ -237,7 +237,7 @@ def _starting(context: WorkerContext) -> Iterator[Callable[[int], None]]:
         raise
 
 
-def _containers(context: WorkerContext, served: Served, spec: ServiceSpec) -> Looked:
+def _containers(context: WorkerContext, served: Served, spec: ServiceSpec) -> Seen:
     try:
         # The digest goes on record with the call; a look costs little and the tag may have moved.
         context.digests[spec.image] = context.engine.image(spec.image) if spec.image else ""
@@ -254,7 +254,7 @@ class _Start:
     served: Served
     window: str
 
-    def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
+    def __call__(self, session: Session, service: str, containers: Seen) -> tuple[Decision, str | None]:
         stack, spec = self.served.spec.name, self.served.spec.services.get(service)
         row = session.get(Service, (stack, service), with_for_update=True)
         lease = session.get(Lease, (self.window, service))
@@ -299,7 +299,7 @@ class _Stop:
     context: WorkerContext
     served: Served
 
-    def __call__(self, session: Session, service: str, containers: Looked) -> tuple[Decision, str | None]:
+    def __call__(self, session: Session, service: str, containers: Seen) -> tuple[Decision, str | None]:
         now, stack = self.context.database.now(), self.served.spec.name
         row = session.get(Service, (stack, service), with_for_update=True)
         if row is None or rows.wanted(session, stack, service, now):
@@ -338,11 +338,11 @@ def _command(served: Served, service: str, decision: Decision) -> Command:
     return compose.up(served.place, service, keep_running=decision.keep_running, recreate=decision.recreate)
 
 
-def timeout_of(spec: ServiceSpec, action: Action, containers: Looked) -> float:
+def timeout_of(spec: ServiceSpec, action: Action, containers: Seen) -> float:
     """A container goes by the grace it was made with, whatever the files have come to say since."""
     if action is Action.UP:
         return spec.up_timeout
-    graces = [one.grace + MARGIN for one in containers or () if one.grace is not None]
+    graces = [one.grace + STOP_MARGIN for one in containers or () if one.grace is not None]
     return max([spec.stop_timeout, *graces])
 
 

@@ -23,13 +23,13 @@ from workers.state.inspection_queue import InspectionRequest
 from workers.state.repairs import ObservedState, UnexplainedChanges
 
 log = logging.getLogger(__name__)
-DETAIL = call_output.KEPT
+DETAIL = call_output.MOST_CHARACTERS
 """Characters kept of what a failing service said."""
 
 _READ = 16 * 1024
 """Characters of that, at the most, in which secrets are looked for."""
 
-Looked = tuple[SeenContainers, datetime | None]
+JudgedService = tuple[SeenContainers, datetime | None]
 """What a service does, and when that may change without an event."""
 
 
@@ -61,7 +61,7 @@ def look(context: WorkerContext, stack: str, request: InspectionRequest | None =
 
 def _verdicts(
     context: WorkerContext, spec: StackSpec, at: datetime, only: Collection[str] | None
-) -> dict[str, Looked]:
+) -> dict[str, JudgedService]:
     with context.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
@@ -110,7 +110,7 @@ def _untold(error: BaseException) -> SeenContainers:
 
 
 def _back(
-    spec: StackSpec, verdicts: Mapping[str, Looked], before: Mapping[str, Service], wanted: set[str]
+    spec: StackSpec, verdicts: Mapping[str, JudgedService], before: Mapping[str, Service], wanted: set[str]
 ) -> list[str]:
     """Services that run again although they were off, no window holds them and we did not start them."""
     off = {name for name, row in before.items() if row.observed_at and not (row.alive or row.owed)}
@@ -146,7 +146,7 @@ def _verdict(
     containers: Iterable[Container],
     *,
     wanted: bool,
-) -> Looked:
+) -> JudgedService:
     mine = _of(service, containers)
     # Core is judged as wanted, since it always is.
     wanted = wanted or service.role is Role.CORE

@@ -21,7 +21,7 @@ _APART = timedelta(seconds=1)
 """Clocks that differ by less are taken for the same."""
 NOTE = 200
 """Characters of why a service's lines cannot be had."""
-Line = dict[str, Any]
+LogLineValue = dict[str, Any]
 
 
 def answer(context: WorkerContext, read: str) -> None:
@@ -35,11 +35,11 @@ def answer(context: WorkerContext, read: str) -> None:
     with context.database.write() as session:
         now = context.database.now()
         rows.answer(session, wanted.id, logs.fitting(lines, wanted.tail, clean), notes, now)
-        rows.forget_before(session, now - logs.KEPT)
+        rows.forget_before(session, now - logs.ANSWER_LIFETIME)
 
 
-def _read(context: WorkerContext, wanted: LogRequest) -> tuple[list[Line], dict[str, str]]:
-    lines: list[Line] = []
+def _read(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLineValue], dict[str, str]]:
+    lines: list[LogLineValue] = []
     notes: dict[str, str] = {}
     project = context.stacks[wanted.stack].spec.project
     try:
@@ -69,7 +69,7 @@ def _unreadable(context: WorkerContext, container: str, refused: EngineRefused) 
     )
 
 
-def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str) -> list[Line]:
+def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str) -> list[LogLineValue]:
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")

@@ -50,7 +50,7 @@ def _create_missing(context: WorkerContext, served: Served, service: str) -> Non
     with ExitStack() as stack:
         held = [
             stack.enter_context(locks.held(context.lock_dir, served.spec.project, name, wait=True))
-            for name in sorted(f"{locks.SHARED}.{network}" for network in names)
+            for name in sorted(f"{locks.SHARED_LOCK}.{network}" for network in names)
         ]
         if missing := _missing(context, served, service):
             _create(context, served, missing, tuple(lock for lock in held if lock is not None))

@@ -22,7 +22,7 @@ from workers.engine.compose import Command, ComposeFiles
 
 Output = Callable[[Command], str]
 """Runs a command and returns what it prints; raises Rejected where it fails."""
-Config = dict[str, Any]
+ComposeConfig = dict[str, Any]
 _SET = "is set: "
 
 
@@ -34,7 +34,7 @@ class Unset(Exception):
         self.faults = faults
 
 
-def complete(place: ComposeFiles, config: Config, output: Output) -> Config:
+def complete(place: ComposeFiles, config: ComposeConfig, output: Output) -> ComposeConfig:
     """The configuration as it has to be kept."""
     services = {name: _without_placement(raw) for name, raw in config["services"].items()}
     found = {**config, "services": services}
@@ -43,14 +43,14 @@ def complete(place: ComposeFiles, config: Config, output: Output) -> Config:
     return found
 
 
-def _without_placement(raw: Config) -> Config:
+def _without_placement(raw: ComposeConfig) -> ComposeConfig:
     deploy = raw.get("deploy")
     if not deploy or deploy.get("placement") != {}:
         return raw
     return {**raw, "deploy": {key: value for key, value in deploy.items() if key != "placement"}}
 
 
-def variables(place: ComposeFiles, config: Config, directory: Path, output: Output) -> dict[str, str]:
+def variables(place: ComposeFiles, config: ComposeConfig, directory: Path, output: Output) -> dict[str, str]:
     """What secrets and configs take from the environment of the files; raises Unset.
 
     Compose fills in a file that names the variables as it fills in the others.
@@ -60,7 +60,7 @@ def variables(place: ComposeFiles, config: Config, directory: Path, output: Outp
         return {}
     with _asking(directory, users.values()) as file:
         asked = json.loads(output(compose.config(replace(place, files=(*place.files, str(file))))))
-    answers: Mapping[str, str] = asked["services"][compose.SHARED]["environment"]
+    answers: Mapping[str, str] = asked["services"][compose.SHARED_SERVICE]["environment"]
     unset = [
         f"{user}: variable {name} is not set" for user, name in users.items() if not answers[_SET + name]
     ]
@@ -70,7 +70,7 @@ def variables(place: ComposeFiles, config: Config, directory: Path, output: Outp
     return {name: answers[name].replace("$$", "$") for name in sorted(set(users.values()))}
 
 
-def _users(config: Config) -> Iterator[tuple[str, str]]:
+def _users(config: ComposeConfig) -> Iterator[tuple[str, str]]:
     for kind in ("secrets", "configs"):
         for name, raw in (config.get(kind) or {}).items():
             if raw.get("environment"):
@@ -84,7 +84,7 @@ def _asking(directory: Path, names: Any) -> Iterator[Path]:
     values = {name: f"${{{name}-}}" for name in names} | {_SET + name: f"${{{name}+1}}" for name in names}
     service = {"image": "scratch", "scale": 0, "environment": values}
     try:
-        file.write_text(json.dumps({"services": {compose.SHARED: service}}))
+        file.write_text(json.dumps({"services": {compose.SHARED_SERVICE: service}}))
         yield file
     finally:
         file.unlink(missing_ok=True)

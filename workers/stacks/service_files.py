@@ -21,7 +21,7 @@ from typing import Any
 
 from workers.engine.compose import ComposeFiles
 
-Config = Mapping[str, Any]
+ServiceConfig = Mapping[str, Any]
 _SHARED_BY = ("network_mode", "ipc", "pid", "cgroup")
 """Keys that may say `service:NAME`."""
 _READINGS = 64
@@ -49,7 +49,7 @@ def networks_of(place: ComposeFiles, service: str) -> set[str] | None:
     return set(_config(place.kept)["services"][service].get("networks") or {})
 
 
-def only(config: Config, service: str, external: Collection[str] = ()) -> dict[str, Any]:
+def only(config: ServiceConfig, service: str, external: Collection[str] = ()) -> dict[str, Any]:
     """The configuration with this service, what it refers to, and every top-level element."""
     names = _referred_to(config["services"], service)
     services = {name: _without_others(config["services"][name], names) for name in sorted(names)}
@@ -59,19 +59,21 @@ def only(config: Config, service: str, external: Collection[str] = ()) -> dict[s
     return {**config, **shared, "services": services}
 
 
-def _existing(section: Mapping[str, Config], kind: str, external: Collection[str]) -> dict[str, Config]:
+def _existing(
+    section: Mapping[str, ServiceConfig], kind: str, external: Collection[str]
+) -> dict[str, ServiceConfig]:
     return {
         name: {"name": raw["name"], "external": True} if f"{kind}.{name}" in external else raw
         for name, raw in section.items()
     }
 
 
-def _without_others(raw: Config, names: set[str]) -> dict[str, Any]:
+def _without_others(raw: ServiceConfig, names: set[str]) -> dict[str, Any]:
     left = {name: how for name, how in (raw.get("depends_on") or {}).items() if name in names}
     return {**{key: value for key, value in raw.items() if key != "depends_on"}, "depends_on": left}
 
 
-def _referred_to(services: Mapping[str, Config], service: str) -> set[str]:
+def _referred_to(services: Mapping[str, ServiceConfig], service: str) -> set[str]:
     names: set[str] = set()
     todo = [service]
     while todo:
@@ -82,7 +84,7 @@ def _referred_to(services: Mapping[str, Config], service: str) -> set[str]:
     return names
 
 
-def namespace_owners(raw: Config) -> Iterator[str]:
+def namespace_owners(raw: ServiceConfig) -> Iterator[str]:
     """The services whose namespaces this one uses."""
     for key in _SHARED_BY:
         kind, _, name = str(raw.get(key) or "").partition(":")
@@ -90,7 +92,7 @@ def namespace_owners(raw: Config) -> Iterator[str]:
             yield name
 
 
-def _references(raw: Config) -> Iterator[str]:
+def _references(raw: ServiceConfig) -> Iterator[str]:
     """The services whose containers this one cannot be created without."""
     yield from namespace_owners(raw)
     for volumes in raw.get("volumes_from") or []:
@@ -100,9 +102,9 @@ def _references(raw: Config) -> Iterator[str]:
 
 
 @functools.lru_cache(maxsize=_READINGS)
-def _config(kept: Path) -> Config:
+def _config(kept: Path) -> ServiceConfig:
     """A kept file never changes: its name carries the digest of what is in it."""
-    found: Config = json.loads(kept.read_text())
+    found: ServiceConfig = json.loads(kept.read_text())
     return found
 
 

@@ -27,7 +27,7 @@ from workers.stacks import accepted_files, file_versions, self_protection, servi
 
 READING = 30.0
 """Seconds that `docker compose config` may take."""
-GRACE, MARGIN = 10.0, 10.0
+GRACE, STOP_MARGIN = 10.0, 10.0
 """Compose's own stop_grace_period, and what a stop call is given on top of a service's grace."""
 
 
@@ -250,7 +250,7 @@ def _service(
         image=raw.get("image", f"{stack.project}-{name}"),
         config_hash=config_hash,
         up_timeout=tuned.up_timeout,
-        stop_timeout=tuned.stop_timeout or grace_of(raw) + MARGIN,
+        stop_timeout=tuned.stop_timeout or grace_of(raw) + STOP_MARGIN,
         ready_timeout=tuned.ready_timeout or healthchecks.ready_timeout(healthcheck_of(raw)),
         ready_timeout_derived=tuned.ready_timeout is None,
         stable_for=tuned.stable_for,

@@ -27,7 +27,7 @@ from workers.state.snapshot import Outage
 log = logging.getLogger(__name__)
 _ENDING = ".journal"
 
-Line = Mapping[str, Any]
+JournalLine = Mapping[str, Any]
 
 
 class Journal:
@@ -36,7 +36,7 @@ class Journal:
     def __init__(self, directory: Path, worker: str) -> None:
         self._path, self._worker = directory / f"{worker}{_ENDING}", worker
         self._lock = threading.Lock()
-        self._lines: list[Line] = []
+        self._lines: list[JournalLine] = []
         self._written = 0
         self._taken: set[str] = set()
 
@@ -69,7 +69,7 @@ class Journal:
         """Was anything done in this outage?"""
         return any(line["kind"] == "blind" and line["id"] == outage for line in list(self._lines))
 
-    def _write(self, lines: Iterable[Line]) -> None:
+    def _write(self, lines: Iterable[JournalLine]) -> None:
         with self._lock:
             self._lines.extend(lines)
             self._flush()
@@ -121,7 +121,7 @@ def left(directory: Path) -> dict[str, Path]:
 
 def read(path: Path) -> JournalPage:
     """What a dead worker left behind; a line that it could not finish is passed over."""
-    lines: list[Line] = []
+    lines: list[JournalLine] = []
     for number, text in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         try:
             line = json.loads(text)
@@ -133,12 +133,12 @@ def read(path: Path) -> JournalPage:
     return _page(lines, [_blind(line, counted) for line in lines if line["kind"] == "blind"])
 
 
-def _blind(line: Line, counted: list[str]) -> OfflineRecord:
+def _blind(line: JournalLine, counted: list[str]) -> OfflineRecord:
     since = datetime.fromisoformat(line["since"])
     return OfflineRecord(line["id"], line["worker"], since, None, counted.count(line["id"]))
 
 
-def _unfinished(lines: Iterable[Line]) -> set[str]:
+def _unfinished(lines: Iterable[JournalLine]) -> set[str]:
     found = set[str]()
     for line in lines:
         if line["kind"] == "began":
@@ -148,7 +148,7 @@ def _unfinished(lines: Iterable[Line]) -> set[str]:
     return found
 
 
-def _page(lines: Iterable[Line], blind: list[OfflineRecord]) -> JournalPage:
+def _page(lines: Iterable[JournalLine], blind: list[OfflineRecord]) -> JournalPage:
     made: dict[str, OfflineCall] = {}
     ended: list[OfflineEnd] = []
     for line in lines:
@@ -183,7 +183,7 @@ def _kept(outcome: CallOutcome) -> dict[str, Any]:
     return asdict(outcome) | {"stdout": kept(outcome.stdout), "stderr": kept(outcome.stderr)}
 
 
-def _append(path: Path, lines: Iterable[Line]) -> None:
+def _append(path: Path, lines: Iterable[JournalLine]) -> None:
     """On the disk when this returns, each on a line of its own whatever was torn before it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -17,13 +17,11 @@ from app.web.archived_header import ARCHIVED_HEADER, archived_header
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import ApiError
+from app.web.responses import NDJSON
 from app.web.routes import Answer, Routes
 from app.web.streams import stream_response
 
 routes = Routes("audit", "/api/v1")
-
-
-NDJSON = "application/x-ndjson"
 
 
 _PAGE_SIZE = 100

@@ -7,7 +7,8 @@ from flask import Response, request
 from app.web import responses, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
-from app.web.log_reading import NDJSON, begin_reading, describe_notes, json_lines
+from app.web.log_reading import begin_reading, describe_notes, json_lines
+from app.web.responses import NDJSON
 from app.web.routes import Answer, Routes
 from app.web.streams import stream_response
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from app.web import problems, schemas
-from app.web.routes import JSON, Answer, Header, Route
+from app.web.routes import JSON, Answer, ApiRoute, Header
 
 _REF = "#/components/schemas/{model}"
 _PATH = re.compile(r"<(\w+)>")
@@ -34,7 +34,7 @@ _SAID = {
 }
 
 
-def specification(routes: Iterable[Route]) -> dict[str, Any]:
+def specification(routes: Iterable[ApiRoute]) -> dict[str, Any]:
     """OpenAPI 3.1, as plain values."""
     routes = list(routes)
     schemes, components = _schemas(routes)
@@ -64,7 +64,7 @@ def templated(path: str) -> str:
 _Schemes = Mapping[type[BaseModel], dict[str, Any]]
 
 
-def _schemas(routes: list[Route]) -> tuple[_Schemes, dict[str, Any]]:
+def _schemas(routes: list[ApiRoute]) -> tuple[_Schemes, dict[str, Any]]:
     asked = {model for route in routes for model in (route.body, route.query) if model}
     said = {answer.model for route in routes for answer in route.answers.values() if answer.model}
     found = _modelled(asked, "validation") | _modelled({*said, schemas.Problem}, "serialization")
@@ -86,7 +86,7 @@ def _modelled(models: set[type[BaseModel]], mode: JsonSchemaMode) -> dict[type[B
     return {model: model.model_json_schema(ref_template=_REF, mode=mode) for model in models}
 
 
-def _operation(route: Route, schemes: _Schemes) -> dict[str, Any]:
+def _operation(route: ApiRoute, schemes: _Schemes) -> dict[str, Any]:
     said: dict[str, Any] = {"operationId": route.name, "tags": [route.tag], "summary": route.summary}
     if route.description:
         said["description"] = route.description
@@ -101,7 +101,7 @@ def _operation(route: Route, schemes: _Schemes) -> dict[str, Any]:
     return said
 
 
-def _parameters(route: Route, schemes: _Schemes) -> list[dict[str, Any]]:
+def _parameters(route: ApiRoute, schemes: _Schemes) -> list[dict[str, Any]]:
     path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PATH.findall(route.path)
@@ -109,7 +109,7 @@ def _parameters(route: Route, schemes: _Schemes) -> list[dict[str, Any]]:
     return path + _query(route, schemes) + [_header(header) for header in route.headers]
 
 
-def _query(route: Route, schemes: _Schemes) -> list[dict[str, Any]]:
+def _query(route: ApiRoute, schemes: _Schemes) -> list[dict[str, Any]]:
     if route.query is None:
         return []
     return [
@@ -122,14 +122,14 @@ def _header(header: Header) -> dict[str, Any]:
     return {"name": header.name, "in": "header", "description": header.says, "schema": {"type": "string"}}
 
 
-def _responses(route: Route, schemes: _Schemes) -> dict[str, Any]:
+def _responses(route: ApiRoute, schemes: _Schemes) -> dict[str, Any]:
     good = {str(status): _response(answer, schemes) for status, answer in route.answers.items()}
     problem = {problems.PROBLEM_JSON: {"schema": schemes[schemas.Problem]}}
     bad = {str(status): {"description": _SAID[status], "content": problem} for status in _refused(route)}
     return dict(sorted({**bad, **good}.items()))
 
 
-def _refused(route: Route) -> set[int]:
+def _refused(route: ApiRoute) -> set[int]:
     of_body = {400, 413, 422} if route.body else set()
     of_query = {422} if route.query or route.headers else set()
     of_token = {401, 403, 429, 503} if route.tokened else set()

@@ -35,7 +35,7 @@ _STOPS = {Action.STOP, Action.KILL}
 def legacy_open(front: WebContext, caller: Caller, *, body: schemas.LegacyOpen) -> Response:
     """Open a window and wait for the outcome, 60 s at most."""
     window = open_and_dispatch(front, OpenRequest(body.services, ttl_sec=body.ttl_sec), caller)
-    front.waiting.until(outcome_known, window.id, request_parsing.LONGEST_WAIT)
+    front.waiting.until(outcome_known, window.id, request_parsing.LONGEST_PREFERRED_WAIT)
     return responses.json(_said(front, window.id))
 
 
@@ -53,7 +53,7 @@ def legacy_close(front: WebContext, caller: Caller, *, body: schemas.LegacyClose
     """
     window = body.window_id or _only_one(front, caller)
     if not close_and_dispatch(front, caller, window):
-        front.waiting.until(closed, window, request_parsing.LONGEST_WAIT)
+        front.waiting.until(closed, window, request_parsing.LONGEST_PREFERRED_WAIT)
     said = _said(front, window)
     stopped = {one["service"] for one in said["results"] if _stopped(one)}
     return responses.json(said | {"services_stopped": sorted(stopped)})

@@ -28,13 +28,13 @@ _WEEK = timedelta(weeks=1)
 
 class TimelineQuery(schemas.Query):
     span: Literal["1h", "6h", "1d", "1w"] = "6h"
-    until: schemas.Name | None = None
+    until: schemas.BoundedName | None = None
 
 
 class TrailQuery(schemas.Query):
-    window: schemas.Name | None = None
-    actor: schemas.Name | None = None
-    stack: schemas.Name | None = None
+    window: schemas.BoundedName | None = None
+    actor: schemas.BoundedName | None = None
+    stack: schemas.BoundedName | None = None
     event: Event | None = None
     before: schemas.Cursor | None = None
 

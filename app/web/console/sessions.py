@@ -23,7 +23,7 @@ from app.web.context import WebContext
 COOKIE = "power_session"
 DOOR = "power_door"
 """The cookie that a sign-in form has to match, so that nobody is signed in as somebody else."""
-LASTS = int(rows.LASTS.total_seconds())
+SESSION_SECONDS = int(rows.SESSION_LIFETIME.total_seconds())
 """Seconds that a session lasts."""
 _HOST = "__Host-"
 _ID = re.compile(r"[A-Za-z0-9_-]{20,100}", re.ASCII)
@@ -105,7 +105,7 @@ def keep(response: Response, request: Request, name: str, value: str) -> None:
     response.set_cookie(
         (_HOST if secure else "") + name,
         value,
-        max_age=LASTS,
+        max_age=SESSION_SECONDS,
         httponly=True,
         samesite="Lax",
         secure=secure,

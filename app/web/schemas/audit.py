@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.enums import Event
-from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.base import AnswerModel, Timestamp
 
 
 class Entry(AnswerModel):
     """One line of the audit trail; its hash covers the one before."""
 
     seq: int
-    at: Moment
+    at: Timestamp
     event: Event
     actor: str
     stack: str | None

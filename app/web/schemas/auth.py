@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.base import AnswerModel, Timestamp
 from app.web.schemas.requests import Route
 
 
@@ -19,8 +19,8 @@ class Token(AnswerModel):
     ttl_sec: float | None
     only_looks_agents: list[str] | None = Field(description="Whose visits wake nothing; null if not bound.")
     only_looks_paths: list[str] | None = Field(description="What wakes nothing; null if not bound.")
-    created_at: Moment
-    revoked_at: Moment | None
+    created_at: Timestamp
+    revoked_at: Timestamp | None
 
 
 class Wakefulness(AnswerModel):

@@ -11,11 +11,11 @@ from app.domain import names
 from app.domain.errors import BadTTL
 from app.usecases.windows.open import is_positive
 
-REASON = 500
+LONGEST_REASON = 500
 """Characters of a reason."""
 
 
-LIMIT = 500
+DEFAULT_LIMIT = 500
 """Items on a page, at most."""
 
 
@@ -45,7 +45,7 @@ def _seconds(given: Any) -> float:
 Text = Annotated[str, AfterValidator(_storable)]
 
 
-Name = Annotated[Text, Field(min_length=1, max_length=120)]
+BoundedName = Annotated[Text, Field(min_length=1, max_length=120)]
 
 
 TokenName = Annotated[
@@ -53,17 +53,17 @@ TokenName = Annotated[
 ]
 
 
-Reason = Annotated[Text, Field(max_length=REASON)]
+Reason = Annotated[Text, Field(max_length=LONGEST_REASON)]
 
 
-Seconds = Annotated[
+LengthSeconds = Annotated[
     float,
     BeforeValidator(_seconds),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "description": "Seconds."}),
 ]
 
 
-Moment = Annotated[
+Timestamp = Annotated[
     str,
     Field(
         pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
@@ -73,7 +73,7 @@ Moment = Annotated[
 ]
 
 
-Limit = Annotated[int, Field(ge=1, le=LIMIT, description="Items on a page.")]
+Limit = Annotated[int, Field(ge=1, le=DEFAULT_LIMIT, description="Items on a page.")]
 
 
 Cursor = Annotated[

@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.base import AnswerModel, Timestamp
 
 
 class Delivery(AnswerModel):
     """One attempt to hand over a notice."""
 
-    at: Moment
+    at: Timestamp
     elapsed_ms: int
     ok: bool
     said: str = Field(description="What the sink answered, or why it could not be told: 300 characters.")
@@ -28,8 +28,8 @@ class Notice(AnswerModel):
     stack: str
     window: str | None
     state: Literal["pending", "delivered", "given_up"]
-    created_at: Moment
-    next_at: Moment | None
+    created_at: Timestamp
+    next_at: Timestamp | None
     deliveries: list[Delivery]
 
 
@@ -50,7 +50,7 @@ class Part(AnswerModel):
 class NodePart(AnswerModel):
     name: str
     status: str
-    seen_at: Moment
+    seen_at: Timestamp
     away: list[str] = Field(description="Its stacks that nobody serves now.")
 
 

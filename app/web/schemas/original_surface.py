@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from app.domain.enums import Mode, State, Status
-from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.base import AnswerModel, Timestamp
 from app.web.schemas.stacks import Stack
 from app.web.schemas.windows import Call, Window
 
@@ -15,12 +15,12 @@ class LegacyWindow(AnswerModel):
 
     window_id: str
     state: State
-    created_at: Moment
-    deadline: Moment
+    created_at: Timestamp
+    deadline: Timestamp
     ttl_remaining_sec: float
     status: Status | None
     results: list[Call]
-    timestamp: Moment
+    timestamp: Timestamp
 
 
 class LegacyClosed(LegacyWindow):
@@ -31,4 +31,4 @@ class LegacyStatus(AnswerModel):
     mode: Mode | None = Field(description="The first that is true of any stack; null where there is none.")
     stacks: list[Stack]
     windows: list[Window] = Field(description="Those that are not closed.")
-    timestamp: Moment
+    timestamp: Timestamp

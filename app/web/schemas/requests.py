@@ -8,26 +8,36 @@ from pydantic import Field, StrictBool
 
 from app.domain.enums import State
 from app.usecases.logs import LINES
-from app.web.schemas.base import Cursor, Limit, Name, Query, Reason, RequestModel, Seconds, Text, TokenName
+from app.web.schemas.base import (
+    BoundedName,
+    Cursor,
+    LengthSeconds,
+    Limit,
+    Query,
+    Reason,
+    RequestModel,
+    Text,
+    TokenName,
+)
 
 
 class Open(RequestModel):
     """What to power, and for how long."""
 
-    services: list[Name] = Field(
+    services: list[BoundedName] = Field(
         description="Allowed services of the stack; their dependencies are opened along.",
         json_schema_extra={"minItems": 1},
         examples=[["switch", "hermes"]],
     )
-    stack: Name | None = Field(None, description="May be left out where there is one stack.")
-    ttl_sec: Seconds | None = Field(None, description="Seconds; the stack's `default_ttl` if left out.")
+    stack: BoundedName | None = Field(None, description="May be left out where there is one stack.")
+    ttl_sec: LengthSeconds | None = Field(None, description="Seconds; the stack's `default_ttl` if left out.")
     reason: Reason | None = None
 
 
 class Extend(RequestModel):
     """The new deadline, counted from now."""
 
-    ttl_sec: Seconds
+    ttl_sec: LengthSeconds
 
 
 class Close(RequestModel):
@@ -38,8 +48,8 @@ class Close(RequestModel):
 class Route(RequestModel):
     """One service of one stack."""
 
-    stack: Name
-    service: Name
+    stack: BoundedName
+    service: BoundedName
 
 
 AgentPart = Annotated[Text, Field(min_length=1, max_length=120)]
@@ -53,7 +63,7 @@ class NewToken(RequestModel):
 
     name: TokenName
     wake: Route
-    ttl_sec: Seconds | None = Field(
+    ttl_sec: LengthSeconds | None = Field(
         None, description="Seconds that a window lasts after the last request; the stack's `default_ttl`."
     )
     only_looks_agents: list[AgentPart] | None = Field(
@@ -69,12 +79,12 @@ class NewToken(RequestModel):
 
 
 class LegacyOpen(RequestModel):
-    services: list[Name] = Field(json_schema_extra={"minItems": 1})
-    ttl_sec: Seconds | None = None
+    services: list[BoundedName] = Field(json_schema_extra={"minItems": 1})
+    ttl_sec: LengthSeconds | None = None
 
 
 class LegacyClose(RequestModel):
-    window_id: Name | None = Field(None, description="The caller's only live window if left out.")
+    window_id: BoundedName | None = Field(None, description="The caller's only live window if left out.")
 
 
 class OpenQuery(Query):
@@ -83,7 +93,7 @@ class OpenQuery(Query):
 
 class WindowsQuery(Query):
     state: State | None = None
-    stack: Name | None = None
+    stack: BoundedName | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
@@ -100,15 +110,17 @@ class StacksQuery(Query):
 
 
 class AuditQuery(Query):
-    window: Name | None = None
-    actor: Name | None = None
+    window: BoundedName | None = None
+    actor: BoundedName | None = None
     after: Cursor | None = None
     cursor: Cursor | None = Field(None, description="The same as `after`, as other lists call it.")
     limit: Limit | None = Field(None, description="Items on a page (100), or lines of a stream (all).")
 
 
 class LogsQuery(Query):
-    service: Name | None = Field(None, description="Only of this service of the window; of all if left out.")
+    service: BoundedName | None = Field(
+        None, description="Only of this service of the window; of all if left out."
+    )
     tail: int = Field(100, ge=0, le=LINES, description="The newest so many lines of each service.")
     follow: bool = Field(False, description="Go on with what is written, until the window has ended.")
 

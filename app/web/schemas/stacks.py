@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from app.domain.enums import Mode, Power, Role
-from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.base import AnswerModel, Timestamp
 from app.web.schemas.windows import Call
 
 
 class Drift(AnswerModel):
     """Its power differs from what is wanted, and nobody is waiting for it."""
 
-    since: Moment | None = Field(description="When it was found; null until it is on record.")
+    since: Timestamp | None = Field(description="When it was found; null until it is on record.")
     why: str = Field(description="For people, as in `runs, though no window holds it`.")
 
 
@@ -29,7 +29,9 @@ class Service(AnswerModel):
     failed_stops: int = Field(
         description="Stops that have failed in a row; from the second on they are kills."
     )
-    retry_at: Moment | None = Field(description="When the next stop is tried, where the last one has failed.")
+    retry_at: Timestamp | None = Field(
+        description="When the next stop is tried, where the last one has failed."
+    )
 
 
 class Stack(AnswerModel):
@@ -39,7 +41,7 @@ class Stack(AnswerModel):
     mode: Mode
     node: str
     away: bool = Field(description="No worker that serves it is heard of.")
-    away_since: Moment | None
+    away_since: Timestamp | None
     services: list[Service]
     faults: list[str] = Field(
         default=[],

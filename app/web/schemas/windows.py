@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from app.domain.enums import Action, CallStatus, CloseReason, Power, State, Status
-from app.web.schemas.base import AnswerModel, Moment
+from app.web.schemas.base import AnswerModel, Timestamp
 
 
 class Health(AnswerModel):
@@ -27,7 +27,7 @@ class Call(AnswerModel):
     stdout: str = Field(description="The first 500 characters.")
     stderr: str = Field(description="The first 500 characters.")
     argv: list[str]
-    timestamp: Moment
+    timestamp: Timestamp
     blind: bool = Field(default=False, description="Made while the worker could not reach the database.")
 
 
@@ -41,12 +41,12 @@ class Window(AnswerModel):
     status: Status | None = Field(description="How it went; null until it is known.")
     actor: str
     reason: str | None
-    created_at: Moment
-    opened_at: Moment | None
-    deadline: Moment
+    created_at: Timestamp
+    opened_at: Timestamp | None
+    deadline: Timestamp
     ttl_sec: float
     ttl_remaining_sec: float
-    closed_at: Moment | None
+    closed_at: Timestamp | None
     close_reason: CloseReason | None = Field(
         description="Why it ends, in one word; `lost` is one whose node or stack is gone."
     )

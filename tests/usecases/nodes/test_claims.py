@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.domain.enums import Event, Role
 from app.domain.errors import NodeAway
-from app.domain.nodes import AWAY, Heartbeat
+from app.domain.nodes import AWAY_AFTER, Heartbeat
 from app.domain.planning import StackSpec
 from app.store import audit, stacks, workers
 from app.store.database import Database
@@ -58,7 +58,7 @@ def said(system: System, event: Event) -> list[dict[str, object]]:
 def go_away(system: System) -> None:
     """The worker was there, and is not heard of any more."""
     appear(system, sign(system))
-    system.now += AWAY
+    system.now += AWAY_AFTER
 
 
 def ask(system: System, *names: str, ttl: float = 600.0) -> str:
@@ -132,7 +132,7 @@ def test_a_name_passes_on_from_one_who_is_dead_by_its_lock(system: System) -> No
 def test_a_name_passes_on_from_one_who_is_silent_and_back_to_nobody(system: System) -> None:
     """Who was frozen meanwhile finds its place taken."""
     appear(system, sign(system))
-    system.now += AWAY
+    system.now += AWAY_AFTER
     appear(system, sign(system, "w2", engine_id="E2", locks_id="L2"))
 
     assert "w2" in refused(system, sign(system))
@@ -216,7 +216,7 @@ def is_away(system: System) -> bool:
 def test_a_stack_is_away_when_nobody_who_serves_it_is_heard_of(system: System) -> None:
     assert not is_away(system)
     appear(system, sign(system))
-    system.now += AWAY - timedelta(seconds=1)
+    system.now += AWAY_AFTER - timedelta(seconds=1)
     assert not is_away(system)
     system.now += timedelta(seconds=1)
     assert is_away(system)
@@ -229,7 +229,7 @@ def test_a_worker_that_is_just_being_restarted_is_not_away(system: System) -> No
     with system.database.write() as session:
         claims.leave(session, "w1")
     assert not is_away(system)
-    system.now += AWAY
+    system.now += AWAY_AFTER
     assert is_away(system)
 
 
@@ -238,7 +238,7 @@ def test_a_worker_that_has_just_begun_is_about_to_serve(system: System) -> None:
     began = system.now
     appear(system, sign(system, "w2", stacks=[]))
     assert not is_away(system)
-    system.now += AWAY
+    system.now += AWAY_AFTER
     appear(system, sign(system, "w2", stacks=[], started_at=began))
     assert is_away(system)
 
@@ -398,7 +398,7 @@ def test_a_close_that_was_forced_before_its_node_went_away_is_let_go(system: Sys
     with system.database.write() as session:
         closing.close(session, window, actor="ada", now=system.now, force=True)
     assert system.state(window) == "closing"
-    system.now += AWAY
+    system.now += AWAY_AFTER
 
     with system.database.write() as session:
         expiry.expire_due(session, system.now)

@@ -11,7 +11,7 @@ from app.domain.calls import SeenContainers
 from app.domain.enums import Event, Power, Role
 from app.domain.errors import NotDisplaced, StackRejected
 from app.domain.locations import Location
-from app.domain.nodes import AWAY, Heartbeat
+from app.domain.nodes import AWAY_AFTER, Heartbeat
 from app.domain.planning import StackSpec
 from app.store import services, stacks
 from app.store.tables import Lease, Service, Stack, Window
@@ -283,7 +283,7 @@ def test_a_stack_that_is_where_it_is_held_is_not_relocated(placed: System) -> No
 
 def test_a_node_that_is_gone_for_good_is_let_go_of(placed: System) -> None:
     window = placed.open("forge")
-    placed.now += AWAY
+    placed.now += AWAY_AFTER
     attic = replace(studio(), node="attic")
     with pytest.raises(StackTaken):
         publish(placed, attic, "E2")

@@ -131,7 +131,7 @@ def test_who_finds_no_seat_to_wait_in_is_answered_at_once(
 def test_who_falls_behind_reads_for_itself(
     api: Caller, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.web.event_feed.KEPT", 2)
+    monkeypatch.setattr("app.web.event_feed.BUFFERED_ENTRIES", 2)
     tail = EventFeed(system.database)
     front = api.client.application.extensions["power-windows"]
     monkeypatch.setattr(WebContext, "tail", tail, raising=False)

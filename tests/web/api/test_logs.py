@@ -164,7 +164,7 @@ def test_what_nobody_came_back_for_is_forgotten(system: System) -> None:
     for _ in range(3):
         with system.database.write() as session:
             logs.ask(session, window, None, tail=1, after={}, now=system.now)
-    system.now += logs.KEPT + timedelta(seconds=1)
+    system.now += logs.ANSWER_LIFETIME + timedelta(seconds=1)
     with system.database.write() as session:
         logs.ask(session, window, None, tail=1, after={}, now=system.now)
     assert left_behind(system) == 1

@@ -257,7 +257,7 @@ def test_of_many_samples_some_are_drawn_and_the_newest_among_them(system: System
     with system.database.read() as session:
         until = system.now + timedelta(hours=1)
         (found,) = samples.between(session, "studio", ["forge"], system.now, until).values()
-    assert len(found) <= samples.MOST
+    assert len(found) <= samples.MOST_POINTS
     assert found[-1].memory == 1000
     with system.database.write() as session:
         samples.forget(session, system.now + timedelta(seconds=1000))

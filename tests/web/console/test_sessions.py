@@ -98,13 +98,13 @@ def test_sessions_of_one_token_are_bounded_and_the_oldest_ends(
     ada: Browser, system: System, token: str
 ) -> None:
     with system.database.write() as session:
-        for _ in range(rows.MOST):
+        for _ in range(rows.MOST_SESSIONS):
             system.now += timedelta(seconds=1)
             bearer = tokens.bearer(session, token)
             assert bearer
             rows.begin(session, bearer, system.now)
     with system.database.read() as session:
-        assert session.scalar(select(func.count()).select_from(ConsoleSession)) == rows.MOST
+        assert session.scalar(select(func.count()).select_from(ConsoleSession)) == rows.MOST_SESSIONS
     assert ada.get("/").status_code == 303
 
 

@@ -14,11 +14,11 @@ from tests.engine.engines import forgive_sockets
 from tests.workers.engine.engine_server import Answers, EngineServer, Release, serving
 from workers.engine import negotiation
 from workers.engine.client import Engine
-from workers.engine.negotiation import NEWEST, OLDEST, Away, EngineRefused, EngineUnsupported
+from workers.engine.negotiation import NEWEST_API, OLDEST_API, Away, EngineRefused, EngineUnsupported
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 LABELS = {"com.docker.compose.project": "studio", "com.docker.compose.service": "forge"}
-OURS = f"{OLDEST} to {NEWEST}"
+OURS = f"{OLDEST_API} to {NEWEST_API}"
 LIST = "/containers/json"
 
 
@@ -48,8 +48,8 @@ def inspected(name: str, **more: Any) -> dict[str, Any]:
     [
         ("1.12", "1.41", "1.41"),
         ("1.24", "1.45", "1.45"),
-        ("1.44", "1.52", NEWEST),
-        ("1.45", "1.99", NEWEST),
+        ("1.44", "1.52", NEWEST_API),
+        ("1.45", "1.99", NEWEST_API),
         ("1.12", "1.40", "1.40"),
         ("", "1.41", "1.41"),
     ],
@@ -78,7 +78,7 @@ def test_it_is_agreed_upon_once() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "spoken"),
     [
-        (Release("20.10.24", "1.12", "1.41"), Release("29.0.1", "1.44", "1.52"), NEWEST),
+        (Release("20.10.24", "1.12", "1.41"), Release("29.0.1", "1.44", "1.52"), NEWEST_API),
         (Release("29.0.1", "1.44", "1.52"), Release("20.10.24", "1.12", "1.41"), "1.41"),
     ],
 )
@@ -100,7 +100,7 @@ def test_an_engine_that_is_away_may_come_back_as_another_release() -> None:
         engine._negotiation.forget()  # What a lost connection does.
         server.release = Release()
 
-        assert engine.agreement().api == NEWEST
+        assert engine.agreement().api == NEWEST_API
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_an_engine_that_is_away_may_come_back_as_another_release() -> None:
     [
         (
             Release("99.0", "1.90", "1.99"),
-            ["Docker 99.0", "1.90 to 1.99", f"{OLDEST} to {NEWEST}", "upgrade Power"],
+            ["Docker 99.0", "1.90 to 1.99", f"{OLDEST_API} to {NEWEST_API}", "upgrade Power"],
         ),
         (
             Release("1.9", "1.10", "1.21"),
-            ["Docker 1.9", "1.10 to 1.21", f"{OLDEST} to {NEWEST}", "upgrade the eng"],
+            ["Docker 1.9", "1.10 to 1.21", f"{OLDEST_API} to {NEWEST_API}", "upgrade the eng"],
         ),
         (Release("5.4.2", "1.24", "1.41", [{"Name": "Podman Engine"}]), ["Podman 5.4.2", "not supported"]),
         (Release("1", "odd", "1.41"), ["no Docker engine", "'odd'"]),
