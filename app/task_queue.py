@@ -34,6 +34,7 @@ SLOW, REST = 1.0, 5.0
 
 
 def queue(node: str) -> str:
+    """The name of a node's queue."""
     return f"{SHARED_QUEUE}.{node}"
 
 
@@ -73,12 +74,15 @@ class Dispatch:
         return cls(app)
 
     def opening(self, window: str, node: str, shown: str = "") -> bool:
+        """Ask the node to open this window; False where the broker is down."""
         return self.nudge(OPEN, [window], queue(node), shown)
 
     def closing(self, window: str, node: str, shown: str = "") -> bool:
+        """Ask the node to close this window; False where the broker is down."""
         return self.nudge(CLOSE, [window], queue(node), shown)
 
     def reading(self, read: str, node: str) -> bool:
+        """Ask the node to read the logs of this request; False where the broker is down."""
         return self.nudge(READ_LOGS, [read], queue(node))
 
     def nudge(self, name: str, args: list[Any], to: str, shown: str = "") -> bool:

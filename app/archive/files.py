@@ -49,13 +49,16 @@ class ArchiveHeader:
     hash: str
 
     def as_json(self) -> dict[str, Any]:
+        """The first line of an archive file, as a mapping."""
         return {"format": ENTRIES, **{name: getattr(self, name) for name in self.__slots__}}
 
     def name(self, *, packed: bool) -> str:
+        """The file's name: chain, first and last number; `.gz` where it is packed."""
         return f"audit-{self.chain}-{self.first:010}-{self.last:010}.jsonl{'.gz' if packed else ''}"
 
 
 def spelled(value: Any) -> str:
+    """JSON with sorted keys and no spaces, so that equal values are equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 

@@ -24,6 +24,8 @@ class Way(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
+    """Whether a dependency lets a service start, with the reason where it does not."""
+
     way: Way
     why: str = ""
 

@@ -30,11 +30,15 @@ class Unknown(Refusal):
 
 
 class UnknownWindow(Unknown):
+    """No window has this id."""
+
     def __init__(self, window: str) -> None:
         super().__init__(f"there is no window {window!r}", window=window)
 
 
 class UnknownStack(Unknown):
+    """No stack has this name; `allowed` has those that exist."""
+
     field = "stack"
 
     def __init__(self, stack: str, known: Iterable[str]) -> None:
@@ -45,6 +49,8 @@ class UnknownStack(Unknown):
 
 
 class UnknownToken(Unknown):
+    """No valid token has this name."""
+
     def __init__(self, token: str) -> None:
         super().__init__(f"there is no token {token!r} that is in force", token=token)
 
@@ -54,6 +60,8 @@ class Wrong(Refusal):
 
 
 class StackNeeded(Wrong):
+    """Several stacks exist and the request names none."""
+
     field = "stack"
 
     def __init__(self, known: Iterable[str]) -> None:
@@ -62,6 +70,8 @@ class StackNeeded(Wrong):
 
 
 class NothingAsked(Wrong):
+    """The request names no service."""
+
     field = "services"
 
     def __init__(self, allowed: Iterable[str]) -> None:
@@ -70,6 +80,8 @@ class NothingAsked(Wrong):
 
 
 class UnknownServices(Wrong):
+    """The stack has no services of these names."""
+
     field = "services"
 
     def __init__(self, stack: str, services: Iterable[str], allowed: Iterable[str]) -> None:
@@ -82,6 +94,8 @@ class UnknownServices(Wrong):
 
 
 class BadTTL(Wrong):
+    """The length is not a positive number of seconds."""
+
     field = "ttl_sec"
 
     def __init__(self, given: Any) -> None:
@@ -89,6 +103,8 @@ class BadTTL(Wrong):
 
 
 class TTLTooLong(Wrong):
+    """The length is over the stack's `max_ttl`; `longest` is what is possible now, in seconds."""
+
     field = "ttl_sec"
 
     def __init__(self, given: float, limit: float, longest: float) -> None:
@@ -103,6 +119,8 @@ class TTLTooLong(Wrong):
 
 
 class NotInWindow(Wrong):
+    """The window does not hold this service."""
+
     field = "service"
 
     def __init__(self, window: str, service: str, held: Iterable[str]) -> None:
@@ -116,6 +134,8 @@ class NotInWindow(Wrong):
 
 
 class KeyReused(Wrong):
+    """The idempotency key was used with another body."""
+
     field = "Idempotency-Key"
 
     def __init__(self, key: str, window: str) -> None:
@@ -127,6 +147,8 @@ class KeyReused(Wrong):
 
 
 class NotAllowed(Refusal):
+    """The services exist but are not in the stack's allowlist."""
+
     field = "services"
 
     def __init__(self, stack: str, services: Iterable[str], allowed: Iterable[str]) -> None:
@@ -143,6 +165,8 @@ class Conflict(Refusal):
 
 
 class TimeIsUp(Conflict):
+    """The window is past its deadline or ending, so it cannot be extended."""
+
     def __init__(self, window: str, state: str, deadline: datetime) -> None:
         super().__init__(
             f"window {window} is past its deadline or already ending; open a new one",
@@ -153,6 +177,8 @@ class TimeIsUp(Conflict):
 
 
 class WouldShorten(Conflict):
+    """The new deadline is earlier, and the caller does not own the window."""
+
     field = "ttl_sec"
 
     def __init__(self, window: str, owner: str, remaining: float) -> None:
@@ -165,6 +191,8 @@ class WouldShorten(Conflict):
 
 
 class StackRejected(Conflict):
+    """The worker rejected the stack's files; `faults` says why."""
+
     field = "stack"
 
     def __init__(self, stack: str, faults: Iterable[str]) -> None:
@@ -173,6 +201,8 @@ class StackRejected(Conflict):
 
 
 class NotDisplaced(Conflict):
+    """The stack has nothing at another location, so there is nothing to relocate."""
+
     field = "stack"
 
     def __init__(self, stack: str) -> None:
@@ -183,6 +213,8 @@ class NotDisplaced(Conflict):
 
 
 class TokenExists(Conflict):
+    """A valid token has this name already."""
+
     field = "name"
 
     def __init__(self, token: str) -> None:
@@ -192,6 +224,8 @@ class TokenExists(Conflict):
 
 
 class LastToken(Conflict):
+    """Revoking this token would leave no token with every right."""
+
     field = "name"
 
     def __init__(self, token: str) -> None:
@@ -216,6 +250,8 @@ class NodeAway(Refusal):
 
 
 class WhichWindow(Conflict):
+    """The caller has no live window or several, and the request names none."""
+
     field = "window_id"
 
     def __init__(self, live: Iterable[str]) -> None:

@@ -27,6 +27,7 @@ class Location:
         return f"project {self.project!r}{on}"
 
     def on_engine(self, engine_id: str) -> bool:
+        """True where this location is on that engine, or where one of the two is not known."""
         return _agree(self.engine_id, engine_id)
 
 

@@ -31,6 +31,7 @@ class Heartbeat:
     seen_at: datetime
 
     def live(self, now: datetime) -> bool:
+        """True while the last heartbeat is not older than `AWAY_AFTER`."""
         return now - self.seen_at < AWAY_AFTER
 
 

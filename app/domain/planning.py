@@ -60,17 +60,21 @@ class StackSpec:
     digest: str = ""
 
     def named(self, role: Role) -> list[str]:
+        """The names of the services of one role, in the order of the compose files."""
         return [service.name for service in self.services.values() if service.role is role]
 
     @property
     def allowed(self) -> list[str]:
+        """The names of the services that may be powered."""
         return self.named(Role.ALLOWED)
 
     @property
     def core(self) -> list[str]:
+        """The names of the services that always run."""
         return self.named(Role.CORE)
 
     def as_json(self) -> dict[str, Any]:
+        """The specification as plain values, as the database stores it."""
         services = {
             name: asdict(spec) | {key: sorted(getattr(spec, key)) for key in _SETS}
             for name, spec in self.services.items()
@@ -79,6 +83,10 @@ class StackSpec:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> StackSpec:
+        """The specification from what `as_json` returned.
+
+        Fields that an older worker did not write keep their defaults.
+        """
         services = {name: _service(spec) for name, spec in stored["services"].items()}
         # What an older worker has published may lack what was added since.
         return cls(**{name: stored[name] for name in _PLAIN if name in stored}, services=services)

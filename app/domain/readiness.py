@@ -67,6 +67,7 @@ class Container:
 
     @property
     def alive(self) -> bool:
+        """True while a process of the container runs or is about to run again."""
         return self.state in _ALIVE
 
 

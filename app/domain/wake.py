@@ -54,6 +54,7 @@ class Hold:
     """Windows before this one that failed in a row."""
 
     def failed(self) -> bool:
+        """True where the window failed, or is partial without the service having been ready."""
         return self.status is Status.FAIL or (self.status is Status.PARTIAL and not self.was_ready)
 
 

@@ -38,6 +38,7 @@ class TLS:
 
     @property
     def ca(self) -> Path:
+        """The certificate authority's file."""
         return self.directory / "ca.pem"
 
     @property

@@ -90,6 +90,7 @@ class LoopGuard:
         return one.rounds
 
     def succeeded(self, loop: Loop, item: str = "") -> None:
+        """Record that a round succeeded; log it where the rounds before it had failed."""
         with self._lock:
             over = self._failing.pop((loop, item), None)
         if over:

@@ -12,6 +12,7 @@ FILE = "known.json"
 
 
 def directory(data_dir: Path, node: str) -> Path:
+    """Where a node's worker keeps its snapshot."""
     return data_dir / "blind" / node
 
 

@@ -55,6 +55,7 @@ class Settings:
 
     @property
     def lock_dir(self) -> Path:
+        """The directory of the per-service locks."""
         return self.data_dir / "locks"
 
 
@@ -170,6 +171,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """The data directory where `POWER_DATA_DIR` is not set."""
     state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local/state")
     return Path(state) / "power-windows"
 

@@ -95,6 +95,7 @@ class StackToml(_Strict):
         return [self.directory / name for name in (*self.files, *self.env_files, ".env")]
 
     def tuned(self, service: str) -> ServiceToml:
+        """The section of one service, or its defaults."""
         return self.services.get(service, ServiceToml())
 
 
@@ -152,6 +153,7 @@ class PowerToml:
     """Stacks whose section has faults, which keep no other from being served."""
 
     def on_node(self, node: str) -> dict[str, StackToml]:
+        """The stacks of one node, by name."""
         return {name: stack for name, stack in self.stacks.items() if stack.node == node}
 
 

@@ -40,6 +40,7 @@ class Note:
 
     @property
     def chain(self) -> str:
+        """The chain that the entry belongs to: its stack's, or the system's."""
         return self.stack or SYSTEM_CHAIN
 
 
@@ -125,6 +126,7 @@ def digest(row: Mapping[str, Any] | RowMapping) -> str:
 
 
 def canonical(value: Any) -> str:
+    """JSON as it is hashed: sorted keys, no spaces, ASCII only."""
     # ASCII only, so that every database keeps it and half a character in some output does no harm.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
@@ -145,6 +147,7 @@ class Proof:
 
     @property
     def ok(self) -> bool:
+        """True where no entry of the chain was altered, removed or reordered."""
         return self.first_bad is None
 
 
@@ -218,6 +221,7 @@ Place = Mapping[str, int]
 
 
 def heads(session: Session) -> dict[str, int]:
+    """The newest number of each chain, by the chain's name."""
     return {head.chain: head.seq for head in session.scalars(select(ChainHead))}
 
 

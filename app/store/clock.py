@@ -107,6 +107,7 @@ class ClockReading:
 
     @property
     def system(self) -> datetime:
+        """The time of the database clock, its correction included."""
         return self.source + self.offset
 
 

@@ -67,6 +67,7 @@ def offset(session: Session) -> float:
 
 
 def note_boot(session: Session, boot_id: str, booted_at: datetime, now: datetime) -> None:
+    """Store when this host was booted, by the database clock, and delete old rows."""
     session.merge(Boot(boot_id=boot_id, booted_at=booted_at, noted_at=now))
     session.execute(delete(Boot).where(Boot.noted_at < now - _FORGOTTEN))
 

@@ -191,6 +191,7 @@ class Database:
         return self.clock.carried()
 
     def close(self) -> None:
+        """Close every connection."""
         self.engine.dispose()
 
     def reading(self, session: Session) -> ClockReading:

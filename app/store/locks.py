@@ -18,6 +18,7 @@ SHARED_LOCK = "~shared"
 
 
 def path(directory: Path, project: str, service: str) -> Path:
+    """The lock file of one service."""
     return directory / f"{project}.{service}.lock"
 
 

@@ -13,6 +13,7 @@ from app.store.tables import LogRead
 
 
 def unanswered(session: Session, identifier: str) -> LogRead | None:
+    """The request for logs, or None where it is answered or gone."""
     query = select(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_(None))
     return session.scalar(query)
 
@@ -30,11 +31,13 @@ def answer(
 
 
 def answered(session: Session, identifier: str) -> LogRead | None:
+    """The request for logs with its answer, or None where there is no answer yet."""
     query = select(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_not(None))
     return session.scalar(query)
 
 
 def forget(session: Session, identifier: str) -> None:
+    """Delete a request for logs."""
     session.execute(delete(LogRead).where(LogRead.id == identifier))
 
 

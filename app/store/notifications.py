@@ -70,6 +70,7 @@ def ending(session: Session, stacks: Sequence[str], now: datetime, longest: time
 
 
 def noted(session: Session, node: str, sink: str, keys: Sequence[str]) -> set[str]:
+    """Those of the keys for which this node's sink has a notification already."""
     query = select(Notice.key).where(Notice.node == node, Notice.sink == sink, Notice.key.in_(keys))
     return set(session.scalars(query))
 
@@ -110,11 +111,13 @@ def due(session: Session, node: str, now: datetime, limit: int, *, but: Sequence
 
 
 def anything_due(session: Session, node: str, now: datetime) -> bool:
+    """True where a delivery of this node is due."""
     query = select(Notice.id).where(Notice.state == PENDING, Notice.next_at <= now, Notice.node == node)
     return session.scalar(query.limit(1)) is not None
 
 
 def tried(session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, said: str) -> None:
+    """Record one try of a delivery: how long it took, and what the sink answered."""
     said = untrusted_text.bounded(said, SAID)
     session.add(Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said))
 
@@ -132,6 +135,7 @@ def page(
 
 
 def deliveries(session: Session, notices: Sequence[str]) -> list[Delivery]:
+    """The tries of these notifications, oldest first."""
     return list(
         session.scalars(select(Delivery).where(Delivery.notice_id.in_(notices)).order_by(Delivery.id))
     )
@@ -151,12 +155,14 @@ def forget(session: Session, before: datetime) -> None:
 def add_link(
     session: Session, text: str, window: str, *, sink: str, more: float, expires_at: datetime
 ) -> None:
+    """Store a one-tap link by its digest; `more` is the length that it gives, in seconds."""
     place = {"digest": _digest(text), "window_id": window, "sink": sink}
     query = insert_if_new(session, Link)
     session.execute(query.values(**place, ttl_sec=more, expires_at=expires_at))
 
 
 def link(session: Session, text: str, *, locked: bool = False) -> Link | None:
+    """The one-tap link of this text, or None; `locked` locks its row."""
     query = select(Link).where(Link.digest == _digest(text))
     return session.scalar(query.with_for_update() if locked else query)
 

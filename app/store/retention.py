@@ -24,6 +24,7 @@ class Overtaken(Exception):
 
 
 def heads(session: Session) -> list[ChainHead]:
+    """The heads of all chains, by name."""
     return list(session.scalars(select(ChainHead).order_by(ChainHead.chain)))
 
 
@@ -39,10 +40,12 @@ def cut(session: Session, head: ChainHead, before: datetime) -> int:
 
 
 def entry(session: Session, chain: str, seq: int) -> Entry | None:
+    """One entry of a chain, or None where it is not in the database."""
     return session.scalar(select(Entry).where(Entry.chain == chain, Entry.seq == seq))
 
 
 def page(session: Session, chain: str, after: int, upto: int, limit: int) -> list[Entry]:
+    """Entries of a chain with numbers over `after` and up to `upto`, at most `limit`."""
     query = select(Entry).where(Entry.chain == chain, Entry.seq > after, Entry.seq <= upto)
     return list(session.scalars(query.order_by(Entry.seq).limit(limit)))
 

@@ -41,4 +41,5 @@ def means(session: Session) -> dict[tuple[str, str], float]:
 
 
 def forget(session: Session, before: datetime) -> None:
+    """Delete samples taken before this time."""
     session.execute(delete(Sample).where(Sample.at < before))

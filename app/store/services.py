@@ -16,6 +16,7 @@ _OFF = {Action.PRE_STOP, Action.STOP, Action.KILL}
 
 
 def of(session: Session, stack: str) -> dict[str, Service]:
+    """The services of a stack, by name."""
     return {row.name: row for row in session.scalars(select(Service).where(Service.stack == stack))}
 
 

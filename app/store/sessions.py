@@ -48,10 +48,12 @@ def find(session: Session, identifier: str) -> tuple[Token, datetime] | None:
 
 
 def end(session: Session, identifier: str) -> None:
+    """Delete the session of this identifier."""
     session.execute(delete(ConsoleSession).where(ConsoleSession.digest == digest(identifier)))
 
 
 def end_all(session: Session) -> None:
+    """Delete every session."""
     session.execute(delete(ConsoleSession))
 
 
@@ -79,4 +81,5 @@ def _delete_surplus(session: Session, token_digest: str) -> None:
 
 
 def digest(identifier: str) -> str:
+    """What the database stores of an identifier: its SHA-256."""
     return hashlib.sha256(identifier.encode(errors="replace")).hexdigest()

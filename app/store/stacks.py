@@ -10,14 +10,17 @@ from app.store.tables import Node, Stack
 
 
 def every(session: Session) -> list[Stack]:
+    """All stacks, by name."""
     return list(session.scalars(select(Stack).order_by(Stack.name)))
 
 
 def names(session: Session) -> list[str]:
+    """The names of all stacks, sorted."""
     return list(session.scalars(select(Stack.name).order_by(Stack.name)))
 
 
 def named(session: Session, name: str) -> Stack | None:
+    """The stack of this name, or None."""
     return session.get(Stack, name)
 
 
@@ -52,8 +55,10 @@ def _only(session: Session) -> Stack:
 
 
 def node(session: Session, name: str) -> Node | None:
+    """The node of this name, or None."""
     return session.get(Node, name)
 
 
 def nodes(session: Session) -> list[Node]:
+    """All nodes, by name."""
     return list(session.scalars(select(Node).order_by(Node.name)))

@@ -27,6 +27,7 @@ class Ending:
 
 
 def get(session: Session, token: str) -> Wake | None:
+    """What this token is bound to, or None."""
     return session.get(Wake, token)
 
 
@@ -59,6 +60,7 @@ def lookers(bound: Wake) -> PassiveRequestRules:
 
 
 def unbind(session: Session, token: str) -> None:
+    """Delete the binding of this token."""
     if bound := locked(session, token):
         session.delete(bound)
 
@@ -84,4 +86,5 @@ def visited(session: Session, windows: Collection[str]) -> set[str]:
 
 
 def every(session: Session) -> dict[str, Wake]:
+    """All bindings, by the names of their tokens."""
     return {row.token: row for row in session.scalars(select(Wake))}

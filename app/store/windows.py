@@ -19,6 +19,7 @@ _MOVING = (State.OPENING, State.CLOSING)
 
 
 def get(session: Session, window: str) -> Window | None:
+    """The window of this id, or None."""
     return session.get(Window, window)
 
 
@@ -168,6 +169,7 @@ def untouched(
 
 
 def touch(session: Session, window: str, now: datetime) -> None:
+    """Record that a worker has attended to this window."""
     session.execute(update(Window).where(Window.id == window).values(attended_at=now))
 
 
@@ -197,6 +199,7 @@ def is_forced(session: Session, stack: str, service: str) -> bool:
 
 
 def live_of(session: Session, actor: str, now: datetime) -> list[Window]:
+    """The live windows of an actor, oldest first."""
     query = select(Window).where(Window.actor == actor, Window.state.in_(_LIVE), Window.deadline > now)
     return list(session.scalars(query.order_by(Window.created_at)))
 
@@ -230,6 +233,7 @@ def calls(session: Session, windows: Iterable[str]) -> dict[str, list[Call]]:
 
 
 def key(session: Session, token: str, text: str) -> IdempotencyKey | None:
+    """The idempotency key of this text and token, or None."""
     return session.get(IdempotencyKey, (token, text))
 
 

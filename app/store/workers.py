@@ -31,12 +31,14 @@ def signs(session: Session) -> list[Heartbeat]:
 
 
 def sign(row: Worker) -> Heartbeat:
+    """The row as a heartbeat."""
     return Heartbeat(
         row.name, row.node, row.engine_id, row.locks_id, tuple(row.stacks), row.started_at, row.seen_at
     )
 
 
 def write(session: Session, mine: Heartbeat) -> None:
+    """Insert or update the row of this worker."""
     session.merge(
         Worker(
             name=mine.worker,
@@ -51,6 +53,7 @@ def write(session: Session, mine: Heartbeat) -> None:
 
 
 def strike(session: Session, names: Iterable[str]) -> None:
+    """Delete the rows of these workers."""
     session.execute(delete(Worker).where(Worker.name.in_(list(names))))
 
 

@@ -41,6 +41,7 @@ class WakeBinding:
     """Who only looks there."""
 
     def verdict(self, now: datetime) -> WakeVerdict:
+        """What a request of a visitor means now."""
         return wake.judge(self.hold, self.ttl, self.max_ttl, now)
 
 

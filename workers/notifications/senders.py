@@ -38,7 +38,7 @@ class DeliveryFailed(Exception):
 
 
 def send(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> str:
-    """Hand it over; return what the sink answered. Raises Failed."""
+    """Hand it over; return what the sink answered. Raises DeliveryFailed."""
     return _delivered(_webhook(toml, notice, body) if toml.url else _apprise(toml, body))
 
 
@@ -57,7 +57,7 @@ def _apprise(toml: NoticeToml, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _delivered(order: Mapping[str, Any]) -> str:
-    """Have the order carried out; return what came of it. Raises Failed."""
+    """Have the order carried out; return what came of it. Raises DeliveryFailed."""
     code, printed = _run(json.dumps(order), order["seconds"])
     if code == -signal.SIGALRM:
         raise DeliveryFailed(f"Timeout: the exchange was not over after {order['seconds']:g} s")
@@ -73,7 +73,7 @@ def _delivered(order: Mapping[str, Any]) -> str:
 
 
 def _run(order: str, seconds: float) -> tuple[int, str]:
-    """One process for one order: its exit code and what it printed. Raises Failed."""
+    """One process for one order: its exit code and what it printed. Raises DeliveryFailed."""
     child = subprocess.Popen(
         (*child_processes.dying_with_us(), sys.executable, "-m", "workers.notifications.delivery"),
         stdin=subprocess.PIPE,
@@ -99,7 +99,7 @@ def _environment() -> dict[str, str]:
 
 
 def secret_of(toml: NoticeToml) -> bytes:
-    """The signing secret; `whsec_` announces base64. Raises Failed where there is none."""
+    """The signing secret; `whsec_` announces base64. Raises DeliveryFailed where there is none."""
     text = toml.secret or os.environ.get(toml.secret_env or "", "")
     if not text:
         raise DeliveryFailed(f"the environment has no {toml.secret_env} to sign with")

@@ -42,6 +42,7 @@ class Entry(Table):
     hash: Mapped[str] = mapped_column(String(64))
 
     def as_json(self) -> dict[str, Any]:
+        """The entry as the API answers it."""
         return {
             "seq": self.seq,
             "at": stamp(self.at),

@@ -32,6 +32,7 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC, without a zone for SQLite and with one for PostgreSQL; raises ValueError where it has none."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -40,6 +41,7 @@ class Moment(TypeDecorator[datetime]):
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """The time with the zone UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -63,9 +65,11 @@ class EnumColumn(TypeDecorator[Closed]):
         self.words, self.otherwise = words, otherwise
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """The word as text."""
         return None if value is None else str(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> Closed | None:
+        """The member of the enum; the column's substitute for a word that this version does not know."""
         if value is None:
             return None
         try:
@@ -75,6 +79,8 @@ class EnumColumn(TypeDecorator[Closed]):
 
 
 class Table(DeclarativeBase):
+    """The base class of all rows."""
+
     type_annotation_map = {datetime: Moment(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012
 
 

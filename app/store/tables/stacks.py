@@ -37,6 +37,7 @@ class Stack(Table):
 
     @property
     def spec(self) -> StackSpec:
+        """The specification that the worker published."""
         return StackSpec.from_json(self.definition)
 
     @property
@@ -81,6 +82,7 @@ class Service(Table):
 
     @property
     def location(self) -> Location:
+        """Where its stop is pending."""
         return Location(self.project, self.engine_id)
 
     def owe(self, at: Location) -> None:

@@ -22,6 +22,8 @@ from app.store.tables.base import BigId, EnumColumn, Table
 
 
 class Window(Table):
+    """A window: who asked for which services, until when, and how it ended."""
+
     __tablename__ = "windows"
     __table_args__ = (
         Index("windows_by_state", "state", "deadline"),
@@ -90,9 +92,11 @@ class Lease(Table):
 
     @property
     def location(self) -> Location:
+        """Where its containers were started."""
         return Location(self.project, self.engine_id)
 
     def of(self, window: Window) -> LeaseValue:
+        """The lease as a value, with the state and deadline of its window."""
         return LeaseValue(window.id, self.service, State(window.state), window.deadline)
 
 

@@ -156,6 +156,7 @@ def _is_failure(session: Session, call: Call) -> bool:
 
 
 def record_failed_stop(service: Service, now: datetime) -> None:
+    """Count a failed stop, and set when it is tried again."""
     service.failures += 1
     service.retry_at = now + backoff.delay(service.failures, RETRY_FIRST, RETRY_CAP)
 
@@ -180,6 +181,7 @@ def _project(call: Call) -> str:
 
 
 def lease_of_call(session: Session, window: str | None, service: str) -> Lease | None:
+    """The lease that a call was made for, locked; None where it was made for none."""
     return session.get(Lease, (window, service), with_for_update=True) if window else None
 
 

@@ -118,6 +118,10 @@ def open_window(
 def check_request(
     session: Session, ask: OpenRequest, *, keep: bool = False
 ) -> tuple[Stack, list[str], float]:
+    """The stack, the services asked for and the length in seconds; raises the refusal where there is one.
+
+    `keep` locks the stack's row until the transaction ends.
+    """
     stack = stacks.chosen(session, ask.stack, keep=keep)
     if stack.faults:
         raise StackRejected(stack.name, stack.faults)
@@ -176,6 +180,7 @@ def _new(
 
 
 def new_leases(stack: Stack, asked: list[str]) -> list[Lease]:
+    """Leases on the services asked for and on what they depend on, in waves."""
     spec, at = stack.spec, stack.location
     waves = planning.waves(spec, planning.closure(spec, asked))
     return [

@@ -42,12 +42,14 @@ class StackSituation:
 
     @property
     def held(self) -> set[str]:
+        """The services that a live lease holds."""
         return {
             one.service for window in self.windows for one in window.leases if one.of(window).live(self.now)
         }
 
     @property
     def awaited(self) -> set[str]:
+        """The services of every unfinished window."""
         return {lease.service for window in self.windows for lease in window.leases}
 
 

@@ -30,6 +30,7 @@ SYSTEM_ACTOR = "power-windows"
 
 
 def lock_window(session: Session, window_id: str) -> Window:
+    """The window with its row locked; raises UnknownWindow."""
     window = rows.locked(session, window_id)
     if window is None:
         raise UnknownWindow(window_id)
@@ -97,5 +98,6 @@ def ending_facts(window: Window) -> dict[str, Any]:
 def record_entry(
     session: Session, window: Window, event: Event, actor: str, now: datetime, **facts: Any
 ) -> None:
+    """Write an audit entry about a window, with those of the facts that are not None."""
     said = {name: value for name, value in facts.items() if value is not None}
     audit.record(session, event, actor=actor, now=now, stack=window.stack, window=window.id, **said)
