@@ -89,8 +89,8 @@ LONG_FILES = {
     "workers/state/snapshot.py",
 }
 """Still to be split; no other file may become as long."""
-NO_DOCSTRING, PARTICIPLE = 260, 210
-"""How many public names have no docstring, and how many functions are a bare participle: only ever fewer."""
+PARTICIPLE = 210
+"""How many functions are a bare participle: only ever fewer."""
 
 
 @pytest.mark.parametrize("name", sorted(set(OURS) - LONG_FILES))
@@ -98,13 +98,7 @@ def test_files_are_short(name: str) -> None:
     assert len((HERE / name).read_text().splitlines()) <= 320
 
 
-def test_no_more_public_names_are_without_a_docstring() -> None:
-    trees = [ast.parse((HERE / name).read_text()) for name in OURS]
-    missing = [one.name for tree in trees for one in _public(tree) if not ast.get_docstring(one)]
-    assert len(missing) <= NO_DOCSTRING
-
-
-@pytest.mark.parametrize("name", [one for one in OURS if one.startswith(("workers/", "client/"))])
+@pytest.mark.parametrize("name", OURS)
 def test_everything_public_says_what_it_means(name: str) -> None:
     tree = ast.parse((HERE / name).read_text())
     assert [one.name for one in _public(tree) if not ast.get_docstring(one)] == []

@@ -30,6 +30,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds, from a number or from text such as `30m`; fails with what would be right."""
         if isinstance(value, int | float):
             return float(value)
         try:

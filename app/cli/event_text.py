@@ -55,6 +55,7 @@ class EventText:
         return [line, *(Text(f"    {output.harmless(one)}") for one in more)]
 
     def forget(self, window: str) -> None:
+        """Drop what is remembered of a window that has closed."""
         self.began.pop(window, None)
         self.closing.pop(window, None)
 

@@ -28,6 +28,7 @@ class CommandEnded(click.ClickException):
         setattr(self, "exit_code", exit_code(error))  # noqa: B010
 
     def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message to standard error."""
         # Where nobody can be told, the exit code still says it.
         with suppress(OSError):
             tell(f"power: {self.format_message()}", file or sys.stderr)

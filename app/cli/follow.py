@@ -45,10 +45,12 @@ def known(window: Window) -> bool:
 
 
 def ended(window: Window) -> bool:
+    """True where the window is closed, or stuck."""
     return window["state"] == State.CLOSED or window["stuck"]
 
 
 def closed(window: Window) -> bool:
+    """True where the window is closed."""
     return window["state"] == State.CLOSED
 
 

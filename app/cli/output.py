@@ -32,6 +32,7 @@ _STYLES = {
 
 
 def console() -> Console:
+    """A Rich console that interprets no markup."""
     return Console(highlight=False, markup=False, emoji=False)
 
 
@@ -66,10 +67,12 @@ def note(line: str) -> None:
 
 
 def dump(reply: Any) -> None:
+    """Print a value as indented JSON."""
     click.echo(untrusted_text.as_json(reply, indent=2))
 
 
 def dump_line(reply: Any) -> None:
+    """Print a value as JSON on one line."""
     click.echo(untrusted_text.as_json(reply))
 
 
@@ -84,6 +87,7 @@ def word(text: str) -> Text:
 
 
 def style(text: str) -> str:
+    """The Rich style of a word of the contract; empty where it has none."""
     return _STYLES.get(text, "")
 
 
@@ -96,6 +100,7 @@ class TextTable:
     rows: list[list[Text]] = field(default_factory=list)
 
     def add(self, *cells: str | Text) -> None:
+        """Add a row; text cells are stripped of control characters."""
         self.rows.append([cell if isinstance(cell, Text) else Text(harmless(cell)) for cell in cells])
 
     def lines(self, width: int | None) -> list[Text]:
@@ -107,6 +112,7 @@ class TextTable:
         return [_line(row, widths) for row in table]
 
     def show(self) -> None:
+        """Print the table, as wide as the terminal where there is one."""
         say(*self.lines(console().width if live() else None))
 
 
@@ -164,6 +170,7 @@ def clock(moment: str | None) -> str:
 
 
 def command(argv: Iterable[str]) -> str:
+    """A command line as a shell would take it, without control characters."""
     return harmless(shlex.join(argv))
 
 

@@ -24,11 +24,14 @@ FRAMES_PER_SECOND = 4
 
 
 class Show(Protocol):
+    """Shows windows while they change."""
+
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
-    def update(self, windows: Sequence[Window], /) -> None: ...
+    def update(self, windows: Sequence[Window], /) -> None:
+        """Show these windows."""
 
 
 def watch(
@@ -63,6 +66,7 @@ class Silence:
         return
 
     def update(self, _: Sequence[Window], /) -> None:
+        """Show nothing."""
         return
 
 
@@ -88,6 +92,7 @@ class LiveProgress:
         self._live.stop()
 
     def update(self, windows: Sequence[Window]) -> None:
+        """Redraw the picture with these windows."""
         self._windows, self._read = windows, time.monotonic()
         self._live.refresh()
 
@@ -120,6 +125,7 @@ class Lines:
         return
 
     def update(self, windows: Sequence[Window]) -> None:
+        """Print a line for each window and service that has changed."""
         for window in windows:
             self._tell(window, "window", f"{window['id']}  {window_text.state(window).plain}")
             for name, one in window_text.health(window).items():

@@ -123,6 +123,7 @@ class Board:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self) -> None:
+        """Read stacks and unfinished windows anew."""
         stacks, windows = self.api.stacks(), list(unfinished(self.api))
         with self._lock:
             self.stacks, self.windows = stacks, sorted(windows, key=lambda one: one["created_at"])
@@ -133,6 +134,7 @@ class Board:
                 self.chosen, self.asking = None, None
 
     def read_or_tell(self) -> None:
+        """Read anew; show the reason where the service cannot be reached."""
         try:
             self.read()
         except Unreachable:
@@ -144,6 +146,7 @@ class Board:
             self.over.wait(TROUBLE)
 
     def hear(self, entry: Entry) -> bool:
+        """Add an audit entry to the list of events."""
         with self._lock:
             self._news.extend(self._story.lines(entry)[:1])
         return True
@@ -162,6 +165,7 @@ class Board:
     # Keys.
 
     def press(self, key: str) -> None:
+        """Act on a pressed key."""
         if key == keyboard.GONE:
             self.over.set()
         elif self.asking:

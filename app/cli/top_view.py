@@ -35,6 +35,7 @@ class TopScreen:
     said: str
 
     def left(self, window: Window) -> float | None:
+        """Seconds until the window's deadline, at least 0; None where it has none."""
         left = progress.left([window])[window["id"]]
         return None if left is None else max(0.0, left - self.since)
 

@@ -24,16 +24,19 @@ def health(window: Window) -> dict[str, Health]:
 
 
 def first_line(text: str) -> str:
+    """The first line of a text."""
     return text.strip().split("\n", 1)[0]
 
 
 def readiness(power: str, ready: bool) -> Text:
+    """`yes` or `no`; a dash for a service that is off."""
     if power == Power.OFF:
         return output.word("-")
     return Text("yes", "green") if ready else Text("no", "yellow")
 
 
 def services(window: Window) -> TextTable:
+    """A table of a window's services."""
     table = TextTable(("SERVICE", "POWER", "READY", "DETAIL"), loose={0: 20, 3: 8})
     for name, one in health(window).items():
         state = readiness(one["power"], one["ready"])
@@ -54,6 +57,7 @@ def state(window: Window) -> Text:
 
 
 def headline(window: Window, left: float | None) -> Text:
+    """One line for a window; `left` is in seconds."""
     line = Text.assemble(
         (output.harmless(window["stack"]), "bold"), "  window ", window["id"], "  ", state(window)
     )
@@ -63,6 +67,7 @@ def headline(window: Window, left: float | None) -> Text:
 
 
 def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> TextTable:
+    """A table of windows; `left` has the seconds of each by its id."""
     table = TextTable(
         ("WINDOW", "STACK", "STATE", "LEFT", "BY", "SERVICES", "REASON"), loose={1: 8, 4: 6, 5: 16, 6: 8}
     )
@@ -82,6 +87,7 @@ def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> TextT
 
 
 def calls(made: Iterable[Call]) -> TextTable:
+    """A table of compose calls."""
     table = TextTable(("AT", "SERVICE", "ACTION", "STATUS", "CODE", "TOOK"), loose={1: 16})
     for call in made:
         code, took = call["returncode"], call["elapsed_ms"]
@@ -120,6 +126,7 @@ def broken(call: Call) -> Iterator[Text]:
 
 
 def went_wrong(call: Call) -> bool:
+    """True where the call failed, timed out, or was lost or cancelled."""
     return call["status"] not in {CallStatus.OK, CallStatus.RUNNING}
 
 
@@ -129,6 +136,7 @@ def _indented(text: str, margin: int = 2) -> Iterator[Text]:
 
 
 def lines(text: str) -> list[str]:
+    """The lines of a text, without control characters."""
     return [output.harmless(line).rstrip() for line in text.strip().splitlines()]
 
 
@@ -147,14 +155,17 @@ def ended(window: Window) -> Text:
 
 
 def why_closed(window: Window) -> Iterator[Text]:
+    """Why the window closed, as indented lines."""
     return _indented(window.get("close_detail") or window["close_reason"] or "")
 
 
 def ready(window: Window) -> list[str]:
+    """The names of the services that are ready."""
     return [name for name, one in health(window).items() if one["ready"]]
 
 
 def unready(window: Window) -> list[str]:
+    """The names of the services that are not ready."""
     return [name for name, one in health(window).items() if not one["ready"]]
 
 

@@ -38,12 +38,14 @@ class Broker:
 
     @property
     def url(self) -> str:
+        """The address as Celery takes it, password included."""
         if self.socket is None:
             return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
         return f"redis+socket://:{self.password}@{quote(str(self.socket))}?virtual_host=0"
 
     @property
     def config_file(self) -> Path:
+        """Where the server's configuration is written."""
         return self.directory / "broker.conf"
 
     @property
@@ -125,6 +127,7 @@ def _password(path: Path) -> str:
 
 
 def free_port() -> int:
+    """A TCP port of the loopback address that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 

@@ -44,6 +44,7 @@ class Child:
     before: Callable[[int], None] = field(default=_nothing)
 
     def open_log(self) -> IO[bytes]:
+        """The child's log file, opened for appending; rotated first where it is long."""
         logs.rotate(self.log)
         return self.log.open("ab")
 
@@ -58,6 +59,7 @@ class ChildSettings:
     started_at: str
 
     def log(self, name: str) -> Path:
+        """The log file of a child."""
         return self.data_dir / "logs" / f"{name}.log"
 
 
@@ -75,6 +77,8 @@ def root() -> Path:
 
 
 def broker(plan: ChildSettings, server: Path, own: Broker) -> Child:
+    """The embedded broker as a child; its data is set aside after three failed starts."""
+
     def mend(failures: int) -> None:
         if failures >= 3:
             brokers.set_aside(own)
@@ -104,6 +108,7 @@ def web(plan: ChildSettings, listener: int) -> Child:
 
 
 def worker(plan: ChildSettings) -> Child:
+    """The Celery worker as a child."""
     argv = worker_command(plan.node, f"power@{plan.node}")
     # It may be in the middle of a compose call.
     return Child("worker", argv, plan.environ, plan.log("worker"), patience=45.0, wave=1)
@@ -123,6 +128,7 @@ def worker_command(node: str, name: str) -> tuple[str, ...]:
 
 
 def beat(plan: ChildSettings) -> Child:
+    """Celery beat as a child."""
     return Child("beat", beat_command(), plan.environ, plan.log("beat"))
 
 
@@ -139,6 +145,7 @@ def flower(plan: ChildSettings, port: int, password: str) -> Child:
 
 
 def flower_command(address: str, port: int) -> tuple[str, ...]:
+    """Flower's command line."""
     return (*_celery("flower"), f"--address={address}", f"--port={port}")
 
 

@@ -44,6 +44,7 @@ def cut(path: Path, limit: int = LIMIT) -> None:
 
 
 def last_lines(path: Path, count: int = 5) -> list[str]:
+    """The last lines of a log file; none where it cannot be read."""
     try:
         with path.open("rb") as log:
             log.seek(max(0, path.stat().st_size - 16_384))
@@ -65,6 +66,7 @@ class LogFollower:
         self._at = self._size()
 
     def look(self) -> list[str]:
+        """The important lines that were added since the last call."""
         size = self._size()
         if size < self._at:
             # The log was begun anew.

@@ -53,6 +53,7 @@ def command(name: str, environ: Mapping[str, str]) -> CommandLine:
 
 
 def main(arguments: list[str]) -> None:
+    """Run one part of the service in this process."""
     if len(arguments) != 1 or arguments[0] not in PARTS:
         raise SystemExit(f"name one of {', '.join(PARTS)}")
     (name,) = arguments

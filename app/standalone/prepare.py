@@ -29,6 +29,7 @@ TOKEN_FILE = "token"
 
 
 def main() -> int:
+    """Prepare the database, token and broker; returns the exit code."""
     found = settings.load_or_exit(os.environ)
     try:
         integrity.require(found.database_url)
@@ -105,6 +106,7 @@ def _first_line(error: SQLAlchemyError) -> str:
 
 
 def token_file(data_dir: Path) -> Path:
+    """Where the admin token is written."""
     return data_dir / TOKEN_FILE
 
 

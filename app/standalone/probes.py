@@ -48,6 +48,8 @@ print(f"API {agreed.api}; the engine speaks {agreed.least} to {agreed.most}, the
 
 @dataclass(frozen=True)
 class ProbeResult:
+    """How a program answered."""
+
     returncode: int | None
     """None where the program is not there or did not answer in time."""
     stdout: str = ""
@@ -55,6 +57,7 @@ class ProbeResult:
 
 
 def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 20.0) -> ProbeResult:
+    """Run a program for at most so many seconds; returns how it answered."""
     try:
         done = subprocess.run(
             argv,

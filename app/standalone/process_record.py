@@ -48,6 +48,7 @@ class Lock:
             os.pwrite(self._file, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
 
     def release(self) -> None:
+        """Let another standalone use the data directory."""
         os.close(self._file)
 
     def _refusal(self) -> str:
@@ -67,10 +68,12 @@ class Record:
     children: dict[str, Process] = field(default_factory=dict)
 
     def add(self, name: str, process: Process) -> None:
+        """Record a child that was started."""
         self.children[name] = process
         self._write()
 
     def remove(self, name: str) -> None:
+        """Remove a child that has ended."""
         self.children.pop(name, None)
         self._write()
 

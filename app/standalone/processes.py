@@ -35,6 +35,7 @@ class ProcessTable:
 
 
 def look(pid: int) -> ProcessTable | None:
+    """What the kernel says of a process; None where it does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -58,11 +59,13 @@ def living() -> Iterator[ProcessTable]:
 
 
 def alive(process: Process) -> bool:
+    """True while this very process runs, and not only one of the same number."""
     sight = look(process.pid)
     return sight is not None and sight.process == process and sight.state not in "ZX"
 
 
 def in_group(group: int) -> set[Process]:
+    """The processes of a process group."""
     return {sight.process for sight in living() if sight.group == group}
 
 
@@ -89,12 +92,14 @@ def marked(variable: str, value: str) -> set[Process]:
 
 
 def send(process: Process, number: signal.Signals) -> None:
+    """Send a signal to this very process; nothing where it has ended."""
     if alive(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
 
 
 def kill_group(group: int) -> None:
+    """Kill a process group; nothing where it has ended."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 

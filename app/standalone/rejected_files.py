@@ -25,6 +25,7 @@ class RejectedFiles:
         """By subject, the digest of the last edit that was refused, and its faults."""
 
     def begin(self) -> None:
+        """From now on tell what the worker's log says of rejected files."""
         self._begun = True
 
     def take(self, lines: list[str]) -> list[str]:

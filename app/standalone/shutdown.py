@@ -17,9 +17,11 @@ from app.standalone.web_client import NoAnswer
 class LiveWindows(Protocol):
     """Where windows are asked about, and closed; both may raise NoAnswer."""
 
-    def live_windows(self) -> list[dict[str, Any]]: ...
+    def live_windows(self) -> list[dict[str, Any]]:
+        """The windows that are not closed."""
 
-    def close(self, window: str) -> None: ...
+    def close(self, window: str) -> None:
+        """Close one window."""
 
 
 def close_all(

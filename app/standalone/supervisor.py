@@ -56,10 +56,13 @@ class SupervisedChild:
 
     @property
     def delay(self) -> float:
+        """Seconds until the child is started again."""
         return backoff.seconds(self.failures, FIRST_DELAY, LONGEST_DELAY)
 
 
 class Supervisor:
+    """Starts children, starts them again when they end, and ends them in order."""
+
     def __init__(self, some: Iterable[Child], record: Record, voice: Terminal, signals: Signals) -> None:
         self._seats = {child.name: SupervisedChild(child) for child in some}
         self._record = record
@@ -71,15 +74,18 @@ class Supervisor:
         """What failed in the last round, and how."""
 
     def start(self, *names: str) -> None:
+        """Start the children of these names."""
         for name in names:
             self._start(self._seats[name])
 
     def pid(self, name: str) -> int | None:
+        """The process id of a child; None while it does not run."""
         running = self._seats[name].running
         return running.pid if running else None
 
     @property
     def names(self) -> list[str]:
+        """The names of all children."""
         return list(self._seats)
 
     def silent(self) -> list[Child]:

@@ -17,6 +17,8 @@ from app.host import output_errors
 
 
 class Terminal:
+    """Prints what the standalone does, and writes it to `logs/standalone.log`."""
+
     def __init__(self, log: Path) -> None:
         self._log = log
 
@@ -35,9 +37,11 @@ class Terminal:
         self._keep(text)
 
     def good(self, text: str) -> None:
+        """Print good news, in green."""
         self.event(text, colour="green")
 
     def bad(self, text: str) -> None:
+        """Print bad news, in yellow."""
         self.event(text, colour="yellow")
 
     def fault(self, text: str) -> None:

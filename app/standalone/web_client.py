@@ -23,12 +23,15 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class WebClient:
+    """A client of this standalone's own web server."""
+
     host: str
     port: int
     token: str = ""
 
     @property
     def url(self) -> str:
+        """The address of the web server."""
         return f"http://{f'[{self._near}]' if ':' in self._near else self._near}:{self.port}"
 
     @property
@@ -45,6 +48,7 @@ class WebClient:
         return status == 200, json.dumps(body)
 
     def stacks(self) -> list[dict[str, Any]]:
+        """All stacks, as the API answers them."""
         return list(self._items("/api/v1/stacks", {}))
 
     def live_windows(self) -> list[dict[str, Any]]:
@@ -57,6 +61,7 @@ class WebClient:
         return sorted(found, key=lambda window: str(window["created_at"]))
 
     def close(self, window: str) -> None:
+        """Start closing a window."""
         body = {"reason": "the standalone stops"}
         self.ask("POST", f"/api/v1/windows/{quote(window, safe='')}/close", body)
 
@@ -71,6 +76,7 @@ class WebClient:
             query = {**query, "cursor": page["next"]}
 
     def ask(self, method: str, path: str, body: Any = None, timeout: float = 3.0) -> tuple[int, Any]:
+        """One request: status and decoded body; raises NoAnswer."""
         connection = http.client.HTTPConnection(self._near, self.port, timeout=timeout)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:

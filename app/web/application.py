@@ -70,6 +70,7 @@ def specification() -> dict[str, Any]:
 
 
 def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
+    """The whole web application; what is None is taken from the environment."""
     settings = settings or _told()
     if settings.traces:
         tracing.begin("power-web", settings.trace_timeout)
@@ -124,11 +125,13 @@ class Application(Flask):
     """The routes, for which no request is a WebSocket's: a proxy asks with the headers of its visitor."""
 
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer one request; an upgrade of the connection is never offered."""
         environ.pop("HTTP_UPGRADE", None)
         return super().wsgi_app(environ, start_response)
 
 
 def application(front: WebContext) -> Flask:
+    """The API as a Flask application, with its routes and refusals."""
     app = Application("app.web", static_folder=None)
     # A doubled slash is no address, so no redirect is made of the caller's Host.
     app.url_map.merge_slashes = False

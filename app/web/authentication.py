@@ -38,6 +38,8 @@ class Caller:
 
 
 class Authenticator:
+    """Finds the caller of a request by its bearer token."""
+
     def __init__(self, database: Database, stranger: Callable[[], None], changes: ChangeCounter) -> None:
         self._database, self._stranger = database, stranger
         self._bad_tokens = UnknownTokens()

@@ -20,6 +20,8 @@ from app.web.window_waits import WindowWaits
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
+    """What every route uses: settings, database, task queue, and what is kept between requests."""
+
     settings: Settings
     database: Database
     dispatch: Dispatch

@@ -46,6 +46,8 @@ class Behind(Exception):
 
 
 class EventFeed:
+    """Reads new audit entries once for all listeners."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._news = threading.Condition()
@@ -83,6 +85,7 @@ class EventFeed:
             self._thread.join()
 
     def heads(self) -> dict[str, int]:
+        """The newest number of each chain."""
         with self._database.read() as session:
             return audit.heads(session)
 
@@ -114,6 +117,7 @@ class EventFeed:
             self._news.notify_all()
 
     def count(self) -> int:
+        """How many listeners there are."""
         with self._news:
             return self._told
 

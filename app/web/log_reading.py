@@ -43,6 +43,7 @@ def read_newest(front: WebContext, caller: Caller, window: str, query: schemas.L
 def begin_reading(
     front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery
 ) -> tuple[_Reading, LogRead]:
+    """Request a window's logs; raises the refusal where the window has no such service."""
     window_views.require_window_id(window)
     reading = _Reading(front, caller, window, query)
     with front.readers.seat() as seated:
@@ -132,8 +133,10 @@ def _unread(why: str) -> ApiError:
 
 
 def describe_notes(notes: Mapping[str, str]) -> list[dict[str, str]]:
+    """Notes by service, as the API answers them."""
     return [{"service": name, "note": note} for name, note in notes.items()]
 
 
 def json_lines(told: Iterable[Mapping[str, Any]]) -> str:
+    """The values as JSON, one on each line."""
     return "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in told)

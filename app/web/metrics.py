@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 
 class Metrics:
+    """The metrics of this process and of the database, for Prometheus."""
+
     def __init__(
         self,
         database: Database,
@@ -50,6 +52,7 @@ class Metrics:
         self._registry.register(_Loops(database, guard))
 
     def text(self) -> bytes:
+        """The metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 

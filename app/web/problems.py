@@ -49,6 +49,7 @@ class Kind:
 
     @property
     def uri(self) -> str:
+        """The `type` of the problem."""
         return f"/problems/{self.name}"
 
 
@@ -130,6 +131,7 @@ class ApiError(Exception):
 
 
 def kind_of(refusal: Refusal) -> Kind:
+    """The kind of problem that a refusal is."""
     for ancestor in type(refusal).__mro__:
         if kind := TABLE.get(ancestor) or _FALLBACK.get(ancestor):
             return kind
@@ -137,6 +139,7 @@ def kind_of(refusal: Refusal) -> Kind:
 
 
 def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any) -> Response:
+    """The problem as an answer; facts that are None are left out."""
     said = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
     # A fact never takes the place of what every problem says.
     body = {name: value for name, value in facts.items() if value is not None} | said
@@ -144,6 +147,7 @@ def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None,
 
 
 def install(app: Flask) -> None:
+    """Have the application answer every refusal and error with a problem."""
     app.register_error_handler(ApiError, _turned)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http)

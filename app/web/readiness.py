@@ -62,6 +62,8 @@ class BrokerProbe:
 
 
 class ReadinessProbe:
+    """Whether database, broker and nodes are there."""
+
     def __init__(self, settings: Settings, database: Database, broker: BrokerProbe) -> None:
         self._settings, self._database, self._broker = settings, database, broker
         self._served = settings.await_node is None

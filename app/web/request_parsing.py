@@ -75,6 +75,7 @@ def query(request: Request, model: type[Model]) -> Model:
 
 
 def checked(model: type[Model], given: Any) -> Model:
+    """The values as a model; raises the problem that names each field."""
     try:
         return model.model_validate(given)
     except ValidationError as error:

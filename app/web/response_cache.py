@@ -33,10 +33,13 @@ class CachedRead:
     deadline: datetime
 
     def at(self, now: datetime) -> dict[str, Any]:
+        """The view with the time that is left at `now`."""
         return {**self.view, "ttl_remaining_sec": row_views.remaining(self.state, self.deadline, now)}
 
 
 class ResponseCache(Generic[Value]):
+    """Values that stay valid until a transaction commits."""
+
     def __init__(self, changes: ChangeCounter) -> None:
         self._changes = changes
         self._lock = threading.Lock()

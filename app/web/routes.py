@@ -57,14 +57,17 @@ class ApiRoute:
 
     @property
     def name(self) -> str:
+        """The name of the view function."""
         return self.run.__name__
 
     @property
     def summary(self) -> str:
+        """The first line of the view's docstring, as the specification shows it."""
         return (self.run.__doc__ or self.name).strip().partition("\n")[0].rstrip(".")
 
     @property
     def description(self) -> str:
+        """The rest of the view's docstring."""
         lines = (self.run.__doc__ or "").strip().splitlines()[1:]
         return "\n".join(line.strip() for line in lines).strip()
 
@@ -89,6 +92,8 @@ class Routes:
         tokened: bool = True,
         scope: str = ADMIN,
     ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+        """Register a view as a route of the API, with what the specification says of it."""
+
         def keep(run: Callable[..., Response]) -> Callable[..., Response]:
             at = self.prefix + path
             route = ApiRoute(

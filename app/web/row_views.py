@@ -94,6 +94,7 @@ def _ran_already(service: str, row: Window) -> dict[str, Any]:
 
 
 def call(row: Call) -> dict[str, Any]:
+    """A compose call, as the API answers it."""
     return {
         "service": row.service,
         "action": row.action,

@@ -19,6 +19,7 @@ from app.web import row_views
 
 
 def describe_stacks(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
+    """The stacks with their services, as the API answers them."""
     found = list(found)
     away = workers.away(session, found, now)
     return [_stack(_Scene.of(session, stack, now, away.get(stack.name))) for stack in found]

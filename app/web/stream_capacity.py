@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 
 class StreamCapacity:
+    """A bounded number of places for requests that hold a thread for long."""
+
     def __init__(self, number: int) -> None:
         self.number, self.taken = number, 0
         self._lock = threading.Lock()
@@ -21,6 +23,7 @@ class StreamCapacity:
             return True
 
     def leave(self) -> None:
+        """Give a place back."""
         with self._lock:
             self.taken -= 1
 

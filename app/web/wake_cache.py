@@ -8,5 +8,7 @@ from app.web.response_cache import ResponseCache
 
 
 class WakeCache:
+    """What the waiting pages keep between requests."""
+
     def __init__(self, changes: ChangeCounter) -> None:
         self.memory: ResponseCache[WakeBinding] = ResponseCache(changes)

@@ -20,14 +20,18 @@ log = logging.getLogger(__name__)
 
 
 def outcome_known(window: Window) -> bool:
+    """True where the window is no longer waiting or opening."""
     return window.state not in {State.WAITING, State.OPENING}
 
 
 def closed(window: Window) -> bool:
+    """True where the window is closed."""
     return window.state == State.CLOSED
 
 
 class WindowWaits:
+    """Waits for windows on behalf of callers, by the event feed."""
+
     def __init__(self, database: Database, tail: EventFeed, capacity: StreamCapacity) -> None:
         self._database, self._tail, self._seats = database, tail, capacity
 

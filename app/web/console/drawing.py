@@ -27,6 +27,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """The bars of one service, at a height in pixels."""
+
     name: str
     y: int
     bars: list[Bar]
@@ -34,6 +36,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
+    """Windows on a line of time; lengths in pixels."""
+
     height: int
     rows: list[Row]
     ticks: list[tuple[float, str]]
@@ -93,6 +97,8 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
+    """Processor and memory use of one service."""
+
     service: str
     cpu: ChartLine
     memory: ChartLine

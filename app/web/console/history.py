@@ -27,11 +27,15 @@ _WEEK = timedelta(weeks=1)
 
 
 class TimelineQuery(schemas.Query):
+    """Which part of time is shown."""
+
     span: Literal["1h", "6h", "1d", "1w"] = "6h"
     until: schemas.BoundedName | None = None
 
 
 class TrailQuery(schemas.Query):
+    """Which entries of the audit trail are shown."""
+
     window: schemas.BoundedName | None = None
     actor: schemas.BoundedName | None = None
     stack: schemas.BoundedName | None = None

@@ -18,6 +18,8 @@ _USED = "This link was used already. Each works once."
 
 
 def shown(front: WebContext) -> Callable[[str], Said]:
+    """The page of a one-tap link, as a view that changes nothing."""
+
     def extend(text: str) -> Said:
         """What the link would do. Mail scanners follow links, so this changes nothing."""
         with front.database.read() as session:
@@ -27,6 +29,8 @@ def shown(front: WebContext) -> Callable[[str], Said]:
 
 
 def taken(front: WebContext) -> Callable[[str], Said]:
+    """The view that uses a one-tap link."""
+
     def extending(text: str) -> Said:
         """Use the link."""
         try:

@@ -41,6 +41,7 @@ class OpenForm:
 
     @classmethod
     def sent(cls) -> OpenForm:
+        """The form as the browser sent it."""
         form = request.form
         stack = form.get("stack", "")[:200]
         named = (one.partition("/") for one in form.getlist("service")[:200])
@@ -65,6 +66,7 @@ class OpenForm:
 
 
 def seconds(text: str) -> float:
+    """The length in seconds; raises the problem that the form shows."""
     try:
         return durations.parse(text)
     except ValueError as error:

@@ -22,6 +22,7 @@ class Page:
 
     @property
     def name(self) -> str:
+        """The name of the view function."""
         return self.run.__name__
 
 
@@ -34,6 +35,8 @@ class Pages:
     def add(
         self, method: str, path: str, *, part: bool = False
     ) -> Callable[[Callable[..., Said]], Callable[..., Said]]:
+        """Register a page; `part` is one that is put into another page."""
+
         def keep(run: Callable[..., Said]) -> Callable[..., Said]:
             self.all.append(Page(method, path, run, part))
             return run

@@ -24,16 +24,22 @@ class Entry(AnswerModel):
 
 
 class Entries(AnswerModel):
+    """A page of the audit trail, oldest first."""
+
     items: list[Entry]
     next: str | None
 
 
 class FirstBad(AnswerModel):
+    """The first entry of a chain that was altered, removed or reordered."""
+
     seq: int
     reason: str
 
 
 class Chain(AnswerModel):
+    """One chain of the audit trail, and whether it is whole."""
+
     chain: str
     entries: int
     ok: bool

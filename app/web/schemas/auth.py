@@ -34,9 +34,13 @@ class Wakefulness(AnswerModel):
 
 
 class Tokens(AnswerModel):
+    """All tokens, without their text."""
+
     items: list[Token]
     next: None
 
 
 class MadeToken(Token):
+    """A new token with its text."""
+
     token: str = Field(description="Its text, said this once.")

@@ -85,6 +85,8 @@ Cursor = Annotated[
 
 
 class RequestModel(BaseModel):
+    """What a request may carry; unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -93,4 +95,6 @@ class Query(RequestModel):
 
 
 class AnswerModel(BaseModel):
+    """What an answer carries."""
+
     model_config = ConfigDict(extra="forbid", strict=True)

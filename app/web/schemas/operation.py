@@ -34,20 +34,28 @@ class Notice(AnswerModel):
 
 
 class Notices(AnswerModel):
+    """A page of notifications, newest first."""
+
     items: list[Notice]
     next: str | None
 
 
 class Alive(AnswerModel):
+    """The process answers."""
+
     status: str
 
 
 class Part(AnswerModel):
+    """How one part of the service is."""
+
     status: str = Field(description="`ok` or `degraded`; of the database also `away`.")
     detail: str = ""
 
 
 class NodePart(AnswerModel):
+    """How one node is, and when its worker was last seen."""
+
     name: str
     status: str
     seen_at: Timestamp
@@ -55,6 +63,8 @@ class NodePart(AnswerModel):
 
 
 class Readiness(AnswerModel):
+    """Whether the service is ready, and how its parts are."""
+
     ready: bool
     detail: str
     database: Part
@@ -63,6 +73,8 @@ class Readiness(AnswerModel):
 
 
 class FieldFault(BaseModel):
+    """What is wrong with one field of a request."""
+
     field: str
     detail: str
 

@@ -24,10 +24,14 @@ class LegacyWindow(AnswerModel):
 
 
 class LegacyClosed(LegacyWindow):
+    """A closed window of the original surface."""
+
     services_stopped: list[str]
 
 
 class LegacyStatus(AnswerModel):
+    """The state of all stacks, by the original surface."""
+
     mode: Mode | None = Field(description="The first that is true of any stack; null where there is none.")
     stacks: list[Stack]
     windows: list[Window] = Field(description="Those that are not closed.")

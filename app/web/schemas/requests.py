@@ -41,6 +41,8 @@ class Extend(RequestModel):
 
 
 class Close(RequestModel):
+    """Close a window."""
+
     reason: Reason | None = None
     force: StrictBool = Field(False, description="Kill what does not stop, and close even if that fails.")
 
@@ -79,19 +81,27 @@ class NewToken(RequestModel):
 
 
 class LegacyOpen(RequestModel):
+    """Open a window by the original surface."""
+
     services: list[BoundedName] = Field(json_schema_extra={"minItems": 1})
     ttl_sec: LengthSeconds | None = None
 
 
 class LegacyClose(RequestModel):
+    """Close a window by the original surface."""
+
     window_id: BoundedName | None = Field(None, description="The caller's only live window if left out.")
 
 
 class OpenQuery(Query):
+    """How to open a window."""
+
     plan: bool = Field(False, description="Change nothing; answer with what would start, in waves.")
 
 
 class WindowsQuery(Query):
+    """Which windows to list."""
+
     state: State | None = None
     stack: BoundedName | None = None
     limit: Limit = 50
@@ -99,17 +109,23 @@ class WindowsQuery(Query):
 
 
 class NoticesQuery(Query):
+    """Which notifications to list."""
+
     state: Literal["pending", "delivered", "given_up"] | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
 
 
 class StacksQuery(Query):
+    """Which stacks to list."""
+
     limit: Limit = 100
     cursor: Cursor | None = None
 
 
 class AuditQuery(Query):
+    """Which entries of the audit trail to list."""
+
     window: BoundedName | None = None
     actor: BoundedName | None = None
     after: Cursor | None = None
@@ -118,6 +134,8 @@ class AuditQuery(Query):
 
 
 class LogsQuery(Query):
+    """Which lines of a window's logs to read."""
+
     service: BoundedName | None = Field(
         None, description="Only of this service of the window; of all if left out."
     )
@@ -126,6 +144,8 @@ class LogsQuery(Query):
 
 
 class EventsQuery(Query):
+    """Where to resume the stream of events."""
+
     last_event_id: Text | None = Field(
         None, max_length=8000, description="The same as the header `Last-Event-ID`, for who cannot send one."
     )

@@ -17,6 +17,8 @@ class Drift(AnswerModel):
 
 
 class Service(AnswerModel):
+    """A service of a stack, as it is now."""
+
     name: str
     role: Role
     power: Power
@@ -54,5 +56,7 @@ class Stack(AnswerModel):
 
 
 class Stacks(AnswerModel):
+    """A page of stacks, by name."""
+
     items: list[Stack]
     next: str | None

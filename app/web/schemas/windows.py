@@ -64,6 +64,8 @@ class Window(AnswerModel):
 
 
 class Windows(AnswerModel):
+    """A page of windows, newest first."""
+
     items: list[Window]
     next: str | None
 
@@ -95,5 +97,7 @@ class LogNote(AnswerModel):
 
 
 class Logs(AnswerModel):
+    """The newest lines of a window's services, oldest first."""
+
     items: list[LogLine]
     notes: list[LogNote]

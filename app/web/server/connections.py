@@ -51,6 +51,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.close_after, self.lingering = False, False
 
     def writing(self) -> bool:
+        """True while a part of the answer is not sent yet."""
         return bool(self.sock.unsent)
 
 
@@ -58,6 +59,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker, with the main loop reading and writing for clients that are slow."""
 
     def init_process(self) -> None:
+        """Raise the limit of open files, then begin."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
         if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -68,14 +70,17 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         super().init_process()
 
     def load_wsgi(self) -> None:
+        """Load the application, and take the trusted proxies and headers from it."""
         super().load_wsgi()
         config = getattr(self.wsgi, "config", {})
         self._trusted, self._headers = config.get("TRUSTED_PROXIES", ()), config.get("EVERY_ANSWER", {})
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Answer an unreadable request with gunicorn's page and the headers of every answer."""
         super().handle_error(req, HeaderCompletingSocket(client, self._headers), addr, exc)
 
     def accept(self, listener: socket.socket) -> None:
+        """Accept waiting connections, a bounded number at a time."""
         for _ in range(_AT_ONCE):
             try:
                 own, address = listener.accept()
@@ -192,6 +197,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self._next(conn)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
+        """Answer one whole request in a thread."""
         if conn.close_after:
             # Nothing more is read of a body that is too large.
             req.force_close()

@@ -26,13 +26,16 @@ class BufferedSocket:
         return getattr(self.own, name)
 
     def recv(self, _most: int) -> bytes:
+        """Nothing: the whole request was read before."""
         return b""
 
     def settimeout(self, seconds: float | None) -> None:
+        """Seconds that a send may take."""
         self.own.settimeout(seconds)
         self._patience = seconds or 0.0
 
     def sendall(self, data: bytes) -> None:
+        """Send what the client takes now, and keep the rest for the loop."""
         if self.unsent:
             self.unsent += data
             return
@@ -71,6 +74,7 @@ class RequestReader:
         return bytes(self.data[: self._body]) + one + bytes(self.data[self._seen :])
 
     def needs_continue(self) -> bool:
+        """True where the client waits for `100 Continue`."""
         return self._expects
 
     def forwarded_for(self) -> str:

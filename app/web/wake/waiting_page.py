@@ -75,6 +75,7 @@ def _for_nginx(response: Response) -> None:
 
 
 def page(problem: dict[str, Any], again: str | None) -> str:
+    """The waiting page as HTML; `again` is where the browser goes next."""
     title, detail = escape(problem["title"]), escape(problem["detail"])
     return (
         f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{title}</title>"
