@@ -22,8 +22,8 @@ from typing import Any
 
 import docker
 
-from app.standalone import processes
-from app.standalone.processes import Process
+from app.host import processes
+from app.host.processes import Process
 from chaos.processes import Kept
 from workers.engine.containers import PROJECT, SERVICE, moment
 from workers.engine.negotiation import Away

@@ -16,8 +16,8 @@ from typing import Any
 
 from celery import Celery
 
-from app.standalone import processes
-from app.standalone.processes import Process
+from app.host import processes
+from app.host.processes import Process
 from chaos import stacks
 from chaos.ledger import Ledger
 from chaos.plan import Fault, Round

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.standalone import processes
-from app.standalone.processes import Process
+from app.host import processes
+from app.host.processes import Process
 from chaos.outages import Outages
 
 AGAIN = 0.5

@@ -26,7 +26,7 @@ from typing import Any
 
 import httpx
 
-from app.standalone import processes
+from app.host import processes
 from bench.stage import SERVICES, Failed, Stage, Standalone, built, running
 
 Json = dict[str, Any]

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.standalone import processes
+from app.host import processes
+from app.host.processes import Process
 from app.standalone.broker import write_private
 from app.standalone.children import PROCESS_MARK
-from app.standalone.processes import Process
 from power_windows.errors import Refused
 
 BROKER = "broker"

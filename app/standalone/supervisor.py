@@ -19,7 +19,8 @@ from functools import partial
 from typing import TypeVar
 
 from app.domain import backoff
-from app.standalone import children, logs, processes
+from app.host import processes
+from app.standalone import children, logs
 from app.standalone.children import Child
 from app.standalone.process_record import Record
 from app.standalone.rejected_files import RejectedFiles

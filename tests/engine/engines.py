@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.standalone import processes
+from app.host import processes
 from tests.engine import roots
 from tests.engine.stacks import until
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.enums import Event, State, Status
-from app.standalone import processes
+from app.host import processes
 from power_windows import Client, Window
 from tests.engine.stacks import checked, docker, exits, needs, running, until
 from tests.standalone.test_tree import Standalone

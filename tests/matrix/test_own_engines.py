@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.standalone import processes
+from app.host import processes
 from examples.vx11 import image
 from tests.engine import roots
 from tests.engine.engines import OwnEngine, own_engine

@@ -23,8 +23,8 @@ from click.testing import CliRunner
 import migrations.__main__
 from app.cli import main
 from app.domain.enums import Event
+from app.host import processes
 from app.settings import service_urls
-from app.standalone import processes
 from app.store import audit
 from app.store.database import Database
 from examples.vx11 import image

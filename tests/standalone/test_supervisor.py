@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from app.cli.failures import exit_code
-from app.standalone import logs, process_record, processes
+from app.host import processes
+from app.host.processes import Process
+from app.standalone import logs, process_record
 from app.standalone.children import PROCESS_MARK, Child
 from app.standalone.process_record import Lock, Record
-from app.standalone.processes import Process
 from app.standalone.signals import Signals
 from app.standalone.supervisor import SupervisedChild, Supervisor
 from app.standalone.terminal import Terminal

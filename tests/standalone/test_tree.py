@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from app.host import engine_endpoint
+from app.host import engine_endpoint, processes
+from app.host.processes import Process
 from app.standalone import broker as brokers
-from app.standalone import children, process_record, processes
+from app.standalone import children, process_record
 from app.standalone.children import PROCESS_MARK
 from app.standalone.listener import create_listener
-from app.standalone.processes import Process
 from app.standalone.web_client import NoAnswer, WebClient
 from power_windows.errors import Failed
 from tests.repair_log import changes_in
