@@ -53,8 +53,13 @@ def look(pid: int) -> ProcessTable | None:
 
 def living() -> Iterator[ProcessTable]:
     """Every process that is not dead."""
+    return (sight for sight in every() if sight.state not in "ZX")
+
+
+def every() -> Iterator[ProcessTable]:
+    """Every process of this process namespace, dead ones that are not reaped included."""
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (sight := look(int(entry.name))) and sight.state not in "ZX":
+        if entry.name.isdigit() and (sight := look(int(entry.name))):
             yield sight
 
 

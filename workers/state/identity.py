@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from app.host import processes
 from app.store import locks
 
 _WORKER = "worker"
@@ -106,10 +107,8 @@ def end_leftover(directory: Path, project: str, service: str, dead: Callable[[st
 
 def start_ticks(pid: int) -> str | None:
     """When a process started, in the kernel's ticks since boot; None where there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
+    seen = processes.look(pid)
+    return str(seen.process.started) if seen else None
 
 
 def _is_family(pid: int, when: str | None) -> bool:
@@ -117,13 +116,7 @@ def _is_family(pid: int, when: str | None) -> bool:
     now = start_ticks(pid)
     if now is not None:
         return now == when
-    return any(_group(entry.name) == str(pid) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def _group(pid: str) -> str | None:
-    with suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[2]
-    return None
+    return any(seen.group == pid for seen in processes.every())
 
 
 def _namespace() -> str:
