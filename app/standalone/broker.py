@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from app.host import private_files
 from app.settings import BROKER_URL_FILE
 
 # The kernel's limit for a unix socket's address, without its closing zero.
@@ -87,30 +88,9 @@ def prepare(data_dir: Path) -> Broker:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
     broker = _placed(directory, _password(directory / "password"))
-    write_private(broker.config_file, config(broker))
-    write_private(data_dir / BROKER_URL_FILE, broker.url + "\n")
+    private_files.replace_if_changed(broker.config_file, config(broker))
+    private_files.replace_if_changed(data_dir / BROKER_URL_FILE, broker.url + "\n")
     return broker
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; it is never readable by others, not even for a moment.
-
-    One that reads so already is left alone, so that a start on a full disk needs no room for it.
-    """
-    if _reads(path, text):
-        return
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600, exist_ok=False)
-    draft.write_text(text)
-    draft.replace(path)
-
-
-def _reads(path: Path, text: str) -> bool:
-    try:
-        return path.stat().st_mode & 0o077 == 0 and path.read_text() == text
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def _placed(directory: Path, password: str) -> Broker:
@@ -122,7 +102,7 @@ def _placed(directory: Path, password: str) -> Broker:
 
 def _password(path: Path) -> str:
     if not path.exists():
-        write_private(path, secrets.token_hex(32) + "\n")
+        private_files.replace_if_changed(path, secrets.token_hex(32) + "\n")
     return path.read_text().strip()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import settings
-from app.host import snapshot_file
+from app.host import private_files, snapshot_file
 from app.standalone import broker
 from app.store import integrity, schema, tokens
 from app.store.database import Database
@@ -88,7 +88,9 @@ def ensure_token(found: settings.Settings) -> bool:
             if file.exists() and tokens.bearer(session, file.read_text().strip()):
                 return False
             # Written before the commit: a file that the database does not know is replaced at the next start.
-            broker.write_private(file, tokens.create(session, tokens.ADMIN, database.now()) + "\n")
+            private_files.replace_if_changed(
+                file, tokens.create(session, tokens.ADMIN, database.now()) + "\n"
+            )
             return True
     finally:
         database.close()

@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.host import processes
+from app.host import private_files, processes
 from app.host.processes import Process
-from app.standalone.broker import write_private
 from app.standalone.children import PROCESS_MARK
 from power_windows.errors import Refused
 
@@ -81,7 +80,9 @@ class Record:
         children = {name: asdict(process) for name, process in self.children.items()}
         # On a full disk the children matter more than the record: a successor still knows them by their mark.
         with contextlib.suppress(OSError):
-            write_private(self.path, json.dumps({"boot": processes.boot(), "children": children}) + "\n")
+            private_files.replace_if_changed(
+                self.path, json.dumps({"boot": processes.boot(), "children": children}) + "\n"
+            )
 
 
 def left_over(path: Path) -> dict[str, Process]:

@@ -5,10 +5,10 @@ The workers of a node share it. It is never in the database, so a copy of the da
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
+from app.host import private_files
 from app.store import locks
 
 LINK_KEY_FILE = "link.key"
@@ -39,12 +39,5 @@ def _create(file: Path) -> bytes | None:
     with locks.held(file.parent / "locks", "link", "key", wait=True):
         if (key := _read(file)) is not None:
             return key
-        draft = file.with_name(f".{LINK_KEY_FILE}.{secrets.token_hex(8)}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(secrets.token_bytes(_BYTES))
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
+        private_files.replace(file, secrets.token_bytes(_BYTES))
         return _read(file)

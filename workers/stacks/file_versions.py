@@ -8,10 +8,11 @@ never reads what has been refused since.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+
+from app.host import private_files
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 _KEPT = "kept"
@@ -51,11 +52,7 @@ def keep(directory: Path, stack: str, digest: str, rendered: str) -> Path:
     path = kept / f"{stack}@{digest[:16]}.json"
     if _reads(path, rendered):
         return path  # Nothing is written, so a full disk keeps no stack from being served.
-    fresh = path.with_suffix(f".{os.getpid()}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(rendered)
-    fresh.replace(path)
+    private_files.replace(path, rendered)
     _forget_older(kept, stack)
     return path
 

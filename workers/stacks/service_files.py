@@ -12,13 +12,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.host import private_files
 from workers.engine.compose import ComposeFiles
 
 ServiceConfig = Mapping[str, Any]
@@ -38,7 +37,7 @@ def place_of(place: ComposeFiles, service: str, external: frozenset[str] = froze
     mark = hashlib.sha256(" ".join(sorted(external)).encode()).hexdigest()[:8]
     path = place.kept.with_suffix("") / f"{service}@{mark}.json"
     if not path.exists():
-        _write(path, json.dumps(only(_config(place.kept), service, external)))
+        private_files.replace(path, json.dumps(only(_config(place.kept), service, external)))
     return replace(place, files=(str(path),))
 
 
@@ -106,13 +105,3 @@ def _config(kept: Path) -> ServiceConfig:
     """A kept file never changes: its name carries the digest of what is in it."""
     found: ServiceConfig = json.loads(kept.read_text())
     return found
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all; it may hold secrets, so only this user may read it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f"{secrets.token_hex(8)}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    fresh.replace(path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import secrets
 import threading
 import time
@@ -26,7 +25,7 @@ from app.domain.enums import Loop, State
 from app.domain.leases import HeldLease
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
-from app.host import snapshot_file
+from app.host import private_files, snapshot_file
 from app.host.boot_clock import boot_clock, boot_id
 from app.host.loop_guard import LoopGuard
 from app.store import audit, services
@@ -286,7 +285,7 @@ class Snapshot:
         if self._written and self._written.stacks == found.stacks:
             return
         try:
-            _write(self._path, _as_json(found))
+            private_files.replace(self._path, json.dumps(_as_json(found)), sync=True)
             self._written = found
         except OSError as error:
             # In memory it is known all the same; only a successor would not know.
@@ -306,22 +305,6 @@ def _stack(session: Session, spec: StackSpec, now: datetime) -> StackSnapshot:
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
     return StackSnapshot(spec, tuple(leases), pending_stops, audit.place(session, spec.name))
-
-
-def _write(path: Path, said: Mapping[str, Any]) -> None:
-    """Replace a file atomically; only its owner can read it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(said, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def _read(path: Path) -> Knowledge | None:
