@@ -43,7 +43,7 @@ LONGEST_DESCRIPTION = 400
 
 
 def about(window: str, stack: str, services: Sequence[str]) -> str:
-    """What a monitor shows for a task; whoever runs the task does not read it."""
+    """What a monitor shows for a task; the worker does not read it."""
     return f"{window} {stack}: {', '.join(services)}"[:LONGEST_DESCRIPTION]
 
 

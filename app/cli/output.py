@@ -37,7 +37,7 @@ def console() -> Console:
 
 
 def live() -> bool:
-    """Is somebody looking, on a terminal that can be drawn on?"""
+    """True where standard output is a terminal that can be drawn on."""
     out = console()
     return out.is_terminal and not out.is_dumb_terminal
 
@@ -52,7 +52,7 @@ def say(*lines: str | Text) -> None:
 
 
 def _obeyed_by_no_terminal(line: str | Text) -> Text:
-    """One line, as it is shown: the last filter before the terminal, whoever wrote what is in it."""
+    """One line without control characters: the last filter before the terminal."""
     if isinstance(line, str):
         return Text(untrusted_text.harmless(line))
     drawn = line.copy()
@@ -82,7 +82,7 @@ def harmless(text: object) -> str:
 
 
 def word(text: str) -> Text:
-    """A word of the house in its colour."""
+    """A word of the contract in its colour."""
     return Text(harmless(text), style=style(text))
 
 

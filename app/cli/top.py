@@ -97,7 +97,7 @@ def _watch(api: Api, board: "Board") -> None:
 
 
 def _refresh(board: "Board", hints: Hints, draw: Callable[[], None]) -> None:
-    """Read again whenever there may be something new, for as long as somebody looks."""
+    """Read again whenever there may be something new, until the user leaves."""
     while not board.over.is_set():
         hints.wait()
         board.read_or_tell()

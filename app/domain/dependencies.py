@@ -35,7 +35,7 @@ FREE = Gate(Way.OPEN)
 
 @dataclass(frozen=True, slots=True)
 class DependencyStatus:
-    """How a dependency stands in the eyes of one window.
+    """How a dependency stands for one window.
 
     `begun` says that an `up` for it has succeeded, whatever became of it since;
     `over` that it will not get ready by itself any more.

@@ -30,13 +30,13 @@ class CloseReason(StrEnum):
     """Why a window ends: by whom or what its closing was begun, or was forced later."""
 
     MANUAL = "manual"
-    """Somebody closed it."""
+    """A caller closed it."""
     EXPIRED = "expired"
     """Its deadline has passed."""
     FAILED = "failed"
     """None of its services came up, or they may not be opened any more."""
     FORCED = "forced"
-    """Somebody had its services killed, and waited for none that would not go."""
+    """A caller forced it: its services were killed, and it closed even where that failed."""
     LOST = "lost"
     """Its node or its stack is gone."""
 

@@ -1,4 +1,4 @@
-"""Whether somebody still speaks with a service whose visitors' window is about to end.
+"""Whether a request is still under way to a service whose visitors' window is about to end.
 
 A proxy says when a request begins and never when it ends. So shortly before the deadline
 the bytes that the service's containers send and receive are counted twice or more: where

@@ -1,4 +1,4 @@
-"""Names: those that the product uses itself and nobody else may have, and those that Compose permits."""
+"""Names: those that the product reserves for itself, and those that Compose permits."""
 
 from __future__ import annotations
 

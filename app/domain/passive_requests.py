@@ -1,4 +1,4 @@
-"""Requests that only look: nobody's visit, so they open no window and keep none.
+"""Requests that only look. They are not visits, so they open no window and extend none.
 
 Links that are checked or loaded beforehand, what browsers and crawlers ask for by
 themselves, and programs that watch whether a site answers.

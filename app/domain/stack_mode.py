@@ -28,7 +28,7 @@ class ServiceStatus:
 
 
 def drifts(service: ServiceStatus) -> bool:
-    """Does its power differ from what is wanted, with nobody waiting for it?"""
+    """True where its power differs from what is wanted and no window waits for it."""
     if service.power is Power.UNKNOWN or service.role is Role.NONE:
         return False
     if service.role is Role.CORE:

@@ -1,7 +1,7 @@
 """Processes by identity: a number and the kernel tick it began at.
 
 Numbers are given again to others, so nothing here signals a process by its number
-alone. A dead process that nobody has buried yet counts as gone.
+alone. A dead process that is not reaped yet counts as gone.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def load_or_exit(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a process that has nobody else to tell: it ends with one line per fault."""
+    """The settings of a process; it exits with one line per fault."""
     try:
         return load(environ)
     except ConfigError as error:

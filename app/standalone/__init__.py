@@ -2,7 +2,7 @@
 
     supervisor --- broker     an embedded Redis-compatible server
                |-- web        gunicorn, on a socket that the supervisor holds
-               |-- worker     Celery, the hands
+               |-- worker     Celery
                |-- beat       Celery's clock
                `-- flower     on wish
 

@@ -83,7 +83,7 @@ def command(server: Path, broker: Broker) -> tuple[str, ...]:
 
 
 def prepare(data_dir: Path) -> Broker:
-    """Lay out the broker's directory and write its configuration and its address, all for our eyes only."""
+    """Make the directory of the broker; write its configuration and address for this user alone."""
     directory = data_dir / "broker"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)

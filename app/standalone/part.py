@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _guarded(environ: Mapping[str, str]) -> str:
-    """Flower shows what everybody opened, so without a password it does not start."""
+    """Flower shows every window, so it does not start without a password."""
     if password := environ.get("POWER_FLOWER_PASSWORD"):
         return f"power:{password}"
     raise SystemExit(

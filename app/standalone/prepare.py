@@ -71,7 +71,7 @@ def _away(found: settings.Settings, why: str) -> int:
 
 
 def _begin(found: settings.Settings) -> tuple[bool, datetime]:
-    """Whether a token had to be made, and the time by the house clock, which is set if it may be."""
+    """Whether a token had to be made, and the time by the shared clock, which is set if it may be."""
     new = ensure_token(found)
     with closing(Database(found.database_url)) as database:
         timekeeping.begin_anew(database)

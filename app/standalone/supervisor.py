@@ -42,7 +42,7 @@ _QUIET_FOR = 15.0
 
 @dataclass
 class SupervisedChild:
-    """One child's place: whoever sits in it now, and how it has gone so far."""
+    """A child, the process that runs for it now, and how often it has failed."""
 
     child: Child
     running: subprocess.Popen[bytes] | None = None
@@ -189,7 +189,7 @@ class Supervisor:
     def _leave(self, seat: SupervisedChild) -> str:
         """Vacate the seat of a dead child, and end what is left of its group; say how it died."""
         assert seat.running is not None
-        # First the group, then the grave: the number of a process that is not buried is nobody else's.
+        # First kill the group, then reap: the number of a process that is not reaped is not given to another.
         processes.kill_group(seat.running.pid)
         ended = _how(seat.running.wait())
         seat.running = None

@@ -50,7 +50,7 @@ class Terminal:
         self._keep(text)
 
     def quoted(self, lines: Iterable[str]) -> None:
-        """Lines of somebody else's, set apart from ours."""
+        """Lines of another process, set apart from our own."""
         for text in lines:
             self.line(f"         | {text}", colour="bright_black")
 

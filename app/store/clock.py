@@ -1,13 +1,13 @@
 """Clocks that are carried on the time since boot, so that a step of the wall clock moves none of them.
 
-The house clock is the one that every deadline and every other time on record goes by. It is
+The shared clock is the one that every deadline and every other time on record goes by. It is
 the database's clock (on SQLite the host's) plus an offset that is kept in the database.
 A step of the database's clock shows as a difference between what a process carries and what
 it reads. The process goes on with what it carries, and `app.usecases.timekeeping` changes the offset:
 
     database's clock   12:00:15 ... 10:00:30      stepped back by two hours
     offset                    0         +2 h      corrected once, by whichever process is first
-    house clock        12:00:15 ... 12:00:30
+    shared clock       12:00:15 ... 12:00:30
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Clock:
         return _carried(anchor, self._elapsed())
 
     def carried(self) -> datetime | None:
-        """The last answer carried on, asking nobody; None where there was none yet."""
+        """The last answer carried on, without asking; None where there was none yet."""
         anchor = self._anchor
         return _carried(anchor, self._elapsed()) if anchor else None
 
     def _look(self) -> tuple[float, datetime]:
-        """Ask, one thread at a time; whoever has an answer to carry on with does not wait for a new one."""
+        """Ask, one thread at a time; a thread that has an earlier answer does not wait for a new one."""
         if self._anchor and self._lock.locked():
             return self._anchor
         with self._lock:
@@ -99,20 +99,20 @@ class ClockReading:
     source: datetime
     """Its own clock; on SQLite the host's."""
     offset: timedelta = timedelta()
-    """By how much the house clock is ahead of that."""
+    """By how much the shared clock is ahead of that."""
     booted_at: datetime | None = None
-    """When this host was booted, by the house clock; None where no process has noted it since."""
+    """When this host was booted, by the shared clock; None where no process has noted it since."""
     witness: datetime | None = None
-    """The newest time by the house clock at which any worker gave a sign of life."""
+    """The newest time by the shared clock at which any worker gave a sign of life."""
 
     @property
     def system(self) -> datetime:
-        """The time of the database clock, its correction included."""
+        """The time of the shared clock, its correction included."""
         return self.source + self.offset
 
 
-class DatabaseClock(Clock):
-    """The house clock as one process goes by it."""
+class SharedClock(Clock):
+    """The shared clock as one process goes by it."""
 
     def __init__(self, read: Callable[[], ClockReading], elapsed: Callable[[], float] = boot_clock) -> None:
         super().__init__(self._read, elapsed)
@@ -137,7 +137,7 @@ class DatabaseClock(Clock):
         return expected
 
     def _expected(self, at: float, reading: ClockReading) -> datetime | None:
-        """What the house clock should show, by all that is known; None where nothing is."""
+        """What the shared clock should show, by all that is known; None where nothing is."""
         if self._anchor:
             return _carried(self._anchor, at)
         if reading.booted_at:
@@ -168,7 +168,7 @@ def _since_boot(booted_at: datetime, at: float) -> datetime:
 
 
 def has_stepped(reading: ClockReading, expected: datetime) -> bool:
-    """Has the database's clock stepped, for a process that carried the house clock to `expected`?
+    """Has the database's clock stepped, for a process that carried the shared clock to `expected`?
 
     Where a worker's sign of life agrees with what is read, others go by that, and it was this
     process's host that stood still.

@@ -1,4 +1,4 @@
-"""What the database keeps of the house clock: its offset, and when each host was booted."""
+"""What the database keeps of the shared clock: its offset, and when each host was booted."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def locked(session: Session, now: datetime) -> ClockOffset:
 
 
 def offset(session: Session) -> float:
-    """Seconds that the house clock is ahead of the database's own."""
+    """Seconds that the shared clock is ahead of the database's own."""
     row = session.get(ClockOffset, _NAME)
     return row.offset_sec if row else 0.0
 
 
 def note_boot(session: Session, boot_id: str, booted_at: datetime, now: datetime) -> None:
-    """Store when this host was booted, by the database clock, and delete old rows."""
+    """Store when this host was booted, by the shared clock, and delete old rows."""
     session.merge(Boot(boot_id=boot_id, booted_at=booted_at, noted_at=now))
     session.execute(delete(Boot).where(Boot.noted_at < now - _FORGOTTEN))
 

@@ -1,4 +1,4 @@
-"""Sessions and the house clock, on SQLite or PostgreSQL with one behaviour.
+"""Sessions and the shared clock, on SQLite or PostgreSQL with one behaviour.
 
 `write()` takes the write lock at once, so that two writers queue rather than
 collide; `read()` sees one moment. `now()` is the house clock (`app.store.clock`), so hosts
@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from app.host.boot_clock import boot_clock, boot_id
 from app.store import audit, clock_offset
-from app.store.clock import ClockReading, DatabaseClock
+from app.store.clock import ClockReading, SharedClock
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Database:
         self._turn = threading.Lock() if self.sqlite else None
         self._source = source or (_host_now if self.sqlite else None)
         self.boot = boot_id() if boot is None else boot
-        self.clock = DatabaseClock(self._read_clock, elapsed)
+        self.clock = SharedClock(self._read_clock, elapsed)
 
     @contextmanager
     def read(self, *, patient: bool = False) -> Iterator[Session]:
@@ -183,7 +183,7 @@ class Database:
         return DatabaseUnusable(reason)
 
     def now(self) -> datetime:
-        """The time by the house clock (`app.store.clock`)."""
+        """The time by the shared clock (`app.store.clock`)."""
         return self.clock.now()
 
     def carried(self) -> datetime | None:

@@ -24,7 +24,7 @@ def path(directory: Path, project: str, service: str) -> Path:
 
 @contextmanager
 def held(directory: Path, project: str, service: str, *, wait: bool = False) -> Iterator[int | None]:
-    """The lock's descriptor, or None where somebody else holds it and `wait` is not set."""
+    """The lock's descriptor, or None where another process holds it and `wait` is not set."""
     descriptor = _open(path(directory, project, service))
     try:
         yield descriptor if _taken(descriptor, wait) else None

@@ -1,4 +1,4 @@
-"""Named queries about logs that somebody waits for: a row each, gone as soon as it is read."""
+"""Named queries about requests for logs: a row each, deleted as soon as its answer is read."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def forget(session: Session, identifier: str) -> None:
 
 
 def forget_before(session: Session, moment: datetime) -> None:
-    """Let go of what nobody came back for."""
+    """Delete requests whose answer was not fetched."""
     session.execute(delete(LogRead).where(LogRead.asked_at < moment))

@@ -20,7 +20,7 @@ from app.store.tables import Call, ChainHead, Entry, IdempotencyKey, Lease, Tabl
 
 
 class Overtaken(Exception):
-    """Somebody else has archived this part meanwhile."""
+    """Another process has archived this part meanwhile."""
 
 
 def heads(session: Session) -> list[ChainHead]:

@@ -38,7 +38,7 @@ def chosen(session: Session, name: str | None, *, keep: bool = False) -> Stack:
 
 
 def keep(session: Session, name: str) -> None:
-    """Nobody publishes this stack anew before this transaction ends."""
+    """Lock the stack's row, so that no worker publishes it anew before this transaction ends."""
     session.get(Stack, name, with_for_update={"read": True}, populate_existing=True)
 
 

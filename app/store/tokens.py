@@ -30,13 +30,13 @@ def create(
 
 
 def revoke(session: Session, token: Token, *, actor: str, now: datetime) -> None:
-    """From here on it is a stranger's; its name stays known."""
+    """Mark the token revoked; keep its row and name."""
     token.revoked_at = now
     audit.record(session, Event.TOKEN_REVOKED, actor=actor, now=now, name=token.name, scope=token.scope)
 
 
 def bearer(session: Session, text: str) -> Token | None:
-    """Whose token this is; None for a stranger's or a revoked one."""
+    """The token of this text; None where it is unknown or revoked."""
     query = select(Token).where(Token.digest == _digest(text), Token.revoked_at.is_(None))
     return session.scalar(query)
 

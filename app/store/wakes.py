@@ -53,7 +53,7 @@ def bind(
 
 
 def lookers(bound: Wake) -> PassiveRequestRules:
-    """Who only looks, for this token; an empty list is nobody."""
+    """Which requests only look, for this token; empty where all count as visits."""
     return PassiveRequestRules(
         AGENTS if bound.agents is None else bound.agents, PATHS if bound.paths is None else bound.paths
     )

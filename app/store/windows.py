@@ -134,7 +134,7 @@ def waited_in_vain(session: Session, now: datetime) -> list[Window]:
 
 
 def forced(session: Session) -> list[Window]:
-    """Windows that somebody forces to close and that have not yet, claimed for this transaction."""
+    """Windows whose close was forced and that are not closed yet, locked for this transaction."""
     query = select(Window).where(Window.state == State.CLOSING, Window.forced)
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
 
@@ -148,7 +148,7 @@ def move(session: Session, stack: str, node: str) -> None:
 
 
 def next_deadline(session: Session, node: str | None = None) -> datetime | None:
-    """When the next live or waiting window ends, past deadlines that nobody acted on included."""
+    """When the next live or waiting window ends, past deadlines that were not acted on included."""
     query = select(Window.deadline).where(Window.state.in_((State.WAITING, *_LIVE)), *_on(node))
     return session.scalar(query.order_by(Window.deadline).limit(1))
 
@@ -156,9 +156,9 @@ def next_deadline(session: Session, node: str | None = None) -> datetime | None:
 def untouched(
     session: Session, node: str, since: datetime, abandoned: datetime
 ) -> list[tuple[str, str, State]]:
-    """(window, stack, state) of a node's moving windows that nobody took in hand since they last moved.
+    """(window, stack, state) of a node's moving windows that no worker has attended to since they last moved.
 
-    Those taken in hand before `abandoned` count too: whoever had them may be dead.
+    Those attended to before `abandoned` count too: the worker may be dead.
     """
     moved = func.coalesce(Window.closing_at, Window.opening_at, Window.created_at)
     never = Window.attended_at.is_(None) & (moved <= since)

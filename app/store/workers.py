@@ -1,4 +1,4 @@
-"""Named queries about workers: who is there, and who takes a name while nobody else does."""
+"""Named queries about workers: which are there, and one claim at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CLAIMING = 0x70775F6E
 
 
 def alone(session: Session) -> None:
-    """From here to the end of the transaction nobody else claims anything."""
+    """Let no other transaction claim anything before this one ends."""
     # SQLite's write lock, which this transaction has, is as good.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(_CLAIMING)))
@@ -58,7 +58,7 @@ def strike(session: Session, names: Iterable[str]) -> None:
 
 
 def away(session: Session, found: Iterable[Stack], now: datetime) -> dict[str, datetime]:
-    """Those of these stacks that nobody serves, and since when."""
+    """Those of these stacks that no worker serves, and since when."""
     there = signs(session)
     heard = {node.name: node.seen_at for node in session.scalars(select(Node))}
     since = {one.name: nodes.away_since(one.name, one.node, heard.get(one.node), there, now) for one in found}
@@ -66,5 +66,5 @@ def away(session: Session, found: Iterable[Stack], now: datetime) -> dict[str, d
 
 
 def is_away(session: Session, stack: Stack, now: datetime) -> datetime | None:
-    """Since when nobody serves this stack; None where somebody does."""
+    """Since when no worker serves this stack; None where one does."""
     return away(session, [stack], now).get(stack.name)

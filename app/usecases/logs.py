@@ -32,7 +32,7 @@ LINE = 4096
 TEXT = 256 * 1024
 """Characters that one reading may hold."""
 ANSWER_LIFETIME = timedelta(minutes=1)
-"""How long an answer is kept for somebody who does not come back for it."""
+"""How long an answer is kept that its caller does not fetch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Sink:
 
 
 def news(session: Session, sink: Sink, now: datetime) -> bool:
-    """Is there anything to take in? Changes nothing, so that an idle house writes nothing."""
+    """True where entries wait to become notifications. Changes nothing."""
     return bool(rows.behind(session, sink.node, sink.name, sink.stacks) or _ending(session, sink, now))
 
 
@@ -138,11 +138,11 @@ def _link_text(key: bytes, node: str, sink: str, notice: str) -> str:
 
 
 class BadLink(Exception):
-    """Nobody here has made this link, or it is long over."""
+    """The link was not made by this service, or it has expired."""
 
 
 class UsedLink(Exception):
-    """Somebody has used this link already."""
+    """The link was used already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Keeping the house clock steady: a step of the database's clock is corrected once and put on record.
+"""Keeping the shared clock steady: a step of the database's clock is corrected once and put on record.
 
 Every process carries the house clock by itself (`app.store.clock`); a worker and beat also
 write down what they go by, so that a process that starts later goes by the same. While
@@ -22,7 +22,7 @@ from app.usecases.windows.transitions import SYSTEM_ACTOR
 log = logging.getLogger(__name__)
 
 SETTLE_EVERY = 15.0
-"""Seconds between moves of the house clock towards the database's."""
+"""Seconds between moves of the shared clock towards the database's."""
 SETTLE_BY = 1.0
 """Seconds of each such move: little enough to be followed like any small correction."""
 
@@ -80,21 +80,21 @@ def correct(database: Database) -> None:
 
 
 def _note_boot(session: Session, database: Database, row: ClockOffset) -> None:
-    """A process that begins later on this host carries the house clock on from here."""
+    """A process that begins later on this host carries the shared clock on from here."""
     system = database.reading(session).source + timedelta(seconds=row.offset_sec)
     booted_at = system - timedelta(seconds=database.clock.elapsed())
     clock_offset.note_boot(session, database.boot, booted_at, system)
 
 
 def settle(database: Database) -> None:
-    """Lead the house clock a little nearer to the database's, if nothing goes by it."""
+    """Lead the shared clock a little nearer to the database's, if nothing goes by it."""
     with database.read() as session:
         if not clock_offset.is_idle(session):
             return
     with database.write() as session:
         now = database.now()
         row = clock_offset.locked(session, now)
-        # Others may be at it, too; the house clock itself has moved by a second since.
+        # Others may be at it, too; the shared clock itself has moved by a second since.
         moved = (now - row.changed_at).total_seconds() < SETTLE_EVERY - 2 * SETTLE_BY
         if clock_offset.is_idle(session) and not moved:
             row.offset_sec -= max(-SETTLE_BY, min(SETTLE_BY, row.offset_sec))
@@ -104,7 +104,7 @@ def settle(database: Database) -> None:
 
 
 def begin_anew(database: Database) -> None:
-    """Set the house clock by the database's, where no worker runs yet and nothing is open or owed.
+    """Set the shared clock by the database's, where no worker runs yet and nothing is open or owed.
 
     What is on record from a time that is then yet to come counts as of now. Processes that have read the
     clock before, this one included, do not go by it: call this before any other is started.

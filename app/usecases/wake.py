@@ -1,4 +1,4 @@
-"""A window for whoever visits: opened or joined by a bound token, and kept while requests come.
+"""A window for a visitor: opened or joined by a bound token, and extended while requests come.
 
 A token that is bound to one route has one window at a time. Its row is locked before
 anything is decided, so that however many come first, one of them opens.
@@ -156,7 +156,7 @@ def create(
 
 
 def revoke(session: Session, name: str, *, actor: str, now: datetime) -> Token:
-    """Make a token a stranger's; the window it has runs out. Raises UnknownToken or LastToken."""
+    """Revoke a token; its window keeps its deadline. Raises UnknownToken or LastToken."""
     token = tokens.locked(session, name)
     if token is None or token.revoked_at is not None:
         raise UnknownToken(name)

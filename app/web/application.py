@@ -1,4 +1,4 @@
-"""The composition root: the house behind, the routes in front, and nothing decided here."""
+"""The composition root of the web application: routes, refusals, and what they need."""
 
 from __future__ import annotations
 

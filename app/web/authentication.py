@@ -31,7 +31,7 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose token is known, by the token's name."""
+    """The holder of a valid token, by the token's name."""
 
     name: str
     scope: str
@@ -68,7 +68,7 @@ class Authenticator:
             raise ApiError(problems.BAD_TOKENS, said, headers={"Retry-After": str(wait)}, limit=ALLOWED)
 
     def knows(self, text: str) -> Caller | None:
-        """Whose token this is, if it is good for everything; a stranger is counted."""
+        """The holder of a token that is good for everything; an unknown token is counted."""
         caller = self._any(text)
         return caller if caller and caller.scope == tokens.ADMIN else None
 

@@ -1,4 +1,4 @@
-"""What every route of one front shares: the house behind it, and who waits in front."""
+"""What every route of one web process shares."""
 
 from __future__ import annotations
 

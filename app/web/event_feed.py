@@ -1,6 +1,6 @@
-"""The end of the trail, read once for everybody who listens.
+"""The newest audit entries, read once for all listeners.
 
-One thread per process looks for new entries while anybody listens, and hands them
+One thread per process looks for new entries while a client listens, and hands them
 to all listeners through one Condition: a waiting listener costs a blocked thread
 and nothing else, no session and no loop. Who falls behind, or comes back from an
 earlier place, reads what it missed from the database by its own place.

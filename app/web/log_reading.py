@@ -28,7 +28,7 @@ POLL_INTERVAL = 0.03
 
 
 FOLLOW_INTERVAL = 1.0
-"""Seconds between readings while somebody follows."""
+"""Seconds between readings while a client follows."""
 
 
 KEEPALIVE_AFTER = 15.0

@@ -121,7 +121,7 @@ HOUSE = (
 
 
 class ApiError(Exception):
-    """Turned down by the front itself, before or after anything was asked of the house."""
+    """A refusal by the web server itself, not by a use case."""
 
     def __init__(
         self, kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any

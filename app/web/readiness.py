@@ -1,4 +1,4 @@
-"""Is the house ready? The database answers, and at a standalone's start its worker serves its stacks.
+"""Is the service ready? The database answers, and at a standalone's start its worker serves its stacks.
 
 A broker that is away, hangs or takes no writes makes nothing unready, since every window
 is seen to without it. Each look asks database and broker anew.

@@ -36,7 +36,7 @@ class _Scene:
     calls: Mapping[tuple[str, str], Call]
     now: datetime
     away: datetime | None
-    """Since when nobody who serves it was heard of."""
+    """Since when no worker that serves it has sent a heartbeat."""
 
     @classmethod
     def of(cls, session: Session, stack: Stack, now: datetime, away: datetime | None) -> _Scene:

@@ -1,4 +1,4 @@
-"""Answers without an end: each blocks a thread, so their number is bounded and nobody may stall one."""
+"""Answers without an end: each blocks a thread, so their number is bounded and no client may stall one."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def describe_windows(session: Session, found: Sequence[Window], now: datetime) -
 
 
 def _away(session: Session, found: Sequence[Window], now: datetime) -> dict[str, datetime]:
-    """Of the stacks whose windows still move: those that nobody serves, and since when."""
+    """Of the stacks whose windows still move: those that no worker serves, and since when."""
     moving = {row.stack for row in found if row.state not in {State.WAITING, State.CLOSED}}
     if not moving:
         return {}

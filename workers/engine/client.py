@@ -1,4 +1,4 @@
-"""Eyes: what runs, and what has just changed, through the Engine API. Reads only.
+"""What runs, and what has just changed, through the Engine API. Reads only.
 
 How the engine is asked, and what its refusals and its silence are, is in `negotiation`.
 """

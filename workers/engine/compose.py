@@ -280,7 +280,10 @@ def _as_cancelled(outcome: CallOutcome, cancellation: Cancellation | None) -> Ca
 
 
 def _tell(started: Callable[[int], None], command: Command, pid: int) -> None:
-    """Tell who has begun. A start that nobody could end later is not made; a stop is wanted in any case."""
+    """Record the process that has begun.
+
+    A start that could not be ended later is not made; a stop is made in any case.
+    """
     try:
         started(pid)
     except OSError as error:

@@ -143,7 +143,7 @@ class HeartbeatLoop:
             claims.turned_down(session, mine, taken.faults, mine.seen_at)
 
     def _end(self) -> None:
-        """Somebody else has this node now: end as if told to, once."""
+        """Another worker has this node now: shut down, once."""
         if not self.refused:
             self.refused = True
             os.kill(os.getpid(), signal.SIGTERM)

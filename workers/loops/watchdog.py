@@ -1,4 +1,4 @@
-"""Ends a worker that cannot go on, so that whoever started it starts it again.
+"""Ends a worker that cannot go on, so that its supervisor starts it again.
 
 A thread can be lost for good: where memory runs out while a thread is being started, Python's
 `Thread.start` waits for ever (seen with a damaged SQLite file), and with it every thread that waits

@@ -44,7 +44,7 @@ def prepare(context: WorkerContext, served: Served, service: str) -> ComposeFile
 
 
 def _create_missing(context: WorkerContext, served: Served, service: str) -> None:
-    """Whoever has the lock of a network creates it; the others wait for that and find it done."""
+    """The holder of a network's lock creates it; the others wait for that and find it done."""
     assert served.place
     names = _missing(context, served, service)
     with ExitStack() as stack:

@@ -76,13 +76,13 @@ class Knowledge:
 
     stacks: Mapping[str, StackSnapshot]
     ahead: float = 0.0
-    """Seconds that the house clock was ahead of this host's."""
+    """Seconds that the shared clock was ahead of this host's."""
     boot: str = ""
     booted_at: datetime | None = None
-    """When the host was booted by the house clock, and in `boot` which time that was."""
+    """When the host was booted by the shared clock, and in `boot` which time that was."""
 
     def now(self) -> datetime:
-        """The house clock as well as it can be told without the database."""
+        """The shared clock as well as it can be told without the database."""
         if self.booted_at and self.boot == boot_id():
             return self.booted_at + timedelta(seconds=boot_clock())
         return datetime.now(UTC) + timedelta(seconds=self.ahead)

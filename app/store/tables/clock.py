@@ -1,4 +1,4 @@
-"""The database clock's offset, and when each host was booted."""
+"""The shared clock's offset, and when each host was booted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.store.tables.base import Table
 
 
 class ClockOffset(Table):
-    """By how much the house clock is ahead of the database's own; one row, none where they agree."""
+    """By how much the shared clock is ahead of the database's own; one row, none where they agree."""
 
     __tablename__ = "house_clock"
 
@@ -23,7 +23,7 @@ class ClockOffset(Table):
 
 
 class Boot(Table):
-    """When a host was booted, by the house clock, so that a new process on it can carry that on."""
+    """When a host was booted, by the shared clock, so that a new process on it can carry that on."""
 
     __tablename__ = "boots"
 

@@ -62,11 +62,11 @@ class Service(Table):
     observed_at: Mapped[datetime | None]
     changed_at: Mapped[datetime | None]
     owed: Mapped[bool] = mapped_column(default=False)
-    """A window held it since it was last confirmed off, so an off is owed when nobody does."""
+    """A window held it since it was last confirmed off, so a stop is pending once no window does."""
     unsure: Mapped[bool] = mapped_column(default=False)
     """An `up` was started since a `stop` last returned 0; it may yet come up by itself."""
     fault: Mapped[str] = mapped_column(Text, default="")
-    """Why its last `up` failed, until one succeeds or nobody wants it."""
+    """Why its last `up` failed, until one succeeds or no lease wants it."""
     start_failed: Mapped[bool] = mapped_column(default=False, server_default=false())
     """That `up` did not end well, which a container that runs all the same does not undo."""
     severed: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -75,7 +75,7 @@ class Service(Table):
     """Stops that failed in a row."""
     retry_at: Mapped[datetime | None]
     drift_since: Mapped[datetime | None]
-    """Since when its power has differed from what is wanted with nobody waiting for it."""
+    """Since when its power has differed from what is wanted without a window waiting for it."""
     project: Mapped[str] = mapped_column(String(120), default="", server_default="")
     engine_id: Mapped[str] = mapped_column(String(120), default="", server_default="")
     """With `project`, where the off is owed; empty where none is, or where that is not known."""

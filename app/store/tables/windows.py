@@ -55,7 +55,7 @@ class Window(Table):
     forced: Mapped[bool] = mapped_column(default=False)
     stuck: Mapped[bool] = mapped_column(default=False)
     attended_at: Mapped[datetime | None]
-    """When a worker last took this window in hand; empty where nobody has yet."""
+    """When a worker last attended to this window; empty where none has since it moved."""
     waiting_for: Mapped[str | None] = mapped_column(String(16))
     """What a window that waits is waiting for, such as `node`."""
 
@@ -147,7 +147,7 @@ class IdempotencyKey(Table):
 
 
 class LogRead(Table):
-    """Lines that somebody waits for: asked by the front, written by a worker, gone when they are read."""
+    """A request for log lines: written by the web server, answered by a worker, deleted when it is read."""
 
     __tablename__ = "log_reads"
     __table_args__ = (Index("log_reads_in_time", "asked_at"),)

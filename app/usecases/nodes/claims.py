@@ -107,13 +107,13 @@ def turned_down(session: Session, mine: Heartbeat, faults: list[str], now: datet
 
 
 def leave(session: Session, worker: str) -> None:
-    """A worker ends: what it served is served by whoever else does, or by nobody."""
+    """Record that a worker ends; another worker of its node may serve its stacks."""
     workers.alone(session)
     workers.strike(session, [worker])
 
 
 def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: Dead, now: datetime) -> None:
-    """Make sure that nobody else serves this stack or its project; raises StackTaken or StackHeld.
+    """Make sure that no other worker serves this stack or its project; raises StackTaken or StackHeld.
 
     `key` is where it stands in power.toml. What is still at work on a node that is away, or in
     another location, is ended there first, or it would be lost.

@@ -17,7 +17,7 @@ from app.store.tables import LONGEST_MS, Call, Lease, Service, stamp
 from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 TRIES = 2
-"""Calls to bring a service up for one window; the second only where nobody knows what became of the first."""
+"""Calls to bring a service up for one window; the second only where the outcome of the first is unknown."""
 
 
 _ENDS = {Action.PRE_STOP, Action.STOP, Action.KILL}
@@ -88,7 +88,7 @@ def bounded_output(said: str) -> str:
 
 
 def lose_call(session: Session, call: Call, now: datetime) -> bool:
-    """A call was started and nobody was there when it ended: say so, and let the truth be looked up.
+    """Record that a call was started and its end was not seen; the engine is then asked for the truth.
 
     False where its end is known after all.
     """

@@ -1,4 +1,4 @@
-"""Drift: actual power differs from what is wanted, and nobody is waiting for it.
+"""Drift: actual power differs from what is wanted, and no window is waiting for it.
 
 Found by whoever looks first and put on record once, from its beginning to its end.
 What a hand has started is stopped only where the stack says so; core is never touched.

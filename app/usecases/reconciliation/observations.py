@@ -167,7 +167,7 @@ def unfinished(row: Service | None, spec: ServiceSpec | None, alive: bool) -> bo
 
 
 def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> bool:
-    """Nobody wants it, nothing of it runs, and nothing that was started may still come up.
+    """No lease wants it, nothing of it runs, and no start that was made may still come up.
 
     Core is no exception: what a window has started before it became core still owes its off afterwards.
     """

@@ -24,7 +24,7 @@ from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 @dataclass(frozen=True, slots=True)
 class OfflineCall:
-    """A call that was made blind; without an outcome, nobody saw its end."""
+    """A call that was made while the database was away; without an outcome, its end was not seen."""
 
     id: str
     begun: StartedCall

@@ -29,7 +29,7 @@ def expire_due(
 
 
 def expire(session: Session, window: Window, now: datetime) -> None:
-    """Start closing a live window whose deadline has passed, whoever noticed."""
+    """Start closing a live window whose deadline has passed."""
     advance(
         session,
         window,

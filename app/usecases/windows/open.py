@@ -38,7 +38,7 @@ WAITING_FOR_NODE = "node"
 
 @dataclass(frozen=True, slots=True)
 class OpenRequest:
-    """What somebody asks to have opened. `ttl_sec` in seconds; None is the stack's default."""
+    """A request to open a window. `ttl_sec` in seconds; None is the stack's default."""
 
     services: Sequence[str]
     stack: str | None = None
@@ -155,7 +155,7 @@ def _first(session: Session, repeat: Repeat, now: datetime) -> Window | None:
 
 
 def _quicker(session: Session, repeat: Repeat, window: Window, now: datetime) -> Window | None:
-    """Take the key for this window, or find the window of whoever took it at the same moment."""
+    """Take the key for this window, or find the window of the request that took it at the same moment."""
     taken = rows.claim(session, repeat.token, repeat.key, body=repeat.body, window=window.id, now=now)
     return None if taken else _first(session, repeat, now)
 
@@ -198,7 +198,7 @@ def new_leases(stack: Stack, asked: list[str]) -> list[Lease]:
 
 
 def hold_services(session: Session, stack: Stack, window: Window) -> None:
-    """From here on these services owe an off, even those that somebody had started by hand.
+    """Mark a stop of these services as pending, also where a person had started them by hand.
 
     The rows are taken in name order, as everywhere, so that two openings cannot wait for each other.
     """

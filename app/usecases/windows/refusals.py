@@ -18,7 +18,7 @@ from app.usecases.windows.transitions import SYSTEM_ACTOR
 def record_refusal(
     session: Session, refusal: Refusal, *, actor: str, now: datetime, stack: str | None = None, what: str
 ) -> None:
-    """Put on record that somebody was turned down; the refused transaction itself left nothing behind."""
+    """Write an audit entry for a refused request, whose own transaction was rolled back."""
     known = stack if stack in stacks.names(session) else None
     facts = {name: value for name, value in refusal.facts.items() if name != "stack"}
     audit.record(

@@ -73,7 +73,7 @@ def settle(
 def _settle(scene: StackSituation, window: Window) -> bool:
     before = (window.state, window.status, window.stuck)
     if window.state in windows.LIVE and window.deadline <= scene.now:
-        # Whoever notices first closes it; the sweep is only the one that noticed on the stroke.
+        # The first transaction that sees it closes it, whether or not that is the sweep.
         expire(scene.session, window, scene.now)
     healths = {lease.service: _note(scene, window, lease) for lease in window.leases}
     asked = [healths[lease.service] for lease in window.leases if lease.asked]
@@ -286,7 +286,7 @@ def _open(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: L
 
 
 def stoppable(spec: StackSpec, seen: Mapping[str, Service], held: set[str], now: datetime) -> list[str]:
-    """The services that owe an off, held by nobody, and whose turn it is."""
+    """The services whose stop is pending, which no live lease holds, and which may stop now."""
     here = Location(spec.project)
     owing = {
         name: decisions.OwedOff(row.failures, row.retry_at, row.unsure)

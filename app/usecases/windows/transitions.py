@@ -60,7 +60,7 @@ def advance(
     `reason` and `detail` say why it ends; what is left out stays as it was said before.
     """
     window.state = windows.move(State(window.state), to)
-    # A window that has just moved is for somebody to look at.
+    # A window that has just moved needs a worker's attention.
     window.attended_at = None
     if to is State.OPEN:
         window.opened_at = now

@@ -1,4 +1,4 @@
-"""Server-sent events: the trail as it is written, to anybody who listens.
+"""Server-sent events: audit entries as they are written.
 
 An event's id is a place in every chain, so a listener that comes back with its last
 one is told exactly what it missed.

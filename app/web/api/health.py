@@ -29,7 +29,7 @@ def healthz(_front: WebContext) -> Response:
     tokened=False,
 )
 def readyz(front: WebContext) -> Response:
-    """Say whether the house is ready.
+    """Say whether the service is ready.
 
     It is while the database answers; a standalone that has just started is once its worker serves its stacks.
     """

@@ -1,4 +1,4 @@
-"""The web console: pages for people in front of the same house that the API serves.
+"""The web console: pages for people, on the same use cases as the API.
 
 `create_app` is what a server runs: `gunicorn "app.web.console:create_app()"` serves the API
 and the pages. Nothing is imported until it is called.

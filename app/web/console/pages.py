@@ -45,5 +45,5 @@ class Pages:
 
 
 def shown(template: str, **said: object) -> str:
-    """A page in the frame of whoever is signed in."""
+    """A page in the frame of the signed-in caller."""
     return render_template(template, session=g.session, **said)

@@ -22,7 +22,7 @@ from app.web.context import WebContext
 
 COOKIE = "power_session"
 DOOR = "power_door"
-"""The cookie that a sign-in form has to match, so that nobody is signed in as somebody else."""
+"""The cookie that a sign-in form has to match, so that no site can sign a browser in with its own token."""
 SESSION_SECONDS = int(rows.SESSION_LIFETIME.total_seconds())
 """Seconds that a session lasts."""
 _HOST = "__Host-"
@@ -31,12 +31,12 @@ _INSIDE = re.compile(r"/(?![/\\])[^\\]*")
 
 
 class Forged(Exception):
-    """A form that was not made for whoever sends it."""
+    """A form that was not made for this session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who has signed in, and the word that his forms carry."""
+    """A signed-in caller, and the word that the forms of this session carry."""
 
     caller: Caller
     csrf: str

@@ -10,7 +10,7 @@ from app.web.schemas.windows import Call
 
 
 class Drift(AnswerModel):
-    """Its power differs from what is wanted, and nobody is waiting for it."""
+    """Its power differs from what is wanted, and no window is waiting for it."""
 
     since: Timestamp | None = Field(description="When it was found; null until it is on record.")
     why: str = Field(description="For people, as in `runs, though no window holds it`.")

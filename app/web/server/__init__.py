@@ -1,7 +1,7 @@
 """How the front is served: one process, and a thread for each request, stream and wait.
 
 The numbers belong together. Streams and waits block a thread each and are capped, so
-that threads are left for everybody else; threads are made only when they are needed.
+that threads are left for other requests; threads are made only when they are needed.
 """
 
 from __future__ import annotations
