@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.domain import untrusted_text
 from app.domain.enums import State
+from app.store import paging
 from app.store.tables import (
     LONGEST_MS,
     ChainHead,
@@ -122,16 +123,10 @@ def tried(session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: b
     session.add(Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said))
 
 
-def page(
-    session: Session, *, state: str | None, before: tuple[datetime, str] | None, limit: int
-) -> list[Notice]:
+def page(session: Session, *, state: str | None, before: paging.RowPlace | None, limit: int) -> list[Notice]:
     """Notices, newest first."""
-    query = select(Notice).order_by(Notice.created_at.desc(), Notice.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(Notice.state == state)
-    if before is not None:
-        query = query.where(tuple_(Notice.created_at, Notice.id) < tuple_(*before))
-    return list(session.scalars(query))
+    query = paging.newest_first(select(Notice), Notice, before, limit)
+    return list(session.scalars(query if state is None else query.where(Notice.state == state)))
 
 
 def deliveries(session: Session, notices: Sequence[str]) -> list[Delivery]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import leases
 from app.domain.enums import CallStatus, State
+from app.store import paging
 from app.store.tables import Call, IdempotencyKey, Lease, Window, insert_if_new
 
 _LONGEST = timedelta(days=31)
@@ -39,17 +40,15 @@ def page(
     *,
     state: State | None = None,
     stack: str | None = None,
-    before: tuple[datetime, str] | None = None,
+    before: paging.RowPlace | None = None,
     limit: int = 50,
 ) -> list[Window]:
     """Windows, newest first, from beyond `before` (created_at, id)."""
-    query = select(Window).order_by(Window.created_at.desc(), Window.id.desc()).limit(limit)
+    query = paging.newest_first(select(Window), Window, before, limit)
     if state is not None:
         query = query.where(Window.state == state)
     if stack is not None:
         query = query.where(Window.stack == stack if state is None else _of(stack))
-    if before is not None:
-        query = query.where(tuple_(Window.created_at, Window.id) < tuple_(*before))
     return list(session.scalars(query))
 
 
@@ -60,7 +59,7 @@ def between(session: Session, since: datetime, until: datetime, limit: int) -> l
         Window.created_at > since - _LONGEST,
         Window.closed_at.is_(None) | (Window.closed_at > since),
     )
-    return list(session.scalars(query.order_by(Window.created_at.desc(), Window.id.desc()).limit(limit)))
+    return list(session.scalars(paging.newest_first(query, Window, None, limit)))
 
 
 def _of(stack: str) -> ColumnElement[bool]:
