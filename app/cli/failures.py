@@ -1,6 +1,6 @@
 """How a command ends when it does not end well.
 
-What went wrong is an error of `power_windows.errors`, whoever found it; here each kind
+What went wrong is an error of `power_windows.errors`; here each kind
 gets its exit code of the contract, and click shows the message and exits with it.
 """
 

@@ -22,11 +22,11 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 LONGEST_MS = 2**31 - 1
-"""Milliseconds that a column of 32 bits holds at most, 24 days; whoever writes one cuts it to this."""
+"""Milliseconds that a column of 32 bits holds at most, 24 days; a writer cuts a longer time to this."""
 
 
 class Moment(TypeDecorator[datetime]):
-    """UTC with microseconds; a time without a zone is refused, since nobody knows when it is."""
+    """UTC with microseconds; a time without a zone is refused, since it names no moment."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

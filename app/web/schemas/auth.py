@@ -11,7 +11,7 @@ from app.web.schemas.requests import Route
 
 
 class Token(AnswerModel):
-    """A token without its text, which nobody has but who was given it."""
+    """A token without its text, which is shown once, to the caller that makes it."""
 
     name: str
     scope: str
