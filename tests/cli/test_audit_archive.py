@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -261,11 +263,28 @@ def test_no_single_byte_can_be_changed_unseen(old: System, run: Run, tmp_path: P
         whole = place.read_bytes()
         # The first bytes of a packed file say when and by what it was packed, which is no one's claim.
         for at in range(10 if packed else 0, len(whole), max(1, len(whole) // 150)):
-            place.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            changed = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+            if packed and _unpacks_alike(changed, whole):
+                continue
+            place.write_bytes(changed)
             with pytest.raises(pages.Broken):
                 check(place)
         place.write_bytes(whole)
         check(place)
+
+
+def _unpacks_alike(changed: bytes, whole: bytes) -> bool:
+    """True where both packed files hold the same bytes: a repeat may be copied from either of two earlier places."""
+    try:
+        return gzip.decompress(changed) == gzip.decompress(whole)
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def test_a_file_packed_in_another_way_is_the_same_file(old: System, run: Run, tmp_path: Path) -> None:
+    file = archived(run, tmp_path, "--gzip")[0]
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()), compresslevel=1))
+    assert run("verify", file).exit_code == 0
 
 
 def test_two_files_that_changed_names_are_still_what_they_are(old: System, run: Run, tmp_path: Path) -> None:
