@@ -274,7 +274,7 @@ def test_no_single_byte_can_be_changed_unseen(old: System, run: Run, tmp_path: P
 
 
 def _unpacks_alike(changed: bytes, whole: bytes) -> bool:
-    """True where both packed files hold the same bytes: a repeat may be copied from either of two earlier places."""
+    """True where both hold the same bytes: a repeat may be copied from either of two places."""
     try:
         return gzip.decompress(changed) == gzip.decompress(whole)
     except (OSError, EOFError, zlib.error):
