@@ -27,15 +27,17 @@ from app.domain.enums import WINDOW_ENDING, Event
 from app.settings.errors import ConfigError
 
 
-def _seconds(value: Any) -> Any:
-    """Accept `30s`, `1h30m` or a positive number of seconds."""
+def parse_seconds(value: Any) -> Any:
+    """Seconds, from `30s`, `1h30m` or a positive number; raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("write a duration such as 90, 90s, 30m or 1h30m")
     return durations.parse(value if isinstance(value, str) else repr(value))
 
 
 Seconds = Annotated[
-    float, BeforeValidator(_seconds), AfterValidator(partial(durations.at_most, durations.LONGEST_DURATION))
+    float,
+    BeforeValidator(parse_seconds),
+    AfterValidator(partial(durations.at_most, durations.LONGEST_DURATION)),
 ]
 CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durations.LONGEST_CALL))]
 DEFAULT_TTL = 1800.0
