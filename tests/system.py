@@ -1,22 +1,24 @@
-"""A house without an engine: the rules, the store and the use cases are real, the containers are remembered.
+"""A stack without an engine: rules, store and use cases are real, the containers are values in memory.
 
-`House` plays the worker, by the same decisions in the same order, and the clock is a
-variable. What goes wrong is said beforehand (`house.will_not_stop.add("forge")`).
+`System` plays the worker with the use cases that a worker runs, and the clock is a variable.
+A test says beforehand what goes wrong: `system.will_not_stop.add("forge")`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 
-from app.domain import decisions
 from app.domain.calls import CallOutcome, SeenContainers, StartedCall
+from app.domain.decisions import Decision
 from app.domain.enums import Action, CallStatus, Condition, Power, Role, State
+from app.domain.locations import Location
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container, judge
 from app.store import audit, services
@@ -25,12 +27,18 @@ from app.store.database import Database
 from app.store.tables import Call, Entry, Lease, Service, Window
 from app.usecases.nodes import published_stacks
 from app.usecases.reconciliation import calls, observations
+from app.usecases.reconciliation.power_decisions import (
+    EngineAnswer,
+    next_starts,
+    next_stops,
+    start_decision,
+    stop_decision,
+)
 from app.usecases.windows import close as closing
 from app.usecases.windows import expire as expiry
 from app.usecases.windows import extend as extending
 from app.usecases.windows import open as opening
 from app.usecases.windows.open import OpenRequest, Repeat
-from app.usecases.windows.settle import StackSituation, startable, stoppable
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 INSTANT = timedelta(milliseconds=1)
@@ -153,7 +161,7 @@ class System:
         self._change(service, state="exited", exit_code=code)
 
     def run_by_hand(self, service: str) -> None:
-        """Somebody starts it, past the house; a late `up` looks the same."""
+        """A person starts it without a window; a late `up` looks the same."""
         self.containers[service] = self._fresh(service)
         self.work()
 
@@ -246,24 +254,20 @@ class System:
         self.revived.clear()
 
     def attend_opening(self, window: str) -> list[str]:
-        with self.database.read() as session:
-            found = rows.get(session, window)
-            assert found
-            names = startable(self.spec, services.of(session, self.spec.name), found)
-        for name in names:
-            self._converge_on(name, window)
-        return names
+        with self.database.write() as session:
+            due = next_starts(session, self.spec, window, self.now)
+        for name in due.names:
+            self._converge(name, partial(start_decision, spec=self.spec, service=name, window_id=window))
+        return due.names
 
     def attend_closing(self) -> list[str]:
         with self.database.write() as session:
-            seen = services.of(session, self.spec.name)
-            scene = StackSituation(
-                session, self.spec, seen, rows.unfinished(session, self.spec.name), self.now
-            )
-            names = stoppable(self.spec, scene.seen, scene.held, self.now)
-        for name in names:
-            self._converge_off(name)
-        return names
+            due = next_stops(session, self.spec, self.now)
+        for name in due.names:
+            spec = self.spec.services.get(name) or ServiceSpec(name)
+            decide = partial(stop_decision, stack=self.spec.name, service=name, role=spec.role)
+            self._converge(name, decide)
+        return due.names
 
     def restart_worker(self) -> None:
         """A new worker declares what the old one began and never ended lost, and goes on."""
@@ -297,28 +301,13 @@ class System:
         alive = any(one.alive for one in self._containers(name))
         return SeenContainers(verdict.power, verdict.detail, alive, revived=name in self.revived)
 
-    def _converge_on(self, name: str, window: str) -> None:
-        with self.database.read() as session:
-            row, lease = session.get(Service, (self.spec.name, name)), session.get(Lease, (window, name))
-        assert lease
-        spec = self.spec.services[name]
-        power = judge(spec, self._containers(name), wanted=True, now=self.now).power
-        if power is Power.DONE and not (row and row.unsure):
-            power = Power.OFF
-        tried = int(lease.tried_at is not None)
-        decision = decisions.on(spec.role, self._containers(name), power, spec.replicas, tried)
+    def _converge(self, name: str, decide: Callable[..., tuple[Decision, str | None]]) -> None:
+        """What a worker does under the service's lock: inspect, decide, make at most one call."""
+        containers = None if self.away or self.shows_nothing else self._containers(name)
+        answer = EngineAnswer(containers, Location(self.spec.project), self.now)
+        with self.database.write() as session:
+            decision, window = decide(session, answer=answer, now=self.now)
         self._call(name, decision.action, window)
-
-    def _converge_off(self, name: str) -> None:
-        with self.database.read() as session:
-            row = services.of(session, self.spec.name)[name]
-            closing = [one for one in rows.moving_of(session, self.spec.name) if one.state == State.CLOSING]
-        mine = [one for one in closing if any(lease.service == name for lease in one.leases)]
-        kill = row.failures > 0 or any(one.forced for one in mine)
-        seen = None if self.away or self.shows_nothing else self._containers(name)
-        decision = decisions.off(Role(row.role), seen, owed=row.owed, unsure=row.unsure, kill=kill)
-        last = max(mine, key=lambda one: one.created_at, default=None)
-        self._call(name, decision.action, last.id if last else None)
 
     def _call(self, name: str, action: Action, window: str | None) -> None:
         if action is Action.NONE:

@@ -21,7 +21,7 @@ from app.usecases.windows import expire as expiry
 from workers import runtime
 from workers.celery import app
 from workers.reconcile import logs
-from workers.reconcile.converge import attend_closing, attend_opening
+from workers.reconcile.attend import attend_closing, attend_opening
 
 log = logging.getLogger(__name__)
 

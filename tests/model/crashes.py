@@ -33,6 +33,7 @@ FRONT = (
     "app/store/database.py",
 )
 HANDS = (
+    "workers/reconcile/attend.py",
     "workers/reconcile/converge.py",
     "workers/reconcile/outdated_calls.py",
     "workers/reconcile/inspect.py",
@@ -48,6 +49,7 @@ HANDS = (
     "workers/state/journal.py",
     "workers/state/snapshot.py",
     "app/usecases/reconciliation/observations.py",
+    "app/usecases/reconciliation/power_decisions.py",
     "app/usecases/reconciliation/calls.py",
     "app/usecases/windows/expire.py",
     "app/usecases/nodes/published_stacks.py",

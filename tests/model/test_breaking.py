@@ -13,7 +13,8 @@ import pytest
 from app.domain.enums import Action, CallStatus, State, Status
 from app.store import windows as rows
 from app.store.tables import Service
-from app.usecases.reconciliation import calls
+from app.usecases.reconciliation import calls, power_decisions
+from app.usecases.reconciliation.power_decisions import DueCalls
 from app.usecases.windows import extend as extending
 from app.usecases.windows import transitions
 from tests.databases import Databases
@@ -23,7 +24,7 @@ from tests.model.everywhere import NOWHERE
 from tests.model.machine import Machine, Stage
 from tests.model.stage import stage
 from workers.loops.inspections import Inspections
-from workers.reconcile import converge
+from workers.reconcile import attend, converge
 from workers.state.inspection_queue import Trigger
 
 
@@ -177,7 +178,7 @@ def _begun_by_hand(machine: Machine) -> None:
 @contextmanager
 def _stops_in_spite() -> Iterator[None]:
     wanted = mock.Mock(wraps=rows, wanted=lambda *_: False)
-    with mock.patch.multiple(converge, stoppable=lambda *_: ["forge"], rows=wanted):
+    with mock.patch.multiple(power_decisions, stoppable=lambda *_: ["forge"], rows=wanted):
         yield
 
 
@@ -202,7 +203,7 @@ BROKEN: dict[str, Broken] = {
         "none of its services was ever ready",
     ),
     "nobody stops anything": Broken(
-        lambda: mock.patch.object(converge, "_to_stop", return_value=([], set())), "is still on"
+        lambda: mock.patch.object(attend, "next_stops", return_value=DueCalls()), "is still on"
     ),
     "a service is stopped in spite of a lease": Broken(_stops_in_spite, "which a live window holds"),
     "nobody minds a lock": Broken(
@@ -219,7 +220,7 @@ BROKEN: dict[str, Broken] = {
         do=_begun_by_hand,
     ),
     "a start without a lease": Broken(
-        lambda: mock.patch.object(converge, "_held_by", _without_lease),
+        lambda: mock.patch.object(power_decisions, "is_opening", _without_lease),
         "which no live window holds",
         do=_closed_meanwhile,
     ),

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from app.domain.enums import Loop
-from workers.reconcile.converge import attend_closing, attend_opening
+from workers.reconcile.attend import attend_closing, attend_opening
 from workers.state.context import WorkerContext
 
 POOL_SIZE = 4
