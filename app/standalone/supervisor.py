@@ -79,6 +79,10 @@ class Supervisor:
         for name in names:
             self._start(self._seats[name])
 
+    def seat(self, name: str) -> SupervisedChild:
+        """Return a child with its process, its failures and the time of its next start."""
+        return self._seats[name]
+
     def pid(self, name: str) -> int | None:
         """The process id of a child; None while it does not run."""
         running = self._seats[name].running
@@ -162,7 +166,7 @@ class Supervisor:
         child = seat.child
         try:
             child.before(seat.failures)
-            seat.running = _spawn(child)
+            seat.running = spawn_child(child)
         except Exception as error:  # noqa: BLE001 - no room for a process or on the disk: that passes
             self._fell(seat, f"cannot be started ({error})")
             return
@@ -247,7 +251,8 @@ class Supervisor:
             self._voice.quoted(line[:200] for line in lines[-_MOST_LINES:])
 
 
-def _spawn(child: Child) -> subprocess.Popen[bytes]:
+def spawn_child(child: Child) -> subprocess.Popen[bytes]:
+    """Start the child's process in a session of its own, with its output in its log."""
     with child.open_log() as log:
         return subprocess.Popen(
             child.argv,

@@ -128,7 +128,7 @@ def test_the_wait_between_tries_has_an_end(system: House) -> None:
 
 def test_the_hundred_thousandth_death_ends_nothing(system: House) -> None:
     system.supervise(system.child("worker", "exit 3"), system.child("beat", SLEEPER))
-    system.supervisor._seats["worker"].failures = 100_000
+    system.supervisor.seat("worker").failures = 100_000
 
     system.until(lambda: "starting it again in 10.0 s" in system.said())
 
