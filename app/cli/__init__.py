@@ -58,7 +58,7 @@ class _Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         from app.cli import failures
 
-        with failures.shown():
+        with failures.exit_on_error():
             return super().invoke(ctx)
 
     def resolve_command(
@@ -108,4 +108,4 @@ def main() -> None:
     """
     from app.cli import output as screen
 
-    screen.forgiving()
+    screen.replace_unprintable()

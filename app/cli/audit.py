@@ -57,7 +57,7 @@ def _last(entries: Iterable[Entry], last: int | None) -> Iterable[Entry]:
 
 
 def _print(entries: Iterable[Entry], as_json: bool) -> None:
-    with follow.until_looked_away():
+    with follow.until_interrupted():
         for entry in entries:
             if as_json:
                 output.dump_line(entry)
@@ -80,7 +80,7 @@ def _line(entry: Entry) -> Text:
     window = entry["window"] or "-"
     parts = [output.clock(entry["at"]), f"{entry['event']:<15}", entry["actor"], who, window]
     return (
-        _cut(entry, parts)
+        _columns_line(entry, parts)
         if output.live()
         else Text("  ".join(map(output.harmless, [*parts, _facts(entry["facts"])])).rstrip())
     )
@@ -90,7 +90,7 @@ def _line(entry: Entry) -> Text:
 _ACTOR, _WHO, _WINDOW = 8, 18, 8
 
 
-def _cut(entry: Entry, parts: Sequence[str]) -> Text:
+def _columns_line(entry: Entry, parts: Sequence[str]) -> Text:
     """The line in columns, as far as the terminal goes."""
     at, event, actor, who, window = map(output.harmless, parts)
     line = Text(f"{at}  ").append(event, output.style(entry["event"].rpartition(".")[2])).append("  ")

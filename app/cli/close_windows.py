@@ -72,7 +72,7 @@ def _ask(
 
 def _await(api: Api, windows: list[Window], silent: bool) -> list[Window]:
     try:
-        return progress.watch(api, windows, follow.ended, silent=silent, still=follow.STILL)
+        return progress.watch(api, windows, follow.is_closed_or_stuck, silent=silent, still=follow.STILL)
     except KeyboardInterrupt:
         output.note("\nclosing goes on without you; see `power windows --state closing`")
         raise click.exceptions.Exit(1) from None
@@ -100,8 +100,10 @@ def _report(windows: list[Window], as_json: bool, waited: bool) -> None:
 
 
 def _summary(window: Window, waited: bool) -> list[Text]:
-    line = Text.assemble("window ", window["id"], "  ", window_text.state(window), window_text.ended(window))
-    if stopped := window_text.stopped(window):
+    line = Text.assemble(
+        "window ", window["id"], "  ", window_text.state(window), window_text.end_text(window)
+    )
+    if stopped := window_text.stopped_services(window):
         line.append(f"  stopped: {output.harmless(', '.join(stopped))}")
     if window["state"] == State.CLOSED and not stopped:
         line.append("  nothing to stop")
@@ -109,7 +111,7 @@ def _summary(window: Window, waited: bool) -> list[Text]:
     last = {call["service"]: call for call in failed if call["action"] in window_text.ENDS}
     return [
         line,
-        *(row for call in last.values() for row in window_text.broken(call)),
+        *(row for call in last.values() for row in window_text.failed_call_lines(call)),
         *_advice(window, waited),
     ]
 

@@ -42,7 +42,7 @@ class EventText:
         if entry["event"] in _QUIET and entry["facts"].get("status") in {None, CallStatus.OK}:
             return []
         self._remember(entry)
-        say = _SAID.get(entry["event"], _otherwise)
+        say = _DESCRIPTIONS.get(entry["event"], _describe_other)
         said, *more = say(self, entry)
         if entry["event"] == Event.WINDOW_CLOSED:
             self.forget(entry["window"] or "")
@@ -75,7 +75,7 @@ class EventText:
         return f" after {f'{seconds:.1f}s' if seconds < 10 else durations.show(seconds)}"
 
 
-def _opening(_: EventText, entry: Entry) -> list[str]:
+def _describe_opening(_: EventText, entry: Entry) -> list[str]:
     facts = entry["facts"]
     if "services" not in facts:
         return ["opening, its wait is over"]
@@ -85,16 +85,16 @@ def _opening(_: EventText, entry: Entry) -> list[str]:
     return [f"{entry['actor']} opens {services} for {_duration(facts)}{reason}{waits}"]
 
 
-def _open(story: EventText, entry: Entry) -> list[str]:
+def _describe_open(story: EventText, entry: Entry) -> list[str]:
     status = entry["facts"].get("status")
     return [f"open{'' if status in {None, 'ok'} else f' ({status})'}{story.after(entry, story.began)}"]
 
 
-def _ready(story: EventText, entry: Entry) -> list[str]:
+def _describe_ready(story: EventText, entry: Entry) -> list[str]:
     return [f"{entry['service']} ready{story.after(entry, story.began)}"]
 
 
-def _failing(_: EventText, entry: Entry) -> list[str]:
+def _describe_failing(_: EventText, entry: Entry) -> list[str]:
     detail = _text(entry, "detail").strip()
     return [
         f"{entry['service']} failing: {window_text.first_line(detail)}",
@@ -102,68 +102,68 @@ def _failing(_: EventText, entry: Entry) -> list[str]:
     ]
 
 
-def _extended(_: EventText, entry: Entry) -> list[str]:
+def _describe_extension(_: EventText, entry: Entry) -> list[str]:
     why = _text(entry, "reason")
     return [f"{entry['actor']} extends: {_duration(entry['facts'])} from now{f': {why}' if why else ''}"]
 
 
-def _closing(_: EventText, entry: Entry) -> list[str]:
+def _describe_closing(_: EventText, entry: Entry) -> list[str]:
     return [f"{'killing' if entry['facts'].get('forced') else 'closing'}: {_ending(entry)}"]
 
 
-def _closed(story: EventText, entry: Entry) -> list[str]:
+def _describe_closed(story: EventText, entry: Entry) -> list[str]:
     took = story.after(entry, story.closing)
     whole = story.after(entry, story.began).replace(" after ", ", lasted ", 1)
     return [f"closed{took}{whole}{'' if took else ': ' + _ending(entry)}"]
 
 
-def _stuck(_: EventText, entry: Entry) -> list[str]:
+def _describe_stuck(_: EventText, entry: Entry) -> list[str]:
     stops = entry["facts"].get("failed_stops", {})
     failed = ", ".join(f"{name} ({count} failed stops)" for name, count in stops.items())
     return [f"stuck: {failed or 'it does not close'}"]
 
 
-def _drift(_: EventText, entry: Entry) -> list[str]:
+def _describe_drift(_: EventText, entry: Entry) -> list[str]:
     words = {Event.DRIFT_FOUND: "drifts", Event.DRIFT_STOPPED: "drifts no more: it was stopped"}
     said = words.get(Event(entry["event"]), "drifts no more")
     return [f"{entry['service']} {said}: {_text(entry, 'why') or 'it is ' + _text(entry, 'power')}"]
 
 
-def _call(_: EventText, entry: Entry) -> list[str]:
+def _describe_call(_: EventText, entry: Entry) -> list[str]:
     ended = entry["facts"].get("status", CallStatus.LOST)
     said = _text(entry, "stderr").strip().splitlines()[-_LINES:]
     return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *said]
 
 
-def _refused(_: EventText, entry: Entry) -> list[str]:
+def _describe_refusal(_: EventText, entry: Entry) -> list[str]:
     return [f"{entry['actor']} is refused: {_text(entry, 'why')}"]
 
 
-def _rejected(_: EventText, entry: Entry) -> list[str]:
+def _describe_rejection(_: EventText, entry: Entry) -> list[str]:
     return [f"{entry['stack']} is rejected", *[str(fault) for fault in entry["facts"].get("faults", [])]]
 
 
-def _otherwise(_: EventText, entry: Entry) -> list[str]:
+def _describe_other(_: EventText, entry: Entry) -> list[str]:
     return [" ".join(filter(None, [entry["event"], entry["service"], "by", entry["actor"]]))]
 
 
-_SAID: dict[str, Callable[[EventText, Entry], list[str]]] = {
-    Event.WINDOW_WAITING: _opening,
-    Event.WINDOW_OPENING: _opening,
-    Event.WINDOW_OPEN: _open,
-    Event.WINDOW_EXTENDED: _extended,
-    Event.WINDOW_CLOSING: _closing,
-    Event.WINDOW_CLOSED: _closed,
-    Event.WINDOW_STUCK: _stuck,
-    Event.SERVICE_READY: _ready,
-    Event.SERVICE_FAILING: _failing,
-    Event.DRIFT_FOUND: _drift,
-    Event.DRIFT_STOPPED: _drift,
-    Event.DRIFT_ENDED: _drift,
-    Event.CALL_FINISHED: _call,
-    Event.CALL_LOST: _call,
-    Event.REFUSED: _refused,
-    Event.STACK_REJECTED: _rejected,
+_DESCRIPTIONS: dict[str, Callable[[EventText, Entry], list[str]]] = {
+    Event.WINDOW_WAITING: _describe_opening,
+    Event.WINDOW_OPENING: _describe_opening,
+    Event.WINDOW_OPEN: _describe_open,
+    Event.WINDOW_EXTENDED: _describe_extension,
+    Event.WINDOW_CLOSING: _describe_closing,
+    Event.WINDOW_CLOSED: _describe_closed,
+    Event.WINDOW_STUCK: _describe_stuck,
+    Event.SERVICE_READY: _describe_ready,
+    Event.SERVICE_FAILING: _describe_failing,
+    Event.DRIFT_FOUND: _describe_drift,
+    Event.DRIFT_STOPPED: _describe_drift,
+    Event.DRIFT_ENDED: _describe_drift,
+    Event.CALL_FINISHED: _describe_call,
+    Event.CALL_LOST: _describe_call,
+    Event.REFUSED: _describe_refusal,
+    Event.STACK_REJECTED: _describe_rejection,
 }
 
 

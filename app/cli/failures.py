@@ -40,7 +40,7 @@ def exit_code(error: PowerError) -> int:
 
 
 @contextmanager
-def shown() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Let what goes wrong within end the command."""
     try:
         yield
@@ -53,10 +53,10 @@ def shown() -> Iterator[None]:
 def tell(message: str, out: IO[Any]) -> None:
     """Say something beside the output; on a terminal broken between words where it ends."""
     lines = untrusted_text.harmless_lines(message).splitlines()
-    click.echo("\n".join(_wrapped(lines) if out.isatty() else lines), file=out)
+    click.echo("\n".join(_wrap(lines) if out.isatty() else lines), file=out)
 
 
-def _wrapped(lines: list[str]) -> list[str]:
+def _wrap(lines: list[str]) -> list[str]:
     """Lines broken between words where the terminal ends."""
     width = shutil.get_terminal_size().columns
     return [part for line in lines for part in textwrap.wrap(line, width, break_long_words=False) or [""]]

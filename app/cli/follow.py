@@ -31,7 +31,7 @@ Over = Callable[[Window], bool]
 
 
 @contextmanager
-def until_looked_away() -> Iterator[None]:
+def until_interrupted() -> Iterator[None]:
     """Following has no end of its own: Ctrl-C is how it ends, and all is well then."""
     try:
         yield
@@ -39,17 +39,17 @@ def until_looked_away() -> Iterator[None]:
         raise click.exceptions.Exit(0) from None
 
 
-def known(window: Window) -> bool:
+def is_outcome_known(window: Window) -> bool:
     """Is it known how the opening went? When its time is up it never will be."""
     return window["state"] not in {State.WAITING, State.OPENING} or window["ttl_remaining_sec"] == 0
 
 
-def ended(window: Window) -> bool:
+def is_closed_or_stuck(window: Window) -> bool:
     """True where the window is closed, or stuck."""
     return window["state"] == State.CLOSED or window["stuck"]
 
 
-def closed(window: Window) -> bool:
+def is_closed(window: Window) -> bool:
     """True where the window is closed."""
     return window["state"] == State.CLOSED
 

@@ -16,7 +16,7 @@ _ARROWS = {"\x1b[A": "k", "\x1b[B": "j", "\x1bOA": "k", "\x1bOB": "j"}
 
 
 @contextmanager
-def pressed(hear: Callable[[str], None]) -> Iterator[None]:
+def listen_for_keys(hear: Callable[[str], None]) -> Iterator[None]:
     """Have `hear` called, in a thread, for each key; an arrow is said as `j` or `k`.
 
     Where standard input is no terminal there are no keys.
@@ -47,7 +47,7 @@ def _listen(descriptor: int, ends: int, hear: Callable[[str], None]) -> None:
         ready, _, _ = select.select([descriptor, ends], [], [])
         if ends in ready:
             return
-        read = _read(descriptor)
+        read = _read_keys(descriptor)
         if not read:
             hear(GONE)
             return
@@ -55,7 +55,7 @@ def _listen(descriptor: int, ends: int, hear: Callable[[str], None]) -> None:
             hear(key)
 
 
-def _read(descriptor: int) -> str:
+def _read_keys(descriptor: int) -> str:
     """What was pressed; nothing where there is no terminal any more."""
     try:
         return os.read(descriptor, 64).decode(errors="replace")

@@ -42,7 +42,7 @@ def logs(
       power logs 3f2a --service switch --tail 20
       power logs 3f2a --follow
     """
-    with connect() as api, follow.until_looked_away():
+    with connect() as api, follow.until_interrupted():
         found = resolve(api, window)
         names = sorted(found["health"] or found["services"])
         width = 0 if service else max(map(len, names), default=0)

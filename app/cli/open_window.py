@@ -66,7 +66,7 @@ def _number(seconds: float | None) -> float | None:
 
 def _await(api: Api, window: Window, silent: bool) -> Window:
     try:
-        return progress.watch(api, [window], follow.known, silent=silent)[0]
+        return progress.watch(api, [window], follow.is_outcome_known, silent=silent)[0]
     except KeyboardInterrupt:
         output.note(
             f"\nwindow {window['id']} goes on without you; look at it with `power show {window['id']}`, "
@@ -105,11 +105,11 @@ def _summary(window: Window) -> list[str | Text]:
             Text.assemble(("open", "green"), f": {_names(window_text.ready(window))} on {window['stack']}"),
             _until(window),
         ]
-    troubles = list(window_text.troubles(window))
+    troubles = list(window_text.trouble_lines(window))
     if window["state"] == State.OPEN:
         return [_verdict(window), *troubles, _until(window)]
     # A window that failed may have closed before anybody looked; then only its reason tells why.
-    why = window_text.why_closed(window) if window["status"] != Status.FAIL or not troubles else ()
+    why = window_text.close_reason_lines(window) if window["status"] != Status.FAIL or not troubles else ()
     return [_verdict(window), *why, *troubles]
 
 

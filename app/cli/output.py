@@ -46,12 +46,12 @@ def say(*lines: str | Text) -> None:
     """Lines on standard output, coloured on a terminal only."""
     for line in lines:
         if live():
-            console().print(_obeyed_by_no_terminal(line))
+            console().print(_without_control_characters(line))
         else:
-            click.echo(_obeyed_by_no_terminal(line).plain, color=False)
+            click.echo(_without_control_characters(line).plain, color=False)
 
 
-def _obeyed_by_no_terminal(line: str | Text) -> Text:
+def _without_control_characters(line: str | Text) -> Text:
     """One line without control characters: the last filter before the terminal."""
     if isinstance(line, str):
         return Text(untrusted_text.harmless(line))
@@ -141,11 +141,11 @@ def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
 
 def group(lines: Iterable[Text]) -> Group:
     """Lines as one thing to draw, each on a line of its own."""
-    return Group(*(_unwrapped(line) for line in lines))
+    return Group(*(_one_line(line) for line in lines))
 
 
-def _unwrapped(line: Text) -> Text:
-    drawn = _obeyed_by_no_terminal(line)
+def _one_line(line: Text) -> Text:
+    drawn = _without_control_characters(line)
     drawn.no_wrap, drawn.overflow = True, "ellipsis"
     return drawn
 
@@ -183,7 +183,7 @@ def short(identifiers: Iterable[str]) -> dict[str, str]:
     return {one: one[:size] for one in ids}
 
 
-def forgiving() -> None:
+def replace_unprintable() -> None:
     """Let a terminal that lacks a letter show a question mark for it."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

@@ -100,13 +100,13 @@ class LiveProgress:
         return output.group(self._lines(self._console.width))
 
     def _lines(self, width: int) -> Iterable[Text]:
-        left = {one["id"]: self._left(one) for one in self._windows}
+        left = {one["id"]: self._time_left(one) for one in self._windows}
         if len(self._windows) != 1:
             return window_text.windows(self._windows, left).lines(width) if self._windows else []
         window = self._windows[0]
         return [window_text.headline(window, left[window["id"]]), *window_text.services(window).lines(width)]
 
-    def _left(self, window: Window) -> float | None:
+    def _time_left(self, window: Window) -> float | None:
         """The time left now, carried on from when the window was read."""
         left = window["ttl_remaining_sec"]
         return None if left is None else max(0.0, left - (time.monotonic() - self._read))
@@ -139,7 +139,7 @@ class Lines:
             output.say(("window  " if subject == "window" else "") + output.harmless(line).rstrip())
 
 
-def left(windows: Iterable[Window]) -> dict[str, float | None]:
+def times_left(windows: Iterable[Window]) -> dict[str, float | None]:
     """Time left by id, of those that have not ended."""
     over = {State.CLOSED, State.CLOSING}
     return {one["id"]: None if one["state"] in over else one["ttl_remaining_sec"] for one in windows}

@@ -23,11 +23,11 @@ def warnings(name: str, stack: StackToml) -> list[str]:
 
 def own_name(files: list[Path]) -> str:
     """The top-level `name` of these files, the last that has one; nothing where it takes a variable."""
-    named = [str(said["name"]) for said in map(_read, files) if said.get("name")]
+    named = [str(said["name"]) for said in map(_read_yaml, files) if said.get("name")]
     return named[-1] if named and "$" not in named[-1] else ""
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     """The file as YAML; nothing where it cannot be read, which the check of the stack says."""
     try:
         said = yaml.load(path.read_bytes(), Loader=_Lenient)

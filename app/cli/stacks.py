@@ -101,7 +101,7 @@ def ps(stack: str | None, watching: bool, as_json: bool) -> None:
     if watching and as_json:
         raise click.UsageError("--watch is for the eye; `power audit --follow --json` is for programs")
     with connect() as api:
-        read = partial(_read, api, stack)
+        read = partial(_read_stacks, api, stack)
         if watching:
             _watch(api, read)
             return
@@ -121,7 +121,7 @@ def _services(found: list[Stack], width: int | None, since: float) -> list[Text]
     return [line for stack in found for line in [Text(), *_one(stack, names, width, since)]][1:]
 
 
-def _read(api: Api, name: str | None) -> list[Stack]:
+def _read_stacks(api: Api, name: str | None) -> list[Stack]:
     return [api.stack(name)] if name else api.stacks()
 
 

@@ -57,7 +57,12 @@ def create(
         raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
     with connect() as api:
         made = api.create_token(
-            name, stack, service, ttl, only_looks_agents=_listed(agents), only_looks_paths=_listed(paths)
+            name,
+            stack,
+            service,
+            ttl,
+            only_looks_agents=_values_or_none(agents),
+            only_looks_paths=_values_or_none(paths),
         )
     if as_json:
         output.dump(made)
@@ -66,7 +71,7 @@ def create(
     output.note(f"good for GET /wake/{stack}/{service} and nothing else; it is not shown again")
 
 
-def _listed(given: tuple[str, ...]) -> list[str] | None:
+def _values_or_none(given: tuple[str, ...]) -> list[str] | None:
     """None where nothing was said; '' says that the list is empty."""
     return [one for one in given if one] if given else None
 

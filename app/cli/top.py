@@ -50,16 +50,16 @@ def top() -> None:
     """
     with connect() as api:
         board = Board(api)
-        board.read()
+        board.reload()
         if output.live():
-            with _ended_in_order():
+            with _leave_on_signal():
                 _watch(api, board)
         else:
-            output.say(*top_view.plain(board.scene()))
+            output.say(*top_view.plain_lines(board.scene()))
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
+def _leave_on_signal() -> Iterator[None]:
     """SIGTERM and Ctrl-C leave the terminal as it was."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
@@ -78,14 +78,14 @@ def _watch(api: Api, board: "Board") -> None:
     terminal = Console(highlight=False, markup=False, emoji=False)
 
     def picture() -> Group:
-        return output.group(top_view.drawn(board.scene(), terminal.width, terminal.height))
+        return output.group(top_view.screen_lines(board.scene(), terminal.width, terminal.height))
 
     # The picture stays within the screen by itself; what is too long is cut, never wrapped.
     with (
         Live(
             console=terminal, get_renderable=picture, screen=True, refresh_per_second=REFRESHES_PER_SECOND
         ) as live,
-        keyboard.pressed(board.press),
+        keyboard.listen_for_keys(board.press),
         Hints(api, board.hear) as hints,
     ):
         refresher = threading.Thread(target=_refresh, args=(board, hints, live.refresh), daemon=True)
@@ -100,7 +100,7 @@ def _refresh(board: "Board", hints: Hints, draw: Callable[[], None]) -> None:
     """Read again whenever there may be something new, until the user leaves."""
     while not board.over.is_set():
         hints.wait()
-        board.read_or_tell()
+        board.reload_or_report()
         draw()
 
 
@@ -122,7 +122,7 @@ class Board:
     _story: EventText = field(default_factory=EventText)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self) -> None:
+    def reload(self) -> None:
         """Read stacks and unfinished windows anew."""
         stacks, windows = self.api.stacks(), list(unfinished(self.api))
         with self._lock:
@@ -133,10 +133,10 @@ class Board:
             if self.chosen not in {one["id"] for one in windows}:
                 self.chosen, self.asking = None, None
 
-    def read_or_tell(self) -> None:
+    def reload_or_report(self) -> None:
         """Read anew; show the reason where the service cannot be reached."""
         try:
-            self.read()
+            self.reload()
         except Unreachable:
             with self._lock:
                 self.lost_since = self.lost_since or time.monotonic()

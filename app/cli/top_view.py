@@ -34,19 +34,19 @@ class TopScreen:
     chosen: str | None
     said: str
 
-    def left(self, window: Window) -> float | None:
+    def time_left(self, window: Window) -> float | None:
         """Seconds until the window's deadline, at least 0; None where it has none."""
-        left = progress.left([window])[window["id"]]
+        left = progress.times_left([window])[window["id"]]
         return None if left is None else max(0.0, left - self.since)
 
 
-def plain(scene: TopScreen) -> list[Text]:
+def plain_lines(scene: TopScreen) -> list[Text]:
     """For a pipe: nothing is cut and nothing left out."""
     lines = [line for stack in scene.stacks for line in [*_stack(scene, stack, None), Text()]]
     return [*lines, *_windows(scene, None)]
 
 
-def drawn(scene: TopScreen, width: int, height: int) -> list[Text]:
+def screen_lines(scene: TopScreen, width: int, height: int) -> list[Text]:
     """For a screen of this size: at most `height` lines."""
     head, foot = _head(scene, width), _foot(scene)
     windows = [Text(), *_windows(scene, width)]
@@ -55,12 +55,12 @@ def drawn(scene: TopScreen, width: int, height: int) -> list[Text]:
     news = scene.news[-max(_NEWS, room - len(windows) - len(services) - 1) :]
     below = [*windows, *([Text(), *news] if news else [])]
     if len(services) + len(below) > room:
-        services = _fitted(services, max(3, room - len(below)))
+        services = _fit_lines(services, max(3, room - len(below)))
     body = [*services, *below][:room]
     return [*head, *body, *[Text()] * (room - len(body)), foot]
 
 
-def _fitted(lines: list[Text], room: int) -> list[Text]:
+def _fit_lines(lines: list[Text], room: int) -> list[Text]:
     """As many lines as there is room for, with a word about the others."""
     lines = [line for line in lines if line.plain]
     if len(lines) <= room:
@@ -134,7 +134,7 @@ def _windows(scene: TopScreen, width: int | None) -> Iterator[Text]:
     names = output.short(window["id"] for window in scene.windows)
     for window in scene.windows:
         cells: list[str | Text] = [
-            names[window["id"]], window_text.state(window), output.seconds(scene.left(window)),
+            names[window["id"]], window_text.state(window), output.seconds(scene.time_left(window)),
             window["actor"],
             ",".join(window["services"]), window["reason"] or "",
         ]  # fmt: skip

@@ -35,7 +35,7 @@ def watch(window: str | None, stack: str | None, as_json: bool) -> None:
       power watch --window 3f2a
       power watch --json | jq 'select(.event == "service.failing")'
     """
-    with connect() as api, follow.until_looked_away():
+    with connect() as api, follow.until_interrupted():
         only = resolve(api, window)["id"] if window else None
         story = EventText(named=stack is None and len(api.stacks()) > 1)
 

@@ -102,7 +102,7 @@ def calls(made: Iterable[Call]) -> TextTable:
     return table
 
 
-def troubles(window: Window) -> Iterator[Text]:
+def trouble_lines(window: Window) -> Iterator[Text]:
     """What kept services from being ready, with their last words."""
     # What has ended is off because it has ended.
     quiet = {Power.OFF, Power.STOPPING} if window["state"] in {State.CLOSING, State.CLOSED} else set[Power]()
@@ -111,18 +111,18 @@ def troubles(window: Window) -> Iterator[Text]:
         if not failed and (one["ready"] or one["power"] in quiet):
             continue
         yield Text.assemble((output.harmless(name), "bold"), "  ", output.word(one["power"]))
-        yield from _indented(one["detail"])
+        yield from _indent(one["detail"])
         if failed:
-            yield from broken(failed[-1])
+            yield from failed_call_lines(failed[-1])
 
 
-def broken(call: Call) -> Iterator[Text]:
+def failed_call_lines(call: Call) -> Iterator[Text]:
     """A call that went wrong: what was run, how it ended, and what it said last."""
     code = "" if call["returncode"] is None else f" {call['returncode']}"
     ended = {CallStatus.FAIL: f"exit{code}", CallStatus.TIMEOUT: "no end within its time"}
     how = ended.get(CallStatus(call["status"]), call["status"])
     yield Text(f"  {output.command(call['argv'])}: {how}", "dim")
-    yield from _indented(call["stderr"] or call["stdout"], margin=4)
+    yield from _indent(call["stderr"] or call["stdout"], margin=4)
 
 
 def went_wrong(call: Call) -> bool:
@@ -130,7 +130,7 @@ def went_wrong(call: Call) -> bool:
     return call["status"] not in {CallStatus.OK, CallStatus.RUNNING}
 
 
-def _indented(text: str, margin: int = 2) -> Iterator[Text]:
+def _indent(text: str, margin: int = 2) -> Iterator[Text]:
     for line in lines(text)[-TAIL:]:
         yield Text(" " * margin + line)
 
@@ -146,7 +146,7 @@ def state_and_end(window: Window) -> Text:
     return Text.assemble(state(window), ", ", output.word(reason)) if reason else state(window)
 
 
-def ended(window: Window) -> Text:
+def end_text(window: Window) -> Text:
     """`expired by clock`, where somebody or something other than a plain close ended it."""
     reason, by = window["close_reason"], window.get("closed_by")
     if not reason or reason == CloseReason.MANUAL:
@@ -154,9 +154,9 @@ def ended(window: Window) -> Text:
     return Text.assemble("  ", output.word(reason), f" by {output.harmless(by)}" if by else "")
 
 
-def why_closed(window: Window) -> Iterator[Text]:
+def close_reason_lines(window: Window) -> Iterator[Text]:
     """Why the window closed, as indented lines."""
-    return _indented(window.get("close_detail") or window["close_reason"] or "")
+    return _indent(window.get("close_detail") or window["close_reason"] or "")
 
 
 def ready(window: Window) -> list[str]:
@@ -169,7 +169,7 @@ def unready(window: Window) -> list[str]:
     return [name for name, one in health(window).items() if not one["ready"]]
 
 
-def stopped(window: Window) -> list[str]:
+def stopped_services(window: Window) -> list[str]:
     """What the window's closing turned off."""
     done = (call for call in window["results"] if call["action"] in ENDS and call["status"] == CallStatus.OK)
     return list(dict.fromkeys(call["service"] for call in done))

@@ -32,7 +32,7 @@ def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> 
     if as_json:
         output.dump({"items": listed})
     elif listed:
-        window_text.windows(listed, progress.left(listed)).show()
+        window_text.windows(listed, progress.times_left(listed)).show()
     else:
         output.note("no windows" if state is None and stack is None else "no such windows")
 
@@ -67,7 +67,7 @@ def show(window: str, following: bool, as_json: bool) -> None:
 
 def _follow(api: Api, window: Window, silent: bool) -> Window:
     try:
-        return progress.watch(api, [window], follow.closed, silent=silent)[0]
+        return progress.watch(api, [window], follow.is_closed, silent=silent)[0]
     except KeyboardInterrupt:
         # Looking away is how this ends; the window goes on.
         raise click.exceptions.Exit(0) from None
@@ -110,5 +110,5 @@ def _calls(window: Window) -> None:
         return
     output.say("")
     window_text.calls(window["results"]).show()
-    if troubles := list(window_text.troubles(window)):
+    if troubles := list(window_text.trouble_lines(window)):
         output.say("", *troubles)

@@ -40,7 +40,7 @@ def open_and_dispatch(
     with audit_refusals(front, caller, "open", ask.stack):
         window, new = _open(front, ask, caller, repeat)
     if new and window.state == State.OPENING:
-        front.nudged(front.dispatch.opening(window.id, window.node, _about(window)))
+        front.count_unsent(front.dispatch.opening(window.id, window.node, _about(window)))
     return window
 
 
@@ -89,7 +89,7 @@ def close_and_dispatch(
         now = front.database.now()
         row = closing.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
     if not was_closed:
-        front.nudged(front.dispatch.closing(row.id, row.node, _about(row)))
+        front.count_unsent(front.dispatch.closing(row.id, row.node, _about(row)))
     return was_closed
 
 

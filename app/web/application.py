@@ -71,14 +71,14 @@ def specification() -> dict[str, Any]:
 
 def build(settings: Settings | None, database: Database | None, dispatch: Dispatch | None) -> Flask:
     """The whole web application; what is None is taken from the environment."""
-    settings = settings or _told()
+    settings = settings or _load_settings()
     if settings.traces:
         tracing.begin("power-web", settings.trace_timeout)
-    database = database or _known(Database(settings.database_url), settings.database_fault)
+    database = database or _require_known_schema(Database(settings.database_url), settings.database_fault)
     return application(_front(settings, database, dispatch or Dispatch.to(settings.broker_url)))
 
 
-def _told() -> Settings:
+def _load_settings() -> Settings:
     """The settings; where a variable cannot be used the server ends with one line for each fault."""
     try:
         return environment.load()
@@ -86,7 +86,7 @@ def _told() -> Settings:
         raise AppImportError(str(error)) from error
 
 
-def _known(database: Database, fault: str | None) -> Database:
+def _require_known_schema(database: Database, fault: str | None) -> Database:
     """This database, if it is as we know it; otherwise the server ends with one line that says what to do.
 
     With a `fault` that is known already every request is refused, since a worker goes on beside it.
@@ -144,16 +144,16 @@ def application(front: WebContext) -> Flask:
     app.extensions["power-windows-routes"] = ROUTES
     app.extensions["power-windows-specification"] = specification
     for route in ROUTES:
-        app.add_url_rule(route.path, route.name, _served(front, route), methods=[route.method])
+        app.add_url_rule(route.path, route.name, _view(front, route), methods=[route.method])
     problems.install(app)
     # The last that is named is the first that is run: counted is what goes out.
-    app.after_request(_counted(front))
+    app.after_request(_request_counter(front))
     app.after_request(response_headers.complete)
     app.after_request(waiting_page.render_refusal)
     return app
 
 
-def _served(front: WebContext, route: ApiRoute) -> Callable[..., Response]:
+def _view(front: WebContext, route: ApiRoute) -> Callable[..., Response]:
     """Who calls, then what the body says, then what it means: in this order a request is looked at."""
 
     def view(**said: Any) -> Response:
@@ -176,7 +176,7 @@ def _served(front: WebContext, route: ApiRoute) -> Callable[..., Response]:
     return view
 
 
-def _counted(front: WebContext) -> Callable[[Response], Response]:
+def _request_counter(front: WebContext) -> Callable[[Response], Response]:
     def count(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
         # Whatever strangers make up must not make up new series.

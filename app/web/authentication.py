@@ -73,17 +73,17 @@ class Authenticator:
         return caller if caller and caller.scope == tokens.ADMIN else None
 
     def _any(self, text: str) -> Caller | None:
-        caller = self._remembered(text) if text else None
+        caller = self._cached_caller(text) if text else None
         if caller is None:
             self._stranger()
         return caller
 
-    def _remembered(self, text: str) -> Caller | None:
+    def _cached_caller(self, text: str) -> Caller | None:
         digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
-        found = self.memory.of(f"token {digest}", lambda: self._looked_up(text))
+        found = self.memory.of(f"token {digest}", lambda: self._look_up(text))
         return found if isinstance(found, Caller) else None
 
-    def _looked_up(self, text: str) -> Caller | None:
+    def _look_up(self, text: str) -> Caller | None:
         if not text.isascii():
             return None
         with self._database.read() as session:

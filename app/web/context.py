@@ -36,7 +36,7 @@ class WebContext:
     refusals: RefusalAudit
     readiness: ReadinessProbe
 
-    def nudged(self, sent: bool) -> None:
+    def count_unsent(self, sent: bool) -> None:
         """A nudge that did not go out is counted; the watch of the node sees to the window."""
         if not sent:
             self.gauges.unsent.inc()

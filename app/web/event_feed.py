@@ -89,7 +89,7 @@ class EventFeed:
         with self._database.read() as session:
             return audit.heads(session)
 
-    def missed(self, place: audit.Place) -> list[FeedPage]:
+    def read_after(self, place: audit.Place) -> list[FeedPage]:
         """A page of what lies beyond a listener's place."""
         with self._database.read() as session:
             return [_news(entry) for entry in audit.since(session, place, ENTRIES_PER_READ)]
@@ -100,7 +100,7 @@ class EventFeed:
             time.sleep(_AFTER_A_FAULT if failures else POLL)
 
     def _read_on(self) -> None:
-        self._tell(self.missed(self._place))
+        self._tell(self.read_after(self._place))
 
     def _wanted(self) -> bool:
         with self._news:

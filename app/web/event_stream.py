@@ -47,7 +47,7 @@ def stream(
     """The events as a response. With `is_valid` the stream ends within CHECK seconds of it being false."""
     heads = front.tail.heads()
     given = request.headers.get("Last-Event-ID") or query.last_event_id
-    place = _resumed(given, heads) if given else heads
+    place = _resume_positions(given, heads) if given else heads
     # Who was away for so long is told from what is there, and that there was more.
     return stream_response(
         front,
@@ -57,7 +57,7 @@ def stream(
     )
 
 
-def _resumed(given: str, heads: ChainPositions) -> ChainPositions:
+def _resume_positions(given: str, heads: ChainPositions) -> ChainPositions:
     steps = [_STEP.fullmatch(step) for step in given.split(",")]
     if not all(steps):
         detail = "Last-Event-ID: is not the id of an event from here"
@@ -73,7 +73,7 @@ def _events(
     with front.tail.listen() as listener:
         # An id without data: who leaves before anything happens can still resume.
         yield f"retry: {_RETRY}\nid: {format_positions(place)}\n\n"
-        yield from _missed(front, place)
+        yield from _missed_events(front, place)
         heartbeat_at = time.monotonic() + HEARTBEAT
         while is_valid is None or is_valid():
             left = max(0.0, heartbeat_at - time.monotonic())
@@ -81,10 +81,10 @@ def _events(
                 news = listener.next(left if is_valid is None else min(left, VALIDITY_CHECK_INTERVAL))
             except Behind:
                 listener.catch_up()
-                yield from _missed(front, place)
+                yield from _missed_events(front, place)
                 continue
             if news:
-                yield "".join(_told(news, place))
+                yield "".join(_format_events(news, place))
             elif time.monotonic() >= heartbeat_at:
                 yield ": still here\n\n"
             else:
@@ -94,14 +94,14 @@ def _events(
                 return
 
 
-def _missed(front: WebContext, place: ChainPositions) -> Iterator[str]:
-    while news := front.tail.missed(place):
-        yield "".join(_told(news, place))
+def _missed_events(front: WebContext, place: ChainPositions) -> Iterator[str]:
+    while news := front.tail.read_after(place):
+        yield "".join(_format_events(news, place))
         if len(news) < ENTRIES_PER_READ:
             return
 
 
-def _told(news: list[FeedPage], place: ChainPositions) -> Iterator[str]:
+def _format_events(news: list[FeedPage], place: ChainPositions) -> Iterator[str]:
     """What lies beyond a listener's place, which moves along."""
     for one in news:
         if one.seq > place.get(one.chain, 0):

@@ -87,14 +87,14 @@ class _Reading:
             time.sleep(POLL_INTERVAL)
         raise _unread(f"the worker of its node did not answer within {ANSWER_TIMEOUT:g} s")
 
-    def followed(self, first: LogRead) -> Generator[str]:
-        yield self._told(first.lines, first.notes)
+    def follow(self, first: LogRead) -> Generator[str]:
+        yield self._format_news(first.lines, first.notes)
         spoke, ended = time.monotonic(), False
         while not ended:
             time.sleep(FOLLOW_INTERVAL)
             # Asked before the last reading, so that what was written meanwhile is in it.
-            ended = self._ended()
-            said = self._told(*self._round())
+            ended = self._is_over()
+            said = self._format_news(*self._round())
             if said or time.monotonic() - spoke > KEEPALIVE_AFTER:
                 spoke = time.monotonic()
                 yield said or "\n"
@@ -108,13 +108,13 @@ class _Reading:
             return [], {"": f"{said}; trying again"}
         return read.lines, read.notes
 
-    def _told(self, lines: list[dict[str, Any]], notes: Mapping[str, str]) -> str:
+    def _format_news(self, lines: list[dict[str, Any]], notes: Mapping[str, str]) -> str:
         """The lines, and of the notes those that were not told before."""
         fresh = {name: note for name, note in notes.items() if self._notes.get(name) != note}
         self._notes = notes
         return json_lines([*lines, *describe_notes(fresh)])
 
-    def _ended(self) -> bool:
+    def _is_over(self) -> bool:
         """Is there nothing more to come: the window has closed, or the token was revoked?"""
         try:
             with self._front.database.read() as session:

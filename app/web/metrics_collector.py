@@ -111,7 +111,7 @@ class MetricsCollector:
             case Event.CALL_STARTED if window in self._due and _action(entry) in _ENDS:
                 self._late.labels(stack).observe(_seconds(self._due.pop(window), entry.at))
             case Event.CALL_FINISHED | Event.CALL_LOST:
-                self._ended(entry, stack)
+                self._count_call(entry, stack)
             case Event.WINDOW_OPEN if window in began:
                 self._ready.labels(stack).observe(_seconds(began[window], entry.at))
             case Event.WINDOW_CLOSING if entry.actor == transitions.CLOCK_ACTOR:
@@ -120,7 +120,7 @@ class MetricsCollector:
             case Event.WINDOW_CLOSED:
                 self._due.pop(window, None)
 
-    def _ended(self, entry: Entry, stack: str) -> None:
+    def _count_call(self, entry: Entry, stack: str) -> None:
         facts = json.loads(entry.facts)
         action, status = facts.get("action", OTHER), facts.get("status", CallStatus.LOST)
         self._calls.labels(action, status).inc()

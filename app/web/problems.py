@@ -148,21 +148,21 @@ def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None,
 
 def install(app: Flask) -> None:
     """Have the application answer every refusal and error with a problem."""
-    app.register_error_handler(ApiError, _turned)
-    app.register_error_handler(Refusal, _refused)
-    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(ApiError, _answer_api_error)
+    app.register_error_handler(Refusal, _answer_refusal)
+    app.register_error_handler(HTTPException, _answer_http_error)
     for away in DATABASE_ERRORS:
-        app.register_error_handler(away, _database_away)
-    app.register_error_handler(RecursionError, _nested)
-    app.register_error_handler(ParseException, _unparsed)
-    app.register_error_handler(Exception, _fault)
+        app.register_error_handler(away, _answer_database_away)
+    app.register_error_handler(RecursionError, _answer_nested_body)
+    app.register_error_handler(ParseException, _answer_unparsed_body)
+    app.register_error_handler(Exception, _answer_fault)
 
 
-def _turned(turned: ApiError) -> Response:
+def _answer_api_error(turned: ApiError) -> Response:
     return answer(turned.kind, str(turned), headers=turned.headers, **turned.facts)
 
 
-def _refused(refusal: Refusal) -> Response:
+def _answer_refusal(refusal: Refusal) -> Response:
     kind = kind_of(refusal)
     headers = {"Retry-After": NODE_RETRY_AFTER} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return answer(kind, str(refusal), headers=headers, field=refusal.field, **_without_field(refusal.facts))
@@ -174,7 +174,7 @@ def _without_field(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _http(error: HTTPException) -> Response | HTTPException:
+def _answer_http_error(error: HTTPException) -> Response | HTTPException:
     """What Flask itself turns down; a redirect is none of our business."""
     if isinstance(error, RequestEntityTooLarge):
         return answer(
@@ -192,7 +192,7 @@ def _http(error: HTTPException) -> Response | HTTPException:
     return answer(Kind(code, "unreadable", error.name), error.description or error.name)
 
 
-def _database_away(error: Exception) -> Response:
+def _answer_database_away(error: Exception) -> Response:
     log.warning("the database does not answer: %s", str(error).partition("\n")[0])
     detail = f"{away_detail(error)}; nothing was changed"
     return answer(DATABASE_AWAY, detail, headers={"Retry-After": RETRY_AFTER})
@@ -205,16 +205,16 @@ def away_detail(error: Exception) -> str:
     return "the database does not answer"
 
 
-def _nested(_error: RecursionError) -> Response:
+def _answer_nested_body(_error: RecursionError) -> Response:
     return answer(UNREADABLE, "the body is nested too deeply")
 
 
-def _unparsed(_error: ParseException) -> Response:
+def _answer_unparsed_body(_error: ParseException) -> Response:
     """What follows in the connection could be anything, so it ends."""
     return answer(UNREADABLE, UNPARSED, headers={"Connection": "close"})
 
 
-def _fault(error: Exception) -> Response:
+def _answer_fault(error: Exception) -> Response:
     """A fault of ours: the log has it all, the caller learns that it may try again."""
     log.error("a request failed", exc_info=error)
     detail = "this was our fault and is in the log; please try again"

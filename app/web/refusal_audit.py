@@ -53,7 +53,7 @@ class RefusalAudit:
     def record(self, refusal: Refusal, *, actor: str, what: str, stack: str | None = None) -> None:
         """Put a refusal on record: in full where it is the first of its kind, else in a count."""
         self.turn()
-        if self._counted(actor, what, stack, str(refusal)):
+        if self._count_repeat(actor, what, stack, str(refusal)):
             return
         with self.database.write() as session:
             now = self.database.now()
@@ -74,7 +74,7 @@ class RefusalAudit:
             kept, self._kept = self._kept, {}
         self._write(kept)
 
-    def _counted(self, actor: str, what: str, stack: str | None, why: str) -> bool:
+    def _count_repeat(self, actor: str, what: str, stack: str | None, why: str) -> bool:
         """Is this one of a kind that is on record already? It is counted then."""
         at, ends = self.database.now(), self.clock() + COUNT_SECONDS
         with self._lock:

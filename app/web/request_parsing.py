@@ -31,7 +31,7 @@ _DIGITS = 400
 
 def body(request: Request, model: type[Model]) -> Model:
     """The checked body; raises Turned, or a Refusal that the body's meaning calls for."""
-    return checked(model, _json(request))
+    return validate(model, _json(request))
 
 
 def _json(request: Request) -> Any:
@@ -71,10 +71,10 @@ def query(request: Request, model: type[Model]) -> Model:
             raise ApiError(
                 problems.INVALID, f"{name}: is given {len(values)} times; once is enough", field=name
             )
-    return checked(model, request.args.to_dict())
+    return validate(model, request.args.to_dict())
 
 
-def checked(model: type[Model], given: Any) -> Model:
+def validate(model: type[Model], given: Any) -> Model:
     """The values as a model; raises the problem that names each field."""
     try:
         return model.model_validate(given)

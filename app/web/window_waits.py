@@ -19,12 +19,12 @@ Done = Callable[[Window], bool]
 log = logging.getLogger(__name__)
 
 
-def outcome_known(window: Window) -> bool:
+def is_outcome_known(window: Window) -> bool:
     """True where the window is no longer waiting or opening."""
     return window.state not in {State.WAITING, State.OPENING}
 
 
-def closed(window: Window) -> bool:
+def is_closed(window: Window) -> bool:
     """True where the window is closed."""
     return window.state == State.CLOSED
 
@@ -49,7 +49,7 @@ class WindowWaits:
         try:
             with self._tail.listen() as listener:
                 while not self._is(done, window) and time.monotonic() < until:
-                    _changed(listener, window, until)
+                    _wait_for_change(listener, window, until)
         except DATABASE_ERRORS as error:
             # What was accepted stays accepted; the caller is told what is known.
             log.warning("waiting for window %s was cut short: %s", window, error)
@@ -60,7 +60,7 @@ class WindowWaits:
             return found is None or done(found)
 
 
-def _changed(listener: Listener, window: str, until: float) -> None:
+def _wait_for_change(listener: Listener, window: str, until: float) -> None:
     """Return when there is news of this window, or when the time is up."""
     while (left := until - time.monotonic()) > 0:
         try:

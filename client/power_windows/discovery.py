@@ -55,7 +55,7 @@ def publish(running: Running, environ: Mapping[str, str]) -> None:
 def withdraw(running: Running, environ: Mapping[str, str]) -> None:
     """Remove the records of `publish`, unless a later standalone has replaced them."""
     for path in _records(running.data_dir, environ):
-        record = _read(path)
+        record = _read_record(path)
         if record is not None and record.pid == running.pid:
             path.unlink(missing_ok=True)
 
@@ -163,7 +163,7 @@ def _load(path: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _read(path: Path) -> Running | None:
+def _read_record(path: Path) -> Running | None:
     record = _load(path)
     if record is None:
         return None
@@ -181,7 +181,7 @@ def _read(path: Path) -> Running | None:
 
 def _alive(path: Path) -> Running | None:
     """Return the standalone of a record whose process lives."""
-    running = _read(path)
+    running = _read_record(path)
     if running is None or not _exists(running.pid):
         return None
     recorded = (_load(path) or {}).get("pid_started")

@@ -190,7 +190,7 @@ class HeldWindow:
     def _leave(self, reason: str) -> None:
         self._leaving.set()
         if self._window is not None:
-            with self._sigterm.deferred():
+            with self._sigterm.defer():
                 self._close(reason)
         if self._extender.ident is not None:
             self._extender.join(timeout=1)
@@ -268,7 +268,7 @@ class _SigtermHandler:
             raise SystemExit(128 + self._deferred_signal)
 
     @contextmanager
-    def deferred(self) -> Iterator[None]:
+    def defer(self) -> Iterator[None]:
         """Let a second SIGTERM wait until the window is closed."""
         self._deferring = True
         try:

@@ -84,7 +84,7 @@ class Api:
 
     def stack(self, name: str) -> Stack:
         """Return one stack; raises NotFound."""
-        reply = self._send("GET", f"/stacks/{_quoted(name)}", requested=[name])
+        reply = self._send("GET", f"/stacks/{_path_part(name)}", requested=[name])
         return cast(Stack, self._json(reply))
 
     def relocate(self, name: str) -> Stack:
@@ -160,7 +160,7 @@ class Api:
 
     def revoke_token(self, name: str) -> None:
         """Revoke a token; raises NotFound."""
-        self._send("DELETE", f"/tokens/{_quoted(name)}")
+        self._send("DELETE", f"/tokens/{_path_part(name)}")
 
     def verify(self) -> Verdict:
         """Have the server check the hash chains of the audit trail; return the result of each chain."""
@@ -262,7 +262,7 @@ def connect() -> Api:
     return Api(discovery.find(os.environ))
 
 
-def _quoted(text: str) -> str:
+def _path_part(text: str) -> str:
     """Return text as a part of a path; raises WrongUsage for text that is not UTF-8."""
     try:
         return quote(text, safe="")
@@ -271,7 +271,7 @@ def _quoted(text: str) -> str:
 
 
 def _window_path(identifier: str) -> str:
-    return f"/windows/{_quoted(identifier)}"
+    return f"/windows/{_path_part(identifier)}"
 
 
 def _without_none(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from power_windows.rest import Api
 from tests.cli.service import TOKEN, Server, Service, entry, window
 
 
-def followed(service: Service, *windows: dict[str, Any], over: follow.Over = follow.ended) -> list[Any]:
+def followed(
+    service: Service, *windows: dict[str, Any], over: follow.Over = follow.is_closed_or_stuck
+) -> list[Any]:
     service.add(*windows)
     with Api(Target(service.url, TOKEN)) as api:
         return [[one["state"] for one in seen] for seen in follow.windows(api, windows, over)]  # type: ignore[arg-type]
@@ -78,7 +80,7 @@ def test_a_front_that_is_away_for_a_moment_is_waited_for(service: Service) -> No
     back = threading.Timer(0.1, come_back)
     back.start()
 
-    assert followed(service, window(state="closing"), over=follow.closed) == [["closing"], ["closed"]]
+    assert followed(service, window(state="closing"), over=follow.is_closed) == [["closing"], ["closed"]]
     back.join()
 
 
@@ -92,7 +94,7 @@ def test_a_front_that_stays_away_is_given_up(service: Service, monkeypatch: pyte
 
 def test_a_window_that_is_gone_is_no_reason_to_wait(service: Service) -> None:
     with Api(Target(service.url, TOKEN)) as api, pytest.raises(NotFound):
-        list(follow.windows(api, [window(state="closing")], follow.closed))  # type: ignore[list-item]
+        list(follow.windows(api, [window(state="closing")], follow.is_closed))  # type: ignore[list-item]
 
 
 def test_nothing_is_left_listening(service: Service) -> None:

@@ -46,7 +46,7 @@ def test_a_picture_fills_the_screen_and_no_more(service: Service, width: int, he
     service.stacks[0]["services"] += [compose_service(f"another-service-{number}") for number in range(40)]
     service.add(*(window(f"w{number}", state="open") for number in range(5)))
 
-    lines = top_view.drawn(scene(service, news=9, chosen=ID), width, height)
+    lines = top_view.screen_lines(scene(service, news=9, chosen=ID), width, height)
 
     assert len(lines) == height
     assert lines[-1].plain.startswith("↑↓")
@@ -54,14 +54,14 @@ def test_a_picture_fills_the_screen_and_no_more(service: Service, width: int, he
 
 
 def test_a_narrow_screen_says_less_rather_than_cutting(service: Service) -> None:
-    text = "\n".join(line.plain for line in top_view.drawn(scene(service), 40, 24))
+    text = "\n".join(line.plain for line in top_view.screen_lines(scene(service), 40, 24))
     assert "29m" in text
     assert "HELD BY" not in text
     assert "…" not in text
 
 
 def test_what_is_shown_while_the_connection_is_lost_is_called_old(service: Service) -> None:
-    first, *_ = top_view.drawn(scene(service, lost=12.0), 80, 24)
+    first, *_ = top_view.screen_lines(scene(service, lost=12.0), 80, 24)
     assert first.plain == "connection lost 12s ago, trying again; as last seen:"
 
 

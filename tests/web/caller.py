@@ -113,7 +113,7 @@ class Caller:
         except HTTPException:
             assert answer.content_type == problems.PROBLEM_JSON
             return
-        path = openapi.templated(rule.rule)
+        path = openapi.path_template(rule.rule)
         operation = specification()["paths"][path][method.lower()]
         said = operation["responses"].get(str(answer.status_code))
         assert said, f"{method} {path} answers {answer.status_code}, which is not in the specification"

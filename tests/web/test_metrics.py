@@ -136,14 +136,14 @@ def test_an_event_stream_outlives_what_cannot_be_read(
     api: Caller, system: System, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tail: EventFeed = app.extensions["power-windows"].tail
-    missed, broken = tail.missed, [KeyError("an entry that nobody understands"), ValueError("another")]
+    missed, broken = tail.read_after, [KeyError("an entry that nobody understands"), ValueError("another")]
 
     def breaks(place: Place) -> list[FeedPage]:
         if broken:
             raise broken.pop()
         return missed(place)
 
-    monkeypatch.setattr(tail, "missed", breaks)
+    monkeypatch.setattr(tail, "read_after", breaks)
     monkeypatch.setattr(tail_module, "_AFTER_A_FAULT", 0.01)
     with tail.listen() as listener:
         opened(api, "forge")

@@ -31,7 +31,7 @@ def read_logs(front: WebContext, caller: Caller, *, window: str, query: schemas.
     """
     reading, read = begin_reading(front, caller, window, query)
     if query.follow:
-        return stream_response(front, reading.followed(read), NDJSON, capacity=front.readers)
+        return stream_response(front, reading.follow(read), NDJSON, capacity=front.readers)
     if request.accept_mimetypes.best_match(["application/json", NDJSON]) == NDJSON:
         return Response(json_lines([*read.lines, *describe_notes(read.notes)]), content_type=NDJSON)
     return responses.json({"items": read.lines, "notes": describe_notes(read.notes)})

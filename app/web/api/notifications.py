@@ -34,13 +34,15 @@ def list_notices(front: WebContext, caller: Caller, *, query: schemas.NoticesQue
     more = len(found) > query.limit
     return responses.json(
         {
-            "items": [_shown(one, [each for each in tries if each.notice_id == one.id]) for one in page],
+            "items": [
+                _describe_notice(one, [each for each in tries if each.notice_id == one.id]) for one in page
+            ],
             "next": request_parsing.cursor(page[-1].created_at, page[-1].id) if more else None,
         }
     )
 
 
-def _shown(notice: Notice, tries: Iterable[Delivery]) -> dict[str, Any]:
+def _describe_notice(notice: Notice, tries: Iterable[Delivery]) -> dict[str, Any]:
     """Without the body: a one-tap link in it is for its reader alone."""
     return {
         "id": notice.id,

@@ -40,7 +40,7 @@ def specification(routes: Iterable[ApiRoute]) -> dict[str, Any]:
     schemes, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(templated(route.path), {})[route.method.lower()] = _operation(route, schemes)
+        paths.setdefault(path_template(route.path), {})[route.method.lower()] = _operation(route, schemes)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Power Windows", "version": "1", "description": _ABOUT},
@@ -56,7 +56,7 @@ def specification(routes: Iterable[ApiRoute]) -> dict[str, Any]:
     }
 
 
-def templated(path: str) -> str:
+def path_template(path: str) -> str:
     """A route's path as the specification writes it."""
     return _PATH.sub(r"{\1}", path)
 
@@ -67,7 +67,7 @@ _Schemes = Mapping[type[BaseModel], dict[str, Any]]
 def _schemas(routes: list[ApiRoute]) -> tuple[_Schemes, dict[str, Any]]:
     asked = {model for route in routes for model in (route.body, route.query) if model}
     said = {answer.model for route in routes for answer in route.answers.values() if answer.model}
-    found = _modelled(asked, "validation") | _modelled({*said, schemas.Problem}, "serialization")
+    found = _json_schemas(asked, "validation") | _json_schemas({*said, schemas.Problem}, "serialization")
     shared: dict[str, Any] = {}
     for schema in found.values():
         shared |= schema.pop("$defs", {})
@@ -82,7 +82,9 @@ def _schemas(routes: list[ApiRoute]) -> tuple[_Schemes, dict[str, Any]]:
     return places, dict(sorted(shared.items()))
 
 
-def _modelled(models: set[type[BaseModel]], mode: JsonSchemaMode) -> dict[type[BaseModel], dict[str, Any]]:
+def _json_schemas(
+    models: set[type[BaseModel]], mode: JsonSchemaMode
+) -> dict[type[BaseModel], dict[str, Any]]:
     return {model: model.model_json_schema(ref_template=_REF, mode=mode) for model in models}
 
 
@@ -125,11 +127,13 @@ def _header(header: Header) -> dict[str, Any]:
 def _responses(route: ApiRoute, schemes: _Schemes) -> dict[str, Any]:
     good = {str(status): _response(answer, schemes) for status, answer in route.answers.items()}
     problem = {problems.PROBLEM_JSON: {"schema": schemes[schemas.Problem]}}
-    bad = {str(status): {"description": _SAID[status], "content": problem} for status in _refused(route)}
+    bad = {
+        str(status): {"description": _SAID[status], "content": problem} for status in _refusal_statuses(route)
+    }
     return dict(sorted({**bad, **good}.items()))
 
 
-def _refused(route: ApiRoute) -> set[int]:
+def _refusal_statuses(route: ApiRoute) -> set[int]:
     of_body = {400, 413, 422} if route.body else set()
     of_query = {422} if route.query or route.headers else set()
     of_token = {401, 403, 429, 503} if route.tokened else set()

@@ -18,7 +18,7 @@ from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes
 from app.web.window_views import describe_windows, read_window
-from app.web.window_waits import closed, outcome_known
+from app.web.window_waits import is_closed, is_outcome_known
 
 routes = Routes("original", "/madre/power")
 
@@ -35,8 +35,8 @@ _STOPS = {Action.STOP, Action.KILL}
 def legacy_open(front: WebContext, caller: Caller, *, body: schemas.LegacyOpen) -> Response:
     """Open a window and wait for the outcome, 60 s at most."""
     window = open_and_dispatch(front, OpenRequest(body.services, ttl_sec=body.ttl_sec), caller)
-    front.waiting.until(outcome_known, window.id, request_parsing.LONGEST_PREFERRED_WAIT)
-    return responses.json(_said(front, window.id))
+    front.waiting.until(is_outcome_known, window.id, request_parsing.LONGEST_PREFERRED_WAIT)
+    return responses.json(_describe_window(front, window.id))
 
 
 @routes.add(
@@ -53,13 +53,13 @@ def legacy_close(front: WebContext, caller: Caller, *, body: schemas.LegacyClose
     """
     window = body.window_id or _only_one(front, caller)
     if not close_and_dispatch(front, caller, window):
-        front.waiting.until(closed, window, request_parsing.LONGEST_PREFERRED_WAIT)
-    said = _said(front, window)
-    stopped = {one["service"] for one in said["results"] if _stopped(one)}
+        front.waiting.until(is_closed, window, request_parsing.LONGEST_PREFERRED_WAIT)
+    said = _describe_window(front, window)
+    stopped = {one["service"] for one in said["results"] if _is_stop(one)}
     return responses.json(said | {"services_stopped": sorted(stopped)})
 
 
-def _stopped(result: dict[str, Any]) -> bool:
+def _is_stop(result: dict[str, Any]) -> bool:
     return result["action"] in _STOPS and result["status"] == CallStatus.OK
 
 
@@ -87,7 +87,7 @@ def legacy_status(front: WebContext, caller: Caller) -> Response:
     return responses.json(said)
 
 
-def _said(front: WebContext, window: str) -> dict[str, Any]:
+def _describe_window(front: WebContext, window: str) -> dict[str, Any]:
     full = read_window(front, window)
     kept = ("state", "created_at", "deadline", "ttl_remaining_sec", "status", "results")
     moment = stamp(front.database.now())

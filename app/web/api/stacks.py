@@ -36,7 +36,9 @@ def list_stacks(front: WebContext, caller: Caller, *, query: schemas.StacksQuery
 def show_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
     """Show one stack with its mode and its services."""
     with front.database.read() as session:
-        return responses.json(describe_stacks(session, [_found(session, name)], front.database.now())[0])
+        return responses.json(
+            describe_stacks(session, [_require_stack(session, name)], front.database.now())[0]
+        )
 
 
 @routes.add("POST", "/stacks/<name>/relocate", {200: Answer("The stack.", schemas.Stack)}, refuses=(404, 409))
@@ -47,14 +49,16 @@ def relocate_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
     engine or node, which is gone for good. What may still run there is not turned off any more.
     """
     with front.database.read() as session:
-        stack = _found(session, name)
+        stack = _require_stack(session, name)
     with audit_refusals(front, caller, "relocate", stack.name), front.database.write() as session:
         relocation.relocate(session, stack.name, actor=caller.name, now=front.database.now())
     with front.database.read() as session:
-        return responses.json(describe_stacks(session, [_found(session, name)], front.database.now())[0])
+        return responses.json(
+            describe_stacks(session, [_require_stack(session, name)], front.database.now())[0]
+        )
 
 
-def _found(session: Session, name: str) -> Stack:
+def _require_stack(session: Session, name: str) -> Stack:
     try:
         if "\0" in name:
             raise UnknownStack(name, stacks.names(session))

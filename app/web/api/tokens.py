@@ -43,7 +43,7 @@ def create_token(front: WebContext, caller: Caller, *, body: schemas.NewToken) -
         )
     with front.database.read() as session:
         token = session.get_one(Token, body.name)
-        shown = _shown(token, wakes.get(session, body.name))
+        shown = _describe_token(token, wakes.get(session, body.name))
     return responses.json(shown | {"token": text}, 201, {"Cache-Control": "no-store"})
 
 
@@ -52,7 +52,7 @@ def list_tokens(front: WebContext, caller: Caller) -> Response:
     """List the tokens there are and were, without their texts."""
     with front.database.read() as session:
         bound = wakes.every(session)
-        items = [_shown(token, bound.get(token.name)) for token in tokens.every(session)]
+        items = [_describe_token(token, bound.get(token.name)) for token in tokens.every(session)]
     return responses.json({"items": items, "next": None})
 
 
@@ -67,10 +67,10 @@ def revoke_token(front: WebContext, caller: Caller, *, name: str) -> Response:
         bound = wakes.get(session, name)
     with audit_refusals(front, caller, "token"), front.database.write() as session:
         token = wake.revoke(session, name, actor=caller.name, now=front.database.now())
-    return responses.json(_shown(token, bound))
+    return responses.json(_describe_token(token, bound))
 
 
-def _shown(token: Token, bound: Wake | None) -> dict[str, Any]:
+def _describe_token(token: Token, bound: Wake | None) -> dict[str, Any]:
     ttl = bound.ttl_sec if bound else None
     lookers = wakes.lookers(bound) if bound else None
     return {

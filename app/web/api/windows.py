@@ -22,7 +22,7 @@ from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import KEY, PREFER, Answer, Routes
 from app.web.window_views import describe_windows, read_window
-from app.web.window_waits import closed, outcome_known
+from app.web.window_waits import is_closed, is_outcome_known
 
 routes = Routes("windows", "/api/v1")
 
@@ -56,15 +56,15 @@ def open_window(
     """
     ask = OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
     if query.plan:
-        return _planned(front, ask, caller)
+        return _plan_response(front, ask, caller)
     window = open_and_dispatch(front, ask, caller, _repeat(body, caller))
-    granted = wait_if_preferred(front, outcome_known, window.id)
+    granted = wait_if_preferred(front, is_outcome_known, window.id)
     headers = {"Location": f"/api/v1/windows/{window.id}"} | granted
     shown = read_window(front, window.id) if granted else row_views.window(window, (), front.database.now())
     return responses.json(shown, 202, headers)
 
 
-def _planned(front: WebContext, ask: OpenRequest, caller: Caller) -> Response:
+def _plan_response(front: WebContext, ask: OpenRequest, caller: Caller) -> Response:
     plan = plan_opening(front, ask, caller)
     return responses.json(
         {
@@ -142,5 +142,5 @@ def close_window(front: WebContext, caller: Caller, *, window: str, body: schema
     """Close a window before its time; closing a closed one does nothing."""
     if close_and_dispatch(front, caller, window, reason=body.reason, force=body.force):
         return responses.json(read_window(front, window))
-    granted = wait_if_preferred(front, closed, window)
+    granted = wait_if_preferred(front, is_closed, window)
     return responses.json(read_window(front, window), 202, granted)

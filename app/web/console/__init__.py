@@ -21,6 +21,6 @@ def create_app(
 ) -> Flask:
     """The API with the console on it, with whatever is not given taken from the environment."""
     from app import web
-    from app.web.console.site import mounted
+    from app.web.console.site import mount_console
 
-    return mounted(web.create_app(settings, database, dispatch))
+    return mount_console(web.create_app(settings, database, dispatch))

@@ -21,7 +21,7 @@ def clock(at: str | datetime | None) -> str:
     return f"{moment:%d %b %H:%M:%S}"
 
 
-def told(facts: Mapping[str, Any]) -> str:
+def facts_line(facts: Mapping[str, Any]) -> str:
     """What an entry tells, in a line."""
     said = "; ".join(
         f"{name}: {_value(value)}" for name, value in facts.items() if value not in (None, "", [])
@@ -43,7 +43,7 @@ def part(left: float | None, whole: float | None) -> float:
 FILTERS: dict[str, Callable[..., Any]] = {
     "clock": clock,
     "span": lambda seconds: durations.show(seconds or 0.0),
-    "told": told,
+    "facts_line": facts_line,
     "part": part,
     "usually": diagnosis.usually,
 }

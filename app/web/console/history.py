@@ -12,7 +12,7 @@ from app.store import audit, samples, savings, windows
 from app.web import problems, request_parsing, schemas
 from app.web.authentication import Caller
 from app.web.console import drawing
-from app.web.console.pages import Pages, Said, shown
+from app.web.console.pages import Pages, Said, render_page
 from app.web.context import WebContext
 from app.web.problems import ApiError
 
@@ -43,7 +43,7 @@ class TrailQuery(schemas.Query):
     before: schemas.Cursor | None = None
 
 
-def _asked() -> dict[str, str]:
+def _filters() -> dict[str, str]:
     """The filters that were filled in: a form sends the empty ones too."""
     return {name: value.strip() for name, value in request.args.items() if value.strip()}
 
@@ -51,7 +51,7 @@ def _asked() -> dict[str, str]:
 @pages.add("GET", "/timeline")
 def timeline(front: WebContext, _caller: Caller) -> Said:
     """Who held what, when."""
-    query = request_parsing.checked(TimelineQuery, _asked())
+    query = request_parsing.validate(TimelineQuery, _filters())
     now, length = front.database.now(), timedelta(seconds=SPANS[query.span])
     until = _moment(query.until) if query.until else now + length / 6
     with front.database.read() as session:
@@ -60,7 +60,7 @@ def timeline(front: WebContext, _caller: Caller) -> Said:
     steps = {"earlier": until - length / 2, "later": until + length / 2}
     moves = {name: _address(query.span, at) for name, at in steps.items()}
     zooms = {span: _address(span, until if query.until else None) for span in SPANS}
-    return shown(
+    return render_page(
         "timeline.html", picture=picture, span=query.span, moves=moves, zooms=zooms, full=len(found) == _MOST
     )
 
@@ -83,12 +83,12 @@ def _moment(text: str) -> datetime:
 @pages.add("GET", "/trail")
 def trail(front: WebContext, _caller: Caller) -> Said:
     """The audit trail, newest first."""
-    asked = _asked()
+    asked = _filters()
     try:
-        query = request_parsing.checked(TrailQuery, asked)
+        query = request_parsing.validate(TrailQuery, asked)
         before = request_parsing.place(query.before, "before", datetime, str, int) if query.before else None
     except ApiError as wrong:
-        return shown(
+        return render_page(
             "trail.html", entries=[], asked=asked, events=list(Event), more=None, wrong=str(wrong)
         ), 422
     wanted: dict[str, Any] = query.model_dump(exclude={"before"})
@@ -97,7 +97,7 @@ def trail(front: WebContext, _caller: Caller) -> Said:
     page, last = found[:_PAGE], found[_PAGE - 1] if len(found) > _PAGE else None
     more = {**asked, "before": request_parsing.cursor(last.at, last.chain, last.seq)} if last else None
     entries = [one.as_json() for one in page]
-    return shown("trail.html", entries=entries, asked=asked, events=list(Event), more=more, wrong="")
+    return render_page("trail.html", entries=entries, asked=asked, events=list(Event), more=more, wrong="")
 
 
 @pages.add("GET", "/savings")
@@ -117,4 +117,4 @@ def saved_hours(front: WebContext, _caller: Caller) -> Said:
         name: [hours * means[name] / 2**30 for hours in row] for name, row in rows.items() if name in means
     }
     totals = [sum(week.values()) / 3600 for week in found]
-    return shown("savings.html", weeks=weeks, rows=rows, totals=totals, memory=memory)
+    return render_page("savings.html", weeks=weeks, rows=rows, totals=totals, memory=memory)

@@ -11,7 +11,7 @@ from app.store import stacks, windows
 from app.web import event_stream, schemas, stack_views, window_views
 from app.web.authentication import Caller
 from app.web.console import sessions
-from app.web.console.pages import Pages, Said, shown
+from app.web.console.pages import Pages, Said, render_page
 from app.web.context import WebContext
 from app.web.problems import DATABASE_ERRORS
 
@@ -21,13 +21,13 @@ pages = Pages()
 @pages.add("GET", "/")
 def home(front: WebContext, _caller: Caller) -> Said:
     """Stacks, services and windows."""
-    return shown("home.html", **_standing(front))
+    return render_page("home.html", **_standing(front))
 
 
 @pages.add("GET", "/parts/home", part=True)
 def home_part(front: WebContext, _caller: Caller) -> Said:
     """The same, to be put in its place."""
-    return shown("_home.html", **_standing(front))
+    return render_page("_home.html", **_standing(front))
 
 
 @pages.add("GET", "/live", part=True)

@@ -17,18 +17,18 @@ _BAD = "This link is not one of ours, or it is long over."
 _USED = "This link was used already. Each works once."
 
 
-def shown(front: WebContext) -> Callable[[str], Said]:
+def offer_view(front: WebContext) -> Callable[[str], Said]:
     """The page of a one-tap link, as a view that changes nothing."""
 
     def extend(text: str) -> Said:
         """What the link would do. Mail scanners follow links, so this changes nothing."""
         with front.database.read() as session:
-            return _said(lambda: notifications.offered(session, text, front.database.now()), done=False)
+            return _offer_page(lambda: notifications.offered(session, text, front.database.now()), done=False)
 
     return extend
 
 
-def taken(front: WebContext) -> Callable[[str], Said]:
+def extend_view(front: WebContext) -> Callable[[str], Said]:
     """The view that uses a one-tap link."""
 
     def extending(text: str) -> Said:
@@ -42,23 +42,23 @@ def taken(front: WebContext) -> Callable[[str], Said]:
             def fail() -> Offer:
                 raise failure
 
-            return _said(fail, done=False)
-        return _said(lambda: offer, done=True)
+            return _offer_page(fail, done=False)
+        return _offer_page(lambda: offer, done=True)
 
     return extending
 
 
-def _said(find: Callable[[], Offer], *, done: bool) -> Said:
+def _offer_page(find: Callable[[], Offer], *, done: bool) -> Said:
     try:
         offer = find()
     except BadLink:
-        return _wrong(_BAD, HTTPStatus.NOT_FOUND)
+        return _error_page(_BAD, HTTPStatus.NOT_FOUND)
     except UsedLink:
-        return _wrong(_USED, HTTPStatus.CONFLICT)
+        return _error_page(_USED, HTTPStatus.CONFLICT)
     except Refusal as refusal:
-        return _wrong(str(refusal), HTTPStatus.GONE)
+        return _error_page(str(refusal), HTTPStatus.GONE)
     return render_template("extend.html", window=offer.window, until=offer.until, done=done)
 
 
-def _wrong(why: str, status: HTTPStatus) -> Said:
+def _error_page(why: str, status: HTTPStatus) -> Said:
     return render_template("extend.html", why=why), status

@@ -21,7 +21,7 @@ from app.store import stacks
 from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
 from app.web import actions, problems, request_parsing, schemas, stack_views
 from app.web.authentication import Caller
-from app.web.console.pages import Pages, Said, shown
+from app.web.console.pages import Pages, Said, render_page
 from app.web.context import WebContext
 from app.web.problems import ApiError
 
@@ -40,7 +40,7 @@ class OpenForm:
     key: str = ""
 
     @classmethod
-    def sent(cls) -> OpenForm:
+    def from_request(cls) -> OpenForm:
         """The form as the browser sent it."""
         form = request.form
         stack = form.get("stack", "")[:200]
@@ -61,7 +61,7 @@ class OpenForm:
             said["stack"] = self.stack
         if self.ttl:
             said["ttl_sec"] = seconds(self.ttl)
-        body = request_parsing.checked(schemas.Open, said)
+        body = request_parsing.validate(schemas.Open, said)
         return OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
 
 
@@ -83,7 +83,7 @@ def open_form(front: WebContext, _caller: Caller) -> Said:
 @pages.add("POST", "/open")
 def opening(front: WebContext, caller: Caller) -> Said:
     """Show the plan, or open the window that it was shown for."""
-    wish = OpenForm.sent()
+    wish = OpenForm.from_request()
     try:
         ask = wish.ask()
         if request.form.get("step") == "open":
@@ -93,7 +93,7 @@ def opening(front: WebContext, caller: Caller) -> Said:
     except (Refusal, ApiError) as wrong:
         return _form(front, wish, wrong)
     wish.key = secrets.token_hex(16)
-    return shown("plan.html", wish=wish, plan=plan, ends=_ends(plan))
+    return render_page("plan.html", wish=wish, plan=plan, ends=_ends(plan))
 
 
 def _ends(plan: OpeningPlan) -> str:
@@ -113,7 +113,7 @@ def _form(front: WebContext, wish: OpenForm, wrong: Refusal | ApiError | None = 
     for stack in found:
         stack["offered"] = [one for one in stack["services"] if one["role"] == Role.ALLOWED]
     at, status = ("", 200) if wrong is None else _where(wrong)
-    page = shown("open.html", stacks=found, wish=wish, wrong=wrong, at=at, ttls=_TTLS)
+    page = render_page("open.html", stacks=found, wish=wish, wrong=wrong, at=at, ttls=_TTLS)
     return page, status
 
 

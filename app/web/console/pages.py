@@ -44,6 +44,6 @@ class Pages:
         return keep
 
 
-def shown(template: str, **said: object) -> str:
+def render_page(template: str, **said: object) -> str:
     """A page in the frame of the signed-in caller."""
     return render_template(template, session=g.session, **said)

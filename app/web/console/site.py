@@ -37,38 +37,38 @@ _FORGED = (
 )
 
 
-def mounted(app: Flask) -> Flask:
+def mount_console(app: Flask) -> Flask:
     """The console on a server that has the API already."""
     front: WebContext = app.extensions["power-windows"]
     site = Blueprint("console", "app.web.console", template_folder="templates")
     for page in PAGES:
-        site.add_url_rule(page.path, page.name, _served(front, page), methods=[page.method])
-    site.add_url_rule("/sign-in", "sign_in", _door)
-    site.add_url_rule("/sign-in", "signing_in", _signing_in(front), methods=["POST"])
-    site.add_url_rule("/sign-out", "signing_out", _signing_out(front), methods=["POST"])
-    site.add_url_rule("/extend/<text>", "tapping", one_tap_links.shown(front))
-    site.add_url_rule("/extend/<text>", "tapped", one_tap_links.taken(front), methods=["POST"])
+        site.add_url_rule(page.path, page.name, _view(front, page), methods=[page.method])
+    site.add_url_rule("/sign-in", "sign_in", _sign_in_form)
+    site.add_url_rule("/sign-in", "signing_in", _sign_in_view(front), methods=["POST"])
+    site.add_url_rule("/sign-out", "signing_out", _sign_out_view(front), methods=["POST"])
+    site.add_url_rule("/extend/<text>", "tapping", one_tap_links.offer_view(front))
+    site.add_url_rule("/extend/<text>", "tapped", one_tap_links.extend_view(front), methods=["POST"])
     site.add_url_rule("/assets/<name>", "assets", _asset)
-    site.after_request(_guarded)
-    for kind, answer in _WRONGS:
+    site.after_request(_add_headers)
+    for kind, answer in _ERROR_PAGES:
         site.register_error_handler(kind, answer)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.finalize = _shown
+    app.jinja_env.finalize = _harmless_value
     app.jinja_env.filters.update(formatting.FILTERS)
     app.register_blueprint(site)
     return app
 
 
-def _shown(value: Any) -> Any:
+def _harmless_value(value: Any) -> Any:
     """What a template prints: text from outside may not turn the order of a line around."""
     return harmless_lines(value) if type(value) is str else value
 
 
-def _served(front: WebContext, page: Page) -> Callable[..., Said]:
+def _view(front: WebContext, page: Page) -> Callable[..., Said]:
     def view(**said: Any) -> Said:
         session = sessions.of(front, request)
         if session is None:
-            return _to_the_door(page)
+            return _redirect_to_sign_in(page)
         g.session = session
         if page.method == "POST":
             session.check(request.form)
@@ -77,7 +77,7 @@ def _served(front: WebContext, page: Page) -> Callable[..., Said]:
     return view
 
 
-def _to_the_door(page: Page) -> Said:
+def _redirect_to_sign_in(page: Page) -> Said:
     """A page is come back to after signing in; a part of one is not, and says so to whoever fetched it."""
     if page.part:
         return Response("sign in", HTTPStatus.UNAUTHORIZED, content_type="text/plain")
@@ -91,7 +91,7 @@ def _next(address: str) -> str:
     return urlencode({"next": address[:500]})
 
 
-def _door(wrong: str = "", status: int = 200) -> Said:
+def _sign_in_form(wrong: str = "", status: int = 200) -> Said:
     """The sign-in form."""
     door = sessions.cookie(request, sessions.DOOR) or secrets.token_urlsafe(24)
     going = sessions.inside(request.values.get("next", "/"))
@@ -100,23 +100,23 @@ def _door(wrong: str = "", status: int = 200) -> Said:
     return page
 
 
-def _signing_in(front: WebContext) -> Callable[[], Said]:
+def _sign_in_view(front: WebContext) -> Callable[[], Said]:
     def sign_in() -> Said:
         try:
             sessions.let_in(request)
         except Forged:
-            return _door("The form was out of date. Please send it once more.", HTTPStatus.FORBIDDEN)
+            return _sign_in_form("The form was out of date. Please send it once more.", HTTPStatus.FORBIDDEN)
         text = request.form.get("token", "").strip()
         if not front.door.knows(text):
             front.door.slow(request, text)
             said = (
                 "This token is not known here. The standalone prints its own when it starts." if text else ""
             )
-            return _door(said or "Paste a token; it begins with pw_.", HTTPStatus.UNAUTHORIZED)
+            return _sign_in_form(said or "Paste a token; it begins with pw_.", HTTPStatus.UNAUTHORIZED)
         with front.database.read() as session:
             token = tokens.bearer(session, text)
         if token is None:
-            return _door("This token was revoked just now.", HTTPStatus.UNAUTHORIZED)
+            return _sign_in_form("This token was revoked just now.", HTTPStatus.UNAUTHORIZED)
         going = redirect(sessions.inside(request.form.get("next", "/")), HTTPStatus.SEE_OTHER)
         assert isinstance(going, Response)
         sessions.keep(going, request, sessions.COOKIE, sessions.begin(front, token))
@@ -125,7 +125,7 @@ def _signing_in(front: WebContext) -> Callable[[], Said]:
     return sign_in
 
 
-def _signing_out(front: WebContext) -> Callable[[], Said]:
+def _sign_out_view(front: WebContext) -> Callable[[], Said]:
     def sign_out() -> Said:
         session = sessions.of(front, request)
         if session:
@@ -148,57 +148,64 @@ def _asset(name: str) -> Said:
     )
 
 
-def _guarded(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers.update(_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
-def _wrong(status: int, title: str, detail: str) -> AnyResponse:
+def _error_page(status: int, title: str, detail: str) -> AnyResponse:
     """A page that says what was wrong; of a part of a page only the words."""
     if request.path.startswith(("/parts/", "/live", "/assets/")):
         return Response(detail, status, content_type="text/plain; charset=utf-8")
     return Response(render_template("wrong.html", status=status, title=title, detail=detail), status)
 
 
-def _refused(refusal: Refusal) -> AnyResponse:
+def _refusal_page(refusal: Refusal) -> AnyResponse:
     kind = problems.kind_of(refusal)
-    return _wrong(kind.status, kind.title, str(refusal))
+    return _error_page(kind.status, kind.title, str(refusal))
 
 
-def _turned(turned: ApiError) -> AnyResponse:
-    return _wrong(turned.kind.status, turned.kind.title, str(turned))
+def _api_error_page(turned: ApiError) -> AnyResponse:
+    return _error_page(turned.kind.status, turned.kind.title, str(turned))
 
 
-def _forged(_forged: Forged) -> AnyResponse:
-    return _wrong(HTTPStatus.FORBIDDEN, "This form cannot be taken", _FORGED)
+def _forged_form_page(_forged_form_page: Forged) -> AnyResponse:
+    return _error_page(HTTPStatus.FORBIDDEN, "This form cannot be taken", _FORGED)
 
 
-def _http(error: HTTPException) -> AnyResponse:
+def _http_error_page(error: HTTPException) -> AnyResponse:
     if (error.code or 400) < HTTPStatus.BAD_REQUEST:
         return error.get_response()
-    return _wrong(error.code or 400, error.name, error.description or error.name)
+    return _error_page(error.code or 400, error.name, error.description or error.name)
 
 
-def _unparsed(_error: ParseException) -> AnyResponse:
-    page = _wrong(HTTPStatus.BAD_REQUEST, "The form cannot be read", problems.UNPARSED)
+def _unparsed_form_page(_error: ParseException) -> AnyResponse:
+    page = _error_page(HTTPStatus.BAD_REQUEST, "The form cannot be read", problems.UNPARSED)
     page.headers["Connection"] = "close"
     return page
 
 
-def _away(error: Exception) -> AnyResponse:
+def _database_away_page(error: Exception) -> AnyResponse:
     problems.log.warning("the database does not answer: %s", str(error).partition("\n")[0])
-    return _wrong(HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer", "Try again in a moment.")
+    return _error_page(
+        HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer", "Try again in a moment."
+    )
 
 
-def _fault(error: Exception) -> AnyResponse:
+def _fault_page(error: Exception) -> AnyResponse:
     problems.log.error("a page failed", exc_info=error)
-    return _wrong(
+    return _error_page(
         HTTPStatus.SERVICE_UNAVAILABLE, "Our fault", "What went wrong is in the log; please try again."
     )
 
 
-_WRONGS: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
-    (Refusal, _refused), (ApiError, _turned), (Forged, _forged), (HTTPException, _http),
-    (ParseException, _unparsed), *((kind, _away) for kind in DATABASE_ERRORS), (Exception, _fault),
-]  # fmt: skip
+_ERROR_PAGES: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
+    (Refusal, _refusal_page),
+    (ApiError, _api_error_page),
+    (Forged, _forged_form_page),
+    (HTTPException, _http_error_page),
+    (ParseException, _unparsed_form_page),
+    *((kind, _database_away_page) for kind in DATABASE_ERRORS),
+    (Exception, _fault_page),
+]

@@ -14,7 +14,7 @@ from app.web.authentication import Caller
 from app.web.console import drawing
 from app.web.console.drawing import Chart
 from app.web.console.open_window import seconds
-from app.web.console.pages import Pages, Said, shown
+from app.web.console.pages import Pages, Said, render_page
 from app.web.context import WebContext
 from app.web.problems import ApiError
 
@@ -31,20 +31,20 @@ def window_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
 @pages.add("GET", "/parts/windows/<window>", part=True)
 def window_part(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """How it goes, to be put in its place."""
-    return shown("_window.html", window=window_views.read_window(front, window))
+    return render_page("_window.html", window=window_views.read_window(front, window))
 
 
 @pages.add("GET", "/parts/windows/<window>/acts", part=True)
 def window_acts(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """What can be done with it now, to be put in its place."""
-    return shown("_acts.html", window=window_views.read_window(front, window), wrong=None, ttl="")
+    return render_page("_acts.html", window=window_views.read_window(front, window), wrong=None, ttl="")
 
 
 @pages.add("GET", "/parts/windows/<window>/use", part=True)
 def window_use(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """What its services use, to be put in its place."""
     found = window_views.read_window(front, window)
-    return shown("_use.html", window=found, charts=_charts(front, found))
+    return render_page("_use.html", window=found, charts=_charts(front, found))
 
 
 def _charts(front: WebContext, window: dict[str, Any]) -> list[Chart]:
@@ -58,7 +58,9 @@ def _charts(front: WebContext, window: dict[str, Any]) -> list[Chart]:
 
 def _page(front: WebContext, window: str, wrong: str = "", status: int = 200, ttl: str = "") -> Said:
     found = window_views.read_window(front, window)
-    return shown("window.html", window=found, charts=_charts(front, found), wrong=wrong, ttl=ttl), status
+    return render_page(
+        "window.html", window=found, charts=_charts(front, found), wrong=wrong, ttl=ttl
+    ), status
 
 
 @pages.add("POST", "/windows/<window>/extend")
@@ -78,14 +80,14 @@ def extending(front: WebContext, caller: Caller, *, window: str) -> Said:
 @pages.add("GET", "/windows/<window>/force")
 def force_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
     """Ask before anything is killed."""
-    return shown("force.html", window=window_views.read_window(front, window))
+    return render_page("force.html", window=window_views.read_window(front, window))
 
 
 @pages.add("POST", "/windows/<window>/close")
 def closing(front: WebContext, caller: Caller, *, window: str) -> Said:
     """Close it, or kill and close it."""
     given: dict[str, Any] = {"reason": request.form.get("reason", "").strip() or None}
-    body = request_parsing.checked(schemas.Close, given)
+    body = request_parsing.validate(schemas.Close, given)
     actions.close_and_dispatch(
         front, caller, window, reason=body.reason, force=request.form.get("force") == "yes"
     )
@@ -100,15 +102,15 @@ def _back(window: str) -> Said:
 def logs_page(front: WebContext, caller: Caller, *, window: str) -> Said:
     """What its services wrote last."""
     asked = {"service": request.args["service"]} if request.args.get("service") else {}
-    query = request_parsing.checked(schemas.LogsQuery, {**asked, "tail": _LINES})
+    query = request_parsing.validate(schemas.LogsQuery, {**asked, "tail": _LINES})
     shown_window = window_views.read_window(front, window)
     try:
         read = log_reading.read_newest(front, caller, window, query)
     except ApiError as turned:
         why = str(turned)
-        return shown(
+        return render_page(
             "logs.html", window=shown_window, lines=[], notes={}, why=why, only=query.service
         ), turned.kind.status
-    return shown(
+    return render_page(
         "logs.html", window=shown_window, lines=read.lines, notes=read.notes, why="", only=query.service
     )

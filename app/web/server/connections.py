@@ -137,7 +137,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         if conn not in self._waiting.get(conn.host, {}):
             return
         try:
-            done = conn.sock.flush() if conn.writing() else self._read(conn)
+            done = conn.sock.flush() if conn.writing() else self._read_request(conn)
         except OSError:
             self._drop(conn)
             return
@@ -153,7 +153,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self._leave(conn)
             self._next(conn)
 
-    def _read(self, conn: Connection) -> bool | None:
+    def _read_request(self, conn: Connection) -> bool | None:
         """Read what is there; is the request whole? None: the client has left."""
         data = conn.sock.own.recv(65536)
         if not data:

@@ -39,7 +39,7 @@ class BufferedSocket:
         if self.unsent:
             self.unsent += data
             return
-        rest = memoryview(data)[self._taken(data) :]
+        rest = memoryview(data)[self._send_now(data) :]
         if rest and self._patience:
             self.own.sendall(rest)
         else:
@@ -47,10 +47,10 @@ class BufferedSocket:
 
     def flush(self) -> bool:
         """Send what the client takes now; is nothing left?"""
-        del self.unsent[: self._taken(self.unsent)]
+        del self.unsent[: self._send_now(self.unsent)]
         return not self.unsent
 
-    def _taken(self, data: bytes | bytearray) -> int:
+    def _send_now(self, data: bytes | bytearray) -> int:
         try:
             return self.own.send(data, socket.MSG_DONTWAIT) if data else 0
         except BlockingIOError:

@@ -74,9 +74,9 @@ def wake(front: WebContext, caller: Caller, *, stack: str, service: str) -> Resp
     the stack's `max_ttl`. With `?as=nginx` a 401 stands for whatever `auth_request` does not know; nothing
     else in the query is looked at, since proxies put the visitor's there.
     """
-    bell, verdict = _looked(front, caller, stack, service)
-    if not _only_looks(bell) and (verdict.step is Step.OPEN or verdict.renew is not None):
-        bell, verdict = _rung(front, caller)
+    bell, verdict = _read_binding(front, caller, stack, service)
+    if not _is_passive(bell) and (verdict.step is Step.OPEN or verdict.renew is not None):
+        bell, verdict = _renew_or_open(front, caller)
     if verdict.step is Step.PASS and bell.hold:
         left = max(0.0, (bell.hold.deadline - front.database.now()).total_seconds())
         headers = {
@@ -94,7 +94,7 @@ def waiting_page(front: WebContext, caller: Caller, *, stack: str, service: str)
 
     For nginx, which cannot show the answer of an `auth_request` itself.
     """
-    raise _not_now(*_looked(front, caller, stack, service))
+    raise _not_now(*_read_binding(front, caller, stack, service))
 
 
 @routes.add(
@@ -105,18 +105,18 @@ def waiting_page(front: WebContext, caller: Caller, *, stack: str, service: str)
 )
 def wake_state(front: WebContext, caller: Caller, *, stack: str, service: str) -> Response:
     """Tell whether a service is `asleep`, `starting`, `on` or `failing`, and act on nothing."""
-    bell, verdict = _looked(front, caller, stack, service)
+    bell, verdict = _read_binding(front, caller, stack, service)
     said = {
         "stack": stack,
         "service": service,
         "state": _STATES[verdict.step],
         "window": bell.hold.window if bell.hold and verdict.step is not Step.OPEN else None,
-        "detail": _said(bell, verdict),
+        "detail": _detail(bell, verdict),
     }
     return responses.json(said)
 
 
-def _only_looks(bell: WakeBinding) -> bool:
+def _is_passive(bell: WakeBinding) -> bool:
     told = request.headers
     method = "HEAD" if request.method == "HEAD" else told.get("X-Forwarded-Method", request.method)
     purpose = f"{told.get('Sec-Purpose', '')} {told.get('Purpose', '')}"
@@ -124,7 +124,9 @@ def _only_looks(bell: WakeBinding) -> bool:
     return only_looks(method, purpose, agent, address, bell.lookers)
 
 
-def _looked(front: WebContext, caller: Caller, stack: str, service: str) -> tuple[WakeBinding, WakeVerdict]:
+def _read_binding(
+    front: WebContext, caller: Caller, stack: str, service: str
+) -> tuple[WakeBinding, WakeVerdict]:
     def read() -> WakeBinding:
         with front.database.read() as session:
             found = waking.bell(session, caller.name)
@@ -135,7 +137,7 @@ def _looked(front: WebContext, caller: Caller, stack: str, service: str) -> tupl
     try:
         bell = front.wake_cache.memory.of(caller.name, read)
     except UnknownStack as refusal:
-        raise _gone(refusal) from refusal
+        raise _refusal_error(refusal) from refusal
     if (bell.stack, bell.service) != (stack, service):
         raise ApiError(
             problems.OUT_OF_SCOPE, f"this token is bound to {bell.stack}/{bell.service} and to nothing else"
@@ -143,7 +145,7 @@ def _looked(front: WebContext, caller: Caller, stack: str, service: str) -> tupl
     return bell, bell.verdict(front.database.now())
 
 
-def _rung(front: WebContext, caller: Caller) -> tuple[WakeBinding, WakeVerdict]:
+def _renew_or_open(front: WebContext, caller: Caller) -> tuple[WakeBinding, WakeVerdict]:
     database = front.database
     try:
         with database.write() as session:
@@ -152,15 +154,15 @@ def _rung(front: WebContext, caller: Caller) -> tuple[WakeBinding, WakeVerdict]:
             )
     except Refusal as refusal:
         front.refusals.record(refusal, actor=caller.name, what="wake")
-        raise _gone(refusal) from refusal
+        raise _refusal_error(refusal) from refusal
     if bell is None:
         raise ApiError(problems.OUT_OF_SCOPE, "this token is not bound to any route any more")
     if new is not None and new.state == State.OPENING:
-        front.nudged(front.dispatch.opening(new.id, new.node))
+        front.count_unsent(front.dispatch.opening(new.id, new.node))
     return bell, bell.verdict(database.now())
 
 
-def _gone(refusal: Refusal) -> Exception:
+def _refusal_error(refusal: Refusal) -> Exception:
     """In an address, a name that is not there is a thing that is not there."""
     if isinstance(refusal, UnknownStack):
         return ApiError(problems.NO_SUCH_STACK, str(refusal))
@@ -179,7 +181,7 @@ def _not_now(bell: WakeBinding, verdict: WakeVerdict) -> ApiError:
     ready, of = hold.count if hold else (0, 0)
     return ApiError(
         problems.NOT_STARTED if failed else problems.STARTING,
-        _said(bell, verdict),
+        _detail(bell, verdict),
         headers={"Retry-After": f"{verdict.again:.0f}"},
         stack=bell.stack,
         service=bell.service,
@@ -189,7 +191,7 @@ def _not_now(bell: WakeBinding, verdict: WakeVerdict) -> ApiError:
     )
 
 
-def _said(bell: WakeBinding, verdict: WakeVerdict) -> str:
+def _detail(bell: WakeBinding, verdict: WakeVerdict) -> str:
     name, hold = bell.service, bell.hold
     if verdict.step is Step.FAILED:
         pause = durations.show_spaced(verdict.again)

@@ -16,7 +16,7 @@ from tests.web.caller import Caller
 
 def test_every_route_that_is_served_is_in_the_specification_and_the_reverse(app: Flask) -> None:
     served = {
-        (openapi.templated(rule.rule), method.lower())
+        (openapi.path_template(rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
@@ -41,7 +41,7 @@ def test_every_operation_has_its_own_name_and_says_what_it_is_for() -> None:
 def test_the_page_shows_every_route_and_fetches_nothing(api: Caller) -> None:
     page = api.get("/docs").text
     for route in application.ROUTES:
-        assert openapi.templated(route.path) in page
+        assert openapi.path_template(route.path) in page
     assert not any(word in page for word in ("http://", "https://", "src=", "@import"))
 
 
