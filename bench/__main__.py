@@ -14,7 +14,7 @@ import httpx
 from bench import contenders, figures, many, moments
 from bench.figures import Figure, Machine
 from bench.stage import Failed, Stage, Standalone, built, engine, running
-from workers.engine import compose
+from workers.engine import compose_program
 
 Figures = dict[str, Figure]
 
@@ -122,7 +122,7 @@ def _options() -> argparse.Namespace:
 
 
 def _machine(client: docker.APIClient) -> Machine:
-    version = [*compose.program(), "version", "--short"]
+    version = [*compose_program.program(), "version", "--short"]
     said = subprocess.run(version, capture_output=True, text=True, check=False).stdout.strip()
     return Machine(str(client.version()["Version"]), said)
 

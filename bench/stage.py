@@ -27,7 +27,7 @@ import httpx
 from docker.utils import kwargs_from_env
 
 from examples.vx11 import image
-from workers.engine import compose
+from workers.engine import compose_program
 
 SERVICES = tuple(f"s{number}" for number in range(1, 9))
 PROBED = "probed"
@@ -62,7 +62,7 @@ class Stage:
 
     def compose(self, project: str, *words: str) -> None:
         """Run Compose as somebody at a terminal would."""
-        argv = [*compose.program(), "-p", project, "-f", str(self.compose_file), *words]
+        argv = [*compose_program.program(), "-p", project, "-f", str(self.compose_file), *words]
         ran = subprocess.run(argv, cwd=self.folder, capture_output=True, text=True, check=False)
         if ran.returncode:
             raise Failed(f"{' '.join(argv)}: exit {ran.returncode}: {ran.stderr.strip()}")

@@ -82,7 +82,6 @@ def test_functions_are_short(name: str) -> None:
 
 
 LONG_FILES = {
-    "workers/engine/compose.py",
     "workers/loops/stack_loader.py",
     "workers/stacks/stack_reader.py",
     "workers/state/snapshot.py",

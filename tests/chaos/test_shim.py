@@ -39,7 +39,7 @@ def test_a_call_is_taken_down(shim: Shim) -> None:
 
 def test_a_worker_that_is_told_of_it_takes_no_other(shim: Shim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWER_COMPOSE", str(shim.program))
-    ask = "from workers.engine import compose; print(*compose.program())"
+    ask = "from workers.engine import compose_program; print(*compose_program.program())"
     shim.program.write_text("#!/bin/sh\n")
     found = subprocess.run([str(shim.python), "-c", ask], capture_output=True, text=True, check=True)
     assert found.stdout.split() == [str(shim.program)]

@@ -26,7 +26,7 @@ from app.usecases.windows import close as closing
 from app.usecases.windows import open as opening
 from app.usecases.windows.open import OpenRequest
 from examples.vx11 import image
-from workers.engine import compose
+from workers.engine import compose_program
 from workers.engine.client import Engine
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.stack_loader import StackLoader
@@ -219,7 +219,7 @@ class Stack:
 
     def by_hand(self, *words: str) -> None:
         """Somebody uses compose past the house."""
-        command = [*compose.program(), "-p", self.project, "-f", str(self.file), *words]
+        command = [*compose_program.program(), "-p", self.project, "-f", str(self.file), *words]
         subprocess.run(command, check=True, capture_output=True)
 
     # What is the case.

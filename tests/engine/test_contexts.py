@@ -14,7 +14,7 @@ from examples.vx11 import image
 from tests.databases import Databases
 from tests.engine.engines import OwnEngine, forgive_sockets, own_engine
 from tests.engine.stacks import Stack, running, standing
-from workers.engine import compose
+from workers.engine import compose_program
 from workers.engine.client import Engine
 
 NAMES = engine_endpoint.VARIABLES
@@ -87,7 +87,7 @@ def test_a_context_that_is_switched_under_a_window_turns_nothing_else_off(
     elsewhere.write({"forge": running(network_mode="none")}).begin()
     window = elsewhere.open("forge")
     elsewhere.opened(window)
-    argv = [*compose.program(), "-p", elsewhere.project, "-f", str(elsewhere.file)]
+    argv = [*compose_program.program(), "-p", elsewhere.project, "-f", str(elsewhere.file)]
     environ = {**os.environ, "DOCKER_HOST": HERE}
     subprocess.run([*argv, "up", "-d"], env=environ, check=True, capture_output=True)
     try:

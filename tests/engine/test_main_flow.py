@@ -17,7 +17,7 @@ from app.host import processes
 from power_windows import Client, Window
 from tests.engine.stacks import checked, docker, exits, needs, running, until
 from tests.standalone.test_tree import Standalone
-from workers.engine import compose
+from workers.engine import compose_program
 
 pytestmark = pytest.mark.every_engine
 LONG = 60.0
@@ -43,7 +43,7 @@ class Studio(Standalone):
 
     def start_core(self) -> None:
         """Start core, as a person does."""
-        command = [*compose.program(), "-p", self.project, "-f", str(self._file), "up", "-d", "redis"]
+        command = [*compose_program.program(), "-p", self.project, "-f", str(self._file), "up", "-d", "redis"]
         subprocess.run(command, check=True, capture_output=True)
 
     def alive(self) -> set[str]:

@@ -15,7 +15,7 @@ from app.domain.enums import Event
 from app.store.tables import Stack as Row
 from tests.databases import Databases
 from tests.engine.stacks import Stack, running, standing, until
-from workers.engine import compose
+from workers.engine import compose_program
 
 BROKEN = "services: [this is: no longer {yaml"
 PATIENCE = 60.0
@@ -32,7 +32,16 @@ def facts(stack: Stack, event: Event) -> list[dict[str, Any]]:
 
 def hashes(stack: Stack) -> dict[str, str]:
     """The configuration hashes that a person's own `docker compose` computes from the files."""
-    command = [*compose.program(), "-p", stack.project, "-f", str(stack.file), "config", "--hash", "*"]
+    command = [
+        *compose_program.program(),
+        "-p",
+        stack.project,
+        "-f",
+        str(stack.file),
+        "config",
+        "--hash",
+        "*",
+    ]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=stack.directory).stdout
     return dict(line.split() for line in printed.splitlines())
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.host import compose_binaries
 from app.host.compose_binaries import CHECKSUMS, Candidate
-from workers.engine import compose
+from workers.engine import compose_program
 
 PACKAGED = Path(sys.executable).with_name("docker-compose")
 OWN = "v5.3.0"
@@ -42,11 +42,11 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def program() -> tuple[str, ...]:
-    compose.program.cache_clear()
+    compose_program.program.cache_clear()
     try:
-        return compose.program()
+        return compose_program.program()
     finally:
-        compose.program.cache_clear()
+        compose_program.program.cache_clear()
 
 
 def test_the_packaged_binary_is_one_whose_checksum_is_in_the_repository() -> None:
@@ -90,7 +90,7 @@ def test_a_changed_binary_is_refused_by_name_even_where_path_leads_to_it(python:
             file.write(b"\0")
     else:
         plugin(beside.parent, OWN)
-    with pytest.raises(compose.NoCompose) as refused:
+    with pytest.raises(compose_program.NoCompose) as refused:
         program()
     said = str(refused.value)
     assert str(beside) in said

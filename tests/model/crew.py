@@ -228,7 +228,7 @@ def patches(world: World) -> list[AbstractContextManager[Any]]:
     clock = SimpleNamespace(monotonic=world.monotonic, sleep=world.spend)
     return [
         mock.patch("workers.engine.compose.run", world.run),
-        mock.patch("workers.engine.compose.program", return_value=("docker", "compose")),
+        mock.patch("workers.engine.compose_program.program", return_value=("docker", "compose")),
         mock.patch("workers.state.identity.end_leftover", world.end_child),
         mock.patch("workers.loops.converge_pools.ThreadPoolExecutor", Later),
         mock.patch("workers.loops.inspections.CallQueue", Calls),

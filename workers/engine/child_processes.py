@@ -1,7 +1,7 @@
-"""What every process that a worker starts has in common: it dies with its parent, and what it is told.
+"""Child processes of a worker: their environment, and how one is awaited, killed and discarded.
 
-Variables of a parent fill in the compose files that a child reads, so what the worker itself is told
-must not be among them. The list of those is here.
+A child dies with the thread that started it. A compose file takes variables from the environment of
+the process that reads it, so the environment leaves out the variables of the worker itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Mapping
 
 _PREFIXES = (
@@ -31,16 +32,18 @@ _NAMES = frozenset(
      "NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "INVOCATION_ID", "WATCHDOG_PID",
      "WATCHDOG_USEC", "WEB_CONCURRENCY", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
 )  # fmt: skip
+LONGEST_WAIT = 3600.0
+"""Seconds of one wait for a child; a longer timeout is several of them."""
 _withheld: set[str] = set()
 
 
 def withhold(names: Collection[str]) -> None:
-    """Keep these variables from every child too: power.toml takes secrets of the worker from them."""
+    """Leave these variables out of every child's environment too: they hold secrets of the worker."""
     _withheld.update(names)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """This environment, less what a child is not told."""
+    """Return `environ` without the variables that no child may have."""
     hidden = _NAMES | _withheld
     return {
         name: value
@@ -51,7 +54,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 @functools.cache
 def dying_with_us() -> tuple[str, ...]:
-    """What stands before a command line whose process is to die with the thread that started it."""
+    """Return the words before a command line whose process has to die with the thread that started it."""
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
@@ -60,3 +63,36 @@ def kill_family(child: subprocess.Popen[str]) -> None:
     """Kill a child that has a process group of its own, with all of that."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
+
+
+def communicate(child: subprocess.Popen[str], until: float) -> tuple[str, str]:
+    """Return what the child writes until it ends, output and errors; raise TimeoutExpired at `until`.
+
+    `until` is a reading of `time.monotonic`. One wait of the system is at most `LONGEST_WAIT`, since the
+    kernel takes no wait of more than 2**31 milliseconds.
+    """
+    while True:
+        left = max(0.0, until - time.monotonic())
+        try:
+            return child.communicate(timeout=min(left, LONGEST_WAIT))
+        except subprocess.TimeoutExpired:
+            if left <= LONGEST_WAIT:
+                raise
+
+
+def last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return what a killed child had written to its output and its errors."""
+    try:
+        return child.communicate(timeout=2)
+    except subprocess.TimeoutExpired:
+        return "", "killed, and its output could not be read"
+
+
+def discard(child: subprocess.Popen[str]) -> None:
+    """Kill a child whose output is no longer read, and close its pipes."""
+    kill_family(child)
+    for pipe in (child.stdout, child.stderr):
+        if pipe:
+            pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=2)

@@ -8,13 +8,9 @@ files, and a plain stop follows it.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 import logging
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,20 +22,13 @@ from pathlib import Path
 from app.domain.calls import CallOutcome
 from app.domain.durations import LONGEST_CALL
 from app.domain.enums import Action, CallStatus
-from app.host import compose_binaries, engine_endpoint
-from workers.engine import child_processes, stack_secrets
+from workers.engine import child_processes, compose_program, stack_secrets
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 3600.0
-"""Seconds of one wait for a child; a longer timeout is several of them."""
 SHARED_SERVICE = "power-windows-shared"
 """A service of no containers: creating it creates the networks it joins, and nothing else."""
 _NOT_ON_DEMAND = ("--no-deps", "--no-build", "--pull", "never")
-
-
-class NoCompose(Exception):
-    """Neither `docker compose` nor `docker-compose` runs here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +130,7 @@ def _from_labels(project: str, action: Action, *words: str) -> Command:
 
 
 def _start(project: str) -> tuple[str, ...]:
-    return (*program(), "--ansi", "never", "--progress", "plain", "-p", project)
+    return (*compose_program.program(), "--ansi", "never", "--progress", "plain", "-p", project)
 
 
 def _flagged(flag: str, values: Iterable[str]) -> list[str]:
@@ -155,32 +144,6 @@ def shared_file(networks: Iterable[str], volumes: Iterable[str] = ()) -> str:
     if mounts := [f"{name}:/shared/{number}" for number, name in enumerate(sorted(volumes))]:
         service["volumes"] = mounts
     return json.dumps({"services": {SHARED_SERVICE: service}})
-
-
-@functools.cache
-def program() -> tuple[str, ...]:
-    """What runs Compose here: Docker's own plugin, the binary beside this Python, or a binary on PATH.
-
-    Each is asked, since a `docker` on PATH says nothing about its plugins, and a plugin may be of a version
-    that is not supported. Raises NoCompose.
-    """
-    python = Path(sys.executable)
-    for candidate in compose_binaries.candidates(os.environ, python):
-        version = _version(candidate.argv) if candidate.is_there(python) else None
-        if version is not None and candidate.accepts(version):
-            return candidate.argv
-    none = "neither `docker compose` nor `docker-compose` runs here; install the Compose plugin"
-    raise NoCompose("; ".join(filter(None, (none, compose_binaries.fault(python)))))
-
-
-def _version(argv: tuple[str, ...]) -> str | None:
-    """What a candidate says of itself; None where it does not run."""
-    command = (*argv, "version", "--short")
-    try:
-        asked = subprocess.run(command, capture_output=True, timeout=10, check=False, env=_environment())
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return asked.stdout.decode(errors="replace") if asked.returncode == 0 else None
 
 
 class Cancellation:
@@ -265,7 +228,7 @@ def _attended(
             cancellation.watch(child)
         return _as_cancelled(_wait(child, min(timeout, LONGEST_CALL), began), cancellation)
     except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
-        _discard(child)
+        child_processes.discard(child)
         return _not_run(command, began, error)
     finally:
         child_processes.kill_family(child)
@@ -315,7 +278,7 @@ def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.P
         text=True,
         errors="replace",
         cwd=command.directory,
-        env={**command.variables, **_environment()},
+        env={**command.variables, **compose_program.environment()},
         start_new_session=True,
         pass_fds=kept,
     )
@@ -323,54 +286,13 @@ def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.P
 
 def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> CallOutcome:
     try:
-        stdout, stderr = _communicate(child, time.monotonic() + timeout)
+        stdout, stderr = child_processes.communicate(child, time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
         child_processes.kill_family(child)
-        stdout, stderr = _last_words(child)
+        stdout, stderr = child_processes.last_words(child)
         return CallOutcome(CallStatus.TIMEOUT, None, _since(began), stdout, stderr)
     status = CallStatus.OK if child.returncode == 0 else CallStatus.FAIL
     return CallOutcome(status, child.returncode, _since(began), stdout, stderr)
-
-
-def _communicate(child: subprocess.Popen[str], until: float) -> tuple[str, str]:
-    """What the child says until it ends; raises TimeoutExpired when the time is up.
-
-    The wait is cut into pieces, since the kernel takes no wait of more than 2**31 milliseconds.
-    """
-    while True:
-        left = max(0.0, until - time.monotonic())
-        try:
-            return child.communicate(timeout=min(left, LONGEST_WAIT))
-        except subprocess.TimeoutExpired:
-            if left <= LONGEST_WAIT:
-                raise
-
-
-def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
-    try:
-        return child.communicate(timeout=2)
-    except subprocess.TimeoutExpired:
-        return "", "killed, and its output could not be read"
-
-
-def _discard(child: subprocess.Popen[str]) -> None:
-    """End a child whose output is not read any more, and close its pipes."""
-    child_processes.kill_family(child)
-    for pipe in (child.stdout, child.stderr):
-        if pipe:
-            pipe.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=2)
-
-
-def _environment() -> dict[str, str]:
-    """Ours, less what would make compose do more than it is told or go to another engine than we look at.
-
-    Raises BadEndpoint.
-    """
-    kept = child_processes.environment(engine_endpoint.current().environment(os.environ))
-    # Compose lives for a moment, and a quarter of its time would go into collecting garbage.
-    return {"GOGC": "400"} | kept | {"COMPOSE_REMOVE_ORPHANS": "false", "COMPOSE_IGNORE_ORPHANS": "true"}
 
 
 def _since(began: float) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.enums import Action
-from workers.engine import compose
+from workers.engine import compose, compose_program
 from workers.engine.compose import Command, ComposeFiles
 
 STUDIO = ComposeFiles("studio", Path("/srv/studio"), ("compose.yml", "more.yml"), ("gpu",), ("studio.env",))
@@ -23,7 +23,7 @@ READ = (
 
 @pytest.fixture(autouse=True)
 def _the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "program", lambda: ("docker", "compose"))
+    monkeypatch.setattr(compose_program, "program", lambda: ("docker", "compose"))
 
 
 def test_up_starts_one_service_and_nothing_that_it_depends_on() -> None:
@@ -100,7 +100,7 @@ def test_an_address_of_compose_that_answers_nothing_is_passed_over(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr("sys.executable", str(tmp_path / "nowhere" / "python"))
 
-    assert compose.program.__wrapped__() == ("docker-compose",)
+    assert compose_program.program.__wrapped__() == ("docker-compose",)
 
 
 def test_no_compose_at_all_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -108,5 +108,5 @@ def test_no_compose_at_all_says_what_to_install(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
 
-    with pytest.raises(compose.NoCompose, match="install the Compose plugin"):
-        compose.program.__wrapped__()
+    with pytest.raises(compose_program.NoCompose, match="install the Compose plugin"):
+        compose_program.program.__wrapped__()

@@ -14,7 +14,7 @@ import pytest
 from app.domain.enums import Action, CallStatus
 from app.store import locks
 from tests.deadline import until
-from workers.engine import compose
+from workers.engine import child_processes, compose
 from workers.engine.compose import Command
 from workers.state import identity
 
@@ -222,7 +222,7 @@ def test_a_timeout_of_weeks_is_waited_for(tmp_path: Path, timeout: float) -> Non
 
 
 def test_a_long_wait_is_several_short_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(child_processes, "LONGEST_WAIT", 0.05)
 
     outcome = compose.run(shell(tmp_path, "echo one; sleep 0.3; echo two"), 10)
     assert (outcome.status, outcome.stdout) == (CallStatus.OK, "one\ntwo\n")
@@ -280,7 +280,7 @@ def test_output_that_cannot_be_read_ends_the_call_as_failed(
     def communicate(*_arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(compose, "_communicate", communicate)
+    monkeypatch.setattr(child_processes, "communicate", communicate)
     outcome = compose.run(shell(tmp_path, "sleep 600"), 10)
 
     assert (outcome.status, outcome.stderr) == (CallStatus.FAIL, "/bin/sh: MemoryError")

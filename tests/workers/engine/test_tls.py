@@ -13,7 +13,7 @@ import pytest
 
 from app.host import engine_endpoint
 from app.host.engine_endpoint import Endpoint
-from workers.engine import compose, negotiation
+from workers.engine import compose_program, negotiation
 from workers.engine.client import Engine
 from workers.engine.negotiation import Away
 
@@ -128,7 +128,7 @@ def test_compose_is_given_the_same_certificates(environ: dict[str, str], address
     found = engine_endpoint.find(environ)
 
     answer = subprocess.run(
-        [*compose.program(), "-p", "pw-test-none", "ps"],
+        [*compose_program.program(), "-p", "pw-test-none", "ps"],
         env=found.environment(environ),
         capture_output=True,
         text=True,
