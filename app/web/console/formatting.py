@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from app.domain import diagnosis, durations
+from app.domain import durations
+from app.domain.diagnosis import advice
 
 _FACTS = 160
 """Characters that are shown of what an entry tells."""
@@ -45,5 +46,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "span": lambda seconds: durations.show(seconds or 0.0),
     "facts_line": facts_line,
     "part": part,
-    "usually": diagnosis.usually,
+    "usually": advice.usually,
 }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain import diagnosis
+from app.domain.diagnosis import advice
 from app.domain.planning import StackSpec
 from app.store import samples
 from app.store.tables import Sample
@@ -133,7 +133,7 @@ def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(
     system.work()
     page = ada.get(f"/windows/{window}").text
     assert 'id="health-forge" data-power="failing"' in page
-    assert diagnosis.usually("exited with code 1") in unescape(page)
+    assert advice.usually("exited with code 1") in unescape(page)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(
     ],
 )
 def test_advice(trouble: str, about: str) -> None:
-    assert about in diagnosis.usually(trouble)
-    assert bool(about) == bool(diagnosis.usually(trouble))
+    assert about in advice.usually(trouble)
+    assert bool(about) == bool(advice.usually(trouble))
 
 
 def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, system: System) -> None:

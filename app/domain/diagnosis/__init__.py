@@ -1,0 +1,1 @@
+"""Why a service fails: evidence, rules as data, and the causes that follow from both. Pure; no I/O."""
