@@ -83,8 +83,6 @@ def test_functions_are_short(name: str) -> None:
 
 LONG_FILES = {
     "workers/loops/stack_loader.py",
-    "workers/stacks/stack_reader.py",
-    "workers/state/snapshot.py",
 }
 """Still to be split; no other file may become as long."""
 PARTICIPLE = 210

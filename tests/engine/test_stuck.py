@@ -17,7 +17,7 @@ from tests.databases import Databases
 from tests.engine.guarded import Door, door
 from tests.engine.stacks import Stack, python, running, standing, until
 from workers.reconcile import converge
-from workers.stacks.stack_reader import STOP_MARGIN
+from workers.stacks.service_durations import STOP_MARGIN
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from workers.reconcile import pre_stop
 from workers.reconcile.converge import Seen, timeout_of
 from workers.state import identity
 from workers.state.context import WorkerContext
-from workers.state.snapshot import Outage, StackSnapshot
+from workers.state.node_snapshot import StackSnapshot
+from workers.state.snapshot import Outage
 
 log = logging.getLogger(__name__)
 PAUSE = 0.25

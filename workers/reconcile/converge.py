@@ -29,7 +29,8 @@ from workers.engine import compose, negotiation, references
 from workers.engine.compose import Command
 from workers.reconcile import pre_stop
 from workers.reconcile.inspect import seen_containers
-from workers.stacks.stack_reader import STOP_MARGIN, Served
+from workers.stacks.service_durations import STOP_MARGIN
+from workers.stacks.stack_reader import Served
 from workers.state import identity
 from workers.state.context import WorkerContext
 from workers.state.running_calls import RunningCall

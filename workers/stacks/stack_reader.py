@@ -9,26 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from app.domain import durations, healthchecks, planning
+from app.domain import healthchecks, planning
 from app.domain.enums import CallStatus, Condition, Role
-from app.domain.healthchecks import Healthcheck
 from app.domain.planning import ServiceSpec, StackSpec
 from app.settings import PowerToml, StackToml
 from workers.engine import compose, stack_secrets
 from workers.engine.compose import Command, ComposeFiles
 from workers.stacks import accepted_files, file_versions, self_protection, service_files, unsupported_features
+from workers.stacks.service_durations import (
+    STOP_MARGIN,
+    grace_of,
+    healthcheck_of,
+    overlong_durations,
+    short_stop_timeouts,
+)
 
 READING = 30.0
 """Seconds that `docker compose config` may take."""
-GRACE, STOP_MARGIN = 10.0, 10.0
-"""Compose's own stop_grace_period, and what a stop call is given on top of a service's grace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,14 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
     ):
         raise Rejected(empty, faults)
     spec = _spec(name, stack, config, hashes)
-    too_long = _too_long(key, spec, config["services"])
+    too_long = overlong_durations(key, spec, config["services"])
     unable = unsupported_features.faults(key, spec, stack, config["services"])
-    if faults := [*_out_of_reach(key, spec), *unable, *too_long, *_too_short(key, stack, config["services"])]:
+    if faults := [
+        *_out_of_reach(key, spec),
+        *unable,
+        *too_long,
+        *short_stop_timeouts(key, stack, config["services"]),
+    ]:
         raise Rejected(empty, faults)
     if keep is not None:
         spec, place = _kept(key, spec, place, config, keep)
@@ -281,64 +289,7 @@ def _out_of_reach(key: str, spec: StackSpec) -> Iterator[str]:
         yield f"{key}.allow: {service} needs {', '.join(missing)}, neither core nor allowed; add it to one"
 
 
-def _too_long(key: str, spec: StackSpec, services: Mapping[str, Any]) -> Iterator[str]:
-    """Durations of the compose files that are over the bound of one call, of services that are listed."""
-    for name, raw in services.items():
-        if spec.services[name].role is Role.NONE:
-            continue
-        for setting, given in _durations(raw).items():
-            try:
-                durations.at_most(durations.LONGEST_CALL, _seconds(given))
-            except ValueError as error:
-                yield f"{key}.files: service {name}: {setting}: {error}"
-
-
-def _durations(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What the compose files say of how long this service may take, by the name of the setting."""
-    check = raw.get("healthcheck") or {}
-    checks = ("start_period", "start_interval", "interval", "timeout")
-    found = {f"healthcheck.{name}": check.get(name) for name in checks}
-    return {"stop_grace_period": raw.get("stop_grace_period")} | found
-
-
-def _too_short(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:
-    for service, tuned in stack.services.items():
-        grace = grace_of(services[service])
-        if tuned.stop_timeout is not None and tuned.stop_timeout <= grace:
-            yield (
-                f"{key}.services.{service}.stop_timeout: {tuned.stop_timeout:g} s "
-                f"must exceed its stop_grace_period, {grace:g} s"
-            )
-
-
 def _own(section: Mapping[str, Any] | None) -> dict[str, str]:
     """What the project itself creates: name in the files to the engine's name."""
     found = section or {}
     return {name: raw["name"] for name, raw in found.items() if raw and not raw.get("external")}
-
-
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-
-
-def grace_of(raw: Mapping[str, Any]) -> float:
-    """A service's stop_grace_period in seconds."""
-    given = raw.get("stop_grace_period")
-    return _seconds(given) if given else GRACE
-
-
-def healthcheck_of(raw: Mapping[str, Any]) -> Healthcheck | None:
-    """What the compose files say of a service's healthcheck; None where they say nothing or disable it.
-
-    What they leave out may be in the image: the engine tells, once there is a container.
-    """
-    said = raw.get("healthcheck") or {}
-    if not said or said.get("disable") or said.get("test") == ["NONE"]:
-        return None
-    times = (_seconds(said.get(name)) for name in ("start_period", "interval", "timeout"))
-    return Healthcheck(int(said.get("retries") or 0), *times)
-
-
-def _seconds(given: Any) -> float:
-    """A duration as Compose writes it, `1m30s`; nothing is 0."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)", str(given or ""))
-    return sum(float(amount) * _UNITS[unit] for amount, unit in parts)

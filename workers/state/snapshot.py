@@ -12,16 +12,15 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.domain.decisions import OwedOff
-from app.domain.enums import Loop, State
+from app.domain.enums import Loop
 from app.domain.leases import HeldLease
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
@@ -36,56 +35,19 @@ from app.store.database import Database, is_outage
 from app.store.tables import Stack
 from app.usecases import restore
 from app.usecases.windows.transitions import SYSTEM_ACTOR
+from workers.state import node_snapshot
 from workers.state.last_contact import LastContact
+from workers.state.node_snapshot import Knowledge, StackSnapshot
 
 log = logging.getLogger(__name__)
 
+
 QUIET = 5.0
 """Seconds without a good answer after which the database counts as away, though nothing has failed."""
+
+
 LISTENING_TIME = 2.0
 """Seconds that a worker listens before it acts without the database: both may have just begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackSnapshot:
-    """One stack as it was last read: who held what until when, and which stops are pending."""
-
-    spec: StackSpec
-    leases: tuple[HeldLease, ...] = ()
-    pending_stops: Mapping[str, OwedOff] = field(default_factory=dict)
-    place: tuple[int, str] | None = field(default=None, compare=False)
-    """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
-
-    def project_of(self, service: str) -> str:
-        """The project in which a service owes its off."""
-        stop = self.pending_stops.get(service)
-        return (stop.location.project if stop else "") or self.spec.project
-
-    def locations(self) -> dict[str, Location]:
-        """Where each service is that may be on."""
-        plain = dict.fromkeys((lease.service for lease in self.leases), Location(self.spec.project))
-        return plain | {
-            name: Location(self.project_of(name), one.location.engine_id)
-            for name, one in self.pending_stops.items()
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Knowledge:
-    """All stacks of a node at one moment."""
-
-    stacks: Mapping[str, StackSnapshot]
-    ahead: float = 0.0
-    """Seconds that the shared clock was ahead of this host's."""
-    boot: str = ""
-    booted_at: datetime | None = None
-    """When the host was booted by the shared clock, and in `boot` which time that was."""
-
-    def now(self) -> datetime:
-        """The shared clock as well as it can be told without the database."""
-        if self.booted_at and self.boot == boot_id():
-            return self.booted_at + timedelta(seconds=boot_clock())
-        return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +74,7 @@ class Snapshot:
         self._listening_since = time.monotonic()
         self._failed = False
         self._outage: Outage | None = None
-        self._written = _read(self._path)
+        self._written = node_snapshot.read_file(self._path)
         self._known = self._written or Knowledge({})
         self._unconfirmed: Mapping[str, StackSnapshot] = self._known.stacks
         """What a worker before this one knew, until the database was found not to be behind it."""
@@ -285,7 +247,7 @@ class Snapshot:
         if self._written and self._written.stacks == found.stacks:
             return
         try:
-            private_files.replace(self._path, json.dumps(_as_json(found)), sync=True)
+            private_files.replace(self._path, json.dumps(node_snapshot.as_json(found)), sync=True)
             self._written = found
         except OSError as error:
             # In memory it is known all the same; only a successor would not know.
@@ -305,68 +267,3 @@ def _stack(session: Session, spec: StackSpec, now: datetime) -> StackSnapshot:
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
     return StackSnapshot(spec, tuple(leases), pending_stops, audit.place(session, spec.name))
-
-
-def _read(path: Path) -> Knowledge | None:
-    try:
-        said = json.loads(path.read_text())
-        booted_at = said.get("booted_at")
-        return Knowledge(
-            {name: _from_json(one) for name, one in said["stacks"].items()},
-            said["ahead"],
-            said.get("boot", ""),
-            datetime.fromisoformat(booted_at) if booted_at else None,
-        )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.error("%s: cannot be read, so nothing is known yet: %s", path, error)
-        return None
-
-
-def _as_json(known: Knowledge) -> dict[str, Any]:
-    return {
-        "ahead": known.ahead,
-        "boot": known.boot,
-        "booted_at": known.booted_at and known.booted_at.isoformat(),
-        "stacks": {
-            name: {
-                "spec": one.spec.as_json(),
-                "leases": [asdict(lease) | {"deadline": lease.deadline.isoformat()} for lease in one.leases],
-                "owing": {
-                    service: _pending_stop_as_json(stop) for service, stop in one.pending_stops.items()
-                },
-                "place": one.place,
-            }
-            for name, one in known.stacks.items()
-        },
-    }
-
-
-def _pending_stop_as_json(stop: OwedOff) -> dict[str, Any]:
-    return asdict(stop) | {"retry_at": stop.retry_at and stop.retry_at.isoformat()}
-
-
-def _from_json(said: Mapping[str, Any]) -> StackSnapshot:
-    return StackSnapshot(
-        StackSpec.from_json(said["spec"]),
-        tuple(_lease(one) for one in said["leases"]),
-        {name: _pending_stop(one) for name, one in said["owing"].items()},
-        _place(said.get("place")),
-    )
-
-
-def _place(said: Any) -> tuple[int, str] | None:
-    return None if said is None else (int(said[0]), str(said[1]))
-
-
-def _lease(said: Mapping[str, Any]) -> HeldLease:
-    deadline = datetime.fromisoformat(said["deadline"])
-    return HeldLease(said["window"], said["service"], State(said["state"]), deadline)
-
-
-def _pending_stop(said: Mapping[str, Any]) -> OwedOff:
-    retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
-    # What an older worker has written does not say where.
-    location = Location(**said.get("location", {}))
-    return OwedOff(said["failures"], retry_at, said["unsure"], location)

@@ -21,7 +21,8 @@ from app.store.database import Database
 from tests.system import System, studio
 from workers.offline.controller import OfflineController
 from workers.state.last_contact import WRITE_INTERVAL
-from workers.state.snapshot import LISTENING_TIME, Snapshot, StackSnapshot
+from workers.state.node_snapshot import StackSnapshot
+from workers.state.snapshot import LISTENING_TIME, Snapshot
 
 SPEC = replace(studio(), blind_grace=30.0)
 
