@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from statistics import median
 
 import docker
 import httpx
 
-from bench import contenders, figures, many, moments
+from bench import contenders, figures, many, moments, throttling
 from bench.figures import Figure, Machine
 from bench.stage import Failed, Stage, Standalone, built, engine, running
 from workers.engine import compose_program
@@ -26,13 +27,15 @@ def main() -> int:
     load, client = os.getloadavg()[0], engine()
     found = figures.last() | {"machine": _machine(client).facts(load)}
     try:
-        if options.only != "many":
+        if options.only not in {"many", "throttle"}:
             with built() as stage, running(stage) as standalone:
                 if options.rounds:
                     _race(stage, standalone, client, options, found)
                 _lags(stage, standalone, client, options, found)
         if options.many:
             _many(client, options, found)
+        if options.throttle_rounds:
+            _throttle(options, found)
     except (Failed, httpx.HTTPError) as reason:
         sys.stderr.write(f"bench: {reason or repr(reason)}\n")
         return 1
@@ -86,6 +89,17 @@ def _many(client: docker.APIClient, options: argparse.Namespace, found: Figures)
     _tell(found)
 
 
+def _throttle(options: argparse.Namespace, found: Figures) -> None:
+    _say(f"starts at once, {options.throttle_rounds} rounds on a quiet and on a busy host")
+    times = throttling.race(options.throttle_rounds)
+    found["throttle_s"] = {
+        host: {name: round(median(seconds), 2) for name, seconds in contenders.items()}
+        for host, contenders in times.items()
+    }
+    found |= figures.ratios(throttling.against_best(times), figures.THROTTLE)
+    _tell(found)
+
+
 def _tell(found: Figures) -> None:
     """What is known so far, so that a run that is cut short has not been for nothing."""
     figures.write(found)
@@ -111,13 +125,20 @@ def _options() -> argparse.Namespace:
         "--many", type=int, default=many.MANY, help="services opened at once (default 200; 0: none)"
     )
     parser.add_argument("--many-rounds", type=int, default=1, help="rounds of that (default 1)")
-    parser.add_argument("--only", choices=["join", "many"], help="measure this alone")
+    parser.add_argument(
+        "--throttle-rounds", type=int, default=3, help="rounds of starts at once (default 3; 0: none)"
+    )
+    parser.add_argument("--only", choices=["join", "many", "throttle"], help="measure this alone")
     parser.add_argument("--page", action="store_true", help="write docs/performance.md too")
     options = parser.parse_args()
     if options.only:
         options.rounds = options.windows = options.ready = 0
-    if options.only == "join":
+    if options.only in {"join", "throttle"}:
         options.many = 0
+    if options.only in {"join", "many"}:
+        options.throttle_rounds = 0
+    if options.only == "throttle":
+        options.joins = 0
     return options
 
 

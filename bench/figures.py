@@ -29,6 +29,14 @@ MANY = {
     "open200_vs_up": ("open", "compose", "POST to all of many services running ÷ one `docker compose up -d`"),
     "close200_vs_stop": ("close", "compose", "POST close to all of them stopped ÷ one `docker compose stop`"),
 }
+THROTTLE = {
+    "throttle_quiet_vs_best": (
+        "quiet",
+        "best",
+        "starts at once by the host ÷ the best fixed number (1, 2, 4, 8, 16, unbounded)",
+    ),
+    "throttle_busy_vs_best": ("busy", "best", "the same while two processes for each core compute"),
+}
 LAGS = {
     "expiry_late_ms": "deadline to first stop call",
     "dispatch_ms": "window accepted to first call",
@@ -94,7 +102,7 @@ def write(figures: Mapping[str, Figure]) -> None:
 def table(figures: Mapping[str, Figure]) -> str:
     """All figures, one a line."""
     lines = [f"{'':<26}{'ratio':>7}{'ours':>10}{'theirs':>10}   n"]
-    for key in (*RATIOS, *MANY):
+    for key in (*RATIOS, *MANY, *THROTTLE):
         if one := figures.get(key):
             counts = "/".join(str(count) for count in one["n"])
             lines.append(
@@ -121,7 +129,7 @@ def _flat(figures: Mapping[str, Figure]) -> list[tuple[str, Figure]]:
 def page(figures: Mapping[str, Figure]) -> str:
     """The documentation's page of this run."""
     where = figures["machine"]
-    meanings = {key: text for key, (_, _, text) in (RATIOS | MANY).items()} | LAGS
+    meanings = {key: text for key, (_, _, text) in (RATIOS | MANY | THROTTLE).items()} | LAGS
     explained = "\n".join(f"- `{key}`: {text}" for key, text in meanings.items() if key in figures)
     return _PAGE.format(table=table(figures), explained=explained, **where)
 

@@ -6,8 +6,10 @@ import logging
 from contextlib import ExitStack
 
 from app import settings, tracing
+from app.domain.throttling import CallBounds, CallLimit
 from app.host import data_directory, snapshot_file
 from app.host.engine_endpoint import BadEndpoint
+from app.host.pressure import LoadReader
 from app.settings import ConfigError, Settings
 from app.store import schema
 from app.store import stacks as known
@@ -15,13 +17,14 @@ from app.store.database import Database
 from app.usecases.nodes.claims import NodeTaken
 from workers.broker import transport
 from workers.engine.client import Engine
+from workers.loops.call_throttle import CallThrottle
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.idle_visits import IdleVisitChecks
 from workers.loops.notifier import Notifier
 from workers.loops.sampler import Sampler
 from workers.loops.stack_loader import StackLoader
 from workers.loops.watch import Watch
-from workers.state.concurrency import CallQueue, closing_limits, opening_limits
+from workers.state.concurrency import CallQueue, closing_limits, opening_limits, start_bounds
 from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 from workers.state.inspection_queue import Trigger
@@ -98,6 +101,7 @@ def begin(environment: Settings | None = None) -> WorkerContext:
 
 def _begin_beside(found: WorkerContext, loading: StackLoader, environment: Settings) -> None:
     """What a worker does besides its watch: it sends notices, takes samples, and waits for last bytes."""
+    _begin_throttle(found, environment.opening_calls)
     notifier = Notifier(found, loading, environment.public_url, environment.data_dir)
     notifier.begin()
     _runtime.leaving.callback(notifier.end)
@@ -107,6 +111,16 @@ def _begin_beside(found: WorkerContext, loading: StackLoader, environment: Setti
     looks = IdleVisitChecks(found)
     looks.begin()
     _runtime.leaving.callback(looks.end)
+
+
+def _begin_throttle(context: WorkerContext, setting: CallBounds | None) -> None:
+    """Let the limit of starting calls follow the host, unless it is set to one number."""
+    bounds = start_bounds(setting)
+    context.call_limit = CallLimit(bounds.most)
+    if bounds.least < bounds.most:
+        throttle = CallThrottle(context, bounds, LoadReader())
+        throttle.begin()
+        _runtime.leaving.callback(throttle.end)
 
 
 def _require_schema(database: Database, environment: Settings) -> None:

@@ -166,5 +166,6 @@ class Loop(StrEnum):
     """A message was dropped, since nobody of ours sent it."""
     TASKS = "tasks"
     """Only for the log: a task that ends since the database is away is not counted."""
+    THROTTLE = "throttle"
     REPAIRS = "repairs"
     """A change that only the idle poll or a resync has noticed."""

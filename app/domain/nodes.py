@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.domain.throttling import NO_LIMIT, CallLimit
+
 AWAY_AFTER = timedelta(seconds=20)
 """Long enough for a worker to be restarted in, and for a standalone to be."""
 
@@ -29,6 +31,8 @@ class Heartbeat:
     stacks: Collection[str]
     started_at: datetime
     seen_at: datetime
+    call_limit: CallLimit = NO_LIMIT
+    """How many compose calls may start at once there."""
 
     def live(self, now: datetime) -> bool:
         """True while the last heartbeat is not older than `AWAY_AFTER`."""

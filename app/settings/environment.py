@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from app.domain.throttling import CallBounds
 from app.settings import service_urls, trusted_proxies
 from app.settings.errors import ConfigError
 from app.settings.trusted_proxies import Network
@@ -42,8 +43,8 @@ class Settings:
     """… and says how long one sending may take."""
     public_url: str | None = None
     """Where people reach the front: what links in notices begin with. Without it they have none."""
-    opening_calls: int | None = None
-    """Compose calls that start services at once on this node; None: by its cores and memory."""
+    opening_calls: CallBounds | None = None
+    """How many starts may run at once on this node, from and to; None: by its cores and memory."""
     closing_calls: int | None = None
     """The same for those that stop services."""
     trusted_proxies: tuple[Network, ...] = ()
@@ -92,7 +93,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         traces=_traces(environ),
         trace_timeout="OTEL_EXPORTER_OTLP_TIMEOUT" in environ,
         public_url=(environ.get("POWER_PUBLIC_URL") or "").rstrip("/") or None,
-        opening_calls=_number(environ.get("POWER_OPENING_CALLS")),
+        opening_calls=_bounds(environ.get("POWER_OPENING_CALLS")),
         closing_calls=_number(environ.get("POWER_CLOSING_CALLS")),
         trusted_proxies=trusted_proxies.parse(environ.get("POWER_TRUSTED_PROXIES") or ""),
         database_fault=environ.get("POWER_DATABASE_FAULT") or None,
@@ -126,6 +127,13 @@ def _count_faults(given: str) -> Iterator[str]:
         yield f"{given!r} is not a whole number from 1 to {_MOST_CALLS}"
 
 
+def _bounds_faults(given: str) -> Iterator[str]:
+    least, _, most = given.partition("-")
+    faults = [fault for number in (least, most or least) for fault in _count_faults(number)]
+    if faults or int(least) > int(most or least):
+        yield f"{given!r} is neither a whole number from 1 to {_MOST_CALLS} nor a range such as 2-16"
+
+
 def _away_faults(given: str) -> Iterator[str]:
     if given not in {"wait", "refuse"}:
         yield f"{given!r} is neither `wait` nor `refuse`"
@@ -149,11 +157,19 @@ _CHECKS: Mapping[str, Callable[[str], Iterable[str]]] = {
     "POWER_NODE": _node_faults,
     "POWER_AWAY": _away_faults,
     "POWER_PUBLIC_URL": _public_faults,
-    "POWER_OPENING_CALLS": _count_faults,
+    "POWER_OPENING_CALLS": _bounds_faults,
     "POWER_CLOSING_CALLS": _count_faults,
     "POWER_TRUSTED_PROXIES": trusted_proxies.faults,
 }
 """What may be wrong with a variable, one line a fault."""
+
+
+def _bounds(given: str | None) -> CallBounds | None:
+    """`8` is a fixed number of calls, `2-16` are bounds between which it follows the host."""
+    if not given:
+        return None
+    least, _, most = given.partition("-")
+    return CallBounds(int(least), int(most or least))
 
 
 def _number(given: str | None) -> int | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import nodes
 from app.domain.nodes import Heartbeat
+from app.domain.throttling import CallLimit
 from app.store.tables import Node, Stack, Worker
 
 FORGOTTEN = timedelta(hours=1)
@@ -33,7 +34,14 @@ def signs(session: Session) -> list[Heartbeat]:
 def sign(row: Worker) -> Heartbeat:
     """The row as a heartbeat."""
     return Heartbeat(
-        row.name, row.node, row.engine_id, row.locks_id, tuple(row.stacks), row.started_at, row.seen_at
+        row.name,
+        row.node,
+        row.engine_id,
+        row.locks_id,
+        tuple(row.stacks),
+        row.started_at,
+        row.seen_at,
+        CallLimit(row.call_limit, row.call_limit_reason),
     )
 
 
@@ -48,8 +56,19 @@ def write(session: Session, mine: Heartbeat) -> None:
             stacks=sorted(mine.stacks),
             started_at=mine.started_at,
             seen_at=mine.seen_at,
+            call_limit=mine.call_limit.number,
+            call_limit_reason=mine.call_limit.reason,
         )
     )
+
+
+def call_limits(session: Session, now: datetime) -> dict[str, int]:
+    """How many compose calls may start at once on each node, by the workers that are heard of."""
+    limits: dict[str, int] = {}
+    for heartbeat in signs(session):
+        if heartbeat.live(now):
+            limits[heartbeat.node] = limits.get(heartbeat.node, 0) + heartbeat.call_limit.number
+    return limits
 
 
 def strike(session: Session, names: Iterable[str]) -> None:

@@ -83,7 +83,13 @@ class _Now(Collector):
         try:
             with self._database.read() as session:
                 now = self._database.now()
-                found = [_windows(session), _clock(session), *_stacks(session, now), *_troubles(session, now)]
+                found = [
+                    _windows(session),
+                    _clock(session),
+                    _call_limits(session, now),
+                    *_stacks(session, now),
+                    *_troubles(session, now),
+                ]
                 self._nodes = sorted({stack.node for stack in stacks.every(session)})
                 self._told.take_in(session, now)
                 yield from found
@@ -168,6 +174,15 @@ def _stacks(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
         gone.add_metric([stack.name, stack.node], float(stack.name in away))
         refused.add_metric([stack.name, stack.node], float(bool(stack.refused or stack.faults)))
     yield from (gone, refused, rejected)
+
+
+def _call_limits(session: Session, now: datetime) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "power_call_limit", "Compose calls that may start at once on a node.", labels=["node"]
+    )
+    for node, limit in workers.call_limits(session, now).items():
+        family.add_metric([node], limit)
+    return family
 
 
 def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:

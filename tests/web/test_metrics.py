@@ -11,8 +11,10 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.domain.enums import Loop
+from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
-from app.store import loop_failures
+from app.domain.throttling import CallLimit
+from app.store import loop_failures, workers
 from app.store.audit import Place
 from app.store.tables import Node
 from app.usecases.nodes import published_stacks
@@ -110,6 +112,19 @@ def test_what_waits_in_the_queues_is_a_figure_while_the_broker_says_so(
     assert figure(api, "power_queue_depth", queue="power.local") == 1
     broker.away = True
     assert "power_queue_depth" not in {name for name, _ in samples(api)}
+
+
+def test_the_limit_of_starting_calls_is_that_of_a_nodes_live_workers(api: Caller, system: System) -> None:
+    with system.database.write() as session:
+        for name, seen in (
+            ("one", system.now),
+            ("two", system.now),
+            ("old", system.now - timedelta(hours=1)),
+        ):
+            limit = CallLimit(8, "")
+            heartbeat = Heartbeat(name, "local", "e", "l", ["studio"], system.now, seen, limit)
+            workers.write(session, heartbeat)
+    assert figure(api, "power_call_limit", node="local") == 16
 
 
 def test_failures_of_loops_come_from_the_workers_and_from_the_front(

@@ -128,6 +128,7 @@ class HeartbeatLoop:
             sorted(context.claimed),
             self._started_at,
             now,
+            context.call_limit,
         )
 
     def _tidy(self) -> None:

@@ -21,6 +21,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from app.domain.throttling import CallBounds
+
 log = logging.getLogger(__name__)
 
 STARTING_FOR = 1.0
@@ -46,20 +48,40 @@ class Limits:
     running: int
 
 
-def opening_limits(setting: int | None = None) -> Limits:
-    """Bounds for starting services: by cores and memory, or `setting` calls at once."""
-    return _limits(setting, STARTS_PER_CORE, MOST_OPENING)
+def start_bounds(setting: CallBounds | None = None) -> CallBounds:
+    """The fewest and the most starts at once: as set, else one and `STARTS_PER_CORE` for each core."""
+    cores = os.cpu_count() or 1
+    return setting or CallBounds(max(2, cores), STARTS_PER_CORE * cores)
+
+
+def opening_limits(setting: CallBounds | None = None) -> Limits:
+    """Bounds for starting services: by cores and memory, or `setting.most` calls at once."""
+    if setting:
+        return Limits(
+            setting.most, max(setting.most, _by_memory(MOST_OPENING)) if _ranges(setting) else setting.most
+        )
+    return _limits(start_bounds().most, MOST_OPENING)
 
 
 def closing_limits(setting: int | None = None) -> Limits:
     """Bounds for stopping services: by cores and memory, or `setting` calls at once."""
-    return _limits(setting, STOPS_PER_CORE, MOST_CLOSING)
+    return (
+        Limits(setting, setting) if setting else _limits(STOPS_PER_CORE * (os.cpu_count() or 1), MOST_CLOSING)
+    )
 
 
-def _limits(setting: int | None, per_core: int, most: int) -> Limits:
-    by_memory = _memory() // SHARE_OF_MEMORY // MEMORY_OF_CALL
-    running = setting or max(LEAST, min(most, by_memory))
-    return Limits(max(1, min(per_core * (os.cpu_count() or 1), running)), running)
+def _ranges(setting: CallBounds) -> bool:
+    return setting.least < setting.most
+
+
+def _limits(starting: int, most: int) -> Limits:
+    running = _by_memory(most)
+    return Limits(max(1, min(starting, running)), running)
+
+
+def _by_memory(most: int) -> int:
+    """How many compose processes the host's memory has room for, `most` at the most."""
+    return max(LEAST, min(most, _memory() // SHARE_OF_MEMORY // MEMORY_OF_CALL))
 
 
 def _memory() -> int:
@@ -82,6 +104,12 @@ class CallQueue:
         """When each running work began, by `time.monotonic`."""
         self._dispatcher: threading.Thread | None = None
         self._closed = False
+
+    def set_limits(self, limits: Limits) -> None:
+        """From now on, go by these limits. What runs already goes on."""
+        with self._changed:
+            self.limits = limits
+            self._changed.notify_all()
 
     def submit(self, key: Hashable, work: Work) -> None:
         """Run `work` as soon as there is room, in the caller's context (traces)."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from app.domain.enums import Loop
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
+from app.domain.throttling import NO_LIMIT, CallLimit
 from app.host import snapshot_file
 from app.host.loop_guard import LoopGuard
 from app.store.database import Database, is_outage
@@ -63,6 +64,8 @@ class WorkerContext:
     """The calls that start services …"""
     closing: CallQueue = field(default_factory=_closing_queue)
     """… and, with room of their own, those that stop them."""
+    call_limit: CallLimit = NO_LIMIT
+    """How many compose calls may start at once, and why not more."""
     running: RunningCalls = field(default_factory=RunningCalls)
     look_again: LookAgain = _ignore
     core: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import (
-    Index,
-    String,
-)
+from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.tables.base import BigId, Table
@@ -40,6 +37,10 @@ class Worker(Table):
     """The stacks it serves."""
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+    call_limit: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many compose calls may start at once there; 0 where the worker does not say."""
+    call_limit_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Why not more, in a sentence; empty where nothing limits them."""
 
 
 class LoopFailures(Table):

@@ -31,7 +31,7 @@ from app.usecases.windows.settle import StackSituation, startable, stoppable
 POST_START_FAILED = "its post_start hook did not end well"
 """Why a container that runs is made anew."""
 NOT_HELD = Decision(Action.NONE, "no live window holds it")
-HELD = Decision(Action.NONE, "a live window holds it")
+STILL_HELD = Decision(Action.NONE, "a live window holds it")
 TRIED = Decision(Action.NONE, "it was tried for this window already")
 BLIND_START = Decision(Action.UP, "a live window holds it, and the engine shows nothing", keep_running=True)
 
@@ -146,7 +146,7 @@ def stop_decision(
     """
     row = session.get(Service, (stack, service), with_for_update=True)
     if row is None or rows.wanted(session, stack, service, now):
-        return HELD, None
+        return STILL_HELD, None
     if row.owed_outside(answer.location):
         return Decision(Action.NONE, f"it owes its off in {row.location}"), None
     closing = [window for window in rows.unfinished(session, stack) if _lets_go(window, service)]

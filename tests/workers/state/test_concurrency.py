@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app.domain.throttling import CallBounds
 from tests.deadline import until
 from workers.state import concurrency
 from workers.state.concurrency import CallQueue, Limits
@@ -103,15 +104,30 @@ def test_a_closed_queue_begins_nothing_more_and_waits_for_what_runs() -> None:
 
 
 @pytest.mark.parametrize("limits", [concurrency.opening_limits, concurrency.closing_limits])
-def test_limits_follow_the_host_and_a_setting(
-    monkeypatch: pytest.MonkeyPatch, limits: Callable[[int | None], Limits]
-) -> None:
+def test_limits_follow_the_host(monkeypatch: pytest.MonkeyPatch, limits: Callable[[], Limits]) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(concurrency, "_memory", lambda: 1 * 2**30)
-    assert limits(None).running == 16, "a small host runs few at once"
+    assert limits().running == 16, "a small host runs few at once"
 
     monkeypatch.setattr(concurrency, "_memory", lambda: 512 * 2**30)
-    wide = limits(None)
+    wide = limits()
     assert wide.starting < wide.running <= concurrency.MOST_CLOSING
 
-    assert limits(3) == Limits(3, 3)
+
+def test_limits_that_are_set_hold_whatever_the_host_is_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "_memory", lambda: 512 * 2**30)
+    assert concurrency.closing_limits(3) == Limits(3, 3)
+    assert concurrency.opening_limits(CallBounds(3, 3)) == Limits(3, 3)
+    assert concurrency.opening_limits(CallBounds(2, 100)) == Limits(100, 100)
+    assert concurrency.opening_limits(CallBounds(2, 16)) == Limits(16, concurrency.MOST_OPENING)
+
+
+def test_more_room_lets_queued_work_begin_at_once() -> None:
+    gate, queue = Gate(), CallQueue("test", Limits(1, 1))
+    for number in range(3):
+        queue.submit(number, gate.work(number))
+    until(lambda: len(gate.begun) == 1, "one has begun")
+    queue.set_limits(Limits(3, 3))
+    until(lambda: len(gate.begun) == 3, "all have begun")
+    gate.open.set()
+    queue.close(wait=True)
