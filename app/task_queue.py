@@ -23,7 +23,8 @@ CLOSE = "power.close_window"
 SWEEP = "power.sweep"
 RESYNC = "power.resync"
 READ_LOGS = "power.read_logs"
-NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS)
+RUN_SCENARIO = "power.run_scenario"
+NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS, RUN_SCENARIO)
 SHARED_QUEUE = "power"
 """The queue of what any worker may do; a node's own begins with it."""
 
@@ -84,6 +85,10 @@ class Dispatch:
     def reading(self, read: str, node: str) -> bool:
         """Ask the node to read the logs of this request; False where the broker is down."""
         return self.nudge(READ_LOGS, [read], queue(node))
+
+    def conducting(self, run: str, node: str, shown: str = "") -> bool:
+        """Ask the node to conduct this run; False where the broker is down."""
+        return self.nudge(RUN_SCENARIO, [run], queue(node), shown)
 
     def nudge(self, name: str, args: list[Any], to: str, shown: str = "") -> bool:
         """Send, or log that it could not be; never raises for a broker that is away.

@@ -16,6 +16,7 @@ from app.store import stacks as known
 from app.store.database import Database
 from app.usecases.nodes.claims import NodeTaken
 from workers.broker import transport
+from workers.conductor.conductor import Conductor
 from workers.engine.client import Engine
 from workers.loops.call_throttle import CallThrottle
 from workers.loops.heartbeat import HeartbeatLoop
@@ -38,6 +39,7 @@ class _Runtime:
     def __init__(self) -> None:
         self.context: WorkerContext | None = None
         self.watch: Watch | None = None
+        self.conductor: Conductor | None = None
         self.leaving = ExitStack()
 
 
@@ -100,7 +102,7 @@ def begin(environment: Settings | None = None) -> WorkerContext:
 
 
 def _begin_beside(found: WorkerContext, loading: StackLoader, environment: Settings) -> None:
-    """What a worker does besides its watch: it sends notices, takes samples, and waits for last bytes."""
+    """What a worker does besides its watch: send notices, take samples, wait for last bytes, conduct runs."""
     _begin_throttle(found, environment.opening_calls)
     notifier = Notifier(found, loading, environment.public_url, environment.data_dir)
     notifier.begin()
@@ -111,6 +113,10 @@ def _begin_beside(found: WorkerContext, loading: StackLoader, environment: Setti
     looks = IdleVisitChecks(found)
     looks.begin()
     _runtime.leaving.callback(looks.end)
+    if _runtime.watch:
+        _runtime.conductor = Conductor(found, _runtime.watch.pools)
+        _runtime.conductor.begin()
+        _runtime.leaving.callback(_runtime.conductor.end)
 
 
 def _begin_throttle(context: WorkerContext, setting: CallBounds | None) -> None:
@@ -157,7 +163,7 @@ def end() -> bool:
     if _runtime.watch:
         _runtime.watch.stop(patiently=True)
     _runtime.leaving.close()
-    _runtime.context = _runtime.watch = None
+    _runtime.context = _runtime.watch = _runtime.conductor = None
     return welcome
 
 
@@ -173,6 +179,12 @@ def close_soon(stack: str) -> bool:
         return False
     _runtime.watch.close_soon(stack)
     return True
+
+
+def conduct_soon() -> None:
+    """Look at the unfinished runs of this node now."""
+    if _runtime.conductor:
+        _runtime.conductor.wake()
 
 
 def resync() -> None:

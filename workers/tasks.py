@@ -110,6 +110,13 @@ def read_logs(read_id: str) -> None:
     logs.answer(runtime.context(), str(read_id))
 
 
+@app.task(name=task_queue.RUN_SCENARIO)
+@ends_in_outage
+def run_scenario(_run_id: str) -> None:
+    """Have the conductor look at the unfinished runs of this node now."""
+    runtime.conduct_soon()
+
+
 def _carried() -> object:
     """What the message says of a trace, which may be anything."""
     return getattr(current_task.request, tracing.HEADER, None) if current_task else None

@@ -94,6 +94,8 @@ class Action(StrEnum):
     SHARE = "share"
     PRE_STOP = "pre_stop"
     """A stop by the compose files, which run the service's hooks; a plain `stop` or `kill` follows."""
+    REMOVE = "rm"
+    """Removes stopped containers with their anonymous volumes, for a scenario that begins afresh."""
     NONE = "none"
 
 
@@ -139,6 +141,9 @@ class Event(StrEnum):
     DATABASE_BEHIND = "database.behind"
     STACK_RELOCATED = "stack.relocated"
     CLOCK_STEPPED = "clock.stepped"
+    RUN_STARTED = "run.started"
+    RUN_FINISHED = "run.finished"
+    RUN_CUT = "run.cut"
 
 
 WINDOW_ENDING = "window.ending"
@@ -158,6 +163,7 @@ class Loop(StrEnum):
     NOTICES = "notices"
     SAMPLES = "samples"
     TRAFFIC = "traffic"
+    RUNS = "runs"
     EVENT_STREAM = "event_stream"
     """Of a front, which has no node."""
     CONSUMER = "consumer"

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from sqlalchemy import Select, tuple_
 
-from app.store.tables import Notice, Window
+from app.store.tables import Notice, ScenarioRun, Window
 
-PagedRow = TypeVar("PagedRow", Window, Notice)
+PagedRow = TypeVar("PagedRow", Window, Notice, ScenarioRun)
 RowPlace = tuple[datetime, str]
 """Where a page ended: `created_at` and id of its last row."""
 

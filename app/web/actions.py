@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flask import request
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.enums import State
 from app.domain.errors import Refusal
-from app.store import stacks
+from app.domain.scenarios import RunState
+from app.store import runs, stacks
 from app.store import windows as rows
-from app.store.tables import Window
+from app.store.tables import ScenarioRun, Window
 from app.task_queue import about
+from app.usecases import runs as conducting
 from app.usecases.windows import close as closing
 from app.usecases.windows import extend as extending
 from app.usecases.windows import open as opening
@@ -21,6 +24,7 @@ from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
 from app.web import problems, request_parsing
 from app.web.authentication import Caller
 from app.web.context import WebContext
+from app.web.run_views import require_run_id
 from app.web.window_views import require_window_id
 from app.web.window_waits import Done
 
@@ -91,6 +95,30 @@ def close_and_dispatch(
     if not was_closed:
         front.count_unsent(front.dispatch.closing(row.id, row.node, _about(row)))
     return was_closed
+
+
+def start_run_and_dispatch(front: WebContext, caller: Caller, scenario: Any) -> ScenarioRun:
+    """A new run of a scenario, committed and its node nudged."""
+    stack = scenario.get("stack") if isinstance(scenario, dict) else None
+    meant = stack if isinstance(stack, str) else None
+    with audit_refusals(front, caller, "run", meant), front.database.write() as session:
+        run = conducting.start_run(session, scenario, actor=caller.name, now=front.database.now())
+    front.nudged(front.dispatch.conducting(run.id, run.node, about(run.id, run.stack, run.services)))
+    return run
+
+
+def cancel_run_and_dispatch(front: WebContext, caller: Caller, run: str) -> bool:
+    """Cancel a run; True where it was finished already."""
+    require_run_id(run)
+    with front.database.write() as session:
+        before = runs.get(session, run)
+        was_finished = before is not None and before.state == RunState.FINISHED
+        row = conducting.cancel_run(session, run, actor=caller.name, now=front.database.now())
+    if not was_finished:
+        front.nudged(front.dispatch.conducting(row.id, row.node))
+        if row.window_id:
+            front.nudged(front.dispatch.closing(row.window_id, row.node))
+    return was_finished
 
 
 def wait_if_preferred(front: WebContext, done: Done, window: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ from app.web.api import (
     notifications,
     openapi,
     original_surface,
+    runs,
     stacks,
     tokens,
     windows,
@@ -48,6 +49,7 @@ ROUTES: list[ApiRoute] = [
     route
     for module in (
         windows,
+        runs,
         logs,
         stacks,
         audit,

@@ -11,7 +11,8 @@ def test_the_trail_says_these_words_and_no_other() -> None:
         "call.started call.finished call.lost service.ready service.failing "
         "drift.found drift.stopped drift.ended token.created token.revoked refused "
         "stack.loaded stack.rejected window.waiting node.claimed node.refused node.blind audit.archived "
-        "database.restored database.behind stack.relocated clock.stepped"
+        "database.restored database.behind stack.relocated clock.stepped "
+        "run.started run.finished run.cut"
     )
     assert [str(event) for event in Event] == said.split()
 

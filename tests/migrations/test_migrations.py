@@ -24,6 +24,7 @@ from app.store.tables import (
     Notice,
     NoticePlace,
     Sample,
+    ScenarioRun,
     Table,
     Token,
     Wake,
@@ -73,6 +74,8 @@ def lived_in(url: str) -> None:
         session.add(
             LogRead(id="r", window_id="w", node="local", services=["forge"], tail=1, after={}, asked_at=NOON)
         )
+        run = {"stack": "studio", "node": "local", "name": "cycle", "actor": "ada", "services": ["forge"]}
+        session.add(ScenarioRun(id="r", **run, document={}, created_at=NOON))
         session.add(Token(name="ada", digest="d", scope="admin", created_at=NOON))
         session.add(Wake(token="door", stack="studio", service="forge"))
         session.add(IdempotencyKey(token="ada", key="k", body="b", window_id="w", created_at=NOON))

@@ -26,6 +26,7 @@ ARGUMENTS: Mapping[str, tuple[int, int]] = {
     task_queue.SWEEP: (0, 0),
     task_queue.RESYNC: (0, 1),
     task_queue.READ_LOGS: (1, 1),
+    task_queue.RUN_SCENARIO: (1, 1),
 }
 """How many ids each task takes, at least and at most."""
 

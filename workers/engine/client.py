@@ -49,7 +49,7 @@ class Engine:
         self.endpoint = endpoint or endpoints.current()
         self._clock = EngineClock(self._system_time, away=Unable)
         self._negotiation = Negotiation(self.endpoint, timeout)
-        self._ask = self._negotiation.ask
+        self.ask = self._negotiation.ask
         self.heard_since: datetime | None = None
         """Since when every event has been heard, by the engine's clock; None while the stream is not read."""
 
@@ -95,7 +95,7 @@ class Engine:
         return found
 
     def _info(self) -> Mapping[str, Any]:
-        said: Mapping[str, Any] = self._ask(lambda client: client.info())
+        said: Mapping[str, Any] = self.ask(lambda client: client.info())
         return said
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class Engine:
 
     def _listed(self, project: str) -> list[dict[str, Any]]:
         labels = [f"{PROJECT}={project}", f"{ONEOFF}=False"]
-        found: list[dict[str, Any]] = self._ask(
+        found: list[dict[str, Any]] = self.ask(
             lambda client: client.containers(all=True, filters={"label": labels})
         )
         return found
@@ -145,7 +145,7 @@ class Engine:
             return container_from_list(line, f"the engine describes it in an unknown way: {error!r}")
 
     def _inspect(self, container: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._ask(lambda client: client.inspect_container(container))
+        found: Mapping[str, Any] = self.ask(lambda client: client.inspect_container(container))
         return found
 
     def container(self, container: str) -> Container | None:
@@ -169,13 +169,13 @@ class Engine:
     def services_with(self, project: str, label: str) -> set[str]:
         """The services of a project whose containers carry a label."""
         wanted = {"label": [f"{PROJECT}={project}", label]}
-        found = self._ask(lambda client: client.containers(all=True, filters=wanted))
+        found = self.ask(lambda client: client.containers(all=True, filters=wanted))
         return {_service(one) for one in found}
 
     def image(self, name: str) -> str:
         """The digest of a local image, or nothing where there is none of that name."""
         try:
-            found: Mapping[str, Any] = self._ask(
+            found: Mapping[str, Any] = self.ask(
                 lambda client: client.inspect_image(name)  # type: ignore[no-untyped-call]
             )
         except EngineUnsupported:
@@ -186,25 +186,25 @@ class Engine:
 
     def networks(self) -> set[str]:
         """The names of all networks there are."""
-        return {str(one.get("Name")) for one in self._ask(lambda client: client.networks())}
+        return {str(one.get("Name")) for one in self.ask(lambda client: client.networks())}
 
     def network_ids(self) -> set[str]:
         """The ids of all networks there are."""
-        return {str(one.get("Id")) for one in self._ask(lambda client: client.networks())}
+        return {str(one.get("Id")) for one in self.ask(lambda client: client.networks())}
 
     def volumes(self) -> set[str]:
         """The names of all volumes there are."""
-        found = self._ask(lambda client: client.volumes())
+        found = self.ask(lambda client: client.volumes())
         return {str(one.get("Name")) for one in found.get("Volumes") or []}
 
     def running_on(self, network: str) -> bool:
         """Does any container run that is attached to this network?"""
-        return bool(self._ask(lambda client: client.containers(filters={"network": network})))
+        return bool(self.ask(lambda client: client.containers(filters={"network": network})))
 
     def users_of(self, kind: str, name: str, project: str) -> set[str]:
         """The services of a project with a container, running or not, on this `network` or `volume`."""
         wanted = {kind: name, "label": [f"{PROJECT}={project}", f"{ONEOFF}=False"]}
-        found = self._ask(lambda client: client.containers(all=True, filters=wanted))
+        found = self.ask(lambda client: client.containers(all=True, filters=wanted))
         return {_service(one) for one in found}
 
     def named(self, project: str, services: Iterable[str]) -> dict[str, str]:
@@ -224,7 +224,7 @@ class Engine:
         if until is not None:
             limits["until"] = until.timestamp()
         try:
-            raw: bytes = self._ask(
+            raw: bytes = self.ask(
                 lambda client: client.logs(container, stdout=True, stderr=True, timestamps=True, **limits)
             )
         except EngineRefused as refused:
@@ -246,7 +246,7 @@ class Engine:
         """What a container has used and uses; None where it does not run, or the engine does not say."""
         quick = {"one_shot": True} if version_gte(self.agreement().api, _ONE_SHOT) else {}
         try:
-            said = self._ask(lambda client: client.stats(container, stream=False, **quick))
+            said = self.ask(lambda client: client.stats(container, stream=False, **quick))
             return usage.read(said)
         except EngineUnsupported:
             raise
@@ -259,7 +259,7 @@ class Engine:
         if since is not None:
             limits["since"] = self.own_time(since).timestamp()
         try:
-            raw: bytes = self._ask(lambda client: client.logs(container, stdout=True, stderr=True, **limits))
+            raw: bytes = self.ask(lambda client: client.logs(container, stdout=True, stderr=True, **limits))
         except Unable:
             return ""
         return raw.decode(errors="replace").strip()
@@ -271,7 +271,7 @@ class Engine:
         what is told of a network has no labels.
         """
         wanted = {"type": ["container", "network"]}
-        stream = self._ask(lambda client: client.events(decode=True, filters=wanted))
+        stream = self.ask(lambda client: client.events(decode=True, filters=wanted))
         self.heard_since = self.now()
         try:
             yield from stream
@@ -297,12 +297,12 @@ class Engine:
     def _has_kept_running(self, moment: datetime) -> bool:
         if self._info().get("LiveRestoreEnabled"):
             return False
-        found = (self._container(one) for one in self._ask(lambda client: client.containers()))
+        found = (self._container(one) for one in self.ask(lambda client: client.containers()))
         return any(one.alive and one.started_at and one.started_at < moment for one in found if one)
 
     def _remembers(self, moment: datetime) -> bool:
         until = int(self.own_time(moment).timestamp())
-        stream = self._ask(lambda client: client.events(since=1, until=until, decode=True))
+        stream = self.ask(lambda client: client.events(since=1, until=until, decode=True))
         try:
             return next(iter(stream), None) is not None
         finally:

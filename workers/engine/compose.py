@@ -94,6 +94,11 @@ def kill(project: str, service: str) -> Command:
     return _from_labels(project, Action.KILL, "kill", "--", service)
 
 
+def remove(project: str, service: str) -> Command:
+    """Remove what is stopped of one service, with its anonymous volumes; what runs and named volumes stay."""
+    return _from_labels(project, Action.REMOVE, "rm", "-f", "-v", "--", service)
+
+
 def config(place: ComposeFiles) -> Command:
     """Everything the files say, services of every profile included, as JSON."""
     return _from_files(place, Action.NONE, "config", "--format", "json", every_profile=True)

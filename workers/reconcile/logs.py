@@ -73,8 +73,8 @@ def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
-    began = _by_the_engine(context, wanted.since)
-    until = wanted.until and _by_the_engine(context, wanted.until)
+    began = engine_time(context, wanted.since)
+    until = wanted.until and engine_time(context, wanted.until)
     since = max(began, containers.moment(last) or began)
     found = context.engine.lines(container, since, until, wanted.tail)
     return [
@@ -82,7 +82,7 @@ def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str
     ]
 
 
-def _by_the_engine(context: WorkerContext, moment: datetime) -> datetime:
+def engine_time(context: WorkerContext, moment: datetime) -> datetime:
     """A time by the database's clock as the engine dated what was written then."""
     apart = context.engine.now() - context.database.now()
     return context.engine.own_time(moment + apart if abs(apart) > _APART else moment)

@@ -12,6 +12,7 @@ from app.store.tables.base import LONGEST_MS, BigId, Closed, EnumColumn, Moment,
 from app.store.tables.clock import Boot, ClockOffset
 from app.store.tables.nodes import LoopFailures, Node, Worker
 from app.store.tables.notifications import Delivery, Notice, NoticePlace
+from app.store.tables.runs import ScenarioRun
 from app.store.tables.samples import Sample
 from app.store.tables.stacks import Service, Stack
 from app.store.tables.windows import Call, IdempotencyKey, Lease, LogRead, Window
@@ -19,6 +20,6 @@ from app.store.tables.windows import Call, IdempotencyKey, Lease, LogRead, Windo
 __all__ = [
     "LONGEST_MS", "BigId", "Boot", "Call", "ChainHead", "ClockOffset", "Closed", "ConsoleSession",
     "Delivery", "Entry", "EnumColumn", "IdempotencyKey", "Lease", "Link", "LogRead", "LoopFailures", "Mark",
-    "Moment", "Node", "Notice", "NoticePlace", "Sample", "Service", "Stack", "Table", "Token", "Wake",
-    "Window", "Worker", "insert_if_new", "stamp",
+    "Moment", "Node", "Notice", "NoticePlace", "Sample", "ScenarioRun", "Service", "Stack", "Table", "Token",
+    "Wake", "Window", "Worker", "insert_if_new", "stamp",
 ]  # fmt: skip

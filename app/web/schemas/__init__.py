@@ -49,10 +49,14 @@ from app.web.schemas.requests import (
     Open,
     OpenQuery,
     PathStart,
+    ReportQuery,
     Route,
+    RunRequest,
+    RunsQuery,
     StacksQuery,
     WindowsQuery,
 )
+from app.web.schemas.runs import Run, RunReport, Runs, RunStep
 from app.web.schemas.stacks import Drift, Service, Stack, Stacks
 from app.web.schemas.windows import Call, Health, LogLine, LogNote, Logs, Plan, Window, Windows
 
@@ -103,8 +107,15 @@ __all__ = [
     "Query",
     "Readiness",
     "Reason",
+    "ReportQuery",
     "RequestModel",
     "Route",
+    "Run",
+    "RunReport",
+    "RunRequest",
+    "RunStep",
+    "Runs",
+    "RunsQuery",
     "Service",
     "Stack",
     "Stacks",

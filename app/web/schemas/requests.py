@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
@@ -32,6 +32,17 @@ class Open(RequestModel):
     stack: BoundedName | None = Field(None, description="May be left out where there is one stack.")
     ttl_sec: LengthSeconds | None = Field(None, description="Seconds; the stack's `default_ttl` if left out.")
     reason: Reason | None = None
+
+
+class RunRequest(RequestModel):
+    """A scenario to run, as its TOML file says it."""
+
+    scenario: dict[str, Any] = Field(
+        description="The document of a scenario file: `name`, `services`, `ttl`, `fresh` and `steps`.",
+        examples=[
+            {"name": "cycle", "services": ["switch"], "steps": {"listens": {"tcp": {"port": 8001}}}},
+        ],
+    )
 
 
 class Extend(RequestModel):
@@ -106,6 +117,20 @@ class WindowsQuery(Query):
     stack: BoundedName | None = None
     limit: Limit = 50
     cursor: Cursor | None = None
+
+
+class RunsQuery(Query):
+    """Which runs to list."""
+
+    stack: BoundedName | None = None
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class ReportQuery(Query):
+    """In which form a report is to be had."""
+
+    format: Literal["json", "md", "html", "junit"] = "json"
 
 
 class NoticesQuery(Query):

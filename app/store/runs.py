@@ -1,0 +1,89 @@
+"""Named queries about runs of scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session, undefer
+
+from app.domain.scenarios import RunState
+from app.store import paging
+from app.store.tables import Lease, ScenarioRun, Window
+
+_UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
+
+
+def get(session: Session, run: str) -> ScenarioRun | None:
+    """The run of this id without its scenario and report, or None."""
+    return session.get(ScenarioRun, run)
+
+
+def with_report(session: Session, run: str) -> ScenarioRun | None:
+    """The run of this id with its scenario and report, or None."""
+    query = select(ScenarioRun).where(ScenarioRun.id == run)
+    return session.scalar(query.options(undefer(ScenarioRun.document), undefer(ScenarioRun.report)))
+
+
+def locked(session: Session, run: str) -> ScenarioRun | None:
+    """The run, with its row locked where the database locks rows."""
+    query = select(ScenarioRun).where(ScenarioRun.id == run).with_for_update()
+    return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
+
+
+def page(
+    session: Session, *, stack: str | None = None, before: paging.RowPlace | None = None, limit: int = 50
+) -> list[ScenarioRun]:
+    """Runs, newest first, from beyond `before` (created_at, id)."""
+    query = paging.newest_first(select(ScenarioRun), ScenarioRun, before, limit)
+    if stack is not None:
+        query = query.where(ScenarioRun.stack == stack)
+    return list(session.scalars(query))
+
+
+def unfinished(session: Session, node: str) -> list[ScenarioRun]:
+    """The runs of a node that are queued or under way, oldest first."""
+    query = select(ScenarioRun).where(ScenarioRun.state.in_(_UNFINISHED), ScenarioRun.node == node)
+    return list(session.scalars(query.order_by(ScenarioRun.created_at, ScenarioRun.id)))
+
+
+def count_unfinished(session: Session, node: str) -> int:
+    """How many runs of a node are queued or under way."""
+    query = select(func.count()).where(ScenarioRun.state.in_(_UNFINISHED), ScenarioRun.node == node)
+    return session.scalar(query) or 0
+
+
+def note_progress(session: Session, run: str, detail: str, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Store what a run does now and how its steps stand; a finished run stays as it is."""
+    going = update(ScenarioRun).where(ScenarioRun.id == run, ScenarioRun.state == RunState.RUNNING)
+    session.execute(going.values(detail=detail, steps=[dict(one) for one in steps]))
+
+
+def start_times(session: Session, window: Window, limit: int) -> dict[str, list[float]]:
+    """By service, the seconds from opening to ready in earlier windows of the same stack, newest last."""
+    found: dict[str, list[float]] = {}
+    for lease in window.leases:
+        query = (
+            select(Lease.ready_at, Window.opening_at)
+            .join(Window, Lease.window_id == Window.id)
+            .where(
+                Window.stack == window.stack,
+                Lease.service == lease.service,
+                Lease.ready_at.is_not(None),
+                Window.opening_at.is_not(None),
+                Window.created_at < window.created_at,
+            )
+            .order_by(Window.created_at.desc())
+            .limit(limit)
+        )
+        pairs = [(ready, began) for ready, began in session.execute(query) if ready and began]
+        found[lease.service] = [round((ready - began).total_seconds(), 3) for ready, began in pairs[::-1]]
+    return found
+
+
+def forget(session: Session, before: datetime) -> None:
+    """Delete the finished runs that were asked for before this time."""
+    over = delete(ScenarioRun).where(ScenarioRun.state == RunState.FINISHED)
+    session.execute(over.where(ScenarioRun.created_at < before))

@@ -1,0 +1,220 @@
+"""Runs of scenarios: ask for one, begin it, give it a window, cancel it, finish it. One transaction each.
+
+A run is conducted by the worker of its stack's node. Its window is an ordinary window with the run's actor,
+so its services stop at the deadline even if no worker ever finishes the run.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain import planning, scenarios
+from app.domain.enums import Event
+from app.domain.errors import (
+    CheckOutsideWindow,
+    InvalidScenario,
+    NodeAway,
+    TooManyRuns,
+    UnknownRun,
+)
+from app.domain.planning import StackSpec
+from app.domain.scenarios import RunOutcome, RunState, Scenario, StepStatus
+from app.settings import ConfigError
+from app.settings.scenario_toml import as_document, parse_scenario
+from app.store import audit, runs, workers
+from app.store import windows as rows
+from app.store.tables import ScenarioRun, Window
+from app.usecases.windows import close as closing
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
+
+MOST_UNFINISHED = 50
+"""Runs of one node that are queued or under way, at most."""
+DETAIL = 1000
+"""Characters of why a run ended, at most."""
+
+
+def start_run(session: Session, document: Any, *, actor: str, now: datetime) -> ScenarioRun:
+    """Write the row of a new run, which a worker then conducts.
+
+    Raises InvalidScenario, CheckOutsideWindow, TooManyRuns, NodeAway, and what opening its window raises.
+    """
+    scenario = parse_or_refuse(document)
+    stack, asked, ttl = opening.check_request(session, open_request(scenario))
+    check_scope(stack.spec, scenario)
+    if away := workers.is_away(session, stack, now):
+        raise NodeAway(stack.name, stack.node, away)
+    if runs.count_unfinished(session, stack.node) >= MOST_UNFINISHED:
+        raise TooManyRuns(stack.node, MOST_UNFINISHED)
+    run = ScenarioRun(
+        id=secrets.token_hex(8),
+        stack=stack.name,
+        node=stack.node,
+        name=scenario.name,
+        actor=actor,
+        services=asked,
+        state=RunState.QUEUED,
+        detail="waits for its worker",
+        document=as_document(scenario) | {"stack": stack.name, "ttl": ttl},
+        steps=initial_steps(scenario),
+        created_at=now,
+    )
+    session.add(run)
+    _record(session, run, Event.RUN_STARTED, actor, now, services=asked, ttl_sec=ttl, fresh=scenario.fresh)
+    return run
+
+
+def parse_or_refuse(document: Any) -> Scenario:
+    """The scenario that a document describes; raises InvalidScenario."""
+    try:
+        return parse_scenario(document, "scenario")
+    except ConfigError as error:
+        raise InvalidScenario(error.faults) from error
+
+
+def open_request(scenario: Scenario, reason: str | None = None) -> OpenRequest:
+    """The request for the window of a scenario."""
+    return OpenRequest(list(scenario.services), scenario.stack, scenario.ttl, reason)
+
+
+def check_scope(spec: StackSpec, scenario: Scenario) -> None:
+    """Raise CheckOutsideWindow where a step looks into a service that the window does not hold.
+
+    So no check reads from, or runs a command in, a service of core or one that may not be powered.
+    """
+    held = planning.closure(spec, scenario.services)
+    for service, steps in sorted(scenario.checked_services().items()):
+        if service not in held:
+            raise CheckOutsideWindow(steps[0], service, held)
+
+
+def initial_steps(scenario: Scenario) -> list[dict[str, Any]]:
+    """Each step of a scenario as a row shows it before anything has run."""
+    return [
+        {
+            "name": step.name,
+            "kind": str(step.kind),
+            "check": scenarios.describe_check(step.check)[:300],
+            "depends_on": list(step.depends_on),
+            "status": str(StepStatus.PENDING),
+            "detail": "",
+            "tries": 0,
+        }
+        for step in scenario.steps.values()
+    ]
+
+
+def claim_run(session: Session, run_id: str, worker: str, now: datetime) -> ScenarioRun | None:
+    """Begin a queued run as this worker; None where it is not queued any more."""
+    run = runs.locked(session, run_id)
+    if run is None or run.state != RunState.QUEUED:
+        return None
+    run.state, run.worker, run.started_at = RunState.RUNNING, worker, now
+    return run
+
+
+def take_over_run(session: Session, run_id: str, dead: str, worker: str) -> ScenarioRun | None:
+    """Go on with the run of a worker that is dead, to end it; None where another has done so."""
+    run = runs.locked(session, run_id)
+    if run is None or run.state != RunState.RUNNING or run.worker != dead:
+        return None
+    run.worker = worker
+    return run
+
+
+def open_run_window(session: Session, run_id: str, scenario: Scenario, now: datetime) -> Window | None:
+    """Open the window of a run as its actor; None where the run was cancelled meanwhile.
+
+    Raises what opening a window raises.
+    """
+    # The row is kept for this transaction: a cancellation comes before the window, or finds it.
+    run = runs.locked(session, run_id)
+    if run is None or run.cancelled_by is not None or run.state != RunState.RUNNING:
+        return None
+    request = open_request(scenario, f"run {run.id}: {run.name}")
+    window, _new = opening.open_window(session, request, actor=run.actor, now=now, wait_for_node=False)
+    run.window_id = window.id
+    return window
+
+
+def cancel_run(session: Session, run_id: str, *, actor: str, now: datetime) -> ScenarioRun:
+    """Cancel a run and close its window; one that is finished stays as it is. Raises UnknownRun.
+
+    A run under way is finished by its worker, with a report.
+    """
+    seen = runs.get(session, run_id)
+    if seen is None:
+        raise UnknownRun(run_id)
+    # Windows are locked before runs, here as everywhere.
+    close_run_window(session, seen, f"run {seen.id} was cancelled by {actor}", actor, now)
+    run = runs.locked(session, run_id)
+    assert run is not None
+    if run.state == RunState.QUEUED:
+        run.cancelled_by = actor
+        finish_run(
+            session, run_id, RunOutcome.CUT, f"cancelled by {actor} before it began", report=None, now=now
+        )
+    elif run.state == RunState.RUNNING and run.cancelled_by is None:
+        run.cancelled_by, run.detail = actor, f"is being cancelled by {actor}"
+    return run
+
+
+def close_run_window(session: Session, run: ScenarioRun, reason: str, actor: str, now: datetime) -> None:
+    """Begin to close the window of a run, where it has one."""
+    if run.window_id and rows.get(session, run.window_id):
+        closing.close(session, run.window_id, actor=actor, now=now, reason=reason)
+
+
+def finish_run(
+    session: Session,
+    run_id: str,
+    outcome: RunOutcome,
+    detail: str,
+    *,
+    report: Mapping[str, Any] | None,
+    now: datetime,
+    steps: Sequence[Mapping[str, Any]] | None = None,
+) -> bool:
+    """Put on record how a run ended; False where it had ended already."""
+    run = runs.locked(session, run_id)
+    if run is None or run.state == RunState.FINISHED:
+        return False
+    run.state, run.outcome, run.finished_at = RunState.FINISHED, outcome, now
+    run.detail, run.report = detail[:DETAIL], dict(report) if report is not None else None
+    run.steps = [dict(one) for one in (run.steps if steps is None else steps)]
+    run.document = without_secrets(run.document)
+    event = Event.RUN_CUT if outcome is RunOutcome.CUT else Event.RUN_FINISHED
+    failed = [one["name"] for one in run.steps if one["status"] == StepStatus.FAILED]
+    _record(session, run, event, run.actor, now, outcome=str(outcome), detail=run.detail, failed=failed)
+    return True
+
+
+def without_secrets(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a scenario without the headers and bodies of its requests, which may be secret."""
+    plain: dict[str, Any] = deepcopy(dict(document))
+    for step in plain.get("steps", {}).values():
+        for name in ("headers", "body"):
+            step.get("http", {}).pop(name, None)
+    return plain
+
+
+def _record(
+    session: Session, run: ScenarioRun, event: Event, actor: str, now: datetime, **facts: Any
+) -> None:
+    audit.record(
+        session,
+        event,
+        actor=actor,
+        now=now,
+        stack=run.stack,
+        window=run.window_id,
+        run=run.id,
+        name=run.name,
+        **facts,
+    )

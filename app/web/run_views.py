@@ -1,0 +1,59 @@
+"""Read runs of scenarios from the database and describe them as JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.errors import UnknownRun
+from app.store import runs
+from app.store.tables import ScenarioRun, stamp
+from app.web.context import WebContext
+
+_ID = 32
+"""Characters of a run's id, at most."""
+
+
+def require_run_id(run: str) -> None:
+    """Raise UnknownRun for text that is no id, which the database is not asked for."""
+    if len(run) > _ID or not run.isascii() or not run.isalnum():
+        raise UnknownRun(run[:_ID])
+
+
+def read_run(front: WebContext, run: str) -> dict[str, Any]:
+    """One run as it is now; raises UnknownRun."""
+    require_run_id(run)
+    with front.database.read() as session:
+        row = runs.get(session, run)
+        if row is None:
+            raise UnknownRun(run)
+        return describe_run(row)
+
+
+def read_report(front: WebContext, run: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """One run as it is now, and its report; None while it has none. Raises UnknownRun."""
+    require_run_id(run)
+    with front.database.read() as session:
+        row = runs.with_report(session, run)
+        if row is None:
+            raise UnknownRun(run)
+        return describe_run(row), row.report
+
+
+def describe_run(row: ScenarioRun) -> dict[str, Any]:
+    """A run as every answer shows it."""
+    moments = {name: getattr(row, name) for name in ("created_at", "started_at", "finished_at")}
+    return {
+        "id": row.id,
+        "name": row.name,
+        "stack": row.stack,
+        "node": row.node,
+        "actor": row.actor,
+        "services": row.services,
+        "state": row.state,
+        "outcome": row.outcome,
+        "detail": row.detail,
+        "window": row.window_id,
+        "cancelled_by": row.cancelled_by,
+        **{name: stamp(at) if at else None for name, at in moments.items()},
+        "steps": row.steps,
+    }

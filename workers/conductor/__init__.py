@@ -1,0 +1,1 @@
+"""Conducts runs of scenarios: one thread for each run, beside everything else that a worker does."""

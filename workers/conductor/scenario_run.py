@@ -1,0 +1,276 @@
+"""Conducts one run from its beginning to its end: fresh, open, await, check, close, prove, report.
+
+Whatever happens in between, the window is closed and the run is finished. Where this worker dies, the
+window's deadline stops its services, and the next worker ends the run as cut.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.domain import planning
+from app.domain.enums import Power, State, Status
+from app.domain.errors import Refusal
+from app.domain.scenarios import RunOutcome, Scenario, ScenarioStep
+from app.settings import ConfigError
+from app.settings.scenario_toml import parse_scenario
+from app.store import runs as rows
+from app.store import windows
+from app.store.tables import ScenarioRun, Window
+from app.usecases import runs
+from workers.conductor import fresh, report
+from workers.conductor.checks import CheckScene
+from workers.conductor.fresh import NotFresh
+from workers.conductor.monitor import RunMonitor
+from workers.conductor.report import RunEnd
+from workers.conductor.run_record import RunRecord
+from workers.conductor.statistics import UsageCollector
+from workers.conductor.step_runner import run_steps, skip_rest
+from workers.engine import negotiation
+from workers.stacks.stack_reader import Served
+from workers.state.context import WorkerContext
+
+log = logging.getLogger(__name__)
+
+CLOSE_WAIT = 120.0
+"""Seconds for which the end of the window is awaited on top of the longest stop of its services."""
+_PAUSE = 0.2
+Result = TypeVar("Result")
+
+
+class Converging(Protocol):
+    """What hurries the opening and closing of windows in this worker."""
+
+    def open_soon(self, window: str) -> None:
+        """Start what the opening window needs."""
+
+    def close_soon(self, stack: str) -> None:
+        """Stop what no live window of the stack holds."""
+
+
+class RunFailed(Exception):
+    """The run cannot go on, for the reason given."""
+
+
+class ConductedRun:
+    """One run, conducted in the thread that calls `conduct` or `end_left_over`."""
+
+    def __init__(
+        self, context: WorkerContext, converging: Converging, row: ScenarioRun, stopping: Callable[[], bool]
+    ) -> None:
+        self._context, self._converging, self._stopping = context, converging, stopping
+        self.id, self._stack, self._name = row.id, row.stack, row.name
+        self._actor, self._document = row.actor, row.document
+        self._record = RunRecord(row.steps)
+        self._monitor = RunMonitor(context, row.id, self._record, stopping)
+        self._usage: UsageCollector | None = None
+        self._removals: list[int] = []
+        self._held: list[str] = []
+
+    def conduct(self) -> None:
+        """Conduct the run to its end."""
+        self._monitor.start()
+        try:
+            outcome, detail = self._try()
+            self._persist(self._close)
+            self._finish(outcome, detail)
+        finally:
+            self._stop_threads()
+
+    def end_left_over(self, reason: str) -> None:
+        """Close the window of a run whose worker is dead, and finish the run as cut."""
+        self._record.note(f"this run was cut: {reason}; the window was closed by the next worker")
+        self._monitor.expect_closing()
+        self._monitor.start()
+        try:
+            self._persist(self._close)
+            skip_rest(self._record, "the run was cut", self._now())
+            self._finish(RunOutcome.CUT, reason)
+        finally:
+            self._stop_threads()
+
+    def _stop_threads(self) -> None:
+        if self._usage:
+            self._usage.stop()
+        self._monitor.stop()
+
+    def _try(self) -> tuple[RunOutcome, str]:
+        """The outcome of everything before the window is closed."""
+        try:
+            passed, detail = self._open_and_check()
+        except RunFailed as failed:
+            passed, detail = False, str(failed)
+        except Exception as error:
+            log.error("run %s failed", self.id, exc_info=error)
+            passed, detail = False, f"the run broke off: {type(error).__name__}: {error}"
+        if self._monitor.interrupted.is_set():
+            return RunOutcome.CUT, self._monitor.reason
+        if not passed:
+            self._record.note_failure("run", detail, self._now())
+        return (RunOutcome.PASSED if passed else RunOutcome.FAILED), detail
+
+    def _open_and_check(self) -> tuple[bool, str]:
+        scenario, served = self._read_scenario()
+        self._held = sorted(planning.closure(served.spec, scenario.services))
+        if scenario.fresh:
+            self._begin_phase("removes old containers")
+            self._remove_old(served)
+        self._begin_phase("opens its window")
+        window = self._open(scenario)
+        self._usage = UsageCollector(self._context, served.spec.project, self._held)
+        self._usage.start()
+        self._begin_phase("waits for its services")
+        self._await_ready(window)
+        self._begin_phase("runs its steps")
+        scene = CheckScene(self._context, served, window, self._usage)
+        try_check: Callable[[ScenarioStep], tuple[bool, str]] = scene.try_check
+        passed = run_steps(scenario, self._record, try_check, self._monitor.interrupted, self._now)
+        self._usage.collect_quietly()
+        failed = [one["name"] for one in self._record.step_rows() if one["status"] == "failed"]
+        return passed, "every step passed" if passed else f"failed: {', '.join(failed)}"
+
+    def _read_scenario(self) -> tuple[Scenario, Served]:
+        """The scenario by what this worker itself serves, whatever the row says. Raises RunFailed."""
+        served = self._context.stacks.get(self._stack)
+        if served is None or served.place is None:
+            raise RunFailed(f"stack {self._stack} is not served here")
+        try:
+            scenario = parse_scenario(self._document, "scenario")
+            planning.check_asked(served.spec, scenario.services)
+            runs.check_scope(served.spec, scenario)
+        except (ConfigError, Refusal) as error:
+            raise RunFailed(str(error)) from error
+        return scenario, served
+
+    def _remove_old(self, served: Served) -> None:
+        try:
+            self._removals = fresh.remove_stopped(self._context, served, self._held)
+        except NotFresh as error:
+            raise RunFailed(f"it cannot begin afresh: {error}") from error
+        except negotiation.Unable as error:
+            raise RunFailed(f"it cannot begin afresh: {negotiation.why(error)}") from error
+        self._record.note(f"began afresh: the containers of {len(self._removals)} services were removed")
+
+    def _open(self, scenario: Scenario) -> str:
+        try:
+            with self._context.database.write() as session:
+                now = self._context.database.now()
+                window = runs.open_run_window(session, self.id, scenario, now)
+        except Refusal as refusal:
+            raise RunFailed(f"its window was refused: {refusal}") from refusal
+        if window is None:
+            self._monitor.read()
+            raise RunFailed("it was cancelled before its window was opened")
+        self._converging.open_soon(window.id)
+        return window.id
+
+    def _await_ready(self, window_id: str) -> None:
+        """Wait until the window is open with every service ready; raises RunFailed where it cannot be."""
+        while not self._monitor.interrupted.is_set():
+            window = self._window(window_id)
+            if window.state == State.OPEN and window.status is not None:
+                break
+            if window.state in {State.CLOSING, State.CLOSED}:
+                break
+            self._monitor.interrupted.wait(_PAUSE)
+        else:
+            raise RunFailed(self._monitor.reason)
+        if window.state != State.OPEN or window.status != Status.OK:
+            raise RunFailed(self._describe_unready(window))
+
+    def _describe_unready(self, window: Window) -> str:
+        now = self._now()
+        bad = [lease for lease in window.leases if lease.power not in {Power.ON, Power.DONE}]
+        for lease in sorted(bad, key=lambda one: one.power != Power.FAILING):
+            self._record.note_failure(f"service {lease.service}", lease.detail or str(lease.power), now)
+        why = "; ".join(f"{lease.service}: {lease.detail or lease.power}" for lease in bad)
+        return f"not ready: {why or window.close_detail}"
+
+    def _close(self) -> None:
+        """Begin to close the window of the run, where it has one."""
+        self._monitor.expect_closing()
+        self._begin_phase("closes its window")
+        with self._context.database.write() as session:
+            row = rows.get(session, self.id)
+            if row is not None:
+                reason = f"run {self.id} is over"
+                runs.close_run_window(session, row, reason, self._actor, self._context.database.now())
+        self._converging.close_soon(self._stack)
+
+    def _finish(self, outcome: RunOutcome, detail: str) -> None:
+        """Wait until the window has closed, prove by the engine what runs, and store the report."""
+        self._persist(self._await_closed)
+        self._begin_phase("asks the engine what runs")
+        proof = self._persist(self._prove)
+        self._stop_threads()
+        if outcome is RunOutcome.PASSED and not proof["released"]:
+            outcome, detail = RunOutcome.FAILED, proof["detail"]
+            self._record.note_failure("proof", detail, self._now())
+        end = RunEnd(outcome, detail[: runs.DETAIL], self._now())
+        self._persist(partial(self._store, proof, end))
+        log.info("run %s (%s) of stack %s: %s: %s", self.id, self._name, self._stack, outcome, detail)
+
+    def _prove(self) -> dict[str, Any]:
+        held = self._held or self._leased()
+        return report.prove_only_core(self._context, self._stack, held)
+
+    def _leased(self) -> list[str]:
+        with self._context.database.read() as session:
+            row = rows.get(session, self.id)
+            window = windows.get(session, row.window_id) if row and row.window_id else None
+            return [lease.service for lease in window.leases] if window else []
+
+    def _store(self, proof: dict[str, Any], end: RunEnd) -> None:
+        context, steps = self._context, self._record.step_rows()
+        built = report.build_report(
+            context, self.id, self._record, end, usage=self._usage, proof=proof, extra_calls=self._removals
+        )
+        with context.database.write() as session:
+            now = context.database.now()
+            runs.finish_run(session, self.id, end.outcome, end.detail, report=built, now=now, steps=steps)
+
+    def _await_closed(self) -> None:
+        """Wait until the window has closed; a stop that takes longer than it may goes on without the run."""
+        served = self._context.stacks.get(self._stack)
+        specs = served.spec.services if served else {}
+        longest = max((specs[name].stop_timeout for name in self._held if name in specs), default=20.0)
+        until = time.monotonic() + CLOSE_WAIT + longest
+        while time.monotonic() < until and not self._stopping():
+            with self._context.database.read() as session:
+                row = rows.get(session, self.id)
+                window = windows.get(session, row.window_id) if row and row.window_id else None
+            if window is None or window.state == State.CLOSED:
+                return
+            time.sleep(_PAUSE)
+        self._record.note("the window had not closed when the run ended; its stops go on without it")
+
+    def _persist(self, work: Callable[[], Result]) -> Result:
+        """Do this, again and again while the database is away; what must not be lost goes through here."""
+        while True:
+            try:
+                return work()
+            except SQLAlchemyError as error:
+                if self._stopping():
+                    raise
+                log.warning("run %s waits for the database: %s", self.id, str(error).partition("\n")[0])
+                time.sleep(1.0)
+
+    def _window(self, window_id: str) -> Window:
+        with self._context.database.read() as session:
+            window = windows.get(session, window_id)
+        if window is None:
+            raise RunFailed("its window is gone")
+        return window
+
+    def _begin_phase(self, phase: str) -> None:
+        self._record.begin_phase(phase, self._now())
+
+    def _now(self) -> datetime:
+        return self._context.database.now()
