@@ -30,6 +30,7 @@ KNOWN = (
     "0022",
     "0023",
     "0024",
+    "0025",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST_SCHEMA = KNOWN[-1]

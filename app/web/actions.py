@@ -103,7 +103,7 @@ def start_run_and_dispatch(front: WebContext, caller: Caller, scenario: Any) -> 
     meant = stack if isinstance(stack, str) else None
     with audit_refusals(front, caller, "run", meant), front.database.write() as session:
         run = conducting.start_run(session, scenario, actor=caller.name, now=front.database.now())
-    front.nudged(front.dispatch.conducting(run.id, run.node, about(run.id, run.stack, run.services)))
+    front.count_unsent(front.dispatch.conducting(run.id, run.node, about(run.id, run.stack, run.services)))
     return run
 
 
@@ -115,9 +115,9 @@ def cancel_run_and_dispatch(front: WebContext, caller: Caller, run: str) -> bool
         was_finished = before is not None and before.state == RunState.FINISHED
         row = conducting.cancel_run(session, run, actor=caller.name, now=front.database.now())
     if not was_finished:
-        front.nudged(front.dispatch.conducting(row.id, row.node))
+        front.count_unsent(front.dispatch.conducting(row.id, row.node))
         if row.window_id:
-            front.nudged(front.dispatch.closing(row.window_id, row.node))
+            front.count_unsent(front.dispatch.closing(row.window_id, row.node))
     return was_finished
 
 

@@ -59,7 +59,7 @@ def test_checks_of_containers_pass_and_fail(stack: Stack) -> None:
         "forge",
         steps={
             "exec": {"exec": {"service": "forge", "argv": [*shell, "print('hi')"], "pattern": "^hi$"}},
-            "exec-code": {"exec": {"service": "forge", "argv": [*shell, "raise SystemExit(3)"], "exit_code": 3}},
+            "exec-code": {"exec": {"service": "forge", "argv": [*shell, "1/0"], "exit_code": 1}},
             "exec-fails": {"exec": {"service": "forge", "argv": [*shell, "raise SystemExit('broken')"]}},
             "exec-missing": {"exec": {"service": "forge", "argv": ["no-such-program"]}},
             "exec-hangs": {
