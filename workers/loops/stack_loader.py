@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -25,11 +24,9 @@ from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
 from app.host import file_permissions
 from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
-from app.store import stacks as known
-from app.store.tables import Stack
-from app.usecases.nodes import claims, published_stacks
 from workers.engine import child_processes, negotiation
-from workers.loops.stack_publisher import AfterCommit, NotYet, OfferedStack, StackPublisher, log_faults
+from workers.loops.removed_stacks import RemovedStacks
+from workers.loops.stack_publisher import OfferedStack, StackPublisher, log_faults
 from workers.reconcile import shared_resources
 from workers.stacks import file_versions, stack_reader
 from workers.stacks.file_versions import Stamp
@@ -65,6 +62,7 @@ class StackLoader:
         self._toml_changing = False
         self._toml: PowerToml | None = None
         self._publishing = StackPublisher(context, path)
+        self._removed = RemovedStacks(context, self._publishing, path, self._forget_reading)
         self.engine_fault = ""
         """Why nothing can be served on this engine; empty where it can."""
 
@@ -78,7 +76,7 @@ class StackLoader:
         for name in toml.on_node(self._context.node):
             self._read(name, toml)
         self._reject_sections(toml)
-        self._publishing.tell("", self._strangers)
+        self._publishing.tell("", self._drop_unlisted)
 
     def publish(self, mine: Callable[[], Heartbeat]) -> None:
         """Offer what is new to the database; raises what the store raises while it is away."""
@@ -108,6 +106,13 @@ class StackLoader:
         for name in self._toml.on_node(self._context.node) if self._toml else ():
             assert self._toml
             self._read(name, self._toml)
+
+    def _drop_unlisted(self, session: Session, _mine: Heartbeat) -> None:
+        assert self._toml
+        self._removed.drop_unlisted(session, self._toml)
+
+    def _forget_reading(self, name: str) -> None:
+        self._known.pop(name, None)
 
     # What is on disk.
 
@@ -158,7 +163,7 @@ class StackLoader:
         for name in (
             (self._context.stacks.keys() | self._context.claimed) - mine.keys() - toml.rejected.keys()
         ):
-            self._drop(name, toml)
+            self._removed.drop(name, toml)
         self._forget_news(mine)
 
     def _reject_sections(self, toml: PowerToml) -> None:
@@ -299,58 +304,6 @@ class StackLoader:
         if log_it:
             log_faults(f"stack {name}", LoadOutcome.UNCHANGED, digest, faults)
         self._publishing.refuse(name, faults, digest)
-
-    def _drop(self, name: str, toml: PowerToml) -> None:
-        """It is no longer this node's: what it still owes is turned off, and nothing is started."""
-        served = self._context.stacks.get(name)
-        if served is not None and served.place is not None:
-            log.warning(
-                "stack %s is no longer in %s; it is turned off when its windows end", name, self._path
-            )
-            self._context.stacks[name] = replace(served, place=None)
-        self._publishing.tell(name, partial(self._forget, name=name, toml=toml))
-
-    def _forget(self, session: Session, mine: Heartbeat, name: str, toml: PowerToml) -> AfterCommit:
-        row = known.named(session, name)
-        if row is not None and row.node == self._context.node:
-            unreached = self._publishing.follow(session, row, mine)
-            if name in toml.stacks and not claims.at_rest(session, name):
-                raise NotYet
-            gone = f"{self._path}: is no longer there; its services are turned off when their windows end"
-            now = self._context.database.now()
-            if name not in toml.stacks and not published_stacks.forget_stack(
-                session, row, unreached or gone, now
-            ):
-                # Its faults are on record now, and it is asked again whether all of it has ended.
-                session.commit()
-                raise NotYet
-        return partial(self._let_go, name)
-
-    def _let_go(self, name: str) -> None:
-        self._context.forget(name)
-        self._context.core.pop(name, None)
-        self._known.pop(name, None)
-        self._publishing.forget([name])
-
-    def _strangers(self, session: Session, _mine: Heartbeat) -> None:
-        """Stacks that this node published once and that are not in its power.toml any more."""
-        assert self._toml
-        mine = self._toml.on_node(self._context.node)
-        for row in claims.known_here(session, self._context.node):
-            if row.name in self._toml.rejected:
-                self._only_turn_off(row)
-            elif row.name not in mine:
-                take_over = partial(self._take_over, row, self._toml)
-                self._context.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
-
-    def _take_over(self, row: Stack, toml: PowerToml) -> None:
-        self._only_turn_off(row)
-        self._drop(row.name, toml)
-
-    def _only_turn_off(self, row: Stack) -> None:
-        """Where nothing is known of it but what was published."""
-        self._context.stacks.setdefault(row.name, Served(row.spec))
-        self._context.claimed.add(row.name)
 
 
 def _withhold_secrets(toml: PowerToml) -> None:
