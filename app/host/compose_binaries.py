@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,21 @@ def candidates(
     beside = python.with_name(_NAME)
     packaged = [Candidate((str(beside),))] if _is_packaged(beside) else []
     return [*own, *packaged, Candidate(("docker", "compose"), own=True), Candidate((_NAME,))]
+
+
+def first_usable(
+    environ: Mapping[str, str], python: Path, ask_version: Callable[[tuple[str, ...]], str | None]
+) -> tuple[tuple[str, ...], str] | None:
+    """Return the best command line that runs a supported Compose, and its version; None where none does.
+
+    `ask_version` runs `version --short` of a command line and returns what it prints, None where that fails.
+    Each candidate is asked, since a `docker` on PATH may lack the plugin or have one of another version.
+    """
+    for candidate in candidates(environ, python):
+        version = ask_version(candidate.argv) if candidate.is_there(python) else None
+        if version is not None and candidate.accepts(version):
+            return candidate.argv, version.strip()
+    return None
 
 
 def fault(python: Path) -> str:

@@ -85,27 +85,19 @@ def engine(environ: Mapping[str, str]) -> tuple[bool, str]:
 
 
 def compose() -> tuple[str, str] | None:
-    """The Compose that answers and its version. A client on PATH says nothing: its plugin may be missing."""
-    for command, own in _composes():
-        answer = ask(*command, "version", "--short")
-        version = answer.stdout.strip()
-        known = compose_binaries.is_supported(version) if own else re.match(r"v?\d+\.\d+", version)
-        if answer.returncode == 0 and known:
-            return " ".join(command), version
-    return None
+    """Return the Compose that a worker would run, and its version; None where there is none."""
+    usable = compose_binaries.first_usable(os.environ, Path(sys.executable), _compose_version)
+    return (" ".join(usable[0]), usable[1]) if usable else None
+
+
+def _compose_version(argv: tuple[str, ...]) -> str | None:
+    answer = ask(*argv, "version", "--short")
+    return answer.stdout if answer.returncode == 0 else None
 
 
 def compose_fault() -> str:
     """Why the Compose binary beside this Python is not used; empty where it may be."""
     return compose_binaries.fault(Path(sys.executable))
-
-
-def _composes() -> list[tuple[tuple[str, ...], bool]]:
-    """What the worker would try, and whether it is Docker's own plugin."""
-    python = Path(sys.executable)
-    return [
-        (one.argv, one.own) for one in compose_binaries.candidates(os.environ, python) if one.is_there(python)
-    ]
 
 
 def server() -> str:

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 import migrations
 from app.cli.doctor import doctor
-from app.standalone import probes
 from tests.workers.engine.engine_server import Release, serving
 from workers.engine.negotiation import NEWEST_API, SPOKEN
 
@@ -129,7 +128,7 @@ def test_an_engine_without_compose_is_named(
         "#!/bin/sh\necho \"docker: 'compose' is not a docker command.\" >&2; exit 1\n"
     )
     (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setattr(probes, "_composes", lambda: [((str(tmp_path / "docker"), "compose"), True)])
+    monkeypatch.setenv("POWER_COMPOSE", str(tmp_path / "docker"))
 
     code, found = examine(environ)
 
