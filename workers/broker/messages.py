@@ -1,8 +1,8 @@
 """What a message in our queues looks like, and which messages are refused.
 
-Anybody who reaches the broker may push anything into a queue. So a message is checked
-before Celery sees it, and is passed on with the fields that are read of it and no
-others: a forged time limit, callback or delay goes no further than here.
+Any client of the broker can push any message into a queue. This module therefore checks each message
+before Celery reads it, and passes on only the fields it knows. A forged time limit, callback or delay
+is dropped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Containers as the engine describes them, turned into values.
 
-What is wrong with one container is wrong with that one only: a label that is no number, a
-time that nobody can read or a missing field never keeps the others from being seen.
+A fault in the description of one container (a label that is not a number, an invalid time, a missing
+field) does not affect the values of the others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The secrets that stacks' own files give to their services, to be taken out of what those print.
 
-They are kept in memory alone, by project, for as long as this process lives: a container may still
-print a password that has been changed since.
+They stay in memory, by project, for as long as this process lives, since a container may still print
+a password that has been changed since.
 """
 
 from __future__ import annotations

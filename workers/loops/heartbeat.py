@@ -132,7 +132,7 @@ class HeartbeatLoop:
         )
 
     def _tidy(self) -> None:
-        """What waits for a node that is away is seen to by whoever is there."""
+        """Give up windows that have waited too long for a node that is away. Any live worker does this."""
         with self._context.database.write() as session:
             expiry.give_up_waiting(session, self._context.database.now())
 

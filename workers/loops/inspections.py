@@ -29,8 +29,8 @@ LONGEST_RETRY = 5.0
 GATHER, GATHER_BUSY = 0.05, 0.2
 """Seconds that marks are gathered for, since one start makes several events; longer while calls run.
 
-Inspections would otherwise compete with the calls whose events they follow. Whoever makes a
-call inspects its service afterwards.
+Without the wait, inspections compete with the calls whose events they follow. The thread that makes
+a call inspects the service afterwards.
 """
 
 

@@ -1,14 +1,14 @@
-"""Did a hand start this, or the engine by itself?
+"""Whether a request or the engine's restart policy started a container.
 
-An engine that starts, with its host or after a crash, starts what has the restart
-policy `always` again, even what was stopped long before. No event tells such a start from
-one by hand; what does is that no hand can reach an engine that is down:
+An engine that starts, with its host or after a crash, starts every container with the restart
+policy `always`, even one that was stopped long before. Its events do not distinguish such a start
+from a requested one. But no request reaches an engine that is down:
 
     seen off .... (the engine starts anew) . container starts . listening begins .... seen running
 
-A container that started after somebody had begun to listen was started through the API,
-and so was one on an engine that has run all the time since the container was seen off.
-One that has restarted since, as a crash loop does, started when nobody knows.
+A container that started after the engine began to listen was started by a request, and so was one on
+an engine that has run all the time since the container was seen off. The first start of a
+container that has restarted since, as in a crash loop, is unknown.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The files a stack is made from: whether they have changed, and what was last good of them.
+"""The files of a stack: whether they have changed, and the last accepted version of them.
 
-A change is noticed by time, size and inode, which costs a look at each file. What was
-last good is kept as compose rendered it, every variable filled in, so that a start
-never reads what has been refused since.
+Time, size and inode of each file show a change. The last accepted version is kept as compose
+rendered it, with every variable filled in, so that a start never reads a refused version.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from app.host import private_files
 Stamp = tuple[tuple[str, int, int, int], ...]
 _KEPT = "kept"
 _OF_EACH = 3
-"""Readings kept of each stack: other workers of the node may not have come as far yet."""
+"""Versions kept of each stack: other workers of the node may still use an older one."""
 
 
 def stamp(paths: Iterable[Path]) -> Stamp:
-    """How the files look from outside; one that is missing looks like nothing."""
+    """Return path, mtime (ns), size and inode of each file; size -1 for one that cannot be read."""
     return tuple(_one(path) for path in paths)
 
 

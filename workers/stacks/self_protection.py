@@ -1,8 +1,8 @@
-"""What is our own: a controller that could be powered off through itself could not turn anything on again.
+"""The services of Power Windows itself, which no window may start or stop.
 
-A service is ours where its definition carries our label, where it is the one that this
-worker's own container belongs to, or where the engine has it with our label in the
-same project. Core may be ours, since core is never touched.
+A service is one of them where its definition carries the label, where this worker's own container
+belongs to it, or where the engine has it with the label in the same project. Such a service may be
+core, since core services are never started or stopped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which worker is which, and which of them are dead.
 
 A worker holds a lock on a file of its own for as long as it lives. The kernel lets
-go of it whatever kills the worker, so nobody is declared dead by a timer.
+go of it whatever kills the worker, so no timer decides that a worker is dead.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def locks_id(directory: Path) -> str:
     if not at.exists():
         fresh = directory / f"{_NAME}.{os.getpid()}"
         fresh.write_text(secrets.token_hex(16))
-        # Whoever is first names it; a link is not made over another.
+        # The first worker names the directory: a hard link does not replace an existing file.
         with suppress(FileExistsError):
             at.hardlink_to(fresh)
         fresh.unlink()

@@ -118,7 +118,7 @@ class Repairs:
         self._doubts: list[_Doubt] = []
         self._events: dict[tuple[str, str], datetime] = {}
         self.confirmed: list[str] = []
-        """The first of them in words, for whoever asks."""
+        """The first confirmed repairs, one sentence each."""
 
     def record_event(self, stack: str, service: str, at: datetime) -> None:
         """An event of this service has arrived, which the engine dates so."""
