@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 
 import power_windows as client
 from app.domain import enums
-from app.web.application import specification
+from app.web.route_table import specification
 
 _WORDS = (
     enums.State,

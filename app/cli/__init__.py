@@ -1,7 +1,7 @@
 """The `power` command: a client of the REST API, plus the standalone and its doctor.
 
-A command's module is imported when it is asked for, so that `power --help` and
-the completion of a command's name load neither HTTP nor anything else.
+A command's module is imported when the command is used, so that `power --help` and the completion of a
+command's name load neither HTTP nor the server.
 """
 
 from importlib import import_module
@@ -9,31 +9,31 @@ from typing import Any
 
 import click
 
-# Name, module, and the line that `power --help` shows; in the order in which they are met.
+# Name, module, and the line that `power --help` shows, in its order.
 _COMMANDS = {
     "standalone": ("app.cli.standalone", "Run the whole service on this machine."),
-    "doctor": ("app.cli.doctor", "Check what the service needs, and say how to mend it."),
-    "stacks": ("app.cli.stacks", "List the stacks and what they are up to."),
-    "ps": ("app.cli.stacks", "Show services: power, readiness, who holds them, time left."),
+    "doctor": ("app.cli.doctor", "Check what the service needs, and tell how to mend it."),
+    "stacks": ("app.cli.stacks", "List the stacks and their mode."),
+    "ps": ("app.cli.stacks", "Show services: power, readiness, windows, time left."),
     "open": ("app.cli.open_window", "Power services until a deadline."),
     "extend": ("app.cli.extend_window", "Move a window's deadline."),
-    "close": ("app.cli.close_windows", "Close windows before their time."),
+    "close": ("app.cli.close_windows", "Close windows before their deadlines."),
     "windows": ("app.cli.windows", "List windows, newest first."),
     "show": ("app.cli.windows", "Show one window: services, calls, time left."),
     "logs": ("app.cli.logs", "Show what a window's services wrote."),
-    "watch": ("app.cli.watch_events", "Follow what happens, as it happens."),
-    "top": ("app.cli.top", "Look at everything at once, live."),
+    "watch": ("app.cli.watch_events", "Follow events as they happen."),
+    "top": ("app.cli.top", "Show everything on one screen, live."),
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
-    "token": ("app.cli.tokens", "Make, list and revoke tokens."),
-    "notices": ("app.cli.notifications", "List what was to be told to whom, and how that went."),
-    "relocate": ("app.cli.relocate", "Give up a location that a stack was held in and that is gone."),
+    "token": ("app.cli.tokens", "Create, list and revoke tokens."),
+    "notices": ("app.cli.notifications", "List notifications and their deliveries."),
+    "relocate": ("app.cli.relocate", "Release a stack from an engine or project that no longer exists."),
     "backup": ("app.cli.backup", "Copy the database, also while the service runs."),
-    "restore": ("app.cli.backup", "Put a backup in the database's place."),
+    "restore": ("app.cli.backup", "Replace the database by a backup."),
     "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),
 }
 
 
-class _Lazy(click.Group):
+class _LazyGroup(click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -89,7 +89,7 @@ def _guess(name: str) -> str:
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.command(cls=_Lazy, context_settings=_SETTINGS)
+@click.command(cls=_LazyGroup, context_settings=_SETTINGS)
 @click.version_option(package_name="power-windows", prog_name="power")
 def main() -> None:
     """Timed windows on Docker Compose services: off until needed, off again afterwards.
@@ -100,12 +100,12 @@ def main() -> None:
       power open switch hermes --ttl 30m --reason "translate batch 7"
       power close 3f2a
 
-    Beside a standalone the service is found by itself. POWER_URL and POWER_TOKEN point elsewhere,
-    POWER_DATA_DIR at one of several standalones.
+    On the machine of a standalone the command finds it. POWER_URL and POWER_TOKEN name another server,
+    POWER_DATA_DIR one of several standalones.
 
     Exit codes: 0 done, 1 tried and not fully achieved, 2 wrong usage, 3 service out of reach,
     4 refused.
     """
-    from app.cli import output as screen
+    from app.cli import output as output
 
-    screen.replace_unprintable()
+    output.replace_unprintable()

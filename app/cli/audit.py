@@ -1,4 +1,4 @@
-"""`power audit`: the trail for people and for programs, and the proof that it is whole."""
+"""`power audit`: print, verify and archive the audit trail."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,11 +18,13 @@ from power_windows.rest import Api, connect
 
 @click.group(invoke_without_command=True)
 @click.option(
-    "-w", "--window", metavar="WINDOW", shell_complete=any_window, help="Only what concerns this window."
+    "-w", "--window", metavar="WINDOW", shell_complete=any_window, help="Only entries of this window."
 )
-@click.option("--actor", metavar="NAME", help="Only what this actor did.")
+@click.option("--actor", metavar="NAME", help="Only entries of this actor.")
 @click.option("--last", type=click.IntRange(0), metavar="N", help="Only the last N entries.")
-@click.option("-f", "--follow", "following", is_flag=True, help="Stay, and show entries as they are written.")
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Go on, and show entries as they are written."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the API's entries, one a line.")
 @click.pass_context
 def audit(
@@ -47,8 +49,8 @@ def audit(
     if ctx.invoked_subcommand is not None:
         return
     with connect() as api:
-        wanted = {"window": resolve(api, window)["id"] if window else None, "actor": actor}
-        entries = _follow(api, wanted, last) if following else _last(api.audit(**wanted), last)
+        filters = {"window": resolve(api, window)["id"] if window else None, "actor": actor}
+        entries = _follow(api, filters, last) if following else _last(api.audit(**filters), last)
         _print(entries, as_json)
 
 
@@ -65,14 +67,14 @@ def _print(entries: Iterable[Entry], as_json: bool) -> None:
                 output.say(_line(entry))
 
 
-def _follow(api: Api, wanted: dict[str, Any], last: int | None) -> Iterator[Entry]:
-    """What is written already, then what is being written."""
-    told = follow.entries(api, lambda: _last(api.audit(**wanted), last))
-    return (entry for entry in told if _matches(entry, wanted))
+def _follow(api: Api, filters: dict[str, Any], last: int | None) -> Iterator[Entry]:
+    """Existing entries, then new ones without an end."""
+    entries = follow.entries(api, lambda: _last(api.audit(**filters), last))
+    return (entry for entry in entries if _matches(entry, filters))
 
 
-def _matches(entry: Entry, wanted: dict[str, Any]) -> bool:
-    return all(value is None or entry.get(name) == value for name, value in wanted.items())
+def _matches(entry: Entry, filters: dict[str, Any]) -> bool:
+    return all(value is None or entry.get(name) == value for name, value in filters.items())
 
 
 def _line(entry: Entry) -> Text:
@@ -86,26 +88,26 @@ def _line(entry: Entry) -> Text:
     )
 
 
-# A trail is written as it is read, so its columns cannot wait to see how wide they must be.
+# Lines are printed while the response arrives, so the columns have fixed widths.
 _ACTOR, _WHO, _WINDOW = 8, 18, 8
 
 
 def _columns_line(entry: Entry, parts: Sequence[str]) -> Text:
-    """The line in columns, as far as the terminal goes."""
+    """The entry in columns, cut at the width of the terminal."""
     at, event, actor, who, window = map(output.harmless, parts)
     line = Text(f"{at}  ").append(event, output.style(entry["event"].rpartition(".")[2])).append("  ")
     for text, width in ((actor, _ACTOR), (who, _WHO), (window[:_WINDOW], _WINDOW)):
         cell = Text(text)
         cell.truncate(width, overflow="ellipsis", pad=True)
         line.append_text(cell).append("  ")
-    line.append(_gist(entry["facts"]), "dim")
+    line.append(_call_or_facts(entry["facts"]), "dim")
     line.truncate(output.console().width, overflow="ellipsis")
     line.rstrip()
     return line
 
 
-def _gist(facts: dict[str, Any]) -> str:
-    """Of a call what was done and how it ended; of anything else all."""
+def _call_or_facts(facts: dict[str, Any]) -> str:
+    """Action and exit code of a call; all facts of another entry."""
     if "argv" not in facts:
         return _facts(facts)
     code = facts.get("returncode")
@@ -125,12 +127,12 @@ def _value(value: Any) -> str:
 
 @audit.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(files: tuple[Path, ...], *, as_json: bool) -> None:
-    """Prove that no entry was altered, removed or put elsewhere.
+    """Verify that no entry was altered, removed or moved.
 
     Names the first bad entry of each chain, and exits 1 if there is one. FILES are archives: each is
-    proved by itself, they must join each other without a gap, and the live trail where a service is found.
+    verified by itself, and they must join without a gap each other and the live trail of a running service.
 
     \b
     Examples:
@@ -138,7 +140,7 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> None:
       power audit verify archive/*
     """
     if files:
-        _prove(files, as_json)
+        _verify_files(files, as_json)
         return
     with connect() as api:
         verdict = api.verify()
@@ -147,18 +149,19 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> None:
     else:
         _chains(verdict["chains"]).show()
     if not verdict["ok"]:
-        raise Failed("\n".join(_broken(chain) for chain in verdict["chains"] if not chain["ok"]))
+        raise Failed("\n".join(_broken_chain_text(chain) for chain in verdict["chains"] if not chain["ok"]))
 
 
-def _prove(files: Sequence[Path], as_json: bool) -> None:
-    from app.archive import verify as proving
+def _verify_files(files: Sequence[Path], as_json: bool) -> None:
+    from app.archive.verify import prove
 
-    live = _live()
-    parts, faults = proving.prove(files, None if live is None else live["chains"])
-    faults += [_broken(chain) for chain in (live["chains"] if live else ()) if not chain["ok"]]
+    live_verdict = _live_verdict()
+    live_chains = live_verdict["chains"] if live_verdict else None
+    parts, faults = prove(files, live_chains)
+    faults += [_broken_chain_text(chain) for chain in live_chains or () if not chain["ok"]]
     if as_json:
-        told = [{"file": str(one.place), "holds": one.says, "ok": not one.fault} for one in parts]
-        output.dump({"ok": not faults, "live": live is not None, "files": told, "faults": faults})
+        verified = [{"file": str(one.place), "holds": one.says, "ok": not one.fault} for one in parts]
+        output.dump({"ok": not faults, "live": live_verdict is not None, "files": verified, "faults": faults})
     else:
         table = TextTable(("FILE", "HOLDS", "VERDICT"), loose={0: 16})
         for one in parts:
@@ -168,34 +171,33 @@ def _prove(files: Sequence[Path], as_json: bool) -> None:
         raise Failed("\n".join(faults))
 
 
-def _live() -> Verdict | None:
-    """What the service proves of itself; files are proved without it where there is none."""
+def _live_verdict() -> Verdict | None:
+    """The verdict of the running service; None where there is none."""
     try:
         with connect() as api:
             return api.verify()
     except Unreachable:
-        output.note("power: no service found: the files are proved by themselves, not with the live trail")
+        output.note("power: no service found: the files are verified by themselves, not with the live trail")
         return None
 
 
 @audit.command()
-@click.option("--before", required=True, type=Duration(), help="What is older than this: 90d, 12h.")
+@click.option("--before", required=True, type=Duration(), help="The age of the entries: 90d, 12h.")
 @click.option(
     "--to",
     "directory",
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The directory for the files; made where it is missing.",
+    help="The directory for the files; created where it is missing.",
 )
-@click.option("--gzip", "packed", is_flag=True, help="Pack the files.")
+@click.option("--gzip", "packed", is_flag=True, help="Compress the files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def archive(before: float, directory: Path, *, packed: bool, as_json: bool) -> None:
     """Move old entries and finished windows into files that still verify.
 
     Works on the database directly (POWER_DATABASE_URL, else the one in POWER_DATA_DIR), also while
-    the service runs. What concerns a window that has not finished stays. A run that was interrupted
-    is simply run again.
+    the service runs. Entries of a window that is not closed stay. Repeat a run that was interrupted.
 
     \b
     Examples:
@@ -208,18 +210,18 @@ def archive(before: float, directory: Path, *, packed: bool, as_json: bool) -> N
 
 
 def _chains(chains: Sequence[Chain]) -> TextTable:
-    """A column for what is in files only where something is."""
+    """The table of chains; the column ARCHIVED only where a chain has archived entries."""
     some = any(chain.get("archived") for chain in chains)
     table = TextTable(("CHAIN", "ENTRIES", *(("ARCHIVED",) if some else ()), "VERDICT"), loose={0: 16})
     for chain in chains:
-        gone = (str(chain.get("archived", 0)),) if some else ()
+        archived = (str(chain.get("archived", 0)),) if some else ()
         table.add(
-            chain["chain"], str(chain["entries"]), *gone, output.word("ok" if chain["ok"] else "broken")
+            chain["chain"], str(chain["entries"]), *archived, output.word("ok" if chain["ok"] else "broken")
         )
     return table
 
 
-def _broken(chain: Chain) -> str:
+def _broken_chain_text(chain: Chain) -> str:
     bad = chain["first_bad"]
     what = f"entry {bad['seq']} is {bad['reason']}" if bad else "it is not whole"
     return f"the trail of {chain['chain']} is broken: {what}"

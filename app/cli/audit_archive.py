@@ -10,11 +10,11 @@ from app.cli import environment, output
 
 def run(before: float, directory: Path, *, packed: bool, as_json: bool) -> None:
     """Archive what is older than `before` seconds. Raises Failed or Unreachable."""
-    made = export.export(environment.load().database_url, before, directory, packed=packed)
+    files = export.export(environment.load().database_url, before, directory, packed=packed)
     if as_json:
-        output.dump({"files": made})
-    elif not made:
+        output.dump({"files": files})
+    elif not files:
         output.say("nothing is that old")
     else:
-        for one in made:
+        for one in files:
             output.say(f"{one['file']}  {one['says']}")

@@ -30,8 +30,8 @@ from power_windows.errors import Failed, Refused, WrongUsage
 def backup(file: Path) -> None:
     """Copy the database to FILE, also while the service runs.
 
-    The copy is of one moment, checked, and never takes the place of a file that is there. For a
-    PostgreSQL database it names the command that does the same. Keep power.toml and the token too.
+    The copy has the state of one moment, is checked, and never replaces an existing file. For a
+    PostgreSQL database the command names the tool that copies it. Keep power.toml and the token too.
 
     \b
     Example:
@@ -41,7 +41,7 @@ def backup(file: Path) -> None:
     address = make_url(url)
     if address.get_backend_name() != "sqlite":
         dump = f"pg_dump --format=custom --file {file} '{_plain(address)}'"
-        raise WrongUsage(f"this database is PostgreSQL, which brings its own way; run\n  {dump}")
+        raise WrongUsage(f"this database is PostgreSQL, which has its own tools; run\n  {dump}")
     archive_backup.back_up(url, file)
     output.say(
         f"{file}  {file.stat().st_size} bytes, schema {migrations.current(service_urls.of_file(file))}"
@@ -49,7 +49,7 @@ def backup(file: Path) -> None:
 
 
 def _plain(url: URL) -> str:
-    """The address as PostgreSQL's own tools take it, without the password."""
+    """The address for PostgreSQL's own tools, without the password."""
     return url._replace(drivername="postgresql", password=None).render_as_string()
 
 
@@ -57,12 +57,12 @@ def _plain(url: URL) -> str:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--mark", is_flag=True, help="The database is restored already (pg_restore): only mark it.")
 def restore(file: Path | None, *, mark: bool) -> None:
-    """Put the database of FILE in the place of the one that is there, which is kept beside it.
+    """Replace the database by that of FILE, and keep the old one beside it.
 
-    Stop the service first. The restored database knows nothing of what was opened after the backup,
-    so every allowed service that no window of it holds is turned off once the service runs again;
-    the trail goes on and says that a restore was made. After PostgreSQL's own pg_restore run
-    `power restore --mark`, which does the same.
+    Stop the service first. The restored database has no windows that were opened after the backup, so
+    every allowed service that none of its windows holds is turned off once the service runs again. The
+    audit trail continues with an entry of the restore. After PostgreSQL's own pg_restore run
+    `power restore --mark`.
 
     \b
     Examples:
@@ -74,23 +74,23 @@ def restore(file: Path | None, *, mark: bool) -> None:
     if file is None:
         with open_database(environment.load().database_url) as database:
             archive_restore.mark_restored(database, "restored already")
-        output.say("marked: what no window holds is turned off when the workers start")
+        output.say("marked: services that no window holds are turned off when the workers start")
         return
-    found = environment.load()
-    if not found.database_url.startswith("sqlite"):
+    settings = environment.load()
+    if not settings.database_url.startswith("sqlite"):
         raise WrongUsage(
             "this database is PostgreSQL: stop every process, then run\n"
             f"  pg_restore --clean --if-exists --dbname ADDRESS {file}\n  power restore --mark"
         )
-    place = Path(Database(found.database_url).url.database or "")
-    with _require_stopped(found.data_dir):
-        kept = archive_restore.replace_database(file, place)
-    output.say(f"{place} is that of {file}" + (f"; the one before is {kept}" if kept else ""))
+    place = Path(Database(settings.database_url).url.database or "")
+    with _require_stopped(settings.data_dir):
+        previous = archive_restore.replace_database(file, place)
+    output.say(f"{place} was replaced by {file}" + (f"; the old one is {previous}" if previous else ""))
 
 
 @contextmanager
 def _require_stopped(data_dir: Path) -> Iterator[None]:
-    """Raises Refused while a standalone runs there, Failed where the directory cannot be used."""
+    """Hold the lock of the data directory; raises Refused while a standalone runs there, or Failed."""
     try:
         data_directory.claim(data_dir)
     except data_directory.UnusableDirectory as error:

@@ -1,4 +1,4 @@
-"""`power close`: end windows before their time, and say what was turned off."""
+"""`power close`: close windows before their deadlines, and print what was turned off."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from app.cli import follow, output, progress, window_text
-from app.cli.arguments import resolve, unfinished, unfinished_windows
+from app.cli.arguments import read_unfinished_windows, resolve, unfinished_windows
 from app.domain import durations
 from app.domain.enums import State
 from power_windows.errors import Refused
@@ -16,9 +16,9 @@ from power_windows.rest import Api, connect
 
 @click.command()
 @click.argument("windows", nargs=-1, metavar="WINDOW...", shell_complete=unfinished_windows)
-@click.option("--all", "every", is_flag=True, help="Close every window that has not ended.")
-@click.option("--force", is_flag=True, help="Kill what does not stop, and close in any case.")
-@click.option("--reason", metavar="TEXT", help="Why; it goes on record.")
+@click.option("--all", "every", is_flag=True, help="Close every window that is not closed.")
+@click.option("--force", is_flag=True, help="Kill services that do not stop, and close in any case.")
+@click.option("--reason", metavar="TEXT", help="The reason, for the audit trail.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the services are off.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answers, one window a line.")
 @click.pass_context
@@ -32,10 +32,10 @@ def close(
     no_wait: bool,
     as_json: bool,
 ) -> None:
-    """Close windows before their time.
+    """Close windows before their deadlines.
 
     WINDOW is an id or the beginning of one. Services that another window holds stay on. Waits until the
-    others are off; closing a closed window does nothing.
+    others are off. A closed window stays as it is.
 
     \b
     Examples:
@@ -44,23 +44,23 @@ def close(
       power close 3f2a --force
     """
     if bool(windows) == every:
-        raise click.UsageError("name the windows to close, or --all of them", ctx)
+        raise click.UsageError("name the windows to close, or give --all", ctx)
     with connect() as api:
-        # All names are looked up before anything is closed, so a typing error closes nothing.
-        meant = list(unfinished(api)) if every else [resolve(api, window) for window in windows]
-        closing, refused = _ask(api, meant, force=force, reason=reason)
+        # All names are resolved before the first close, so that a typing error closes nothing.
+        chosen = list(read_unfinished_windows(api)) if every else [resolve(api, window) for window in windows]
+        closing, refused = _ask(api, chosen, force=force, reason=reason)
         if not no_wait:
             closing = _await(api, closing, silent=as_json)
     _report(closing, as_json, waited=not no_wait)
     if refused:
         raise Refused("\n".join(refused))
-    ctx.exit(1 if not no_wait and any(not _well(window) for window in closing) else 0)
+    ctx.exit(1 if not no_wait and any(not _is_off(window) for window in closing) else 0)
 
 
 def _ask(
     api: Api, windows: Iterable[Window], *, force: bool, reason: str | None
 ) -> tuple[list[Window], list[str]]:
-    """Have each closed that may be; the windows that are, and why others are not."""
+    """Request the close of each window; return the closing windows, and why others were refused."""
     closing, refused = [], []
     for window in {window["id"]: window for window in windows}.values():
         try:
@@ -74,16 +74,16 @@ def _await(api: Api, windows: list[Window], silent: bool) -> list[Window]:
     try:
         return progress.watch(api, windows, follow.is_closed_or_stuck, silent=silent, still=follow.STILL)
     except KeyboardInterrupt:
-        output.note("\nclosing goes on without you; see `power windows --state closing`")
+        output.note("\nthe windows go on closing; see `power windows --state closing`")
         raise click.exceptions.Exit(1) from None
 
 
-def _well(window: Window) -> bool:
+def _is_off(window: Window) -> bool:
     return window["state"] == State.CLOSED and not _left_running(window)
 
 
 def _left_running(window: Window) -> list[str]:
-    """Services whose last call of the window went wrong: nothing says that they are off."""
+    """Services whose last stop or kill failed, so that they may still run."""
     last = {call["service"]: call for call in window["results"] if call["action"] in window_text.ENDS}
     return [name for name, call in last.items() if window_text.went_wrong(call)]
 
@@ -120,10 +120,8 @@ def _advice(window: Window, waited: bool) -> list[Text]:
     if waited and window["state"] != State.CLOSED and not window["stuck"]:
         still = durations.show(follow.STILL)
         return [
-            Text(f"  nothing has moved for {still}; is the worker of its node running? See `power doctor`")
+            Text(f"  nothing has changed for {still}; is the worker of its node running? See `power doctor`")
         ]
     if not window["stuck"]:
         return []
-    return [
-        Text(f"  it is tried again by itself; kill what is left with: power close {window['id']} --force")
-    ]
+    return [Text(f"  the worker tries again; kill the rest with: power close {window['id']} --force")]

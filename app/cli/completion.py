@@ -1,4 +1,4 @@
-"""`power completion`: the scripts that make a shell complete commands, services and windows."""
+"""`power completion`: print scripts with which a shell completes commands, services and windows."""
 
 import click
 from click.shell_completion import get_completion_class

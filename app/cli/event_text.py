@@ -1,4 +1,4 @@
-"""What happens, in words that a person reads: an entry of the trail in a line or a few."""
+"""Describe an audit entry in one or a few lines for people."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from app.domain import durations
 from app.domain.enums import CallStatus, Event
 from power_windows.payloads import Entry, Window
 
-# Calls are the machine's business, unless one fails.
+# A call is shown only where it fails.
 _QUIET = {Event.CALL_STARTED, Event.CALL_FINISHED}
 _COLOURS: dict[str, str] = {
     Event.WINDOW_OPENING: "yellow", Event.WINDOW_OPEN: "green", Event.SERVICE_READY: "green",
@@ -25,25 +25,25 @@ _LINES = 3
 
 @dataclass
 class EventText:
-    """What has been heard of each window, so that later news can say how long it took."""
+    """Describes entries. It keeps the times of each window, to tell how long a step took."""
 
     named: bool = False
-    """There are several stacks: say which."""
+    """Whether a line names its stack; needed where there are several."""
     began: dict[str, datetime] = field(default_factory=dict)
     closing: dict[str, datetime] = field(default_factory=dict)
 
     def know(self, windows: Iterable[Window]) -> None:
-        """What was there before anything was heard."""
+        """Add windows that existed before the first entry."""
         for window in windows:
             self.began[window["id"]] = datetime.fromisoformat(window["created_at"])
 
     def lines(self, entry: Entry) -> list[Text]:
-        """An entry in words, with the last words of what failed below it; nothing for what is not news."""
+        """An entry as lines, with the last log lines of a failure; empty for an unimportant entry."""
         if entry["event"] in _QUIET and entry["facts"].get("status") in {None, CallStatus.OK}:
             return []
         self._remember(entry)
         say = _DESCRIPTIONS.get(entry["event"], _describe_other)
-        said, *more = say(self, entry)
+        first, *more = say(self, entry)
         if entry["event"] == Event.WINDOW_CLOSED:
             self.forget(entry["window"] or "")
         window = entry["window"] or ""
@@ -51,11 +51,11 @@ class EventText:
         if self.named:
             names.append(entry["stack"] or "-")
         line = Text("  ".join(map(output.harmless, [output.clock(entry["at"]), *names, ""])))
-        line.append(output.harmless(said), _COLOURS.get(entry["event"], ""))
+        line.append(output.harmless(first), _COLOURS.get(entry["event"], ""))
         return [line, *(Text(f"    {output.harmless(one)}") for one in more)]
 
     def forget(self, window: str) -> None:
-        """Drop what is remembered of a window that has closed."""
+        """Remove the times of a window that has closed."""
         self.began.pop(window, None)
         self.closing.pop(window, None)
 
@@ -67,7 +67,7 @@ class EventText:
             self.closing.setdefault(window, at)
 
     def after(self, entry: Entry, since: dict[str, datetime]) -> str:
-        """` after 3.1 s`, where it is known since when."""
+        """` after 3.1s` since the window's time in `since`; empty without one."""
         began = since.get(entry["window"] or "")
         if began is None:
             return ""
@@ -85,13 +85,13 @@ def _describe_opening(_: EventText, entry: Entry) -> list[str]:
     return [f"{entry['actor']} opens {services} for {_duration(facts)}{reason}{waits}"]
 
 
-def _describe_open(story: EventText, entry: Entry) -> list[str]:
+def _describe_open(text: EventText, entry: Entry) -> list[str]:
     status = entry["facts"].get("status")
-    return [f"open{'' if status in {None, 'ok'} else f' ({status})'}{story.after(entry, story.began)}"]
+    return [f"open{'' if status in {None, 'ok'} else f' ({status})'}{text.after(entry, text.began)}"]
 
 
-def _describe_ready(story: EventText, entry: Entry) -> list[str]:
-    return [f"{entry['service']} ready{story.after(entry, story.began)}"]
+def _describe_ready(text: EventText, entry: Entry) -> list[str]:
+    return [f"{entry['service']} ready{text.after(entry, text.began)}"]
 
 
 def _describe_failing(_: EventText, entry: Entry) -> list[str]:
@@ -111,9 +111,9 @@ def _describe_closing(_: EventText, entry: Entry) -> list[str]:
     return [f"{'killing' if entry['facts'].get('forced') else 'closing'}: {_ending(entry)}"]
 
 
-def _describe_closed(story: EventText, entry: Entry) -> list[str]:
-    took = story.after(entry, story.closing)
-    whole = story.after(entry, story.began).replace(" after ", ", lasted ", 1)
+def _describe_closed(text: EventText, entry: Entry) -> list[str]:
+    took = text.after(entry, text.closing)
+    whole = text.after(entry, text.began).replace(" after ", ", lasted ", 1)
     return [f"closed{took}{whole}{'' if took else ': ' + _ending(entry)}"]
 
 
@@ -125,14 +125,14 @@ def _describe_stuck(_: EventText, entry: Entry) -> list[str]:
 
 def _describe_drift(_: EventText, entry: Entry) -> list[str]:
     words = {Event.DRIFT_FOUND: "drifts", Event.DRIFT_STOPPED: "drifts no more: it was stopped"}
-    said = words.get(Event(entry["event"]), "drifts no more")
-    return [f"{entry['service']} {said}: {_text(entry, 'why') or 'it is ' + _text(entry, 'power')}"]
+    first = words.get(Event(entry["event"]), "drifts no more")
+    return [f"{entry['service']} {first}: {_text(entry, 'why') or 'it is ' + _text(entry, 'power')}"]
 
 
 def _describe_call(_: EventText, entry: Entry) -> list[str]:
     ended = entry["facts"].get("status", CallStatus.LOST)
-    said = _text(entry, "stderr").strip().splitlines()[-_LINES:]
-    return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *said]
+    first = _text(entry, "stderr").strip().splitlines()[-_LINES:]
+    return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *first]
 
 
 def _describe_refusal(_: EventText, entry: Entry) -> list[str]:
@@ -168,7 +168,7 @@ _DESCRIPTIONS: dict[str, Callable[[EventText, Entry], list[str]]] = {
 
 
 def _ending(entry: Entry) -> str:
-    """Why a window ends; entries of before there was a word for it have the sentence as `reason`."""
+    """Why a window ends; older entries have the sentence as `reason`."""
     return _text(entry, "close_detail") or _text(entry, "reason")
 
 

@@ -1,8 +1,4 @@
-"""How a command ends when it does not end well.
-
-What went wrong is an error of `power_windows.errors`; here each kind
-gets its exit code of the contract, and click shows the message and exits with it.
-"""
+"""End a command at an error of `power_windows.errors`: print its message, exit with its code."""
 
 import shutil
 import sys
@@ -20,28 +16,28 @@ _CODES: tuple[tuple[type[PowerError], int], ...] = ((WrongUsage, 2), (Unreachabl
 
 
 class CommandEnded(click.ClickException):
-    """A command that ends with what went wrong and its exit code."""
+    """The error of a command, with its exit code."""
 
     def __init__(self, error: PowerError) -> None:
         super().__init__(error.message)
-        # click declares it for the class, and reads it from the one that is raised.
+        # click declares exit_code for the class and reads it from the instance.
         setattr(self, "exit_code", exit_code(error))  # noqa: B010
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message to standard error."""
-        # Where nobody can be told, the exit code still says it.
+        # Where standard error is closed, the exit code still tells it.
         with suppress(OSError):
             tell(f"power: {self.format_message()}", file or sys.stderr)
 
 
 def exit_code(error: PowerError) -> int:
-    """2 wrong usage, 3 out of reach, 4 refused; 1 it was tried and did not fully succeed."""
+    """The exit code: 2 wrong usage, 3 out of reach, 4 refused, 1 any other error."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Let what goes wrong within end the command."""
+    """End the command with the message and exit code of an error in the block."""
     try:
         yield
     except PowerError as error:
@@ -51,12 +47,12 @@ def exit_on_error() -> Iterator[None]:
 
 
 def tell(message: str, out: IO[Any]) -> None:
-    """Say something beside the output; on a terminal broken between words where it ends."""
+    """Print a message without control characters; on a terminal it is wrapped between words."""
     lines = untrusted_text.harmless_lines(message).splitlines()
     click.echo("\n".join(_wrap(lines) if out.isatty() else lines), file=out)
 
 
 def _wrap(lines: list[str]) -> list[str]:
-    """Lines broken between words where the terminal ends."""
+    """The lines, wrapped between words at the width of the terminal."""
     width = shutil.get_terminal_size().columns
     return [part for line in lines for part in textwrap.wrap(line, width, break_long_words=False) or [""]]

@@ -1,8 +1,8 @@
-"""Windows as they change, until they are as they were wanted.
+"""Follow windows while they change, until each meets a condition.
 
-The event stream only says that it is time to look; what is true is always read
-from the windows themselves, now and then also without a hint. So nothing is
-missed when the stream breaks, and a front that is being restarted is waited for.
+An event only says that a window may have changed; the state is always read from the API, and also at regular
+intervals without an event. So no change is missed when the stream breaks, and a web process that restarts is
+waited for.
 """
 
 import threading
@@ -19,20 +19,20 @@ from power_windows.event_stream import Stream
 from power_windows.payloads import Entry, Window
 from power_windows.rest import Api
 
-# Seconds between looks: with a stream that would tell, and without one.
-TOLD, UNTOLD = 5.0, 1.0
-# A standalone restarts a front that died within a few seconds.
+# Seconds between two reads without an event: with an open event stream, and without one.
+READ_SECONDS, READ_SECONDS_WITHOUT_STREAM = 5.0, 1.0
+# A standalone restarts a dead web process within a few seconds.
 GIVE_UP_SECONDS = 30.0
-_BREATH = 0.05
-# When nothing moves for so long on the way down, nobody is at work: a worker retries oftener than that.
+HINT_PAUSE = 0.05
+# If a closing window does not change for so long, its worker does not run: a worker retries more often.
 STILL = 600.0
 
-Over = Callable[[Window], bool]
+EndCondition = Callable[[Window], bool]
 
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """Following has no end of its own: Ctrl-C is how it ends, and all is well then."""
+    """Exit with 0 at Ctrl-C, which is how a user ends a command that follows."""
     try:
         yield
     except KeyboardInterrupt:
@@ -40,7 +40,7 @@ def until_interrupted() -> Iterator[None]:
 
 
 def is_outcome_known(window: Window) -> bool:
-    """Is it known how the opening went? When its time is up it never will be."""
+    """True where the window is no longer waiting or opening, or its time is up."""
     return window["state"] not in {State.WAITING, State.OPENING} or window["ttl_remaining_sec"] == 0
 
 
@@ -57,99 +57,99 @@ def is_closed(window: Window) -> bool:
 def entries(
     api: Api, before: Callable[[], Iterable[Entry]], lost: Callable[[], None] = lambda: None
 ) -> Iterator[Entry]:
-    """What is written already, then what is being written, without an end.
+    """Yield the entries of `before`, then new ones without an end.
 
-    What comes by both ways is told by its place in its chain, and passed on once.
+    An entry that comes from both is recognized by its sequence number in its chain and yielded once.
     """
-    seen: dict[str | None, int] = {}
+    latest: dict[str | None, int] = {}
     for entry in api.events(before=before, lost=lost):
-        if entry["seq"] > seen.get(entry["stack"], 0):
-            seen[entry["stack"]] = entry["seq"]
+        if entry["seq"] > latest.get(entry["stack"], 0):
+            latest[entry["stack"]] = entry["seq"]
             yield entry
 
 
 class Hints:
-    """Hears the event stream in the background and says when to look again."""
+    """Reads the event stream in a thread and tells when to read the windows again."""
 
     def __init__(self, api: Api, concerns: Callable[[Entry], bool] = lambda _: True) -> None:
         self._api, self._concerns = api, concerns
-        self._hint, self._over = threading.Event(), threading.Event()
+        self._hint, self._leaving = threading.Event(), threading.Event()
         self._stream: Stream | None = None
-        self._place: str | None = None
-        self._thread = threading.Thread(target=self._hear, daemon=True, name="events")
+        self._last_id: str | None = None
+        self._thread = threading.Thread(target=self._listen_until_leaving, daemon=True, name="events")
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._leaving.set()
         if stream := self._stream:
             stream.hang_up()
         self._thread.join(timeout=1)
 
     def wait(self) -> None:
-        """Return when there may be something new to see."""
-        if self._hint.wait(TOLD if self._stream else UNTOLD):
-            # A change seldom comes alone; look once for those that come together.
-            time.sleep(_BREATH)
+        """Return when the windows may have changed."""
+        if self._hint.wait(READ_SECONDS if self._stream else READ_SECONDS_WITHOUT_STREAM):
+            # Changes come together; one read serves all of them.
+            time.sleep(HINT_PAUSE)
         self._hint.clear()
 
-    def _hear(self) -> None:
-        while not self._over.is_set():
-            # A refused or broken stream is no loss: the windows are looked at without hints, and oftener.
+    def _listen_until_leaving(self) -> None:
+        while not self._leaving.is_set():
+            # Without a stream the windows are read at shorter intervals.
             with suppress(Exception):
                 self._listen()
-            # From here on again, so that whoever counts on hearing everything does.
-            self._place = (self._stream and self._stream.last_id) or self._place
+            # Resume after the last event, since `concerns` must get every entry.
+            self._last_id = (self._stream and self._stream.last_id) or self._last_id
             self._stream = None
-            self._over.wait(UNTOLD)
+            self._leaving.wait(READ_SECONDS_WITHOUT_STREAM)
 
     def _listen(self) -> None:
-        with self._api.listen(self._place) as stream:
+        with self._api.listen(self._last_id) as stream:
             self._stream = stream
-            if self._over.is_set():
+            if self._leaving.is_set():
                 return
-            # Whatever happened before the stream was there is worth a look.
+            # Something may have changed before the stream was open.
             self._hint.set()
             for entry in stream:
-                if self._over.is_set():
+                if self._leaving.is_set():
                     return
                 if self._concerns(entry):
                     self._hint.set()
 
 
 def windows(
-    api: Api, first: Sequence[Window], over: Over, *, still: float | None = None
+    api: Api, first: Sequence[Window], has_ended: EndCondition, *, still: float | None = None
 ) -> Iterator[list[Window]]:
-    """These windows, as they are now and whenever they may have changed, until all are over.
+    """Yield these windows now and whenever they may have changed, until all meet `has_ended`.
 
-    `still`: or until nothing has changed for so many seconds.
+    With `still` also until nothing has changed for so many seconds.
     """
-    seen = {window["id"]: window for window in first}
+    latest = {window["id"]: window for window in first}
     stacks = {window["stack"] for window in first}
-    yield list(seen.values())
-    if all(over(window) for window in seen.values()):
+    yield list(latest.values())
+    if all(has_ended(window) for window in latest.values()):
         return
     with Hints(api, lambda entry: entry.get("stack") in stacks) as hints:
-        moved = time.monotonic()
-        while not all(over(window) for window in seen.values()):
-            if still is not None and time.monotonic() - moved > still:
+        changed_at = time.monotonic()
+        while not all(has_ended(window) for window in latest.values()):
+            if still is not None and time.monotonic() - changed_at > still:
                 return
             hints.wait()
-            fresh = [_look(api, window["id"]) for window in seen.values() if not over(window)]
-            if any(_differ(window, seen[window["id"]]) for window in fresh):
-                moved = time.monotonic()
-            seen |= {window["id"]: window for window in fresh}
-            yield list(seen.values())
+            fresh = [_read_window(api, window["id"]) for window in latest.values() if not has_ended(window)]
+            if any(_differs(window, latest[window["id"]]) for window in fresh):
+                changed_at = time.monotonic()
+            latest |= {window["id"]: window for window in fresh}
+            yield list(latest.values())
 
 
-def _differ(one: Window, other: Window) -> bool:
+def _differs(one: Window, other: Window) -> bool:
     return {**one, "ttl_remaining_sec": 0} != {**other, "ttl_remaining_sec": 0}
 
 
-def _look(api: Api, identifier: str) -> Window:
-    """The window; a front that is away is given the time to come back."""
+def _read_window(api: Api, identifier: str) -> Window:
+    """Read a window; wait up to GIVE_UP_SECONDS for a server that does not answer."""
     until = time.monotonic() + GIVE_UP_SECONDS
     while True:
         try:
@@ -157,4 +157,4 @@ def _look(api: Api, identifier: str) -> Window:
         except Unreachable:
             if time.monotonic() > until:
                 raise
-            time.sleep(UNTOLD)
+            time.sleep(READ_SECONDS_WITHOUT_STREAM)

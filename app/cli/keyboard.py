@@ -1,4 +1,4 @@
-"""Keys as they are pressed, from a terminal that is given back as it was, whatever happens."""
+"""Read single keys from the terminal, and restore its mode at the end."""
 
 import os
 import select
@@ -10,59 +10,61 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 QUIT = frozenset({"q", "Q", "\x1b", "\x03", "\x04"})
-GONE = ""
-"""Said in place of a key when the terminal has gone."""
+CLOSED = ""
+"""The value in place of a key when the terminal is closed."""
 _ARROWS = {"\x1b[A": "k", "\x1b[B": "j", "\x1bOA": "k", "\x1bOB": "j"}
 
 
 @contextmanager
-def listen_for_keys(hear: Callable[[str], None]) -> Iterator[None]:
-    """Have `hear` called, in a thread, for each key; an arrow is said as `j` or `k`.
+def listen_for_keys(handle: Callable[[str], None]) -> Iterator[None]:
+    """Call `handle` in a thread for each key during the block; an arrow is `j` or `k`.
 
-    Where standard input is no terminal there are no keys.
+    Where standard input is no terminal it does nothing.
     """
     if not sys.stdin.isatty():
         yield
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    ends, over = os.pipe()
-    listener = threading.Thread(target=_listen, args=(descriptor, ends, hear), daemon=True, name="keys")
+    stop_read, stop_write = os.pipe()
+    listener = threading.Thread(
+        target=_listen, args=(descriptor, stop_read, handle), daemon=True, name="keys"
+    )
     # Keys come one by one and are not echoed; Ctrl-C stays a signal.
     tty.setcbreak(descriptor)
     listener.start()
     try:
         yield
     finally:
-        os.close(over)
+        os.close(stop_write)
         listener.join(timeout=1)
-        os.close(ends)
-        # There may be nothing left to give back.
+        os.close(stop_read)
+        # The terminal may be closed.
         with suppress(termios.error):
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _listen(descriptor: int, ends: int, hear: Callable[[str], None]) -> None:
+def _listen(descriptor: int, stop_read: int, handle: Callable[[str], None]) -> None:
     while True:
-        ready, _, _ = select.select([descriptor, ends], [], [])
-        if ends in ready:
+        ready, _, _ = select.select([descriptor, stop_read], [], [])
+        if stop_read in ready:
             return
-        read = _read_keys(descriptor)
-        if not read:
-            hear(GONE)
+        text = _read_keys(descriptor)
+        if not text:
+            handle(CLOSED)
             return
-        for key in [_ARROWS[read]] if read in _ARROWS else _single(read):
-            hear(key)
+        for key in [_ARROWS[text]] if text in _ARROWS else _single(text):
+            handle(key)
 
 
 def _read_keys(descriptor: int) -> str:
-    """What was pressed; nothing where there is no terminal any more."""
+    """The characters of the pressed keys; empty where the terminal is closed."""
     try:
         return os.read(descriptor, 64).decode(errors="replace")
     except OSError:
         return ""
 
 
-def _single(read: str) -> list[str]:
-    """Several keys at once, but not the pieces of one that is unknown here."""
-    return [] if read.startswith("\x1b") and len(read) > 1 else list(read)
+def _single(text: str) -> list[str]:
+    """The keys in this text; none for an unknown escape sequence."""
+    return [] if text.startswith("\x1b") and len(text) > 1 else list(text)

@@ -1,4 +1,4 @@
-"""`power logs`: what the containers of a window wrote."""
+"""`power logs`: print the log lines of a window's containers."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ _COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "bright_red")
 @click.option(
     "--service", metavar="SERVICE", shell_complete=window_services, help="Only this service of the window."
 )
-@click.option("-f", "--follow", "following", is_flag=True, help="Stay, until the window is closed.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on until the window is closed.")
 @click.option(
     "-n",
     "--tail",
     type=click.IntRange(0, 1000),
     default=100,
     show_default=True,
-    help="The newest so many of each service.",
+    help="The number of newest lines of each service.",
 )
 @click.option("-t", "--timestamps", is_flag=True, help="Begin each line with its time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's lines, one a line.")
@@ -33,8 +33,8 @@ def logs(
 ) -> None:
     """Show what a window's services wrote while it held them.
 
-    WINDOW is an id or the beginning of one. Works after the window has closed too, for as long as the
-    containers are there. Core services have no window, and their logs are not shown.
+    WINDOW is an id or the beginning of one. Logs of a closed window can be read as long as its containers
+    exist. Core services have no window, and their logs are not shown.
 
     \b
     Examples:
@@ -43,10 +43,10 @@ def logs(
       power logs 3f2a --follow
     """
     with connect() as api, follow.until_interrupted():
-        found = resolve(api, window)
-        names = sorted(found["health"] or found["services"])
+        window_payload = resolve(api, window)
+        names = sorted(window_payload["health"] or window_payload["services"])
         width = 0 if service else max(map(len, names), default=0)
-        for line in api.logs(found["id"], service=service, tail=tail, follow=following):
+        for line in api.logs(window_payload["id"], service=service, tail=tail, follow=following):
             if as_json:
                 output.dump_line(line)
             elif "note" in line:
@@ -56,10 +56,10 @@ def logs(
 
 
 def _line(line: dict[str, Any], names: list[str], width: int, timestamps: bool) -> Text:
-    said = Text()
+    text = Text()
     if timestamps:
-        said.append(f"{output.clock(line['at'])}  ", "dim")
+        text.append(f"{output.clock(line['at'])}  ", "dim")
     if width:
         at = names.index(line["service"]) if line["service"] in names else 0
-        said.append(f"{output.harmless(line['service']):<{width}}  ", _COLOURS[at % len(_COLOURS)])
-    return said.append(output.harmless(line["line"]).rstrip())
+        text.append(f"{output.harmless(line['service']):<{width}}  ", _COLOURS[at % len(_COLOURS)])
+    return text.append(output.harmless(line["line"]).rstrip())

@@ -1,4 +1,4 @@
-"""`power notices`: what was to be told to whom, and how that went."""
+"""`power notices`: print notifications and their deliveries."""
 
 import click
 
@@ -10,7 +10,9 @@ from power_windows.rest import connect
 @click.option(
     "--state", type=click.Choice(["pending", "delivered", "given_up"]), help="Only notices in this state."
 )
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The number of newest ones."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def notices(state: str | None, limit: int, as_json: bool) -> None:
     """List notices and their deliveries, newest first.

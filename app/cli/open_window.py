@@ -1,4 +1,4 @@
-"""`power open`: ask for a window, watch its services come up, say how it went."""
+"""`power open`: open a window, show its services while they start, print the result."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ from power_windows.rest import Api, connect
 @click.command()
 @click.argument("services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names)
 @click.option(
-    "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Needed where there are several."
+    "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Required where there are several."
 )
 @click.option(
     "--ttl", type=Duration(), help="How long: 90, 90s, 30m, 1h30m.  [default: the stack's default_ttl]"
 )
-@click.option("--reason", metavar="TEXT", help="What for; it goes on record.")
+@click.option("--reason", metavar="TEXT", help="The reason, for the audit trail.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the services are ready.")
-@click.option("--plan", is_flag=True, help="Change nothing; show what would start, in waves.")
+@click.option("--plan", is_flag=True, help="Change nothing; show the services that would start, in waves.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 @click.pass_context
 def open(
@@ -46,8 +46,8 @@ def open(
       power open -s vx11 mcp --plan
       id=$(power open switch --no-wait --json | jq -r .id)
     """
-    wish = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
-    body = {name: value for name, value in wish.items() if value is not None}
+    request = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
+    body = {name: value for name, value in request.items() if value is not None}
     with connect() as api:
         if plan:
             _show_plan(api.plan(body), as_json)
@@ -56,11 +56,11 @@ def open(
         if not no_wait:
             window = _await(api, window, as_json)
     _report(window, as_json)
-    ctx.exit(0 if no_wait or _well(window) else 1)
+    ctx.exit(0 if no_wait or _is_ready(window) else 1)
 
 
 def _number(seconds: float | None) -> float | None:
-    """A whole number of seconds is sent as one."""
+    """The seconds, as an integer where they are whole."""
     return int(seconds) if seconds is not None and seconds == int(seconds) else seconds
 
 
@@ -69,13 +69,13 @@ def _await(api: Api, window: Window, silent: bool) -> Window:
         return progress.watch(api, [window], follow.is_outcome_known, silent=silent)[0]
     except KeyboardInterrupt:
         output.note(
-            f"\nwindow {window['id']} goes on without you; look at it with `power show {window['id']}`, "
+            f"\nwindow {window['id']} stays as it is; show it with `power show {window['id']}`, "
             f"close it with `power close {window['id']}`"
         )
         raise click.exceptions.Exit(1) from None
 
 
-def _well(window: Window) -> bool:
+def _is_ready(window: Window) -> bool:
     return (
         window["state"] == State.OPEN
         and window["status"] in {None, Status.OK}
@@ -92,15 +92,15 @@ def _report(window: Window, as_json: bool) -> None:
 
 def _summary(window: Window) -> list[str | Text]:
     if window["state"] == State.WAITING:
-        asked_for, until = output.seconds(window["ttl_sec"]), output.clock(window["deadline"])
+        duration, until = output.seconds(window["ttl_sec"]), output.clock(window["deadline"])
         return [
             Text.assemble("window ", window["id"], "  ", window_text.state(window)),
             *(Text(f"  {output.harmless(name)}: {one['detail']}") for name, one in window["health"].items()),
-            f"it will be open for {asked_for} from when it begins, and gives up at {until}",
+            f"it will be open for {duration} from when it begins, and gives up at {until}",
         ]
     if window["state"] == State.OPENING:
         return [Text.assemble("window ", window["id"], "  ", window_text.state(window)), _until(window)]
-    if _well(window):
+    if _is_ready(window):
         return [
             Text.assemble(("open", "green"), f": {_names(window_text.ready(window))} on {window['stack']}"),
             _until(window),
@@ -108,7 +108,7 @@ def _summary(window: Window) -> list[str | Text]:
     troubles = list(window_text.trouble_lines(window))
     if window["state"] == State.OPEN:
         return [_verdict(window), *troubles, _until(window)]
-    # A window that failed may have closed before anybody looked; then only its reason tells why.
+    # A window that failed may have closed before it was read; then only its close reason tells why.
     why = window_text.close_reason_lines(window) if window["status"] != Status.FAIL or not troubles else ()
     return [_verdict(window), *why, *troubles]
 
@@ -148,5 +148,5 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
         output.say(f"on already: {_names(plan['already_on'])}")
     output.note(
         f"for {output.seconds(plan['ttl_sec'])} on {output.harmless(plan['stack'])}; "
-        "this is the plan; nothing was changed"
+        "this is the plan; nothing has changed"
     )

@@ -1,8 +1,8 @@
-"""Text for people on a terminal, plain lines for programs in a pipe.
+"""Print text for people on a terminal, and plain lines for programs in a pipe.
 
-On a terminal tables are cut to its width, coloured and headed; in a pipe nothing
-is cut or coloured and times stay as the API wrote them. What services and people
-wrote is made harmless first: a log line must not steer the reader's terminal.
+On a terminal tables are cut to its width and coloured. In a pipe nothing is cut or coloured, and times stay
+as the API sent them. Control characters in the text of services and people are removed first, so that a log
+line cannot control the reader's terminal.
 """
 
 import shlex
@@ -43,7 +43,7 @@ def live() -> bool:
 
 
 def say(*lines: str | Text) -> None:
-    """Lines on standard output, coloured on a terminal only."""
+    """Print lines on standard output, coloured on a terminal only."""
     for line in lines:
         if live():
             console().print(_without_control_characters(line))
@@ -55,14 +55,14 @@ def _without_control_characters(line: str | Text) -> Text:
     """One line without control characters: the last filter before the terminal."""
     if isinstance(line, str):
         return Text(untrusted_text.harmless(line))
-    drawn = line.copy()
-    # Of the same length, so that what is styled stays where it is.
-    drawn.plain = untrusted_text.harmless(drawn.plain)
-    return drawn
+    cleaned = line.copy()
+    # The text keeps its length, so that the styles stay in place.
+    cleaned.plain = untrusted_text.harmless(cleaned.plain)
+    return cleaned
 
 
 def note(line: str) -> None:
-    """Something for the person alone, out of the way of what is piped on."""
+    """Print a message on standard error, apart from the output."""
     tell(line, sys.stderr)
 
 
@@ -77,23 +77,23 @@ def dump_line(reply: Any) -> None:
 
 
 def harmless(text: object) -> str:
-    """Text without anything that a terminal would obey."""
+    """The text without control characters."""
     return untrusted_text.harmless(text)
 
 
 def word(text: str) -> Text:
-    """A word of the contract in its colour."""
+    """A word of the API in its colour."""
     return Text(harmless(text), style=style(text))
 
 
 def style(text: str) -> str:
-    """The Rich style of a word of the contract; empty where it has none."""
+    """The Rich style of a word of the API; empty where it has none."""
     return _STYLES.get(text, "")
 
 
 @dataclass
 class TextTable:
-    """Rows under headings; where the line is short the `loose` columns give way, each down to its width."""
+    """Rows under headings; `loose` has the least width of each column that may shrink."""
 
     heads: Sequence[str]
     loose: Mapping[int, int] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class TextTable:
         self.rows.append([cell if isinstance(cell, Text) else Text(harmless(cell)) for cell in cells])
 
     def lines(self, width: int | None) -> list[Text]:
-        """The table in lines of at most `width`, or as wide as it is."""
+        """The table as lines of at most `width` columns; at its full width where that is None."""
         table = [[Text(head, style="bold") for head in self.heads], *self.rows]
         widths = [max(cell_len(row[at].plain) for row in table) for at in range(len(self.heads))]
         if width is not None:
@@ -112,20 +112,20 @@ class TextTable:
         return [_line(row, widths) for row in table]
 
     def show(self) -> None:
-        """Print the table, as wide as the terminal where there is one."""
+        """Print the table, cut at the width of the terminal if there is one."""
         say(*self.lines(console().width if live() else None))
 
 
 def _fit(widths: list[int], loose: Mapping[int, int], room: int) -> list[int]:
-    """Widths that fit: the widest loose column shrinks first, the others only when none can."""
+    """Widths that fit in `room`: the widest loose column shrinks first, then the other columns."""
     widths = list(widths)
     while sum(widths) > room:
-        givers = [at for at, least in loose.items() if widths[at] > least] or [
+        columns = [at for at, least in loose.items() if widths[at] > least] or [
             at for at, size in enumerate(widths) if size > 3
         ]
-        if not givers:
+        if not columns:
             break
-        widths[max(givers, key=lambda at: widths[at])] -= 1
+        widths[max(columns, key=lambda at: widths[at])] -= 1
     return widths
 
 
@@ -140,26 +140,26 @@ def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
 
 
 def group(lines: Iterable[Text]) -> Group:
-    """Lines as one thing to draw, each on a line of its own."""
+    """The lines as one Rich renderable, none of them wrapped."""
     return Group(*(_one_line(line) for line in lines))
 
 
 def _one_line(line: Text) -> Text:
-    drawn = _without_control_characters(line)
-    drawn.no_wrap, drawn.overflow = True, "ellipsis"
-    return drawn
+    cleaned = _without_control_characters(line)
+    cleaned.no_wrap, cleaned.overflow = True, "ellipsis"
+    return cleaned
 
 
 def seconds(left: float | None) -> str:
-    """A time left: `29m 53s`, in a pipe without the space."""
+    """A duration: `29m 53s`, in a pipe without the space; `-` for None."""
     if left is None:
         return "-"
-    shown = durations.show(left)
-    return shown if live() else shown.replace(" ", "")
+    text = durations.show(left)
+    return text if live() else text.replace(" ", "")
 
 
 def clock(moment: str | None) -> str:
-    """A moment as the wall clock here shows it, with its day unless that is today; in a pipe as it came."""
+    """A time in the local time zone, with its day unless that is today; in a pipe as the API sent it."""
     if moment is None:
         return "-"
     if not live():
@@ -170,12 +170,12 @@ def clock(moment: str | None) -> str:
 
 
 def command(argv: Iterable[str]) -> str:
-    """A command line as a shell would take it, without control characters."""
+    """A command line quoted for a shell, without control characters."""
     return harmless(shlex.join(argv))
 
 
 def short(identifiers: Iterable[str]) -> dict[str, str]:
-    """Each id with the shortest beginning that tells it from the others; in a pipe whole."""
+    """Each id with its shortest unique beginning, 8 characters at least; in a pipe whole."""
     ids = set(identifiers)
     if not live():
         return {one: one for one in ids}
@@ -184,7 +184,7 @@ def short(identifiers: Iterable[str]) -> dict[str, str]:
 
 
 def replace_unprintable() -> None:
-    """Let a terminal that lacks a letter show a question mark for it."""
+    """Print a question mark for each character that the terminal's encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,7 +1,7 @@
-"""Windows on their way, drawn while they change.
+"""Show windows while they change.
 
-On a terminal one picture is redrawn, with the time left ticking between looks; in
-a pipe each change is one line, so that a log reads like a log.
+On a terminal one picture is redrawn, and its time left counts down between two reads. In a pipe each change
+is one line.
 """
 
 import time
@@ -14,12 +14,12 @@ from rich.live import Live
 from rich.text import Text
 
 from app.cli import follow, output, window_text
-from app.cli.follow import Over
+from app.cli.follow import EndCondition
 from app.domain.enums import Power, State
 from power_windows.payloads import Window
 from power_windows.rest import Api
 
-# Pictures a second: often enough for a countdown to look alive, seldom enough to cost nothing.
+# Redraws per second, enough for a countdown of seconds.
 FRAMES_PER_SECOND = 4
 
 
@@ -37,15 +37,15 @@ class Show(Protocol):
 def watch(
     api: Api,
     first: Sequence[Window],
-    over: Over,
+    has_ended: EndCondition,
     *,
     silent: bool = False,
     still: float | None = None,
 ) -> list[Window]:
-    """Show these windows until all are over or long `still`; return them as they then are."""
+    """Show these windows until all meet `has_ended` or nothing changed for `still` seconds; return them."""
     now = list(first)
     with _show(silent) as show:
-        for now in follow.windows(api, first, over, still=still):
+        for now in follow.windows(api, first, has_ended, still=still):
             show.update(now)
     return now
 
@@ -53,11 +53,11 @@ def watch(
 def _show(silent: bool) -> Show:
     if silent:
         return Silence()
-    return LiveProgress() if output.live() else Lines()
+    return LiveProgress() if output.live() else ChangeLines()
 
 
 class Silence:
-    """Nothing, where only the outcome is wanted."""
+    """Shows nothing, where only the result is printed."""
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +71,11 @@ class Silence:
 
 
 class LiveProgress:
-    """One drawing on the terminal that is gone when it is over."""
+    """One picture on the terminal, which is removed at the end."""
 
     def __init__(self) -> None:
         self._windows: Sequence[Window] = []
-        self._read = time.monotonic()
+        self._read_at = time.monotonic()
         self._console = Console(highlight=False, markup=False, emoji=False)
         self._live = Live(
             console=self._console,
@@ -93,7 +93,7 @@ class LiveProgress:
 
     def update(self, windows: Sequence[Window]) -> None:
         """Redraw the picture with these windows."""
-        self._windows, self._read = windows, time.monotonic()
+        self._windows, self._read_at = windows, time.monotonic()
         self._live.refresh()
 
     def _draw(self) -> Group:
@@ -107,16 +107,16 @@ class LiveProgress:
         return [window_text.headline(window, left[window["id"]]), *window_text.services(window).lines(width)]
 
     def _time_left(self, window: Window) -> float | None:
-        """The time left now, carried on from when the window was read."""
+        """The time left now, computed from that at the last read."""
         left = window["ttl_remaining_sec"]
-        return None if left is None else max(0.0, left - (time.monotonic() - self._read))
+        return None if left is None else max(0.0, left - (time.monotonic() - self._read_at))
 
 
-class Lines:
-    """A line for each change."""
+class ChangeLines:
+    """Prints a line for each change."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, str], str] = {}
+        self._printed: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -127,19 +127,19 @@ class Lines:
     def update(self, windows: Sequence[Window]) -> None:
         """Print a line for each window and service that has changed."""
         for window in windows:
-            self._tell(window, "window", f"{window['id']}  {window_text.state(window).plain}")
+            self._print_change(window, "window", f"{window['id']}  {window_text.state(window).plain}")
             for name, one in window_text.health(window).items():
                 ready = "ready" if one["ready"] else "-" if one["power"] == Power.OFF else "not-ready"
-                said = f"{name}  {one['power']}  {ready}  {window_text.first_line(one['detail'])}"
-                self._tell(window, name, said if len(windows) == 1 else f"{window['id']}  {said}")
+                text = f"{name}  {one['power']}  {ready}  {window_text.first_line(one['detail'])}"
+                self._print_change(window, name, text if len(windows) == 1 else f"{window['id']}  {text}")
 
-    def _tell(self, window: Window, subject: str, line: str) -> None:
-        if self._told.get((window["id"], subject)) != line:
-            self._told[window["id"], subject] = line
+    def _print_change(self, window: Window, subject: str, line: str) -> None:
+        if self._printed.get((window["id"], subject)) != line:
+            self._printed[window["id"], subject] = line
             output.say(("window  " if subject == "window" else "") + output.harmless(line).rstrip())
 
 
 def times_left(windows: Iterable[Window]) -> dict[str, float | None]:
-    """Time left by id, of those that have not ended."""
-    over = {State.CLOSED, State.CLOSING}
-    return {one["id"]: None if one["state"] in over else one["ttl_remaining_sec"] for one in windows}
+    """The seconds left by window id; None for windows that are closing or closed."""
+    has_ended = {State.CLOSED, State.CLOSING}
+    return {one["id"]: None if one["state"] in has_ended else one["ttl_remaining_sec"] for one in windows}

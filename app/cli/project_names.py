@@ -1,4 +1,4 @@
-"""The project that compose files name themselves: what `docker compose` without `-p` would use."""
+"""The project name in compose files, which `docker compose` without `-p` uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.settings import StackToml
 
 
 def warnings(name: str, stack: StackToml) -> list[str]:
-    """Where the files of a stack name another project than power.toml does, and what would be right."""
+    """A warning where the files of a stack name another project than power.toml, with what to do."""
     own = own_name([stack.directory / file for file in stack.files])
     if not own or own == stack.project:
         return []
@@ -22,22 +22,22 @@ def warnings(name: str, stack: StackToml) -> list[str]:
 
 
 def own_name(files: list[Path]) -> str:
-    """The top-level `name` of these files, the last that has one; nothing where it takes a variable."""
-    named = [str(said["name"]) for said in map(_read_yaml, files) if said.get("name")]
-    return named[-1] if named and "$" not in named[-1] else ""
+    """The top-level `name` of the last file that has one; empty where it uses a variable."""
+    names = [str(content["name"]) for content in map(_read_yaml, files) if content.get("name")]
+    return names[-1] if names and "$" not in names[-1] else ""
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    """The file as YAML; nothing where it cannot be read, which the check of the stack says."""
+    """The file as YAML; empty where it cannot be read, which the check of the stack reports."""
     try:
-        said = yaml.load(path.read_bytes(), Loader=_Lenient)
+        content = yaml.load(path.read_bytes(), Loader=_Lenient)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 class _Lenient(yaml.SafeLoader):
-    """A safe loader that passes over Compose's own tags, `!reset` and `!override`."""
+    """A safe loader that ignores Compose's own tags, `!reset` and `!override`."""
 
 
 _Lenient.add_multi_constructor("!", lambda _loader, _suffix, _node: None)

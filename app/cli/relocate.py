@@ -1,4 +1,4 @@
-"""`power relocate`: give up the location that a stack was held in, where that is gone for good."""
+"""`power relocate`: release a stack from an engine or project that no longer exists."""
 
 import click
 
@@ -11,11 +11,11 @@ from power_windows.rest import connect
 @click.argument("stack", shell_complete=stack_names)
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def relocate(stack: str, as_json: bool) -> None:
-    """Let a stack's windows and owed offs count for wherever its worker serves it next.
+    """Allow a stack's windows and pending stops to apply to the next engine that serves it.
 
-    For a stack that is not served because something of it is held in another project, or on another
-    engine or node, which is gone for good: its data was wiped, or its host. What may still run there
-    is not turned off any more. Where the same containers are found in the new location, they are.
+    For a stack that no worker serves because its services are held in another project, or on another
+    engine or node, which no longer exists. Services that still run there are not stopped. The same
+    containers in the new location are.
 
     \b
     Example:
@@ -26,4 +26,4 @@ def relocate(stack: str, as_json: bool) -> None:
     if as_json:
         output.dump(answer)
         return
-    output.say(f"stack {stack} is served where its worker is, within seconds; see `power ps {stack}`")
+    output.say(f"stack {stack} is served by its present worker within seconds; see `power ps {stack}`")

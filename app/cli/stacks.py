@@ -1,4 +1,4 @@
-"""`power stacks` and `power ps`: what is under control, and what it is doing now."""
+"""`power stacks` and `power ps`: print the stacks, and the state of their services."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -23,28 +23,28 @@ _RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def stacks(as_json: bool) -> None:
-    """List the stacks and what they are up to.
+    """List the stacks and their mode.
 
     \b
     Example:
       power stacks
     """
     with connect() as api:
-        found = api.stacks()
+        listed = api.stacks()
     if as_json:
-        output.dump({"items": found})
-    elif found:
-        _stacks(found).show()
+        output.dump({"items": listed})
+    elif listed:
+        _stacks(listed).show()
         if output.live():
-            # A cell is cut where the line is short; a fault is of use only whole.
-            output.say(*(line for stack in found for line in _faults(stack, f"{stack['name']} ")))
+            # A cell of the table may be cut; faults are printed whole.
+            output.say(*(line for stack in listed for line in _faults(stack, f"{stack['name']} ")))
     else:
-        output.note("no stacks; they are named in power.toml and read by their node's worker")
+        output.note("no stacks; name them in power.toml, which their node's worker reads")
 
 
-def _stacks(found: Iterable[Stack]) -> TextTable:
+def _stacks(listed: Iterable[Stack]) -> TextTable:
     table = TextTable(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose={0: 16, 2: 8, 5: 8})
-    for stack in found:
+    for stack in listed:
         services = stack["services"]
         running = sum(service["power"] in _RUNNING for service in services)
         holders = {holder for service in services for holder in service["holders"]}
@@ -70,12 +70,12 @@ def _stacks(found: Iterable[Stack]) -> TextTable:
 
 
 def _file_notes(stack: Stack) -> list[str]:
-    """What is wrong with its files; on a terminal only how much, since the faults stand below."""
+    """The faults of its files; on a terminal only their number, since the faults are printed below."""
     faults, refused = stack.get("faults", []), stack.get("refused", [])
     if not output.live():
         return [*faults, *(f"change refused: {fault}" for fault in refused)]
-    said = {"fault": len(faults), "refused change": len(refused)}
-    return [f"{count} {what}{'s' * (count > 1)}" for what, count in said.items() if count]
+    counts = {"fault": len(faults), "refused change": len(refused)}
+    return [f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items() if count]
 
 
 def _away(stack: Stack) -> list[str]:
@@ -88,10 +88,10 @@ def _note(what: str, names: list[str]) -> list[str]:
 
 @click.command()
 @click.argument("stack", required=False, shell_complete=stack_names)
-@click.option("-w", "--watch", "watching", is_flag=True, help="Stay, and show changes as they happen.")
+@click.option("-w", "--watch", "watching", is_flag=True, help="Go on, and show changes as they happen.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def ps(stack: str | None, watching: bool, as_json: bool) -> None:
-    """Show services: power, readiness, who holds them, time left.
+    """Show services: power, readiness, windows, time left.
 
     \b
     Examples:
@@ -99,26 +99,26 @@ def ps(stack: str | None, watching: bool, as_json: bool) -> None:
       power ps vx11 --watch
     """
     if watching and as_json:
-        raise click.UsageError("--watch is for the eye; `power audit --follow --json` is for programs")
+        raise click.UsageError("--watch is for people; programs use `power audit --follow --json`")
     with connect() as api:
         read = partial(_read_stacks, api, stack)
         if watching:
             _watch(api, read)
             return
-        found = read()
+        listed = read()
     if as_json:
-        output.dump(found[0] if stack else {"items": found})
+        output.dump(listed[0] if stack else {"items": listed})
     else:
-        output.say(*_services(found, output.console().width if output.live() else None, 0.0))
+        output.say(*_services(listed, output.console().width if output.live() else None, 0.0))
 
 
-def _services(found: list[Stack], width: int | None, since: float) -> list[Text]:
+def _services(listed: list[Stack], width: int | None, since: float) -> list[Text]:
     """All services; on a terminal stack by stack, in a pipe as one table."""
-    holders = {holder for stack in found for service in stack["services"] for holder in service["holders"]}
+    holders = {holder for stack in listed for service in stack["services"] for holder in service["holders"]}
     names = output.short(holders)
     if width is None:
-        return _together(found, names).lines(None)
-    return [line for stack in found for line in [Text(), *_one(stack, names, width, since)]][1:]
+        return _one_table(listed, names).lines(None)
+    return [line for stack in listed for line in [Text(), *_stack_lines(stack, names, width, since)]][1:]
 
 
 def _read_stacks(api: Api, name: str | None) -> list[Stack]:
@@ -128,9 +128,9 @@ def _read_stacks(api: Api, name: str | None) -> list[Stack]:
 _HEADS = ("SERVICE", "ROLE", "POWER", "READY", "LEFT", "HELD BY", "DETAIL")
 
 
-def _together(found: list[Stack], names: dict[str, str]) -> TextTable:
+def _one_table(listed: list[Stack], names: dict[str, str]) -> TextTable:
     table = TextTable(("STACK", *_HEADS))
-    for stack in found:
+    for stack in listed:
         for fault in stack.get("faults", []):
             table.add(stack["name"], "-", "-", output.word(stack["mode"]), "-", "-", "-", fault)
         for service in stack["services"]:
@@ -138,7 +138,7 @@ def _together(found: list[Stack], names: dict[str, str]) -> TextTable:
     return table
 
 
-def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[Text]:
+def _stack_lines(stack: Stack, names: dict[str, str], width: int, since: float) -> list[Text]:
     table = TextTable(_HEADS, loose={0: 20, 5: 8, 6: 8})
     for service in stack["services"]:
         table.add(*_cells(service, names, since))
@@ -146,12 +146,12 @@ def _one(stack: Stack, names: dict[str, str], width: int, since: float) -> list[
         (output.harmless(stack["name"]), "bold"), "  ", output.word(stack["mode"]),
         (f"  on {output.harmless(stack['node'])}", "dim"),
     )  # fmt: skip
-    away = [Text(f"{word}: nothing is known of it now", "yellow") for word in _away(stack)]
+    away = [Text(f"{word}: its state is unknown", "yellow") for word in _away(stack)]
     return [head, *away, *_faults(stack), *table.lines(width)]
 
 
 def _faults(stack: Stack, name: str = "") -> list[Text]:
-    """Why nothing can be opened on it, or why a change of its files is not in force, where that is so."""
+    """The faults of a rejected stack, and of a change of its files that is not in force."""
     faults, refused = stack.get("faults", []), stack.get("refused", [])
     return [
         *(Text(output.harmless(f"{name}rejected: {fault}"), "red") for fault in faults),
@@ -160,7 +160,7 @@ def _faults(stack: Stack, name: str = "") -> list[Text]:
 
 
 def _cells(service: Service, names: dict[str, str], since: float) -> list[str | Text]:
-    """One service's row; `since` are the seconds that passed since it was read."""
+    """One service's row; `since` is the age of the data in seconds."""
     left = service["time_left_sec"]
     return [
         service["name"],
@@ -174,8 +174,8 @@ def _cells(service: Service, names: dict[str, str], since: float) -> list[str | 
 
 
 def _detail(service: Service) -> str:
-    """Why it is not as it should be, in one line: drift first, then a stop that is tried again."""
-    parts = [_drift(service), _refusal(service), window_text.first_line(service["detail"])]
+    """The reasons why a service is not as desired, in one line: drift, failed stops, detail."""
+    parts = [_drift(service), _failed_stops(service), window_text.first_line(service["detail"])]
     return "; ".join(part for part in parts if part)
 
 
@@ -186,7 +186,7 @@ def _drift(service: Service) -> str:
     return f"{drift['why']}, since {output.clock(drift['since'])}" if drift["since"] else drift["why"]
 
 
-def _refusal(service: Service) -> str:
+def _failed_stops(service: Service) -> str:
     failed = service.get("failed_stops", 0)
     if not failed:
         return ""
@@ -202,31 +202,31 @@ def _watch(api: Api, read: Callable[[], list[Stack]]) -> None:
         else:
             _print(api, read)
     except KeyboardInterrupt:
-        # Looking away is how this ends.
+        # Ctrl-C is how a user ends this command.
         raise click.exceptions.Exit(0) from None
 
 
 def _draw(api: Api, read: Callable[[], list[Stack]]) -> None:
     terminal = Console(highlight=False, markup=False, emoji=False)
-    found, at = read(), time.monotonic()
+    listed, read_at = read(), time.monotonic()
 
     def picture() -> Group:
-        return output.group(_services(found, terminal.width, time.monotonic() - at))
+        return output.group(_services(listed, terminal.width, time.monotonic() - read_at))
 
     with Live(console=terminal, get_renderable=picture, refresh_per_second=2), Hints(api) as hints:
         while True:
             hints.wait()
-            found, at = read(), time.monotonic()
+            listed, read_at = read(), time.monotonic()
 
 
 def _print(api: Api, read: Callable[[], list[Stack]]) -> None:
-    """The table again whenever more than the time left has changed."""
+    """Print the table again whenever more than the time left has changed."""
     before: object = None
     with Hints(api) as hints:
         while True:
-            found = read()
-            now = [[{**service, "time_left_sec": None} for service in stack["services"]] for stack in found]
+            listed = read()
+            now = [[{**service, "time_left_sec": None} for service in stack["services"]] for stack in listed]
             if now != before:
-                output.say(*_services(found, None, 0.0), "")
+                output.say(*_services(listed, None, 0.0), "")
             before = now
             hints.wait()

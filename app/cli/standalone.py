@@ -1,4 +1,4 @@
-"""`power standalone`: checks what it was given, then runs the tree until it is asked to stop."""
+"""`power standalone`: check configuration and options, then run all processes until a signal."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ from power_windows.errors import WrongUsage
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8420, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--flower", is_flag=True, help="Run Celery's monitor too, on loopback only.")
-@click.option("--close-on-exit", is_flag=True, help="Close every window on the way out.")
+@click.option("--close-on-exit", is_flag=True, help="Close every window before the exit.")
 def standalone(config: Path | None, data_dir: Path | None, **options: Any) -> None:
     """Run the whole service on this machine: web, worker, beat and an embedded broker.
 
-    Whatever dies is started again. Ctrl-C or SIGTERM stops everything and leaves no
-    process behind; windows that are open then stay on and are named, unless
-    --close-on-exit. A second Ctrl-C stops at once.
+    A process that dies is started again. Ctrl-C or SIGTERM stops all of them; open
+    windows stay open and are listed, unless --close-on-exit. A second Ctrl-C stops at once.
 
     Exit codes: 0 stopped as asked; 1 it could not start (a port in use, a database that
     cannot be used); 2 a bad power.toml or option; 4 another one runs on the same data directory.
@@ -44,10 +43,10 @@ def standalone(config: Path | None, data_dir: Path | None, **options: Any) -> No
         environ["POWER_CONFIG"] = str(config)
     if data_dir:
         environ["POWER_DATA_DIR"] = str(data_dir)
-    found = environment.load(environ)
-    _check(found.config)
-    # One name for a directory, however it was reached: successors and clients know us by it.
-    environ["POWER_DATA_DIR"] = os.path.realpath(found.data_dir)
+    server_settings = environment.load(environ)
+    _check(server_settings.config)
+    # The real path, since later standalones and clients compare it.
+    environ["POWER_DATA_DIR"] = os.path.realpath(server_settings.data_dir)
     Tree(environment.load(environ), environ, Options(**options)).run()
 
 

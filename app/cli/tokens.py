@@ -1,4 +1,4 @@
-"""`power token`: make, list and revoke tokens. So far those that a proxy needs for a waiting page."""
+"""`power token`: create, list and revoke tokens; the created ones are for a proxy's waiting page."""
 
 from typing import Any
 
@@ -12,26 +12,28 @@ from power_windows.rest import connect
 
 @click.group()
 def token() -> None:
-    """Make, list and revoke tokens."""
+    """Create, list and revoke tokens."""
 
 
 @token.command()
 @click.argument("name")
-@click.option("--wake", "route", required=True, metavar="STACK/SERVICE", help="The one route it is good for.")
+@click.option(
+    "--wake", "route", required=True, metavar="STACK/SERVICE", help="The one route that it is valid for."
+)
 @click.option("--ttl", type=Duration(), help="How long a window lasts after the last request.")
 @click.option(
     "--only-looks-agent",
     "agents",
     multiple=True,
     metavar="TEXT",
-    help="An agent with this in its name wakes nothing; in place of crawlers and monitors. '' for none.",
+    help="An agent with this text opens nothing; in place of crawlers and monitors. '' for none.",
 )
 @click.option(
     "--only-looks-path",
     "paths",
     multiple=True,
     metavar="PATH",
-    help="What begins so wakes nothing; in place of /favicon.ico and the like. '' for none.",
+    help="A path that begins so opens nothing; in place of /favicon.ico and the like. '' for none.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def create(
@@ -43,9 +45,9 @@ def create(
     paths: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Make a token, and print it: this once, since nothing keeps it.
+    """Create a token, and print its text, which is not stored and not shown again.
 
-    It is for a proxy's configuration, wakes one service for whoever visits, and is good for
+    A proxy's configuration has it. It opens windows on one service for visitors, and is valid for
     nothing else.
 
     \b
@@ -56,7 +58,7 @@ def create(
     if not (stack and slash and service):
         raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
     with connect() as api:
-        made = api.create_token(
+        token_payload = api.create_token(
             name,
             stack,
             service,
@@ -65,28 +67,28 @@ def create(
             only_looks_paths=_values_or_none(paths),
         )
     if as_json:
-        output.dump(made)
+        output.dump(token_payload)
         return
-    output.say(made["token"])
-    output.note(f"good for GET /wake/{stack}/{service} and nothing else; it is not shown again")
+    output.say(token_payload["token"])
+    output.note(f"valid for GET /wake/{stack}/{service} and nothing else; it is not shown again")
 
 
 def _values_or_none(given: tuple[str, ...]) -> list[str] | None:
-    """None where nothing was said; '' says that the list is empty."""
+    """The values that are not empty; None where no option was given."""
     return [one for one in given if one] if given else None
 
 
 @token.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def list_tokens(as_json: bool) -> None:
-    """List the tokens there are and were."""
+    """List all tokens, revoked ones too."""
     with connect() as api:
-        found = api.tokens()
+        listed = api.tokens()
     if as_json:
-        output.dump({"items": found, "next": None})
+        output.dump({"items": listed, "next": None})
         return
     table = output.TextTable(("TOKEN", "SCOPE", "FOR", "TTL", "CREATED", "REVOKED"), loose={0: 12, 2: 12})
-    for one in found:
+    for one in listed:
         created, revoked = output.clock(one["created_at"]), output.clock(one["revoked_at"])
         table.add(one["name"], one["scope"], _route(one), output.seconds(one["ttl_sec"]), created, revoked)
     table.show()
@@ -99,7 +101,7 @@ def _route(one: dict[str, Any]) -> str:
 @token.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Revoke a token. A window that it has runs out."""
+    """Revoke a token. Its windows end at their deadlines."""
     with connect() as api:
         api.revoke_token(name)
     output.say(f"token {name} is revoked")

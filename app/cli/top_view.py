@@ -1,6 +1,6 @@
-"""The picture of `power top`: stacks and services, windows, news, each in the room there is.
+"""The picture of `power top`: stacks, services, windows and events, as lines that fit the screen.
 
-Nothing here asks or waits; it turns what is known into lines.
+This module sends no request; it turns the state of the screen into lines.
 """
 
 from collections.abc import Iterator
@@ -15,24 +15,24 @@ from app.domain.enums import Power, Role
 from power_windows.payloads import Service, Stack, Window
 
 NARROW = 72
-"""Columns below which a line says less rather than being cut."""
+"""Columns below which tables have fewer columns."""
 RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
-_NEWS = 3
-"""Lines of news that are worth showing even where there is little room."""
+_MIN_EVENTS = 3
+"""Event lines that are shown even where there is little room."""
 
 
 @dataclass(frozen=True)
 class TopScreen:
-    """What there is to see; `since` are the seconds since it was read, `lost` since when it cannot be."""
+    """The state to draw. `since` is its age in seconds, `lost` the seconds since the connection was lost."""
 
     url: str
     stacks: list[Stack]
     windows: list[Window]
-    news: list[Text]
+    events: list[Text]
     since: float
     lost: float | None
     chosen: str | None
-    said: str
+    message: str
 
     def time_left(self, window: Window) -> float | None:
         """Seconds until the window's deadline, at least 0; None where it has none."""
@@ -40,20 +40,20 @@ class TopScreen:
         return None if left is None else max(0.0, left - self.since)
 
 
-def plain_lines(scene: TopScreen) -> list[Text]:
-    """For a pipe: nothing is cut and nothing left out."""
-    lines = [line for stack in scene.stacks for line in [*_stack(scene, stack, None), Text()]]
-    return [*lines, *_windows(scene, None)]
+def plain_lines(screen: TopScreen) -> list[Text]:
+    """The lines for a pipe, complete and uncut."""
+    lines = [line for stack in screen.stacks for line in [*_stack(screen, stack, None), Text()]]
+    return [*lines, *_windows(screen, None)]
 
 
-def screen_lines(scene: TopScreen, width: int, height: int) -> list[Text]:
-    """For a screen of this size: at most `height` lines."""
-    head, foot = _head(scene, width), _foot(scene)
-    windows = [Text(), *_windows(scene, width)]
-    services = [line for stack in scene.stacks for line in [Text(), *_stack(scene, stack, width)]]
+def screen_lines(screen: TopScreen, width: int, height: int) -> list[Text]:
+    """The lines for a screen of this size, at most `height`."""
+    head, foot = _head(screen, width), _foot(screen)
+    windows = [Text(), *_windows(screen, width)]
+    services = [line for stack in screen.stacks for line in [Text(), *_stack(screen, stack, width)]]
     room = height - len(head) - 1
-    news = scene.news[-max(_NEWS, room - len(windows) - len(services) - 1) :]
-    below = [*windows, *([Text(), *news] if news else [])]
+    events = screen.events[-max(_MIN_EVENTS, room - len(windows) - len(services) - 1) :]
+    below = [*windows, *([Text(), *events] if events else [])]
     if len(services) + len(below) > room:
         services = _fit_lines(services, max(3, room - len(below)))
     body = [*services, *below][:room]
@@ -61,33 +61,33 @@ def screen_lines(scene: TopScreen, width: int, height: int) -> list[Text]:
 
 
 def _fit_lines(lines: list[Text], room: int) -> list[Text]:
-    """As many lines as there is room for, with a word about the others."""
+    """The lines that fit, the last one with the number of the others."""
     lines = [line for line in lines if line.plain]
     if len(lines) <= room:
         return lines
     return [*lines[: room - 1], Text(f"… {len(lines) - room + 1} more lines; power ps shows all", "dim")]
 
 
-def _head(scene: TopScreen, width: int) -> list[Text]:
-    on = sum(one["power"] in RUNNING for stack in scene.stacks for one in stack["services"])
-    line = Text.assemble(("power top", "bold"), f"  {scene.url.removeprefix('http://')}")
+def _head(screen: TopScreen, width: int) -> list[Text]:
+    running = sum(one["power"] in RUNNING for stack in screen.stacks for one in stack["services"])
+    line = Text.assemble(("power top", "bold"), f"  {screen.url.removeprefix('http://')}")
     if width >= NARROW:
-        line.append(f"  {on} services on, {len(scene.windows)} windows", "dim")
-    if scene.lost is not None:
+        line.append(f"  {running} services on, {len(screen.windows)} windows", "dim")
+    if screen.lost is not None:
         line = Text(
-            f"connection lost {durations.show(scene.lost)} ago, trying again; as last seen:", "bold red"
+            f"connection lost {durations.show(screen.lost)} ago, trying again; last known state:", "bold red"
         )
     return [line]
 
 
-def _foot(scene: TopScreen) -> Text:
-    if scene.said:
-        return Text(output.harmless(scene.said), "yellow")
-    more = "  e extend  x close" if scene.chosen else ""
-    return Text(f"↑↓ choose{more}  q quit", "dim")
+def _foot(screen: TopScreen) -> Text:
+    if screen.message:
+        return Text(output.harmless(screen.message), "yellow")
+    keys = "  e extend  x close" if screen.chosen else ""
+    return Text(f"↑↓ choose{keys}  q quit", "dim")
 
 
-def _stack(scene: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]:
+def _stack(screen: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]:
     narrow = width is not None and width < NARROW
     heads = (
         ("SERVICE", "POWER", "LEFT") if narrow else ("SERVICE", "POWER", "READY", "LEFT", "HELD BY", "DETAIL")
@@ -96,7 +96,7 @@ def _stack(scene: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]:
     names = output.short({holder for one in stack["services"] for holder in one["holders"]})
     for service in stack["services"]:
         if service["role"] != Role.NONE or service["power"] != Power.OFF:
-            table.add(*_cells(scene, service, names, narrow))
+            table.add(*_cells(screen, service, names, narrow))
     yield Text.assemble(
         (output.harmless(stack["name"]), "bold"), "  ", output.word(stack["mode"]),
         (f"  on {output.harmless(stack['node'])}", "dim"), ("  (* core)", "dim"),
@@ -106,9 +106,9 @@ def _stack(scene: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]:
     yield from table.lines(width)
 
 
-def _cells(scene: TopScreen, service: Service, names: dict[str, str], narrow: bool) -> list[str | Text]:
+def _cells(screen: TopScreen, service: Service, names: dict[str, str], narrow: bool) -> list[str | Text]:
     left = service["time_left_sec"]
-    time_left = output.seconds(None if left is None else max(0.0, left - scene.since))
+    time_left = output.seconds(None if left is None else max(0.0, left - screen.since))
     name = f"{service['name']} *" if service["role"] == Role.CORE else service["name"]
     if narrow:
         return [name, output.word(service["power"]), time_left]
@@ -124,24 +124,24 @@ def _cells(scene: TopScreen, service: Service, names: dict[str, str], narrow: bo
     ]
 
 
-def _windows(scene: TopScreen, width: int | None) -> Iterator[Text]:
-    if not scene.windows:
+def _windows(screen: TopScreen, width: int | None) -> Iterator[Text]:
+    if not screen.windows:
         yield Text("no windows", "dim")
         return
     narrow = width is not None and width < NARROW
     heads = ("WINDOW", "STATE", "LEFT") if narrow else ("WINDOW", "STATE", "LEFT", "BY", "SERVICES", "REASON")
     table = TextTable(heads, loose={} if narrow else {3: 6, 4: 12, 5: 6})
-    names = output.short(window["id"] for window in scene.windows)
-    for window in scene.windows:
+    names = output.short(window["id"] for window in screen.windows)
+    for window in screen.windows:
         cells: list[str | Text] = [
-            names[window["id"]], window_text.state(window), output.seconds(scene.time_left(window)),
+            names[window["id"]], window_text.state(window), output.seconds(screen.time_left(window)),
             window["actor"],
             ",".join(window["services"]), window["reason"] or "",
         ]  # fmt: skip
         table.add(*cells[: len(heads)])
     head, *rows = table.lines(width)
     yield head
-    for window, row in zip(scene.windows, rows, strict=True):
-        if window["id"] == scene.chosen:
+    for window, row in zip(screen.windows, rows, strict=True):
+        if window["id"] == screen.chosen:
             row.stylize("reverse")
         yield row

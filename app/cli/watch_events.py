@@ -1,11 +1,11 @@
-"""`power watch`: what happens, as it happens."""
+"""`power watch`: print events as they happen."""
 
 from collections.abc import Iterable
 
 import click
 
 from app.cli import follow, output
-from app.cli.arguments import any_window, resolve, stack_names, unfinished
+from app.cli.arguments import any_window, read_unfinished_windows, resolve, stack_names
 from app.cli.event_text import EventText
 from app.domain.enums import Event
 from power_windows.payloads import Entry
@@ -23,10 +23,10 @@ from power_windows.rest import connect
 @click.option("-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Only this stack.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's entries, one a line.")
 def watch(window: str | None, stack: str | None, as_json: bool) -> None:
-    """Follow what happens: who opens what, what gets ready or fails, what closes, drifts or is stuck.
+    """Follow events: windows that open, close or are stuck, services that get ready, fail or drift.
 
-    Goes on until Ctrl-C. With --window it begins with all that happened so far, and ends when that one
-    is closed. A connection that is lost is taken up again, and nothing is missed.
+    Goes on until Ctrl-C. With --window it begins with the window's first event and ends when the window
+    is closed. After a lost connection it resumes and misses no event.
 
     \b
     Examples:
@@ -37,26 +37,26 @@ def watch(window: str | None, stack: str | None, as_json: bool) -> None:
     """
     with connect() as api, follow.until_interrupted():
         only = resolve(api, window)["id"] if window else None
-        story = EventText(named=stack is None and len(api.stacks()) > 1)
+        event_text = EventText(named=stack is None and len(api.stacks()) > 1)
 
         def before() -> Iterable[Entry]:
-            """Of one window all that happened so far; of all, what is needed to tell how long things take."""
-            story.know(unfinished(api))
+            """The entries of the window, if one is given; also note when unfinished windows began."""
+            event_text.know(read_unfinished_windows(api))
             return api.audit(window=only) if only else ()
 
-        for entry in follow.entries(api, before, lost=_say_lost):
+        for entry in follow.entries(api, before, lost=_note_lost):
             if entry["window"] == only if only else stack in {None, entry["stack"]}:
-                _tell(entry, story, as_json)
+                _print(entry, event_text, as_json)
                 if only and entry["event"] == Event.WINDOW_CLOSED:
                     return
 
 
-def _say_lost() -> None:
+def _note_lost() -> None:
     output.note("the connection is lost; trying again")
 
 
-def _tell(entry: Entry, story: EventText, as_json: bool) -> None:
+def _print(entry: Entry, event_text: EventText, as_json: bool) -> None:
     if as_json:
         output.dump_line(entry)
     else:
-        output.say(*story.lines(entry))
+        output.say(*event_text.lines(entry))

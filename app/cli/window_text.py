@@ -1,6 +1,6 @@
-"""Windows and services in words: headlines, tables, and what went wrong.
+"""Windows and services as text: headlines, tables and failures.
 
-Nothing here asks or prints; it turns replies into lines.
+This module sends no request and prints nothing; it turns replies into lines.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,15 +12,15 @@ from app.cli.output import TextTable
 from app.domain.enums import Action, CallStatus, CloseReason, Power, State
 from power_windows.payloads import Call, Health, Window
 
-# Of an error's output the end says what it was.
+# The last lines of an output usually name the error.
 TAIL = 6
 ENDS = frozenset({Action.STOP, Action.KILL})
-_NOTHING_SAID: Health = {"power": Power.UNKNOWN, "ready": False, "detail": ""}
+_UNKNOWN_HEALTH: Health = {"power": Power.UNKNOWN, "ready": False, "detail": ""}
 
 
 def health(window: Window) -> dict[str, Health]:
-    """What is known of every service of the window, of those that were asked for at least."""
-    return dict.fromkeys(window["services"], _NOTHING_SAID) | window["health"]
+    """The state of each service of the window; unknown for a requested one that the reply lacks."""
+    return dict.fromkeys(window["services"], _UNKNOWN_HEALTH) | window["health"]
 
 
 def first_line(text: str) -> str:
@@ -86,10 +86,10 @@ def windows(listed: Iterable[Window], left: Mapping[str, float | None]) -> TextT
     return table
 
 
-def calls(made: Iterable[Call]) -> TextTable:
+def calls(listed: Iterable[Call]) -> TextTable:
     """A table of compose calls."""
     table = TextTable(("AT", "SERVICE", "ACTION", "STATUS", "CODE", "TOOK"), loose={1: 16})
-    for call in made:
+    for call in listed:
         code, took = call["returncode"], call["elapsed_ms"]
         table.add(
             output.clock(call["timestamp"]),
@@ -103,8 +103,8 @@ def calls(made: Iterable[Call]) -> TextTable:
 
 
 def trouble_lines(window: Window) -> Iterator[Text]:
-    """What kept services from being ready, with their last words."""
-    # What has ended is off because it has ended.
+    """The services that are not ready, with their last log lines and failed call."""
+    # Services of a window that closes are off because it closes.
     quiet = {Power.OFF, Power.STOPPING} if window["state"] in {State.CLOSING, State.CLOSED} else set[Power]()
     for name, one in health(window).items():
         failed = [call for call in window["results"] if call["service"] == name and went_wrong(call)]
@@ -117,7 +117,7 @@ def trouble_lines(window: Window) -> Iterator[Text]:
 
 
 def failed_call_lines(call: Call) -> Iterator[Text]:
-    """A call that went wrong: what was run, how it ended, and what it said last."""
+    """A failed call: its command line, its result, and its last output."""
     code = "" if call["returncode"] is None else f" {call['returncode']}"
     ended = {CallStatus.FAIL: f"exit{code}", CallStatus.TIMEOUT: "no end within its time"}
     how = ended.get(CallStatus(call["status"]), call["status"])
@@ -141,13 +141,13 @@ def lines(text: str) -> list[str]:
 
 
 def state_and_end(window: Window) -> Text:
-    """`closed, expired`: with the word for why it ends, where it does."""
+    """The state with the close reason if there is one: `closed, expired`."""
     reason = window["close_reason"]
     return Text.assemble(state(window), ", ", output.word(reason)) if reason else state(window)
 
 
 def end_text(window: Window) -> Text:
-    """`expired by clock`, where somebody or something other than a plain close ended it."""
+    """The close reason and its actor, such as `expired by clock`; empty for a manual close."""
     reason, by = window["close_reason"], window.get("closed_by")
     if not reason or reason == CloseReason.MANUAL:
         return Text()
@@ -170,6 +170,6 @@ def unready(window: Window) -> list[str]:
 
 
 def stopped_services(window: Window) -> list[str]:
-    """What the window's closing turned off."""
+    """The services that the window's close has stopped."""
     done = (call for call in window["results"] if call["action"] in ENDS and call["status"] == CallStatus.OK)
     return list(dict.fromkeys(call["service"] for call in done))

@@ -1,4 +1,4 @@
-"""`power windows` and `power show`: what was opened, and how it goes with one of them."""
+"""`power windows` and `power show`: list windows, and print one of them."""
 
 import click
 from rich.text import Text
@@ -17,7 +17,9 @@ from power_windows.rest import Api, connect
 @click.option(
     "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Only windows on this stack."
 )
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The number of newest ones."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> None:
     """List windows, newest first.
@@ -40,7 +42,7 @@ def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> 
 @click.command()
 @click.argument("window", shell_complete=any_window)
 @click.option(
-    "-f", "--follow", "following", is_flag=True, help="Stay, with the time left, until it is closed."
+    "-f", "--follow", "following", is_flag=True, help="Go on, with the time left, until it is closed."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def show(window: str, following: bool, as_json: bool) -> None:
@@ -54,22 +56,22 @@ def show(window: str, following: bool, as_json: bool) -> None:
       power show 3f2a --follow
     """
     with connect() as api:
-        found = resolve(api, window)
+        window_payload = resolve(api, window)
         if following:
-            found = _follow(api, found, as_json)
+            window_payload = _follow(api, window_payload, as_json)
     if as_json:
-        output.dump(found)
+        output.dump(window_payload)
         return
-    output.say(*_facts(found), "")
-    window_text.services(found).show()
-    _calls(found)
+    output.say(*_facts(window_payload), "")
+    window_text.services(window_payload).show()
+    _calls(window_payload)
 
 
 def _follow(api: Api, window: Window, silent: bool) -> Window:
     try:
         return progress.watch(api, [window], follow.is_closed, silent=silent)[0]
     except KeyboardInterrupt:
-        # Looking away is how this ends; the window goes on.
+        # Ctrl-C is how a user ends this command; the window stays as it is.
         raise click.exceptions.Exit(0) from None
 
 
@@ -99,7 +101,7 @@ def _facts(window: Window) -> list[Text]:
 
 
 def _fact(name: str, value: str | Text) -> list[Text]:
-    """A value under its name; what has several lines stays in its column."""
+    """A name and its value; further lines of the value are indented to its column."""
     lines = [value] if isinstance(value, Text) else [Text(part) for part in window_text.lines(value)]
     names = [name, *[""] * len(lines)]
     return [Text.assemble((f"{one:<10}", "dim"), line) for one, line in zip(names, lines, strict=False)]

@@ -35,6 +35,6 @@ def power(service: Service, tmp_path: Path) -> Power:
 @pytest.fixture(autouse=True)
 def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look often: what these tests wait for happens at the next look."""
-    monkeypatch.setattr(follow, "TOLD", 0.02)
-    monkeypatch.setattr(follow, "UNTOLD", 0.02)
-    monkeypatch.setattr(follow, "_BREATH", 0.0)
+    monkeypatch.setattr(follow, "READ_SECONDS", 0.02)
+    monkeypatch.setattr(follow, "READ_SECONDS_WITHOUT_STREAM", 0.02)
+    monkeypatch.setattr(follow, "HINT_PAUSE", 0.0)

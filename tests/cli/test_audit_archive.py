@@ -220,7 +220,7 @@ def test_files_join_each_other_and_the_live_trail(old: System, run: Run, tmp_pat
     assert "are missing between" in verify.prove([one, three], live)[1][0]  # type: ignore[arg-type]
     assert "and the live trail" in verify.prove([one, two], live)[1][0]  # type: ignore[arg-type]
     result = run("verify", one, two, three)
-    assert (result.exit_code, "proved by themselves" in result.stderr) == (0, True)
+    assert (result.exit_code, "verified by themselves" in result.stderr) == (0, True)
 
 
 def tampered(file: Path, how: Callable[[list[str]], list[str]]) -> None:

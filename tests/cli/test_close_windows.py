@@ -99,7 +99,7 @@ def test_a_window_at_which_nobody_works_is_not_waited_for_for_ever(
     result = power("close", "3f2a9c1d00")
 
     assert result.exit_code == 1
-    assert "nothing has moved for 0s; is the worker of its node running?" in result.stdout
+    assert "nothing has changed for 0s; is the worker of its node running?" in result.stdout
 
 
 def test_force_is_asked_for_and_a_kill_that_failed_is_no_success(opened: Service, power: Power) -> None:

@@ -13,17 +13,17 @@ from tests.cli.service import TOKEN, Server, Service, entry, window
 
 
 def followed(
-    service: Service, *windows: dict[str, Any], over: follow.Over = follow.is_closed_or_stuck
+    service: Service, *windows: dict[str, Any], has_ended: follow.EndCondition = follow.is_closed_or_stuck
 ) -> list[Any]:
     service.add(*windows)
     with Api(Target(service.url, TOKEN)) as api:
-        return [[one["state"] for one in seen] for seen in follow.windows(api, windows, over)]  # type: ignore[arg-type]
+        return [[one["state"] for one in seen] for seen in follow.windows(api, windows, has_ended)]  # type: ignore[arg-type]
 
 
 def test_a_hint_is_followed_at_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the hint nobody would look again within this test.
-    monkeypatch.setattr(follow, "TOLD", 600.0)
-    monkeypatch.setattr(follow, "UNTOLD", 600.0)
+    monkeypatch.setattr(follow, "READ_SECONDS", 600.0)
+    monkeypatch.setattr(follow, "READ_SECONDS_WITHOUT_STREAM", 600.0)
     closing = window(state="closing")
 
     def close_it() -> None:
@@ -42,8 +42,8 @@ def test_a_hint_is_followed_at_once(service: Service, monkeypatch: pytest.Monkey
 def test_what_happened_before_the_stream_was_there_is_seen(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "TOLD", 600.0)
-    monkeypatch.setattr(follow, "UNTOLD", 600.0)
+    monkeypatch.setattr(follow, "READ_SECONDS", 600.0)
+    monkeypatch.setattr(follow, "READ_SECONDS_WITHOUT_STREAM", 600.0)
     service.course("3f2a9c1d00", {"state": "closed"})
 
     assert followed(service, window(state="closing")) == [["closing"], ["closed"]]
@@ -80,7 +80,7 @@ def test_a_front_that_is_away_for_a_moment_is_waited_for(service: Service) -> No
     back = threading.Timer(0.1, come_back)
     back.start()
 
-    assert followed(service, window(state="closing"), over=follow.is_closed) == [["closing"], ["closed"]]
+    assert followed(service, window(state="closing"), has_ended=follow.is_closed) == [["closing"], ["closed"]]
     back.join()
 
 

@@ -151,7 +151,7 @@ def test_a_plan_shows_waves_and_opens_nothing(service: Service, power: Power) ->
     result = power("open", "hermes", "--plan")
 
     assert result.stdout.splitlines() == ["WAVE  STARTS", "1     switch", "2     hermes", "on already: mcp"]
-    assert "nothing was changed" in result.stderr
+    assert "nothing has changed" in result.stderr
     assert service.windows == {}
     assert json.loads(power("open", "hermes", "--plan", "--json").stdout) == service.plan
 

@@ -114,7 +114,7 @@ def test_no_stacks_is_said(service: Service, power: Power) -> None:
 def test_relocating_asks_the_service_and_says_what_follows(service: Service, power: Power) -> None:
     service.stacks = [stack("vx11")]
     result = power("relocate", "vx11")
-    assert "stack vx11 is served where its worker is" in result.stdout
+    assert "stack vx11 is served by its present worker" in result.stdout
     assert len(service.requests("POST", "/stacks/vx11/relocate")) == 1
 
 

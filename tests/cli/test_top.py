@@ -62,7 +62,7 @@ def test_a_narrow_screen_says_less_rather_than_cutting(service: Service) -> None
 
 def test_what_is_shown_while_the_connection_is_lost_is_called_old(service: Service) -> None:
     first, *_ = top_view.screen_lines(scene(service, lost=12.0), 80, 24)
-    assert first.plain == "connection lost 12s ago, trying again; as last seen:"
+    assert first.plain == "connection lost 12s ago, trying again; last known state:"
 
 
 def test_in_a_pipe_it_is_shown_once_and_whole(power: Power) -> None:
