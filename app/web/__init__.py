@@ -1,7 +1,7 @@
-"""The REST front. `create_app` is what a server runs: `gunicorn "app.web:create_app()"`.
+"""The REST API as a WSGI application. A server runs `create_app`: `gunicorn "app.web:create_app()"`.
 
-Nothing is imported until it is called, so that who only wants the server's command
-line does not load Flask.
+The modules are imported when it is called, so that a program that only needs the server's command line
+does not load Flask.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def create_app(
     settings: Settings | None = None, database: Database | None = None, dispatch: Dispatch | None = None
 ) -> Flask:
-    """The front, with whatever is not given taken from the environment."""
+    """The API; an argument that is None is taken from the environment."""
     from app.web.application import build
 
     return build(settings, database, dispatch)

@@ -6,13 +6,15 @@ from app.store import audit
 from app.web.context import WebContext
 
 ARCHIVED_HEADER = "Power-Archived"
-"""The header that says up to where each chain is in files and no longer here."""
+"""The header's name; its value has the last archived `seq` of each chain."""
 
 
-def archived_header(front: WebContext) -> dict[str, str]:
-    """The header that says what is no longer here, such as `house:12,vx11:4711`; none where all is."""
-    with front.database.read() as session:
-        gone = audit.kept_from(session)
+def archived_header(context: WebContext) -> dict[str, str]:
+    """The header of the archived entries, such as `house:12,vx11:4711`; empty where no entry is archived."""
+    with context.database.read() as session:
+        archived = audit.kept_from(session)
     return (
-        {ARCHIVED_HEADER: ",".join(f"{chain}:{seq}" for chain, seq in sorted(gone.items()))} if gone else {}
+        {ARCHIVED_HEADER: ",".join(f"{chain}:{seq}" for chain, seq in sorted(archived.items()))}
+        if archived
+        else {}
     )

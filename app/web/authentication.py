@@ -1,7 +1,7 @@
-"""Who is calling: a bearer token, remembered until anything is committed so that reading stays cheap.
+"""Find the caller of a request by its bearer token.
 
-A token that was revoked or replaced is refused from that commit on.
-Strangers are counted, never recorded, so that they cannot fill the trail.
+A caller is cached until any transaction commits, so a token is refused from the commit that revokes or
+replaces it. Unknown tokens are counted and not audited, so that they cannot fill the audit trail.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.web.unknown_tokens import ALLOWED, UnknownTokens
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="power-windows"'}
 
 _ELSEWHERE = {
-    tokens.WAKE: "this token is bound to one service's waiting page and is good for nothing else",
+    tokens.WAKE: "this token is bound to one service's waiting page and is valid for nothing else",
     tokens.ADMIN: "no window is opened by a link with an ordinary token; make one with power token create",
 }
 
@@ -40,48 +40,48 @@ class Caller:
 class Authenticator:
     """Finds the caller of a request by its bearer token."""
 
-    def __init__(self, database: Database, stranger: Callable[[], None], changes: ChangeCounter) -> None:
-        self._database, self._stranger = database, stranger
+    def __init__(
+        self, database: Database, count_unknown_token: Callable[[], None], changes: ChangeCounter
+    ) -> None:
+        self._database, self._count_unknown_token = database, count_unknown_token
         self._bad_tokens = UnknownTokens()
-        self.memory: ResponseCache[Any] = ResponseCache(changes)
-        """By `token` or `session` and a hash: what the database says of whom that is."""
+        self.cache: ResponseCache[Any] = ResponseCache(changes)
+        """Callers by `token` or `session` and a hash, as the database has them."""
 
     def caller(self, request: Request, scope: str = tokens.ADMIN) -> Caller:
-        """Who this is; raises Turned for a stranger, and for a token that is not for this."""
+        """The caller; raises ApiError for an unknown token and for one of another scope."""
         text = _token(request, own_first=scope == tokens.WAKE)
         caller = self._any(text)
         if caller is None:
             self.slow(request, text)
-            said = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
-            raise ApiError(problems.BAD_TOKEN, said, headers=_CHALLENGE)
+            detail = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
+            raise ApiError(problems.BAD_TOKEN, detail, headers=_CHALLENGE)
         if caller.scope != scope:
             raise ApiError(problems.OUT_OF_SCOPE, _ELSEWHERE.get(caller.scope, "this token is not for this"))
         return caller
 
     def slow(self, request: Request, text: str) -> None:
-        """Raises Turned where the address of this unknown token has sent too many of them."""
+        """Raise ApiError where the address of this unknown token has sent too many of them."""
         wait = self._bad_tokens.wait(request.remote_addr or "") if text else 0
         if wait:
-            said = (
-                "too many unknown tokens came from this address; a token that is known is let in at any time"
-            )
-            raise ApiError(problems.BAD_TOKENS, said, headers={"Retry-After": str(wait)}, limit=ALLOWED)
+            detail = "too many unknown tokens came from this address; a known token is accepted at any time"
+            raise ApiError(problems.BAD_TOKENS, detail, headers={"Retry-After": str(wait)}, limit=ALLOWED)
 
     def knows(self, text: str) -> Caller | None:
-        """The holder of a token that is good for everything; an unknown token is counted."""
+        """The caller of a token with full access; None for another one. An unknown token is counted."""
         caller = self._any(text)
         return caller if caller and caller.scope == tokens.ADMIN else None
 
     def _any(self, text: str) -> Caller | None:
         caller = self._cached_caller(text) if text else None
         if caller is None:
-            self._stranger()
+            self._count_unknown_token()
         return caller
 
     def _cached_caller(self, text: str) -> Caller | None:
         digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
-        found = self.memory.of(f"token {digest}", lambda: self._look_up(text))
-        return found if isinstance(found, Caller) else None
+        caller = self.cache.of(f"token {digest}", lambda: self._look_up(text))
+        return caller if isinstance(caller, Caller) else None
 
     def _look_up(self, text: str) -> Caller | None:
         if not text.isascii():
@@ -92,7 +92,10 @@ class Authenticator:
 
 
 def _token(request: Request, *, own_first: bool = False) -> str:
-    """The token that was sent. `own_first`: Authorization may be a visitor's, for somebody else."""
+    """The token of the request. With `own_first` the header X-VX11-Token comes first.
+
+    A proxy may forward a visitor's Authorization, which is for another server.
+    """
     own = request.headers.get("X-VX11-Token", "").strip()
     if own and own_first:
         return own

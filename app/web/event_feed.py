@@ -1,16 +1,14 @@
-"""The newest audit entries, read once for all listeners.
+"""Read new audit entries once per process and hand them to all listeners.
 
-One thread per process looks for new entries while a client listens, and hands them
-to all listeners through one Condition: a waiting listener costs a blocked thread
-and nothing else, no session and no loop. Who falls behind, or comes back from an
-earlier place, reads what it missed from the database by its own place.
+One thread reads the database while at least one client listens; it ends when no client listens.
+A waiting listener costs one blocked thread, and no database session. A listener that is too far behind
+for the buffer reads the entries that it missed from the database, by its own positions.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,21 +16,24 @@ from dataclasses import dataclass
 
 from app.domain.enums import Loop
 from app.host.loop_guard import LoopGuard
+from app.host.periodic_thread import PeriodicThread
 from app.store import audit
 from app.store.database import Database, is_outage
 from app.store.tables import Entry
 
 POLL = 0.025
-"""Seconds between looks."""
+"""Seconds between two reads of the audit trail."""
 BUFFERED_ENTRIES = 5000
-"""Entries kept for listeners that are a little behind."""
+"""Entries in memory for listeners that are a little behind."""
 ENTRIES_PER_READ = 500
-_AFTER_A_FAULT = 1.0
+FAULT_PAUSE = 1.0
+"""Seconds before the next read after one that failed."""
+_STOP_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class FeedPage:
-    """One entry of the trail, written out once however many listen."""
+class FeedEntry:
+    """One audit entry; `data` is its JSON, written once for all listeners."""
 
     chain: str
     seq: int
@@ -42,7 +43,7 @@ class FeedPage:
 
 
 class Behind(Exception):
-    """This listener is too far behind to be told; it has to read for itself."""
+    """The listener has missed entries that the buffer no longer has; it reads them from the database."""
 
 
 class EventFeed:
@@ -50,105 +51,115 @@ class EventFeed:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._news = threading.Condition()
-        self._kept: deque[FeedPage] = deque(maxlen=BUFFERED_ENTRIES)
-        self._told = 0
-        self._place: dict[str, int] = {}
+        self._changed = threading.Condition()
+        self._buffer: deque[FeedEntry] = deque(maxlen=BUFFERED_ENTRIES)
+        self._published = 0
+        self._positions: dict[str, int] = {}
         self._listeners = 0
-        self._running = False
+        self._failures = 0
+        self._stopping = threading.Event()
+        self._reader: PeriodicThread | None = None
         self.guard = LoopGuard(is_outage)
-        self._thread: threading.Thread | None = None
 
     @contextmanager
     def listen(self) -> Iterator[Listener]:
-        """A listener that hears everything committed from here on."""
-        self._join()
+        """A listener that gets every entry committed from now on."""
+        self._add_listener()
         try:
             yield Listener(self)
         finally:
-            with self._news:
+            with self._changed:
                 self._listeners -= 1
 
-    def _join(self) -> None:
-        with self._news:
-            if not self._running:
-                # Asked here rather than in the thread, so that nothing falls between.
-                self._place = self.heads()
-                self._running = True
-                self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
-                self._thread.start()
+    def _add_listener(self) -> None:
+        with self._changed:
+            if self._reader is None or self._reader.stopping:
+                # Read here rather than in the thread, so that no entry is missed before the thread runs.
+                self._positions = self.heads()
+                self._start_reader()
             self._listeners += 1
 
-    def rest(self) -> None:
-        """Return when the database is not being read for listeners that have left."""
-        if self._thread:
-            self._thread.join()
+    def _start_reader(self) -> None:
+        self._failures, self._stopping = 0, threading.Event()
+        self._reader = PeriodicThread(
+            "event-feed", self._run_round, self._pause, stopping=self._stopping, pause_first=False
+        )
+        self._reader.start()
+
+    def stop(self) -> None:
+        """Stop the thread and wait for the read that it is making; call it when no client listens."""
+        if self._reader:
+            self._reader.stop(_STOP_TIMEOUT)
 
     def heads(self) -> dict[str, int]:
-        """The newest number of each chain."""
+        """The newest sequence number of each chain."""
         with self._database.read() as session:
             return audit.heads(session)
 
-    def read_after(self, place: audit.Place) -> list[FeedPage]:
-        """A page of what lies beyond a listener's place."""
+    def read_after(self, positions: audit.Place) -> list[FeedEntry]:
+        """At most ENTRIES_PER_READ entries beyond these positions."""
         with self._database.read() as session:
-            return [_news(entry) for entry in audit.since(session, place, ENTRIES_PER_READ)]
+            return [_feed_entry(entry) for entry in audit.since(session, positions, ENTRIES_PER_READ)]
 
-    def _run(self) -> None:
-        while self._wanted():
-            failures = self.guard.run(Loop.EVENT_STREAM, self._read_on)
-            time.sleep(_AFTER_A_FAULT if failures else POLL)
+    def _run_round(self) -> None:
+        with self._changed:
+            # Under the lock: a client that comes now either is counted, or starts the next thread.
+            if self._listeners == 0:
+                self._stopping.set()
+                return
+        self._failures = self.guard.run(Loop.EVENT_STREAM, self._read_new)
 
-    def _read_on(self) -> None:
-        self._tell(self.read_after(self._place))
+    def _pause(self) -> float:
+        return FAULT_PAUSE if self._failures else POLL
 
-    def _wanted(self) -> bool:
-        with self._news:
-            self._running = self._listeners > 0
-            return self._running
+    def _read_new(self) -> None:
+        self._publish(self.read_after(self._positions))
 
-    def _tell(self, fresh: list[FeedPage]) -> None:
-        if not fresh:
+    def _publish(self, entries: list[FeedEntry]) -> None:
+        if not entries:
             return
-        with self._news:
-            self._kept.extend(fresh)
-            self._told += len(fresh)
-            self._place.update({one.chain: one.seq for one in fresh})
-            self._news.notify_all()
+        with self._changed:
+            self._buffer.extend(entries)
+            self._published += len(entries)
+            self._positions.update({entry.chain: entry.seq for entry in entries})
+            self._changed.notify_all()
 
     def count(self) -> int:
-        """How many listeners there are."""
-        with self._news:
-            return self._told
+        """The number of entries published since this process began."""
+        with self._changed:
+            return self._published
 
-    def after(self, number: int, timeout: float) -> list[FeedPage]:
-        """News beyond a number, as soon as there is some; nothing when the time is up. Raises Behind."""
-        with self._news:
-            self._news.wait_for(lambda: self._told > number, timeout)
-            fresh = self._told - number
-            if fresh > len(self._kept):
+    def after(self, number: int, timeout: float) -> list[FeedEntry]:
+        """The entries published after the first `number`, as soon as there is one.
+
+        Empty after `timeout` seconds. Raises Behind where the buffer does not have all of them.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._published > number, timeout)
+            missing = self._published - number
+            if missing > len(self._buffer):
                 raise Behind
-            return [self._kept[index] for index in range(len(self._kept) - fresh, len(self._kept))]
+            return [self._buffer[index] for index in range(len(self._buffer) - missing, len(self._buffer))]
 
 
 class Listener:
-    """One reader of the tail, with its own place in what was told."""
+    """One reader of the feed, with its own number of entries read."""
 
-    def __init__(self, tail: EventFeed) -> None:
-        self._tail = tail
-        self._number = tail.count()
+    def __init__(self, feed: EventFeed) -> None:
+        self._feed = feed
+        self._read = feed.count()
 
-    def next(self, timeout: float) -> list[FeedPage]:
-        """What is new, as soon as there is something; nothing when the time is up. Raises Behind."""
-        fresh = self._tail.after(self._number, timeout)
-        self._number += len(fresh)
-        return fresh
+    def next(self, timeout: float) -> list[FeedEntry]:
+        """New entries, as soon as there is one; empty after `timeout` seconds. Raises Behind."""
+        entries = self._feed.after(self._read, timeout)
+        self._read += len(entries)
+        return entries
 
     def catch_up(self) -> None:
-        """From here on again; what was missed is read from the database."""
-        self._number = self._tail.count()
+        """Continue with the entries from now on; the caller reads those before from the database."""
+        self._read = self._feed.count()
 
 
-def _news(entry: Entry) -> FeedPage:
+def _feed_entry(entry: Entry) -> FeedEntry:
     data = json.dumps(entry.as_json(), separators=(",", ":"))
-    return FeedPage(entry.chain, entry.seq, entry.event, entry.window_id, data)
+    return FeedEntry(entry.chain, entry.seq, entry.event, entry.window_id, data)

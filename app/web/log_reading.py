@@ -10,8 +10,7 @@ from typing import Any
 from app.domain.enums import State
 from app.domain.errors import Refusal
 from app.store import log_reads as rows
-from app.store import tokens
-from app.store import windows as known
+from app.store import tokens, windows
 from app.store.tables import LogRead
 from app.usecases import logs
 from app.web import problems, schemas, window_views
@@ -24,64 +23,64 @@ ANSWER_TIMEOUT = 10.0
 
 
 POLL_INTERVAL = 0.03
-"""Seconds between looks for the answer."""
+"""Seconds between two reads of the database for the answer."""
 
 
 FOLLOW_INTERVAL = 1.0
-"""Seconds between readings while a client follows."""
+"""Seconds between two requests to the worker while a client follows."""
 
 
 KEEPALIVE_AFTER = 15.0
-"""Seconds of silence after which an empty line says that we are still there."""
+"""Seconds without a line after which an empty line is sent."""
 
 
-def read_newest(front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> LogRead:
-    """The newest lines; raises a Refusal or Turned."""
-    return begin_reading(front, caller, window, query)[1]
+def read_newest(context: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> LogRead:
+    """The newest lines; raises a Refusal or ApiError."""
+    return begin_reading(context, caller, window, query)[1]
 
 
 def begin_reading(
-    front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery
+    context: WebContext, caller: Caller, window: str, query: schemas.LogsQuery
 ) -> tuple[_Reading, LogRead]:
-    """Request a window's logs; raises the refusal where the window has no such service."""
+    """Request a window's logs; raises a Refusal where the window has no such service."""
     window_views.require_window_id(window)
-    reading = _Reading(front, caller, window, query)
-    with front.readers.seat() as seated:
-        if not seated:
-            number = front.readers.number
-            said = f"{number} are reading logs, which is the most there may be"
-            raise ApiError(problems.TOO_MANY, said, headers={"Retry-After": "2"}, limit=number)
+    reading = _Reading(context, caller, window, query)
+    with context.readers.hold() as acquired:
+        if not acquired:
+            limit = context.readers.limit
+            detail = f"{limit} clients are reading logs, which is the limit"
+            raise ApiError(problems.TOO_MANY, detail, headers={"Retry-After": "2"}, limit=limit)
         return reading, reading.next(query.tail)
 
 
 class _Reading:
-    """One reader's place in the logs of a window."""
+    """One client's position in the logs of a window."""
 
-    def __init__(self, front: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> None:
-        self._front, self._caller, self._window, self._query = front, caller, window, query
+    def __init__(self, context: WebContext, caller: Caller, window: str, query: schemas.LogsQuery) -> None:
+        self._context, self._caller, self._window, self._query = context, caller, window, query
         self._after: dict[str, str] = {}
         self._notes: Mapping[str, str] = {}
 
     def next(self, tail: int) -> LogRead:
-        """What was written since the last time; raises a Refusal or Turned."""
-        front = self._front
-        with front.database.write() as session:
-            now, service = front.database.now(), self._query.service
-            asked = logs.ask(session, self._window, service, tail=tail, after=self._after, now=now)
+        """The lines written since the last call; raises a Refusal or ApiError."""
+        context = self._context
+        with context.database.write() as session:
+            now, service = context.database.now(), self._query.service
+            log_read = logs.ask(session, self._window, service, tail=tail, after=self._after, now=now)
         try:
-            if not front.dispatch.reading(asked.id, asked.node):
+            if not context.dispatch.reading(log_read.id, log_read.node):
                 raise _unread("the broker does not take messages")
-            read = self._answer(asked.id)
+            read = self._answer(log_read.id)
         finally:
-            with front.database.write() as session:
-                rows.forget(session, asked.id)
+            with context.database.write() as session:
+                rows.forget(session, log_read.id)
         self._after = logs.last_seen(read.lines, self._after)
         return read
 
     def _answer(self, identifier: str) -> LogRead:
         until = time.monotonic() + ANSWER_TIMEOUT
         while time.monotonic() < until:
-            with self._front.database.read() as session:
+            with self._context.database.read() as session:
                 if read := rows.answered(session, identifier):
                     return read
             time.sleep(POLL_INTERVAL)
@@ -89,36 +88,36 @@ class _Reading:
 
     def follow(self, first: LogRead) -> Generator[str]:
         yield self._format_news(first.lines, first.notes)
-        spoke, ended = time.monotonic(), False
-        while not ended:
+        sent_at, is_over = time.monotonic(), False
+        while not is_over:
             time.sleep(FOLLOW_INTERVAL)
-            # Asked before the last reading, so that what was written meanwhile is in it.
-            ended = self._is_over()
-            said = self._format_news(*self._round())
-            if said or time.monotonic() - spoke > KEEPALIVE_AFTER:
-                spoke = time.monotonic()
-                yield said or "\n"
+            # Checked before the last read, so that lines written in between are in it.
+            is_over = self._is_over()
+            text = self._format_news(*self._round())
+            if text or time.monotonic() - sent_at > KEEPALIVE_AFTER:
+                sent_at = time.monotonic()
+                yield text or "\n"
 
     def _round(self) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
-        """What is new; a worker, a broker or a database that is away is told of, and asked again."""
+        """New lines and notes; where worker, broker or database is away, a note says so."""
         try:
             read = self.next(logs.LINES)
         except (ApiError, Refusal, *DATABASE_ERRORS) as error:
-            said = str(error).partition("\n")[0]
-            return [], {"": f"{said}; trying again"}
+            text = str(error).partition("\n")[0]
+            return [], {"": f"{text}; trying again"}
         return read.lines, read.notes
 
     def _format_news(self, lines: list[dict[str, Any]], notes: Mapping[str, str]) -> str:
-        """The lines, and of the notes those that were not told before."""
+        """The lines, and the notes that have changed since the last call, as JSON lines."""
         fresh = {name: note for name, note in notes.items() if self._notes.get(name) != note}
         self._notes = notes
         return json_lines([*lines, *describe_notes(fresh)])
 
     def _is_over(self) -> bool:
-        """Is there nothing more to come: the window has closed, or the token was revoked?"""
+        """True where the window has closed or the token was revoked, so that no more lines come."""
         try:
-            with self._front.database.read() as session:
-                window = known.get(session, self._window)
+            with self._context.database.read() as session:
+                window = windows.get(session, self._window)
                 return (
                     window is None
                     or window.state == State.CLOSED
@@ -137,6 +136,6 @@ def describe_notes(notes: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"service": name, "note": note} for name, note in notes.items()]
 
 
-def json_lines(told: Iterable[Mapping[str, Any]]) -> str:
+def json_lines(values: Iterable[Mapping[str, Any]]) -> str:
     """The values as JSON, one on each line."""
-    return "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in told)
+    return "".join(json.dumps(value, separators=(",", ":")) + "\n" for value in values)

@@ -1,4 +1,4 @@
-"""What Prometheus is told, in a registry of this front's own."""
+"""The metrics of one web process for Prometheus, in a registry of its own."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ class Metrics:
         self.requests = Counted(
             "power_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
         )
-        self.strangers = Counted(
+        self.unknown_tokens = Counted(
             "power_unknown_tokens", "Requests with no or an unknown token.", registry=self._registry
         )
         self.unsent = Counted(
-            "power_dispatch_failures", "Nudges the broker did not take.", registry=self._registry
+            "power_dispatch_failures", "Messages that the broker did not take.", registry=self._registry
         )
-        self._registry.register(_Now(database, dispatch, streams, waits, MetricsCollector()))
-        self._registry.register(_Loops(database, guard))
+        self._registry.register(_DatabaseCollector(database, dispatch, streams, waits, MetricsCollector()))
+        self._registry.register(_LoopCollector(database, guard))
 
     def text(self) -> bytes:
         """The metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
-class _Now(Collector):
-    """What is looked up when it is asked for, rather than counted along."""
+class _DatabaseCollector(Collector):
+    """Metrics that are read from the database and the broker at each scrape."""
 
     def __init__(
         self,
@@ -65,43 +65,43 @@ class _Now(Collector):
         dispatch: Dispatch,
         streams: StreamCapacity,
         waits: StreamCapacity,
-        told: MetricsCollector,
+        collector: MetricsCollector,
     ) -> None:
         self._database, self._dispatch = database, dispatch
-        self._streams, self._waits, self._told = streams, waits, told
+        self._streams, self._waits, self._collector = streams, waits, collector
         self._nodes: list[str] = []
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: what there will be is known only when it is looked up."""
+        """Nothing: the metrics are known only at a scrape."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("power_open_streams", "Event streams that are open.", self._streams.taken)
+        yield GaugeMetricFamily("power_open_streams", "Event streams that are open.", self._streams.in_use)
         yield GaugeMetricFamily(
-            "power_waiting_requests", "Requests that wait for a window.", self._waits.taken
+            "power_waiting_requests", "Requests that wait for a window.", self._waits.in_use
         )
         try:
             with self._database.read() as session:
                 now = self._database.now()
-                found = [
+                families = [
                     _windows(session),
                     _clock(session),
                     _call_limits(session, now),
                     *_stacks(session, now),
-                    *_troubles(session, now),
+                    *_trouble_families(session, now),
                 ]
                 self._nodes = sorted({stack.node for stack in stacks.every(session)})
-                self._told.take_in(session, now)
-                yield from found
+                self._collector.take_in(session, now)
+                yield from families
         except SQLAlchemyError as error:
-            # The other figures are worth having, most of all now; these are missing rather than wrong.
+            # The metrics of the process are still sent; those of the database are absent rather than wrong.
             log.warning("the database cannot be counted: %s", str(error).partition("\n")[0])
-        yield from self._told.figures()
+        yield from self._collector.figures()
         yield _queues(self._dispatch, ["power", *map(queue, self._nodes)])
 
 
-class _Loops(Collector):
-    """How often loops have failed: of workers from the database, of this front from its own count."""
+class _LoopCollector(Collector):
+    """Failures of loops: of workers from the database, of this process from its own count."""
 
     def __init__(self, database: Database, guard: LoopGuard) -> None:
         self._database, self._guard = database, guard
@@ -126,7 +126,7 @@ class _Loops(Collector):
         yield family
 
     def _of_workers(self) -> dict[tuple[str, str], int]:
-        """Every loop of every node; without one at 0, its first failure would be no increase."""
+        """Failures by node and loop, 0 included: Prometheus sees no increase in a series that is new."""
         with self._database.read() as session:
             nodes = [node.name for node in stacks.nodes(session)]
             counted = loop_failures.counts(session)
@@ -135,8 +135,10 @@ class _Loops(Collector):
 
 
 def _queues(dispatch: Dispatch, names: list[str]) -> GaugeMetricFamily:
-    """Without a figure while the broker is away."""
-    family = GaugeMetricFamily("power_queue_depth", "Messages that nobody has taken yet.", labels=["queue"])
+    """The queue depths; no sample while the broker is away."""
+    family = GaugeMetricFamily(
+        "power_queue_depth", "Messages that no worker has taken yet.", labels=["queue"]
+    )
     for name, depth in dispatch.depths(names).items():
         family.add_metric([name], depth)
     return family
@@ -145,7 +147,7 @@ def _queues(dispatch: Dispatch, names: list[str]) -> GaugeMetricFamily:
 def _clock(session: Session) -> GaugeMetricFamily:
     return GaugeMetricFamily(
         "power_clock_offset_seconds",
-        "Seconds that the house clock is ahead of the database's own, since that was set.",
+        "Seconds that the product clock is ahead of the database's own, since that was set.",
         value=clock_offset.offset(session),
     )
 
@@ -158,22 +160,24 @@ def _windows(session: Session) -> GaugeMetricFamily:
 
 
 def _stacks(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
-    found = stacks.every(session)
-    away = workers.away(session, found, now)
-    gone = GaugeMetricFamily(
-        "power_stack_away", "1 where nobody who serves the stack is heard of.", labels=["stack", "node"]
+    rows = stacks.every(session)
+    away = workers.away(session, rows, now)
+    away_family = GaugeMetricFamily(
+        "power_stack_away",
+        "1 where no worker that serves the stack sends heartbeats.",
+        labels=["stack", "node"],
     )
-    refused = GaugeMetricFamily(
+    refused_family = GaugeMetricFamily(
         "power_stack_refused", "1 where a change of its files is not in force.", labels=["stack", "node"]
     )
-    rejected = GaugeMetricFamily(
+    rejected_family = GaugeMetricFamily(
         "power_stack_rejected", "1 where nothing can be opened on the stack.", labels=["stack", "node"]
     )
-    for stack in found:
-        rejected.add_metric([stack.name, stack.node], float(bool(stack.faults)))
-        gone.add_metric([stack.name, stack.node], float(stack.name in away))
-        refused.add_metric([stack.name, stack.node], float(bool(stack.refused or stack.faults)))
-    yield from (gone, refused, rejected)
+    for stack in rows:
+        rejected_family.add_metric([stack.name, stack.node], float(bool(stack.faults)))
+        away_family.add_metric([stack.name, stack.node], float(stack.name in away))
+        refused_family.add_metric([stack.name, stack.node], float(bool(stack.refused or stack.faults)))
+    yield from (away_family, refused_family, rejected_family)
 
 
 def _call_limits(session: Session, now: datetime) -> GaugeMetricFamily:
@@ -185,8 +189,8 @@ def _call_limits(session: Session, now: datetime) -> GaugeMetricFamily:
     return family
 
 
-def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
-    """What an operator is to be woken by, of each stack."""
+def _trouble_families(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
+    """Metrics that an alert uses, by stack."""
     names = stacks.names(session)
     troubled, stuck = services.troubled(session), windows.stuck(session)
     held = {
@@ -201,16 +205,16 @@ def _troubles(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
     ]
     drifting = [row.stack for row in troubled if row.drift_since]
     retried = [row.stack for row in troubled if row.retry_at]
-    for name, tells, found in (
-        ("power_core_down", "Core services that are known to be down.", services.core_down(session)),
+    for name, description, stacks_affected in (
+        ("power_core_down", "Core services that are down.", services.core_down(session)),
         ("power_windows_stuck", "Closing windows whose services refuse to stop.", stuck),
-        ("power_services_owing", "Services that nobody holds and that are not yet known to be off.", owing),
-        ("power_services_drifting", "Services whose power differs from what is wanted.", drifting),
+        ("power_services_owing", "Services that no window holds and whose stop is not confirmed.", owing),
+        ("power_services_drifting", "Services whose power differs from the desired power.", drifting),
         ("power_services_retried", "Services that wait for their next stop to be tried.", retried),
     ):
-        family = GaugeMetricFamily(name, tells, labels=["stack"])
+        family = GaugeMetricFamily(name, description, labels=["stack"])
         for stack in names:
-            family.add_metric([stack], found.count(stack))
+            family.add_metric([stack], stacks_affected.count(stack))
         yield family
     yield _failed_stops(names, troubled)
 

@@ -1,8 +1,7 @@
-"""What the trail has told since Prometheus first asked: durations, outcomes, and time saved.
+"""Count the audit entries since the first scrape: durations and results of calls, and the time saved.
 
-Each front counts for itself, from the entries beyond its own place in the trail, which
-misses nothing; so a scrape costs by what has happened since the last one, and never more
-than a page. What is left over is for the next.
+Each web process counts by itself, from its own position in the audit trail, so it misses no entry. A scrape
+reads the entries since the last one, at most ENTRIES_PER_SCRAPE; the next scrape reads the rest.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from app.store.tables import Entry
 from app.usecases.windows import transitions
 
 ENTRIES_PER_SCRAPE = 5_000
-"""Entries taken in at one scrape at most."""
+"""Entries read at one scrape at most."""
 OTHER = "other"
+"""The label of services that no stack has, so that removed ones share one series."""
 _ENDS = {Action.PRE_STOP, Action.STOP, Action.KILL}
-"""Services that no stack has (any more): whatever they were called, they make one series."""
 
 _CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _LATE_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -32,32 +31,32 @@ _READY_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
 class MetricsCollector:
-    """The figures; `take_in` brings them up to date."""
+    """Counters and histograms; `take_in` brings them up to date."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._place: dict[str, int] | None = None
+        self._positions: dict[str, int] | None = None
         self._counted_to: datetime | None = None
-        self._due: dict[str, datetime] = {}
-        """The deadline of each window that closes by it and has seen no stop yet."""
-        self._known: Collection[savings.ServiceOfStack] = ()
+        self._deadlines: dict[str, datetime] = {}
+        """The deadlines of windows that expired and whose first stop has not begun."""
+        self._services: Collection[savings.ServiceOfStack] = ()
         by_call = ["stack", "service", "action", "status"]
         self._calls = Counter("power_calls", "Compose calls that ended.", ["action", "status"], registry=None)
-        self._took = Histogram(
+        self._durations = Histogram(
             "power_call_duration_seconds",
             "How long compose calls took, by service and how they ended.",
             by_call,
             buckets=_CALL_SECONDS,
             registry=None,
         )
-        self._late = Histogram(
+        self._lateness = Histogram(
             "power_expiry_lateness_seconds",
             "From a window's deadline to the start of the first call that stops something of it.",
             ["stack"],
             buckets=_LATE_SECONDS,
             registry=None,
         )
-        self._ready = Histogram(
+        self._ready_times = Histogram(
             "power_window_ready_seconds",
             "From the start of a window's opening until it was open.",
             ["stack"],
@@ -72,61 +71,63 @@ class MetricsCollector:
         )
 
     def figures(self) -> Iterator[Metric]:
-        """What has been counted so far."""
-        for one in (self._calls, self._took, self._late, self._ready, self._saved):
+        """The metrics, as counted until now."""
+        for one in (self._calls, self._durations, self._lateness, self._ready_times, self._saved):
             yield from one.collect()
 
     def take_in(self, session: Session, now: datetime) -> None:
-        """Count what has been told and saved since the last time; from now on, the first time."""
+        """Count entries and saved time since the last call; the first call only sets the position."""
         with self._lock:
-            if self._place is None:
-                self._place, self._counted_to = audit.heads(session), now
+            if self._positions is None:
+                self._positions, self._counted_to = audit.heads(session), now
                 return
-            self._save(session, now)
-            self._go_on(session, self._place)
+            self._count_savings(session, now)
+            self._count_entries(session, self._positions)
 
-    def _save(self, session: Session, now: datetime) -> None:
+    def _count_savings(self, session: Session, now: datetime) -> None:
         if self._counted_to is None or now <= self._counted_to:
             return
         saved = savings.saved(session, self._counted_to, now)
-        self._counted_to, self._known = now, saved.keys()
+        self._counted_to, self._services = now, saved.keys()
         for (stack, service), seconds in saved.items():
             self._saved.labels(stack, service).inc(seconds)
 
-    def _go_on(self, session: Session, place: dict[str, int]) -> None:
+    def _count_entries(self, session: Session, positions: dict[str, int]) -> None:
         heads = audit.heads(session)
-        for chain, seq in place.items():
-            # A database that was restored may have gone back.
-            place[chain] = min(seq, heads.get(chain, 0))
-        found = audit.since(session, place, ENTRIES_PER_SCRAPE)
-        opened = [entry.window_id for entry in found if entry.event == Event.WINDOW_OPEN and entry.window_id]
-        began = windows.openings(session, opened)
-        for entry in found:
-            place[entry.chain] = entry.seq
-            self._count(entry, began)
+        for chain, seq in positions.items():
+            # After a restore of the database a chain may be shorter.
+            positions[chain] = min(seq, heads.get(chain, 0))
+        entries = audit.since(session, positions, ENTRIES_PER_SCRAPE)
+        opened_windows = [
+            entry.window_id for entry in entries if entry.event == Event.WINDOW_OPEN and entry.window_id
+        ]
+        opening_times = windows.openings(session, opened_windows)
+        for entry in entries:
+            positions[entry.chain] = entry.seq
+            self._count(entry, opening_times)
 
-    def _count(self, entry: Entry, began: dict[str, datetime]) -> None:
+    def _count(self, entry: Entry, opening_times: dict[str, datetime]) -> None:
         stack, window = entry.stack or OTHER, entry.window_id or ""
         match entry.event:
-            case Event.CALL_STARTED if window in self._due and _action(entry) in _ENDS:
-                self._late.labels(stack).observe(_seconds(self._due.pop(window), entry.at))
+            case Event.CALL_STARTED if window in self._deadlines and _action(entry) in _ENDS:
+                self._lateness.labels(stack).observe(_seconds(self._deadlines.pop(window), entry.at))
             case Event.CALL_FINISHED | Event.CALL_LOST:
                 self._count_call(entry, stack)
-            case Event.WINDOW_OPEN if window in began:
-                self._ready.labels(stack).observe(_seconds(began[window], entry.at))
+            case Event.WINDOW_OPEN if window in opening_times:
+                self._ready_times.labels(stack).observe(_seconds(opening_times[window], entry.at))
             case Event.WINDOW_CLOSING if entry.actor == transitions.CLOCK_ACTOR:
                 late = json.loads(entry.facts).get("late_ms", 0.0)
-                self._due[window] = entry.at - timedelta(milliseconds=late)
+                self._deadlines[window] = entry.at - timedelta(milliseconds=late)
             case Event.WINDOW_CLOSED:
-                self._due.pop(window, None)
+                self._deadlines.pop(window, None)
 
     def _count_call(self, entry: Entry, stack: str) -> None:
         facts = json.loads(entry.facts)
         action, status = facts.get("action", OTHER), facts.get("status", CallStatus.LOST)
         self._calls.labels(action, status).inc()
         if "elapsed_ms" in facts:
-            service = entry.service if (stack, entry.service) in self._known else OTHER
-            self._took.labels(stack, service, action, status).observe(facts["elapsed_ms"] / 1000)
+            service = entry.service if (stack, entry.service) in self._services else OTHER
+            self._durations.labels(stack, service, action, status).observe(facts["elapsed_ms"] / 1000)
 
 
 def _action(entry: Entry) -> str:

@@ -1,8 +1,7 @@
-"""Every way to be turned down, in one table, as RFC 9457 problem details.
+"""Every refusal and error as RFC 9457 problem details, in one table.
 
-A refusal of the domain knows its reason; here it gets a status and a stable type.
-Whatever else goes wrong becomes one of the house's own problems below, and nothing
-ever becomes a 500.
+A refusal of the domain has a reason; this module adds its status and stable type. Every other exception
+becomes one of API_PROBLEMS, so that no response has status 500.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
-"""What the store raises while the database does not answer."""
+"""The exceptions of the store while the database does not answer."""
 RETRY_AFTER = "2"
 NODE_RETRY_AFTER = "30"
-"""Seconds after which a node that is away may be asked for again."""
+"""Seconds after which a request for a node that is away may be sent again."""
 NAME = 120
 """Characters of a name, at most."""
 BODY = 64 * 1024
@@ -55,27 +54,27 @@ class Kind:
 
 UNREADABLE = Kind(400, "unreadable", "The request cannot be read")
 BAD_TOKEN = Kind(401, "bad-token", "No token, or one that is not known here")
-OUT_OF_SCOPE = Kind(403, "out-of-scope", "This token is for something else")
+OUT_OF_SCOPE = Kind(403, "out-of-scope", "This token is for another purpose")
 NOT_ALLOWED = Kind(403, "not-allowed", "This service may not be powered")
 UNKNOWN_WINDOW = Kind(404, "unknown-window", "There is no such window")
 NO_SUCH_STACK = Kind(404, "no-such-stack", "There is no such stack")
 NO_SUCH_SERVICE = Kind(404, "no-such-service", "The stack has no such service")
 NO_SUCH_ROUTE = Kind(404, "no-such-route", "There is nothing at this address")
-NO_SUCH_METHOD = Kind(405, "no-such-method", "This address is not used like that")
+NO_SUCH_METHOD = Kind(405, "no-such-method", "This address does not accept that method")
 CONFLICT = Kind(409, "conflict", "The window's state does not permit it")
 TOO_LARGE = Kind(413, "too-large", "The body is too large")
-INVALID = Kind(422, "invalid", "Well-formed, but wrong")
-TOO_MANY = Kind(429, "too-many", "Too many at the same time")
+INVALID = Kind(422, "invalid", "Well-formed, but invalid")
+TOO_MANY = Kind(429, "too-many", "Too many requests at the same time")
 BAD_TOKENS = Kind(429, "too-many-bad-tokens", "Too many unknown tokens came from this address")
 DATABASE_AWAY = Kind(503, "database-away", "The database does not answer")
-LOGS_UNREAD = Kind(503, "logs-unread", "The worker of the window's node was not heard of")
+LOGS_UNREAD = Kind(503, "logs-unread", "The worker of the window's node did not answer")
 STARTING = Kind(503, "starting", "The service is starting")
 NOT_STARTED = Kind(503, "not-started", "The service could not be started")
-FAULT = Kind(503, "fault", "Something is wrong on this side")
+FAULT = Kind(503, "fault", "The server failed")
 
 TABLE: Mapping[type[Refusal], Kind] = {
     errors.UnknownWindow: UNKNOWN_WINDOW,
-    # A stack that a body names is a wrong value; only in an address it is a thing that is not there.
+    # An unknown stack in a body is an invalid value; only in a path it is 404.
     errors.UnknownStack: Kind(422, "unknown-stack", "There is no stack of that name"),
     errors.StackNeeded: Kind(422, "stack-needed", "There are several stacks"),
     errors.NothingAsked: Kind(422, "nothing-asked", "No service was named"),
@@ -88,15 +87,15 @@ TABLE: Mapping[type[Refusal], Kind] = {
     errors.CheckOutsideWindow: Kind(422, "check-outside-window", "A check of a service outside the window"),
     errors.NotAllowed: NOT_ALLOWED,
     errors.TimeIsUp: Kind(409, "time-is-up", "The window has ended or is ending"),
-    errors.WouldShorten: Kind(409, "would-shorten", "Nobody's window is cut short by another"),
-    errors.StackRejected: Kind(409, "stack-rejected", "The stack's worker turned it down"),
+    errors.WouldShorten: Kind(409, "would-shorten", "An extension may not shorten a window"),
+    errors.StackRejected: Kind(409, "stack-rejected", "The stack's worker rejected its files"),
     errors.NodeAway: Kind(503, "node-away", "The stack's node is away"),
     errors.UnknownRun: Kind(404, "unknown-run", "There is no such run"),
     errors.TooManyRuns: Kind(409, "too-many-runs", "The node has too many unfinished runs"),
     errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
     errors.NotDisplaced: Kind(409, "not-displaced", "The stack is served where it is held"),
     errors.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),
-    errors.LastToken: Kind(409, "last-token", "Nobody could come in without it"),
+    errors.LastToken: Kind(409, "last-token", "It is the last token with full access"),
     errors.WhichWindow: Kind(409, "which-window", "It is not clear which window is meant"),
 }
 _FALLBACK: Mapping[type[Refusal], Kind] = {
@@ -104,7 +103,7 @@ _FALLBACK: Mapping[type[Refusal], Kind] = {
     errors.Conflict: CONFLICT,
     errors.Refusal: INVALID,
 }
-HOUSE = (
+API_PROBLEMS = (
     UNREADABLE,
     BAD_TOKEN,
     OUT_OF_SCOPE,
@@ -143,10 +142,10 @@ def kind_of(refusal: Refusal) -> Kind:
 
 
 def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any) -> Response:
-    """The problem as an answer; facts that are None are left out."""
-    said = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
-    # A fact never takes the place of what every problem says.
-    body = {name: value for name, value in facts.items() if value is not None} | said
+    """The problem as a response; facts that are None are left out."""
+    fixed = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
+    # A fact never replaces a standard member.
+    body = {name: value for name, value in facts.items() if value is not None} | fixed
     return Response(json.dumps(body, default=str), kind.status, headers, content_type=PROBLEM_JSON)
 
 
@@ -162,8 +161,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_fault)
 
 
-def _answer_api_error(turned: ApiError) -> Response:
-    return answer(turned.kind, str(turned), headers=turned.headers, **turned.facts)
+def _answer_api_error(error: ApiError) -> Response:
+    return answer(error.kind, str(error), headers=error.headers, **error.facts)
 
 
 def _answer_refusal(refusal: Refusal) -> Response:
@@ -179,7 +178,7 @@ def _without_field(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer_http_error(error: HTTPException) -> Response | HTTPException:
-    """What Flask itself turns down; a redirect is none of our business."""
+    """An error of Flask itself as a problem; a redirect stays as it is."""
     if isinstance(error, RequestEntityTooLarge):
         return answer(
             TOO_LARGE, f"the body is over {BODY} bytes", limit=BODY, headers={"Connection": "close"}
@@ -203,7 +202,7 @@ def _answer_database_away(error: Exception) -> Response:
 
 
 def away_detail(error: Exception) -> str:
-    """What a caller is told of a database that is away; where its files lie is for the operator alone."""
+    """The detail of a database outage for clients, without the paths of its files."""
     if isinstance(error, DatabaseUnusable):
         return "the database cannot be used (`power doctor` on its host says how to mend it)"
     return "the database does not answer"
@@ -214,12 +213,12 @@ def _answer_nested_body(_error: RecursionError) -> Response:
 
 
 def _answer_unparsed_body(_error: ParseException) -> Response:
-    """What follows in the connection could be anything, so it ends."""
+    """Bytes after an unreadable body cannot be parsed, so the connection is closed."""
     return answer(UNREADABLE, UNPARSED, headers={"Connection": "close"})
 
 
 def _answer_fault(error: Exception) -> Response:
-    """A fault of ours: the log has it all, the caller learns that it may try again."""
+    """A fault of the server: its log has the cause, the client may try again."""
     log.error("a request failed", exc_info=error)
-    detail = "this was our fault and is in the log; please try again"
+    detail = "the server failed, and the cause is in its log; please try again"
     return answer(FAULT, detail, headers={"Retry-After": RETRY_AFTER})

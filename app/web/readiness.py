@@ -1,7 +1,7 @@
-"""Is the service ready? The database answers, and at a standalone's start its worker serves its stacks.
+"""Check whether the service is ready: the database answers, and a standalone's worker has served its stacks.
 
-A broker that is away, hangs or takes no writes makes nothing unready, since every window
-is seen to without it. Each look asks database and broker anew.
+The service stays ready while the broker is away, hangs or takes no writes, since workers find every window
+without it. Each check asks database and broker anew.
 """
 
 from __future__ import annotations
@@ -18,58 +18,58 @@ from app.store.tables import Node, stamp
 from app.task_queue import Dispatch
 
 BROKER_SECONDS = 1.0
-"""Seconds a look waits for the broker; one that answers does so within milliseconds."""
+"""Seconds that a check waits for the broker, which normally answers within milliseconds."""
 
 
 class BrokerProbe:
-    """Asks the broker whether it takes messages: at each look anew, one question at a time.
+    """Checks that the broker takes messages, one check at a time.
 
-    Looks that come while a question is under way share the next one, so however many
-    there are, a broker that hangs has one connection waiting for it.
+    Callers that come during a check share the next one, so at most one connection waits for a broker that
+    hangs.
     """
 
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
-        self._turn = threading.Condition()
-        self._asking = False
-        self._asked = self._answered = self._wanted = 0
+        self._condition = threading.Condition()
+        self._running = False
+        self._started = self._finished = self._requested = 0
         self._fault: str | None = None
 
     def fault(self) -> str | None:
-        """What is wrong with it now, or None; waits for at most PATIENCE."""
-        with self._turn:
-            mine = self._wanted = self._asked + 1
-            if not self._asking:
-                self._asking = True
+        """The broker's fault, or None; waits at most BROKER_SECONDS."""
+        with self._condition:
+            number = self._requested = self._started + 1
+            if not self._running:
+                self._running = True
                 threading.Thread(target=self._ask, name="broker", daemon=True).start()
-            if self._turn.wait_for(lambda: self._answered >= mine, BROKER_SECONDS):
+            if self._condition.wait_for(lambda: self._finished >= number, BROKER_SECONDS):
                 return self._fault
         return f"it has not answered within {BROKER_SECONDS:g} s"
 
     def _ask(self) -> None:
         while self._next():
             fault = self._dispatch.fault()
-            with self._turn:
-                self._fault, self._answered = fault, self._asked
-                self._turn.notify_all()
+            with self._condition:
+                self._fault, self._finished = fault, self._started
+                self._condition.notify_all()
 
     def _next(self) -> bool:
-        with self._turn:
-            self._asking = self._wanted > self._asked
-            if self._asking:
-                self._asked += 1
-            return self._asking
+        with self._condition:
+            self._running = self._requested > self._started
+            if self._running:
+                self._started += 1
+            return self._running
 
 
 class ReadinessProbe:
-    """Whether database, broker and nodes are there."""
+    """Checks database, broker and nodes."""
 
     def __init__(self, settings: Settings, database: Database, broker: BrokerProbe) -> None:
         self._settings, self._database, self._broker = settings, database, broker
         self._served = settings.await_node is None
 
     def look(self) -> dict[str, Any]:
-        """What stands where. Raises what the store raises while the database is away."""
+        """The readiness report; raises DATABASE_ERRORS while the database is away."""
         with self._database.read() as session:
             now = self._database.now()
             nodes, every = stacks.nodes(session), stacks.every(session)
@@ -88,7 +88,7 @@ class ReadinessProbe:
         }
 
     def away(self, detail: str) -> dict[str, Any]:
-        """What stands where while the database does not answer."""
+        """The readiness report while the database does not answer."""
         fault = self._broker.fault()
         return {
             "ready": False,
@@ -99,7 +99,7 @@ class ReadinessProbe:
         }
 
     def _is_served(self, nodes: list[Node]) -> bool:
-        """Once the awaited worker has come up it was up, whatever becomes of it."""
+        """True once the awaited worker has started, also if it ends later."""
         since = self._settings.started_at
         if not self._served:
             self._served = any(
@@ -110,6 +110,6 @@ class ReadinessProbe:
 
 
 def _node(node: Node, away: list[str], now: datetime) -> dict[str, Any]:
-    well = now - node.seen_at < AWAY_AFTER and not away
-    status = "ok" if well else "degraded"
+    is_well = now - node.seen_at < AWAY_AFTER and not away
+    status = "ok" if is_well else "degraded"
     return {"name": node.name, "status": status, "seen_at": stamp(node.seen_at), "away": away}

@@ -1,7 +1,7 @@
-"""Refusals on the trail: the first of a kind in full, those that repeat it as a count per minute.
+"""Record refusals in the audit trail: the first of a kind in full, its repeats as a count per minute.
 
-A client that is refused over and over would fill the trail otherwise. Every refusal is in one entry or
-in the count of one. What is counted is written when its minute is over, and when this process ends.
+So a client that repeats a refused request does not fill the trail. Every refusal is in one entry, or in the
+count of one. Counts are written after their minute, and when the process ends.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from app.usecases.windows import refusals
 log = logging.getLogger(__name__)
 
 COUNT_SECONDS = 60.0
-"""Seconds that one count is about."""
+"""Seconds that one count covers."""
 OF_ONE_ACTOR = 20
-"""Different refusals of one token in a period that are on record in full; the rest are counted together."""
+"""Different refusals of one token in a period that are recorded in full; the rest share one count."""
 MOST_KINDS = 1000
-"""Kinds of refusals that are remembered at most."""
+"""Kinds of refusals in memory at most."""
 _SEVERAL = "several refusals, each with another reason"
 
 RefusalKind = tuple[str, str, str | None, str]
@@ -42,46 +42,46 @@ class _Repeated:
 
 @dataclass
 class RefusalAudit:
-    """One for a front; its threads share it."""
+    """One for each web process; its threads share it."""
 
     database: Database
     clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _kept: dict[RefusalKind, _Repeated] = field(default_factory=dict)
+    _counts: dict[RefusalKind, _Repeated] = field(default_factory=dict)
     _timer: threading.Timer | None = None
 
     def record(self, refusal: Refusal, *, actor: str, what: str, stack: str | None = None) -> None:
-        """Put a refusal on record: in full where it is the first of its kind, else in a count."""
-        self.turn()
+        """Record a refusal in full where it is the first of its kind, else count it."""
+        self.write_finished()
         if self._count_repeat(actor, what, stack, str(refusal)):
             return
         with self.database.write() as session:
             now = self.database.now()
             refusals.record_refusal(session, refusal, actor=actor, now=now, stack=stack, what=what)
 
-    def turn(self) -> None:
-        """Write the counts whose period is over."""
+    def write_finished(self) -> None:
+        """Write the counts whose period has ended."""
         now = self.clock()
         with self._lock:
-            over = {key: one for key, one in self._kept.items() if one.ends <= now}
-            for key in over:
-                del self._kept[key]
-        self._write(over)
+            finished = {key: one for key, one in self._counts.items() if one.ends <= now}
+            for key in finished:
+                del self._counts[key]
+        self._write(finished)
 
     def flush(self) -> None:
         """Write every count now."""
         with self._lock:
-            kept, self._kept = self._kept, {}
-        self._write(kept)
+            counts, self._counts = self._counts, {}
+        self._write(counts)
 
     def _count_repeat(self, actor: str, what: str, stack: str | None, why: str) -> bool:
-        """Is this one of a kind that is on record already? It is counted then."""
+        """Count a repeat of a recorded refusal; False for the first of its kind."""
         at, ends = self.database.now(), self.clock() + COUNT_SECONDS
         with self._lock:
             key = self._key(actor, what, stack, why)
-            one = self._kept.get(key)
+            one = self._counts.get(key)
             if one is None:
-                self._kept[key] = _Repeated(ends, at, at)
+                self._counts[key] = _Repeated(ends, at, at)
                 return False
             if one.times == 0:
                 one.since = at
@@ -91,8 +91,8 @@ class RefusalAudit:
 
     def _key(self, actor: str, what: str, stack: str | None, why: str) -> RefusalKind:
         key = (actor, what, stack, why)
-        of_actor = Counter(one[0] for one in self._kept)
-        if key in self._kept or (of_actor[actor] < OF_ONE_ACTOR and len(self._kept) < MOST_KINDS):
+        of_actor = Counter(one[0] for one in self._counts)
+        if key in self._counts or (of_actor[actor] < OF_ONE_ACTOR and len(self._counts) < MOST_KINDS):
             return key
         return (actor if actor in of_actor else "", what, stack, _SEVERAL)
 
@@ -100,17 +100,17 @@ class RefusalAudit:
         if self._timer is None:
             atexit.register(self.flush)
         if self._timer is None or not self._timer.is_alive():
-            self._timer = threading.Timer(COUNT_SECONDS + 1, self.turn)
+            self._timer = threading.Timer(COUNT_SECONDS + 1, self.write_finished)
             self._timer.daemon = True
             self._timer.start()
 
-    def _write(self, repeated: dict[RefusalKind, _Repeated]) -> None:
-        counted = {key: one for key, one in repeated.items() if one.times}
-        if not counted:
+    def _write(self, counts: dict[RefusalKind, _Repeated]) -> None:
+        repeats = {key: one for key, one in counts.items() if one.times}
+        if not repeats:
             return
         try:
             with self.database.write() as session:
-                for (actor, what, stack, why), one in counted.items():
+                for (actor, what, stack, why), one in repeats.items():
                     refusals.record_repeated_refusals(
                         session,
                         actor,
@@ -122,24 +122,24 @@ class RefusalAudit:
                         since=one.since,
                         until=one.until,
                     )
-        except Exception as error:  # noqa: BLE001 - the counts are kept, and written when that is possible
+        except Exception as error:  # noqa: BLE001 - the counts stay in memory and are written later
             log.warning("counts of refusals are not on record yet: %s", type(error).__name__)
-            self._put_back(counted)
+            self._put_back(repeats)
             return
-        self._go_on(counted)
+        self._keep_counting(repeats)
 
-    def _go_on(self, counted: dict[RefusalKind, _Repeated]) -> None:
-        """What was repeated is counted further, and not told in full again."""
+    def _keep_counting(self, repeats: dict[RefusalKind, _Repeated]) -> None:
+        """Begin the next period of these kinds, whose repeats are counted again."""
         ends = self.clock() + COUNT_SECONDS
         with self._lock:
-            for key, one in counted.items():
-                self._kept.setdefault(key, _Repeated(ends, one.until, one.until))
+            for key, one in repeats.items():
+                self._counts.setdefault(key, _Repeated(ends, one.until, one.until))
 
-    def _put_back(self, counted: dict[RefusalKind, _Repeated]) -> None:
+    def _put_back(self, repeats: dict[RefusalKind, _Repeated]) -> None:
         with self._lock:
-            for key, one in counted.items():
-                newer = self._kept.get(key)
+            for key, one in repeats.items():
+                newer = self._counts.get(key)
                 one.times += newer.times if newer else 0
                 one.until = newer.until if newer else one.until
                 one.ends = self.clock() + COUNT_SECONDS
-                self._kept[key] = one
+                self._counts[key] = one

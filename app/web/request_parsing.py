@@ -1,16 +1,13 @@
-"""Reading what a request carries: bytes to JSON to a checked value, each fault named.
+"""Parse requests: bytes to JSON to a validated model, with each fault named.
 
-What cannot be read at all is 400; what reads well and cannot be meant is 422.
+A request that cannot be parsed is answered with 400, one with invalid values with 422.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 import re
-from datetime import datetime
 from typing import Any, TypeVar
 
 from flask import Request
@@ -26,30 +23,30 @@ LONGEST_PREFERRED_WAIT = 60.0
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _DIGITS = 400
-"""A whole number with more digits than this is over every limit there is."""
+"""A whole number with more digits is over every limit."""
 
 
 def body(request: Request, model: type[Model]) -> Model:
-    """The checked body; raises Turned, or a Refusal that the body's meaning calls for."""
+    """The body as a model; raises ApiError, or a Refusal of one of its values."""
     return validate(model, _json(request))
 
 
 def _json(request: Request) -> Any:
     raw = request.get_data(cache=False)
-    # A chunked body is cut at the server's limit without a word, so the limit is one byte beyond ours.
+    # Flask cuts a chunked body silently at MAX_CONTENT_LENGTH, which is one byte more than BODY.
     if len(raw) > problems.BODY:
         raise RequestEntityTooLarge
     if not raw.strip():
         return {}
     if not request.is_json:
-        said = request.mimetype or "nothing"
+        media_type = request.mimetype or "nothing"
         raise ApiError(
             problems.UNREADABLE,
-            f"send the body as application/json, not {said}",
+            f"send the body as application/json, not {media_type}",
             allowed=["application/json"],
         )
     try:
-        return json.loads(raw.decode(), parse_int=_whole)
+        return json.loads(raw.decode(), parse_int=_parse_integer)
     except UnicodeDecodeError as error:
         raise ApiError(
             problems.UNREADABLE, f"the body is not UTF-8: byte {error.start} is {error.reason}"
@@ -60,12 +57,12 @@ def _json(request: Request) -> Any:
         raise ApiError(problems.UNREADABLE, "the body is nested too deeply") from error
 
 
-def _whole(digits: str) -> int | float:
+def _parse_integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= _DIGITS else math.inf
 
 
 def query(request: Request, model: type[Model]) -> Model:
-    """The checked query; a parameter that is given twice is told rather than guessed at."""
+    """The query as a model; raises ApiError, also for a parameter that is given twice."""
     for name, values in request.args.lists():
         if len(values) > 1:
             raise ApiError(
@@ -75,7 +72,7 @@ def query(request: Request, model: type[Model]) -> Model:
 
 
 def validate(model: type[Model], given: Any) -> Model:
-    """The values as a model; raises the problem that names each field."""
+    """The values as a model; raises ApiError that names each invalid field."""
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -112,9 +109,9 @@ def _fault(model: type[BaseModel], one: Any) -> dict[str, str]:
 
 
 def wait(request: Request) -> float | None:
-    """Seconds of `Prefer: wait=N`, 60 at most; a preference that cannot be read is none (RFC 7240)."""
+    """Seconds of `Prefer: wait=N`, 60 at most; None for any other preference (RFC 7240)."""
     for preference in ",".join(request.headers.getlist("Prefer")).split(","):
-        # What follows a semicolon are parameters of the preference, and `wait` has none.
+        # Parameters of the preference follow a semicolon, and `wait` has none.
         match = _WAIT.fullmatch(preference.partition(";")[0].strip().lower())
         if match:
             return min(float(match[1]), LONGEST_PREFERRED_WAIT)
@@ -122,45 +119,13 @@ def wait(request: Request) -> float | None:
 
 
 def key(request: Request) -> str | None:
-    """The Idempotency-Key; raises Turned for one that cannot be kept."""
+    """The Idempotency-Key, None without one; raises ApiError for an invalid one."""
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return None
     if not _KEY.fullmatch(given):
-        said = "must be 1 to 255 printable ASCII characters"
-        raise ApiError(problems.INVALID, f"Idempotency-Key: {said}", field="Idempotency-Key", allowed=said)
+        allowed = "must be 1 to 255 printable ASCII characters"
+        raise ApiError(
+            problems.INVALID, f"Idempotency-Key: {allowed}", field="Idempotency-Key", allowed=allowed
+        )
     return given
-
-
-def cursor(*place: Any) -> str:
-    """A place in a list, as text that is only to be given back."""
-    text = json.dumps(place, separators=(",", ":"), default=datetime.isoformat)
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def place(given: str, field: str, *shape: type[Any]) -> tuple[Any, ...]:
-    """What a cursor stands for, in the shape it was made from; raises Turned for any other text."""
-    try:
-        padded = given + "=" * (-len(given) % 4)
-        parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if not isinstance(parts, list) or len(parts) != len(shape):
-            raise ValueError("another shape")
-        return tuple(_part(part, kind) for part, kind in zip(parts, shape, strict=True))
-    except (ValueError, binascii.Error, TypeError, RecursionError) as error:
-        detail = f"{field}: is not a cursor that was given out here; begin without one"
-        raise ApiError(problems.INVALID, detail, field=field) from error
-
-
-def _part(part: Any, kind: type[Any]) -> Any:
-    if kind is datetime:
-        moment = datetime.fromisoformat(part)
-        if moment.tzinfo is None or not 1970 < moment.year < 9000:
-            raise ValueError("no such time")
-        return moment
-    if not isinstance(part, kind) or isinstance(part, bool):
-        raise TypeError("another kind")
-    if isinstance(part, int) and not 0 <= part < 2**62:
-        raise ValueError("out of range")
-    if isinstance(part, str) and "\0" in part:
-        raise ValueError("no text of ours")
-    return part.encode().decode() if isinstance(part, str) else part

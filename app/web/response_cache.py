@@ -1,7 +1,6 @@
-"""What was read, kept for as long as nothing at all has been committed.
+"""Cache values that were read from the database until any transaction commits.
 
-Reading the same thing over and over then costs a look at the database's version
-rather than three queries.
+A repeated read then costs one query for the database's version, rather than three queries.
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ from app.domain.enums import State
 from app.store.changes import ChangeCounter
 from app.web import row_views
 
-_KEPT_FOR = 5.0
-"""Seconds for which anything is kept at most."""
-_MOST = 1000
+_MAX_AGE = 5.0
+"""Seconds that a value is cached at most."""
+_MAX_VALUES = 1000
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class CachedRead:
-    """A window's answer, and what its time left is counted from."""
+    """A window's JSON, and the state and deadline that its time left is computed from."""
 
     view: dict[str, Any]
     state: State
     deadline: datetime
 
     def at(self, now: datetime) -> dict[str, Any]:
-        """The view with the time that is left at `now`."""
+        """The JSON with the time left at `now`."""
         return {**self.view, "ttl_remaining_sec": row_views.remaining(self.state, self.deadline, now)}
 
 
@@ -44,22 +43,22 @@ class ResponseCache(Generic[Value]):
         self._changes = changes
         self._lock = threading.Lock()
         self._version = ""
-        self._kept: dict[str, Value] = {}
+        self._values: dict[str, Value] = {}
 
     def of(self, name: str, read: Callable[[], Value]) -> Value:
-        """What has this name as it is now, read anew only where something has changed."""
-        # Asked before reading: what is read may be newer than its version, never older.
-        # That nobody is heard of any more changes no row, so nothing is kept for long.
-        version = f"{self._changes.version()} {time.monotonic() // _KEPT_FOR}"
+        """The value of this name; `read` is called only where a transaction has committed since."""
+        # The version is read first: the value may be newer than its version, never older.
+        # A node that stops sending heartbeats changes no row, so values also expire by age.
+        version = f"{self._changes.version()} {time.monotonic() // _MAX_AGE}"
         with self._lock:
-            kept = self._kept.get(name) if version == self._version else None
-        return self._keep(version, name, read()) if kept is None else kept
+            cached = self._values.get(name) if version == self._version else None
+        return self._store(version, name, read()) if cached is None else cached
 
-    def _keep(self, version: str, name: str, fresh: Value) -> Value:
-        if fresh is None:
-            return fresh
+    def _store(self, version: str, name: str, value: Value) -> Value:
+        if value is None:
+            return value
         with self._lock:
-            if version != self._version or len(self._kept) >= _MOST:
-                self._version, self._kept = version, {}
-            self._kept[name] = fresh
-        return fresh
+            if version != self._version or len(self._values) >= _MAX_VALUES:
+                self._version, self._values = version, {}
+            self._values[name] = value
+        return value

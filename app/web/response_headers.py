@@ -1,6 +1,6 @@
-"""The headers of every answer, set in one place: API, pages, waiting page and refusals alike.
+"""Set the headers of every response: API, pages, waiting page and refusals.
 
-What a route sets itself stays, such as a page's own Content-Security-Policy.
+Headers that a route sets itself stay, such as a page's own Content-Security-Policy.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _UNLESS_SET = {
 
 
 EVERY_ANSWER = {**_ALWAYS, **_UNLESS_SET}
-"""What the server's own pages have too."""
+"""The headers that the server's own error pages have too."""
 
 
 def complete(response: Response) -> Response:
-    """Add what every answer has. A redirect never names a host: the caller's `Host` would choose it."""
+    """Add the headers of every response. A redirect names no host, since the client could choose it."""
     response.headers.update(_ALWAYS)
     for name, value in _UNLESS_SET.items():
         response.headers.setdefault(name, value)
@@ -33,7 +33,7 @@ def complete(response: Response) -> Response:
 
 
 def _below_prefix(path: str) -> str:
-    """A path as a visitor of a trusted proxy reaches it."""
+    """The path with the prefix under which a trusted proxy serves it."""
     prefix = request.script_root
     return path if not prefix or path == prefix or path.startswith(f"{prefix}/") else prefix + path
 

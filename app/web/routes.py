@@ -1,4 +1,4 @@
-"""Routes as data: what serves a request and what the specification says come from one declaration."""
+"""Routes as data: one declaration is both what the server serves and what the specification describes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One way a route answers when all is well."""
+    """One successful response of a route."""
 
     says: str
     model: type[BaseModel] | None = None
     media: str = JSON
     also: Mapping[str, str] = field(default_factory=dict)
-    """Other media types it can be had in, with what they hold."""
+    """Descriptions by further media type that the client may request."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -40,7 +40,7 @@ LAST_EVENT = Header("Last-Event-ID", "Resume after this event, missing nothing."
 
 @dataclass(frozen=True, slots=True)
 class ApiRoute:
-    """`run(front, caller, **path, body=, query=)`; without a token there is no caller."""
+    """`run(context, caller, **path, body=, query=)`; a route without a token gets no caller."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ class ApiRoute:
     refuses: tuple[int, ...] = ()
     tokened: bool = True
     scope: str = ADMIN
-    """What a token must be for."""
+    """The scope that the token must have."""
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ class ApiRoute:
 
 
 class Routes:
-    """The routes of one module, as they are declared."""
+    """The routes of one module, in the order of their declaration."""
 
     def __init__(self, tag: str, prefix: str = "") -> None:
         self.tag, self.prefix = tag, prefix
@@ -92,7 +92,7 @@ class Routes:
         tokened: bool = True,
         scope: str = ADMIN,
     ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-        """Register a view as a route of the API, with what the specification says of it."""
+        """Register a function as a route of the API, with its description for the specification."""
 
         def keep(run: Callable[..., Response]) -> Callable[..., Response]:
             at = self.prefix + path

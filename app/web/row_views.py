@@ -1,4 +1,4 @@
-"""Rows as JSON, exactly as the contract writes them. Plain values, since every read comes through here."""
+"""Rows as JSON values, as the contract defines them. They are plain values for speed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def window(
     once_ready: Collection[str] = (),
     away: datetime | None = None,
 ) -> dict[str, Any]:
-    """`once_ready`: services that were ready under this window at some time, where that is not obvious.
+    """A window as JSON.
 
-    `away`: since when its node has not been heard of, so that nothing is known of them now.
+    `once_ready` are services that were ready under the window at any time, although their leases do not say
+    so. `away` is the time of the last heartbeat of a node that is away, whose services are unknown.
     """
     waits = {"waiting_for": row.waiting_for} if row.waiting_for else {}
     return waits | {
@@ -53,7 +54,7 @@ def window(
 
 
 def unheard(node: str, since: datetime) -> dict[str, Any]:
-    """A service of a node that is away: what was last known of it may not be so any more."""
+    """The state of a service whose node is away: unknown, since the last one may be out of date."""
     return {
         "power": Power.UNKNOWN,
         "ready": False,
@@ -62,20 +63,20 @@ def unheard(node: str, since: datetime) -> dict[str, Any]:
 
 
 def remaining(state: str, deadline: datetime, now: datetime) -> float:
-    """Seconds until the deadline; none of a window that has ended, however early."""
+    """Seconds until the deadline; 0 for a window that has ended or is ending."""
     if state not in _LIVE:
         return 0
     return number(max(0.0, round((deadline - now).total_seconds(), 3)))
 
 
 def results(row: Window, calls: Iterable[Call], once_ready: Collection[str] = ()) -> list[dict[str, Any]]:
-    """What was done for each leased service; what shared networks took is the project's affair."""
+    """The calls for each leased service, without those for shared networks; `none` where it ran already."""
     leased = {lease.service for lease in row.leases}
-    made = [one for one in calls if one.service in leased and one.action != Action.SHARE]
-    brought_up = {one.service for one in made if one.action == Action.UP}
+    window_calls = [one for one in calls if one.service in leased and one.action != Action.SHARE]
+    brought_up = {one.service for one in window_calls if one.action == Action.UP}
     ready = {lease.service for lease in row.leases if lease.ready} | {*once_ready}
     idle = [lease.service for lease in row.leases if lease.service in ready - brought_up]
-    return [_ran_already(name, row) for name in idle] + [call(one) for one in made]
+    return [_ran_already(name, row) for name in idle] + [call(one) for one in window_calls]
 
 
 def _ran_already(service: str, row: Window) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _ran_already(service: str, row: Window) -> dict[str, Any]:
 
 
 def call(row: Call) -> dict[str, Any]:
-    """A compose call, as the API answers it."""
+    """A compose call as JSON."""
     return {
         "service": row.service,
         "action": row.action,
@@ -110,7 +111,7 @@ def call(row: Call) -> dict[str, Any]:
 
 
 def number(value: float) -> float:
-    """A whole number without its `.0`, as people write it."""
+    """The value, as an integer where it is whole, so that JSON has no `.0`."""
     return int(value) if value.is_integer() else value
 
 

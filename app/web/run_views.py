@@ -14,25 +14,25 @@ _ID = 32
 
 
 def require_run_id(run: str) -> None:
-    """Raise UnknownRun for text that is no id, which the database is not asked for."""
+    """Raise UnknownRun for text that cannot be an id; some databases fail on it."""
     if len(run) > _ID or not run.isascii() or not run.isalnum():
         raise UnknownRun(run[:_ID])
 
 
-def read_run(front: WebContext, run: str) -> dict[str, Any]:
-    """One run as it is now; raises UnknownRun."""
+def read_run(context: WebContext, run: str) -> dict[str, Any]:
+    """One run as JSON; raises UnknownRun."""
     require_run_id(run)
-    with front.database.read() as session:
+    with context.database.read() as session:
         row = runs.get(session, run)
         if row is None:
             raise UnknownRun(run)
         return describe_run(row)
 
 
-def read_report(front: WebContext, run: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """One run as it is now, and its report; None while it has none. Raises UnknownRun."""
+def read_report(context: WebContext, run: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """One run as JSON, and its report, None while it has none; raises UnknownRun."""
     require_run_id(run)
-    with front.database.read() as session:
+    with context.database.read() as session:
         row = runs.with_report(session, run)
         if row is None:
             raise UnknownRun(run)
@@ -40,7 +40,7 @@ def read_report(front: WebContext, run: str) -> tuple[dict[str, Any], dict[str, 
 
 
 def describe_run(row: ScenarioRun) -> dict[str, Any]:
-    """A run as every answer shows it."""
+    """A run as JSON."""
     moments = {name: getattr(row, name) for name in ("created_at", "started_at", "finished_at")}
     return {
         "id": row.id,

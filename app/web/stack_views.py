@@ -18,31 +18,31 @@ from app.store.tables import Call, Service, Stack, Window, stamp
 from app.web import row_views
 
 
-def describe_stacks(session: Session, found: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
-    """The stacks with their services, as the API answers them."""
-    found = list(found)
-    away = workers.away(session, found, now)
-    return [_stack(_Scene.of(session, stack, now, away.get(stack.name))) for stack in found]
+def describe_stacks(session: Session, stacks: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
+    """The stacks with their services as JSON."""
+    stacks = list(stacks)
+    away = workers.away(session, stacks, now)
+    return [_stack(_StackView.of(session, stack, now, away.get(stack.name))) for stack in stacks]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """One stack at one moment, with all that its answer is made from."""
+class _StackView:
+    """The rows that the JSON of one stack is made from."""
 
     stack: Stack
-    seen: Mapping[str, Service]
+    services: Mapping[str, Service]
     live: list[HeldLease]
     moving: list[Window]
     calls: Mapping[tuple[str, str], Call]
     now: datetime
     away: datetime | None
-    """Since when no worker that serves it has sent a heartbeat."""
+    """The time since which no worker that serves it has sent a heartbeat; None while one does."""
 
     @classmethod
-    def of(cls, session: Session, stack: Stack, now: datetime, away: datetime | None) -> _Scene:
+    def of(cls, session: Session, stack: Stack, now: datetime, away: datetime | None) -> _StackView:
         return cls(
             stack=stack,
-            seen=services.of(session, stack.name),
+            services=services.of(session, stack.name),
             live=windows.live_leases(session, [stack.name], now),
             moving=windows.moving_of(session, stack.name),
             calls=services.last_calls(session, [stack.name]),
@@ -54,8 +54,8 @@ class _Scene:
     def held(self) -> set[str]:
         return {lease.service for lease in self.live}
 
-    def standing(self, name: str, role: Role) -> ServiceStatus:
-        row = self.seen.get(name)
+    def status(self, name: str, role: Role) -> ServiceStatus:
+        row = self.services.get(name)
         if row is None:
             return ServiceStatus(role, Power.UNKNOWN)
         return ServiceStatus(
@@ -70,55 +70,55 @@ class _Scene:
         )
 
 
-def _stack(scene: _Scene) -> dict[str, Any]:
-    roles = {name: spec.role for name, spec in scene.stack.spec.services.items()}
-    # What was held once and is listed no more may still be there to be stopped.
-    roles |= {name: Role.NONE for name, row in scene.seen.items() if name not in roles and row.alive}
-    states = {State(window.state) for window in scene.moving}
-    standings = [scene.standing(name, role) for name, role in roles.items()]
-    said = {
-        "name": scene.stack.name,
-        "mode": stack_mode.mode(standings, states, rejected=bool(scene.stack.faults)),
-        "node": scene.stack.node,
-        "away": scene.away is not None,
-        "away_since": stamp(scene.away) if scene.away else None,
-        "services": [_service(scene, name, role) for name, role in sorted(roles.items(), key=_in_order)],
+def _stack(view: _StackView) -> dict[str, Any]:
+    roles = {name: spec.role for name, spec in view.stack.spec.services.items()}
+    # A service that power.toml no longer lists may still run and have to be stopped.
+    roles |= {name: Role.NONE for name, row in view.services.items() if name not in roles and row.alive}
+    states = {State(window.state) for window in view.moving}
+    statuses = [view.status(name, role) for name, role in roles.items()]
+    payload = {
+        "name": view.stack.name,
+        "mode": stack_mode.mode(statuses, states, rejected=bool(view.stack.faults)),
+        "node": view.stack.node,
+        "away": view.away is not None,
+        "away_since": stamp(view.away) if view.away else None,
+        "services": [_service(view, name, role) for name, role in sorted(roles.items(), key=_in_order)],
     }
-    told = {"faults": scene.stack.faults, "refused": scene.stack.refused}
-    return said | {name: lines for name, lines in told.items() if lines}
+    file_faults = {"faults": view.stack.faults, "refused": view.stack.refused}
+    return payload | {name: lines for name, lines in file_faults.items() if lines}
 
 
 def _in_order(named: tuple[str, Role]) -> tuple[int, str]:
     return list(Role).index(named[1]), named[0]
 
 
-def _power(scene: _Scene, row: Service | None) -> dict[str, Any]:
-    if scene.away:
-        return row_views.unheard(scene.stack.node, scene.away)
+def _power(view: _StackView, row: Service | None) -> dict[str, Any]:
+    if view.away:
+        return row_views.unheard(view.stack.node, view.away)
     if row is None:
         return {"power": Power.UNKNOWN, "ready": False, "detail": ""}
     return {"power": row.power, "ready": row.ready, "detail": row.detail}
 
 
-def _service(scene: _Scene, name: str, role: Role) -> dict[str, Any]:
-    row, call = scene.seen.get(name), scene.calls.get((scene.stack.name, name))
-    live = [lease for lease in scene.live if lease.service == name]
+def _service(view: _StackView, name: str, role: Role) -> dict[str, Any]:
+    row, call = view.services.get(name), view.calls.get((view.stack.name, name))
+    live = [lease for lease in view.live if lease.service == name]
     ends = max((lease.deadline for lease in live), default=None)
     return {
         "name": name,
         "role": role,
-        **_power(scene, row),
+        **_power(view, row),
         "holders": [lease.window for lease in live],
-        "time_left_sec": row_views.number(round((ends - scene.now).total_seconds(), 3)) if ends else None,
+        "time_left_sec": row_views.number(round((ends - view.now).total_seconds(), 3)) if ends else None,
         "last_call": row_views.call(call) if call else None,
-        "drift": _drift(row, scene.standing(name, role)),
+        "drift": _drift(row, view.status(name, role)),
         "failed_stops": row.failures if row else 0,
         "retry_at": stamp(row.retry_at) if row and row.retry_at else None,
     }
 
 
 def _drift(row: Service | None, service: ServiceStatus) -> dict[str, Any] | None:
-    """Why its power is not what is wanted though nobody waits for it, and since when that is on record."""
+    """Why the power differs from the desired one with no window waiting for it, and since when."""
     if row is None or not stack_mode.strays(service):
         return None
     return {"since": stamp(row.drift_since) if row.drift_since else None, "why": stack_mode.why(service)}

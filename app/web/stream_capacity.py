@@ -1,4 +1,4 @@
-"""A bounded number of seats, for what holds a thread for long: streams and waits."""
+"""A limit on the requests that block a thread for long: streams and waits."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from contextlib import contextmanager
 
 
 class StreamCapacity:
-    """A bounded number of places for requests that hold a thread for long."""
+    """Counts the requests of one kind that run now; refuses more than `limit` of them."""
 
-    def __init__(self, number: int) -> None:
-        self.number, self.taken = number, 0
+    def __init__(self, limit: int) -> None:
+        self.limit, self.in_use = limit, 0
         self._lock = threading.Lock()
 
-    def take(self) -> bool:
-        """Is there a seat? It is taken then, and to be left again."""
+    def acquire(self) -> bool:
+        """Count one more request, to be released later; False at the limit."""
         with self._lock:
-            if self.taken >= self.number:
+            if self.in_use >= self.limit:
                 return False
-            self.taken += 1
+            self.in_use += 1
             return True
 
-    def leave(self) -> None:
-        """Give a place back."""
+    def release(self) -> None:
+        """Count one request less."""
         with self._lock:
-            self.taken -= 1
+            self.in_use -= 1
 
     @contextmanager
-    def seat(self) -> Iterator[bool]:
-        """A seat for a while, or False where none is left."""
-        taken = self.take()
+    def hold(self) -> Iterator[bool]:
+        """Acquire for the length of a block, whose value is False at the limit."""
+        acquired = self.acquire()
         try:
-            yield taken
+            yield acquired
         finally:
-            if taken:
-                self.leave()
+            if acquired:
+                self.release()

@@ -1,4 +1,7 @@
-"""Answers without an end: each blocks a thread, so their number is bounded and no client may stall one."""
+"""Responses without an end.
+
+Each blocks a thread, so their number is limited, and the connection of a client that reads nothing is closed.
+"""
 
 from __future__ import annotations
 
@@ -12,44 +15,47 @@ from app.web.problems import ApiError
 from app.web.stream_capacity import StreamCapacity
 
 STALLED = 30.0
-"""Seconds after which a reader that takes nothing is hung up on."""
+"""Seconds after which the connection of a client that reads nothing is closed."""
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
 
 
-class _Seated:
-    """A stream that leaves its seat when it ends, whether or not it ever began."""
+class _CountedStream:
+    """A stream that releases its capacity once when it ends, also if it never began."""
 
     def __init__(self, lines: Generator[str], capacity: StreamCapacity) -> None:
-        self._lines, self._seats, self._left = lines, capacity, False
+        self._lines, self._capacity, self._is_closed = lines, capacity, False
 
-    def __iter__(self) -> _Seated:
+    def __iter__(self) -> _CountedStream:
         return self
 
     def __next__(self) -> str:
         return next(self._lines)
 
     def close(self) -> None:
-        if not self._left:
-            self._left = True
+        if not self._is_closed:
+            self._is_closed = True
             self._lines.close()
-            self._seats.leave()
+            self._capacity.release()
 
 
 def stream_response(
-    front: WebContext,
+    context: WebContext,
     lines: Generator[str],
     media: str,
     headers: Mapping[str, str] | None = None,
     capacity: StreamCapacity | None = None,
 ) -> Response:
-    """Raises Turned where no seat is left."""
-    capacity = capacity or front.streams
+    """A response of these lines, counted in `capacity`, else in that of event streams.
+
+    Raises ApiError at the limit.
+    """
+    capacity = capacity or context.streams
     if request.method == "HEAD":
         return Response(content_type=media)
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(STALLED)
-    if not capacity.take():
-        said = f"{capacity.number} streams are open, which is the most there may be"
-        raise ApiError(problems.TOO_MANY, said, headers={"Retry-After": "10"}, limit=capacity.number)
-    return Response(_Seated(lines, capacity), 200, {**_HEADERS, **(headers or {})}, content_type=media)
+    if not capacity.acquire():
+        detail = f"{capacity.limit} streams are open, which is the limit"
+        raise ApiError(problems.TOO_MANY, detail, headers={"Retry-After": "10"}, limit=capacity.limit)
+    return Response(_CountedStream(lines, capacity), 200, {**_HEADERS, **(headers or {})}, content_type=media)

@@ -1,6 +1,6 @@
 """Count the unknown tokens that each address sends, and refuse more of them for a while.
 
-A token is looked up before this is asked, so a good one is never slowed, wherever it comes from.
+A known token is never counted here, so it is accepted from every address at any time.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 ALLOWED, COUNTING_SECONDS = 20, 60.0
-"""Unknown tokens of one address in so many seconds that are answered as such."""
+"""Unknown tokens of one address, in this many seconds, before further ones are answered with 429."""
 ADDRESSES = 1000
-"""Addresses that are remembered at most; the one that was heard of the longest ago is dropped."""
+"""Addresses in memory at most; the one with the oldest request is dropped."""
 
 
 @dataclass
 class UnknownTokens:
-    """One for a front; its threads share it."""
+    """One for each web process; its threads share it."""
 
     clock: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _sent: OrderedDict[str, tuple[float, int]] = field(default_factory=OrderedDict)
 
     def wait(self, address: str) -> int:
-        """Count an unknown token of this address; the seconds that it is to wait, 0 where it need not."""
+        """Count an unknown token of this address; return the seconds to wait, 0 below the limit."""
         now, network = self.clock(), _network(address)
         with self._lock:
             ends, number = self._sent.pop(network, (now + COUNTING_SECONDS, 0))
@@ -44,7 +44,7 @@ class UnknownTokens:
 
 
 def _network(address: str) -> str:
-    """Of IPv6 the network of 64 bits, of which one client has every address."""
+    """The /64 network of an IPv6 address, since one client has all of its addresses; IPv4 as it is."""
     try:
         known = ipaddress.ip_address(address)
     except ValueError:

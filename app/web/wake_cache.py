@@ -1,4 +1,4 @@
-"""What the waiting pages keep between requests, so that passing through costs next to nothing."""
+"""Cache the bindings of wake tokens, so that a request to a running service costs one query."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.web.response_cache import ResponseCache
 
 
 class WakeCache:
-    """What the waiting pages keep between requests."""
+    """The bindings of wake tokens by the token's name."""
 
     def __init__(self, changes: ChangeCounter) -> None:
-        self.memory: ResponseCache[WakeBinding] = ResponseCache(changes)
+        self.bindings: ResponseCache[WakeBinding] = ResponseCache(changes)

@@ -22,43 +22,43 @@ _ID = 32
 """Characters of a window's id, at most."""
 
 
-def read_window(front: WebContext, window: str) -> dict[str, Any]:
-    """One window as it is now; raises UnknownWindow."""
+def read_window(context: WebContext, window: str) -> dict[str, Any]:
+    """One window as JSON; raises UnknownWindow."""
     require_window_id(window)
 
     def read() -> CachedRead:
-        with front.database.read() as session:
+        with context.database.read() as session:
             row = rows.get(session, window)
             if row is None:
                 raise UnknownWindow(window)
-            shown = describe_windows(session, [row], front.database.now())[0]
-            return CachedRead(shown, State(row.state), row.deadline)
+            payload = describe_windows(session, [row], context.database.now())[0]
+            return CachedRead(payload, State(row.state), row.deadline)
 
-    return front.memory.of(window, read).at(front.database.now())
+    return context.response_cache.of(window, read).at(context.database.now())
 
 
-def describe_windows(session: Session, found: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
-    """Windows as they are now, each with its calls."""
-    calls = rows.calls(session, [row.id for row in found])
-    away = _away(session, found, now)
+def describe_windows(session: Session, window_rows: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
+    """Windows as JSON, each with its calls."""
+    calls = rows.calls(session, [row.id for row in window_rows])
+    away = _away(session, window_rows, now)
     return [
         row_views.window(
             row, calls[row.id], now, _once_ready(session, row, calls[row.id]), away=away.get(row.stack)
         )
-        for row in found
+        for row in window_rows
     ]
 
 
-def _away(session: Session, found: Sequence[Window], now: datetime) -> dict[str, datetime]:
-    """Of the stacks whose windows still move: those that no worker serves, and since when."""
-    moving = {row.stack for row in found if row.state not in {State.WAITING, State.CLOSED}}
+def _away(session: Session, window_rows: Sequence[Window], now: datetime) -> dict[str, datetime]:
+    """Of the stacks of these windows: those that no worker serves, and since when."""
+    moving = {row.stack for row in window_rows if row.state not in {State.WAITING, State.CLOSED}}
     if not moving:
         return {}
     return workers.away(session, [row for row in stacks.every(session) if row.name in moving], now)
 
 
 def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str]:
-    """Of a window that has ended: what was ready under it. What still stands is seen without the trail."""
+    """The services that were ready under a window that has ended, from its audit entries."""
     idle = {lease.service for lease in row.leases} - {
         call.service for call in calls if call.action == Action.UP
     }
@@ -69,6 +69,6 @@ def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str
 
 
 def require_window_id(window: str) -> None:
-    """No database is asked for what no window is called; some would choke on it."""
+    """Raise UnknownWindow for text that cannot be an id; some databases fail on it."""
     if len(window) > _ID or not (window.isascii() and window.isalnum()):
         raise UnknownWindow(window)

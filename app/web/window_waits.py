@@ -1,4 +1,7 @@
-"""Waiting for a window on behalf of a caller, without asking the database over and over."""
+"""Wait for a window on behalf of a client.
+
+The event feed says when to look, so the database is read only after a change.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from app.web.event_feed import Behind, EventFeed, Listener
 from app.web.problems import DATABASE_ERRORS
 from app.web.stream_capacity import StreamCapacity
 
-Done = Callable[[Window], bool]
+WaitCondition = Callable[[Window], bool]
 
 log = logging.getLogger(__name__)
 
@@ -30,41 +33,41 @@ def is_closed(window: Window) -> bool:
 
 
 class WindowWaits:
-    """Waits for windows on behalf of callers, by the event feed."""
+    """Waits for windows on behalf of clients; `capacity` limits how many wait at the same time."""
 
-    def __init__(self, database: Database, tail: EventFeed, capacity: StreamCapacity) -> None:
-        self._database, self._tail, self._seats = database, tail, capacity
+    def __init__(self, database: Database, feed: EventFeed, capacity: StreamCapacity) -> None:
+        self._database, self._feed, self.capacity = database, feed, capacity
 
-    def until(self, done: Done, window: str, seconds: float) -> bool:
-        """Return when the window is as it was wanted, or when the time is up.
+    def until(self, condition: WaitCondition, window: str, seconds: float) -> bool:
+        """Wait until the condition is true of the window, at most `seconds`.
 
-        False where there was no seat to wait in: the caller is answered at once then.
+        False where the capacity is used up: the request is answered at once then.
         """
-        with self._seats.seat() as seated:
-            if seated and seconds > 0:
-                self._wait(done, window, time.monotonic() + seconds)
-            return seated
+        with self.capacity.hold() as acquired:
+            if acquired and seconds > 0:
+                self._wait(condition, window, time.monotonic() + seconds)
+            return acquired
 
-    def _wait(self, done: Done, window: str, until: float) -> None:
+    def _wait(self, condition: WaitCondition, window: str, until: float) -> None:
         try:
-            with self._tail.listen() as listener:
-                while not self._is(done, window) and time.monotonic() < until:
+            with self._feed.listen() as listener:
+                while not self._is_met(condition, window) and time.monotonic() < until:
                     _wait_for_change(listener, window, until)
         except DATABASE_ERRORS as error:
-            # What was accepted stays accepted; the caller is told what is known.
-            log.warning("waiting for window %s was cut short: %s", window, error)
+            # The request was accepted and committed before; the answer has the window as it was last read.
+            log.warning("the wait for window %s was cut short: %s", window, error)
 
-    def _is(self, done: Done, window: str) -> bool:
+    def _is_met(self, condition: WaitCondition, window: str) -> bool:
         with self._database.read() as session:
-            found = windows.get(session, window)
-            return found is None or done(found)
+            row = windows.get(session, window)
+            return row is None or condition(row)
 
 
 def _wait_for_change(listener: Listener, window: str, until: float) -> None:
-    """Return when there is news of this window, or when the time is up."""
+    """Return at the next entry of this window, or at `until`."""
     while (left := until - time.monotonic()) > 0:
         try:
-            if any(news.window == window for news in listener.next(left)):
+            if any(entry.window == window for entry in listener.next(left)):
                 return
         except Behind:
             listener.catch_up()

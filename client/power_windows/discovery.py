@@ -125,8 +125,8 @@ def _token(running: Running) -> str:
 
 def _token_of(url: str, environ: Mapping[str, str]) -> str | None:
     """Return the token of this user's standalone at an address, None where there is none."""
-    mine = [one for one in live(environ) if one.url.rstrip("/") == url]
-    return _token(mine[0]) if mine else None
+    matching = [one for one in live(environ) if one.url.rstrip("/") == url]
+    return _token(matching[0]) if matching else None
 
 
 def _state(environ: Mapping[str, str]) -> Path:

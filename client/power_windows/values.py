@@ -77,7 +77,7 @@ class Window:
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Window:
-        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        """Return the value of a reply's JSON; raises KeyError where a field is missing."""
         return cls(
             id=payload["id"],
             stack=payload["stack"],
@@ -103,7 +103,7 @@ class Window:
 
     @property
     def live(self) -> bool:
-        """Whether the window holds its services or waits for its turn to start them."""
+        """Whether the window holds its services or waits until its node can start them."""
         return self.state in LIVE_STATES and self.left > 0
 
     @property
@@ -148,7 +148,7 @@ class Stack:
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Stack:
-        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        """Return the value of a reply's JSON; raises KeyError where a field is missing."""
         services = tuple(_service(service) for service in payload["services"])
         return cls(
             payload["name"],
@@ -175,7 +175,7 @@ class Plan:
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Plan:
-        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        """Return the value of a reply's JSON; raises KeyError where a field is missing."""
         waves = tuple(tuple(wave) for wave in payload["waves"])
         return cls(
             payload["stack"],
@@ -201,7 +201,7 @@ class Entry:
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Entry:
-        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        """Return the value of a reply's JSON; raises KeyError where a field is missing."""
         names = ("event", "actor", "stack", "window", "service", "facts")
         return cls(payload["seq"], datetime.fromisoformat(payload["at"]), *(payload[name] for name in names))
 
@@ -217,7 +217,7 @@ class Line:
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> Line:
-        """Return the value of a reply\'s JSON; raises KeyError where a field is missing."""
+        """Return the value of a reply's JSON; raises KeyError where a field is missing."""
         return cls(payload["service"], payload["container"], parse_time(payload["at"]), payload["line"])
 
 

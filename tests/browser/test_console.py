@@ -38,7 +38,7 @@ def test_open_watch_it_get_ready_extend_it_and_close_it(page: Page, site: Site) 
     expect(page.locator("#health-forge")).to_have_attribute("data-power", "on")
     expect(page.locator("#window")).to_have_attribute("data-state", "open")
 
-    page.get_by_label("Let it end").fill("1h")
+    page.get_by_label("End in").fill("1h")
     page.get_by_role("button", name="Extend").click()
     expect(page.locator("#window .time")).to_contain_text("59m")
 
@@ -71,7 +71,7 @@ def test_a_failing_service_says_why_and_what_that_usually_means(page: Page, site
     page.get_by_role("link", name="logs of mill").click()
     expect(page.get_by_label("Log lines")).to_contain_text("grain")
     page.go_back()
-    page.get_by_role("link", name="Force it to close").click()
+    page.get_by_role("link", name="Force close").click()
     page.get_by_role("button", name="Kill and close").click()
     expect(page.locator("#window")).to_have_attribute("data-state", "closed")
 

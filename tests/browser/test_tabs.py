@@ -26,9 +26,11 @@ def tabs(first: Page, site: Site, context: BrowserContext) -> list[Page]:
 
 
 def heard_by_each(found: list[Page], change: Page, site: Site) -> None:
-    """Each tab is told that something has changed: by an event, and not by its own slow look."""
+    """Each tab gets the change by an event, and not by its own slow reload."""
     for tab in found:
-        tab.evaluate("() => { window.heard = new Promise((done) => { window.look = () => done(true); }); }")
+        tab.evaluate(
+            "() => { window.heard = new Promise((done) => { window.reloadSoon = () => done(true); }); }"
+        )
     opened(change, site, "forge", ttl="10m")
     for tab in found:
         assert tab.evaluate("window.heard")

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from app.task_queue import Dispatch
 from app.web import problems, schemas
 from app.web.api import openapi
-from app.web.application import specification
+from app.web.route_table import specification
 
 V1 = "/api/v1"
 

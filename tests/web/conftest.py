@@ -39,7 +39,7 @@ def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
 def app(settings: Settings, database: Database, broker: Remembering, system: System) -> Iterator[Flask]:
     found = create_app(settings, database, broker)
     yield found
-    found.extensions["power-windows"].tail.rest()
+    found.extensions["power-windows"].event_feed.stop()
 
 
 @pytest.fixture

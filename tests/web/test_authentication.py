@@ -8,7 +8,7 @@ from sqlalchemy import delete, update
 
 from app.store import tokens
 from app.store.tables import Token
-from app.web import application
+from app.web import route_table
 from app.web.routes import ApiRoute
 from tests.system import System
 from tests.web.caller import Caller
@@ -16,7 +16,7 @@ from tests.web.caller import Caller
 OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
 
 
-@pytest.mark.parametrize("route", application.ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("route", route_table.ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_takes_the_token(app: Flask, route: ApiRoute) -> None:
     path = route.path.replace("<window>", "x").replace("<name>", "x").replace("<stack>/<service>", "x/y")
     stranger = Caller.of(app, "pw_nobody")

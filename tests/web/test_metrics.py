@@ -19,7 +19,7 @@ from app.store.audit import Place
 from app.store.tables import Node
 from app.usecases.nodes import published_stacks
 from app.web import event_feed as tail_module
-from app.web.event_feed import EventFeed, FeedPage
+from app.web.event_feed import EventFeed, FeedEntry
 from tests.system import System
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, Remembering
@@ -139,7 +139,7 @@ def test_failures_of_loops_come_from_the_workers_and_from_the_front(
     for _ in range(2):
         with system.database.write() as session:
             loop_failures.add(session, "local", {Loop.LOOKS: 3, Loop.CLOCK: 1})
-    app.extensions["power-windows"].tail.guard.failed(Loop.EVENT_STREAM, KeyError("x"))
+    app.extensions["power-windows"].event_feed.guard.failed(Loop.EVENT_STREAM, KeyError("x"))
 
     assert figure(api, "power_loop_failures_total", **named) == 6
     assert figure(api, "power_loop_failures_total", node="local", loop="clock") == 2
@@ -150,16 +150,16 @@ def test_failures_of_loops_come_from_the_workers_and_from_the_front(
 def test_an_event_stream_outlives_what_cannot_be_read(
     api: Caller, system: System, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tail: EventFeed = app.extensions["power-windows"].tail
+    tail: EventFeed = app.extensions["power-windows"].event_feed
     missed, broken = tail.read_after, [KeyError("an entry that nobody understands"), ValueError("another")]
 
-    def breaks(place: Place) -> list[FeedPage]:
+    def breaks(place: Place) -> list[FeedEntry]:
         if broken:
             raise broken.pop()
         return missed(place)
 
     monkeypatch.setattr(tail, "read_after", breaks)
-    monkeypatch.setattr(tail_module, "_AFTER_A_FAULT", 0.01)
+    monkeypatch.setattr(tail_module, "FAULT_PAUSE", 0.01)
     with tail.listen() as listener:
         opened(api, "forge")
         assert listener.next(10)

@@ -54,7 +54,7 @@ def test_a_refusal_that_repeats_is_in_full_once_and_then_a_count_a_minute(
         for _ in range(50):
             refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
         clock.now += 61
-        refusals.turn()
+        refusals.write_finished()
     assert counted(system) == [49, 50, 50]
     assert [actor for actor, _facts in refused(system)] == ["ada"] * 4
     assert all(facts["why"] == str(not_allowed()) for _actor, facts in refused(system))
@@ -95,7 +95,7 @@ def test_a_count_that_could_not_be_written_is_written_later(
     with monkeypatch.context() as patched:
         patched.setattr("app.usecases.windows.refusals.record_repeated_refusals", lambda *_, **__: 1 / 0)
         clock.now += 61
-        refusals.turn()
+        refusals.write_finished()
     refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
     refusals.flush()
     assert counted(system) == [10]

@@ -1,4 +1,4 @@
-"""The trail over HTTP: in pages, as a stream of lines, and proved."""
+"""The audit trail over HTTP: in pages, as a stream of lines, and verified."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask import Response, request
 
 from app.store import audit
 from app.store.tables import Entry
-from app.web import problems, request_parsing, responses, schemas
+from app.web import cursors, problems, responses, schemas
 from app.web.archived_header import ARCHIVED_HEADER, archived_header
 from app.web.authentication import Caller
 from app.web.context import WebContext
@@ -30,7 +30,7 @@ _PAGE_SIZE = 100
 _STREAM_PAGE_SIZE = 500
 
 
-_proving = threading.Lock()
+_verifying = threading.Lock()
 
 
 _VERIFY_TIMEOUT = 20.0
@@ -46,27 +46,26 @@ AuditPosition = tuple[datetime, str, int]
         200: Answer(
             "A page of entries, oldest first.",
             schemas.Entries,
-            also={NDJSON: "All of it, an entry a line."},
-            headers={ARCHIVED_HEADER: "Where old entries are in files: up to which `seq` of each chain."},
+            also={NDJSON: "All entries, one on each line."},
+            headers={ARCHIVED_HEADER: "The `seq` up to which each chain is archived; absent where none is."},
         )
     },
     query=schemas.AuditQuery,
     refuses=(429,),
 )
-def read_audit(front: WebContext, caller: Caller, *, query: schemas.AuditQuery) -> Response:
+def read_audit(context: WebContext, caller: Caller, *, query: schemas.AuditQuery) -> Response:
     """Read the audit trail, oldest first.
 
-    `Accept: application/x-ndjson` streams all of it, an entry a line.
+    `Accept: application/x-ndjson` streams all entries, one on each line.
     """
     after = _place(query)
     if request.accept_mimetypes.best_match(["application/json", NDJSON]) == NDJSON:
-        return stream_response(front, _lines(front, query, after), NDJSON, archived_header(front))
+        return stream_response(context, _lines(context, query, after), NDJSON, archived_header(context))
     limit = query.limit or _PAGE_SIZE
-    found = _entries(front, query, after, limit + 1)
-    page = found[:limit]
-    last = request_parsing.cursor(page[-1].at, page[-1].chain, page[-1].seq) if len(found) > limit else None
+    entries = _entries(context, query, after, limit + 1)
+    page, following = cursors.split_page(entries, limit, lambda entry: (entry.at, entry.chain, entry.seq))
     items = [entry.as_json() for entry in page]
-    return responses.json({"items": items, "next": last}, headers=archived_header(front))
+    return responses.json({"items": items, "next": following}, headers=archived_header(context))
 
 
 def _place(query: schemas.AuditQuery) -> AuditPosition | None:
@@ -76,22 +75,22 @@ def _place(query: schemas.AuditQuery) -> AuditPosition | None:
     given = query.after or query.cursor
     if given is None:
         return None
-    at, chain, seq = request_parsing.place(given, field, datetime, str, int)
+    at, chain, seq = cursors.decode(given, field, datetime, str, int)
     return at, chain, seq
 
 
 def _entries(
-    front: WebContext, query: schemas.AuditQuery, after: AuditPosition | None, limit: int
+    context: WebContext, query: schemas.AuditQuery, after: AuditPosition | None, limit: int
 ) -> list[Entry]:
-    with front.database.read() as session:
+    with context.database.read() as session:
         return audit.entries(session, window=query.window, actor=query.actor, after=after, limit=limit)
 
 
-def _lines(front: WebContext, query: schemas.AuditQuery, after: AuditPosition | None) -> Generator[str]:
-    """A page at a time, so that no reader, however slow, keeps a session."""
+def _lines(context: WebContext, query: schemas.AuditQuery, after: AuditPosition | None) -> Generator[str]:
+    """The entries as JSON lines; read page by page, so that a slow client holds no database session."""
     left = query.limit
     while left is None or left > 0:
-        page = _entries(front, query, after, min(_STREAM_PAGE_SIZE, left or _STREAM_PAGE_SIZE))
+        page = _entries(context, query, after, min(_STREAM_PAGE_SIZE, left or _STREAM_PAGE_SIZE))
         if not page:
             return
         yield "".join(json.dumps(entry.as_json(), separators=(",", ":")) + "\n" for entry in page)
@@ -100,23 +99,26 @@ def _lines(front: WebContext, query: schemas.AuditQuery, after: AuditPosition | 
 
 
 @routes.add(
-    "GET", "/audit/verify", {200: Answer("What was found, chain by chain.", schemas.Verdict)}, refuses=(429,)
+    "GET", "/audit/verify", {200: Answer("The result of each chain.", schemas.Verdict)}, refuses=(429,)
 )
-def verify_audit(front: WebContext, caller: Caller) -> Response:
-    """Prove that no entry was altered, removed or put elsewhere.
+def verify_audit(context: WebContext, caller: Caller) -> Response:
+    """Verify that no entry was altered, removed or moved.
 
-    Every entry is hashed again, which takes its time on a long trail.
+    The server hashes every entry again, which takes long on a long trail.
     """
-    # Hashing keeps a processor busy: one proof at a time leaves the others for everybody else.
-    if not _proving.acquire(timeout=_VERIFY_TIMEOUT):
+    # Hashing uses a whole processor, so one verification runs at a time.
+    if not _verifying.acquire(timeout=_VERIFY_TIMEOUT):
         raise ApiError(
-            problems.TOO_MANY, "another proof is under way", headers={"Retry-After": "10"}, limit=1
+            problems.TOO_MANY,
+            "another verification runs; try again later",
+            headers={"Retry-After": "10"},
+            limit=1,
         )
     try:
-        with front.database.read(patient=True) as session:
+        with context.database.read(patient=True) as session:
             proofs = audit.verify(session)
     finally:
-        _proving.release()
+        _verifying.release()
     return responses.json(
         {"ok": all(proof.ok for proof in proofs), "chains": [_chain(proof) for proof in proofs]}
     )

@@ -1,7 +1,6 @@
 """The specification, for programs at `/openapi.json` and for people at `/docs`.
 
-The page is made here from the same specification, with nothing to be fetched from
-anywhere else.
+The page is made from the same specification and loads nothing from another server.
 """
 
 from __future__ import annotations
@@ -52,14 +51,14 @@ def _page() -> str:
 
 
 @routes.add("GET", "/openapi.json", {200: Answer("OpenAPI 3.1.")}, tokened=False)
-def openapi_json(_front: WebContext) -> Response:
+def openapi_json(_context: WebContext) -> Response:
     """The specification, for programs."""
     return responses.json(_specification())
 
 
 @routes.add("GET", "/docs", {200: Answer("A page.", media="text/html")}, tokened=False)
-def docs(_front: WebContext) -> Response:
-    """The specification, to be read."""
+def docs(_context: WebContext) -> Response:
+    """The specification, for people."""
     return Response(_page(), headers=_POLICY, content_type="text/html; charset=utf-8")
 
 
@@ -129,7 +128,7 @@ def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
 
 def _problems() -> Iterator[tuple[str, str, str]]:
     for kind in sorted(
-        {*problems.TABLE.values(), *problems.HOUSE}, key=lambda kind: (kind.status, kind.name)
+        {*problems.TABLE.values(), *problems.API_PROBLEMS}, key=lambda kind: (kind.status, kind.name)
     ):
         yield f"<code>{kind.uri}</code>", str(kind.status), escape(kind.title)
 
@@ -159,6 +158,6 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _prose(text: str) -> str:
-    """Text with `code` in it."""
+    """Text as HTML, with `code` between backquotes as code."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts))

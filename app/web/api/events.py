@@ -1,7 +1,7 @@
 """Server-sent events: audit entries as they are written.
 
-An event's id is a place in every chain, so a listener that comes back with its last
-one is told exactly what it missed.
+An event's id is a position in every chain, so a client that sends its last id gets exactly the events
+that it missed.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ routes = Routes("events", "/api/v1")
     headers=(LAST_EVENT,),
     refuses=(429,),
 )
-def listen(front: WebContext, caller: Caller, *, query: schemas.EventsQuery) -> Response:
-    """Hear of changes as they happen.
+def listen(context: WebContext, caller: Caller, *, query: schemas.EventsQuery) -> Response:
+    """Stream changes as they happen.
 
-    `Last-Event-ID` resumes and misses nothing but what has been archived since, which the header
-    `Power-Archived` tells; without it the stream starts now.
+    `Last-Event-ID` resumes after that event, and no event is missed except those that have been archived
+    since; the header `Power-Archived` names them. Without it the stream starts now.
     """
-    return stream(front, caller, query)
+    return stream(context, caller, query)

@@ -1,12 +1,12 @@
-"""For who runs it: alive, ready, and figures. None takes a token, and none says whose windows there are."""
+"""Liveness, readiness and metrics for operators. They take no token and show no window's owner."""
 
 from __future__ import annotations
 
 from flask import Response
 
-from app.web import metrics as gauges
 from app.web import problems, responses, schemas
 from app.web.context import WebContext
+from app.web.metrics import MEDIA
 from app.web.problems import DATABASE_ERRORS, RETRY_AFTER
 from app.web.routes import Answer, Routes
 
@@ -14,8 +14,8 @@ routes = Routes("operation")
 
 
 @routes.add("GET", "/healthz", {200: Answer("This process answers.", schemas.Alive)}, tokened=False)
-def healthz(_front: WebContext) -> Response:
-    """Say that this process is alive."""
+def healthz(_context: WebContext) -> Response:
+    """Tell that this process answers."""
     return responses.json({"status": "ok"})
 
 
@@ -23,26 +23,26 @@ def healthz(_front: WebContext) -> Response:
     "GET",
     "/readyz",
     {
-        200: Answer("Ready; what is degraded is named.", schemas.Readiness),
+        200: Answer("Ready; degraded parts are named.", schemas.Readiness),
         503: Answer("Not ready.", schemas.Readiness),
     },
     tokened=False,
 )
-def readyz(front: WebContext) -> Response:
-    """Say whether the service is ready.
+def readyz(context: WebContext) -> Response:
+    """Tell whether the service is ready.
 
-    It is while the database answers; a standalone that has just started is once its worker serves its stacks.
+    It is ready while the database answers; a standalone is ready once its worker serves its stacks.
     """
     try:
-        found = front.readiness.look()
+        report = context.readiness.look()
     except DATABASE_ERRORS as error:
-        found = front.readiness.away(problems.away_detail(error))
-    if found["ready"]:
-        return responses.json(found)
-    return responses.json(found, 503, {"Retry-After": RETRY_AFTER})
+        report = context.readiness.away(problems.away_detail(error))
+    if report["ready"]:
+        return responses.json(report)
+    return responses.json(report, 503, {"Retry-After": RETRY_AFTER})
 
 
 @routes.add("GET", "/metrics", {200: Answer("For Prometheus.", media="text/plain")}, tokened=False)
-def metrics(front: WebContext) -> Response:
-    """Show the figures."""
-    return Response(front.gauges.text(), content_type=gauges.MEDIA)
+def metrics(context: WebContext) -> Response:
+    """Return the metrics."""
+    return Response(context.metrics.text(), content_type=MEDIA)

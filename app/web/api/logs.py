@@ -22,16 +22,16 @@ routes = Routes("windows", "/api/v1")
     query=schemas.LogsQuery,
     refuses=(404, 429),
 )
-def read_logs(front: WebContext, caller: Caller, *, window: str, query: schemas.LogsQuery) -> Response:
+def read_logs(context: WebContext, caller: Caller, *, window: str, query: schemas.LogsQuery) -> Response:
     """Read what the services of a window wrote while it held them.
 
-    The worker of the window's node is asked, so it takes a moment. `follow` goes on with what is written, as
-    lines of JSON, until the window has ended; an empty line says that there is nothing new. A member `note`
-    instead of `line` tells why there is nothing of a service.
+    The server requests the lines from the worker of the window's node. With `follow` it sends new lines, as
+    lines of JSON, until the window has ended; an empty line means that there is nothing new. A member `note`
+    instead of `line` tells why a service has no lines.
     """
-    reading, read = begin_reading(front, caller, window, query)
+    reading, read = begin_reading(context, caller, window, query)
     if query.follow:
-        return stream_response(front, reading.follow(read), NDJSON, capacity=front.readers)
+        return stream_response(context, reading.follow(read), NDJSON, capacity=context.readers)
     if request.accept_mimetypes.best_match(["application/json", NDJSON]) == NDJSON:
         return Response(json_lines([*read.lines, *describe_notes(read.notes)]), content_type=NDJSON)
     return responses.json({"items": read.lines, "notes": describe_notes(read.notes)})

@@ -1,4 +1,4 @@
-"""What was to be told to whom, and how that went."""
+"""Notifications over HTTP, with their deliveries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import Response
 
-from app.store import notifications as rows
+from app.store import notifications
 from app.store.tables import Delivery, Notice, stamp
-from app.web import request_parsing, responses, schemas
+from app.web import cursors, responses, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import Answer, Routes
@@ -24,26 +24,26 @@ routes = Routes("notices", "/api/v1")
     {200: Answer("A page of notices, newest first.", schemas.Notices)},
     query=schemas.NoticesQuery,
 )
-def list_notices(front: WebContext, caller: Caller, *, query: schemas.NoticesQuery) -> Response:
+def list_notices(context: WebContext, caller: Caller, *, query: schemas.NoticesQuery) -> Response:
     """List notices with their deliveries, newest first."""
-    before = request_parsing.place(query.cursor, "cursor", datetime, str) if query.cursor else None
-    with front.database.read() as session:
-        found = rows.page(session, state=query.state, before=before, limit=query.limit + 1)
-        page = found[: query.limit]
-        tries = rows.deliveries(session, [one.id for one in page])
-    more = len(found) > query.limit
+    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    with context.database.read() as session:
+        rows = notifications.page(session, state=query.state, before=before, limit=query.limit + 1)
+        page, after = cursors.split_page(rows, query.limit, lambda notice: (notice.created_at, notice.id))
+        deliveries = notifications.deliveries(session, [notice.id for notice in page])
     return responses.json(
         {
             "items": [
-                _describe_notice(one, [each for each in tries if each.notice_id == one.id]) for one in page
+                _describe_notice(notice, [one for one in deliveries if one.notice_id == notice.id])
+                for notice in page
             ],
-            "next": request_parsing.cursor(page[-1].created_at, page[-1].id) if more else None,
+            "next": after,
         }
     )
 
 
-def _describe_notice(notice: Notice, tries: Iterable[Delivery]) -> dict[str, Any]:
-    """Without the body: a one-tap link in it is for its reader alone."""
+def _describe_notice(notice: Notice, deliveries: Iterable[Delivery]) -> dict[str, Any]:
+    """The notification without its body, which may hold a one-tap link for its reader alone."""
     return {
         "id": notice.id,
         "node": notice.node,
@@ -53,9 +53,9 @@ def _describe_notice(notice: Notice, tries: Iterable[Delivery]) -> dict[str, Any
         "window": notice.window_id,
         "state": notice.state,
         "created_at": stamp(notice.created_at),
-        "next_at": stamp(notice.next_at) if notice.state == rows.PENDING else None,
+        "next_at": stamp(notice.next_at) if notice.state == notifications.PENDING else None,
         "deliveries": [
             {"at": stamp(one.at), "elapsed_ms": one.elapsed_ms, "ok": one.ok, "said": one.said}
-            for one in tries
+            for one in deliveries
         ],
     }

@@ -1,4 +1,4 @@
-"""The specification, made from the routes that serve: what is not declared is not served, and the reverse."""
+"""The specification, made from the declared routes, so it has exactly the routes that are served."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from app.web.routes import JSON, Answer, ApiRoute, Header
 
 _REF = "#/components/schemas/{model}"
 _PATH = re.compile(r"<(\w+)>")
-_ABOUT = """Timed leases, with an owner, on Docker Compose services: off until needed, off again afterwards.
+_DESCRIPTION = """Timed leases, with an owner, on Docker Compose services: off until needed,
+off again afterwards.
 
 Every route takes a token, as `Authorization: Bearer TOKEN` or `X-VX11-Token: TOKEN`, except those of
 *operation* and this page; those of *wake* take a token that is bound to them. Times are ISO 8601 in UTC
-with milliseconds. Lists answer with `items` and `next`; give `next` back as `cursor` (of the trail:
-`after`) for the page after. Errors are problem details (RFC 9457): go by their `type`."""
+with milliseconds. Lists answer with `items` and `next`; send `next` as `cursor` (of the trail:
+`after`) to get the next page. Errors are problem details (RFC 9457): test their `type`."""
 
-_SAID = {
+_REFUSAL_DESCRIPTIONS = {
     400: "It cannot be read.",
     401: "No token, or an unknown one.",
-    403: "A service that may not be powered, or a token that is for something else.",
+    403: "A service that may not be powered, or a token for another purpose.",
     404: "There is no such thing.",
     409: "In conflict with the window's state.",
     413: f"The body is over {problems.BODY} bytes.",
-    422: "Well-formed, but wrong; the field and what was allowed are named.",
-    429: "Too many at the same time, or too many unknown tokens; `Retry-After` says when to come back.",
-    503: "The database or a stack's node is away; `Retry-After` says when to come back.",
+    422: "Well-formed, but invalid; the field and the valid values are named.",
+    429: "Too many requests at the same time, or too many unknown tokens; `Retry-After` says when to retry.",
+    503: "The database or a stack's node is away; `Retry-After` says when to retry.",
 }
 
 
@@ -43,7 +44,7 @@ def specification(routes: Iterable[ApiRoute]) -> dict[str, Any]:
         paths.setdefault(path_template(route.path), {})[route.method.lower()] = _operation(route, schemes)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Power Windows", "version": "1", "description": _ABOUT},
+        "info": {"title": "Power Windows", "version": "1", "description": _DESCRIPTION},
         "paths": paths,
         "components": {
             "schemas": components,
@@ -57,7 +58,7 @@ def specification(routes: Iterable[ApiRoute]) -> dict[str, Any]:
 
 
 def path_template(path: str) -> str:
-    """A route's path as the specification writes it."""
+    """A route's path as the specification writes it: `/windows/{window}`."""
     return _PATH.sub(r"{\1}", path)
 
 
@@ -65,19 +66,23 @@ _Schemes = Mapping[type[BaseModel], dict[str, Any]]
 
 
 def _schemas(routes: list[ApiRoute]) -> tuple[_Schemes, dict[str, Any]]:
-    asked = {model for route in routes for model in (route.body, route.query) if model}
-    said = {answer.model for route in routes for answer in route.answers.values() if answer.model}
-    found = _json_schemas(asked, "validation") | _json_schemas({*said, schemas.Problem}, "serialization")
+    request_models = {model for route in routes for model in (route.body, route.query) if model}
+    response_models = {answer.model for route in routes for answer in route.answers.values() if answer.model}
+    json_schemas = _json_schemas(request_models, "validation") | _json_schemas(
+        {*response_models, schemas.Problem}, "serialization"
+    )
     shared: dict[str, Any] = {}
-    for schema in found.values():
+    for schema in json_schemas.values():
         shared |= schema.pop("$defs", {})
-    # A query's members stand one by one among the parameters; everything else is referred to.
+    # A query's members are listed one by one among the parameters; other models are referred to.
     shared |= {
-        model.__name__: schema for model, schema in found.items() if not issubclass(model, schemas.Query)
+        model.__name__: schema
+        for model, schema in json_schemas.items()
+        if not issubclass(model, schemas.Query)
     }
     places = {
         model: schema if issubclass(model, schemas.Query) else {"$ref": _REF.format(model=model.__name__)}
-        for model, schema in found.items()
+        for model, schema in json_schemas.items()
     }
     return places, dict(sorted(shared.items()))
 
@@ -89,18 +94,21 @@ def _json_schemas(
 
 
 def _operation(route: ApiRoute, schemes: _Schemes) -> dict[str, Any]:
-    said: dict[str, Any] = {"operationId": route.name, "tags": [route.tag], "summary": route.summary}
+    operation: dict[str, Any] = {"operationId": route.name, "tags": [route.tag], "summary": route.summary}
     if route.description:
-        said["description"] = route.description
+        operation["description"] = route.description
     if parameters := _parameters(route, schemes):
-        said["parameters"] = parameters
+        operation["parameters"] = parameters
     if route.body:
         required = any(field.is_required() for field in route.body.model_fields.values())
-        said["requestBody"] = {"required": required, "content": {JSON: {"schema": schemes[route.body]}}}
+        operation["requestBody"] = {
+            "required": required,
+            "content": {JSON: {"schema": schemes[route.body]}},
+        }
     if not route.tokened:
-        said["security"] = []
-    said["responses"] = _responses(route, schemes)
-    return said
+        operation["security"] = []
+    operation["responses"] = _responses(route, schemes)
+    return operation
 
 
 def _parameters(route: ApiRoute, schemes: _Schemes) -> list[dict[str, Any]]:
@@ -128,7 +136,8 @@ def _responses(route: ApiRoute, schemes: _Schemes) -> dict[str, Any]:
     good = {str(status): _response(answer, schemes) for status, answer in route.answers.items()}
     problem = {problems.PROBLEM_JSON: {"schema": schemes[schemas.Problem]}}
     bad = {
-        str(status): {"description": _SAID[status], "content": problem} for status in _refusal_statuses(route)
+        str(status): {"description": _REFUSAL_DESCRIPTIONS[status], "content": problem}
+        for status in _refusal_statuses(route)
     }
     return dict(sorted({**bad, **good}.items()))
 
@@ -146,9 +155,9 @@ def _response(answer: Answer, schemes: _Schemes) -> dict[str, Any]:
     content |= {
         media: {"schema": {"type": "string", "description": says}} for media, says in answer.also.items()
     }
-    said: dict[str, Any] = {"description": answer.says, "content": content}
+    response: dict[str, Any] = {"description": answer.says, "content": content}
     if answer.headers:
-        said["headers"] = {
+        response["headers"] = {
             name: {"description": says, "schema": {"type": "string"}} for name, says in answer.headers.items()
         }
-    return said
+    return response

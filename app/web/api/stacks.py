@@ -1,4 +1,4 @@
-"""Stacks over HTTP: what each is up to, and what each of its services is doing."""
+"""Stacks over HTTP: their mode, and the state of their services."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.domain.errors import UnknownStack
 from app.store import stacks
 from app.store.tables import Stack
 from app.usecases.nodes import relocation
-from app.web import problems, request_parsing, responses, schemas
+from app.web import cursors, problems, responses, schemas
 from app.web.actions import audit_refusals
 from app.web.authentication import Caller
 from app.web.context import WebContext
@@ -21,40 +21,39 @@ routes = Routes("stacks", "/api/v1")
 
 
 @routes.add("GET", "/stacks", {200: Answer("Every stack.", schemas.Stacks)}, query=schemas.StacksQuery)
-def list_stacks(front: WebContext, caller: Caller, *, query: schemas.StacksQuery) -> Response:
+def list_stacks(context: WebContext, caller: Caller, *, query: schemas.StacksQuery) -> Response:
     """List the stacks with their mode and their services."""
-    after = str(request_parsing.place(query.cursor, "cursor", str)[0]) if query.cursor else ""
-    with front.database.read() as session:
-        found = [stack for stack in stacks.every(session) if stack.name > after]
-        page = found[: query.limit]
-        items = describe_stacks(session, page, front.database.now())
-    more = len(found) > len(page)
-    return responses.json({"items": items, "next": request_parsing.cursor(page[-1].name) if more else None})
+    after = str(cursors.decode(query.cursor, "cursor", str)[0]) if query.cursor else ""
+    with context.database.read() as session:
+        rows = [stack for stack in stacks.every(session) if stack.name > after]
+        page, following = cursors.split_page(rows, query.limit, lambda stack: (stack.name,))
+        items = describe_stacks(session, page, context.database.now())
+    return responses.json({"items": items, "next": following})
 
 
 @routes.add("GET", "/stacks/<name>", {200: Answer("The stack.", schemas.Stack)}, refuses=(404,))
-def show_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
+def show_stack(context: WebContext, caller: Caller, *, name: str) -> Response:
     """Show one stack with its mode and its services."""
-    with front.database.read() as session:
+    with context.database.read() as session:
         return responses.json(
-            describe_stacks(session, [_require_stack(session, name)], front.database.now())[0]
+            describe_stacks(session, [_require_stack(session, name)], context.database.now())[0]
         )
 
 
 @routes.add("POST", "/stacks/<name>/relocate", {200: Answer("The stack.", schemas.Stack)}, refuses=(404, 409))
-def relocate_stack(front: WebContext, caller: Caller, *, name: str) -> Response:
-    """Let a stack's windows and owed offs count for wherever its worker serves it next.
+def relocate_stack(context: WebContext, caller: Caller, *, name: str) -> Response:
+    """Allow a stack's windows and pending stops to apply to the next engine that serves it.
 
-    For a stack that is not served because something of it is held in another project or on another
-    engine or node, which is gone for good. What may still run there is not turned off any more.
+    For a stack that no worker serves because its services are held in another project, or on another
+    engine or node, which no longer exists. Services that still run there are not stopped.
     """
-    with front.database.read() as session:
+    with context.database.read() as session:
         stack = _require_stack(session, name)
-    with audit_refusals(front, caller, "relocate", stack.name), front.database.write() as session:
-        relocation.relocate(session, stack.name, actor=caller.name, now=front.database.now())
-    with front.database.read() as session:
+    with audit_refusals(context, caller, "relocate", stack.name), context.database.write() as session:
+        relocation.relocate(session, stack.name, actor=caller.name, now=context.database.now())
+    with context.database.read() as session:
         return responses.json(
-            describe_stacks(session, [_require_stack(session, name)], front.database.now())[0]
+            describe_stacks(session, [_require_stack(session, name)], context.database.now())[0]
         )
 
 

@@ -1,4 +1,4 @@
-"""Tokens over HTTP: made, listed, revoked. So far those that are bound to a waiting page."""
+"""Tokens over HTTP: create, list, revoke. Only tokens that are bound to a waiting page can be created."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ routes = Routes("tokens", "/api/v1")
 @routes.add(
     "POST",
     "/tokens",
-    {201: Answer("The token, with its text, which is never said again.", schemas.MadeToken)},
+    {201: Answer("The token with its text; only this response has the text.", schemas.MadeToken)},
     body=schemas.NewToken,
     refuses=(403, 409),
 )
-def create_token(front: WebContext, caller: Caller, *, body: schemas.NewToken) -> Response:
-    """Make a token that is good for one service's waiting page, and for nothing else."""
+def create_token(context: WebContext, caller: Caller, *, body: schemas.NewToken) -> Response:
+    """Create a token that is valid for one service's waiting page only."""
     route = body.wake
-    with audit_refusals(front, caller, "token", route.stack), front.database.write() as session:
+    with audit_refusals(context, caller, "token", route.stack), context.database.write() as session:
         text = wake.create(
             session,
             body.name,
@@ -37,46 +37,46 @@ def create_token(front: WebContext, caller: Caller, *, body: schemas.NewToken) -
             service=route.service,
             ttl_sec=body.ttl_sec,
             actor=caller.name,
-            now=front.database.now(),
+            now=context.database.now(),
             agents=body.only_looks_agents,
             paths=body.only_looks_paths,
         )
-    with front.database.read() as session:
+    with context.database.read() as session:
         token = session.get_one(Token, body.name)
-        shown = _describe_token(token, wakes.get(session, body.name))
-    return responses.json(shown | {"token": text}, 201, {"Cache-Control": "no-store"})
+        payload = _describe_token(token, wakes.get(session, body.name))
+    return responses.json(payload | {"token": text}, 201, {"Cache-Control": "no-store"})
 
 
 @routes.add("GET", "/tokens", {200: Answer("Every token, by name.", schemas.Tokens)})
-def list_tokens(front: WebContext, caller: Caller) -> Response:
-    """List the tokens there are and were, without their texts."""
-    with front.database.read() as session:
-        bound = wakes.every(session)
-        items = [_describe_token(token, bound.get(token.name)) for token in tokens.every(session)]
+def list_tokens(context: WebContext, caller: Caller) -> Response:
+    """List all tokens, revoked ones too, without their texts."""
+    with context.database.read() as session:
+        binding = wakes.every(session)
+        items = [_describe_token(token, binding.get(token.name)) for token in tokens.every(session)]
     return responses.json({"items": items, "next": None})
 
 
 @routes.add(
-    "DELETE", "/tokens/<name>", {200: Answer("The token as it was.", schemas.Token)}, refuses=(404, 409)
+    "DELETE", "/tokens/<name>", {200: Answer("The revoked token.", schemas.Token)}, refuses=(404, 409)
 )
-def revoke_token(front: WebContext, caller: Caller, *, name: str) -> Response:
-    """Revoke a token, with its event streams and the console's sessions; a window that it has runs out."""
+def revoke_token(context: WebContext, caller: Caller, *, name: str) -> Response:
+    """Revoke a token and end its event streams and console sessions; its windows end at their deadlines."""
     if len(name) > problems.NAME or not (name.isascii() and name.isprintable()):
         raise UnknownToken(name)
-    with front.database.read() as session:
-        bound = wakes.get(session, name)
-    with audit_refusals(front, caller, "token"), front.database.write() as session:
-        token = wake.revoke(session, name, actor=caller.name, now=front.database.now())
-    return responses.json(_describe_token(token, bound))
+    with context.database.read() as session:
+        binding = wakes.get(session, name)
+    with audit_refusals(context, caller, "token"), context.database.write() as session:
+        token = wake.revoke(session, name, actor=caller.name, now=context.database.now())
+    return responses.json(_describe_token(token, binding))
 
 
-def _describe_token(token: Token, bound: Wake | None) -> dict[str, Any]:
-    ttl = bound.ttl_sec if bound else None
-    lookers = wakes.lookers(bound) if bound else None
+def _describe_token(token: Token, binding: Wake | None) -> dict[str, Any]:
+    ttl = binding.ttl_sec if binding else None
+    lookers = wakes.lookers(binding) if binding else None
     return {
         "name": token.name,
         "scope": token.scope,
-        "wake": {"stack": bound.stack, "service": bound.service} if bound else None,
+        "wake": {"stack": binding.stack, "service": binding.service} if binding else None,
         "ttl_sec": None if ttl is None else row_views.number(ttl),
         "only_looks_agents": list(lookers.agents) if lookers else None,
         "only_looks_paths": list(lookers.paths) if lookers else None,

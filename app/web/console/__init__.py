@@ -1,7 +1,7 @@
 """The web console: pages for people, on the same use cases as the API.
 
-`create_app` is what a server runs: `gunicorn "app.web.console:create_app()"` serves the API
-and the pages. Nothing is imported until it is called.
+A server runs `create_app`: `gunicorn "app.web.console:create_app()"` serves the API and the pages.
+The modules are imported when it is called.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def create_app(
     settings: Settings | None = None, database: Database | None = None, dispatch: Dispatch | None = None
 ) -> Flask:
-    """The API with the console on it, with whatever is not given taken from the environment."""
+    """The API and the console; an argument that is None is taken from the environment."""
     from app import web
     from app.web.console.site import mount_console
 

@@ -1,4 +1,4 @@
-"""Pictures as numbers: windows on a line of time, and what a service used while it was on."""
+"""Compute the coordinates of pictures: windows on a time axis, and the resource use of a service."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.domain.windows import LIVE
 from app.store.tables import Sample, Window
 
 WIDE, LABELS, ROW, HEAD = 1000, 190, 30, 26
-"""The picture's width, the room for names in it, a row's height, and the scale's; all in its own units."""
+"""The width of the timeline, of its names, and the height of a row and of the axis, in SVG units."""
 _TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One window's hold on one service."""
+    """The time that one window held one service."""
 
     x: float
     width: float
@@ -27,7 +27,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The bars of one service, at a height in pixels."""
+    """The bars of one service; `y` is in SVG units."""
 
     name: str
     y: int
@@ -36,13 +36,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Windows on a line of time; lengths in pixels."""
+    """Windows on a time axis; lengths in SVG units."""
 
     height: int
     rows: list[Row]
     ticks: list[tuple[float, str]]
     now: float | None
-    """Where now is, where it is on the picture."""
+    """The x of the present; None where it is outside the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class _Scale:
         return round(LABELS + (WIDE - LABELS) * min(1.0, max(0.0, share)), 1)
 
 
-def timeline(found: Sequence[Window], since: datetime, until: datetime, now: datetime) -> Timeline:
-    """The picture of these windows between two moments."""
+def timeline(windows: Sequence[Window], since: datetime, until: datetime, now: datetime) -> Timeline:
+    """The timeline of these windows between two times."""
     scale, rows = _Scale(since, until), dict[str, list[Bar]]()
-    for window in found:
+    for window in windows:
         for lease in window.leases:
             rows.setdefault(f"{window.stack}/{lease.service}", []).append(_bar(scale, window, now))
-    drawn = [Row(name, HEAD + ROW * number, rows[name]) for number, name in enumerate(sorted(rows))]
+    timeline_rows = [Row(name, HEAD + ROW * number, rows[name]) for number, name in enumerate(sorted(rows))]
     here = scale.x(now) if since <= now <= until else None
-    return Timeline(HEAD + ROW * max(1, len(drawn)) + 6, drawn, _ticks(scale), here)
+    return Timeline(HEAD + ROW * max(1, len(timeline_rows)) + 6, timeline_rows, _ticks(scale), here)
 
 
 def _bar(scale: _Scale, window: Window, now: datetime) -> Bar:
@@ -83,12 +83,12 @@ def _ticks(scale: _Scale) -> list[tuple[float, str]]:
 
 
 CHART_WIDE, CHART_HIGH = 320, 60
-"""A chart's size, in its own units."""
+"""The size of a chart, in SVG units."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartLine:
-    """One line of a chart, with what it says in words."""
+    """One line of a chart; `last` and `peak` are values with their unit."""
 
     points: str
     last: str
@@ -104,14 +104,14 @@ class Chart:
     memory: ChartLine
 
 
-def chart(service: str, found: Sequence[Sample], since: datetime, until: datetime) -> Chart:
-    """CPU and memory of one service between two moments; there is at least one sample."""
+def chart(service: str, samples: Sequence[Sample], since: datetime, until: datetime) -> Chart:
+    """CPU and memory of one service between two times; there must be at least one sample."""
     length = max(1.0, (until - since).total_seconds())
-    at = [CHART_WIDE * (one.at - since).total_seconds() / length for one in found]
+    at = [CHART_WIDE * (one.at - since).total_seconds() / length for one in samples]
     return Chart(
         service,
-        _line(at, [one.cpu for one in found], "{:.2f} cores".format, least=0.1),
-        _line(at, [one.memory / 2**20 for one in found], "{:.0f} MiB".format, least=1.0),
+        _line(at, [one.cpu for one in samples], "{:.2f} cores".format, least=0.1),
+        _line(at, [one.memory / 2**20 for one in samples], "{:.0f} MiB".format, least=1.0),
     )
 
 

@@ -1,4 +1,4 @@
-"""How pages write times, lengths and trouble."""
+"""Format times, durations and facts for pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.domain import durations
 from app.domain.diagnosis import advice
 
 _FACTS = 160
-"""Characters that are shown of what an entry tells."""
+"""Characters shown of the facts of an entry."""
 
 
 def clock(at: str | datetime | None) -> str:
@@ -23,11 +23,11 @@ def clock(at: str | datetime | None) -> str:
 
 
 def facts_line(facts: Mapping[str, Any]) -> str:
-    """What an entry tells, in a line."""
-    said = "; ".join(
+    """The facts of an audit entry in one line."""
+    line = "; ".join(
         f"{name}: {_value(value)}" for name, value in facts.items() if value not in (None, "", [])
     )
-    return said if len(said) <= _FACTS else f"{said[:_FACTS]}…"
+    return line if len(line) <= _FACTS else f"{line[:_FACTS]}…"
 
 
 def _value(value: Any) -> str:
@@ -37,7 +37,7 @@ def _value(value: Any) -> str:
 
 
 def part(left: float | None, whole: float | None) -> float:
-    """How much of a ring is left, of 100."""
+    """The time left as a percentage of the whole."""
     return round(100 * min(1.0, max(0.0, (left or 0.0) / whole)), 1) if whole else 0.0
 
 

@@ -1,4 +1,4 @@
-"""One-tap links: looking at one does nothing, its button extends the window, once."""
+"""One-tap links: the page of a link changes nothing; its button extends the window, once."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from flask import render_template
 from app.domain.errors import Refusal
 from app.usecases import notifications
 from app.usecases.notifications import BadLink, Offer, UsedLink
-from app.web.console.pages import Said
+from app.web.console.pages import PageResponse
 from app.web.context import WebContext
 
-_BAD = "This link is not one of ours, or it is long over."
-_USED = "This link was used already. Each works once."
+_BAD = "This link is not known here, or it has expired."
+_USED = "This link was used already. A link works once."
 
 
-def offer_view(front: WebContext) -> Callable[[str], Said]:
-    """The page of a one-tap link, as a view that changes nothing."""
+def offer_view(context: WebContext) -> Callable[[str], PageResponse]:
+    """The view that shows the offer of a one-tap link and changes nothing."""
 
-    def extend(text: str) -> Said:
-        """What the link would do. Mail scanners follow links, so this changes nothing."""
-        with front.database.read() as session:
-            return _offer_page(lambda: notifications.offered(session, text, front.database.now()), done=False)
+    def extend(text: str) -> PageResponse:
+        """Show the offer. Mail scanners follow links, so this changes nothing."""
+        with context.database.read() as session:
+            return _offer_page(
+                lambda: notifications.offered(session, text, context.database.now()), done=False
+            )
 
     return extend
 
 
-def extend_view(front: WebContext) -> Callable[[str], Said]:
+def extend_view(context: WebContext) -> Callable[[str], PageResponse]:
     """The view that uses a one-tap link."""
 
-    def extending(text: str) -> Said:
+    def extending(text: str) -> PageResponse:
         """Use the link."""
         try:
-            with front.database.write() as session:
-                offer = notifications.take(session, text, front.database.now())
+            with context.database.write() as session:
+                offer = notifications.take(session, text, context.database.now())
         except (BadLink, UsedLink, Refusal) as error:
             failure = error
 
@@ -48,7 +50,7 @@ def extend_view(front: WebContext) -> Callable[[str], Said]:
     return extending
 
 
-def _offer_page(find: Callable[[], Offer], *, done: bool) -> Said:
+def _offer_page(find: Callable[[], Offer], *, done: bool) -> PageResponse:
     try:
         offer = find()
     except BadLink:
@@ -60,5 +62,5 @@ def _offer_page(find: Callable[[], Offer], *, done: bool) -> Said:
     return render_template("extend.html", window=offer.window, until=offer.until, done=done)
 
 
-def _error_page(why: str, status: HTTPStatus) -> Said:
+def _error_page(why: str, status: HTTPStatus) -> PageResponse:
     return render_template("extend.html", why=why), status

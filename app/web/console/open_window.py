@@ -1,7 +1,7 @@
-"""Opening a window in two steps: what and for how long, then the plan, then the window.
+"""Open a window in two steps: the form with services and ttl, then its plan with a button that opens.
 
-Nothing is kept between the steps but what the form carries. The key that it carries
-makes a form that is sent twice one window.
+The form carries all state between the steps, and an idempotency key, so that a form that is sent twice
+opens one window.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.store import stacks
 from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
 from app.web import actions, problems, request_parsing, schemas, stack_views
 from app.web.authentication import Caller
-from app.web.console.pages import Pages, Said, render_page
+from app.web.console.pages import PageResponse, Pages, render_page
 from app.web.context import WebContext
 from app.web.problems import ApiError
 
@@ -31,7 +31,7 @@ _TTLS = ("10m", "30m", "1h", "4h")
 
 @dataclass
 class OpenForm:
-    """What the form says, as it was typed."""
+    """The values of the form as they were typed."""
 
     stack: str = ""
     services: list[str] = field(default_factory=list)
@@ -45,28 +45,28 @@ class OpenForm:
         form = request.form
         stack = form.get("stack", "")[:200]
         named = (one.partition("/") for one in form.getlist("service")[:200])
-        mine = [name for of, _, name in named if not stack or of == stack]
+        names = [name for of, _, name in named if not stack or of == stack]
         return cls(
             stack,
-            mine,
+            names,
             form.get("ttl", "")[:100].strip(),
             form.get("reason", "")[:2000],
             form.get("key", "")[:64],
         )
 
     def ask(self) -> OpenRequest:
-        """Raises Turned or a Refusal that names the field."""
-        said: dict[str, Any] = {"services": self.services, "reason": self.reason.strip() or None}
+        """The request of this form; raises ApiError or a Refusal that names the field."""
+        values: dict[str, Any] = {"services": self.services, "reason": self.reason.strip() or None}
         if self.stack:
-            said["stack"] = self.stack
+            values["stack"] = self.stack
         if self.ttl:
-            said["ttl_sec"] = seconds(self.ttl)
-        body = request_parsing.validate(schemas.Open, said)
+            values["ttl_sec"] = seconds(self.ttl)
+        body = request_parsing.validate(schemas.Open, values)
         return OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
 
 
 def seconds(text: str) -> float:
-    """The length in seconds; raises the problem that the form shows."""
+    """The duration in seconds; raises ApiError with the valid forms."""
     try:
         return durations.parse(text)
     except ValueError as error:
@@ -74,46 +74,46 @@ def seconds(text: str) -> float:
 
 
 @pages.add("GET", "/open")
-def open_form(front: WebContext, _caller: Caller) -> Said:
-    """Pick services and a time; what the address names is picked already."""
-    wish = OpenForm(request.args.get("stack", "")[:200], request.args.getlist("service")[:200])
-    return _form(front, wish)
+def open_form(context: WebContext, _caller: Caller) -> PageResponse:
+    """Show the form; services that the address names are selected."""
+    form = OpenForm(request.args.get("stack", "")[:200], request.args.getlist("service")[:200])
+    return _form_page(context, form)
 
 
 @pages.add("POST", "/open")
-def opening(front: WebContext, caller: Caller) -> Said:
-    """Show the plan, or open the window that it was shown for."""
-    wish = OpenForm.from_request()
+def opening(context: WebContext, caller: Caller) -> PageResponse:
+    """Show the plan of the form; at the second step open the window."""
+    form = OpenForm.from_request()
     try:
-        ask = wish.ask()
+        ask = form.ask()
         if request.form.get("step") == "open":
-            window = actions.open_and_dispatch(front, ask, caller, _once(wish, ask, caller))
+            window = actions.open_and_dispatch(context, ask, caller, _repeat(form, ask, caller))
             return redirect(f"/windows/{window.id}", 303)
-        plan = actions.plan_opening(front, ask, caller)
+        plan = actions.plan_opening(context, ask, caller)
     except (Refusal, ApiError) as wrong:
-        return _form(front, wish, wrong)
-    wish.key = secrets.token_hex(16)
-    return render_page("plan.html", wish=wish, plan=plan, ends=_ends(plan))
+        return _form_page(context, form, wrong)
+    form.key = secrets.token_hex(16)
+    return render_page("plan.html", form=form, plan=plan, ends=_ends(plan))
 
 
 def _ends(plan: OpeningPlan) -> str:
     return durations.show(plan.ttl_sec)
 
 
-def _once(wish: OpenForm, ask: OpenRequest, caller: Caller) -> Repeat | None:
-    if not (wish.key.isascii() and wish.key.isalnum()):
+def _repeat(form: OpenForm, ask: OpenRequest, caller: Caller) -> Repeat | None:
+    if not (form.key.isascii() and form.key.isalnum()):
         return None
-    meant = json.dumps([list(ask.services), ask.stack, ask.ttl_sec, ask.reason])
-    return Repeat(caller.name, f"console-{wish.key}", hashlib.sha256(meant.encode()).hexdigest())
+    canonical = json.dumps([list(ask.services), ask.stack, ask.ttl_sec, ask.reason])
+    return Repeat(caller.name, f"console-{form.key}", hashlib.sha256(canonical.encode()).hexdigest())
 
 
-def _form(front: WebContext, wish: OpenForm, wrong: Refusal | ApiError | None = None) -> Said:
-    with front.database.read() as session:
-        found = stack_views.describe_stacks(session, stacks.every(session), front.database.now())
-    for stack in found:
+def _form_page(context: WebContext, form: OpenForm, wrong: Refusal | ApiError | None = None) -> PageResponse:
+    with context.database.read() as session:
+        stack_payloads = stack_views.describe_stacks(session, stacks.every(session), context.database.now())
+    for stack in stack_payloads:
         stack["offered"] = [one for one in stack["services"] if one["role"] == Role.ALLOWED]
     at, status = ("", 200) if wrong is None else _where(wrong)
-    page = render_page("open.html", stacks=found, wish=wish, wrong=wrong, at=at, ttls=_TTLS)
+    page = render_page("open.html", stacks=stack_payloads, form=form, wrong=wrong, at=at, ttls=_TTLS)
     return page, status
 
 

@@ -1,4 +1,4 @@
-"""Pages as data: each behind a session, so each is told who looks."""
+"""Pages as data; each needs a session and gets its caller."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from flask import g, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
-Said = AnyResponse | str | tuple[str, int]
+PageResponse = AnyResponse | str | tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`run(front, caller, **path)`. A `part` is fetched by a page that is open already."""
+    """`run(context, caller, **path)`. A `part` is fetched by a page that is open already."""
 
     method: str
     path: str
-    run: Callable[..., Said]
+    run: Callable[..., PageResponse]
     part: bool
 
     @property
@@ -34,16 +34,16 @@ class Pages:
 
     def add(
         self, method: str, path: str, *, part: bool = False
-    ) -> Callable[[Callable[..., Said]], Callable[..., Said]]:
-        """Register a page; `part` is one that is put into another page."""
+    ) -> Callable[[Callable[..., PageResponse]], Callable[..., PageResponse]]:
+        """Register a page; `part` means that another page fetches it."""
 
-        def keep(run: Callable[..., Said]) -> Callable[..., Said]:
+        def keep(run: Callable[..., PageResponse]) -> Callable[..., PageResponse]:
             self.all.append(Page(method, path, run, part))
             return run
 
         return keep
 
 
-def render_page(template: str, **said: object) -> str:
+def render_page(template: str, **values: object) -> str:
     """A page in the frame of the signed-in caller."""
-    return render_template(template, session=g.session, **said)
+    return render_template(template, session=g.session, **values)

@@ -1,4 +1,4 @@
-"""The console's place in the web server: every page behind a session, every answer with its headers."""
+"""The console as a Flask blueprint: every page needs a session, every response gets its headers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from app.domain.untrusted_text import harmless_lines
 from app.store import tokens
 from app.web import problems
 from app.web.console import formatting, history, home, one_tap_links, open_window, sessions, window
-from app.web.console.pages import Page, Said
+from app.web.console.pages import Page, PageResponse
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
 from app.web.problems import DATABASE_ERRORS, ApiError
 
-PAGES: list[Page] = [page for room in (home, open_window, window, history) for page in room.pages.all]
+PAGES: list[Page] = [page for module in (home, open_window, window, history) for page in module.pages.all]
 _ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -38,16 +38,16 @@ _FORGED = (
 
 
 def mount_console(app: Flask) -> Flask:
-    """The console on a server that has the API already."""
-    front: WebContext = app.extensions["power-windows"]
+    """Add the console to an application that has the API."""
+    context: WebContext = app.extensions["power-windows"]
     site = Blueprint("console", "app.web.console", template_folder="templates")
     for page in PAGES:
-        site.add_url_rule(page.path, page.name, _view(front, page), methods=[page.method])
+        site.add_url_rule(page.path, page.name, _view(context, page), methods=[page.method])
     site.add_url_rule("/sign-in", "sign_in", _sign_in_form)
-    site.add_url_rule("/sign-in", "signing_in", _sign_in_view(front), methods=["POST"])
-    site.add_url_rule("/sign-out", "signing_out", _sign_out_view(front), methods=["POST"])
-    site.add_url_rule("/extend/<text>", "tapping", one_tap_links.offer_view(front))
-    site.add_url_rule("/extend/<text>", "tapped", one_tap_links.extend_view(front), methods=["POST"])
+    site.add_url_rule("/sign-in", "signing_in", _sign_in_view(context), methods=["POST"])
+    site.add_url_rule("/sign-out", "signing_out", _sign_out_view(context), methods=["POST"])
+    site.add_url_rule("/extend/<text>", "tapping", one_tap_links.offer_view(context))
+    site.add_url_rule("/extend/<text>", "tapped", one_tap_links.extend_view(context), methods=["POST"])
     site.add_url_rule("/assets/<name>", "assets", _asset)
     site.after_request(_add_headers)
     for kind, answer in _ERROR_PAGES:
@@ -60,29 +60,29 @@ def mount_console(app: Flask) -> Flask:
 
 
 def _harmless_value(value: Any) -> Any:
-    """What a template prints: text from outside may not turn the order of a line around."""
+    """A value for a template, without characters that change the direction of text."""
     return harmless_lines(value) if type(value) is str else value
 
 
-def _view(front: WebContext, page: Page) -> Callable[..., Said]:
-    def view(**said: Any) -> Said:
-        session = sessions.of(front, request)
+def _view(context: WebContext, page: Page) -> Callable[..., PageResponse]:
+    def view(**arguments: Any) -> PageResponse:
+        session = sessions.of(context, request)
         if session is None:
             return _redirect_to_sign_in(page)
         g.session = session
         if page.method == "POST":
             session.check(request.form)
-        return page.run(front, session.caller, **said)
+        return page.run(context, session.caller, **arguments)
 
     return view
 
 
-def _redirect_to_sign_in(page: Page) -> Said:
-    """A page is come back to after signing in; a part of one is not, and says so to whoever fetched it."""
+def _redirect_to_sign_in(page: Page) -> PageResponse:
+    """Redirect to the sign-in form, which leads back to this page; a part of a page answers 401."""
     if page.part:
         return Response("sign in", HTTPStatus.UNAUTHORIZED, content_type="text/plain")
-    going = request.full_path.rstrip("?") if page.method == "GET" else "/"
-    return redirect("/sign-in" if going == "/" else f"/sign-in?{_next(going)}", HTTPStatus.SEE_OTHER)
+    target = request.full_path.rstrip("?") if page.method == "GET" else "/"
+    return redirect("/sign-in" if target == "/" else f"/sign-in?{_next(target)}", HTTPStatus.SEE_OTHER)
 
 
 def _next(address: str) -> str:
@@ -91,55 +91,55 @@ def _next(address: str) -> str:
     return urlencode({"next": address[:500]})
 
 
-def _sign_in_form(wrong: str = "", status: int = 200) -> Said:
+def _sign_in_form(wrong: str = "", status: int = 200) -> PageResponse:
     """The sign-in form."""
-    door = sessions.cookie(request, sessions.DOOR) or secrets.token_urlsafe(24)
-    going = sessions.inside(request.values.get("next", "/"))
-    page = Response(render_template("sign-in.html", door=door, wrong=wrong, going=going), status)
-    sessions.keep(page, request, sessions.DOOR, door)
+    nonce = sessions.cookie(request, sessions.SIGN_IN_COOKIE) or secrets.token_urlsafe(24)
+    target = sessions.local_address(request.values.get("next", "/"))
+    page = Response(render_template("sign-in.html", nonce=nonce, wrong=wrong, target=target), status)
+    sessions.set_cookie(page, request, sessions.SIGN_IN_COOKIE, nonce)
     return page
 
 
-def _sign_in_view(front: WebContext) -> Callable[[], Said]:
-    def sign_in() -> Said:
+def _sign_in_view(context: WebContext) -> Callable[[], PageResponse]:
+    def sign_in() -> PageResponse:
         try:
-            sessions.let_in(request)
+            sessions.check_sign_in_form(request)
         except Forged:
             return _sign_in_form("The form was out of date. Please send it once more.", HTTPStatus.FORBIDDEN)
         text = request.form.get("token", "").strip()
-        if not front.door.knows(text):
-            front.door.slow(request, text)
-            said = (
+        if not context.authenticator.knows(text):
+            context.authenticator.slow(request, text)
+            wrong = (
                 "This token is not known here. The standalone prints its own when it starts." if text else ""
             )
-            return _sign_in_form(said or "Paste a token; it begins with pw_.", HTTPStatus.UNAUTHORIZED)
-        with front.database.read() as session:
+            return _sign_in_form(wrong or "Paste a token; it begins with pw_.", HTTPStatus.UNAUTHORIZED)
+        with context.database.read() as session:
             token = tokens.bearer(session, text)
         if token is None:
             return _sign_in_form("This token was revoked just now.", HTTPStatus.UNAUTHORIZED)
-        going = redirect(sessions.inside(request.form.get("next", "/")), HTTPStatus.SEE_OTHER)
-        assert isinstance(going, Response)
-        sessions.keep(going, request, sessions.COOKIE, sessions.begin(front, token))
-        return going
+        target = redirect(sessions.local_address(request.form.get("next", "/")), HTTPStatus.SEE_OTHER)
+        assert isinstance(target, Response)
+        sessions.set_cookie(target, request, sessions.COOKIE, sessions.begin(context, token))
+        return target
 
     return sign_in
 
 
-def _sign_out_view(front: WebContext) -> Callable[[], Said]:
-    def sign_out() -> Said:
-        session = sessions.of(front, request)
+def _sign_out_view(context: WebContext) -> Callable[[], PageResponse]:
+    def sign_out() -> PageResponse:
+        session = sessions.of(context, request)
         if session:
             session.check(request.form)
-            sessions.end(front, session.identifier)
-        going = redirect("/sign-in", HTTPStatus.SEE_OTHER)
-        assert isinstance(going, Response)
-        sessions.drop(going, sessions.COOKIE)
-        return going
+            sessions.end(context, session.identifier)
+        target = redirect("/sign-in", HTTPStatus.SEE_OTHER)
+        assert isinstance(target, Response)
+        sessions.delete_cookie(target, sessions.COOKIE)
+        return target
 
     return sign_out
 
 
-def _asset(name: str) -> Said:
+def _asset(name: str) -> PageResponse:
     if name not in _ASSETS:
         raise NotFound("There is nothing at this address.")
     kind = mimetypes.guess_type(name)[0] or "text/plain"
@@ -155,7 +155,7 @@ def _add_headers(response: Response) -> Response:
 
 
 def _error_page(status: int, title: str, detail: str) -> AnyResponse:
-    """A page that says what was wrong; of a part of a page only the words."""
+    """A page that says what was wrong; for a part of a page only the text."""
     if request.path.startswith(("/parts/", "/live", "/assets/")):
         return Response(detail, status, content_type="text/plain; charset=utf-8")
     return Response(render_template("wrong.html", status=status, title=title, detail=detail), status)
@@ -166,8 +166,8 @@ def _refusal_page(refusal: Refusal) -> AnyResponse:
     return _error_page(kind.status, kind.title, str(refusal))
 
 
-def _api_error_page(turned: ApiError) -> AnyResponse:
-    return _error_page(turned.kind.status, turned.kind.title, str(turned))
+def _api_error_page(error: ApiError) -> AnyResponse:
+    return _error_page(error.kind.status, error.kind.title, str(error))
 
 
 def _forged_form_page(_forged_form_page: Forged) -> AnyResponse:
@@ -196,7 +196,9 @@ def _database_away_page(error: Exception) -> AnyResponse:
 def _fault_page(error: Exception) -> AnyResponse:
     problems.log.error("a page failed", exc_info=error)
     return _error_page(
-        HTTPStatus.SERVICE_UNAVAILABLE, "Our fault", "What went wrong is in the log; please try again."
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The server failed",
+        "The server failed; the cause is in its log. Please try again.",
     )
 
 

@@ -1,4 +1,4 @@
-"""One window: how it goes, what its services do and write, and what can be done with it."""
+"""The page of one window: its state, its services and their logs, and its actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.web.authentication import Caller
 from app.web.console import drawing
 from app.web.console.drawing import Chart
 from app.web.console.open_window import seconds
-from app.web.console.pages import Pages, Said, render_page
+from app.web.console.pages import PageResponse, Pages, render_page
 from app.web.context import WebContext
 from app.web.problems import ApiError
 
@@ -23,94 +23,96 @@ _LINES = 200
 
 
 @pages.add("GET", "/windows/<window>")
-def window_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
-    """A window, live."""
-    return _page(front, window)
+def window_page(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
+    """A window, updated while it is shown."""
+    return _page(context, window)
 
 
 @pages.add("GET", "/parts/windows/<window>", part=True)
-def window_part(front: WebContext, _caller: Caller, *, window: str) -> Said:
-    """How it goes, to be put in its place."""
-    return render_page("_window.html", window=window_views.read_window(front, window))
+def window_part(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
+    """The state of the window, for its page to replace."""
+    return render_page("_window.html", window=window_views.read_window(context, window))
 
 
 @pages.add("GET", "/parts/windows/<window>/acts", part=True)
-def window_acts(front: WebContext, _caller: Caller, *, window: str) -> Said:
-    """What can be done with it now, to be put in its place."""
-    return render_page("_acts.html", window=window_views.read_window(front, window), wrong=None, ttl="")
+def window_acts(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
+    """The actions that are possible now, for its page to replace."""
+    return render_page("_acts.html", window=window_views.read_window(context, window), wrong=None, ttl="")
 
 
 @pages.add("GET", "/parts/windows/<window>/use", part=True)
-def window_use(front: WebContext, _caller: Caller, *, window: str) -> Said:
-    """What its services use, to be put in its place."""
-    found = window_views.read_window(front, window)
-    return render_page("_use.html", window=found, charts=_charts(front, found))
+def window_use(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
+    """CPU and memory of its services, for its page to replace."""
+    view = window_views.read_window(context, window)
+    return render_page("_use.html", window=view, charts=_charts(context, view))
 
 
-def _charts(front: WebContext, window: dict[str, Any]) -> list[Chart]:
+def _charts(context: WebContext, window: dict[str, Any]) -> list[Chart]:
     """CPU and memory of each service that was sampled while this window held it."""
     since = datetime.fromisoformat(window["created_at"])
-    until = datetime.fromisoformat(window["closed_at"]) if window["closed_at"] else front.database.now()
-    with front.database.read() as session:
-        found = samples.between(session, window["stack"], list(window["health"]), since, until)
-    return [drawing.chart(name, rows, since, until) for name, rows in found.items()]
+    until = datetime.fromisoformat(window["closed_at"]) if window["closed_at"] else context.database.now()
+    with context.database.read() as session:
+        samples_by_service = samples.between(session, window["stack"], list(window["health"]), since, until)
+    return [drawing.chart(name, rows, since, until) for name, rows in samples_by_service.items()]
 
 
-def _page(front: WebContext, window: str, wrong: str = "", status: int = 200, ttl: str = "") -> Said:
-    found = window_views.read_window(front, window)
+def _page(
+    context: WebContext, window: str, wrong: str = "", status: int = 200, ttl: str = ""
+) -> PageResponse:
+    view = window_views.read_window(context, window)
     return render_page(
-        "window.html", window=found, charts=_charts(front, found), wrong=wrong, ttl=ttl
+        "window.html", window=view, charts=_charts(context, view), wrong=wrong, ttl=ttl
     ), status
 
 
 @pages.add("POST", "/windows/<window>/extend")
-def extending(front: WebContext, caller: Caller, *, window: str) -> Said:
+def extending(context: WebContext, caller: Caller, *, window: str) -> PageResponse:
     """Move the deadline."""
     ttl = request.form.get("ttl", "")[:100].strip()
     window_views.require_window_id(window)
     try:
-        actions.extend_deadline(front, caller, window, seconds(ttl))
-    except ApiError as turned:
-        return _page(front, window, str(turned), turned.kind.status, ttl)
+        actions.extend_deadline(context, caller, window, seconds(ttl))
+    except ApiError as error:
+        return _page(context, window, str(error), error.kind.status, ttl)
     except Refusal as refusal:
-        return _page(front, window, str(refusal), problems.kind_of(refusal).status, ttl)
+        return _page(context, window, str(refusal), problems.kind_of(refusal).status, ttl)
     return _back(window)
 
 
 @pages.add("GET", "/windows/<window>/force")
-def force_page(front: WebContext, _caller: Caller, *, window: str) -> Said:
-    """Ask before anything is killed."""
-    return render_page("force.html", window=window_views.read_window(front, window))
+def force_page(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
+    """Ask for confirmation before services are killed."""
+    return render_page("force.html", window=window_views.read_window(context, window))
 
 
 @pages.add("POST", "/windows/<window>/close")
-def closing(front: WebContext, caller: Caller, *, window: str) -> Said:
-    """Close it, or kill and close it."""
+def closing(context: WebContext, caller: Caller, *, window: str) -> PageResponse:
+    """Close the window; with `force` kill its services."""
     given: dict[str, Any] = {"reason": request.form.get("reason", "").strip() or None}
     body = request_parsing.validate(schemas.Close, given)
     actions.close_and_dispatch(
-        front, caller, window, reason=body.reason, force=request.form.get("force") == "yes"
+        context, caller, window, reason=body.reason, force=request.form.get("force") == "yes"
     )
     return _back(window)
 
 
-def _back(window: str) -> Said:
+def _back(window: str) -> PageResponse:
     return redirect(f"/windows/{window}", 303)
 
 
 @pages.add("GET", "/windows/<window>/logs")
-def logs_page(front: WebContext, caller: Caller, *, window: str) -> Said:
-    """What its services wrote last."""
-    asked = {"service": request.args["service"]} if request.args.get("service") else {}
-    query = request_parsing.validate(schemas.LogsQuery, {**asked, "tail": _LINES})
-    shown_window = window_views.read_window(front, window)
+def logs_page(context: WebContext, caller: Caller, *, window: str) -> PageResponse:
+    """The last log lines of its services."""
+    service_filter = {"service": request.args["service"]} if request.args.get("service") else {}
+    query = request_parsing.validate(schemas.LogsQuery, {**service_filter, "tail": _LINES})
+    shown_window = window_views.read_window(context, window)
     try:
-        read = log_reading.read_newest(front, caller, window, query)
-    except ApiError as turned:
-        why = str(turned)
+        read = log_reading.read_newest(context, caller, window, query)
+    except ApiError as error:
+        why = str(error)
         return render_page(
             "logs.html", window=shown_window, lines=[], notes={}, why=why, only=query.service
-        ), turned.kind.status
+        ), error.kind.status
     return render_page(
         "logs.html", window=shown_window, lines=read.lines, notes=read.notes, why="", only=query.service
     )

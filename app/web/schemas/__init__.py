@@ -1,7 +1,7 @@
-"""What goes in and what comes out, as the specification shows it.
+"""Requests and responses as Pydantic models, as the specification shows them.
 
-What comes in is checked by these models. What goes out is built by `app.web.row_views` as
-plain values, for speed; that both say the same is proved by the tests, for every answer.
+Requests are validated by these models. Responses are built by `app.web.row_views` as plain values, for
+speed; the tests validate every response against its model.
 """
 
 from __future__ import annotations

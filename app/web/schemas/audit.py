@@ -1,4 +1,4 @@
-"""Entries of the audit trail, and whether its chains are whole."""
+"""Entries of the audit trail, and the verification of its chains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.web.schemas.base import AnswerModel, Timestamp
 
 
 class Entry(AnswerModel):
-    """One line of the audit trail; its hash covers the one before."""
+    """One entry of the audit trail; its hash covers the entry before."""
 
     seq: int
     at: Timestamp
@@ -38,7 +38,7 @@ class FirstBad(AnswerModel):
 
 
 class Chain(AnswerModel):
-    """One chain of the audit trail, and whether it is whole."""
+    """One chain of the audit trail, and the result of its verification."""
 
     chain: str
     entries: int
@@ -49,7 +49,7 @@ class Chain(AnswerModel):
 
 
 class Verdict(AnswerModel):
-    """Whether the trail is as it was written."""
+    """Whether every entry of the trail is as it was written."""
 
     ok: bool
     chains: list[Chain]

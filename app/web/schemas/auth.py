@@ -15,16 +15,22 @@ class Token(AnswerModel):
 
     name: str
     scope: str
-    wake: Route | None = Field(description="The one route it is good for; null where it is good for all.")
+    wake: Route | None = Field(
+        description="The one route that it is valid for; null where it is valid for all."
+    )
     ttl_sec: float | None
-    only_looks_agents: list[str] | None = Field(description="Whose visits wake nothing; null if not bound.")
-    only_looks_paths: list[str] | None = Field(description="What wakes nothing; null if not bound.")
+    only_looks_agents: list[str] | None = Field(
+        description="Agents whose visits open nothing; null if not bound."
+    )
+    only_looks_paths: list[str] | None = Field(
+        description="Paths whose visits open nothing; null if not bound."
+    )
     created_at: Timestamp
     revoked_at: Timestamp | None
 
 
 class Wakefulness(AnswerModel):
-    """How the service of a bound token stands, as it may be told to visitors."""
+    """The state of the service of a bound token, as visitors may see it."""
 
     stack: str
     service: str
@@ -43,4 +49,4 @@ class Tokens(AnswerModel):
 class MadeToken(Token):
     """A new token with its text."""
 
-    token: str = Field(description="Its text, said this once.")
+    token: str = Field(description="Its text, which no other response has.")

@@ -1,4 +1,4 @@
-"""What requests and answers share: text that may be stored, names, lengths of time, moments, pages."""
+"""Types that requests and responses share: text, names, durations, times, pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 40
 
 
 def _storable(text: str) -> str:
-    """No database keeps a NUL, and half a surrogate pair is no text."""
+    """Reject NUL characters and lone surrogates, which no database stores."""
     if "\0" in text:
         raise ValueError("must not contain a NUL character")
     try:
@@ -78,23 +78,21 @@ Limit = Annotated[int, Field(ge=1, le=DEFAULT_LIMIT, description="Items on a pag
 
 Cursor = Annotated[
     Text,
-    Field(
-        max_length=1000, description="The `next` of the page before; made here, to be given back as it is."
-    ),
+    Field(max_length=1000, description="The `next` of the page before, sent back unchanged."),
 ]
 
 
 class RequestModel(BaseModel):
-    """What a request may carry; unknown fields are refused."""
+    """A body or query of a request; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Query(RequestModel):
-    """The parameters of an address."""
+    """The query parameters of a request."""
 
 
 class AnswerModel(BaseModel):
-    """What an answer carries."""
+    """The body of a response."""
 
     model_config = ConfigDict(extra="forbid", strict=True)

@@ -1,4 +1,4 @@
-"""Notifications, health, and refusals, as they are answered."""
+"""Responses with notifications, health and refusals."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from app.web.schemas.base import AnswerModel, Timestamp
 
 
 class Delivery(AnswerModel):
-    """One attempt to hand over a notice."""
+    """One attempt to deliver a notification."""
 
     at: Timestamp
     elapsed_ms: int
     ok: bool
-    said: str = Field(description="What the sink answered, or why it could not be told: 300 characters.")
+    said: str = Field(description="What the sink answered, or why the attempt failed: 300 characters.")
 
 
 class Notice(AnswerModel):
-    """Something that a sink of `power.toml` is to be told, and how that went."""
+    """A notification for a sink of `power.toml`, with its attempts."""
 
     id: str = Field(description="The same in each attempt; a webhook has it as `webhook-id`.")
     node: str
@@ -47,23 +47,23 @@ class Alive(AnswerModel):
 
 
 class Part(AnswerModel):
-    """How one part of the service is."""
+    """The state of one part of the service."""
 
     status: str = Field(description="`ok` or `degraded`; of the database also `away`.")
     detail: str = ""
 
 
 class NodePart(AnswerModel):
-    """How one node is, and when its worker was last seen."""
+    """The state of one node, and the time of its worker's last heartbeat."""
 
     name: str
     status: str
     seen_at: Timestamp
-    away: list[str] = Field(description="Its stacks that nobody serves now.")
+    away: list[str] = Field(description="Its stacks that no worker serves now.")
 
 
 class Readiness(AnswerModel):
-    """Whether the service is ready, and how its parts are."""
+    """Whether the service is ready, and the state of its parts."""
 
     ready: bool
     detail: str
@@ -80,14 +80,14 @@ class FieldFault(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request was turned down (RFC 9457). Further members name the limit or what goes with it."""
+    """Why a request was refused (RFC 9457). Further members have the limit and related values."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(description="Stable; what a program goes by.")
+    type: str = Field(description="Stable; programs test it.")
     title: str
     status: int
     detail: str = Field(description="One sentence for a person.")
     field: str | None = Field(None, description="The member of the request at fault.")
-    allowed: Any = Field(None, description="What would have been right.")
+    allowed: Any = Field(None, description="The valid values.")
     errors: list[FieldFault] | None = Field(None, description="Each fault, where there are several.")

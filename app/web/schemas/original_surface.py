@@ -1,4 +1,4 @@
-"""The answers of the original surface, `/madre/power`."""
+"""The responses of the original API, `/madre/power`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.web.schemas.windows import Call, Window
 
 
 class LegacyWindow(AnswerModel):
-    """The answer of the original surface."""
+    """A window, as the original API answers."""
 
     window_id: str
     state: State
@@ -24,13 +24,13 @@ class LegacyWindow(AnswerModel):
 
 
 class LegacyClosed(LegacyWindow):
-    """A closed window of the original surface."""
+    """A closed window, as the original API answers."""
 
     services_stopped: list[str]
 
 
 class LegacyStatus(AnswerModel):
-    """The state of all stacks, by the original surface."""
+    """The state of all stacks, as the original API answers."""
 
     mode: Mode | None = Field(description="The first that is true of any stack; null where there is none.")
     stacks: list[Stack]

@@ -1,4 +1,4 @@
-"""What comes in: bodies and queries."""
+"""Bodies and queries of requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.web.schemas.base import (
 
 
 class Open(RequestModel):
-    """What to power, and for how long."""
+    """The services to power, and for how long."""
 
     services: list[BoundedName] = Field(
         description="Allowed services of the stack; their dependencies are opened along.",
@@ -35,7 +35,7 @@ class Open(RequestModel):
 
 
 class RunRequest(RequestModel):
-    """A scenario to run, as its TOML file says it."""
+    """A scenario to run, as in its TOML file."""
 
     scenario: dict[str, Any] = Field(
         description="The document of a scenario file: `name`, `services`, `ttl`, `fresh` and `steps`.",
@@ -55,7 +55,9 @@ class Close(RequestModel):
     """Close a window."""
 
     reason: Reason | None = None
-    force: StrictBool = Field(False, description="Kill what does not stop, and close even if that fails.")
+    force: StrictBool = Field(
+        False, description="Kill services that do not stop, and close even if that fails."
+    )
 
 
 class Route(RequestModel):
@@ -82,24 +84,24 @@ class NewToken(RequestModel):
     only_looks_agents: list[AgentPart] | None = Field(
         None,
         max_length=100,
-        description="Parts of `User-Agent` that wake nothing, in place of crawlers and monitors; `[]`: none.",
+        description="Parts of `User-Agent` that open nothing, in place of crawlers and monitors; `[]`: none.",
     )
     only_looks_paths: list[PathStart] | None = Field(
         None,
         max_length=100,
-        description="Paths that begin so wake nothing, in place of `/favicon.ico` and the like; `[]`: none.",
+        description="Paths that begin so open nothing, in place of `/favicon.ico` and the like; `[]`: none.",
     )
 
 
 class LegacyOpen(RequestModel):
-    """Open a window by the original surface."""
+    """Open a window by the original API."""
 
     services: list[BoundedName] = Field(json_schema_extra={"minItems": 1})
     ttl_sec: LengthSeconds | None = None
 
 
 class LegacyClose(RequestModel):
-    """Close a window by the original surface."""
+    """Close a window by the original API."""
 
     window_id: BoundedName | None = Field(None, description="The caller's only live window if left out.")
 
@@ -107,7 +109,9 @@ class LegacyClose(RequestModel):
 class OpenQuery(Query):
     """How to open a window."""
 
-    plan: bool = Field(False, description="Change nothing; answer with what would start, in waves.")
+    plan: bool = Field(
+        False, description="Change nothing; answer with the services that would start, in waves."
+    )
 
 
 class WindowsQuery(Query):
@@ -128,7 +132,7 @@ class RunsQuery(Query):
 
 
 class ReportQuery(Query):
-    """In which form a report is to be had."""
+    """The form of a report."""
 
     format: Literal["json", "md", "html", "junit"] = "json"
 
@@ -164,13 +168,15 @@ class LogsQuery(Query):
     service: BoundedName | None = Field(
         None, description="Only of this service of the window; of all if left out."
     )
-    tail: int = Field(100, ge=0, le=LINES, description="The newest so many lines of each service.")
-    follow: bool = Field(False, description="Go on with what is written, until the window has ended.")
+    tail: int = Field(100, ge=0, le=LINES, description="The number of newest lines of each service.")
+    follow: bool = Field(False, description="Send new lines until the window has ended.")
 
 
 class EventsQuery(Query):
     """Where to resume the stream of events."""
 
     last_event_id: Text | None = Field(
-        None, max_length=8000, description="The same as the header `Last-Event-ID`, for who cannot send one."
+        None,
+        max_length=8000,
+        description="The same as the header `Last-Event-ID`, for clients that cannot send one.",
     )

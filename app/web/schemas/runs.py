@@ -1,4 +1,4 @@
-"""Runs of scenarios, as they are answered."""
+"""Responses with runs of scenarios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacks and their services, as they are answered."""
+"""Responses with stacks and their services."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from app.web.schemas.windows import Call
 
 
 class Drift(AnswerModel):
-    """Its power differs from what is wanted, and no window is waiting for it."""
+    """The power differs from the desired one, and no window is waiting for it."""
 
-    since: Timestamp | None = Field(description="When it was found; null until it is on record.")
+    since: Timestamp | None = Field(description="When a worker found it; null until it is recorded.")
     why: str = Field(description="For people, as in `runs, though no window holds it`.")
 
 
@@ -25,7 +25,7 @@ class Service(AnswerModel):
     ready: bool
     detail: str
     holders: list[str] = Field(description="The live windows that hold it.")
-    time_left_sec: float | None = Field(description="Until the last of its holders ends.")
+    time_left_sec: float | None = Field(description="Seconds until the last of its holders ends.")
     last_call: Call | None
     drift: Drift | None
     failed_stops: int = Field(
@@ -42,16 +42,16 @@ class Stack(AnswerModel):
     name: str
     mode: Mode
     node: str
-    away: bool = Field(description="No worker that serves it is heard of.")
+    away: bool = Field(description="No worker that serves it sends heartbeats.")
     away_since: Timestamp | None
     services: list[Service]
     faults: list[str] = Field(
         default=[],
-        description="Why its worker turned it down, where it has; nothing can be opened on it then.",
+        description="Why its worker rejected its files; then no window can be opened on it.",
     )
     refused: list[str] = Field(
         default=[],
-        description="Why a later change of its files is not in force, while what was good before still is.",
+        description="Why a later change of its files is not in force; the files before it are.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Windows, their services' health, their calls, plans and logs, as they are answered."""
+"""Responses with windows, their health and calls, plans and logs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.web.schemas.base import AnswerModel, Timestamp
 
 
 class Health(AnswerModel):
-    """What a service of the window is doing."""
+    """The state of a service of the window."""
 
     power: Power
     ready: bool
@@ -36,9 +36,9 @@ class Window(AnswerModel):
 
     id: str
     stack: str
-    services: list[str] = Field(description="What was asked for.")
+    services: list[str] = Field(description="The requested services.")
     state: State
-    status: Status | None = Field(description="How it went; null until it is known.")
+    status: Status | None = Field(description="The result of its opening; null until it is known.")
     actor: str
     reason: str | None
     created_at: Timestamp
@@ -48,15 +48,15 @@ class Window(AnswerModel):
     ttl_remaining_sec: float
     closed_at: Timestamp | None
     close_reason: CloseReason | None = Field(
-        description="Why it ends, in one word; `lost` is one whose node or stack is gone."
+        description="Why it ends, in one word; `lost`: its node or stack no longer exists."
     )
     closed_by: str | None = Field(
-        description="A person's name, `clock` where it expired, else `power-windows`."
+        description="The actor's name, `clock` where it expired, else `power-windows`."
     )
     close_detail: str | None = Field(description="The same as a sentence for people.")
     waiting_for: str | None = Field(
         default=None,
-        description="What a window that waits is waiting for: `node` where its stack is away.",
+        description="What a waiting window waits for: `node` where the node of its stack is away.",
     )
     stuck: bool = Field(description="It is closing, and its services refuse to stop.")
     health: dict[str, Health] = Field(description="By service, dependencies that were opened along included.")
@@ -71,12 +71,14 @@ class Windows(AnswerModel):
 
 
 class Plan(AnswerModel):
-    """What opening would do."""
+    """The plan of an opening."""
 
     stack: str
     services: list[str]
     ttl_sec: float
-    waves: list[list[str]] = Field(description="What would start, those of one wave at the same time.")
+    waves: list[list[str]] = Field(
+        description="The services that would start; those of one wave start together."
+    )
     already_on: list[str]
 
 
@@ -84,13 +86,13 @@ class LogLine(AnswerModel):
     """One line that a container wrote, on either stream."""
 
     service: str
-    container: str = Field(description="The beginning of its id.")
-    at: str = Field(description="When the engine took it in, with nanoseconds.")
-    line: str = Field(description="Cut where it is very long.")
+    container: str = Field(description="The first characters of its id.")
+    at: str = Field(description="When the engine received it, with nanoseconds.")
+    line: str = Field(description="Truncated where it is very long.")
 
 
 class LogNote(AnswerModel):
-    """Why there is nothing of a service."""
+    """Why a service has no lines."""
 
     service: str
     note: str

@@ -1,7 +1,7 @@
-"""How the front is served: one process, and a thread for each request, stream and wait.
+"""The command line of the web server: one process, and a thread for each request, stream and wait.
 
-The numbers belong together. Streams and waits block a thread each and are capped, so
-that threads are left for other requests; threads are made only when they are needed.
+Streams and waits block a thread each, and their limits are below THREADS, so that threads remain for other
+requests. The server creates threads only when it needs them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from pathlib import Path
 
 THREADS = 700
 STREAMS = 540
-"""Event streams open at the same time; the next one is told to come back later."""
+"""Event streams at the same time; a further one is answered with 429."""
 READERS = 16
-"""Those who read logs at the same time; each costs a worker some work."""
+"""Clients that read logs at the same time; each costs a worker some work."""
 WAITS = 60
-"""Requests that wait for a window at the same time; the next one is answered at once."""
+"""Requests that wait for a window at the same time; a further one is answered at once."""
 _CONNECTIONS = 4000
 _SHARED_MEMORY = Path("/dev/shm")
 
 
 def command(host: str, port: int, *, python: str = sys.executable) -> list[str]:
-    """The command line of a server on an address of its own."""
+    """The command line of a server on an address and port."""
     return serving(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", python=python)
 
 
@@ -36,9 +36,9 @@ def serving(bind: str, *, python: str = sys.executable) -> list[str]:
         *("--worker-connections", str(_CONNECTIONS)),
         *("--keep-alive", "75"),
         *("--timeout", "60"),
-        # Streams have no end of their own; this is how long a stop waits for them.
+        # Streams have no end; a stop waits this long for them.
         *("--graceful-timeout", "2"),
-        # No header of a client stands for an address, a scheme or a path of ours.
+        # No header of a client may set the address, scheme or path.
         *("--forwarder-headers", ""),
         *("--forwarded-allow-ips", ""),
         "--no-control-socket",

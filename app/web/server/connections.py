@@ -29,20 +29,20 @@ from app.web.server.error_pages import HeaderCompletingSocket
 from app.web.server.request_reader import BufferedSocket, RequestReader
 
 REQUEST_SECONDS = 10.0
-"""How long the header and the body of a request may take together."""
+"""Seconds for the header and the body of a request together."""
 WRITE_SECONDS = 20.0
-"""How long a client may take for the rest of an answer."""
+"""Seconds for a client to read the rest of a response."""
 LINGER_SECONDS = 2.0
-"""How long a client may take to close what was closed on this side."""
+"""Seconds for a client to close a connection that the server has closed."""
 PER_ADDRESS = 128
-"""Connections of one address that wait for a client; with another one the oldest is closed."""
+"""Connections of one address that wait for the client; a further one closes the oldest."""
 _DESCRIPTORS = 8192
 _AT_ONCE = 64
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """One client, and where it stands."""
+    """One client connection, with its partial request and its deadline."""
 
     def __init__(self, cfg: Any, client: BufferedSocket, address: Any, server: Any) -> None:
         super().__init__(cfg, client, address, server)
@@ -93,47 +93,47 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self.nr_conns += 1
             conn = Connection(self.cfg, BufferedSocket(own), address, listener.getsockname())
             conn.deadline = time.monotonic() + REQUEST_SECONDS
-            self._forget_client(conn)
+            self._reset_client(conn)
             self._wait(conn, selectors.EVENT_READ)
             if self.nr_conns > self._most:
                 self._close_oldest(self._fullest())
 
     def _wait(self, conn: Connection, event: int) -> None:
         conn.sock.setblocking(False)
-        self.poller.register(conn.sock, event, lambda _sock: self._go_on(conn))
+        self.poller.register(conn.sock, event, lambda _sock: self._continue(conn))
         self._count(conn)
 
-    def _forget_client(self, conn: Connection) -> None:
-        """A connection of a trusted proxy counts for no client until a header names the client."""
+    def _reset_client(self, conn: Connection) -> None:
+        """Count a connection of a trusted proxy for no client, until a header names the client."""
         conn.host = "" if is_trusted(conn.peer, self._trusted) else conn.peer
 
-    def _know_client(self, conn: Connection) -> None:
+    def _identify_client(self, conn: Connection) -> None:
         """Count the connection of a trusted proxy for the client that the header names."""
-        said = conn.incoming.forwarded_for() if is_trusted(conn.peer, self._trusted) else ""
-        host = client_of(conn.peer, said, self._trusted)
-        if not said or host in {conn.host, conn.peer}:
+        forwarded_for = conn.incoming.forwarded_for() if is_trusted(conn.peer, self._trusted) else ""
+        host = client_of(conn.peer, forwarded_for, self._trusted)
+        if not forwarded_for or host in {conn.host, conn.peer}:
             return
         self._uncount(conn)
         conn.host = host
         self._count(conn)
 
     def _count(self, conn: Connection) -> None:
-        mine = self._waiting.setdefault(conn.host, {})
-        mine[conn] = None
-        if len(mine) > PER_ADDRESS and conn.host:
+        connections = self._waiting.setdefault(conn.host, {})
+        connections[conn] = None
+        if len(connections) > PER_ADDRESS and conn.host:
             self._close_oldest(conn.host)
 
     def _uncount(self, conn: Connection) -> None:
-        mine = self._waiting[conn.host]
-        del mine[conn]
-        if not mine:
+        connections = self._waiting[conn.host]
+        del connections[conn]
+        if not connections:
             del self._waiting[conn.host]
 
     def _leave(self, conn: Connection) -> None:
         self.poller.unregister(conn.sock)
         self._uncount(conn)
 
-    def _go_on(self, conn: Connection) -> None:
+    def _continue(self, conn: Connection) -> None:
         if conn not in self._waiting.get(conn.host, {}):
             return
         try:
@@ -154,7 +154,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self._next(conn)
 
     def _read_request(self, conn: Connection) -> bool | None:
-        """Read what is there; is the request whole? None: the client has left."""
+        """Read the arrived bytes; True where the request is whole, None where the client has left."""
         data = conn.sock.own.recv(65536)
         if not data:
             return None
@@ -164,7 +164,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             conn.deadline = time.monotonic() + REQUEST_SECONDS
         conn.incoming.data += data
         whole = conn.incoming.is_whole()
-        self._know_client(conn)
+        self._identify_client(conn)
         if whole:
             return True
         if not conn.continued and conn.incoming.needs_continue():
@@ -177,12 +177,12 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         conn.sock.settimeout(None)
         conn.init()
         conn.close_after = incoming.oversized
-        conn.parser.unreader.unread(incoming.in_hand())
+        conn.parser.unreader.unread(incoming.whole_request())
         conn.data_ready = True
         self.enqueue_req(conn)
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
-        """Back from a thread: the rest of the answer, then the next request."""
+        """After the thread: send the rest of the response, then read the next request."""
         try:
             keep = bool(not fs.cancelled() and fs.result())
         except Exception:  # noqa: BLE001
@@ -199,12 +199,12 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Answer one whole request in a thread."""
         if conn.close_after:
-            # Nothing more is read of a body that is too large.
+            # The rest of a body that is too large is not read.
             req.force_close()
         return super().handle_request(req, conn)
 
     def _linger(self, conn: Connection) -> None:
-        """Say that nothing more comes, and close when the client has: unread bytes would cut the answer."""
+        """Shut down sending, and close after the client: a close with unread bytes would cut the response."""
         conn.lingering, conn.deadline = True, time.monotonic() + LINGER_SECONDS
         with contextlib.suppress(OSError):
             conn.sock.shutdown(socket.SHUT_WR)
@@ -212,7 +212,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _next(self, conn: Connection) -> None:
         conn.incoming = RequestReader(conn.parser.unreader.take_buffered())
-        self._forget_client(conn)
+        self._reset_client(conn)
         conn.deadline = time.monotonic() + (self.cfg.keepalive if self.alive else 1.0)
         if conn.incoming.data and conn.incoming.is_whole():
             self._submit(conn)
@@ -223,8 +223,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         return max(self._waiting, key=lambda host: len(self._waiting[host]), default="")
 
     def _close_oldest(self, host: str) -> None:
-        if mine := self._waiting.get(host):
-            self._drop(next(iter(mine)))
+        if connections := self._waiting.get(host):
+            self._drop(next(iter(connections)))
 
     def _drop(self, conn: Connection) -> None:
         self._leave(conn)
@@ -233,7 +233,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             util.close(conn.sock)
 
     def murder_pending(self) -> None:
-        """Close whatever has waited beyond its deadline."""
+        """Close every connection that has passed its deadline."""
         now = time.monotonic()
-        for conn in [one for mine in self._waiting.values() for one in mine if one.deadline <= now]:
+        for conn in [
+            one for connections in self._waiting.values() for one in connections if one.deadline <= now
+        ]:
             self._drop(conn)

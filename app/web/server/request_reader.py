@@ -1,4 +1,4 @@
-"""What has come of a request, and what a client has not yet taken of an answer."""
+"""Buffers of a connection: the received part of a request, and the unsent part of a response."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from typing import Any
 _HEADER, _BODY = 64 * 1024, 64 * 1024 + 4096
 _SIZE_LINE = 1024
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t -~]*)?$")
-"""The line before a chunk. What says less than nothing would be looked at for ever."""
+"""The size line of a chunk; a negative size would be parsed for ever."""
 
 
 class BufferedSocket:
-    """A socket whose `sendall` never waits: what the client does not take is left in `unsent`.
+    """A socket whose `sendall` does not block: bytes that the client does not take stay in `unsent`.
 
-    Nor does its `recv`: a thread has the whole request in hand, and for it nothing more comes.
-    An answer without an end sets a timeout, and waits for as long as that.
+    Its `recv` returns nothing, since a thread gets the whole request. A response without an end sets a
+    timeout, and `sendall` then blocks that long.
     """
 
     def __init__(self, own: socket.socket) -> None:
-        self.own, self.unsent, self._patience = own, bytearray(), 0.0
+        self.own, self.unsent, self._send_timeout = own, bytearray(), 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.own, name)
 
     def recv(self, _most: int) -> bytes:
-        """Nothing: the whole request was read before."""
+        """Return nothing: the whole request was read before."""
         return b""
 
     def settimeout(self, seconds: float | None) -> None:
-        """Seconds that a send may take."""
+        """Set the seconds that a send may take."""
         self.own.settimeout(seconds)
-        self._patience = seconds or 0.0
+        self._send_timeout = seconds or 0.0
 
     def sendall(self, data: bytes) -> None:
-        """Send what the client takes now, and keep the rest for the loop."""
+        """Send what the client can read now; keep the rest for the main loop."""
         if self.unsent:
             self.unsent += data
             return
         rest = memoryview(data)[self._send_now(data) :]
-        if rest and self._patience:
+        if rest and self._send_timeout:
             self.own.sendall(rest)
         else:
             self.unsent += rest
 
     def flush(self) -> bool:
-        """Send what the client takes now; is nothing left?"""
+        """Send what the client can read now; return True where nothing is left."""
         del self.unsent[: self._send_now(self.unsent)]
         return not self.unsent
 
@@ -58,52 +58,52 @@ class BufferedSocket:
 
 
 class RequestReader:
-    """What has come of one request. What was looked at once is not looked at again, however it comes."""
+    """The received part of one request. Each byte is parsed once, in whatever pieces it arrives."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.data, self.oversized = bytearray(data), False
-        """Oversized: nothing is read beyond what came, and the connection ends with the answer."""
-        self._seen, self._body, self._length, self._chunked = 0, -1, 0, False
+        """Oversized: no more is read, and the connection is closed after the response."""
+        self._scanned, self._body, self._length, self._chunked = 0, -1, 0, False
         self._expects, self._forwarded, self._chunks = False, list[bytes](), bytearray()
 
-    def in_hand(self) -> bytes:
-        """What came, with its chunks as one: taking very many apart costs a thread its time."""
+    def whole_request(self) -> bytes:
+        """The request with all its chunks as one, since parsing very many chunks costs a thread its time."""
         if not self._chunks:
             return bytes(self.data)
         one = b"%x\r\n%b\r\n" % (len(self._chunks), bytes(self._chunks))
-        return bytes(self.data[: self._body]) + one + bytes(self.data[self._seen :])
+        return bytes(self.data[: self._body]) + one + bytes(self.data[self._scanned :])
 
     def needs_continue(self) -> bool:
         """True where the client waits for `100 Continue`."""
         return self._expects
 
     def forwarded_for(self) -> str:
-        """What the header says of whom it was sent on for; nothing before it is whole."""
+        """The value of X-Forwarded-For; empty until the header is complete."""
         return b",".join(self._forwarded).decode("latin1")
 
     def is_whole(self) -> bool:
-        """Is there nothing more to wait for? A request that cannot be read is whole: it is to be refused."""
+        """True where no more bytes are needed; also for a request that cannot be parsed, which is refused."""
         if self._body < 0 and not self._read_header():
             self.oversized = len(self.data) > _HEADER
             return self.oversized
-        came = len(self.data) - self._body
-        if (self._length if not self._chunked else came) > _BODY:
+        received = len(self.data) - self._body
+        if (self._length if not self._chunked else received) > _BODY:
             self.oversized = True
-            return came >= min(_BODY, self._length) or not self._chunked
-        return self._chunks_end() if self._chunked else came >= self._length
+            return received >= min(_BODY, self._length) or not self._chunked
+        return self._chunks_end() if self._chunked else received >= self._length
 
     def _read_header(self) -> bool:
-        end = self.data.find(b"\r\n\r\n", max(self._seen - 3, 0))
-        self._seen = len(self.data)
+        end = self.data.find(b"\r\n\r\n", max(self._scanned - 3, 0))
+        self._scanned = len(self.data)
         if end < 0:
             return False
-        self._body = self._seen = end + 4
+        self._body = self._scanned = end + 4
         for line in bytes(self.data[:end]).split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")
             self._note(name.strip().lower(), value.strip())
-        # A proxy that asks for a visitor may send the visitor's headers and keep the body.
-        asked = self.data.startswith((b"GET /wake/", b"HEAD /wake/"))
-        if asked and (self._length or self._chunked):
+        # A proxy that authorizes a visitor may send the visitor's headers without the body.
+        is_wake_request = self.data.startswith((b"GET /wake/", b"HEAD /wake/"))
+        if is_wake_request and (self._length or self._chunked):
             self.oversized, self._length, self._chunked = True, 0, False
         return True
 
@@ -119,10 +119,10 @@ class RequestReader:
 
     def _chunks_end(self) -> bool:
         while True:
-            end = self.data.find(b"\r\n", self._seen)
+            end = self.data.find(b"\r\n", self._scanned)
             if end < 0:
-                return len(self.data) - self._seen > _SIZE_LINE
-            size = _SIZE.match(self.data, self._seen, end)
+                return len(self.data) - self._scanned > _SIZE_LINE
+            size = _SIZE.match(self.data, self._scanned, end)
             if size is None:
                 return True
             chunk = int(size[1], 16)
@@ -134,4 +134,4 @@ class RequestReader:
             if not self.data.startswith(b"\r\n", last):
                 return True
             self._chunks += self.data[end + 2 : last]
-            self._seen = last + 2
+            self._scanned = last + 2

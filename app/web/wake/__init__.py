@@ -1,1 +1,1 @@
-"""The waiting page, for proxies that ask before they let a request through."""
+"""The routes and the page for proxies that authorize each request: ForwardAuth and `auth_request`."""

@@ -1,7 +1,7 @@
-"""The waiting page: a problem of the wake routes as a browser is to see it.
+"""The waiting page: a problem of the wake routes as HTML.
 
-It asks again by the header `Refresh`, without a script. Whoever sent something other than a
-question (a form) is told to send it again, since a page that asks again would not.
+The header `Refresh` reloads it, without a script. A visitor that sent a form is asked to send it again, since
+a reload would not.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _HEADERS = {
     "X-Robots-Tag": "noindex",
     "Vary": "Accept",
 }
-_ASKING = {"GET", "HEAD"}
+_RELOADABLE = {"GET", "HEAD"}
 
 
 def render_refusal(response: Response) -> Response:
-    """What a wake route did not grant, as its caller wants to have it; every other answer as it is."""
+    """A problem of a wake route as its client accepts it; every other response as it is."""
     if not request.path.startswith("/wake/") or response.mimetype != problems.PROBLEM_JSON:
         return response
     response.headers.update(_HEADERS)
@@ -60,22 +60,22 @@ def render_refusal(response: Response) -> Response:
 def _as_page(response: Response) -> None:
     problem = response.get_json(force=True)
     sent = request.headers.get("X-Forwarded-Method", request.method).upper()
-    again = response.headers.get("Retry-After") if sent in _ASKING else None
+    again = response.headers.get("Retry-After") if sent in _RELOADABLE else None
     response.set_data(page(problem, again))
     response.content_type = "text/html; charset=utf-8"
     if again:
-        # As good as the element in the page, and a checker of pages does not take it for a trap.
+        # Equal to a `meta` element in the page, which accessibility checkers report.
         response.headers["Refresh"] = again
 
 
 def _for_nginx(response: Response) -> None:
-    """`auth_request` knows yes, 401 and 403; anything else it takes for a fault of this server."""
+    """Answer 401: `auth_request` takes every status other than 2xx, 401 and 403 for an error."""
     response.status_code = 401
     response.headers.pop("WWW-Authenticate", None)
 
 
 def page(problem: dict[str, Any], again: str | None) -> str:
-    """The waiting page as HTML; `again` is where the browser goes next."""
+    """The waiting page as HTML; it reloads after `again` seconds, or not where that is None."""
     title, detail = escape(problem["title"]), escape(problem["detail"])
     return (
         f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{title}</title>"
@@ -89,9 +89,9 @@ def _progress(problem: dict[str, Any]) -> str:
     if problem["type"] != problems.STARTING.uri:
         return ""
     ready, of = problem.get("ready"), problem.get("of")
-    # How far it is can be told only by services; one alone is on its way until it is there.
-    told = f" value={int(ready)} max={int(of)}" if of and of > 1 and ready else ""
-    return f"<progress aria-label='services that are ready'{told}></progress>"
+    # The bar needs several services; for one it shows no value.
+    attributes = f" value={int(ready)} max={int(of)}" if of and of > 1 and ready else ""
+    return f"<progress aria-label='services that are ready'{attributes}></progress>"
 
 
 def _next(again: str | None) -> str:

@@ -82,13 +82,13 @@ def test_a_revoked_token_ends_its_streams(api: Caller, system: System) -> None:
 
 
 def test_a_stream_too_many_is_told_to_come_back(api: Caller, front: WebContext) -> None:
-    front.streams.number = 1
+    front.streams.limit = 1
     first = api.get("/events", buffered=False)
     second = api.get("/events")
     assert (second.status_code, second.json["limit"]) == (429, 1)
     assert second.headers["Retry-After"]
     first.close()
-    assert front.streams.taken == 0
+    assert front.streams.in_use == 0
     third = api.get("/events", buffered=False)
     assert third.status_code == 200
     third.close()
@@ -96,7 +96,7 @@ def test_a_stream_too_many_is_told_to_come_back(api: Caller, front: WebContext) 
 
 def test_a_head_of_a_stream_has_an_end(api: Caller, front: WebContext) -> None:
     answer = api.open("HEAD", "/api/v1/events", headers={"Authorization": f"Bearer {api.token}"})
-    assert (answer.status_code, front.streams.taken) == (200, 0)
+    assert (answer.status_code, front.streams.in_use) == (200, 0)
 
 
 def test_a_wait_whose_time_is_up_answers_with_how_far_it_is(api: Caller) -> None:
@@ -123,7 +123,7 @@ def test_a_failed_opening_ends_a_wait(api: Caller, system: System) -> None:
 def test_who_finds_no_seat_to_wait_in_is_answered_at_once(
     api: Caller, front: WebContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front.waiting, "_seats", StreamCapacity(0))
+    monkeypatch.setattr(front.window_waits, "capacity", StreamCapacity(0))
     answer = api.post("/windows", {"services": ["forge"]}, headers={"Prefer": "wait=60"})
     assert (answer.status_code, "Preference-Applied" in answer.headers) == (202, False)
 
@@ -134,8 +134,8 @@ def test_who_falls_behind_reads_for_itself(
     monkeypatch.setattr("app.web.event_feed.BUFFERED_ENTRIES", 2)
     tail = EventFeed(system.database)
     front = api.client.application.extensions["power-windows"]
-    monkeypatch.setattr(WebContext, "tail", tail, raising=False)
-    assert front.tail is tail
+    monkeypatch.setattr(WebContext, "event_feed", tail, raising=False)
+    assert front.event_feed is tail
     answer = api.get("/events", buffered=False)
     words = told(answer)
     before = len(system.entries())
@@ -145,4 +145,4 @@ def test_who_falls_behind_reads_for_itself(
     expected = system.trail()[before:]
     assert [next(words) for _ in expected] == expected
     answer.close()
-    tail.rest()
+    tail.stop()

@@ -207,7 +207,7 @@ def test_a_node_that_is_away_is_named(api: Caller, system: System, worker: Hands
 def test_too_many_readers_are_told_to_come_back(
     api: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.extensions["power-windows"].readers, "number", 0)
+    monkeypatch.setattr(app.extensions["power-windows"].readers, "limit", 0)
     window = opened(api, "forge")["id"]
 
     answer = api.get(f"/windows/{window}/logs")

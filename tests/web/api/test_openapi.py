@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 
 from app.domain import errors
-from app.web import application, problems
+from app.web import problems, route_table
 from app.web.api import openapi
-from app.web.application import specification
+from app.web.route_table import specification
 from tests.web.caller import Caller
 
 
@@ -40,7 +40,7 @@ def test_every_operation_has_its_own_name_and_says_what_it_is_for() -> None:
 
 def test_the_page_shows_every_route_and_fetches_nothing(api: Caller) -> None:
     page = api.get("/docs").text
-    for route in application.ROUTES:
+    for route in route_table.ROUTES:
         assert openapi.path_template(route.path) in page
     assert not any(word in page for word in ("http://", "https://", "src=", "@import"))
 
@@ -56,6 +56,6 @@ def test_every_refusal_has_its_row_in_the_table(kind: type[errors.Refusal]) -> N
 
 
 def test_no_two_problems_share_a_type() -> None:
-    kinds = {*problems.TABLE.values(), *problems.HOUSE}
+    kinds = {*problems.TABLE.values(), *problems.API_PROBLEMS}
     assert len({kind.uri for kind in kinds}) == len(kinds)
     assert 500 not in {kind.status for kind in kinds}

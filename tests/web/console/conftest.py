@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.store import tokens
 from app.store.database import Database
 from app.web.console import create_app
-from app.web.console.sessions import DOOR
+from app.web.console.sessions import SIGN_IN_COOKIE
 from tests.system import System
 from tests.web.caller import Remembering
 
@@ -37,9 +37,9 @@ class Browser:
         return found
 
     def sign_in(self, token: str, **more: str) -> TestResponse:
-        door = _hidden("door", self.client.get("/sign-in").text)
-        assert self.client.get_cookie(DOOR)
-        return self.client.post("/sign-in", data={"door": door, "token": token, **more})
+        nonce = _hidden("nonce", self.client.get("/sign-in").text)
+        assert self.client.get_cookie(SIGN_IN_COOKIE)
+        return self.client.post("/sign-in", data={"nonce": nonce, "token": token, **more})
 
     def get(self, path: str, **rest: Any) -> TestResponse:
         return self.client.get(path, **rest)
@@ -75,7 +75,7 @@ def app(database: Database, system: System, tmp_path: Path) -> Iterator[Flask]:
     settings = Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
     found = create_app(settings, database, Remembering())
     yield found
-    found.extensions["power-windows"].tail.rest()
+    found.extensions["power-windows"].event_feed.stop()
 
 
 @pytest.fixture

@@ -144,8 +144,8 @@ def test_over_https_cookies_are_secure_and_of_this_host_alone(app: Flask, token:
     https = {"base_url": "https://power.example"}
     client = app.test_client()
     page = client.get("/sign-in", **https)
-    door = page.text.partition('name="door" value="')[2].partition('"')[0]
-    answer = client.post("/sign-in", data={"door": door, "token": token}, **https)
+    nonce = page.text.partition('name="nonce" value="')[2].partition('"')[0]
+    answer = client.post("/sign-in", data={"nonce": nonce, "token": token}, **https)
     for cookie in [*page.headers.getlist("Set-Cookie"), *answer.headers.getlist("Set-Cookie")]:
         assert cookie.startswith("__Host-power_")
         assert {"Secure", "HttpOnly", "Path=/"} <= set(cookie.split("; "))

@@ -57,7 +57,7 @@ def test_a_sign_in_form_from_elsewhere_is_not_taken(app: Flask, token: str) -> N
     client = app.test_client()
     assert client.post("/sign-in", data={"token": token}).status_code == 403
     client.get("/sign-in")
-    assert client.post("/sign-in", data={"token": token, "door": "guessed"}).status_code == 403
+    assert client.post("/sign-in", data={"token": token, "nonce": "guessed"}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_is_done_is_on_record_under_the_tokens_name(ada: Browser, system: S
 
 @pytest.mark.parametrize(
     "name",
-    ["console.js", "news.js", "console.css", "theme.js", "htmx.min.js", "icon.svg", "htmx-LICENSE.txt"],
+    ["console.js", "events.js", "console.css", "theme.js", "htmx.min.js", "icon.svg", "htmx-LICENSE.txt"],
 )
 def test_what_pages_need_is_in_the_package(app: Flask, name: str) -> None:
     assert app.test_client().get(f"/assets/{name}").status_code == 200

@@ -15,7 +15,7 @@ from app.store import audit
 from app.store import windows as rows
 from app.store.tables import Window
 from app.usecases import wake as waking
-from app.web import application, create_app
+from app.web import create_app, route_table
 from app.web.wake import waiting_page
 from tests.simultaneous import together
 from tests.system import System
@@ -131,13 +131,13 @@ def test_reading_a_window_renews_nothing(door: Caller, api: Caller, system: Syst
 
 def test_a_bound_token_is_good_for_nothing_else(app: Flask, door: Caller) -> None:
     """Every other route there is, and every other service's waiting page."""
-    for route in application.ROUTES:
+    for route in route_table.ROUTES:
         if not route.tokened or route.path.startswith("/wake"):
             continue
         path = route.path.replace("<window>", "x").replace("<name>", "x")
         assert kind(door.call(route.method, path)) == (403, "out-of-scope"), path
     # Nor does it sign anybody in to the console.
-    assert door.client.application.extensions["power-windows"].door.knows(door.token) is None
+    assert door.client.application.extensions["power-windows"].authenticator.knows(door.token) is None
     for path in ("/wake/studio/mill", "/wake/other/forge", "/wake/studio/mill/waiting"):
         assert kind(door.get(path)) == (403, "out-of-scope")
 
@@ -296,7 +296,7 @@ def failed_and_due(settings: Settings, door: Caller, system: System) -> float:
     anew = Caller.of(app, door.token)
     assert state(anew) == "failing"
     pause = float(anew.get(FORGE).headers["Retry-After"])
-    app.extensions["power-windows"].tail.rest()
+    app.extensions["power-windows"].event_feed.stop()
     system.now += timedelta(seconds=pause + 1)
     return pause
 

@@ -1,10 +1,10 @@
-// What moves on a page: rings, what the news change, the theme. Everything works without it, but by hand.
+// Updates of a page: rings, parts that change with events, the theme. Without it a page works after a reload.
 "use strict";
 
-// Rings: the server says how much is left; from then on this clock counts.
-const read = new WeakMap();
+// Rings: the server sends the time left, and the browser counts down from then on.
+const readAt = new WeakMap();
 
-function spoken(seconds) {
+function formatDuration(seconds) {
   let left = Math.max(0, Math.round(seconds));
   const parts = [];
   for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]]) {
@@ -17,34 +17,34 @@ function spoken(seconds) {
 
 function tick() {
   for (const one of document.querySelectorAll("[data-left]")) {
-    if (!read.has(one)) read.set(one, performance.now());
-    const left = Math.max(0, one.dataset.left - (performance.now() - read.get(one)) / 1000);
-    one.querySelector(".time").textContent = spoken(left);
+    if (!readAt.has(one)) readAt.set(one, performance.now());
+    const left = Math.max(0, one.dataset.left - (performance.now() - readAt.get(one)) / 1000);
+    one.querySelector(".time").textContent = formatDuration(left);
     const share = Math.min(100, (100 * left) / one.dataset.whole);
     one.querySelector(".arc").setAttribute("stroke-dasharray", share.toFixed(1) + " 100");
   }
 }
 
-// News: many entries come at once, and one look is enough for all of them.
-let looking = null;
+// Many events come together; one reload of the parts serves all of them.
+let reload = null;
 
-function look() {
-  looking = looking || setTimeout(() => {
-    looking = null;
+function reloadSoon() {
+  reload = reload || setTimeout(() => {
+    reload = null;
     document.body.dispatchEvent(new Event("power:changed"));
   }, 150);
 }
 
-function say(state, words) {
-  const place = document.getElementById("connection");
-  if (place.dataset.state === state) return;
-  place.dataset.state = state;
-  place.firstElementChild.textContent = words;
+function showConnection(state, text) {
+  const status = document.getElementById("connection");
+  if (status.dataset.state === state) return;
+  status.dataset.state = state;
+  status.firstElementChild.textContent = text;
 }
 
 function state() {
-  const found = document.getElementById("window");
-  return found && found.dataset.state;
+  const windowCard = document.getElementById("window");
+  return windowCard && windowCard.dataset.state;
 }
 
 let before = state();
@@ -61,22 +61,22 @@ document.body.addEventListener("htmx:responseError", (event) => {
 
 const theme = document.getElementById("theme");
 
-function dark() {
-  const said = document.documentElement.dataset.theme;
-  return said ? said === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+function isDark() {
+  const chosenTheme = document.documentElement.dataset.theme;
+  return chosenTheme ? chosenTheme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-function name() { theme.textContent = dark() ? "Light" : "Dark"; theme.hidden = false; }
+function name() { theme.textContent = isDark() ? "Light" : "Dark"; theme.hidden = false; }
 theme.addEventListener("click", () => {
-  document.documentElement.dataset.theme = dark() ? "light" : "dark";
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
   localStorage.setItem("theme", document.documentElement.dataset.theme);
   name();
 });
 name();
-// The newest part of a line of time is to the right.
+// The newest part of the timeline is on the right.
 for (const one of document.querySelectorAll(".scroll:has(.timeline)")) one.scrollLeft = one.scrollWidth;
 tick();
 setInterval(tick, 500);
-// A service changes its power without an entry now and then: a slow look besides the news.
-setInterval(look, 5000);
+// Some changes of power have no audit entry, so the parts are also reloaded slowly.
+setInterval(reloadSoon, 5000);
 if (document.body.dataset.live) listen(document.body.dataset.live);

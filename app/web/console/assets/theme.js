@@ -1,3 +1,3 @@
-// Light or dark, as it was chosen last; before anything is drawn, so that nothing flashes.
+// Apply the theme that the user chose last, before the page is drawn, so that it does not flash.
 const chosen = localStorage.getItem("theme");
 if (chosen) document.documentElement.dataset.theme = chosen;
