@@ -55,7 +55,7 @@ def ends_in_outage(work: Callable[..., None]) -> Callable[..., None]:
 @ends_in_outage
 def open_window(window_id: str) -> None:
     """Look at an opening window and start what may start now."""
-    with tracing.span(task_queue.OPEN, _carried(), power__window=str(window_id)):
+    with tracing.span(task_queue.OPEN, _trace(), power__window=str(window_id)):
         attend_opening(runtime.context(), str(window_id))
 
 
@@ -67,7 +67,7 @@ def close_window(window_id: str) -> None:
     with context.database.read() as session:
         window = windows.get(session, str(window_id))
     if window is not None:
-        with tracing.span(task_queue.CLOSE, _carried(), power__window=window.id, power__stack=window.stack):
+        with tracing.span(task_queue.CLOSE, _trace(), power__window=window.id, power__stack=window.stack):
             attend_closing(context, window.stack)
 
 
@@ -117,7 +117,7 @@ def run_scenario(_run_id: str) -> None:
     runtime.conduct_soon()
 
 
-def _carried() -> object:
+def _trace() -> object:
     """What the message says of a trace, which may be anything."""
     return getattr(current_task.request, tracing.HEADER, None) if current_task else None
 

@@ -45,7 +45,7 @@ def validate(raw: object) -> dict[str, Any]:
     headers = _mapping(message.get("headers"), "its headers")
     name = headers.get("task")
     if not isinstance(name, str) or name not in ARGUMENTS:
-        raise RefusedMessage(f"unknown task {_shown(name)}")
+        raise RefusedMessage(f"unknown task {_excerpt(name)}")
     if headers.get("compression"):
         raise RefusedMessage("it is compressed")
     _check_body(name, _body(message, properties.get("body_encoding")))
@@ -94,11 +94,11 @@ def _properties(properties: Mapping[str, Any]) -> dict[str, Any]:
 def _body(message: Mapping[str, Any], encoding: object) -> object:
     """The arguments, decoded as the content type and the encodings say."""
     if message.get("content-type") != "application/json":
-        raise RefusedMessage(f"content type {_shown(message.get('content-type'))} is not application/json")
+        raise RefusedMessage(f"content type {_excerpt(message.get('content-type'))} is not application/json")
     if str(message.get("content-encoding")).lower() != "utf-8":
-        raise RefusedMessage(f"content encoding {_shown(message.get('content-encoding'))} is not utf-8")
+        raise RefusedMessage(f"content encoding {_excerpt(message.get('content-encoding'))} is not utf-8")
     if encoding not in _ENCODINGS:
-        raise RefusedMessage(f"body encoding {_shown(encoding)} is not base64")
+        raise RefusedMessage(f"body encoding {_excerpt(encoding)} is not base64")
     body = message.get("body")
     if not isinstance(body, str):
         raise RefusedMessage("it has no body")
@@ -129,7 +129,7 @@ def _check_body(name: str, body: object) -> None:
 
 def _identifier(found: object, what: str) -> str:
     if not isinstance(found, str) or not found or len(found) > MAX_ID_LENGTH or not found.isprintable():
-        raise RefusedMessage(f"{what} {_shown(found)} is no id")
+        raise RefusedMessage(f"{what} {_excerpt(found)} is no id")
     return found
 
 
@@ -139,7 +139,7 @@ def _moment(found: object) -> str | None:
     try:
         return datetime.fromisoformat(str(found)).isoformat()
     except ValueError as error:
-        raise RefusedMessage(f"its expiry {_shown(found)} is no time") from error
+        raise RefusedMessage(f"its expiry {_excerpt(found)} is no time") from error
 
 
 def _mapping(found: object, what: str) -> Mapping[str, Any]:
@@ -148,6 +148,6 @@ def _mapping(found: object, what: str) -> Mapping[str, Any]:
     return found
 
 
-def _shown(found: object) -> str:
+def _excerpt(found: object) -> str:
     """A few characters of it, on one line."""
     return repr(found)[:80]

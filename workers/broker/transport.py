@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 kombu: Any = redis
 
 
-def _uncounted(_: Loop) -> None:
+def _ignore_failure(_: Loop) -> None:
     """Until a worker counts."""
 
 
 class _Counter:
-    add: Callable[[Loop], None] = staticmethod(_uncounted)
+    add: Callable[[Loop], None] = staticmethod(_ignore_failure)
 
 
 def count_with(add: Callable[[Loop], None]) -> None:

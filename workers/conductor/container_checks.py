@@ -43,7 +43,7 @@ def check_exec(context: WorkerContext, project: str, check: ExecCheck, timeout: 
 def check_log(context: WorkerContext, project: str, check: LogCheck, since: datetime) -> Verdict:
     """Look for the pattern in what the service has written since a moment of the engine's clock."""
     text = ""
-    for container in context.engine.named(project, [check.service]):
+    for container in context.engine.service_by_id(project, [check.service]):
         lines = context.engine.lines(container, since, None, LOG_LINES)
         text += "".join(f"{line}\n" for _at, line in lines)
     text = text[-_LOG_TEXT:]

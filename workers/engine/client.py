@@ -108,7 +108,7 @@ class Engine:
         One that the engine will not describe is told by its line in the list, with the reason.
         """
         only = None if services is None else set(services)
-        lines = [one for one in self._listed(project) if only is None or _service(one) in only]
+        lines = [one for one in self._project_containers(project) if only is None or _service(one) in only]
         found = []
         late = False
         for line in lines:
@@ -122,7 +122,7 @@ class Engine:
             found += [one] if one else []
         return found
 
-    def _listed(self, project: str) -> list[dict[str, Any]]:
+    def _project_containers(self, project: str) -> list[dict[str, Any]]:
         labels = [f"{PROJECT}={project}", f"{ONEOFF}=False"]
         found: list[dict[str, Any]] = self.ask(
             lambda client: client.containers(all=True, filters={"label": labels})
@@ -207,10 +207,10 @@ class Engine:
         found = self.ask(lambda client: client.containers(all=True, filters=wanted))
         return {_service(one) for one in found}
 
-    def named(self, project: str, services: Iterable[str]) -> dict[str, str]:
+    def service_by_id(self, project: str, services: Iterable[str]) -> dict[str, str]:
         """The services of a project's containers, by the containers' ids."""
         only = set(services)
-        found = {one["Id"]: _service(one) for one in self._listed(project)}
+        found = {one["Id"]: _service(one) for one in self._project_containers(project)}
         return {container: service for container, service in found.items() if service in only}
 
     def lines(
@@ -247,7 +247,7 @@ class Engine:
         quick = {"one_shot": True} if version_gte(self.agreement().api, _ONE_SHOT) else {}
         try:
             said = self.ask(lambda client: client.stats(container, stream=False, **quick))
-            return usage.read(said)
+            return usage.parse(said)
         except EngineUnsupported:
             raise
         except (EngineRefused, requests.ReadTimeout, KeyError, TypeError, AttributeError):

@@ -120,9 +120,9 @@ def _from_files(
     files = [str(place.directory / file) for file in place.files]
     profiles = ("*",) if every_profile else place.profiles
     options = (
-        *_flagged("-f", (*files, *extra)),
-        *_flagged("--profile", profiles),
-        *_flagged("--env-file", (str(place.directory / file) for file in place.env_files)),
+        *_with_flag("-f", (*files, *extra)),
+        *_with_flag("--profile", profiles),
+        *_with_flag("--env-file", (str(place.directory / file) for file in place.env_files)),
     )
     where = ("--project-directory", str(place.directory))
     argv = (*_start(place.project), *where, *options, *words)
@@ -138,7 +138,7 @@ def _start(project: str) -> tuple[str, ...]:
     return (*compose_program.program(), "--ansi", "never", "--progress", "plain", "-p", project)
 
 
-def _flagged(flag: str, values: Iterable[str]) -> list[str]:
+def _with_flag(flag: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (flag, value)]
 
 
@@ -205,7 +205,7 @@ def run(
         child = _spawn(command, lock)
     except Exception as error:  # noqa: BLE001 - whatever keeps a call from being made is its outcome
         return _not_run(command, began, error)
-    outcome = _attended(command, child, timeout, began, started=started, cancellation=cancellation)
+    outcome = _attend(command, child, timeout, began, started=started, cancellation=cancellation)
     return _without_secrets(command, outcome)
 
 
@@ -216,7 +216,7 @@ def _without_secrets(command: Command, outcome: CallOutcome) -> CallOutcome:
     return replace(outcome, stdout=stdout, stderr=clean(outcome.stderr))
 
 
-def _attended(
+def _attend(
     command: Command,
     child: subprocess.Popen[str],
     timeout: float,

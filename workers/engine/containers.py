@@ -49,7 +49,7 @@ def container_from_inspection(raw: Raw) -> Container:
         ready_within=_ready_within(_part(config, "Healthcheck")),
         networks=_network_ids(raw),
         owners=_owners(host),
-        unattached=_unattached(state, host, raw),
+        unattached=_missing_network(state, host, raw),
     )
 
 
@@ -77,7 +77,7 @@ _WITHOUT = frozenset({"", "none", "host", "default", "bridge"})
 """Network modes under which a container joins no network of a project."""
 
 
-def _unattached(state: Raw, host: Raw, raw: Raw) -> str:
+def _missing_network(state: Raw, host: Raw, raw: Raw) -> str:
     """Why a running container is on no network though it was made to join one."""
     mode = str(host.get("NetworkMode") or "")
     if state.get("Status") != "running" or mode in _WITHOUT or mode.startswith("container:"):

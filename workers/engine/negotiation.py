@@ -127,7 +127,7 @@ class Negotiation:
         try:
             return question(self._client)
         except APIError as error:
-            raise _refused(error) from error
+            raise _refusal(error) from error
         except (requests.exceptions.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
             # The SDK itself takes answers apart, and expects in them what every engine should say.
             raise EngineRefused(f"its answer cannot be read: {error!r}") from error
@@ -168,7 +168,7 @@ class Negotiation:
         except APIError as error:
             if error.status_code == http.client.NOT_FOUND:
                 raise EngineUnsupported(_no_engine(self.endpoint)) from error
-            raise _refused(error) from error
+            raise _refusal(error) from error
         if not isinstance(said, dict) or "ApiVersion" not in said:
             raise EngineUnsupported(_no_engine(self.endpoint))
         return said
@@ -208,7 +208,7 @@ def _tls(endpoint: Endpoint) -> docker.tls.TLSConfig | bool:
     return docker.tls.TLSConfig(certificate, str(endpoint.tls.ca), verify=endpoint.tls.verify)
 
 
-def _refused(error: APIError) -> EngineRefused:
+def _refusal(error: APIError) -> EngineRefused:
     sentence = str(error.explanation or "").strip() or f"it answers {error.status_code} and does not say why"
     return EngineRefused(" ".join(sentence.split()), error.status_code)
 

@@ -21,7 +21,7 @@ def reachable(engine: Engine, containers: Iterable[Container]) -> list[Container
     """The same containers; those that run and cannot be reached carry the reason."""
     found = list(containers)
     owners = _owners(engine, [one for one in found if one.alive])
-    return [replace(one, severed=_severed(one, owners)) if one.alive else one for one in found]
+    return [replace(one, severed=_severed_reason(one, owners)) if one.alive else one for one in found]
 
 
 def check_references(engine: Engine, containers: Iterable[Container]) -> list[Container]:
@@ -37,19 +37,19 @@ def check_references(engine: Engine, containers: Iterable[Container]) -> list[Co
 def _owners(engine: Engine, containers: Iterable[Container]) -> Owners:
     """Each container whose namespaces these use, and each that those in turn use."""
     found: dict[str, Container | None] = {}
-    todo = _named(containers)
+    todo = _owner_ids(containers)
     while todo:
         new = {owner: engine.container(owner) for owner in sorted(todo)}
         found |= new
-        todo = _named(one for one in new.values() if one) - found.keys()
+        todo = _owner_ids(one for one in new.values() if one) - found.keys()
     return found
 
 
-def _named(containers: Iterable[Container]) -> set[str]:
+def _owner_ids(containers: Iterable[Container]) -> set[str]:
     return {owner for one in containers for owner in one.owners.values()}
 
 
-def _severed(container: Container, owners: Owners) -> str:
+def _severed_reason(container: Container, owners: Owners) -> str:
     reasons = (_without(container, kind, owners) for kind in container.owners)
     return next(filter(None, reasons), container.unattached)
 

@@ -19,7 +19,7 @@ class Usage:
     """None where a container has no network of its own."""
 
 
-def read(said: Mapping[str, Any]) -> Usage:
+def parse(said: Mapping[str, Any]) -> Usage:
     """Raises KeyError, TypeError or AttributeError where that is not said, as of one that does not run."""
     memory = said["memory_stats"]
     details = memory.get("stats") or {}

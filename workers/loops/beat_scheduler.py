@@ -56,7 +56,7 @@ class DeadlineScheduler(Scheduler):
             regular = float(super().tick(*args, **kwargs) or 0.0)
             return min(regular, self._until_stroke(regular))
         except Exception as error:  # noqa: BLE001 - no answer of a broker's may end the beat
-            return self._failed(error)
+            return self._schedule_retry(error)
 
     def _forget_the_future(self) -> None:
         """Celery goes by the host's clock: where that was set back, nothing was sent after now."""
@@ -107,7 +107,7 @@ class DeadlineScheduler(Scheduler):
     def _longest(self) -> float:
         return float(self.max_interval or 1.0)
 
-    def _failed(self, error: Exception) -> float:
+    def _schedule_retry(self, error: Exception) -> float:
         wait = self._retries.record_failure(error)
         self._try_at = time.monotonic() + wait
         # Celery's tick takes an entry from its heap before it sends, and does not put it back if that fails.

@@ -111,7 +111,7 @@ class IdleVisitChecks:
         served, engine = self._context.stacks.get(ending.stack), self._context.engine
         if served is None:
             return {}
-        containers = engine.named(served.spec.project, [ending.service])
+        containers = engine.service_by_id(served.spec.project, [ending.service])
         found = {container: engine.usage(container) for container in containers}
         return {container: one.traffic for container, one in found.items() if one and one.traffic}
 

@@ -124,14 +124,16 @@ class Notifier:
 
     def _deliver(self, notice: Notice) -> None:
         try:
-            self._context.guard.run(Loop.NOTICES, partial(self._send, notice), f"sending by {notice.sink}")
+            self._context.guard.run(
+                Loop.NOTICES, partial(self._try_once, notice), f"sending by {notice.sink}"
+            )
         finally:
             with self._lock:
                 self._under_way[notice.sink] -= 1
 
-    def _send(self, notice: Notice) -> None:
+    def _try_once(self, notice: Notice) -> None:
         began = time.monotonic()
-        ok, said = self._sent(notice)
+        ok, said = self._attempt(notice)
         elapsed = round((time.monotonic() - began) * 1000)
         if self._thread.stopping:
             return
@@ -140,7 +142,7 @@ class Notifier:
             now = self._context.database.now()
             notifications.tried(session, notice.id, now, elapsed, ok=ok, said=said)
 
-    def _sent(self, notice: Notice) -> tuple[bool, str]:
+    def _attempt(self, notice: Notice) -> tuple[bool, str]:
         toml = self._loading.notices.get(notice.sink)
         if toml is None:
             return False, f"power.toml has no notices.{notice.sink} any more"

@@ -60,7 +60,7 @@ class Sampler:
     def turn(self) -> None:
         """Sample once every service that a live window holds, and store the samples."""
         database = self._context.database
-        if found := self._measured(self._held()):
+        if found := self._measure(self._leased_containers()):
             now = database.now()
             with database.write() as session:
                 session.add_all(
@@ -72,7 +72,7 @@ class Sampler:
             with database.write() as session:
                 samples.forget(session, database.now() - SAMPLE_RETENTION)
 
-    def _held(self) -> dict[str, SampledService]:
+    def _leased_containers(self) -> dict[str, SampledService]:
         """The containers of what live windows hold here, by id."""
         database, mine = self._context.database, dict(self._context.stacks)
         with database.read() as session:
@@ -83,15 +83,15 @@ class Sampler:
             }
         found: dict[str, SampledService] = {}
         for stack, names in held.items():
-            named = self._context.engine.named(mine[stack].spec.project, names) if names else {}
+            named = self._context.engine.service_by_id(mine[stack].spec.project, names) if names else {}
             found |= {container: (stack, service) for container, service in named.items()}
         return found
 
-    def _measured(self, containers: dict[str, SampledService]) -> dict[SampledService, tuple[float, int]]:
+    def _measure(self, containers: dict[str, SampledService]) -> dict[SampledService, tuple[float, int]]:
         """Cores and bytes by service. A container's first sample only says where its CPU time stands."""
         found: dict[SampledService, tuple[float, int]] = {}
         before, self._before = self._before, {}
-        for container, at, usage in self._asked(containers):
+        for container, at, usage in self._read_usage(containers):
             self._before[container] = (at, usage.cpu_seconds)
             if container not in before:
                 continue
@@ -111,7 +111,7 @@ class Sampler:
             self._context.guard.failed(Loop.SAMPLES, error, "reading a container")
         return None
 
-    def _asked(self, containers: Iterable[str]) -> list[tuple[str, float, Usage]]:
+    def _read_usage(self, containers: Iterable[str]) -> list[tuple[str, float, Usage]]:
         def ask(container: str) -> tuple[str, float, Usage | None]:
             return container, time.monotonic(), self._usage(container)
 

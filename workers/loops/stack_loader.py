@@ -74,7 +74,7 @@ class StackLoader:
         _withhold_secrets(toml)
         file_versions.tidy(self._context.lock_dir)
         for name in toml.on_node(self._context.node):
-            self._read(name, toml)
+            self._read_stack(name, toml)
         self._reject_sections(toml)
         self._publishing.tell("", self._drop_unlisted)
 
@@ -105,7 +105,7 @@ class StackLoader:
         self.engine_fault = fault
         for name in self._toml.on_node(self._context.node) if self._toml else ():
             assert self._toml
-            self._read(name, self._toml)
+            self._read_stack(name, self._toml)
 
     def _drop_unlisted(self, session: Session, _mine: Heartbeat) -> None:
         assert self._toml
@@ -124,7 +124,7 @@ class StackLoader:
         elif self._toml:
             for name in self._toml.on_node(self._context.node):
                 if self._came_to_rest(name):
-                    self._read(name, self._toml)
+                    self._read_stack(name, self._toml)
         return self._publishing.waiting - before
 
     def _toml_came_to_rest(self) -> bool:
@@ -158,7 +158,7 @@ class StackLoader:
         mine = toml.on_node(self._context.node)
         for name in mine:
             if before is None or before.stacks.get(name) != toml.stacks[name] or self._is_refused(name):
-                self._read(name, toml)
+                self._read_stack(name, toml)
         self._reject_sections(toml)
         for name in (
             (self._context.stacks.keys() | self._context.claimed) - mine.keys() - toml.rejected.keys()
@@ -205,7 +205,7 @@ class StackLoader:
 
     # What a reading comes to.
 
-    def _read(self, name: str, toml: PowerToml) -> None:
+    def _read_stack(self, name: str, toml: PowerToml) -> None:
         one = self._known.setdefault(name, _Known())
         one.stamp, one.read_at, one.changing = (
             file_versions.stamp(toml.stacks[name].paths()),

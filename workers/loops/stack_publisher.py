@@ -100,7 +100,7 @@ class StackPublisher:
         except NotYet:
             return
         except StackTaken as taken:
-            self._taken(name, str(taken))
+            self._leave_to_holder(name, str(taken))
             return
         except StackHeld as held:
             self._hold_back(name, held)
@@ -144,9 +144,9 @@ class StackPublisher:
         claims.take(session, spec, mine, key=key, dead=self._context.me.dead, now=self._now())
         published_stacks.publish_stack(session, spec, self._now(), mine.engine_id)
         self._claim(session, mine, spec.name)
-        return partial(self._published, offered)
+        return partial(self._finish_publication, offered)
 
-    def _published(self, offered: OfferedStack) -> None:
+    def _finish_publication(self, offered: OfferedStack) -> None:
         name = offered.served.spec.name
         self._logged.pop(name, None)
         self.held_back.pop(name, None)
@@ -220,7 +220,7 @@ class StackPublisher:
             self._context.stacks[spec.name] = Served(replace(spec, project=at.project or spec.project))
             self._context.look_again(spec.name, None, Trigger.REQUEST)
 
-    def _taken(self, name: str, fault: str) -> None:
+    def _leave_to_holder(self, name: str, fault: str) -> None:
         """Leave a stack to the worker that has it, and ask again with the next sign of life."""
         served = self._context.stacks.get(name)
         self._context.forget(name)

@@ -44,7 +44,7 @@ def main() -> None:
     except MemoryError:
         told = {"ok": False, "said": f"the answer needs more than {_MEMORY >> 20} MiB"}
     except Exception as error:  # noqa: BLE001 - whatever keeps it from being delivered is the answer
-        told = {"ok": False, "said": _named(error)}
+        told = {"ok": False, "said": _error_text(error)}
     told["said"] = redaction.redacted(str(told["said"]), redaction.parts_of(address))
     json.dump(told, sys.stdout)
 
@@ -86,14 +86,14 @@ def _opener() -> urllib.request.OpenerDirector:
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=_trusted()),
+        urllib.request.HTTPSHandler(context=_trust_context()),
         urllib.request.UnknownHandler(),
     ):
         opener.add_handler(handler)
     return opener
 
 
-def _trusted() -> ssl.SSLContext:
+def _trust_context() -> ssl.SSLContext:
     """The authorities of the environment's SSL_CERT_FILE or SSL_CERT_DIR, or those of Mozilla."""
     file, directory = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or directory:
@@ -128,7 +128,7 @@ def _follow_no_redirects() -> None:
     setattr(Session, "get_redirect_target", target)  # noqa: B010
 
 
-def _named(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """The error at the bottom of it, such as `ConnectionRefusedError: Connection refused`."""
     reason = getattr(error, "reason", None)
     cause = reason if isinstance(reason, BaseException) else error

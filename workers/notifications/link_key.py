@@ -18,7 +18,7 @@ _BYTES = 32
 def read_or_create(data_dir: Path) -> bytes:
     """The node's key; made when there is none. Raises OSError where the file cannot be used."""
     file = data_dir / LINK_KEY_FILE
-    key = _read(file)
+    key = _read_key(file)
     if key is None:
         key = _create(file)
     if key is None:
@@ -26,7 +26,7 @@ def read_or_create(data_dir: Path) -> bytes:
     return key
 
 
-def _read(file: Path) -> bytes | None:
+def _read_key(file: Path) -> bytes | None:
     try:
         found = file.read_bytes()
     except FileNotFoundError:
@@ -37,7 +37,7 @@ def _read(file: Path) -> bytes | None:
 def _create(file: Path) -> bytes | None:
     """Put a whole file there, one worker at a time; one that was cut short is replaced."""
     with locks.held(file.parent / "locks", "link", "key", wait=True):
-        if (key := _read(file)) is not None:
+        if (key := _read_key(file)) is not None:
             return key
         private_files.replace(file, secrets.token_bytes(_BYTES))
-        return _read(file)
+        return _read_key(file)

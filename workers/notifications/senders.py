@@ -39,7 +39,7 @@ class DeliveryFailed(Exception):
 
 def send(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> str:
     """Hand it over; return what the sink answered. Raises DeliveryFailed."""
-    return _delivered(_webhook(toml, notice, body) if toml.url else _apprise(toml, body))
+    return _deliver(_webhook(toml, notice, body) if toml.url else _apprise(toml, body))
 
 
 def _webhook(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _apprise(toml: NoticeToml, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"apprise": toml.apprise, **text, "seconds": APPRISE_TIMEOUT}
 
 
-def _delivered(order: Mapping[str, Any]) -> str:
+def _deliver(order: Mapping[str, Any]) -> str:
     """Have the order carried out; return what came of it. Raises DeliveryFailed."""
     code, printed = _run(json.dumps(order), order["seconds"])
     if code == -signal.SIGALRM:

@@ -129,7 +129,7 @@ class OfflineController:
         try:
             # One that breaks is tried again and keeps nothing else on.
             if self._context.guard.run(Loop.BLIND, partial(self._converge, outage, known, service), name):
-                self._failed(known, service)
+                self._record_failure(known, service)
         finally:
             self._under_way.discard((known.spec.name, service))
 
@@ -152,7 +152,7 @@ class OfflineController:
             log.warning("%s/%s: %s blind: %s", spec.name, service, decision.action, decision.why)
             command = _command(project, service, decision)
             begun, timeout = (
-                self._begun(known, defined, command),
+                self._started_call(known, defined, command),
                 timeout_of(defined, command.action, containers),
             )
             outcome = self._make(outage, begun, command, timeout, lock)
@@ -160,7 +160,7 @@ class OfflineController:
             if outcome.status is CallStatus.OK and after is not None and not any(one.alive for one in after):
                 self._off.add((spec.name, service))
             else:
-                self._failed(known, service, unsure=outcome.status is not CallStatus.OK)
+                self._record_failure(known, service, unsure=outcome.status is not CallStatus.OK)
 
     def _run_hooks(self, outage: Outage, known: StackSnapshot, defined: ServiceSpec, lock: int) -> None:
         """Run the service's pre_stop hooks, where it has some, runs and is to be stopped plainly."""
@@ -176,7 +176,7 @@ class OfflineController:
             place = served.place if served and served.spec.project == project else None
             command = pre_stop.command(place, defined.name)
             begun, timeout = (
-                self._begun(known, defined, command),
+                self._started_call(known, defined, command),
                 timeout_of(defined, Action.STOP, containers),
             )
             self._make(outage, begun, command, timeout, lock)
@@ -206,7 +206,7 @@ class OfflineController:
         journal.record_end(call, outcome, snapshot.now())
         return outcome
 
-    def _begun(self, known: StackSnapshot, spec: ServiceSpec, command: Command) -> StartedCall:
+    def _started_call(self, known: StackSnapshot, spec: ServiceSpec, command: Command) -> StartedCall:
         last = max(
             (lease for lease in known.leases if lease.service == spec.name),
             key=lambda lease: lease.deadline,
@@ -224,7 +224,7 @@ class OfflineController:
             config_hash=spec.config_hash,
         )
 
-    def _failed(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
+    def _record_failure(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
         key = (known.spec.name, service)
         failures = self._tried.get(key, known.pending_stops[service]).failures + 1
         retry_at = self._context.snapshot.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)

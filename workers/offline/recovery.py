@@ -34,7 +34,7 @@ def take_in(context: WorkerContext, now: datetime) -> None:
     page, taken = context.journal.page(outages)
     left: dict[Path, JournalPage] = {}
     for path in dead.values():
-        if not context.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_read, context, path, left)):
+        if not context.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_add, context, path, left)):
             _set_aside(path)
     news = any(one.made or one.ended or one.blind for one in (page, *left.values()))
     if news:
@@ -49,7 +49,7 @@ def take_in(context: WorkerContext, now: datetime) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read(context: WorkerContext, path: Path, left: dict[Path, JournalPage]) -> None:
+def _add(context: WorkerContext, path: Path, left: dict[Path, JournalPage]) -> None:
     page = journal.read(path)
     for made in page.made:
         if made.outcome is None:
@@ -87,7 +87,7 @@ def _set_aside(path: Path) -> None:
 
 def others(context: WorkerContext) -> dict[str, Path]:
     """The journals of other workers of this node that lie where ours does."""
-    found = journal.left(context.offline_dir)
+    found = journal.journals_in(context.offline_dir)
     return {name: path for name, path in found.items() if name != context.me.name}
 
 

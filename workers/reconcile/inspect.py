@@ -66,8 +66,8 @@ def _verdicts(
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
     pending = {name for name, row in before.items() if row.owed}
-    meant = None if only is None else _meant(spec, only)
-    watched = [one for one in _watched(spec, pending) if meant is None or one.name in meant]
+    meant = None if only is None else _with_namespace_users(spec, only)
+    watched = [one for one in _services_to_inspect(spec, pending) if meant is None or one.name in meant]
     if not watched:
         return {}
     try:
@@ -93,7 +93,7 @@ def _verdicts(
     return verdicts
 
 
-def _meant(spec: StackSpec, only: Collection[str]) -> set[str]:
+def _with_namespace_users(spec: StackSpec, only: Collection[str]) -> set[str]:
     """These services, and those that may have changed with them: they use a namespace through one of them."""
     found = new = set(only)
     while new:
@@ -120,7 +120,7 @@ def _back(
     return [name for name in sorted(allowed & verdicts.keys()) if verdicts[name][0].alive]
 
 
-def _watched(spec: StackSpec, pending: set[str]) -> list[ServiceSpec]:
+def _services_to_inspect(spec: StackSpec, pending: set[str]) -> list[ServiceSpec]:
     """The listed services, and those removed from power.toml whose stop is not confirmed."""
     listed = [one for one in spec.services.values() if one.role is not Role.NONE or one.name in pending]
     return listed + [ServiceSpec(name) for name in sorted(pending - spec.services.keys())]

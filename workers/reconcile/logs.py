@@ -30,7 +30,7 @@ def answer(context: WorkerContext, read: str) -> None:
         wanted = logs.wanted(session, read, context.core)
     if wanted is None or wanted.stack not in context.stacks:
         return
-    lines, notes = _read(context, wanted)
+    lines, notes = _read_lines(context, wanted)
     clean = partial(stack_secrets.redact, context.stacks[wanted.stack].spec.project)
     with context.database.write() as session:
         now = context.database.now()
@@ -38,12 +38,12 @@ def answer(context: WorkerContext, read: str) -> None:
         rows.forget_before(session, now - logs.ANSWER_LIFETIME)
 
 
-def _read(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLineValue], dict[str, str]]:
+def _read_lines(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLineValue], dict[str, str]]:
     lines: list[LogLineValue] = []
     notes: dict[str, str] = {}
     project = context.stacks[wanted.stack].spec.project
     try:
-        there = context.engine.named(project, wanted.services)
+        there = context.engine.service_by_id(project, wanted.services)
         for container, service in there.items():
             try:
                 lines += _of(context, wanted, container, service)
@@ -54,7 +54,7 @@ def _read(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLineValue
         log.warning("stack %s: logs cannot be read: %s", wanted.stack, negotiation.why(error))
         return lines, dict.fromkeys(wanted.services, untrusted_text.bounded(negotiation.why(error), NOTE))
     for name in sorted(set(wanted.services) - set(there.values())):
-        notes[name] = _gone(wanted.details.get(name, ""))
+        notes[name] = _last_output_note(wanted.details.get(name, ""))
     return lines, notes
 
 
@@ -88,7 +88,7 @@ def engine_time(context: WorkerContext, moment: datetime) -> datetime:
     return context.engine.own_time(moment + apart if abs(apart) > _APART else moment)
 
 
-def _gone(detail: str) -> str:
+def _last_output_note(detail: str) -> str:
     """What is left of a service without a container: the last words that were kept when it failed."""
     return (
         f"its container is gone; the last that was kept of it: {detail}" if detail else "it has no container"

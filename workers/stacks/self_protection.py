@@ -42,7 +42,7 @@ def faults(
 
 
 def _why(project: str, service: str, raw: Mapping[str, Any], around: Surroundings | None) -> str:
-    if _labelled(raw.get("labels") or {}):
+    if _has_label(raw.get("labels") or {}):
         return f"carries the label {LABEL}"
     if around is None or around.project != project:
         return ""
@@ -51,14 +51,14 @@ def _why(project: str, service: str, raw: Mapping[str, Any], around: Surrounding
     return f"belongs to the project {project} that this worker runs in" if service in around.ours else ""
 
 
-def _labelled(labels: Mapping[str, Any]) -> bool:
+def _has_label(labels: Mapping[str, Any]) -> bool:
     return str(labels.get(LABEL, "false")).lower() != "false"
 
 
 def surroundings() -> Surroundings | None:
     """Where this process runs; None outside of Compose, and while the engine does not answer."""
     container = inside(_MOUNTS)
-    return _described(container) if container else None
+    return _describe(container) if container else None
 
 
 def inside(mounts: Path) -> str | None:
@@ -70,15 +70,15 @@ def inside(mounts: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def _described(container: str) -> Surroundings | None:
+def _describe(container: str) -> Surroundings | None:
     try:
-        return _asked(container)
+        return _ask_engine(container)
     except Unable:
         return None
 
 
 @cache
-def _asked(container: str) -> Surroundings | None:
+def _ask_engine(container: str) -> Surroundings | None:
     """Asked once: a container's labels never change. Raises what the engine raises while it is away."""
     asked = Engine()
     try:

@@ -106,11 +106,11 @@ def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) ->
     ]:
         raise Rejected(empty, faults)
     if keep is not None:
-        spec, place = _kept(key, spec, place, config, keep)
+        spec, place = _keep_rendered(key, spec, place, config, keep)
     return Served(spec, place, _own(config.get("networks")), _own(config.get("volumes")))
 
 
-def _kept(
+def _keep_rendered(
     key: str, spec: StackSpec, place: ComposeFiles, config: dict[str, Any], directory: Path
 ) -> tuple[StackSpec, ComposeFiles]:
     """The same stack, from what was rendered of it and read back: nothing is left in it to be filled in."""

@@ -58,12 +58,12 @@ class Journal:
 
     def record_end(self, call: str, outcome: CallOutcome, at: datetime) -> None:
         """Write how the call with this journal id ended, and when."""
-        self._write([{"kind": "ended", "id": call, "at": at.isoformat(), "outcome": _kept(outcome)}])
+        self._write([{"kind": "ended", "id": call, "at": at.isoformat(), "outcome": _outcome_json(outcome)}])
 
     def record_outcome(self, call: int, outcome: CallOutcome, at: datetime) -> None:
         """Write the outcome of a call that the database knows, but whose end it could not take."""
         line = {"kind": "reported", "id": secrets.token_hex(16), "call": call}
-        self._write([{**line, "at": at.isoformat(), "outcome": _kept(outcome)}])
+        self._write([{**line, "at": at.isoformat(), "outcome": _outcome_json(outcome)}])
 
     def tells(self, outage: str) -> bool:
         """Was anything done in this outage?"""
@@ -114,7 +114,7 @@ class Journal:
                 self._path.unlink(missing_ok=True)
 
 
-def left(directory: Path) -> dict[str, Path]:
+def journals_in(directory: Path) -> dict[str, Path]:
     """Every worker whose journal lies here, and where."""
     return {one.name.removesuffix(_ENDING): one for one in sorted(directory.glob(f"*{_ENDING}"))}
 
@@ -157,7 +157,7 @@ def _page(lines: Iterable[JournalLine], blind: list[OfflineRecord]) -> JournalPa
             continue
         at = datetime.fromisoformat(line["at"])
         if kind == "began":
-            made[line["id"]] = OfflineCall(line["id"], _begun(line["begun"]), at)
+            made[line["id"]] = OfflineCall(line["id"], _started_call(line["begun"]), at)
         elif kind == "reported":
             ended.append(OfflineEnd(int(line["call"]), _outcome(line["outcome"]), at))
         elif line["id"] in made:
@@ -170,7 +170,7 @@ def _page(lines: Iterable[JournalLine], blind: list[OfflineRecord]) -> JournalPa
     return JournalPage(list(made.values()), ended, blind)
 
 
-def _begun(said: Mapping[str, Any]) -> StartedCall:
+def _started_call(said: Mapping[str, Any]) -> StartedCall:
     return StartedCall(**{**said, "action": Action(said["action"]), "argv": tuple(said["argv"])})
 
 
@@ -178,7 +178,7 @@ def _outcome(said: Mapping[str, Any]) -> CallOutcome:
     return CallOutcome(**{**said, "status": CallStatus(said["status"])})
 
 
-def _kept(outcome: CallOutcome) -> dict[str, Any]:
+def _outcome_json(outcome: CallOutcome) -> dict[str, Any]:
     kept = call_output.kept
     return asdict(outcome) | {"stdout": kept(outcome.stdout), "stderr": kept(outcome.stderr)}
 

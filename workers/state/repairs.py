@@ -48,7 +48,7 @@ class ObservedState:
             {name: (row.power, row.ready, row.alive) for name, row in services.of(session, stack).items()},
             {one.id: (one.state, one.status, one.stuck) for one in windows},
             any(_moved_since(one, now - EVENT_GRACE) for one in windows)
-            or _called(session, stack, now - EVENT_GRACE),
+            or _has_recent_call(session, stack, now - EVENT_GRACE),
         )
 
     def changes(self, session: Session, stack: str) -> UnexplainedChanges:
@@ -61,7 +61,7 @@ class ObservedState:
         moved = []
         for window, before in self.windows.items():
             one = rows.get(session, window)
-            if one and before != (one.state, one.status, one.stuck) and not _expired(one):
+            if one and before != (one.state, one.status, one.stuck) and not _has_expired(one):
                 moved.append(f"window {window} from {before[0]} to {one.state}")
         return (
             UnexplainedChanges()
@@ -83,7 +83,7 @@ def _differs(was: tuple[Power, bool, bool], now: tuple[Power, bool, bool]) -> bo
     return was != now and Power.UNKNOWN not in {was[0], now[0]}
 
 
-def _expired(window: Window) -> bool:
+def _has_expired(window: Window) -> bool:
     """A deadline is the clock's to notice; whichever look comes first acts on it."""
     return window.state == State.CLOSING and window.close_reason == CloseReason.EXPIRED
 
@@ -93,7 +93,7 @@ def _moved_since(window: Window, moment: datetime) -> bool:
     return any(at is not None and at > moment for at in moves)
 
 
-def _called(session: Session, stack: str, moment: datetime) -> bool:
+def _has_recent_call(session: Session, stack: str, moment: datetime) -> bool:
     recent = Call.finished_at.is_(None) | (Call.finished_at > moment)
     return session.scalars(select(Call.id).where(Call.stack == stack, recent).limit(1)).first() is not None
 
@@ -158,7 +158,7 @@ class Repairs:
             due = [one for one in self._doubts if now - one.seen_at >= EVENT_GRACE]
             self._doubts = [one for one in self._doubts if now - one.seen_at < EVENT_GRACE]
         for doubt in due if self._heard_since() else ():
-            if not _excused(doubt.changes.services, doubt.told_of):
+            if not _is_excused(doubt.changes.services, doubt.told_of):
                 self._report(f"stack {doubt.stack}: {doubt.changes.told}")
 
     @property
@@ -173,5 +173,5 @@ class Repairs:
         log.warning("only the idle poll or a resync has noticed a change: %s", what)
 
 
-def _excused(changed: Collection[str], told_of: Iterable[str]) -> bool:
+def _is_excused(changed: Collection[str], told_of: Iterable[str]) -> bool:
     return bool(changed) and set(changed) <= set(told_of)

@@ -129,9 +129,9 @@ class Snapshot:
         with self._lock:
             if self._outage:
                 self.over.append(replace(self._outage, until=self.now()))
-            self._answered()
+            self._reset_silence()
 
-    def _answered(self) -> None:
+    def _reset_silence(self) -> None:
         self._heard_at, self._failed, self._outage = boot_clock(), False, None
         self._word.note(self._heard_at)
 
@@ -146,7 +146,7 @@ class Snapshot:
         with self._lock:
             self.over = [one for one in self.over if one.id not in ids]
             if written and self._outage and self._outage.id in ids:
-                self._answered()
+                self._reset_silence()
 
     def record_failure(self) -> None:
         """Record that the database could not be read or written just now."""

@@ -233,7 +233,7 @@ def test_one_container_that_hangs_in_the_engine_is_no_veil_either() -> None:
 def test_a_line_without_labels_is_nobodys(labels: Any) -> None:
     with asking(answers={LIST: (200, [line("odd", Labels=labels)])}) as (_server, engine):
         assert engine.containers("studio", ["forge"]) == []
-        assert engine.named("studio", ["forge"]) == {}
+        assert engine.service_by_id("studio", ["forge"]) == {}
 
 
 def test_logs_that_cannot_be_read_are_a_refusal_and_no_silence() -> None:

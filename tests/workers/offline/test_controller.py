@@ -235,7 +235,7 @@ def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(snapshot: Sna
     stack = StackSnapshot(SPEC, (held("forge", -31),), {"forge": OwedOff(failures)})
     blind = OfflineController(context(snapshot))
 
-    blind._failed(stack, "forge")
+    blind._record_failure(stack, "forge")
 
     again = blind._tried["studio", "forge"]
     assert again.failures == failures + 1

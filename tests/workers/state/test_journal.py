@@ -38,7 +38,7 @@ def test_a_successor_reads_what_was_done(tmp_path: Path, mine: Journal) -> None:
     mine.record_begin(OUTAGE, STOP, at(3))
     mine.record_outcome(7, DONE, at(4))
 
-    (path,) = journal.left(tmp_path / "blind").values()
+    (path,) = journal.journals_in(tmp_path / "blind").values()
     page = journal.read(path)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -52,7 +52,7 @@ def test_a_successor_reads_what_was_done(tmp_path: Path, mine: Journal) -> None:
 
 def test_a_torn_line_costs_only_itself(tmp_path: Path, mine: Journal) -> None:
     first = mine.record_begin(OUTAGE, STOP, at(1))
-    (path,) = journal.left(tmp_path / "blind").values()
+    (path,) = journal.journals_in(tmp_path / "blind").values()
     with path.open("a") as file:
         file.write('\n{"kind": "ended", "id": "')
     mine.record_end(first, DONE, at(2))
@@ -70,13 +70,13 @@ def test_what_a_full_disk_did_not_take_is_kept_and_written_later(
     with monkeypatch.context() as patch:
         patch.setattr(journal, "_append", full)
         first = mine.record_begin(OUTAGE, STOP, at(1))
-    assert journal.left(tmp_path / "blind") == {}
+    assert journal.journals_in(tmp_path / "blind") == {}
     page, _ = mine.page([])
     assert page.made == []  # It is under way.
 
     mine.record_end(first, DONE, at(2))
 
-    (path,) = journal.left(tmp_path / "blind").values()
+    (path,) = journal.journals_in(tmp_path / "blind").values()
     (made,) = journal.read(path).made
     assert (made.started_at, made.outcome) == (at(1), DONE)
 
@@ -89,11 +89,11 @@ def test_a_call_under_way_keeps_the_outage_open_and_the_file_there(tmp_path: Pat
     page, taken = mine.page(over)
     mine.forget(taken)
     assert ([one.id for one in page.made], page.blind) == ([first], [])
-    assert journal.left(tmp_path / "blind") != {}
+    assert journal.journals_in(tmp_path / "blind") != {}
 
     mine.record_end(second, DONE, at(4))
     page, taken = mine.page(over)
     mine.forget(taken)
     assert ([one.id for one in page.made], [one.calls for one in page.blind]) == ([second], [2])
     assert mine.empty
-    assert journal.left(tmp_path / "blind") == {}
+    assert journal.journals_in(tmp_path / "blind") == {}
