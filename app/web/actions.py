@@ -12,15 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.enums import State
 from app.domain.errors import Refusal
 from app.domain.scenarios import RunState
-from app.store import runs, stacks
-from app.store import windows as rows
+from app.store import runs, stacks, windows
 from app.store.tables import ScenarioRun, Window
 from app.task_queue import about
 from app.usecases import runs as conducting
-from app.usecases.windows import close as closing
-from app.usecases.windows import extend as extending
-from app.usecases.windows import open as opening
-from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat
+from app.usecases.windows import close, extend
+from app.usecases.windows.open import OpeningPlan, OpenRequest, Repeat, open_window, plan
 from app.web import problems, request_parsing
 from app.web.authentication import Caller
 from app.web.context import WebContext
@@ -34,7 +31,7 @@ _TRIES = 3
 def plan_opening(context: WebContext, ask: OpenRequest, caller: Caller) -> OpeningPlan:
     """The plan of an opening; raises the same refusals as the opening."""
     with audit_refusals(context, caller, "plan", ask.stack), context.database.read() as session:
-        return opening.plan(session, ask)
+        return plan(session, ask)
 
 
 def open_and_dispatch(
@@ -59,7 +56,7 @@ def _open(
         try:
             with context.database.write() as session:
                 now = context.database.now()
-                window, new = opening.open_window(
+                window, new = open_window(
                     session,
                     ask,
                     actor=caller.name,
@@ -80,8 +77,8 @@ def extend_deadline(context: WebContext, caller: Caller, window: str, ttl: float
     require_window_id(window)
     with audit_refusals(context, caller, "extend"), context.database.write() as session:
         # Another transaction may have locked the row, so the time is taken after the lock.
-        rows.locked(session, window)
-        extending.extend(session, window, ttl, actor=caller.name, now=context.database.now())
+        windows.locked(session, window)
+        extend.extend(session, window, ttl, actor=caller.name, now=context.database.now())
 
 
 def close_and_dispatch(
@@ -90,10 +87,10 @@ def close_and_dispatch(
     """Start to close a window; return True where it was closed already."""
     require_window_id(window)
     with audit_refusals(context, caller, "close"), context.database.write() as session:
-        before = rows.locked(session, window)
+        before = windows.locked(session, window)
         was_closed = before is not None and before.state == State.CLOSED
         now = context.database.now()
-        row = closing.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
+        row = close.close(session, window, actor=caller.name, now=now, reason=reason, force=force)
     if not was_closed:
         context.count_unsent(context.dispatch.closing(row.id, row.node, _about(row)))
     return was_closed

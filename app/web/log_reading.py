@@ -9,8 +9,7 @@ from typing import Any
 
 from app.domain.enums import State
 from app.domain.errors import Refusal
-from app.store import log_reads as rows
-from app.store import tokens, windows
+from app.store import log_reads, tokens, windows
 from app.store.tables import LogRead
 from app.usecases import logs
 from app.web import problems, schemas, window_views
@@ -73,7 +72,7 @@ class _Reading:
             read = self._answer(log_read.id)
         finally:
             with context.database.write() as session:
-                rows.forget(session, log_read.id)
+                log_reads.forget(session, log_read.id)
         self._after = logs.last_seen(read.lines, self._after)
         return read
 
@@ -81,7 +80,7 @@ class _Reading:
         until = time.monotonic() + ANSWER_TIMEOUT
         while time.monotonic() < until:
             with self._context.database.read() as session:
-                if read := rows.answered(session, identifier):
+                if read := log_reads.answered(session, identifier):
                     return read
             time.sleep(POLL_INTERVAL)
         raise _unread(f"the worker of its node did not answer within {ANSWER_TIMEOUT:g} s")

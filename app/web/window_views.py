@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain.enums import Action, Event, State
 from app.domain.errors import UnknownWindow
 from app.domain.windows import ENDED
-from app.store import audit, stacks, workers
-from app.store import windows as rows
+from app.store import audit, stacks, windows, workers
 from app.store.tables import Call, Window
 from app.web import row_views, schemas
 from app.web.context import WebContext
@@ -28,7 +27,7 @@ def read_window(context: WebContext, window: str) -> dict[str, Any]:
 
     def read() -> CachedRead:
         with context.database.read() as session:
-            row = rows.get(session, window)
+            row = windows.get(session, window)
             if row is None:
                 raise UnknownWindow(window)
             payload = describe_windows(session, [row], context.database.now())[0]
@@ -39,7 +38,7 @@ def read_window(context: WebContext, window: str) -> dict[str, Any]:
 
 def describe_windows(session: Session, window_rows: Sequence[Window], now: datetime) -> list[dict[str, Any]]:
     """Windows as JSON, each with its calls."""
-    calls = rows.calls(session, [row.id for row in window_rows])
+    calls = windows.calls(session, [row.id for row in window_rows])
     away = _away(session, window_rows, now)
     return [
         row_views.window(
