@@ -71,7 +71,7 @@ def begin(environment: Settings | None = None) -> WorkerContext:
     me = Identity(environment.lock_dir, environment.node)
     database = Database(environment.database_url)
     _require_schema(database, environment)
-    found = WorkerContext(
+    context = WorkerContext(
         database,
         _engine(),
         me,
@@ -80,41 +80,41 @@ def begin(environment: Settings | None = None) -> WorkerContext:
         opening=CallQueue("opening", opening_limits(environment.opening_calls)),
         closing=CallQueue("closing", closing_limits(environment.closing_calls)),
     )
-    transport.count_with(found.guard.count)
-    loading = StackLoader(found, environment.config)
+    transport.count_with(context.guard.count)
+    loading = StackLoader(context, environment.config)
     try:
         loading.begin()
     except ConfigError as error:
         raise SystemExit(str(error)) from error
     _runtime.leaving.enter_context(me.living())
-    heartbeat = HeartbeatLoop(found, loading)
+    heartbeat = HeartbeatLoop(context, loading)
     try:
         heartbeat.begin()
     except NodeTaken as taken:
         _runtime.leaving.close()
         raise SystemExit(str(taken)) from taken
-    _runtime.leaving.callback(found.close)
+    _runtime.leaving.callback(context.close)
     _runtime.leaving.callback(heartbeat.end)
-    _runtime.context, _runtime.watch = found, Watch(found, loading, heartbeat)
+    _runtime.context, _runtime.watch = context, Watch(context, loading, heartbeat)
     _runtime.watch.start()
-    _begin_beside(found, loading, environment)
-    return found
+    _begin_beside(context, loading, environment)
+    return context
 
 
-def _begin_beside(found: WorkerContext, loading: StackLoader, environment: Settings) -> None:
+def _begin_beside(context: WorkerContext, loading: StackLoader, environment: Settings) -> None:
     """What a worker does besides its watch: send notices, take samples, wait for last bytes, conduct runs."""
-    _begin_throttle(found, environment.opening_calls)
-    notifier = Notifier(found, loading, environment.public_url, environment.data_dir)
+    _begin_throttle(context, environment.opening_calls)
+    notifier = Notifier(context, loading, environment.public_url, environment.data_dir)
     notifier.begin()
     _runtime.leaving.callback(notifier.end)
-    sampling = Sampler(found)
+    sampling = Sampler(context)
     sampling.begin()
     _runtime.leaving.callback(sampling.end)
-    looks = IdleVisitChecks(found)
+    looks = IdleVisitChecks(context)
     looks.begin()
     _runtime.leaving.callback(looks.end)
     if _runtime.watch:
-        _runtime.conductor = Conductor(found, _runtime.watch.pools)
+        _runtime.conductor = Conductor(context, _runtime.watch.pools)
         _runtime.conductor.begin()
         _runtime.leaving.callback(_runtime.conductor.end)
 

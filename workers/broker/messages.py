@@ -64,9 +64,9 @@ def is_ours(queue: str) -> bool:
 
 
 def _headers(name: str, headers: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: headers[key][:MAX_BODY_LENGTH] for key in _TEXTS if isinstance(headers.get(key), str)}
+    texts = {key: headers[key][:MAX_BODY_LENGTH] for key in _TEXTS if isinstance(headers.get(key), str)}
     return {
-        **kept,
+        **texts,
         "task": name,
         "id": _identifier(headers.get("id"), "the task id"),
         "expires": _moment(headers.get("expires")),
@@ -127,27 +127,27 @@ def _check_body(name: str, body: object) -> None:
         raise RefusedMessage("it carries callbacks")
 
 
-def _identifier(found: object, what: str) -> str:
-    if not isinstance(found, str) or not found or len(found) > MAX_ID_LENGTH or not found.isprintable():
-        raise RefusedMessage(f"{what} {_excerpt(found)} is no id")
-    return found
+def _identifier(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > MAX_ID_LENGTH or not value.isprintable():
+        raise RefusedMessage(f"{what} {_excerpt(value)} is no id")
+    return value
 
 
-def _moment(found: object) -> str | None:
-    if found is None:
+def _moment(value: object) -> str | None:
+    if value is None:
         return None
     try:
-        return datetime.fromisoformat(str(found)).isoformat()
+        return datetime.fromisoformat(str(value)).isoformat()
     except ValueError as error:
-        raise RefusedMessage(f"its expiry {_excerpt(found)} is no time") from error
+        raise RefusedMessage(f"its expiry {_excerpt(value)} is no time") from error
 
 
-def _mapping(found: object, what: str) -> Mapping[str, Any]:
-    if not isinstance(found, dict):
+def _mapping(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
         raise RefusedMessage(f"{what} is no JSON object")
-    return found
+    return value
 
 
-def _excerpt(found: object) -> str:
+def _excerpt(value: object) -> str:
     """A few characters of it, on one line."""
-    return repr(found)[:80]
+    return repr(value)[:80]

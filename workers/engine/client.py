@@ -68,11 +68,13 @@ class Engine:
         The id alone does not: two engines on one host may share the key that it is made from,
         and so may hosts that were cloned.
         """
-        said = self._info()
-        where = f"{said.get('Name', '')}:{said.get('DockerRootDir', '')}"
-        own = str(said.get("ID", ""))
-        found = f"{own}@{where}"
-        return found if len(found) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
+        info = self._info()
+        where = f"{info.get('Name', '')}:{info.get('DockerRootDir', '')}"
+        own = str(info.get("ID", ""))
+        identity = f"{own}@{where}"
+        return (
+            identity if len(identity) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
+        )
 
     def now(self) -> datetime:
         """The time by which the engine tells its times, without the steps of its clock; ours may be another.
@@ -89,14 +91,14 @@ class Engine:
         return self._clock.own_time(moment)
 
     def _system_time(self) -> datetime:
-        said = self._info().get("SystemTime")
-        if (found := moment(said)) is None:
-            raise EngineRefused(f"it tells its time as {said!r}")
-        return found
+        given = self._info().get("SystemTime")
+        if (clock_time := moment(given)) is None:
+            raise EngineRefused(f"it tells its time as {given!r}")
+        return clock_time
 
     def _info(self) -> Mapping[str, Any]:
-        said: Mapping[str, Any] = self.ask(lambda client: client.info())
-        return said
+        info: Mapping[str, Any] = self.ask(lambda client: client.info())
+        return info
 
     def close(self) -> None:
         """Close the connections to the engine."""
@@ -109,7 +111,7 @@ class Engine:
         """
         only = None if services is None else set(services)
         lines = [one for one in self._project_containers(project) if only is None or _service(one) in only]
-        found = []
+        containers = []
         late = False
         for line in lines:
             try:
@@ -119,15 +121,15 @@ class Engine:
                 if late:
                     raise
                 late, one = True, container_from_list(line, "the engine gave no answer about it in time")
-            found += [one] if one else []
-        return found
+            containers += [one] if one else []
+        return containers
 
     def _project_containers(self, project: str) -> list[dict[str, Any]]:
         labels = [f"{PROJECT}={project}", f"{ONEOFF}=False"]
-        found: list[dict[str, Any]] = self.ask(
+        lines: list[dict[str, Any]] = self.ask(
             lambda client: client.containers(all=True, filters={"label": labels})
         )
-        return found
+        return lines
 
     def _container(self, line: Mapping[str, Any]) -> Container | None:
         """One container of the list, as it is now; None where it has gone since."""
@@ -145,8 +147,8 @@ class Engine:
             return container_from_list(line, f"the engine describes it in an unknown way: {error!r}")
 
     def _inspect(self, container: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.ask(lambda client: client.inspect_container(container))
-        return found
+        details: Mapping[str, Any] = self.ask(lambda client: client.inspect_container(container))
+        return details
 
     def container(self, container: str) -> Container | None:
         """One container of whatever project, or of none; None where it is gone."""
@@ -169,20 +171,20 @@ class Engine:
     def services_with(self, project: str, label: str) -> set[str]:
         """The services of a project whose containers carry a label."""
         wanted = {"label": [f"{PROJECT}={project}", label]}
-        found = self.ask(lambda client: client.containers(all=True, filters=wanted))
-        return {_service(one) for one in found}
+        lines = self.ask(lambda client: client.containers(all=True, filters=wanted))
+        return {_service(one) for one in lines}
 
     def image(self, name: str) -> str:
         """The digest of a local image, or nothing where there is none of that name."""
         try:
-            found: Mapping[str, Any] = self.ask(
+            details: Mapping[str, Any] = self.ask(
                 lambda client: client.inspect_image(name)  # type: ignore[no-untyped-call]
             )
         except EngineUnsupported:
             raise
         except (EngineRefused, NullResource):
             return ""
-        return str(found.get("Id") or "")
+        return str(details.get("Id") or "")
 
     def networks(self) -> set[str]:
         """The names of all networks there are."""
@@ -194,8 +196,8 @@ class Engine:
 
     def volumes(self) -> set[str]:
         """The names of all volumes there are."""
-        found = self.ask(lambda client: client.volumes())
-        return {str(one.get("Name")) for one in found.get("Volumes") or []}
+        answer = self.ask(lambda client: client.volumes())
+        return {str(one.get("Name")) for one in answer.get("Volumes") or []}
 
     def running_on(self, network: str) -> bool:
         """Does any container run that is attached to this network?"""
@@ -204,14 +206,14 @@ class Engine:
     def users_of(self, kind: str, name: str, project: str) -> set[str]:
         """The services of a project with a container, running or not, on this `network` or `volume`."""
         wanted = {kind: name, "label": [f"{PROJECT}={project}", f"{ONEOFF}=False"]}
-        found = self.ask(lambda client: client.containers(all=True, filters=wanted))
-        return {_service(one) for one in found}
+        lines = self.ask(lambda client: client.containers(all=True, filters=wanted))
+        return {_service(one) for one in lines}
 
     def service_by_id(self, project: str, services: Iterable[str]) -> dict[str, str]:
         """The services of a project's containers, by the containers' ids."""
         only = set(services)
-        found = {one["Id"]: _service(one) for one in self._project_containers(project)}
-        return {container: service for container, service in found.items() if service in only}
+        services = {one["Id"]: _service(one) for one in self._project_containers(project)}
+        return {container: service for container, service in services.items() if service in only}
 
     def lines(
         self, container: str, since: datetime, until: datetime | None, tail: int
@@ -246,8 +248,8 @@ class Engine:
         """What a container has used and uses; None where it does not run, or the engine does not say."""
         quick = {"one_shot": True} if version_gte(self.agreement().api, _ONE_SHOT) else {}
         try:
-            said = self.ask(lambda client: client.stats(container, stream=False, **quick))
-            return usage.parse(said)
+            stats = self.ask(lambda client: client.stats(container, stream=False, **quick))
+            return usage.parse(stats)
         except EngineUnsupported:
             raise
         except (EngineRefused, requests.ReadTimeout, KeyError, TypeError, AttributeError):
@@ -297,8 +299,8 @@ class Engine:
     def _has_kept_running(self, moment: datetime) -> bool:
         if self._info().get("LiveRestoreEnabled"):
             return False
-        found = (self._container(one) for one in self.ask(lambda client: client.containers()))
-        return any(one.alive and one.started_at and one.started_at < moment for one in found if one)
+        containers = (self._container(one) for one in self.ask(lambda client: client.containers()))
+        return any(one.alive and one.started_at and one.started_at < moment for one in containers if one)
 
     def _remembers(self, moment: datetime) -> bool:
         until = int(self.own_time(moment).timestamp())

@@ -162,16 +162,16 @@ class Negotiation:
 
     def _asked_version(self) -> Mapping[str, Any]:
         try:
-            said = self._client.version(api_version=False)
+            version = self._client.version(api_version=False)
         except requests.exceptions.JSONDecodeError as error:
             raise EngineUnsupported(_no_engine(self.endpoint)) from error
         except APIError as error:
             if error.status_code == http.client.NOT_FOUND:
                 raise EngineUnsupported(_no_engine(self.endpoint)) from error
             raise _refusal(error) from error
-        if not isinstance(said, dict) or "ApiVersion" not in said:
+        if not isinstance(version, dict) or "ApiVersion" not in version:
             raise EngineUnsupported(_no_engine(self.endpoint))
-        return said
+        return version
 
 
 class _Client(docker.APIClient):
@@ -217,11 +217,11 @@ def _no_engine(endpoint: Endpoint) -> str:
     return f"what answers at {endpoint} is no Docker engine: it does not tell its API version"
 
 
-def _shared(said: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
+def _shared(version: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
     """The newest API version that both sides speak. Raises EngineUnsupported."""
-    release, most = str(said.get("Version") or "of an unknown version"), str(said["ApiVersion"])
-    least = str(said.get("MinAPIVersion") or "") or OLDEST_API
-    if _is_podman(said):
+    release, most = str(version.get("Version") or "of an unknown version"), str(version["ApiVersion"])
+    least = str(version.get("MinAPIVersion") or "") or OLDEST_API
+    if _is_podman(version):
         raise EngineUnsupported(
             f"{endpoint} is Podman {release}, which is not supported: it tells the state of containers "
             "otherwise than Docker; name a Docker engine with DOCKER_HOST or a context"
@@ -238,15 +238,15 @@ def _shared(said: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
     return Agreement(release, f"{high[0]}.{high[1]}", least, most)
 
 
-def _is_podman(said: Mapping[str, Any]) -> bool:
+def _is_podman(version: Mapping[str, Any]) -> bool:
     with suppress(TypeError, AttributeError):
-        return any("podman" in str(part.get("Name")).lower() for part in said.get("Components") or ())
+        return any("podman" in str(part.get("Name")).lower() for part in version.get("Components") or ())
     return False
 
 
 def _number(version: str) -> tuple[int, int] | None:
-    found = re.fullmatch(r"(\d{1,4})\.(\d{1,6})", version)
-    return (int(found[1]), int(found[2])) if found else None
+    parts = re.fullmatch(r"(\d{1,4})\.(\d{1,6})", version)
+    return (int(parts[1]), int(parts[2])) if parts else None
 
 
 def _key(version: str) -> tuple[int, int]:

@@ -19,30 +19,32 @@ Owners = Mapping[str, Container | None]
 
 def reachable(engine: Engine, containers: Iterable[Container]) -> list[Container]:
     """The same containers; those that run and cannot be reached carry the reason."""
-    found = list(containers)
-    owners = _owners(engine, [one for one in found if one.alive])
-    return [replace(one, severed=_severed_reason(one, owners)) if one.alive else one for one in found]
+    known = list(containers)
+    owners = _owners(engine, [one for one in known if one.alive])
+    return [replace(one, severed=_severed_reason(one, owners)) if one.alive else one for one in known]
 
 
 def check_references(engine: Engine, containers: Iterable[Container]) -> list[Container]:
     """The same containers; those that stand still and cannot start again carry the reason, too."""
-    found = reachable(engine, containers)
-    still = [one for one in found if not one.alive]
+    checked = reachable(engine, containers)
+    still = [one for one in checked if not one.alive]
     if not still:
-        return found
+        return checked
     networks, owners = engine.network_ids(), _owners(engine, still)
-    return [one if one.alive else replace(one, severed=_unstartable(one, networks, owners)) for one in found]
+    return [
+        one if one.alive else replace(one, severed=_unstartable(one, networks, owners)) for one in checked
+    ]
 
 
 def _owners(engine: Engine, containers: Iterable[Container]) -> Owners:
     """Each container whose namespaces these use, and each that those in turn use."""
-    found: dict[str, Container | None] = {}
+    owners: dict[str, Container | None] = {}
     todo = _owner_ids(containers)
     while todo:
         new = {owner: engine.container(owner) for owner in sorted(todo)}
-        found |= new
-        todo = _owner_ids(one for one in new.values() if one) - found.keys()
-    return found
+        owners |= new
+        todo = _owner_ids(one for one in new.values() if one) - owners.keys()
+    return owners
 
 
 def _owner_ids(containers: Iterable[Container]) -> set[str]:

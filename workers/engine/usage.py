@@ -19,21 +19,21 @@ class Usage:
     """None where a container has no network of its own."""
 
 
-def parse(said: Mapping[str, Any]) -> Usage:
+def parse(stats: Mapping[str, Any]) -> Usage:
     """Raises KeyError, TypeError or AttributeError where that is not said, as of one that does not run."""
-    memory = said["memory_stats"]
+    memory = stats["memory_stats"]
     details = memory.get("stats") or {}
     cached = details.get("inactive_file", details.get("total_inactive_file", 0))
     return Usage(
-        said["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+        stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
         max(0, memory["usage"] - cached),
-        _traffic(said.get("networks") or {}),
+        _traffic(stats.get("networks") or {}),
     )
 
 
 def _traffic(networks: Mapping[str, Mapping[str, int]]) -> Traffic | None:
-    found = [
+    interfaces = [
         Traffic(one["rx_bytes"], one["rx_packets"], one["tx_bytes"], one["tx_packets"])
         for one in networks.values()
     ]
-    return sum(found, Traffic()) if found else None
+    return sum(interfaces, Traffic()) if interfaces else None

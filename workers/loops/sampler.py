@@ -60,12 +60,12 @@ class Sampler:
     def turn(self) -> None:
         """Sample once every service that a live window holds, and store the samples."""
         database = self._context.database
-        if found := self._measure(self._leased_containers()):
+        if measured := self._measure(self._leased_containers()):
             now = database.now()
             with database.write() as session:
                 session.add_all(
                     Sample(stack=stack, service=service, at=now, cpu=cpu, memory=memory)
-                    for (stack, service), (cpu, memory) in found.items()
+                    for (stack, service), (cpu, memory) in measured.items()
                 )
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + _FORGET
@@ -81,15 +81,15 @@ class Sampler:
                 stack: {lease.service for lease in windows.live_leases(session, [stack], now)}
                 for stack in mine
             }
-        found: dict[str, SampledService] = {}
+        services: dict[str, SampledService] = {}
         for stack, names in held.items():
             named = self._context.engine.service_by_id(mine[stack].spec.project, names) if names else {}
-            found |= {container: (stack, service) for container, service in named.items()}
-        return found
+            services |= {container: (stack, service) for container, service in named.items()}
+        return services
 
     def _measure(self, containers: dict[str, SampledService]) -> dict[SampledService, tuple[float, int]]:
         """Cores and bytes by service. A container's first sample only says where its CPU time stands."""
-        found: dict[SampledService, tuple[float, int]] = {}
+        measured: dict[SampledService, tuple[float, int]] = {}
         before, self._before = self._before, {}
         for container, at, usage in self._read_usage(containers):
             self._before[container] = (at, usage.cpu_seconds)
@@ -97,9 +97,9 @@ class Sampler:
                 continue
             since, used = before[container]
             cores = max(0.0, usage.cpu_seconds - used) / max(0.001, at - since)
-            cpu, memory = found.get(containers[container], (0.0, 0))
-            found[containers[container]] = (cpu + cores, memory + usage.memory)
-        return found
+            cpu, memory = measured.get(containers[container], (0.0, 0))
+            measured[containers[container]] = (cpu + cores, memory + usage.memory)
+        return measured
 
     def _usage(self, container: str) -> Usage | None:
         """What a container uses; one that cannot be read keeps no other from being measured."""
@@ -116,5 +116,5 @@ class Sampler:
             return container, time.monotonic(), self._usage(container)
 
         with ThreadPoolExecutor(PARALLEL_READS, "sampling") as pool:
-            said = list(pool.map(ask, containers))
-        return [(container, at, usage) for container, at, usage in said if usage]
+            readings = list(pool.map(ask, containers))
+        return [(container, at, usage) for container, at, usage in readings if usage]

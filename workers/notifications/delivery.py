@@ -38,15 +38,15 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
     address = str(order.get("url") or order.get("apprise"))
     try:
-        told = {"ok": True, "said": _webhook(order) if order.get("url") else _apprise(order)}
+        result = {"ok": True, "said": _webhook(order) if order.get("url") else _apprise(order)}
     except NotDelivered as error:
-        told = {"ok": False, "said": str(error)}
+        result = {"ok": False, "said": str(error)}
     except MemoryError:
-        told = {"ok": False, "said": f"the answer needs more than {_MEMORY >> 20} MiB"}
+        result = {"ok": False, "said": f"the answer needs more than {_MEMORY >> 20} MiB"}
     except Exception as error:  # noqa: BLE001 - whatever keeps it from being delivered is the answer
-        told = {"ok": False, "said": _error_text(error)}
-    told["said"] = redaction.redacted(str(told["said"]), redaction.parts_of(address))
-    json.dump(told, sys.stdout)
+        result = {"ok": False, "said": _error_text(error)}
+    result["said"] = redaction.redacted(str(result["said"]), redaction.parts_of(address))
+    json.dump(result, sys.stdout)
 
 
 def _begin(seconds: float) -> None:
@@ -62,10 +62,10 @@ def _webhook(order: Mapping[str, Any]) -> str:
     with cast(HTTPResponse, opener.open(request)) as answer:
         text = answer.read(READ).decode(errors="replace")
         status = answer.status
-    said = f"{status} {text}".strip()
+    status_line = f"{status} {text}".strip()
     if not 200 <= status < 300:
-        raise NotDelivered(said)
-    return said
+        raise NotDelivered(status_line)
+    return status_line
 
 
 def _request(order: Mapping[str, Any]) -> urllib.request.Request:
@@ -110,10 +110,10 @@ def _apprise(order: Mapping[str, Any]) -> str:
         raise NotDelivered("Apprise is not installed here: pip install 'power-windows[notices]'") from error
     _follow_no_redirects()
     _begin(order["seconds"])
-    told = Apprise()
-    if not told.add(order["apprise"]):
+    sinks = Apprise()
+    if not sinks.add(order["apprise"]):
         raise NotDelivered("Apprise does not know an address of this kind")
-    if not told.notify(title=order["title"], body=order["body"]):
+    if not sinks.notify(title=order["title"], body=order["body"]):
         raise NotDelivered("Apprise could not hand it over")
     return "handed over"
 
@@ -132,8 +132,8 @@ def _error_text(error: BaseException) -> str:
     """The error at the bottom of it, such as `ConnectionRefusedError: Connection refused`."""
     reason = getattr(error, "reason", None)
     cause = reason if isinstance(reason, BaseException) else error
-    said = getattr(cause, "strerror", None) or str(cause)
-    return f"{type(cause).__name__}: {said}".rstrip(": ")
+    text = getattr(cause, "strerror", None) or str(cause)
+    return f"{type(cause).__name__}: {text}".rstrip(": ")
 
 
 if __name__ == "__main__":

@@ -95,11 +95,11 @@ def _verdicts(
 
 def _with_namespace_users(spec: StackSpec, only: Collection[str]) -> set[str]:
     """These services, and those that may have changed with them: they use a namespace through one of them."""
-    found = new = set(only)
+    names = new = set(only)
     while new:
-        new = {name for name, one in spec.services.items() if not one.shares_with.isdisjoint(new)} - found
-        found = found | new
-    return found
+        new = {name for name, one in spec.services.items() if not one.shares_with.isdisjoint(new)} - names
+        names = names | new
+    return names
 
 
 def _untold(error: BaseException) -> SeenContainers:
@@ -129,9 +129,9 @@ def _services_to_inspect(spec: StackSpec, pending: set[str]) -> list[ServiceSpec
 def seen_containers(context: WorkerContext, spec: StackSpec, services: Iterable[str]) -> list[Container]:
     """Containers of these services, with the restarts that are remembered of them."""
     named = list(services)
-    found = context.engine.containers(spec.project, named)
-    context.restarts.forget_gone(spec.project, named, {container.id for container in found})
-    remembered = [context.restarts.remember(spec.project, container) for container in found]
+    containers = context.engine.containers(spec.project, named)
+    context.restarts.forget_gone(spec.project, named, {container.id for container in containers})
+    remembered = [context.restarts.remember(spec.project, container) for container in containers]
     return references.reachable(context.engine, remembered)
 
 
@@ -170,7 +170,7 @@ def _with_last_words(
     """A failing service is shown with the last lines it wrote."""
     newest = max(containers, key=lambda one: (one.restarts, one.exit_code != 0, one.number), default=None)
     written = context.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""
-    said = stack_secrets.redact(project, written)
-    if not said:
+    output = stack_secrets.redact(project, written)
+    if not output:
         return verdict
-    return replace(verdict, detail=untrusted_text.with_end(verdict.detail, said, DETAIL))
+    return replace(verdict, detail=untrusted_text.with_end(verdict.detail, output, DETAIL))

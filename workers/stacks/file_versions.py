@@ -26,33 +26,33 @@ def stamp(paths: Iterable[Path]) -> Stamp:
 
 def _one(path: Path) -> tuple[str, int, int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return str(path), 0, -1, 0
-    return str(path), found.st_mtime_ns, found.st_size, found.st_ino
+    return str(path), status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def digest(paths: Iterable[Path]) -> str:
     """SHA-256 over the files as they lie there, for what compose cannot even read."""
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     for path in paths:
-        found.update(f"{path}\0".encode())
+        checksum.update(f"{path}\0".encode())
         try:
-            found.update(path.read_bytes())
+            checksum.update(path.read_bytes())
         except OSError as error:
-            found.update(str(error.errno).encode())
-    return found.hexdigest()
+            checksum.update(str(error.errno).encode())
+    return checksum.hexdigest()
 
 
 def keep(directory: Path, stack: str, digest: str, rendered: str) -> Path:
     """Put a rendered configuration where a start finds it; it may hold secrets, so only we may read it."""
-    kept = directory / _KEPT
-    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = kept / f"{stack}@{digest[:16]}.json"
+    folder = directory / _KEPT
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{stack}@{digest[:16]}.json"
     if _reads(path, rendered):
         return path  # Nothing is written, so a full disk keeps no stack from being served.
     private_files.replace(path, rendered)
-    _forget_older(kept, stack)
+    _forget_older(folder, stack)
     return path
 
 
@@ -63,9 +63,9 @@ def _reads(path: Path, text: str) -> bool:
         return False
 
 
-def _forget_older(kept: Path, stack: str) -> None:
-    found = sorted(kept.glob(f"{stack}@*.json"), key=lambda one: one.stat().st_mtime, reverse=True)
-    for old in found[_OF_EACH:]:
+def _forget_older(folder: Path, stack: str) -> None:
+    versions = sorted(folder.glob(f"{stack}@*.json"), key=lambda one: one.stat().st_mtime, reverse=True)
+    for old in versions[_OF_EACH:]:
         old.unlink(missing_ok=True)
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 

@@ -32,8 +32,8 @@ def _durations(raw: Mapping[str, Any]) -> dict[str, Any]:
     """What the compose files say of how long this service may take, by the name of the setting."""
     check = raw.get("healthcheck") or {}
     checks = ("start_period", "start_interval", "interval", "timeout")
-    found = {f"healthcheck.{name}": check.get(name) for name in checks}
-    return {"stop_grace_period": raw.get("stop_grace_period")} | found
+    checked = {f"healthcheck.{name}": check.get(name) for name in checks}
+    return {"stop_grace_period": raw.get("stop_grace_period")} | checked
 
 
 def short_stop_timeouts(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:
@@ -61,11 +61,11 @@ def healthcheck_of(raw: Mapping[str, Any]) -> Healthcheck | None:
 
     What they leave out may be in the image: the engine tells, once there is a container.
     """
-    said = raw.get("healthcheck") or {}
-    if not said or said.get("disable") or said.get("test") == ["NONE"]:
+    check = raw.get("healthcheck") or {}
+    if not check or check.get("disable") or check.get("test") == ["NONE"]:
         return None
-    times = (_seconds(said.get(name)) for name in ("start_period", "interval", "timeout"))
-    return Healthcheck(int(said.get("retries") or 0), *times)
+    times = (_seconds(check.get(name)) for name in ("start_period", "interval", "timeout"))
+    return Healthcheck(int(check.get("retries") or 0), *times)
 
 
 def _seconds(given: Any) -> float:

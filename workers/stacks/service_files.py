@@ -101,7 +101,7 @@ def _references(raw: ServiceConfig) -> Iterator[str]:
 
 
 @functools.lru_cache(maxsize=_READINGS)
-def _config(kept: Path) -> ServiceConfig:
+def _config(file: Path) -> ServiceConfig:
     """A kept file never changes: its name carries the digest of what is in it."""
-    found: ServiceConfig = json.loads(kept.read_text())
-    return found
+    config: ServiceConfig = json.loads(file.read_text())
+    return config

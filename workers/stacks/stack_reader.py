@@ -124,24 +124,25 @@ def _keep_rendered(
         raise Rejected(spec, [f"{key}.files: {fault}" for fault in unset.faults]) from unset
     stack_secrets.note(place.project, stack_secrets.of_variables(variables))
     if variables:
-        said = json.dumps([spec.digest, variables], sort_keys=True)
-        spec = replace(spec, digest=hashlib.sha256(said.encode()).hexdigest())
+        identity = json.dumps([spec.digest, variables], sort_keys=True)
+        spec = replace(spec, digest=hashlib.sha256(identity.encode()).hexdigest())
     rendered = file_versions.keep(
         directory,
         spec.name,
         spec.digest,
         json.dumps(accepted_files.complete(place, config, output), indent=1),
     )
-    kept = replace(
+    rendered_place = replace(
         place, files=(str(rendered),), env_files=("/dev/null",), kept=rendered, variables=variables
     )
     hashes = {name: one.config_hash for name, one in spec.services.items()}
-    if different := accepted_files.differences(hashes, _hashes(output(compose.hashes(kept)))):
+    if different := accepted_files.differences(hashes, _hashes(output(compose.hashes(rendered_place)))):
         named = ", ".join(different)
         raise Rejected(
-            spec, [f"{key}.files: what is kept of them does not read the same for {named}; report this file"]
+            spec,
+            [f"{key}.files: what is kept of them does not read the same for {named}; report this file"],
         )
-    return spec, kept
+    return spec, rendered_place
 
 
 def _variable_files(place: ComposeFiles) -> list[Path]:
@@ -200,9 +201,9 @@ def _output(command: Command, key: str, empty: StackSpec) -> str:
     outcome = compose.run(command, READING)
     if outcome.status is CallStatus.OK:
         return outcome.stdout
-    said = " ".join(outcome.stderr.split()) or f"no answer within {READING:g} s"
+    fault = " ".join(outcome.stderr.split()) or f"no answer within {READING:g} s"
     unanswered = outcome.status is CallStatus.TIMEOUT
-    raise Rejected(empty, [f"{key}.files: {command}: {said}"], unanswered=unanswered)
+    raise Rejected(empty, [f"{key}.files: {command}: {fault}"], unanswered=unanswered)
 
 
 def _hashes(printed: str) -> dict[str, str]:
@@ -280,8 +281,8 @@ def _replicas(raw: Mapping[str, Any]) -> int:
 
 
 def _digest(stack: StackToml, config: Mapping[str, Any]) -> str:
-    said = json.dumps([stack.model_dump(mode="json"), config], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+    identity = json.dumps([stack.model_dump(mode="json"), config], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def _out_of_reach(key: str, spec: StackSpec) -> Iterator[str]:
@@ -291,5 +292,5 @@ def _out_of_reach(key: str, spec: StackSpec) -> Iterator[str]:
 
 def _own(section: Mapping[str, Any] | None) -> dict[str, str]:
     """What the project itself creates: name in the files to the engine's name."""
-    found = section or {}
-    return {name: raw["name"] for name, raw in found.items() if raw and not raw.get("external")}
+    resources = section or {}
+    return {name: raw["name"] for name, raw in resources.items() if raw and not raw.get("external")}

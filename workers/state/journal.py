@@ -46,14 +46,14 @@ class Journal:
         """Write that an offline call is about to be made; return its journal id, for `record_end`."""
         call = secrets.token_hex(16)
         blind = {"kind": "blind", "id": outage.id, "worker": self._worker, "since": outage.since.isoformat()}
-        said = {
+        call_begin = {
             "kind": "began",
             "id": call,
             "outage": outage.id,
             "at": at.isoformat(),
             "begun": asdict(begun),
         }
-        self._write([*([] if self.tells(outage.id) else [blind]), said])
+        self._write([*([] if self.tells(outage.id) else [blind]), call_begin])
         return call
 
     def record_end(self, call: str, outcome: CallOutcome, at: datetime) -> None:
@@ -139,13 +139,13 @@ def _blind(line: JournalLine, counted: list[str]) -> OfflineRecord:
 
 
 def _unfinished(lines: Iterable[JournalLine]) -> set[str]:
-    found = set[str]()
+    open_calls = set[str]()
     for line in lines:
         if line["kind"] == "began":
-            found.add(line["id"])
+            open_calls.add(line["id"])
         elif line["kind"] == "ended":
-            found.discard(line["id"])
-    return found
+            open_calls.discard(line["id"])
+    return open_calls
 
 
 def _page(lines: Iterable[JournalLine], blind: list[OfflineRecord]) -> JournalPage:
@@ -170,17 +170,17 @@ def _page(lines: Iterable[JournalLine], blind: list[OfflineRecord]) -> JournalPa
     return JournalPage(list(made.values()), ended, blind)
 
 
-def _started_call(said: Mapping[str, Any]) -> StartedCall:
-    return StartedCall(**{**said, "action": Action(said["action"]), "argv": tuple(said["argv"])})
+def _started_call(stored: Mapping[str, Any]) -> StartedCall:
+    return StartedCall(**{**stored, "action": Action(stored["action"]), "argv": tuple(stored["argv"])})
 
 
-def _outcome(said: Mapping[str, Any]) -> CallOutcome:
-    return CallOutcome(**{**said, "status": CallStatus(said["status"])})
+def _outcome(stored: Mapping[str, Any]) -> CallOutcome:
+    return CallOutcome(**{**stored, "status": CallStatus(stored["status"])})
 
 
 def _outcome_json(outcome: CallOutcome) -> dict[str, Any]:
-    kept = call_output.kept
-    return asdict(outcome) | {"stdout": kept(outcome.stdout), "stderr": kept(outcome.stderr)}
+    shorten = call_output.kept
+    return asdict(outcome) | {"stdout": shorten(outcome.stdout), "stderr": shorten(outcome.stderr)}
 
 
 def _append(path: Path, lines: Iterable[JournalLine]) -> None:

@@ -65,12 +65,12 @@ class Knowledge:
 def read_file(path: Path) -> Knowledge | None:
     """Return the snapshot that the file at `path` holds; None where there is no file or no valid one."""
     try:
-        said = json.loads(path.read_text())
-        booted_at = said.get("booted_at")
+        stored = json.loads(path.read_text())
+        booted_at = stored.get("booted_at")
         return Knowledge(
-            {name: _from_json(one) for name, one in said["stacks"].items()},
-            said["ahead"],
-            said.get("boot", ""),
+            {name: _from_json(one) for name, one in stored["stacks"].items()},
+            stored["ahead"],
+            stored.get("boot", ""),
             datetime.fromisoformat(booted_at) if booted_at else None,
         )
     except FileNotFoundError:
@@ -104,26 +104,26 @@ def _pending_stop_as_json(stop: OwedOff) -> dict[str, Any]:
     return asdict(stop) | {"retry_at": stop.retry_at and stop.retry_at.isoformat()}
 
 
-def _from_json(said: Mapping[str, Any]) -> StackSnapshot:
+def _from_json(stored: Mapping[str, Any]) -> StackSnapshot:
     return StackSnapshot(
-        StackSpec.from_json(said["spec"]),
-        tuple(_lease(one) for one in said["leases"]),
-        {name: _pending_stop(one) for name, one in said["owing"].items()},
-        _place(said.get("place")),
+        StackSpec.from_json(stored["spec"]),
+        tuple(_lease(one) for one in stored["leases"]),
+        {name: _pending_stop(one) for name, one in stored["owing"].items()},
+        _place(stored.get("place")),
     )
 
 
-def _place(said: Any) -> tuple[int, str] | None:
-    return None if said is None else (int(said[0]), str(said[1]))
+def _place(stored: Any) -> tuple[int, str] | None:
+    return None if stored is None else (int(stored[0]), str(stored[1]))
 
 
-def _lease(said: Mapping[str, Any]) -> HeldLease:
-    deadline = datetime.fromisoformat(said["deadline"])
-    return HeldLease(said["window"], said["service"], State(said["state"]), deadline)
+def _lease(stored: Mapping[str, Any]) -> HeldLease:
+    deadline = datetime.fromisoformat(stored["deadline"])
+    return HeldLease(stored["window"], stored["service"], State(stored["state"]), deadline)
 
 
-def _pending_stop(said: Mapping[str, Any]) -> OwedOff:
-    retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
+def _pending_stop(stored: Mapping[str, Any]) -> OwedOff:
+    retry_at = stored["retry_at"] and datetime.fromisoformat(stored["retry_at"])
     # What an older worker has written does not say where.
-    location = Location(**said.get("location", {}))
-    return OwedOff(said["failures"], retry_at, said["unsure"], location)
+    location = Location(**stored.get("location", {}))
+    return OwedOff(stored["failures"], retry_at, stored["unsure"], location)
