@@ -106,7 +106,22 @@ def _public(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.ClassDef]:
 
 
 ENTITIES = {
-    *("Call", "Chain", "Delivery", "Drift", "Entry", "Health", "Notice", "Plan", "Service", "Stack", "Token"),
+    *(
+        "Call",
+        "Cause",
+        "Chain",
+        "Delivery",
+        "Diagnosis",
+        "Drift",
+        "Entry",
+        "Health",
+        "Notice",
+        "Plan",
+        "Service",
+        "Stack",
+        "SuggestedPatch",
+        "Token",
+    ),
     *("Verdict", "Window", "State", "Status", "Power"),
 }
 """One thing in several forms: its row, what the API answers, the client's payload and its value."""

@@ -162,6 +162,7 @@ class Loop(StrEnum):
     CLOSING = "closing"
     NOTICES = "notices"
     SAMPLES = "samples"
+    DIAGNOSES = "diagnoses"
     TRAFFIC = "traffic"
     RUNS = "runs"
     EVENT_STREAM = "event_stream"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.domain.diagnosis.conditions import AllOf, AnyOf, Condition, FieldCondition, NoneOf
+from app.domain.diagnosis.conditions import AllOf, AnyOf, EvidenceCondition, FieldCondition, NoneOf
 from app.domain.diagnosis.evidence import FIELDS
 from app.domain.diagnosis.rules import DiagnosisRule, PatchTemplate, RuleExample
 
@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).with_name("diagnosis")
 """The folder of the product's own rules."""
 USER_FOLDER = "diagnosis.d"
 MOST_RULES = 500
-LONGEST_PATTERN = 1000
+LONGEST_RULE_PATTERN = 1000
 """Characters of one pattern."""
 LARGEST_FILE = 256 * 1024
 _REPEATED_TWICE = re.compile(r"(?<!\\)[+*}]\)(?:[+*]|\{\d*,)")
@@ -143,7 +143,7 @@ def _texts(given: Any, key: str) -> list[str]:
     return texts
 
 
-def _condition(raw: Any, key: str) -> Condition:
+def _condition(raw: Any, key: str) -> EvidenceCondition:
     if not isinstance(raw, dict):
         raise _Fault(f"{key}: {raw!r} is no table")
     for word, kind in (("any", AnyOf), ("all", AllOf)):
@@ -156,7 +156,7 @@ def _condition(raw: Any, key: str) -> Condition:
     return _field_condition(raw, key)
 
 
-def _several(raw: Mapping[str, Any], word: str, key: str) -> Iterator[Condition]:
+def _several(raw: Mapping[str, Any], word: str, key: str) -> Iterator[EvidenceCondition]:
     if raw.keys() != {word} or not isinstance(raw[word], list) or not raw[word]:
         raise _Fault(f"{key}.{word}: has to be a list of conditions, and to stand alone")
     for place, one in enumerate(raw[word]):
@@ -215,8 +215,8 @@ def _patterns(raw: Mapping[str, Any], name: str, key: str) -> tuple[re.Pattern[s
 
 
 def _pattern(given: str, key: str) -> re.Pattern[str]:
-    if len(given) > LONGEST_PATTERN:
-        raise _Fault(f"{key}: is longer than {LONGEST_PATTERN} characters")
+    if len(given) > LONGEST_RULE_PATTERN:
+        raise _Fault(f"{key}: is longer than {LONGEST_RULE_PATTERN} characters")
     if _REPEATED_TWICE.search(given):
         raise _Fault(f"{key}: {given!r} repeats what is repeated already, which may take for ever")
     try:

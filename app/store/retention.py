@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.enums import CallStatus, State
 from app.store import audit
-from app.store.tables import Call, ChainHead, Entry, IdempotencyKey, Lease, Table, Window
+from app.store.tables import Call, ChainHead, Diagnosis, Entry, IdempotencyKey, Lease, Table, Window
 
 
 class Overtaken(Exception):
@@ -102,5 +102,6 @@ def forget(session: Session, ids: Collection[str]) -> None:
     """Let go of finished windows with their leases and calls; any other is left alone."""
     closed = select(Window.id).where(Window.id.in_(ids), Window.state == State.CLOSED)
     session.execute(delete(Call).where(Call.window_id.in_(closed)))
+    session.execute(delete(Diagnosis).where(Diagnosis.window_id.in_(closed)))
     session.execute(delete(Lease).where(Lease.window_id.in_(closed)))
     session.execute(delete(Window).where(Window.id.in_(ids), Window.state == State.CLOSED))

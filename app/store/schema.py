@@ -31,6 +31,7 @@ KNOWN = (
     "0023",
     "0024",
     "0025",
+    "0026",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST_SCHEMA = KNOWN[-1]

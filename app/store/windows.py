@@ -190,6 +190,14 @@ def wanted(session: Session, stack: str, service: str, now: datetime) -> bool:
     return leases.wanted(live_leases(session, [stack], now), service, now)
 
 
+def ready_since(session: Session, stack: str, service: str, moment: datetime) -> bool:
+    """Was the service ready under any window after this moment?"""
+    later = select(Lease.window_id).where(
+        Lease.stack == stack, Lease.service == service, Lease.ready_at > moment
+    )
+    return session.scalar(later.limit(1)) is not None
+
+
 def is_forced(session: Session, stack: str, service: str) -> bool:
     """Does a window that holds this service close by force?"""
     query = select(Window.id).join(Lease, Lease.window_id == Window.id)

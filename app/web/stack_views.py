@@ -15,7 +15,7 @@ from app.domain.leases import HeldLease
 from app.domain.stack_mode import ServiceStatus
 from app.store import services, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
-from app.web import row_views
+from app.web import diagnosis_views, row_views
 
 
 def describe_stacks(session: Session, stacks: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
@@ -37,17 +37,21 @@ class _StackView:
     now: datetime
     away: datetime | None
     """The time since which no worker that serves it has sent a heartbeat; None while one does."""
+    diagnoses: Mapping[str, dict[str, Any]]
+    """Why services fail; under an empty name, why the stack's files were refused."""
 
     @classmethod
     def of(cls, session: Session, stack: Stack, now: datetime, away: datetime | None) -> _StackView:
+        rows = services.of(session, stack.name)
         return cls(
             stack=stack,
-            services=services.of(session, stack.name),
+            services=rows,
             live=windows.live_leases(session, [stack.name], now),
             moving=windows.moving_of(session, stack.name),
             calls=services.last_calls(session, [stack.name]),
             now=now,
             away=away,
+            diagnoses=diagnosis_views.of_failing(session, stack.name, rows),
         )
 
     @property
@@ -85,7 +89,9 @@ def _stack(view: _StackView) -> dict[str, Any]:
         "services": [_service(view, name, role) for name, role in sorted(roles.items(), key=_in_order)],
     }
     file_faults = {"faults": view.stack.faults, "refused": view.stack.refused}
-    return payload | {name: lines for name, lines in file_faults.items() if lines}
+    payload |= {name: lines for name, lines in file_faults.items() if lines}
+    refusal = view.diagnoses.get("") if any(file_faults.values()) else None
+    return payload | ({"diagnosis": refusal} if refusal else {})
 
 
 def _in_order(named: tuple[str, Role]) -> tuple[int, str]:
@@ -114,6 +120,7 @@ def _service(view: _StackView, name: str, role: Role) -> dict[str, Any]:
         "drift": _drift(row, view.status(name, role)),
         "failed_stops": row.failures if row else 0,
         "retry_at": stamp(row.retry_at) if row and row.retry_at else None,
+        **({"diagnosis": found} if (found := view.diagnoses.get(name)) else {}),
     }
 
 

@@ -13,7 +13,7 @@ from app.domain.errors import UnknownWindow
 from app.domain.windows import ENDED
 from app.store import audit, stacks, windows, workers
 from app.store.tables import Call, Window
-from app.web import row_views, schemas
+from app.web import diagnosis_views, row_views, schemas
 from app.web.context import WebContext
 from app.web.response_cache import CachedRead
 
@@ -40,12 +40,24 @@ def describe_windows(session: Session, window_rows: Sequence[Window], now: datet
     """Windows as JSON, each with its calls."""
     calls = windows.calls(session, [row.id for row in window_rows])
     away = _away(session, window_rows, now)
-    return [
+    described = [
         row_views.window(
             row, calls[row.id], now, _once_ready(session, row, calls[row.id]), away=away.get(row.stack)
         )
         for row in window_rows
     ]
+    _add_diagnoses(session, window_rows, described)
+    return described
+
+
+def _add_diagnoses(session: Session, window_rows: Sequence[Window], described: list[dict[str, Any]]) -> None:
+    """Say of each service that is not ready why it failed under its window, where that was diagnosed."""
+    diagnosed = diagnosis_views.of_windows(session, window_rows)
+    for window in described:
+        for name, diagnosis in diagnosed[window["id"]].items():
+            health = window["health"].get(name)
+            if health and not health["ready"]:
+                health["diagnosis"] = diagnosis
 
 
 def _away(session: Session, window_rows: Sequence[Window], now: datetime) -> dict[str, datetime]:

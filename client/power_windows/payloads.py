@@ -3,12 +3,44 @@
 from typing import Any, NotRequired, TypedDict
 
 
+class SuggestedPatch(TypedDict):
+    """A unified diff of one file; its paths are relative to `directory` on the stack's node."""
+
+    file: str
+    diff: str
+    directory: str
+
+
+class Cause(TypedDict):
+    """One possible cause of a failure; `confidence` is from 0 to 1."""
+
+    cause: str
+    title: str
+    confidence: float
+    evidence: list[str]
+    suggestion: str
+    rule: str
+    source: str
+    patch: SuggestedPatch | None
+
+
+class Diagnosis(TypedDict):
+    """Why a service failed, the most certain cause first; `service` is empty for a stack's refused files."""
+
+    stack: str
+    service: str
+    window: str | None
+    at: str | None
+    causes: list[Cause]
+
+
 class Health(TypedDict):
     """The state of one service of a window."""
 
     power: str
     ready: bool
     detail: str
+    diagnosis: NotRequired[Diagnosis]
 
 
 class Call(TypedDict):
@@ -78,6 +110,7 @@ class Service(TypedDict):
     holders: list[str]
     time_left_sec: float | None
     last_call: Call | None
+    diagnosis: NotRequired[Diagnosis]
     drift: NotRequired[Drift | None]
     failed_stops: NotRequired[int]
     retry_at: NotRequired[str | None]
@@ -92,6 +125,7 @@ class Stack(TypedDict):
     away: NotRequired[bool]
     away_since: NotRequired[str | None]
     services: list[Service]
+    diagnosis: NotRequired[Diagnosis]
     faults: NotRequired[list[str]]
     refused: NotRequired[list[str]]
 

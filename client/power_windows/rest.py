@@ -19,7 +19,7 @@ from power_windows import discovery, problems
 from power_windows.discovery import Target
 from power_windows.errors import PowerError, Unreachable, not_text
 from power_windows.event_stream import Stream
-from power_windows.payloads import Entry, Plan, Stack, Verdict, Window
+from power_windows.payloads import Diagnosis, Entry, Plan, Stack, Verdict, Window
 from power_windows.server_address import authorization, base_url, is_loopback, without_password
 
 TIMEOUT = httpx.Timeout(30, connect=5)
@@ -86,6 +86,17 @@ class Api:
         """Return one stack; raises NotFound."""
         reply = self._send("GET", f"/stacks/{_path_part(name)}", requested=[name])
         return cast(Stack, self._json(reply))
+
+    def service_diagnosis(self, stack: str, service: str) -> Diagnosis:
+        """Return why a service of a stack fails, without causes where it does not; raises NotFound."""
+        path = f"/stacks/{_path_part(stack)}/services/{_path_part(service)}/diagnosis"
+        return cast(Diagnosis, self._json(self._send("GET", path, requested=[stack, service])))
+
+    def window_diagnosis(self, window: str) -> list[Diagnosis]:
+        """Return why services of a window failed while it held them; raises NotFound."""
+        path = f"/windows/{_path_part(window)}/diagnosis"
+        reply = self._json(self._send("GET", path, requested=[window]))
+        return cast(list[Diagnosis], reply["items"])
 
     def relocate(self, name: str) -> Stack:
         """Allow a stack's held services and pending stops to apply to the next engine that serves it."""

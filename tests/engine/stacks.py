@@ -97,6 +97,8 @@ class Stack:
         self._watch: Watch | None = None
         self.repairs_expected = False
         """Set where a test loses events on purpose."""
+        self.kept: list[object] = []
+        """What has to live as long as the stack, such as a socket that holds a port."""
         self.repairs: list[str] = []
         """Changes that only the idle poll or a resync has noticed, by all workers so far."""
 

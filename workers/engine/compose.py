@@ -40,6 +40,8 @@ class ComposeFiles:
     files: tuple[str, ...]
     profiles: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    """The files as people write them, where `files` names a rendered copy."""
     kept: Path | None = None
     """The one rendered file that `files` names, where starts go by a copy of what was read."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)

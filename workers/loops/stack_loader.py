@@ -91,6 +91,11 @@ class StackLoader:
         self._publishing.check_locations()
 
     @property
+    def path(self) -> Path:
+        """The path of power.toml."""
+        return self._path
+
+    @property
     def notices(self) -> dict[str, NoticeToml]:
         """Who is to be told of what, as power.toml last said without a fault."""
         return self._toml.notices if self._toml else {}

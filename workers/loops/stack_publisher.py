@@ -35,6 +35,7 @@ from app.usecases.nodes.claims import StackHeld, StackTaken
 from app.usecases.reconciliation import observations
 from workers.stacks.stack_reader import Rejected, Served
 from workers.state.context import WorkerContext
+from workers.state.diagnosis_queue import DiagnosisRequest
 from workers.state.inspection_queue import Trigger
 
 log = logging.getLogger(__name__)
@@ -236,7 +237,11 @@ class StackPublisher:
 
     def reject(self, rejected: Rejected, digest: str) -> None:
         """Publish that this version of a stack is not accepted; `digest` is that of its files."""
+        self._diagnose(rejected.spec.name, rejected.faults)
         self.tell(rejected.spec.name, lambda session, _mine: self._reject(session, rejected, digest))
+
+    def _diagnose(self, name: str, faults: list[str]) -> None:
+        self._context.diagnosing.submit(DiagnosisRequest(name, "", faults=tuple(faults)))
 
     def _reject(self, session: Session, rejected: Rejected, digest: str) -> None:
         name = rejected.spec.name
@@ -252,6 +257,7 @@ class StackPublisher:
 
     def refuse(self, name: str, faults: list[str], digest: str) -> None:
         """Publish the faults for which a stack cannot be read; `digest` is that of its files."""
+        self._diagnose(name, faults)
         self.tell(
             name,
             lambda session, _mine: published_stacks.record_refused_edit(

@@ -7,6 +7,7 @@ beat delays nothing for long.
     Inspections       ---> inspects what is marked, and starts and stops what is due there
     DeadlineClock     ---> deadlines, unattended windows, lost calls, heartbeats
     StackFiles        ---> reads changed files again
+    Diagnoser         ---> says why services fail
     OfflineController ---> stops what is due while the database is away
     Watchdog          ---> ends the worker when one of these no longer works
 """
@@ -20,6 +21,7 @@ from datetime import datetime
 from app.host.periodic_thread import PeriodicThread
 from workers.loops.converge_pools import ConvergePools
 from workers.loops.deadline_clock import DeadlineClock
+from workers.loops.diagnoser import Diagnoser
 from workers.loops.engine_events import EngineEvents
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.inspections import Inspections
@@ -45,6 +47,7 @@ class Watch:
         self.files = StackFiles(
             context, loading, heartbeat, self.inspections, self.clock, stopping=self._stopping
         )
+        self._diagnoser = Diagnoser(context, loading.path, self._stopping)
         self._offline = OfflineController(context)
         self._watchdog = Watchdog(
             [
@@ -66,7 +69,7 @@ class Watch:
         """Start every loop; everything is inspected once."""
         self._context.snapshot.begin()
         self.mark_all(Trigger.START)
-        for loop in (self.events, self.inspections, self.clock, self.files):
+        for loop in (self.events, self.inspections, self.clock, self.files, self._diagnoser):
             loop.start()
         for thread in self._threads:
             thread.start()
@@ -75,6 +78,7 @@ class Watch:
         """Begin nothing more; `patiently` also waits until calls under way are made and recorded."""
         self._stopping.set()
         self.inspections.wake()
+        self._context.diagnosing.wake()
         self.pools.close(wait=patiently)
         self.inspections.close(wait=patiently)
         for queue in (self._context.opening, self._context.closing):

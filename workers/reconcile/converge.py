@@ -27,7 +27,7 @@ from app.store import locks
 from app.usecases.reconciliation import calls
 from workers.engine import compose, negotiation, references
 from workers.engine.compose import Command
-from workers.reconcile import pre_stop
+from workers.reconcile import diagnosis_requests, pre_stop
 from workers.reconcile.inspect import seen_containers
 from workers.stacks.service_durations import STOP_MARGIN
 from workers.stacks.stack_reader import Served
@@ -105,6 +105,9 @@ def _call(context: WorkerContext, served: Served, spec: ServiceSpec, decide: Dec
             run = partial(pre_stop.run, command, timeout, run)
         outcome = _make(context, call, command, run)
         span.tell(power__status=str(outcome.status), process__exit__code=outcome.returncode)
+    diagnosis_requests.after_call(
+        context, served.spec.name, service, containers, action=command.action, outcome=outcome
+    )
     return decision
 
 

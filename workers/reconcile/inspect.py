@@ -17,7 +17,7 @@ from app.store import windows as rows
 from app.store.tables import Service
 from app.usecases.reconciliation import observations
 from workers.engine import negotiation, references, stack_secrets
-from workers.reconcile import restart_policy
+from workers.reconcile import diagnosis_requests, restart_policy
 from workers.state.context import WorkerContext
 from workers.state.inspection_queue import InspectionRequest
 from workers.state.repairs import ObservedState, UnexplainedChanges
@@ -79,7 +79,7 @@ def _verdicts(
     for service in watched:
         context.concerned.note(spec.name, service.name, _of(service, containers))
     verdicts = {
-        service.name: _verdict(context, spec.project, service, containers, wanted=service.name in wanted)
+        service.name: _verdict(context, spec, service, containers, wanted=service.name in wanted)
         for service in watched
     }
     for name in _back(spec, verdicts, before, wanted):
@@ -141,7 +141,7 @@ def _of(service: ServiceSpec, containers: Iterable[Container]) -> list[Container
 
 def _verdict(
     context: WorkerContext,
-    project: str,
+    spec: StackSpec,
     service: ServiceSpec,
     containers: Iterable[Container],
     *,
@@ -151,9 +151,10 @@ def _verdict(
     # Core is judged as wanted, since it always is.
     wanted = wanted or service.role is Role.CORE
     verdict = judge(service, mine, wanted=wanted, now=context.engine.now())
+    diagnosis_requests.after_inspection(context, spec.name, service, mine, verdict, wanted=wanted)
     if verdict.power is Power.FAILING:
-        verdict = replace(verdict, detail=stack_secrets.redact(project, verdict.detail))
-        verdict = _with_last_words(context, project, verdict, mine)
+        verdict = replace(verdict, detail=stack_secrets.redact(spec.project, verdict.detail))
+        verdict = _with_last_words(context, spec.project, verdict, mine)
     alive = any(container.alive for container in mine)
     severed = any(container.severed for container in mine if container.alive)
     return SeenContainers(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again

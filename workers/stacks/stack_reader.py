@@ -133,7 +133,12 @@ def _keep_rendered(
         json.dumps(accepted_files.complete(place, config, output), indent=1),
     )
     rendered_place = replace(
-        place, files=(str(rendered),), env_files=("/dev/null",), kept=rendered, variables=variables
+        place,
+        files=(str(rendered),),
+        env_files=("/dev/null",),
+        written=place.files,
+        kept=rendered,
+        variables=variables,
     )
     hashes = {name: one.config_hash for name, one in spec.services.items()}
     if different := accepted_files.differences(hashes, _hashes(output(compose.hashes(rendered_place)))):

@@ -20,6 +20,7 @@ from workers.stacks.stack_reader import Served
 from workers.state import concurrency
 from workers.state.affected_services import AffectedServices
 from workers.state.concurrency import CallQueue
+from workers.state.diagnosis_queue import DiagnosisQueue
 from workers.state.identity import Identity
 from workers.state.inspection_queue import Trigger
 from workers.state.journal import Journal
@@ -67,6 +68,7 @@ class WorkerContext:
     call_limit: CallLimit = NO_LIMIT
     """How many compose calls may start at once, and why not more."""
     running: RunningCalls = field(default_factory=RunningCalls)
+    diagnosing: DiagnosisQueue = field(default_factory=DiagnosisQueue)
     look_again: LookAgain = _ignore
     core: dict[str, frozenset[str]] = field(default_factory=dict)
     """What this worker's own power.toml calls core, whatever a row in the database may say."""

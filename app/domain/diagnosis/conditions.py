@@ -134,7 +134,7 @@ class FieldCondition:
 class AllOf:
     """Every condition holds, in order: one may use what those before it found."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[EvidenceCondition, ...]
 
     def match(self, facts: Facts) -> ConditionMatch | None:
         """What all of them found; None where one does not hold."""
@@ -151,7 +151,7 @@ class AllOf:
 class AnyOf:
     """One of the conditions holds; the one that weighs most counts."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[EvidenceCondition, ...]
 
     def match(self, facts: Facts) -> ConditionMatch | None:
         """What the heaviest of them found; None where none holds."""
@@ -163,14 +163,14 @@ class AnyOf:
 class NoneOf:
     """The condition does not hold."""
 
-    condition: Condition
+    condition: EvidenceCondition
 
     def match(self, facts: Facts) -> ConditionMatch | None:
         """Nothing found, which is what is wanted; None where the condition holds."""
         return ConditionMatch() if self.condition.match(facts) is None else None
 
 
-Condition = FieldCondition | AllOf | AnyOf | NoneOf
+EvidenceCondition = FieldCondition | AllOf | AnyOf | NoneOf
 
 
 def _any_has(lines: Iterable[str], patterns: Sequence[re.Pattern[str]]) -> bool:
@@ -201,7 +201,7 @@ def _covered(path: str | None, directories: Iterable[str]) -> bool:
     )
 
 
-def patterns_of(condition: Condition) -> Sequence[re.Pattern[str]]:
+def patterns_of(condition: EvidenceCondition) -> Sequence[re.Pattern[str]]:
     """Every pattern within a condition."""
     if isinstance(condition, FieldCondition):
         return condition.matches

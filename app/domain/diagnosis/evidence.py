@@ -138,7 +138,6 @@ class HostEvidence:
     """The published port that a failed start names."""
     port_holder: str = ""
     """What holds that port, in words; empty where it is not known."""
-    swap_free: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ class Evidence:
         return self.container.state == "running" and self.container.restarts < 2
 
 
-PARTS = ("call", "container", "health", "entry", "image", "host")
+_PARTS = ("call", "container", "health", "entry", "image", "host")
 """The parts of the evidence whose fields a rule names as `part.field`."""
 _PLAIN = (
     *("stack", "service", "detail", "oneshot", "services", "depends_on", "dependencies_down", "secrets"),
@@ -200,7 +199,7 @@ _PLAIN = (
 def fields(evidence: Evidence) -> dict[str, FieldValue]:
     """Every field that a rule can name, with its value. `log` is apart: its lines have ages and an order."""
     found: dict[str, Any] = {name: getattr(evidence, name) for name in _PLAIN}
-    for part in PARTS:
+    for part in _PARTS:
         found |= {f"{part}.{name}": value for name, value in asdict(getattr(evidence, part)).items()}
     return found
 

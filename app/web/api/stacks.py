@@ -6,10 +6,10 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from app.domain.errors import UnknownStack
-from app.store import stacks
+from app.store import services, stacks
 from app.store.tables import Stack
 from app.usecases.nodes import relocation
-from app.web import cursors, problems, responses, schemas
+from app.web import cursors, diagnosis_views, problems, responses, schemas
 from app.web.actions import audit_refusals
 from app.web.authentication import Caller
 from app.web.context import WebContext
@@ -38,6 +38,22 @@ def show_stack(context: WebContext, caller: Caller, *, name: str) -> Response:
         return responses.json(
             describe_stacks(session, [_require_stack(session, name)], context.database.now())[0]
         )
+
+
+@routes.add(
+    "GET",
+    "/stacks/<name>/services/<service>/diagnosis",
+    {200: Answer("Why the service fails; without causes it does not.", schemas.Diagnosis)},
+    refuses=(404,),
+)
+def show_service_diagnosis(context: WebContext, caller: Caller, *, name: str, service: str) -> Response:
+    """Show why a service fails, or failed last where it has not been ready since."""
+    with context.database.read() as session:
+        stack = _require_stack(session, name)
+        row = services.of(session, stack.name).get(service)
+        if row is None and service not in stack.spec.services:
+            raise ApiError(problems.NO_SUCH_SERVICE, f"stack {name} has no service {service!r}")
+        return responses.json(diagnosis_views.describe_service(session, stack.name, row, service))
 
 
 @routes.add("POST", "/stacks/<name>/relocate", {200: Answer("The stack.", schemas.Stack)}, refuses=(404, 409))

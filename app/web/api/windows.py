@@ -8,9 +8,10 @@ from datetime import datetime
 
 from flask import Response, request
 
+from app.domain.errors import UnknownWindow
 from app.store import windows
 from app.usecases.windows.open import OpenRequest, Repeat
-from app.web import cursors, request_parsing, responses, row_views, schemas
+from app.web import cursors, diagnosis_views, request_parsing, responses, row_views, schemas
 from app.web.actions import (
     close_and_dispatch,
     extend_deadline,
@@ -21,7 +22,7 @@ from app.web.actions import (
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import KEY, PREFER, Answer, Routes
-from app.web.window_views import describe_windows, read_window
+from app.web.window_views import describe_windows, read_window, require_window_id
 from app.web.window_waits import is_closed, is_outcome_known
 
 routes = Routes("windows", "/api/v1")
@@ -113,6 +114,23 @@ def show_window(context: WebContext, caller: Caller, *, window: str) -> Response
     Reading a window does not extend it.
     """
     return responses.json(read_window(context, window))
+
+
+@routes.add(
+    "GET",
+    "/windows/<window>/diagnosis",
+    {200: Answer("Why its services failed, by name.", schemas.Diagnoses)},
+    refuses=(404,),
+)
+def show_window_diagnosis(context: WebContext, caller: Caller, *, window: str) -> Response:
+    """Show why services failed while a window held them, whatever they do now."""
+    require_window_id(window)
+    with context.database.read() as session:
+        row = windows.get(session, window)
+        if row is None:
+            raise UnknownWindow(window)
+        found = diagnosis_views.of_windows(session, [row])[row.id]
+    return responses.json({"items": [found[name] for name in sorted(found)]})
 
 
 @routes.add(

@@ -23,6 +23,7 @@ from app.web.schemas.base import (
     Timestamp,
     TokenName,
 )
+from app.web.schemas.diagnoses import Cause, Diagnoses, Diagnosis, SuggestedPatch
 from app.web.schemas.operation import (
     Alive,
     Delivery,
@@ -69,10 +70,13 @@ __all__ = [
     "AuditQuery",
     "BoundedName",
     "Call",
+    "Cause",
     "Chain",
     "Close",
     "Cursor",
     "Delivery",
+    "Diagnoses",
+    "Diagnosis",
     "Drift",
     "Entries",
     "Entry",
@@ -120,6 +124,7 @@ __all__ = [
     "Stack",
     "Stacks",
     "StacksQuery",
+    "SuggestedPatch",
     "Text",
     "Timestamp",
     "Token",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.domain.enums import Mode, Power, Role
 from app.web.schemas.base import AnswerModel, Timestamp
+from app.web.schemas.diagnoses import Diagnosis
 from app.web.schemas.windows import Call
 
 
@@ -34,6 +35,7 @@ class Service(AnswerModel):
     retry_at: Timestamp | None = Field(
         description="When the next stop is tried, where the last one has failed."
     )
+    diagnosis: Diagnosis | None = Field(default=None, description="Why it fails, where it does.")
 
 
 class Stack(AnswerModel):
@@ -52,6 +54,9 @@ class Stack(AnswerModel):
     refused: list[str] = Field(
         default=[],
         description="Why a later change of its files is not in force; the files before it are.",
+    )
+    diagnosis: Diagnosis | None = Field(
+        default=None, description="Why its files were refused, where they were."
     )
 
 

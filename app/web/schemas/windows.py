@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.domain.enums import Action, CallStatus, CloseReason, Power, State, Status
 from app.web.schemas.base import AnswerModel, Timestamp
+from app.web.schemas.diagnoses import Diagnosis
 
 
 class Health(AnswerModel):
@@ -14,6 +15,9 @@ class Health(AnswerModel):
     power: Power
     ready: bool
     detail: str
+    diagnosis: Diagnosis | None = Field(
+        default=None, description="Why it failed while the window held it, where it did and is not ready."
+    )
 
 
 class Call(AnswerModel):

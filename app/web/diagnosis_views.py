@@ -1,0 +1,45 @@
+"""Describe diagnoses as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.store import diagnoses, windows
+from app.store.tables import Diagnosis, Service, Window, stamp
+
+
+def describe_diagnosis(row: Diagnosis) -> dict[str, Any]:
+    """One diagnosis, as the API answers it."""
+    return {
+        "stack": row.stack,
+        "service": row.service,
+        "window": row.window_id,
+        "at": stamp(row.at),
+        "causes": row.causes,
+    }
+
+
+def describe_service(session: Session, stack: str, service: Service | None, name: str) -> dict[str, Any]:
+    """The newest diagnosis of a service, without causes where it is ready or has been ready since."""
+    row = diagnoses.newest(session, stack, [name]).get(name)
+    if row is None or (service and service.ready) or windows.ready_since(session, stack, name, row.at):
+        return {"stack": stack, "service": name, "window": None, "at": None, "causes": []}
+    return describe_diagnosis(row)
+
+
+def of_failing(session: Session, stack: str, seen: Mapping[str, Service]) -> dict[str, dict[str, Any]]:
+    """By service: the newest diagnosis of each that fails now; under "" that of refused files."""
+    failing = [name for name, row in seen.items() if not row.ready and (row.power == "failing" or row.fault)]
+    rows = diagnoses.newest(session, stack, ["", *failing])
+    return {name: describe_diagnosis(row) for name, row in rows.items()}
+
+
+def of_windows(session: Session, found: Sequence[Window]) -> dict[str, dict[str, dict[str, Any]]]:
+    """By window and service: why the service failed while the window held it."""
+    return {
+        window: {name: describe_diagnosis(row) for name, row in rows.items()}
+        for window, rows in diagnoses.of_windows(session, found).items()
+    }

@@ -1,0 +1,53 @@
+"""Decides which services are to be diagnosed, after an inspection and after a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.domain.calls import CallOutcome
+from app.domain.enums import Action, CallStatus, Power, Role
+from app.domain.planning import ServiceSpec
+from app.domain.readiness import Container, ReadinessVerdict
+from workers.state.context import WorkerContext
+from workers.state.diagnosis_queue import DiagnosisRequest
+
+_GRACE = 10.0
+_SHARE = 0.9
+"""The share of its grace after which a stop counts as having taken all of it."""
+
+
+def after_inspection(
+    context: WorkerContext,
+    stack: str,
+    service: ServiceSpec,
+    containers: Iterable[Container],
+    verdict: ReadinessVerdict,
+    *,
+    wanted: bool,
+) -> None:
+    """Diagnose a service that fails, and once more where it was unhealthy and has become healthy."""
+    mine, key = tuple(containers), (stack, service.name)
+    if verdict.power is Power.FAILING and (wanted or service.role is Role.CORE):
+        context.diagnosing.note_unhealthy(key, mine)
+        context.diagnosing.submit(DiagnosisRequest(stack, service.name, verdict.detail, mine))
+    elif verdict.ready and context.diagnosing.recovered(key, mine):
+        context.diagnosing.submit(DiagnosisRequest(stack, service.name, "", mine), again=True)
+
+
+def after_call(
+    context: WorkerContext,
+    stack: str,
+    service: str,
+    containers: Sequence[Container] | None,
+    *,
+    action: Action,
+    outcome: CallOutcome,
+) -> None:
+    """Diagnose a service whose call failed, or whose stop took its whole grace."""
+    if outcome.status is CallStatus.OK and action in {Action.STOP, Action.PRE_STOP}:
+        graces = [_GRACE if one.grace is None else one.grace for one in containers or () if one.alive]
+        seconds = outcome.elapsed_ms / 1000
+        if graces and seconds >= max(0.5, _SHARE * min(graces)):
+            context.diagnosing.submit(DiagnosisRequest(stack, service, stopped_in=seconds), again=True)
+    elif outcome.status in {CallStatus.FAIL, CallStatus.TIMEOUT}:
+        context.diagnosing.submit(DiagnosisRequest(stack, service), again=True)

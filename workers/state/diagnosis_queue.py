@@ -1,0 +1,94 @@
+"""Services that wait to be diagnosed: each at most once, bounded, and never waited for by who submits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.domain.readiness import Container
+
+MOST_WAITING = 500
+"""Services that wait at the most; the oldest gives way."""
+APART = 3.0
+"""Seconds between two diagnoses of one service in one state."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisRequest:
+    """One service that fails, or whose call failed, as it was seen at that moment.
+
+    With an empty `service` it is the stack whose files were refused, for `faults`.
+    """
+
+    stack: str
+    service: str
+    detail: str = ""
+    containers: tuple[Container, ...] = ()
+    faults: tuple[str, ...] = ()
+    stopped_in: float | None = None
+    """Seconds that a stop took which went well and was slow."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is about."""
+        return self.stack, self.service
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What has to differ for the service to be diagnosed anew at once."""
+        seen = ((one.id, one.state, one.health, one.exit_code, one.error) for one in self.containers)
+        return (*seen, self.faults, self.stopped_in)
+
+
+class DiagnosisQueue:
+    """The requests of one worker, taken by its diagnosing loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: OrderedDict[tuple[str, str], DiagnosisRequest] = OrderedDict()
+        self._last: dict[tuple[str, str], tuple[tuple[object, ...], float]] = {}
+        self._unhealthy: dict[tuple[str, str], frozenset[str]] = {}
+
+    def submit(self, request: DiagnosisRequest, *, again: bool = False) -> None:
+        """Diagnose this soon, unless it was just done in the same state; `again` does it in any case."""
+        with self._changed:
+            signature, at = self._last.get(request.key, ((), -APART))
+            if not again and signature == request.signature and self._clock() - at < APART:
+                return
+            self._waiting[request.key] = request
+            while len(self._waiting) > MOST_WAITING:
+                self._waiting.popitem(last=False)
+            self._changed.notify_all()
+
+    def take(self, timeout: float) -> DiagnosisRequest | None:
+        """The request that has waited longest; None where there is none for `timeout` seconds."""
+        with self._changed:
+            if not self._waiting:
+                self._changed.wait(timeout)
+            if not self._waiting:
+                return None
+            key, request = self._waiting.popitem(last=False)
+            self._last[key] = (request.signature, self._clock())
+            return request
+
+    def note_unhealthy(self, key: tuple[str, str], containers: Sequence[Container]) -> None:
+        """Remember which containers of a service were unhealthy, to tell when they recover."""
+        if ids := frozenset(one.id for one in containers if one.health == "unhealthy"):
+            self._unhealthy[key] = ids
+
+    def recovered(self, key: tuple[str, str], containers: Sequence[Container]) -> bool:
+        """Is a container healthy that was unhealthy before? True once."""
+        ids = self._unhealthy.get(key, frozenset())
+        if not any(one.id in ids and one.health == "healthy" for one in containers):
+            return False
+        self._unhealthy.pop(key, None)
+        return True
+
+    def wake(self) -> None:
+        """Let who waits in `take` notice at once that it is to stop."""
+        with self._changed:
+            self._changed.notify_all()
