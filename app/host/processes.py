@@ -119,14 +119,6 @@ def wait_gone(some: Iterable[Process], seconds: float) -> set[Process]:
     return left
 
 
-def boot() -> str:
-    """A name for this run of the kernel: ticks and numbers mean nothing beyond it."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
 def _line(pid: int) -> Iterator[int]:
     while pid > 0 and (sight := look(pid)):
         yield pid

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from app.host import private_files, processes
+from app.host.boot_clock import boot_id
 from app.host.processes import Process
 from app.standalone.children import PROCESS_MARK
 from power_windows.errors import Refused
@@ -81,14 +82,14 @@ class Record:
         # On a full disk the children matter more than the record: a successor still knows them by their mark.
         with contextlib.suppress(OSError):
             private_files.replace_if_changed(
-                self.path, json.dumps({"boot": processes.boot(), "children": children}) + "\n"
+                self.path, json.dumps({"boot": boot_id(), "children": children}) + "\n"
             )
 
 
 def left_over(path: Path) -> dict[str, Process]:
     """The recorded children of a supervisor that is gone, those that still live."""
     told = _json(path)
-    if told.get("boot") != processes.boot():
+    if told.get("boot") != boot_id():
         return {}
     recorded = {name: Process(**child) for name, child in told.get("children", {}).items()}
     return {name: process for name, process in recorded.items() if processes.alive(process)}

@@ -13,6 +13,7 @@ import pytest
 
 from app.cli.failures import exit_code
 from app.host import processes
+from app.host.boot_clock import boot_id
 from app.host.processes import Process
 from app.standalone import logs, process_record
 from app.standalone.children import PROCESS_MARK, Child
@@ -273,7 +274,7 @@ def test_a_record_from_before_a_reboot_means_nothing(tmp_path: Path) -> None:
     assert process_record.left_over(tmp_path / "children.json") == {"worker": mine.process}
 
     path = tmp_path / "children.json"
-    path.write_text(path.read_text().replace(processes.boot(), "another"))
+    path.write_text(path.read_text().replace(boot_id(), "another"))
 
     assert process_record.left_over(path) == {}
 
