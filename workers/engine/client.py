@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import requests
 from docker.errors import NullResource
@@ -72,10 +72,8 @@ class Engine:
         info = self._info()
         where = f"{info.get('Name', '')}:{info.get('DockerRootDir', '')}"
         own = str(info.get("ID", ""))
-        identity = f"{own}@{where}"
-        return (
-            identity if len(identity) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
-        )
+        name = f"{own}@{where}"
+        return name if len(name) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
 
     def now(self) -> datetime:
         """The time by which the engine tells its times, without the steps of its clock; ours may be another.
@@ -148,8 +146,7 @@ class Engine:
             return container_from_list(line, f"the engine describes it in an unknown way: {error!r}")
 
     def _inspect(self, container: str) -> Mapping[str, Any]:
-        details: Mapping[str, Any] = self.ask(lambda client: client.inspect_container(container))
-        return details
+        return cast(Mapping[str, Any], self.ask(lambda client: client.inspect_container(container)))
 
     def container(self, container: str) -> Container | None:
         """One container of whatever project, or of none; None where it is gone."""
