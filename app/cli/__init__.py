@@ -21,6 +21,7 @@ _COMMANDS = {
     "windows": ("app.cli.windows", "List windows, newest first."),
     "show": ("app.cli.windows", "Show one window: services, calls, time left."),
     "logs": ("app.cli.logs", "Show what a window's services wrote."),
+    "diagnose": ("app.cli.diagnose", "Say why services fail, and what would mend them."),
     "watch": ("app.cli.watch_events", "Follow events as they happen."),
     "top": ("app.cli.top", "Show everything on one screen, live."),
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
