@@ -251,6 +251,13 @@ class TooManyRuns(Conflict):
         super().__init__(f"node {node!r} has {limit} runs that are not finished", node=node, limit=limit)
 
 
+class NoReport(Conflict):
+    """The run has no report: it is not finished, or it was cancelled before it began."""
+
+    def __init__(self, run: str, state: str) -> None:
+        super().__init__(f"run {run} is {state} and has no report", run=run, state=state)
+
+
 class TokenExists(Conflict):
     """A valid token has this name already."""
 

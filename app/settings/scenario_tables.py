@@ -15,7 +15,7 @@ from app.domain import durations, scenarios
 from app.domain.scenarios import CheckKind, Metric
 from app.settings.power_toml import Seconds, ServiceName, parse_seconds
 
-LONGEST_PATTERN = 500
+LONGEST_CHECK_PATTERN = 500
 """Characters of a pattern, at most."""
 
 
@@ -38,7 +38,7 @@ def _pattern(text: str) -> str:
 
 
 TextLine = Annotated[str, Field(max_length=2000), AfterValidator(_storable)]
-Pattern = Annotated[str, Field(min_length=1, max_length=LONGEST_PATTERN), AfterValidator(_storable),
+Pattern = Annotated[str, Field(min_length=1, max_length=LONGEST_CHECK_PATTERN), AfterValidator(_storable),
                     AfterValidator(_pattern)]  # fmt: skip
 StepName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 Pause = Annotated[

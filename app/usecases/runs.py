@@ -36,7 +36,7 @@ from app.usecases.windows.open import OpenRequest
 
 MOST_UNFINISHED = 50
 """Runs of one node that are queued or under way, at most."""
-DETAIL = 1000
+LONGEST_RUN_DETAIL = 1000
 """Characters of why a run ended, at most."""
 
 
@@ -186,7 +186,7 @@ def finish_run(
     if run is None or run.state == RunState.FINISHED:
         return False
     run.state, run.outcome, run.finished_at = RunState.FINISHED, outcome, now
-    run.detail, run.report = detail[:DETAIL], dict(report) if report is not None else None
+    run.detail, run.report = detail[:LONGEST_RUN_DETAIL], dict(report) if report is not None else None
     run.steps = [dict(one) for one in (run.steps if steps is None else steps)]
     run.document = without_secrets(run.document)
     event = Event.RUN_CUT if outcome is RunOutcome.CUT else Event.RUN_FINISHED

@@ -92,6 +92,7 @@ TABLE: Mapping[type[Refusal], Kind] = {
     errors.NodeAway: Kind(503, "node-away", "The stack's node is away"),
     errors.UnknownRun: Kind(404, "unknown-run", "There is no such run"),
     errors.TooManyRuns: Kind(409, "too-many-runs", "The node has too many unfinished runs"),
+    errors.NoReport: Kind(409, "no-report", "The run has no report"),
     errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
     errors.NotDisplaced: Kind(409, "not-displaced", "The stack is served where it is held"),
     errors.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.errors import UnknownRun
+from app.domain.errors import NoReport, UnknownRun
 from app.store import runs
 from app.store.tables import ScenarioRun, stamp
 from app.web.context import WebContext
@@ -37,6 +37,14 @@ def read_report(context: WebContext, run: str) -> tuple[dict[str, Any], dict[str
         if row is None:
             raise UnknownRun(run)
         return describe_run(row), row.report
+
+
+def require_report(front: WebContext, run: str) -> dict[str, Any]:
+    """The report of a run; raises UnknownRun or NoReport."""
+    shown, report = read_report(front, run)
+    if report is None:
+        raise NoReport(run, str(shown["state"]))
+    return report
 
 
 def describe_run(row: ScenarioRun) -> dict[str, Any]:

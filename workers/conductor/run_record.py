@@ -16,13 +16,13 @@ MOST_CHANGES = 100
 """Entries of the time line for one service, at most."""
 MOST_TRIES = 20
 """Tries of one step that a report shows, at most: the first one and the last."""
-DETAIL = 500
+LONGEST_STEP_DETAIL = 500
 """Characters of a detail, at most."""
 
 
 def clean_detail(text: str) -> str:
     """A detail as it may be stored: bounded, and without what no database keeps."""
-    return untrusted_text.bounded(untrusted_text.storable(text), DETAIL)
+    return untrusted_text.bounded(untrusted_text.storable(text), LONGEST_STEP_DETAIL)
 
 
 class RunRecord:

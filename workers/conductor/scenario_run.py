@@ -213,7 +213,7 @@ class ConductedRun:
         if outcome is RunOutcome.PASSED and not proof["released"]:
             outcome, detail = RunOutcome.FAILED, proof["detail"]
             self._record.note_failure("proof", detail, self._now())
-        end = RunEnd(outcome, detail[: runs.DETAIL], self._now())
+        end = RunEnd(outcome, detail[: runs.LONGEST_RUN_DETAIL], self._now())
         self._persist(partial(self._store, proof, end))
         log.info("run %s (%s) of stack %s: %s: %s", self.id, self._name, self._stack, outcome, detail)
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Response
 
+from app.reports.render import RENDERERS
 from app.store import runs
 from app.web import actions, cursors, responses, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
-from app.web.routes import Answer, Routes
-from app.web.run_views import describe_run, read_run
+from app.web.routes import JSON, Answer, Routes
+from app.web.run_views import describe_run, read_run, require_report
 
 routes = Routes("runs", "/api/v1")
 
@@ -56,6 +57,31 @@ def read_page(context: WebContext, query: schemas.RunsQuery) -> dict[str, Any]:
 def show_run(context: WebContext, caller: Caller, *, run: str) -> Response:
     """Show a run with its steps."""
     return responses.json(read_run(context, run))
+
+
+_FORMS = {media.partition(";")[0]: f"`format={name}`." for name, (media, _) in RENDERERS.items()}
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; sandbox"
+"""A report as a page has its style in itself, and neither scripts nor forms."""
+
+
+@routes.add(
+    "GET",
+    "/runs/<run>/report",
+    {
+        200: Answer(
+            "The report.",
+            schemas.RunReport,
+            also={media: says for media, says in _FORMS.items() if media != JSON},
+        )
+    },
+    query=schemas.ReportQuery,
+    refuses=(404, 409),
+)
+def show_report(front: WebContext, caller: Caller, *, run: str, query: schemas.ReportQuery) -> Response:
+    """Read the report of a finished run, as JSON, Markdown, a page that needs nothing else, or JUnit XML."""
+    media, render = RENDERERS[query.format]
+    headers = {"Content-Security-Policy": _PAGE_POLICY} if query.format == "html" else None
+    return Response(render(require_report(front, run)), 200, headers, content_type=media)
 
 
 @routes.add(

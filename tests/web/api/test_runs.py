@@ -9,6 +9,7 @@ import pytest
 from app.domain.scenarios import RunOutcome
 from app.store import tokens
 from app.usecases import runs
+from tests.reports.sample import sample
 from tests.system import System
 from tests.web.caller import Caller, Remembering
 
@@ -19,10 +20,10 @@ def scenario(**more: Any) -> dict[str, Any]:
     return {"scenario": {"name": "cycle", "services": ["forge"], "ttl": "2m", "steps": STEPS, **more}}
 
 
-def finish(system: System, run: str) -> None:
+def finish(system: System, run: str, report: Any = None) -> None:
     with system.database.write() as session:
         runs.claim_run(session, run, "worker-1", system.now)
-        runs.finish_run(session, run, RunOutcome.PASSED, "", report=None, now=system.now)
+        runs.finish_run(session, run, RunOutcome.PASSED, "", report=report, now=system.now)
 
 
 def test_a_run_is_queued_and_its_node_told(api: Caller, broker: Remembering) -> None:
@@ -92,6 +93,34 @@ def test_cancelling_is_told_to_the_node_and_may_be_repeated(api: Caller, broker:
     assert (first.status_code, second.status_code) == (202, 200)
     assert (second.json["outcome"], second.json["cancelled_by"]) == ("cut", "ada")
     assert broker.sent[1:] == [("power.run_scenario", [run], "power.local")]
+
+
+@pytest.mark.parametrize(
+    ("form", "media", "begins"),
+    [
+        ("json", "application/json", "{"),
+        ("md", "text/markdown", "# Run of cycle: failed"),
+        ("html", "text/html", "<!doctype html>"),
+        ("junit", "application/xml", "<?xml"),
+    ],
+)
+def test_a_report_is_had_in_each_form(
+    api: Caller, system: System, form: str, media: str, begins: str
+) -> None:
+    run = api.post("/runs", scenario()).json["id"]
+    assert api.get(f"/runs/{run}/report?format={form}").json["type"] == "/problems/no-report"
+    finish(system, run, sample())
+
+    answer = api.get(f"/runs/{run}/report?format={form}")
+    assert (answer.status_code, answer.media) == (200, media)
+    assert answer.text.startswith(begins)
+    if form == "html":
+        assert "style-src 'unsafe-inline'" in answer.headers["Content-Security-Policy"]
+        assert "script-src" not in answer.headers["Content-Security-Policy"]
+
+
+def test_a_form_that_is_unknown_is_refused(api: Caller) -> None:
+    assert api.get("/runs/0123/report?format=pdf").status_code == 422
 
 
 @pytest.mark.parametrize("run", ["0123", "x" * 500, "a%00b", "ä"])
