@@ -36,13 +36,6 @@ class UnknownWindow(Unknown):
         super().__init__(f"there is no window {window!r}", window=window)
 
 
-class UnknownRun(Unknown):
-    """No run of a scenario has this id."""
-
-    def __init__(self, run: str) -> None:
-        super().__init__(f"there is no run {run!r}", run=run)
-
-
 class UnknownStack(Unknown):
     """No stack has this name; `allowed` has those that exist."""
 
@@ -140,31 +133,6 @@ class NotInWindow(Wrong):
         )
 
 
-class InvalidScenario(Wrong):
-    """The scenario has these faults, each with its step and key."""
-
-    field = "scenario"
-
-    def __init__(self, faults: Iterable[str]) -> None:
-        faults = list(faults)
-        super().__init__("; ".join(faults[:10]), faults=faults[:100])
-
-
-class CheckOutsideWindow(Wrong):
-    """A step checks a service that the window of its scenario does not hold."""
-
-    field = "scenario"
-
-    def __init__(self, step: str, service: str, held: Iterable[str]) -> None:
-        held = sorted(held)
-        super().__init__(
-            f"steps.{step}: the window does not hold {service!r}; it would hold {_either(held)}",
-            step=step,
-            service=service,
-            allowed=held,
-        )
-
-
 class KeyReused(Wrong):
     """The idempotency key was used with another body."""
 
@@ -242,20 +210,6 @@ class NotDisplaced(Conflict):
             f"stack {stack!r} is served where its windows and offs are, so there is nothing to relocate",
             stack=stack,
         )
-
-
-class TooManyRuns(Conflict):
-    """The node has as many unfinished runs as it may have."""
-
-    def __init__(self, node: str, limit: int) -> None:
-        super().__init__(f"node {node!r} has {limit} runs that are not finished", node=node, limit=limit)
-
-
-class NoReport(Conflict):
-    """The run has no report: it is not finished, or it was cancelled before it began."""
-
-    def __init__(self, run: str, state: str) -> None:
-        super().__init__(f"run {run} is {state} and has no report", run=run, state=state)
 
 
 class TokenExists(Conflict):

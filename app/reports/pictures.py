@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.untrusted_text import harmless
 from app.reports import spans
-from app.reports.spans import Report, Span
+from app.reports.spans import Report, ReportSpan
 
 PICTURE_WIDE, NAMES_WIDE, ROW_HIGH, AXIS_HIGH = 960, 200, 24, 24
 """The time line's width, the room for names, the height of a row and of the axis, in its own units."""
@@ -25,7 +25,7 @@ def text(value: object) -> str:
 
 def draw_timeline(report: Report) -> str:
     """What the run did, the power of each service and the tries of each step, on one axis of seconds."""
-    rows: list[tuple[str, list[Span]]] = [("run", spans.phase_spans(report))]
+    rows: list[tuple[str, list[ReportSpan]]] = [("run", spans.phase_spans(report))]
     rows += sorted(spans.service_spans(report).items())
     rows += [(f"step {name}", tries) for name, tries in spans.step_spans(report).items()]
     length, high = spans.run_length(report), AXIS_HIGH + ROW_HIGH * len(rows) + 4
@@ -74,7 +74,7 @@ def _round_step(least: float) -> float:
         size *= 10
 
 
-def _bar(span: Span, length: float, y: int) -> str:
+def _bar(span: ReportSpan, length: float, y: int) -> str:
     x, to = _x(span.since, length), _x(span.until, length)
     title = f"{span.word}: {span.detail}" if span.detail else span.word
     kind = span.word if span.word.isalpha() else "phase"
@@ -130,7 +130,7 @@ def draw_starts(report: Report) -> str:
     for number, (name, one) in enumerate(rows):
         y = AXIS_HIGH + ROW_HIGH * number
         parts.append(f'<text class="name" x="0" y="{y + 16}">{_short(name)}</text>')
-        parts.append(_bar(Span(0.0, one["start_sec"], "start", _compare(one)), longest, y))
+        parts.append(_bar(ReportSpan(0.0, one["start_sec"], "start", _compare(one)), longest, y))
         parts += [_mark(seconds, longest, y) for seconds in one.get("history") or []]
     return _svg(PICTURE_WIDE, high, "Start time of each service, with marks for earlier ones", "".join(parts))
 

@@ -13,7 +13,7 @@ Report = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ReportSpan:
     """A time in which something stood as `word` says. Times are seconds since the run began."""
 
     since: float
@@ -33,22 +33,22 @@ def run_length(report: Report) -> float:
     return max(0.001, float(report["run"]["elapsed_sec"]))
 
 
-def service_spans(report: Report) -> dict[str, list[Span]]:
+def service_spans(report: Report) -> dict[str, list[ReportSpan]]:
     """The power of each service of the window over time."""
-    found: dict[str, list[Span]] = {}
+    found: dict[str, list[ReportSpan]] = {}
     for name in report["services"]:
         changes = [one for one in report["timeline"] if one["service"] == name and one["what"] == "power"]
         found[name] = _spans(report, changes)
     return found
 
 
-def phase_spans(report: Report) -> list[Span]:
+def phase_spans(report: Report) -> list[ReportSpan]:
     """What the run did over time."""
     changes = [one for one in report["timeline"] if one["what"] == "phase"]
-    return [Span(one.since, one.until, one.word) for one in _spans(report, changes, whole=True)]
+    return [ReportSpan(one.since, one.until, one.word) for one in _spans(report, changes, whole=True)]
 
 
-def _spans(report: Report, changes: list[Mapping[str, Any]], *, whole: bool = False) -> list[Span]:
+def _spans(report: Report, changes: list[Mapping[str, Any]], *, whole: bool = False) -> list[ReportSpan]:
     end, found = run_length(report), []
     for number, one in enumerate(changes):
         since = min(end, max(0.0, seconds_into(report, one["at"])))
@@ -56,11 +56,11 @@ def _spans(report: Report, changes: list[Mapping[str, Any]], *, whole: bool = Fa
             min(end, seconds_into(report, changes[number + 1]["at"])) if number + 1 < len(changes) else end
         )
         word, _, detail = (str(one["detail"]), "", "") if whole else str(one["detail"]).partition(": ")
-        found.append(Span(since, max(since, until), word, detail))
+        found.append(ReportSpan(since, max(since, until), word, detail))
     return found
 
 
-def step_spans(report: Report) -> dict[str, list[Span]]:
+def step_spans(report: Report) -> dict[str, list[ReportSpan]]:
     """The tries of each step over time."""
     found = {}
     for step in report["steps"]:
@@ -68,7 +68,7 @@ def step_spans(report: Report) -> dict[str, list[Span]]:
         for one in step.get("attempts", []):
             since = seconds_into(report, one["at"])
             word = "passed" if one["ok"] else "failed"
-            tries.append(Span(since, since + one["elapsed_ms"] / 1000, word, str(one["detail"])))
+            tries.append(ReportSpan(since, since + one["elapsed_ms"] / 1000, word, str(one["detail"])))
         found[str(step["name"])] = tries
     return found
 

@@ -16,14 +16,9 @@ from sqlalchemy.orm import Session
 
 from app.domain import planning, scenarios
 from app.domain.enums import Event
-from app.domain.errors import (
-    CheckOutsideWindow,
-    InvalidScenario,
-    NodeAway,
-    TooManyRuns,
-    UnknownRun,
-)
+from app.domain.errors import NodeAway
 from app.domain.planning import StackSpec
+from app.domain.run_errors import CheckOutsideWindow, InvalidScenario, TooManyRuns, UnknownRun
 from app.domain.scenarios import RunOutcome, RunState, Scenario, StepStatus
 from app.settings import ConfigError
 from app.settings.scenario_toml import as_document, parse_scenario

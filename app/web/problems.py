@@ -19,7 +19,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from app.domain import errors
+from app.domain import errors, run_errors
 from app.domain.errors import Refusal
 from app.store.database import DatabaseUnusable
 
@@ -83,16 +83,18 @@ TABLE: Mapping[type[Refusal], Kind] = {
     errors.TTLTooLong: Kind(422, "ttl-too-long", "Longer than the stack permits"),
     errors.NotInWindow: Kind(422, "not-in-window", "The window does not hold this service"),
     errors.KeyReused: Kind(422, "key-reused", "The Idempotency-Key was used with another body"),
-    errors.InvalidScenario: Kind(422, "invalid-scenario", "The scenario has faults"),
-    errors.CheckOutsideWindow: Kind(422, "check-outside-window", "A check of a service outside the window"),
+    run_errors.InvalidScenario: Kind(422, "invalid-scenario", "The scenario has faults"),
+    run_errors.CheckOutsideWindow: Kind(
+        422, "check-outside-window", "A check of a service outside the window"
+    ),
     errors.NotAllowed: NOT_ALLOWED,
     errors.TimeIsUp: Kind(409, "time-is-up", "The window has ended or is ending"),
     errors.WouldShorten: Kind(409, "would-shorten", "An extension may not shorten a window"),
     errors.StackRejected: Kind(409, "stack-rejected", "The stack's worker rejected its files"),
     errors.NodeAway: Kind(503, "node-away", "The stack's node is away"),
-    errors.UnknownRun: Kind(404, "unknown-run", "There is no such run"),
-    errors.TooManyRuns: Kind(409, "too-many-runs", "The node has too many unfinished runs"),
-    errors.NoReport: Kind(409, "no-report", "The run has no report"),
+    run_errors.UnknownRun: Kind(404, "unknown-run", "There is no such run"),
+    run_errors.TooManyRuns: Kind(409, "too-many-runs", "The node has too many unfinished runs"),
+    run_errors.NoReport: Kind(409, "no-report", "The run has no report"),
     errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
     errors.NotDisplaced: Kind(409, "not-displaced", "The stack is served where it is held"),
     errors.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.errors import NoReport, UnknownRun
+from app.domain.run_errors import NoReport, UnknownRun
 from app.store import runs
 from app.store.tables import ScenarioRun, stamp
 from app.web.context import WebContext

@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import (
-    CheckOutsideWindow,
-    InvalidScenario,
-    NotAllowed,
-    TooManyRuns,
-    TTLTooLong,
-    UnknownRun,
-)
+from app.domain.errors import NotAllowed, TTLTooLong
+from app.domain.run_errors import CheckOutsideWindow, InvalidScenario, TooManyRuns, UnknownRun
 from app.domain.scenarios import RunOutcome, RunState
 from app.settings.scenario_toml import parse_scenario
 from app.store import runs as rows
