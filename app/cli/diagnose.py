@@ -15,6 +15,9 @@ from power_windows.errors import NotFound, PowerError, WrongUsage
 from power_windows.payloads import Cause, Diagnosis, SuggestedPatch
 from power_windows.rest import Api, connect
 
+_NEWEST = 20
+"""Windows among which the last one that failed is looked for."""
+
 
 class NothingToApply(PowerError):
     """No diagnosis that was asked for suggests a patch."""
@@ -48,8 +51,9 @@ def diagnose(
 ) -> None:
     """Say why services fail: the cause, the lines that speak for it, and what would mend it.
 
-    Without a name, every service that fails now. SERVICE is a service's name, WINDOW a window's id or the
-    beginning of one: then it is what failed while the window was open. The cause is "unknown" where no
+    Without a name, every service that fails now; where none does, those of the last window that failed.
+    SERVICE is a service's name. WINDOW is a window's id or the beginning of one: then it is what failed
+    while the window was open. The cause is "unknown" where no
     rule speaks with enough confidence.
 
     --apply writes STACK-SERVICE-CAUSE.patch into the current directory, and --branch commits the patches
@@ -80,7 +84,7 @@ def diagnose(
 
 def _read(api: Api, subject: str | None, stack: str | None) -> list[Diagnosis]:
     if subject is None:
-        return list(_failing(api, stack))
+        return list(_failing(api, stack)) or _last_failed(api, stack)
     holders = [
         one["name"]
         for one in api.stacks()
@@ -104,6 +108,17 @@ def _failing(api: Api, stack: str | None) -> Iterator[Diagnosis]:
         if "diagnosis" in one:
             yield one["diagnosis"]
         yield from (service["diagnosis"] for service in one["services"] if "diagnosis" in service)
+
+
+def _last_failed(api: Api, stack: str | None) -> list[Diagnosis]:
+    """The diagnoses of the last window that failed; its services are off by now."""
+    for window in api.windows(limit=_NEWEST):
+        if window["status"] not in {"fail", "partial"} or stack not in {None, window["stack"]}:
+            continue
+        if found := api.window_diagnosis(window["id"]):
+            output.note(f"nothing fails now; this is why window {window['id']} failed")
+            return found
+    return []
 
 
 def _show(found: list[Diagnosis]) -> None:

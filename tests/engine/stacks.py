@@ -6,6 +6,7 @@ volumes along when it goes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import subprocess
@@ -97,8 +98,8 @@ class Stack:
         self._watch: Watch | None = None
         self.repairs_expected = False
         """Set where a test loses events on purpose."""
-        self.kept: list[object] = []
-        """What has to live as long as the stack, such as a socket that holds a port."""
+        self.undo: list[Callable[[], object]] = []
+        """What a test did on the engine besides, to be undone when the stack goes."""
         self.repairs: list[str] = []
         """Changes that only the idle poll or a resync has noticed, by all workers so far."""
 
@@ -288,6 +289,9 @@ class Stack:
             found = docker(*kind, "-q", "--filter", label).split()
             if found:
                 docker(*remove, *found)
+        for undo in self.undo:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                undo()
         self.engine.close()
         self.database.close()
 

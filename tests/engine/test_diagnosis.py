@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from sqlalchemy import select
 
 from app.store.tables import Diagnosis
 from tests.engine.failing_services import CASES, FailingCase
-from tests.engine.stacks import Stack, until
+from tests.engine.stacks import Stack, python, running, until
 
 
 def newest(stack: Stack, service: str = "web") -> Diagnosis | None:
@@ -56,3 +58,79 @@ def test_the_cause_is_named(stack: Stack, name: str) -> None:
     assert row.window_id == window
     if found.patch:
         assert best["patch"]["file"] == found.patch
+
+
+NOISE = (
+    "print('open /etc/extra.conf: no such file or directory, using defaults', flush=True)\n"
+    "print('GET /admin 403 PermissionError: [Errno 13] Permission denied: /srv/admin', flush=True)\n"
+    "print('connect ECONNREFUSED 10.0.0.1:1, will retry', flush=True)\n"
+)
+
+
+def test_a_service_that_runs_is_not_diagnosed(stack: Stack) -> None:
+    stack.write({"web": python(f"{NOISE}signal.pause()")}).begin()
+
+    window = stack.open("web")
+    stack.opened(window)
+    stack.close(window)
+    stack.closed(window)
+
+    assert newest(stack) is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"{NOISE}sys.exit(3)",
+        f"{NOISE}raise RuntimeError('the frobnicator is not aligned')",
+        "sys.exit(7)",
+        "print('error: quota of the upstream is used up', flush=True); sys.exit(1)",
+    ],
+    ids=["noise", "own-exception", "silent", "own-words"],
+)
+def test_what_no_rule_knows_is_unknown(stack: Stack, code: str) -> None:
+    stack.write({"web": python(code)}).begin()
+    stack.closed(stack.open("web"))
+
+    until(lambda: causes(stack), "it is diagnosed", 10, stack)
+    time.sleep(1.5)
+    assert causes(stack) == ["unknown"]
+
+
+def test_an_unhealthy_service_that_only_wrote_alarming_words_has_no_false_cause(stack: Stack) -> None:
+    check = {"test": ["CMD", "python3", "-c", "raise SystemExit(1)"], "interval": "300ms", "retries": 2}
+    stack.write({"web": python(f"{NOISE}signal.pause()", healthcheck=check)}).begin()
+    stack.closed(stack.open("web"))
+
+    until(lambda: causes(stack), "it is diagnosed", 10, stack)
+    assert not {"permission", "missing-path", "connection-refused"} & set(causes(stack))
+
+
+def test_the_most_specific_of_several_causes_comes_first(stack: Stack) -> None:
+    code = "sys.stderr.write('/entry.sh: line 3: /data/log: Permission denied\\n')\nimport switch"
+    stack.write({"web": python(code)}).begin()
+    stack.open("web")
+
+    until(lambda: causes(stack)[:1] == ["missing-module"], "the module comes first", 10, stack)
+
+
+def test_a_stack_whose_env_file_is_missing_is_diagnosed(stack: Stack) -> None:
+    stack.write({"web": running(env_file=["web.env"])}).begin()
+
+    until(lambda: causes(stack, "")[:1] == ["missing-file"], "the env_file is named", 10, stack)
+    row = newest(stack, "")
+    assert row
+    assert "web.env" in row.causes[0]["title"]
+
+
+def test_no_value_of_a_variable_is_stored(stack: Stack) -> None:
+    secret = "correct-horse-battery"
+    code = "raise RuntimeError('API_TOKEN: ' + os.environ['API_TOKEN'] + ' was refused')"
+    stack.write({"web": python(code, environment={"API_TOKEN": secret, "PLAIN": "also-not-shown"})}).begin()
+    stack.open("web")
+
+    until(lambda: causes(stack), "it is diagnosed", 10, stack)
+    row = newest(stack)
+    assert row
+    assert secret not in str(row.causes)
+    assert "also-not-shown" not in str(row.causes)

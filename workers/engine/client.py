@@ -50,7 +50,6 @@ class Engine:
         self._clock = EngineClock(self._system_time, away=Unable)
         self._negotiation = Negotiation(self.endpoint, timeout)
         self.ask = self._negotiation.ask
-        """Puts a question to the SDK's client; the other modules of this package read with it."""
         self.heard_since: datetime | None = None
         """Since when every event has been heard, by the engine's clock; None while the stream is not read."""
 

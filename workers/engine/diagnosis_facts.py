@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from docker.errors import NullResource
 
 from app.domain.diagnosis.evidence import ContainerEvidence, HealthEvidence, HostEvidence, ImageEvidence
 from workers.engine.client import Engine
-from workers.engine.containers import moment, whole
+from workers.engine.containers import Raw, moment, whole
 from workers.engine.negotiation import EngineRefused
 
-Raw = Mapping[str, Any]
 _NANO = 1e9
 _INTERVAL, _TIMEOUT, _RETRIES = 30.0, 30.0, 3
 """What the engine takes where a healthcheck does not say."""

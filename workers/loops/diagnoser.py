@@ -132,7 +132,7 @@ class Diagnoser:
         if one.change is None or served is None:
             return None
         config = collecting.configuration(served)
-        target = patches.Target(served, collected, config, self._config)
+        target = patches.PatchTarget(served, collected, config, self._config)
         try:
             return patches.make_patch(target, one.change)
         except (OSError, ValueError, KeyError, TypeError) as error:

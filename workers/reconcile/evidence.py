@@ -87,7 +87,8 @@ def collect_evidence(context: WorkerContext, served: Served, request: DiagnosisR
 
 def collect_refusal(request: DiagnosisRequest) -> Evidence:
     """The evidence of a stack whose files were refused."""
-    clean = tuple(untrusted_text.harmless(line) for line in request.faults)
+    # A fault begins with the file, the key and the command; the reason is at its end.
+    clean = tuple(untrusted_text.harmless(line)[-log_weight.LONGEST_LINE :] for line in request.faults)
     return Evidence(stack=request.stack, service="", faults=clean)
 
 

@@ -24,7 +24,7 @@ _FROM = re.compile(r"^\s*FROM\s+(\S+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PatchTarget:
     """What a patch is made for: a service, its evidence, the rendered compose files and power.toml."""
 
     served: Served
@@ -52,7 +52,7 @@ class Patch:
     directory: str
 
 
-def make_patch(target: Target, change: PatchTemplate) -> Patch | None:
+def make_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     """The change as a diff; None where the file is not found or the place in it is not certain.
 
     Raises OSError where a file cannot be read, and ValueError where it is not what it should be.
@@ -88,7 +88,7 @@ def _text(path: Path) -> str:
 # The compose file.
 
 
-def _compose_patch(target: Target, change: PatchTemplate) -> Patch | None:
+def _compose_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     place = target.served.place
     if place is None:
         return None
@@ -101,7 +101,7 @@ def _compose_patch(target: Target, change: PatchTemplate) -> Patch | None:
     return None
 
 
-def _files(target: Target) -> tuple[str, ...]:
+def _files(target: PatchTarget) -> tuple[str, ...]:
     """The compose files as people write them; a stack is started from a rendered copy."""
     place = target.served.place
     return () if place is None else place.written or place.files
@@ -158,7 +158,7 @@ def _block(key: str, value: Any, indent: str) -> list[str]:
 # The Dockerfile.
 
 
-def _dockerfile_patch(target: Target, change: PatchTemplate) -> Patch | None:
+def _dockerfile_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     build = target.defined.get("build")
     if not isinstance(build, dict) or build.get("dockerfile_inline") or not build.get("context"):
         return None
@@ -173,7 +173,7 @@ def _dockerfile_patch(target: Target, change: PatchTemplate) -> Patch | None:
     return _diff(path, place.directory if place else context, before, after)
 
 
-def _copy(target: Target, context: Path, dockerfile: str, module: str) -> str:
+def _copy(target: PatchTarget, context: Path, dockerfile: str, module: str) -> str:
     """The line that copies a module to where the program looks for it; empty where that is not certain."""
     if not re.fullmatch(r"[A-Za-z_]\w*", module):
         return ""
@@ -215,7 +215,7 @@ def add_to_last_stage(dockerfile: str, line: str) -> str:
 # power.toml.
 
 
-def _power_toml_patch(target: Target, change: PatchTemplate) -> Patch | None:
+def _power_toml_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     before = _text(target.power_toml)
     after = set_in_toml(before, target.served.spec.name, target.service, change.key, change.value)
     return None if after is None else _diff(target.power_toml, target.power_toml.parent, before, after)

@@ -13,6 +13,7 @@ from app.domain.diagnosis.evidence import Evidence
 
 MOST_LINES = 80
 """Lines of a log that are looked at."""
+_LAST = 12
 LONGEST_LINE = 400
 """Characters of a line that are looked at."""
 _FRAME = re.compile(
@@ -75,7 +76,7 @@ def weight(evidence: Evidence, place: int, pattern: re.Pattern[str]) -> float:
     """From 0 to 1: how much the line at `place` says about why the service fails now."""
     lines = evidence.log.lines
     by_end = _by_place(lines, place, pattern) if evidence.ended else _while_running(lines, pattern)
-    return by_end * _by_level(lines[place]) * _by_age(evidence, place)
+    return by_end * _by_level(lines[place], _times(lines, pattern)) * _by_age(evidence, place)
 
 
 def _by_place(lines: Sequence[str], place: int, pattern: re.Pattern[str]) -> float:
@@ -92,16 +93,21 @@ def _by_place(lines: Sequence[str], place: int, pattern: re.Pattern[str]) -> flo
 
 def _while_running(lines: Sequence[str], pattern: re.Pattern[str]) -> float:
     """A program that runs on has survived what it wrote, unless it writes it over and over."""
-    last = [lines[place] for place in significant(lines)][-12:]
-    times = sum(1 for line in last if pattern.search(line))
-    return 0.85 if times >= 3 else 0.7 if times == 2 else 0.4
+    return {0: 0.0, 1: 0.4, 2: 0.7}.get(_times(lines, pattern), 0.85)
 
 
-def _by_level(line: str) -> float:
+def _times(lines: Sequence[str], pattern: re.Pattern[str]) -> int:
+    """How many of the last lines say it."""
+    last = [lines[place] for place in significant(lines)][-_LAST:]
+    return sum(1 for line in last if pattern.search(line))
+
+
+def _by_level(line: str, times: int) -> float:
+    """What is said three times or more was not survived for good, whatever the line says of that."""
     if _MILD.search(line):
         return 0.5
-    mild = 0.75 if _WARNING.search(line) else 1.0
-    return mild * (0.7 if _SURVIVED.search(line) else 1.0)
+    warning = 0.75 if _WARNING.search(line) else 1.0
+    return warning * (0.5 if _SURVIVED.search(line) and times < 3 else 1.0)
 
 
 def _by_age(evidence: Evidence, place: int) -> float:
