@@ -15,6 +15,7 @@ from app.store.tables import (
     ClockOffset,
     ConsoleSession,
     Delivery,
+    Diagnosis,
     IdempotencyKey,
     Link,
     LogRead,
@@ -69,6 +70,7 @@ def lived_in(url: str) -> None:
         session.add(NoticePlace(node="local", sink="ops", chain="studio", seq=1))
         session.add(Link(digest="d", window_id="w", sink="ops", ttl_sec=1.0, expires_at=NOON))
         session.add(Sample(stack="studio", service="forge", at=NOON, cpu=0.5, memory=1))
+        session.add(Diagnosis(stack="studio", service="forge", node="local", at=NOON, causes=[]))
         session.add(LoopFailures(node="local", loop="looks", failures=1))
         session.add(ConsoleSession(digest="d", token_digest="d", created_at=NOON, expires_at=NOON))
         session.add(
