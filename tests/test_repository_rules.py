@@ -122,7 +122,7 @@ ENTITIES = {
         "SuggestedPatch",
         "Token",
     ),
-    *("Verdict", "Window", "State", "Status", "Power"),
+    *("Verdict", "Window", "Run", "RunStep", "State", "Status", "Power"),
 }
 """One thing in several forms: its row, what the API answers, the client's payload and its value."""
 

@@ -16,6 +16,7 @@ _COMMANDS = {
     "stacks": ("app.cli.stacks", "List the stacks and their mode."),
     "ps": ("app.cli.stacks", "Show services: power, readiness, windows, time left."),
     "open": ("app.cli.open_window", "Power services until a deadline."),
+    "conduct": ("app.cli.conduct", "Run a scenario: open, check, close, report."),
     "extend": ("app.cli.extend_window", "Move a window's deadline."),
     "close": ("app.cli.close_windows", "Close windows before their deadlines."),
     "windows": ("app.cli.windows", "List windows, newest first."),

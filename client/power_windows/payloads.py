@@ -130,6 +130,38 @@ class Stack(TypedDict):
     refused: NotRequired[list[str]]
 
 
+class RunStep(TypedDict):
+    """One step of a run of a scenario."""
+
+    name: str
+    kind: str
+    check: str
+    depends_on: list[str]
+    status: str
+    detail: str
+    tries: int
+
+
+class Run(TypedDict):
+    """A run of a scenario; times are ISO 8601 in UTC."""
+
+    id: str
+    name: str
+    stack: str
+    node: str
+    actor: str
+    services: list[str]
+    state: str
+    outcome: str | None
+    detail: str
+    window: str | None
+    cancelled_by: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    steps: list[RunStep]
+
+
 class Entry(TypedDict):
     """One entry of the audit trail."""
 

@@ -60,7 +60,7 @@ class Api:
 
     def get(self, path: str, **params: Any) -> Any:
         """Return the JSON of a GET; parameters that are None are left out."""
-        return self._json(self._send("GET", path, params=_without_none(params)))
+        return self._json(self.send("GET", path, params=_without_none(params)))
 
     def pages(self, path: str, *, limit: int | None = None, **params: Any) -> Iterator[Any]:
         """Yield the items of a list route, page after page, at most `limit` of them."""
@@ -84,23 +84,23 @@ class Api:
 
     def stack(self, name: str) -> Stack:
         """Return one stack; raises NotFound."""
-        reply = self._send("GET", f"/stacks/{_path_part(name)}", requested=[name])
+        reply = self.send("GET", f"/stacks/{_path_part(name)}", requested=[name])
         return cast(Stack, self._json(reply))
 
     def service_diagnosis(self, stack: str, service: str) -> Diagnosis:
         """Return why a service of a stack fails, without causes where it does not; raises NotFound."""
         path = f"/stacks/{_path_part(stack)}/services/{_path_part(service)}/diagnosis"
-        return cast(Diagnosis, self._json(self._send("GET", path, requested=[stack, service])))
+        return cast(Diagnosis, self._json(self.send("GET", path, requested=[stack, service])))
 
     def window_diagnosis(self, window: str) -> list[Diagnosis]:
         """Return why services of a window failed while it held them; raises NotFound."""
         path = f"/windows/{_path_part(window)}/diagnosis"
-        reply = self._json(self._send("GET", path, requested=[window]))
+        reply = self._json(self.send("GET", path, requested=[window]))
         return cast(list[Diagnosis], reply["items"])
 
     def relocate(self, name: str) -> Stack:
         """Allow a stack's held services and pending stops to apply to the next engine that serves it."""
-        reply = self._send("POST", f"/stacks/{quote(name, safe='')}/relocate", requested=[name])
+        reply = self.send("POST", f"/stacks/{quote(name, safe='')}/relocate", requested=[name])
         return cast(Stack, self._json(reply))
 
     def window(self, identifier: str) -> Window:
@@ -113,7 +113,7 @@ class Api:
 
     def plan(self, body: Mapping[str, Any]) -> Plan:
         """Return what an opening with this body would start; nothing is changed."""
-        reply = self._send("POST", "/windows", params={"plan": "1"}, json=body, requested=_names(body))
+        reply = self.send("POST", "/windows", params={"plan": "1"}, json=body, requested=_names(body))
         return cast(Plan, self._json(reply))
 
     def open(self, body: Mapping[str, Any], key: str | None = None) -> Window:
@@ -139,18 +139,18 @@ class Api:
         return self._open(body, headers)
 
     def _open(self, body: Mapping[str, Any], headers: dict[str, str]) -> Window:
-        reply = self._send("POST", "/windows", json=body, headers=headers, requested=_names(body))
+        reply = self.send("POST", "/windows", json=body, headers=headers, requested=_names(body))
         return cast(Window, self._json(reply))
 
     def extend(self, identifier: str, ttl_sec: float) -> Window:
         """Move a window's deadline to `ttl_sec` seconds from now; return the window."""
-        reply = self._send("PATCH", _window_path(identifier), json={"ttl_sec": ttl_sec})
+        reply = self.send("PATCH", _window_path(identifier), json={"ttl_sec": ttl_sec})
         return cast(Window, self._json(reply))
 
     def close(self, identifier: str, *, force: bool, reason: str | None = None) -> Window:
         """Start to close a window; return it. With `force` its services are killed."""
         body = _without_none({"force": force or None, "reason": reason})
-        return cast(Window, self._json(self._send("POST", f"{_window_path(identifier)}/close", json=body)))
+        return cast(Window, self._json(self.send("POST", f"{_window_path(identifier)}/close", json=body)))
 
     def create_token(
         self, name: str, stack: str, service: str, ttl_sec: float | None, **lookers: list[str] | None
@@ -162,7 +162,7 @@ class Api:
         """
         route = {"stack": stack, "service": service}
         body = _without_none({"name": name, "wake": route, "ttl_sec": ttl_sec, **lookers})
-        reply = self._send("POST", "/tokens", json=body, requested=[service])
+        reply = self.send("POST", "/tokens", json=body, requested=[service])
         return cast(dict[str, Any], self._json(reply))
 
     def tokens(self) -> list[dict[str, Any]]:
@@ -171,11 +171,11 @@ class Api:
 
     def revoke_token(self, name: str) -> None:
         """Revoke a token; raises NotFound."""
-        self._send("DELETE", f"/tokens/{_path_part(name)}")
+        self.send("DELETE", f"/tokens/{_path_part(name)}")
 
     def verify(self) -> Verdict:
         """Have the server check the hash chains of the audit trail; return the result of each chain."""
-        return cast(Verdict, self._json(self._send("GET", "/audit/verify", timeout=VERIFY_TIMEOUT)))
+        return cast(Verdict, self._json(self.send("GET", "/audit/verify", timeout=VERIFY_TIMEOUT)))
 
     def audit(self, **params: Any) -> Iterator[Entry]:
         """Yield entries of the audit trail, oldest first, while the response arrives."""
@@ -221,7 +221,7 @@ class Api:
             lost()
             time.sleep(RECONNECT_SECONDS)
 
-    def _send(self, method: str, path: str, requested: Iterable[str] = (), **options: Any) -> httpx.Response:
+    def send(self, method: str, path: str, requested: Iterable[str] = (), **options: Any) -> httpx.Response:
         """Send a request; `requested` are names in it, which an error compares with those allowed."""
         with self._connection_errors():
             reply = self._http.request(method, path, **options)
