@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from app.domain.run_errors import NoReport, UnknownRun
 from app.store import runs
 from app.store.tables import ScenarioRun, stamp
+from app.web import cursors, schemas
 from app.web.context import WebContext
 
 _ID = 32
@@ -45,6 +47,16 @@ def require_report(front: WebContext, run: str) -> dict[str, Any]:
     if report is None:
         raise NoReport(run, str(shown["state"]))
     return report
+
+
+def read_run_page(context: WebContext, query: schemas.RunsQuery) -> dict[str, Any]:
+    """A page of runs and the cursor of the next one."""
+    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    with context.database.read() as session:
+        rows = runs.page(session, stack=query.stack, before=before, limit=query.limit + 1)
+        page, following = cursors.split_page(rows, query.limit, lambda row: (row.created_at, row.id))
+        items = [describe_run(row) for row in page]
+    return {"items": items, "next": following}
 
 
 def describe_run(row: ScenarioRun) -> dict[str, Any]:

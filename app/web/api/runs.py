@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from flask import Response
 
 from app.reports.render import RENDERERS
-from app.store import runs
-from app.web import actions, cursors, responses, schemas
+from app.web import actions, responses, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.routes import JSON, Answer, Routes
-from app.web.run_views import describe_run, read_run, require_report
+from app.web.run_views import describe_run, read_run, read_run_page, require_report
 
 routes = Routes("runs", "/api/v1")
 
@@ -40,17 +36,7 @@ def start_run(context: WebContext, caller: Caller, *, body: schemas.RunRequest) 
 )
 def list_runs(context: WebContext, caller: Caller, *, query: schemas.RunsQuery) -> Response:
     """List runs, newest first."""
-    return responses.json(read_page(context, query))
-
-
-def read_page(context: WebContext, query: schemas.RunsQuery) -> dict[str, Any]:
-    """A page of runs and the cursor of the next one."""
-    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
-    with context.database.read() as session:
-        rows = runs.page(session, stack=query.stack, before=before, limit=query.limit + 1)
-        page, following = cursors.split_page(rows, query.limit, lambda row: (row.created_at, row.id))
-        items = [describe_run(row) for row in page]
-    return {"items": items, "next": following}
+    return responses.json(read_run_page(context, query))
 
 
 @routes.add("GET", "/runs/<run>", {200: Answer("The run.", schemas.Run)}, refuses=(404,))

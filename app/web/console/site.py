@@ -18,13 +18,15 @@ from app.domain.errors import Refusal
 from app.domain.untrusted_text import harmless_lines
 from app.store import tokens
 from app.web import problems
-from app.web.console import formatting, history, home, one_tap_links, open_window, sessions, window
+from app.web.console import formatting, history, home, one_tap_links, open_window, runs, sessions, window
 from app.web.console.pages import Page, PageResponse
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
 from app.web.problems import DATABASE_ERRORS, ApiError
 
-PAGES: list[Page] = [page for module in (home, open_window, window, history) for page in module.pages.all]
+PAGES: list[Page] = [
+    page for module in (home, open_window, window, runs, history) for page in module.pages.all
+]
 _ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
