@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.store.tables import Diagnosis, Window
@@ -57,23 +57,18 @@ def of_windows(session: Session, windows: Sequence[Window]) -> dict[str, dict[st
     if not windows:
         return {}
     found: dict[str, dict[str, Diagnosis]] = {window.id: {} for window in windows}
-    for row in session.scalars(select(Diagnosis).where(or_(*map(_made_for, windows))).order_by(Diagnosis.id)):
-        for window in windows:
-            if _belongs(row, window):
-                found[window.id][row.service] = row
+    query = select(Diagnosis).where(
+        Diagnosis.stack.in_({window.stack for window in windows}),
+        Diagnosis.at >= min(window.created_at for window in windows),
+    )
+    by_stack: dict[str, list[Diagnosis]] = {}
+    for row in session.scalars(query.order_by(Diagnosis.id)):
+        by_stack.setdefault(row.stack, []).append(row)
+    for window in windows:
+        found[window.id] |= {
+            row.service: row for row in by_stack.get(window.stack, ()) if _belongs(row, window)
+        }
     return found
-
-
-def _made_for(window: Window) -> Any:
-    names = [lease.service for lease in window.leases]
-    held = [
-        Diagnosis.stack == window.stack,
-        Diagnosis.service.in_(names),
-        Diagnosis.at >= window.created_at,
-    ]
-    if window.closed_at:
-        held.append(Diagnosis.at <= window.closed_at)
-    return or_(Diagnosis.window_id == window.id, and_(*held))
 
 
 def _belongs(row: Diagnosis, window: Window) -> bool:

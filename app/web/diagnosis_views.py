@@ -30,10 +30,13 @@ def describe_service(session: Session, stack: str, service: Service | None, name
     return describe_diagnosis(row)
 
 
-def of_failing(session: Session, stack: str, seen: Mapping[str, Service]) -> dict[str, dict[str, Any]]:
+def of_failing(
+    session: Session, stack: str, seen: Mapping[str, Service], *, refused: bool
+) -> dict[str, dict[str, Any]]:
     """By service: the newest diagnosis of each that fails now; under "" that of refused files."""
     failing = [name for name, row in seen.items() if not row.ready and (row.power == "failing" or row.fault)]
-    rows = diagnoses.newest(session, stack, ["", *failing])
+    names = [*failing, *([""] if refused else [])]
+    rows = diagnoses.newest(session, stack, names) if names else {}
     return {name: describe_diagnosis(row) for name, row in rows.items()}
 
 

@@ -51,7 +51,9 @@ class _StackView:
             calls=services.last_calls(session, [stack.name]),
             now=now,
             away=away,
-            diagnoses=diagnosis_views.of_failing(session, stack.name, rows),
+            diagnoses=diagnosis_views.of_failing(
+                session, stack.name, rows, refused=bool(stack.faults or stack.refused)
+            ),
         )
 
     @property

@@ -119,7 +119,7 @@ class FieldCondition:
         """The line that weighs most, the latest of several."""
         lines = facts.evidence.log.lines
         if self.mentions:
-            return ConditionMatch() if _any_has(lines, self.mentions) else None
+            return _mention(lines, self.mentions)
         best: ConditionMatch | None = None
         for pattern in self.matches:
             for place in range(len(lines) - 1, -1, -1):
@@ -173,8 +173,11 @@ class NoneOf:
 EvidenceCondition = FieldCondition | AllOf | AnyOf | NoneOf
 
 
-def _any_has(lines: Iterable[str], patterns: Sequence[re.Pattern[str]]) -> bool:
-    return any(pattern.search(line) for line in lines for pattern in patterns)
+def _mention(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> ConditionMatch | None:
+    """What the latest line that has one of the patterns says, at full weight."""
+    found = (pattern.search(line) for line in reversed(lines) for pattern in patterns)
+    first = next((one for one in found if one), None)
+    return ConditionMatch(_groups(first)) if first else None
 
 
 def _groups(found: re.Match[str]) -> dict[str, str]:

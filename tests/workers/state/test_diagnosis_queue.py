@@ -1,0 +1,65 @@
+"""The queue of diagnoses: each service once, bounded, and not again at once in the same state."""
+
+from __future__ import annotations
+
+from app.domain.readiness import Container
+from workers.state.diagnosis_queue import APART, MOST_WAITING, DiagnosisQueue, DiagnosisRequest
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def container(state: str = "exited", health: str = "") -> Container:
+    return Container("c1", "forge", state, health)
+
+
+def test_a_service_waits_once_with_what_was_seen_last() -> None:
+    queue = DiagnosisQueue(Clock())
+    queue.submit(DiagnosisRequest("studio", "forge", "first"))
+    queue.submit(DiagnosisRequest("studio", "forge", "second"))
+
+    found = queue.take(0)
+    assert found
+    assert found.detail == "second"
+    assert queue.take(0) is None
+
+
+def test_the_same_state_is_diagnosed_again_only_after_a_while() -> None:
+    clock = Clock()
+    queue = DiagnosisQueue(clock)
+    request = DiagnosisRequest("studio", "forge", containers=(container(),))
+    queue.submit(request)
+    queue.take(0)
+
+    queue.submit(request)
+    assert queue.take(0) is None
+    queue.submit(request, again=True)
+    assert queue.take(0)
+    queue.submit(DiagnosisRequest("studio", "forge", containers=(container("restarting"),)))
+    assert queue.take(0)
+    clock.now += APART
+    queue.submit(DiagnosisRequest("studio", "forge", containers=(container("restarting"),)))
+    assert queue.take(0)
+
+
+def test_the_oldest_gives_way_where_too_many_wait() -> None:
+    queue = DiagnosisQueue(Clock())
+    for number in range(MOST_WAITING + 1):
+        queue.submit(DiagnosisRequest("studio", f"s{number}"))
+
+    first = queue.take(0)
+    assert first
+    assert first.service == "s1"
+
+
+def test_a_recovery_is_told_once() -> None:
+    queue = DiagnosisQueue(Clock())
+    queue.note_unhealthy(("studio", "forge"), [container("running", "unhealthy")])
+
+    assert not queue.recovered(("studio", "forge"), [container("running", "starting")])
+    assert queue.recovered(("studio", "forge"), [container("running", "healthy")])
+    assert not queue.recovered(("studio", "forge"), [container("running", "healthy")])
