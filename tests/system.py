@@ -287,7 +287,7 @@ class System:
     def _see(self, at: datetime) -> dict[str, SeenContainers]:
         """What a worker watches: what is listed, and what still owes an off."""
         with self.database.read() as session:
-            owing = {name for name, row in services.of(session, self.spec.name).items() if row.owed}
+            owing = {name for name, row in services.of(session, self.spec.name).items() if row.stop_pending}
             wanted = {lease.service for lease in rows.live_leases(session, [self.spec.name], at)}
         listed = {one.name for one in self.spec.services.values() if one.role is not Role.NONE}
         return {name: self._seen(name, name in wanted) for name in sorted(owing | listed)}

@@ -49,17 +49,17 @@ def on(role: Role, containers: Sequence[Container], power: Power, replicas: int,
 
 
 def off(
-    role: Role, containers: Sequence[Container] | None, *, owed: bool, unsure: bool, kill: bool
+    role: Role, containers: Sequence[Container] | None, *, stop_pending: bool, unsure: bool, kill: bool
 ) -> Decision:
     """What turning an unwanted service off takes; `containers` is None while the engine does not answer.
 
-    `owed`: a window held it since it was last confirmed off. `unsure`: an `up` was
+    `stop_pending`: a window held it since it was last confirmed off. `unsure`: an `up` was
     started since a `stop` last returned 0, so it may yet come up by itself. `kill`:
-    it was asked to stop before and would not, or somebody forces it.
+    an earlier stop failed, or an operator forces the close.
     """
     if role is Role.CORE:
         return Decision(Action.NONE, "core is never stopped")
-    if not owed:
+    if not stop_pending:
         return Decision(Action.NONE, "no window held it since it was last off")
     end = Action.KILL if kill else Action.STOP
     if containers is None:
@@ -72,25 +72,25 @@ def off(
 
 
 @dataclass(frozen=True, slots=True)
-class OwedOff:
-    """A service that owes an off, and how often it was asked in vain."""
+class PendingStop:
+    """The pending stop of a service, and how often it failed."""
 
     failures: int = 0
     retry_at: datetime | None = None
     unsure: bool = True
     location: Location = field(default_factory=Location)
-    """Where it is owed."""
+    """Where the service has to be stopped."""
 
 
-def in_turn(spec: StackSpec, owing: Mapping[str, OwedOff], now: datetime) -> list[str]:
-    """Those whose turn it is to stop: no dependant is still to go.
+def in_turn(spec: StackSpec, pending_stops: Mapping[str, PendingStop], now: datetime) -> list[str]:
+    """Services that may be stopped now: no dependant is still to stop.
 
-    A dependant that would not stop is not waited for twice.
+    A dependant whose stop failed does not delay the others.
     """
-    waited_for = {name for name, one in owing.items() if not one.failures}
+    waited_for = {name for name, one in pending_stops.items() if not one.failures}
     return sorted(
         name
-        for name, one in owing.items()
+        for name, one in pending_stops.items()
         if (one.retry_at or now) <= now and not dependants(spec, name) & waited_for
     )
 

@@ -1,6 +1,6 @@
 """Where a service's containers run: a Compose project on one engine.
 
-A lease and an off that is owed each name their location, since a stack's project, and the
+A lease and a pending stop each name their location, since a stack's project, and the
 engine behind an address, may change while they last. What is seen or stopped in one
 location says nothing of another.
 """
@@ -37,21 +37,21 @@ def _agree(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What ties a stack to one location: live windows there, and services that owe an off there.
+    """What ties a stack to one location: live windows there, and services whose stop is pending there.
 
     `core` are those of the services that are core by now, which nothing here stops.
     """
 
     location: Location
     windows: frozenset[str] = frozenset()
-    owing: frozenset[str] = frozenset()
+    pending_stops: frozenset[str] = frozenset()
     core: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Such as `window 3f2a and the off of forge, mill`."""
         windows = f"window {', '.join(sorted(self.windows))}" if self.windows else ""
-        owing = f"the off of {', '.join(sorted(self.owing))}" if self.owing else ""
-        return " and ".join(part for part in (windows, owing) if part)
+        pending_stops = f"the off of {', '.join(sorted(self.pending_stops))}" if self.pending_stops else ""
+        return " and ".join(part for part in (windows, pending_stops) if part)
 
 
 def elsewhere(holdings: Iterable[Holding], here: Location) -> list[Holding]:

@@ -12,8 +12,8 @@ from app.domain.enums import Mode, Power, Role, State
 class ServiceStatus:
     """One service as its mode is judged.
 
-    `held` by a live lease; `awaited` by any window that has not ended, so that somebody
-    still sees to it; `owed` an off since a window held it; `missed` by an open window
+    `held` by a live lease; `awaited` by any window that has not ended, so that a worker
+    still stops or starts it; `stop_pending` since a window held it; `missed` by an open window
     under which it was ready. `failures` counts the stops that failed in a row.
     """
 
@@ -22,7 +22,7 @@ class ServiceStatus:
     alive: bool = False
     held: bool = False
     awaited: bool = False
-    owed: bool = False
+    stop_pending: bool = False
     missed: bool = False
     failures: int = 0
 
@@ -59,8 +59,8 @@ def why_ended(service: ServiceStatus) -> str:
 
 
 def strays(service: ServiceStatus) -> bool:
-    """Drift, or an off that is still owed though every window that held it is over."""
-    forsaken = service.owed and not service.awaited and service.role is Role.ALLOWED
+    """Drift, or a stop that is still pending though every window that held the service has ended."""
+    forsaken = service.stop_pending and not service.awaited and service.role is Role.ALLOWED
     return forsaken or drifts(service)
 
 

@@ -88,9 +88,9 @@ def nothing_after(session: Session, now: datetime) -> None:
 
 
 def is_idle(session: Session) -> bool:
-    """Is there no window that has not closed, and no off that is owed?"""
+    """Is there no window that has not closed, and no pending stop?"""
     unfinished = select(Window.id).where(
         Window.state.in_((State.WAITING, State.OPENING, State.OPEN, State.CLOSING))
     )
-    owing = select(Service.name).where(Service.owed)
-    return session.scalar(unfinished.limit(1)) is None and session.scalar(owing.limit(1)) is None
+    pending_stops = select(Service.name).where(Service.stop_pending)
+    return session.scalar(unfinished.limit(1)) is None and session.scalar(pending_stops.limit(1)) is None

@@ -40,16 +40,16 @@ def hurry(session: Session, stack: str, names: Collection[str]) -> None:
     session.execute(those.values(retry_at=None))
 
 
-def owe(session: Session, stack: str, names: Collection[str], at: Location) -> None:
-    """From now on these owe an off at this location; one that is owed already stays owed where it is."""
+def mark_stops_pending(session: Session, stack: str, names: Collection[str], at: Location) -> None:
+    """Mark these stops as pending at this location; a stop that is pending already keeps its location."""
     for row in _of(session, stack, names):
-        row.owe(at)
+        row.mark_stop_pending(at)
 
 
 def doubt(session: Session, stack: str, names: Collection[str], at: Location) -> None:
     """Whatever is known of these, they may be running or come up: only a stop confirms that they are off."""
     for row in _of(session, stack, names):
-        row.owe(at)
+        row.mark_stop_pending(at)
         row.unsure, row.observed_at, row.retry_at = True, None, None
 
 
@@ -65,8 +65,8 @@ def location(session: Session, row: Service) -> Location:
 
 
 def troubled(session: Session) -> list[Service]:
-    """Every service that owes an off, drifts or would not stop."""
-    those = Service.owed | Service.drift_since.is_not(None) | (Service.failures > 0)
+    """Every service whose stop is pending or failed, or that drifts."""
+    those = Service.stop_pending | Service.drift_since.is_not(None) | (Service.failures > 0)
     return list(session.scalars(select(Service).where(those)))
 
 

@@ -19,7 +19,7 @@ _CLAIMING = 0x70775F6E
 """The number of the lock that whoever claims a node or a stack holds to the end of its transaction."""
 
 
-def alone(session: Session) -> None:
+def lock_claims(session: Session) -> None:
     """Let no other transaction claim anything before this one ends."""
     # SQLite's write lock, which this transaction has, is as good.
     if session.get_bind().dialect.name == "postgresql":

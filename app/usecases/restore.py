@@ -1,7 +1,7 @@
 """A database that was restored is behind the engine: what it does not know of is turned off.
 
 Something may run that a window opened after the backup, and no row says so. So every
-allowed service of every stack owes an off, also those of stacks that are published for
+allowed service of every stack has a pending stop, also those of stacks that are published for
 the first time since; what a live window still holds stays on.
 """
 

@@ -201,7 +201,7 @@ def _trouble_families(session: Session, now: datetime) -> Iterator[GaugeMetricFa
     owing = [
         row.stack
         for row in troubled
-        if row.owed and row.role != Role.CORE and (row.stack, row.name) not in held
+        if row.stop_pending and row.role != Role.CORE and (row.stack, row.name) not in held
     ]
     drifting = [row.stack for row in troubled if row.drift_since]
     retried = [row.stack for row in troubled if row.retry_at]

@@ -70,7 +70,7 @@ class _StackView:
             alive=row.alive,
             held=name in self.held,
             awaited=any(lease.service == name for window in self.moving for lease in window.leases),
-            owed=row.owed,
+            stop_pending=row.stop_pending,
             missed=row.drift_since is not None and not row.alive and name in self.held,
             failures=row.failures,
         )

@@ -22,8 +22,8 @@ def on(*seen: Container, power: Power = Power.OFF, replicas: int = 1, tried: int
     return decisions.on(Role.ALLOWED, seen, power, replicas, tried)
 
 
-def off(*seen: Container, owed: bool = True, unsure: bool = False, kill: bool = False) -> Action:
-    return decisions.off(Role.ALLOWED, seen, owed=owed, unsure=unsure, kill=kill).action
+def off(*seen: Container, stop_pending: bool = True, unsure: bool = False, kill: bool = False) -> Action:
+    return decisions.off(Role.ALLOWED, seen, stop_pending=stop_pending, unsure=unsure, kill=kill).action
 
 
 def test_what_is_wanted_and_does_not_run_is_brought_up() -> None:
@@ -57,13 +57,20 @@ def test_what_is_not_allowed_is_never_started(
 
 
 @given(st.none() | containers, st.booleans(), st.booleans(), st.booleans())
-def test_core_is_never_stopped(seen: list[Container] | None, owed: bool, unsure: bool, kill: bool) -> None:
-    assert decisions.off(Role.CORE, seen, owed=owed, unsure=unsure, kill=kill).action is Action.NONE
+def test_core_is_never_stopped(
+    seen: list[Container] | None, stop_pending: bool, unsure: bool, kill: bool
+) -> None:
+    assert (
+        decisions.off(Role.CORE, seen, stop_pending=stop_pending, unsure=unsure, kill=kill).action
+        is Action.NONE
+    )
 
 
 @given(st.none() | containers, st.booleans(), st.booleans())
 def test_what_no_window_held_is_never_stopped(seen: list[Container] | None, unsure: bool, kill: bool) -> None:
-    assert decisions.off(Role.ALLOWED, seen, owed=False, unsure=unsure, kill=kill).action is Action.NONE
+    assert (
+        decisions.off(Role.ALLOWED, seen, stop_pending=False, unsure=unsure, kill=kill).action is Action.NONE
+    )
 
 
 def test_what_is_owed_and_runs_is_stopped_and_killed_if_it_would_not() -> None:
@@ -72,7 +79,7 @@ def test_what_is_owed_and_runs_is_stopped_and_killed_if_it_would_not() -> None:
 
 
 def test_what_was_held_once_is_stopped_though_it_is_not_listed_any_more() -> None:
-    assert decisions.off(Role.NONE, [RUNS], owed=True, unsure=False, kill=False).action is Action.STOP
+    assert decisions.off(Role.NONE, [RUNS], stop_pending=True, unsure=False, kill=False).action is Action.STOP
 
 
 @pytest.mark.parametrize("seen", [(), (ENDED,)])
@@ -82,7 +89,9 @@ def test_after_an_up_only_a_stop_confirms_the_off_whatever_is_seen(seen: tuple[C
 
 
 def test_an_engine_that_shows_nothing_is_asked_to_stop_all_the_same() -> None:
-    assert decisions.off(Role.ALLOWED, None, owed=True, unsure=False, kill=False).action is Action.STOP
+    assert (
+        decisions.off(Role.ALLOWED, None, stop_pending=True, unsure=False, kill=False).action is Action.STOP
+    )
 
 
 @given(containers, st.sampled_from(Power), st.integers(0, 3), st.integers(0, 2))

@@ -11,10 +11,10 @@ from app.domain.stack_mode import ServiceStatus
 CORE = ServiceStatus(Role.CORE, Power.ON, alive=True)
 OFF = ServiceStatus(Role.ALLOWED, Power.OFF)
 HELD = ServiceStatus(Role.ALLOWED, Power.ON, alive=True, held=True, awaited=True)
-LEAVING = ServiceStatus(Role.ALLOWED, Power.STOPPING, alive=True, awaited=True, owed=True)
+LEAVING = ServiceStatus(Role.ALLOWED, Power.STOPPING, alive=True, awaited=True, stop_pending=True)
 STRAY = ServiceStatus(Role.ALLOWED, Power.ON, alive=True)
 UNLISTED = ServiceStatus(Role.NONE, Power.ON, alive=True)
-FORSAKEN = ServiceStatus(Role.ALLOWED, Power.UNKNOWN, owed=True)
+FORSAKEN = ServiceStatus(Role.ALLOWED, Power.UNKNOWN, stop_pending=True)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_rejected_goes_before_all_else(windows: list[State]) -> None:
 
 def test_what_is_not_listed_does_not_count_whatever_it_does() -> None:
     odd = [
-        ServiceStatus(Role.NONE, power, alive=alive, owed=True, failures=3)
+        ServiceStatus(Role.NONE, power, alive=alive, stop_pending=True, failures=3)
         for power in Power
         for alive in (True, False)
     ]

@@ -88,7 +88,7 @@ def test_an_off_waits_for_an_engine_that_shows_nothing(behind: Stack, silent: Do
     time.sleep(3)
     row = behind.row("forge")
     assert row
-    assert (behind.window(window).state, row.power, row.owed) == (State.CLOSING, Power.UNKNOWN, True)
+    assert (behind.window(window).state, row.power, row.stop_pending) == (State.CLOSING, Power.UNKNOWN, True)
 
     silent.refusals.clear()
     behind.closed(window, within=60)

@@ -217,9 +217,9 @@ def test_a_worker_that_finds_another_engine_serves_nothing_until_that_is_given_u
     for word in (window, "GONE@host", stack.context.engine_id, "DOCKER_HOST", "power relocate studio"):
         assert word in fault
     assert "\n" not in fault
-    owed = stack.row("forge")
-    assert owed
-    assert (owed.owed, owed.power) == (True, "unknown")
+    stop_pending = stack.row("forge")
+    assert stop_pending
+    assert (stop_pending.stop_pending, stop_pending.power) == (True, "unknown")
     stack.let_go(window)
     with stack.database.write() as session:
         relocation.relocate(session, "studio", actor="ada", now=stack.database.now())

@@ -107,7 +107,7 @@ def test_a_hook_that_fails_is_on_record_and_the_stop_follows(stack: Stack) -> No
     assert not stack.entries(Event.WINDOW_STUCK)
     row = stack.row("web")
     assert row
-    assert (row.power, row.owed, row.failures) == (Power.OFF, False, 0)
+    assert (row.power, row.stop_pending, row.failures) == (Power.OFF, False, 0)
 
 
 def test_a_hook_that_hangs_is_cut_off_and_the_stop_follows(stack: Stack) -> None:

@@ -107,7 +107,7 @@ def test_a_person_forces_it_and_the_off_is_still_owed(guarded: Stack, guard: Doo
     assert len(guarded.entries(Event.DRIFT_FOUND)) == 1
     row = guarded.row("forge")
     assert row
-    assert (row.owed, row.failures, row.retry_at) == (False, 0, None)
+    assert (row.stop_pending, row.failures, row.retry_at) == (False, 0, None)
 
 
 def test_a_stop_that_takes_too_long_has_failed_and_is_followed_by_a_kill(

@@ -582,7 +582,7 @@ class Machine(RuleBasedStateMachine):
     def _started_by_hand(self, key: Key) -> None:
         if not self.world.alive(key):
             # In the middle of a look, its off may have been seen already and be on record a moment later.
-            if not self.record.owed(key) or any(hand.looking for hand in self.hands):
+            if not self.record.stop_pending(key) or any(hand.looking for hand in self.hands):
                 self.plain.by_hand.add(key)
             self.world.start(key)
 

@@ -49,10 +49,10 @@ class Record:
                 for table in (Window, Lease, Service, IdempotencyKey, ChainHead)
             ]
 
-    def owed(self, key: Container) -> bool:
+    def stop_pending(self, key: Container) -> bool:
         with self._way.read() as session:
             row = session.get(Service, key)
-            return bool(row and row.owed)
+            return bool(row and row.stop_pending)
 
     # Windows.
 
@@ -269,7 +269,7 @@ class Record:
         for lease in row.leases:
             key = (row.stack, lease.service)
             known = services.get(key)
-            if known is None or not known.owed or self._plain.wanted(row.stack, lease.service, now):
+            if known is None or not known.stop_pending or self._plain.wanted(row.stack, lease.service, now):
                 continue
             if (
                 known.failures
@@ -315,7 +315,7 @@ class Record:
             needed = todo.pop()
             for name in decisions.dependants(self._plain.stacks[stack], needed) - seen:
                 row = rows.get((stack, name))
-                if row and row.owed and row.failures > 0:
+                if row and row.stop_pending and row.failures > 0:
                     return True
                 seen.add(name)
                 todo.append(name)
@@ -327,7 +327,7 @@ class Record:
             states = set(session.scalars(select(Window.state)))
             running = session.scalars(select(Call.id).where(Call.status == CallStatus.RUNNING)).first()
             owing = session.scalars(
-                select(Service.name).where(Service.owed, Service.role != Role.CORE)
+                select(Service.name).where(Service.stop_pending, Service.role != Role.CORE)
             ).first()
         return states <= {State.CLOSED} and running is None and owing is None
 
@@ -338,7 +338,7 @@ class Record:
             rows = list(session.scalars(select(Service)))
         assert states.keys() <= {"closed"}, states
         assert not running, "calls that never ended"
-        owing = [row.name for row in rows if row.owed and row.role != Role.CORE]
+        owing = [row.name for row in rows if row.stop_pending and row.role != Role.CORE]
         assert not owing, f"{owing} owe an off"
         assert all(row.power != Power.UNKNOWN or row.role == Role.NONE for row in rows)
 

@@ -46,7 +46,7 @@ def _said(session: Any, window: Any, event: Any, *_: Any, **__: Any) -> None:
 def _failed_is_off(session: Any, service: Any, call: Any, now: Any) -> None:
     _stopped(session, service, call, now)
     if call.status == CallStatus.FAIL:
-        service.owed = False
+        service.stop_pending = False
 
 
 _stopped, _expect = calls._stopped, calls._expect

@@ -69,7 +69,7 @@ def test_what_the_restored_database_does_not_know_of_is_turned_off(
     assert {name: stack.ids(name) for name in before} == before
     assert stack.window(lasting).state == State.OPEN
     until(
-        lambda: not any(row.owed for row in map(stack.row, ("late", "later", "gone")) if row),
+        lambda: not any(row.stop_pending for row in map(stack.row, ("late", "later", "gone")) if row),
         "no off is owed",
         60,
         stack,
@@ -82,7 +82,7 @@ def test_what_the_restored_database_does_not_know_of_is_turned_off(
 def test_after_a_restore_nothing_is_taken_for_off_until_a_stop_confirms_it(database: Database) -> None:
     system = System(database)
     system.run_by_hand("forge")
-    assert not system.row("forge").owed
+    assert not system.row("forge").stop_pending
     with database.write() as session:
         restoring.restored(session, actor="ada", now=system.now)
     system.work()

@@ -284,7 +284,7 @@ def test_what_nothing_goes_by_is_led_back_a_second_at_a_time(host: Host, worker:
     assert worker.clock.offset == timedelta(seconds=70)
     with worker.write() as session:
         session.get_one(Window, window).state = State.CLOSED
-        services.of(session, "studio")["forge"].owed = False
+        services.of(session, "studio")["forge"].stop_pending = False
     before = worker.now()
 
     for _ in range(80):

@@ -113,7 +113,8 @@ class Inspections:
             starts = [one.id for one in opening if self._without_call(stack, startable(spec, seen, one))]
             stops = self._without_call(stack, stoppable(spec, seen, scene.held, now))
             stop_pending = any(
-                row.owed and row.role != Role.CORE and name not in scene.held for name, row in seen.items()
+                row.stop_pending and row.role != Role.CORE and name not in scene.held
+                for name, row in seen.items()
             )
         for window in starts:
             self._pools.open_soon(window)

@@ -17,7 +17,7 @@ from functools import partial
 
 from app.domain import backoff, decisions
 from app.domain.calls import CallOutcome, StartedCall
-from app.domain.decisions import Decision, OwedOff
+from app.domain.decisions import Decision, PendingStop
 from app.domain.enums import Action, CallStatus, Loop, Role
 from app.domain.planning import ServiceSpec, StackSpec
 from app.store import locks
@@ -45,7 +45,7 @@ class OfflineController:
         self._context = context
         self._under_way: set[tuple[str, str]] = set()
         self._off: set[tuple[str, str]] = set()
-        self._tried: dict[tuple[str, str], OwedOff] = {}
+        self._tried: dict[tuple[str, str], PendingStop] = {}
         self._outage: Outage | None = None
         self._turned_at = time.monotonic()
         self.rounds = 0
@@ -107,7 +107,7 @@ class OfflineController:
         spec = self._spec(known).services.get(service)
         return spec is not None and spec.role is Role.CORE
 
-    def _is_here(self, stop: OwedOff) -> bool:
+    def _is_here(self, stop: PendingStop) -> bool:
         """Whether this is the engine on which the stop is pending."""
         wanted = stop.location.engine_id
         if not wanted:
@@ -192,7 +192,7 @@ class OfflineController:
         stop = self._tried.get((known.spec.name, service), known.pending_stops[service])
         spec = self._spec(known)
         role = spec.services[service].role if service in spec.services else Role.NONE
-        return decisions.off(role, containers, owed=True, unsure=stop.unsure, kill=stop.failures > 0)
+        return decisions.off(role, containers, stop_pending=True, unsure=stop.unsure, kill=stop.failures > 0)
 
     def _make(
         self, outage: Outage, begun: StartedCall, command: Command, timeout: float, lock: int

@@ -65,9 +65,9 @@ def _verdicts(
     with context.database.read() as session:
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
-    pending = {name for name, row in before.items() if row.owed}
-    meant = None if only is None else _with_namespace_users(spec, only)
-    watched = [one for one in _services_to_inspect(spec, pending) if meant is None or one.name in meant]
+    pending = {name for name, row in before.items() if row.stop_pending}
+    meant = None if only is None else _meant(spec, only)
+    watched = [one for one in _watched(spec, pending) if meant is None or one.name in meant]
     if not watched:
         return {}
     try:
@@ -113,7 +113,7 @@ def _back(
     spec: StackSpec, verdicts: Mapping[str, JudgedService], before: Mapping[str, Service], wanted: set[str]
 ) -> list[str]:
     """Services that run again although they were off, no window holds them and we did not start them."""
-    off = {name for name, row in before.items() if row.observed_at and not (row.alive or row.owed)}
+    off = {name for name, row in before.items() if row.observed_at and not (row.alive or row.stop_pending)}
     allowed = {
         name for name in off - wanted if name in spec.services and spec.services[name].role is Role.ALLOWED
     }

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.domain.decisions import OwedOff
+from app.domain.decisions import PendingStop
 from app.domain.enums import State
 from app.domain.leases import HeldLease
 from app.domain.locations import Location
@@ -26,7 +26,7 @@ class StackSnapshot:
 
     spec: StackSpec
     leases: tuple[HeldLease, ...] = ()
-    pending_stops: Mapping[str, OwedOff] = field(default_factory=dict)
+    pending_stops: Mapping[str, PendingStop] = field(default_factory=dict)
     place: tuple[int, str] | None = field(default=None, compare=False)
     """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
 
@@ -100,7 +100,7 @@ def as_json(known: Knowledge) -> dict[str, Any]:
     }
 
 
-def _pending_stop_as_json(stop: OwedOff) -> dict[str, Any]:
+def _pending_stop_as_json(stop: PendingStop) -> dict[str, Any]:
     return asdict(stop) | {"retry_at": stop.retry_at and stop.retry_at.isoformat()}
 
 
@@ -122,8 +122,8 @@ def _lease(stored: Mapping[str, Any]) -> HeldLease:
     return HeldLease(stored["window"], stored["service"], State(stored["state"]), deadline)
 
 
-def _pending_stop(stored: Mapping[str, Any]) -> OwedOff:
-    retry_at = stored["retry_at"] and datetime.fromisoformat(stored["retry_at"])
+def _pending_stop(said: Mapping[str, Any]) -> PendingStop:
+    retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
     # What an older worker has written does not say where.
-    location = Location(**stored.get("location", {}))
-    return OwedOff(stored["failures"], retry_at, stored["unsure"], location)
+    location = Location(**said.get("location", {}))
+    return PendingStop(said["failures"], retry_at, said["unsure"], location)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from app.domain.decisions import OwedOff
+from app.domain.decisions import PendingStop
 from app.domain.enums import Loop
 from app.domain.leases import HeldLease
 from app.domain.locations import Location
@@ -234,8 +234,8 @@ class Snapshot:
             ]
             if new:
                 held = (*(one for one in old.leases if one not in new), *new)
-                owed = OwedOff(location=Location(spec.project, engine_id))
-                pending_stops = {**old.pending_stops, **{lease.service: owed for lease in new}}
+                stop_pending = PendingStop(location=Location(spec.project, engine_id))
+                pending_stops = {**old.pending_stops, **{lease.service: stop_pending for lease in new}}
                 stacks = {
                     **self._known.stacks,
                     spec.name: StackSnapshot(spec, held, pending_stops, old.place),
@@ -260,10 +260,10 @@ def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[str, S
 
 def _stack(session: Session, spec: StackSpec, now: datetime) -> StackSnapshot:
     pending_stops = {
-        name: OwedOff(row.failures, row.retry_at, row.unsure, row.location)
+        name: PendingStop(row.failures, row.retry_at, row.unsure, row.location)
         for name, row in sorted(services.of(session, spec.name).items())
         # What is core now may not be by the files that are read while the database is away.
-        if row.owed
+        if row.stop_pending
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))
     return StackSnapshot(spec, tuple(leases), pending_stops, audit.place(session, spec.name))

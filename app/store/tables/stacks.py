@@ -47,7 +47,7 @@ class Stack(Table):
 
 
 class Service(Table):
-    """What one service was last seen doing, and what it still owes."""
+    """What one service was last seen doing, and whether its stop is pending."""
 
     __tablename__ = "services"
 
@@ -58,10 +58,10 @@ class Service(Table):
     ready: Mapped[bool] = mapped_column(default=False)
     detail: Mapped[str] = mapped_column(Text, default="")
     alive: Mapped[bool] = mapped_column(default=False)
-    """Does any of its containers run, whatever that amounts to?"""
+    """True where any of its containers runs."""
     observed_at: Mapped[datetime | None]
     changed_at: Mapped[datetime | None]
-    owed: Mapped[bool] = mapped_column(default=False)
+    stop_pending: Mapped[bool] = mapped_column("owed", default=False)
     """A window held it since it was last confirmed off, so a stop is pending once no window does."""
     unsure: Mapped[bool] = mapped_column(default=False)
     """An `up` was started since a `stop` last returned 0; it may yet come up by itself."""
@@ -78,23 +78,23 @@ class Service(Table):
     """Since when its power has differed from what is wanted without a window waiting for it."""
     project: Mapped[str] = mapped_column(String(120), default="", server_default="")
     engine_id: Mapped[str] = mapped_column(String(120), default="", server_default="")
-    """With `project`, where the off is owed; empty where none is, or where that is not known."""
+    """With `project`, the location of the pending stop; empty where none is pending or it is not known."""
 
     @property
     def location(self) -> Location:
         """Where its stop is pending."""
         return Location(self.project, self.engine_id)
 
-    def owe(self, at: Location) -> None:
-        """From now on it owes an off at this location; one that is owed already stays owed where it is."""
-        if not self.owed or self.location == Location():
+    def mark_stop_pending(self, at: Location) -> None:
+        """Mark a stop as pending at this location; a stop that is pending already keeps its location."""
+        if not self.stop_pending or self.location == Location():
             self.project, self.engine_id = at.project, at.engine_id
-        self.owed = True
+        self.stop_pending = True
 
-    def owed_outside(self, here: Location) -> bool:
-        """Does it owe its off in another location than this?"""
-        return self.owed and not self.location.agrees(here)
+    def has_stop_pending_outside(self, here: Location) -> bool:
+        """Is its stop pending in another location than this?"""
+        return self.stop_pending and not self.location.agrees(here)
 
     def confirm_off(self) -> None:
-        """It is off where it owed that."""
-        self.owed, self.project, self.engine_id = False, "", ""
+        """Record that the service is off, so that no stop is pending."""
+        self.stop_pending, self.project, self.engine_id = False, "", ""

@@ -41,7 +41,7 @@ class StackTaken(Exception):
 
 
 class StackHeld(Exception):
-    """Something is still held or owed in another location, so the stack is not served here yet.
+    """A service is still held, or its stop is pending, elsewhere, so the stack is not served here yet.
 
     The sentence says what. `at` is where its own is held; None where another stack holds its project.
     """
@@ -57,7 +57,7 @@ def appear(session: Session, mine: Heartbeat, *, dead: Dead, now: datetime, up: 
     `up` says that its stacks are published. Only a node's first sign, or one with another
     engine than before, goes on record.
     """
-    workers.alone(session)
+    workers.lock_claims(session)
     known = workers.signs(session)
     gone = {one.worker for one in known if _gone(one, mine, dead, now)}
     if faults := nodes.conflicts(mine, _alive(known, gone, now)):
@@ -108,7 +108,7 @@ def turned_down(session: Session, mine: Heartbeat, faults: list[str], now: datet
 
 def leave(session: Session, worker: str) -> None:
     """Record that a worker ends; another worker of its node may serve its stacks."""
-    workers.alone(session)
+    workers.lock_claims(session)
     workers.strike(session, [worker])
 
 
@@ -118,7 +118,7 @@ def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: 
     `key` is where it stands in power.toml. What is still at work on a node that is away, or in
     another location, is ended there first, or it would be lost.
     """
-    workers.alone(session)
+    workers.lock_claims(session)
     known = workers.signs(session)
     gone = {one.worker for one in known if _gone(one, mine, dead, now)}
     for other in _alive(known, gone, now):
@@ -144,9 +144,9 @@ def _not_moved(row: Stack, held: Collection[Holding], key: str) -> None:
             f"{key}: stack {row.name!r} still has windows on node {row.node!r}, which is away; "
             "start its worker, or close them with --force"
         )
-    if owing := sorted(name for one in left for name in one.owing):
+    if names := sorted(name for one in left for name in one.pending_stops):
         raise StackTaken(
-            f"{key}: stack {row.name!r} still owes an off of {', '.join(owing)} on node {row.node!r}; "
+            f"{key}: stack {row.name!r} still owes an off of {', '.join(names)} on node {row.node!r}; "
             "start its worker, which turns that off, or give this one another name; "
             f"if that node is gone, run `power relocate {row.name}`"
         )
@@ -175,7 +175,7 @@ def _succeed(session: Session, other: Stack, here: Location, key: str, now: date
 
 
 def out_of_reach(session: Session, stack: Stack, mine: Heartbeat) -> Holding | None:
-    """What a stack still holds or owes on another engine than this worker's."""
+    """What a stack still holds, or has to stop, on another engine than this worker's."""
     found = elsewhere(relocation.holdings(session, stack.name), Location(engine_id=mine.engine_id))
     return found[0] if found else None
 
@@ -213,9 +213,9 @@ def rejected_elsewhere(session: Session, stack: str, fault: str, digest: str, no
 
 
 def at_rest(session: Session, stack: str) -> bool:
-    """Has everything of this stack ended, offs that are owed included?"""
-    owed = any(row.owed for row in services.of(session, stack).values())
-    return not owed and not rows.unfinished(session, stack)
+    """True where the stack has no unfinished window and no pending stop."""
+    stop_pending = any(row.stop_pending for row in services.of(session, stack).values())
+    return not stop_pending and not rows.unfinished(session, stack)
 
 
 def known_here(session: Session, node: str) -> list[Stack]:

@@ -104,13 +104,13 @@ def forget_stack(session: Session, stack: Stack, fault: str, now: datetime) -> b
     """Let go of a stack that its node no longer has; False while something of it still has to end."""
     expiry.lose_stack(session, stack.name, now)
     rows_of = services.of(session, stack.name)
-    owing = any(row.owed and row.role != Role.CORE for row in rows_of.values())
-    if rows.unfinished(session, stack.name) or owing:
+    pending_stops = any(row.stop_pending and row.role != Role.CORE for row in rows_of.values())
+    if rows.unfinished(session, stack.name) or pending_stops:
         reject_stack(session, StackSpec(stack.name, stack.project, stack.node, {}), [fault], now)
         return False
     for row in rows_of.values():
-        # Core is not stopped; should it come back as an allowed service, it still owes its off.
-        if not row.owed:
+        # Core is not stopped; should it become an allowed service again, its stop is still pending.
+        if not row.stop_pending:
             session.delete(row)
     session.delete(stack)
     facts: dict[str, Any] = {"faults": [fault], "digest": None, "before": stack.digest}

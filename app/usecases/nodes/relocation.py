@@ -1,6 +1,6 @@
 """Where a stack is held: which windows and offs tie it to which location, and letting go of one that is gone.
 
-A stack is served in one location at a time. While anything is held or owed in another, its
+A stack is served in one location at a time. While anything is held or has to be stopped in another, its
 worker serves that one, or nothing; `relocate` is how an operator ends that where the other
 location is gone for good.
 """
@@ -22,17 +22,17 @@ from app.store.tables import Lease, Service, Stack
 
 
 def holdings(session: Session, stack: str) -> list[Holding]:
-    """What a stack's windows hold and its services owe, one value for each location."""
-    windows, owing, core = (defaultdict[Location, set[str]](set) for _ in range(3))
+    """What a stack's windows hold and which stops are pending, one value for each location."""
+    windows, pending_stops, core = (defaultdict[Location, set[str]](set) for _ in range(3))
     for lease in _leases(session, stack):
         windows[lease.location].add(lease.window_id)
     for row in _owing(session, stack):
-        owing[row.location].add(row.name)
+        pending_stops[row.location].add(row.name)
         if row.role == Role.CORE:
             core[row.location].add(row.name)
     return [
-        Holding(at, frozenset(windows[at]), frozenset(owing[at]), frozenset(core[at]))
-        for at in windows.keys() | owing.keys()
+        Holding(at, frozenset(windows[at]), frozenset(pending_stops[at]), frozenset(core[at]))
+        for at in windows.keys() | pending_stops.keys()
     ]
 
 
@@ -41,7 +41,7 @@ def _leases(session: Session, stack: str) -> list[Lease]:
 
 
 def _owing(session: Session, stack: str) -> list[Service]:
-    return [row for row in services.of(session, stack).values() if row.owed]
+    return [row for row in services.of(session, stack).values() if row.stop_pending]
 
 
 def _tied(session: Session, stack: str) -> list[Lease | Service]:
@@ -49,7 +49,7 @@ def _tied(session: Session, stack: str) -> list[Lease | Service]:
 
 
 def complete(session: Session, stack: str, at: Location) -> None:
-    """Write down where everything is held and owed of which a part was not known."""
+    """Complete the locations of leases and pending stops of which a part was not known."""
     for one in _tied(session, stack):
         one.project, one.engine_id = one.project or at.project, one.engine_id or at.engine_id
 
@@ -76,4 +76,4 @@ def relocate(session: Session, name: str, *, actor: str, now: datetime) -> Stack
 
 def _told(one: Holding) -> dict[str, Any]:
     at = {"project": one.location.project, "engine": one.location.engine_id}
-    return at | {"windows": sorted(one.windows), "owing": sorted(one.owing)}
+    return at | {"windows": sorted(one.windows), "owing": sorted(one.pending_stops)}

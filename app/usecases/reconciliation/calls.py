@@ -52,7 +52,7 @@ def _expect(session: Session, begun: StartedCall, now: datetime) -> None:
     if service is None:
         return
     if begun.action is Action.UP:
-        service.owe(services.location(session, service))
+        service.mark_stop_pending(services.location(session, service))
         service.unsure = True
         service.power, service.ready, service.detail = Power.STARTING, False, ""
         if lease := lease_of_call(session, begun.window, begun.service):

@@ -44,7 +44,7 @@ class Holds:
             alive=row.alive,
             held=row.name in self.held,
             awaited=row.name in self.awaited,
-            owed=row.owed,
+            stop_pending=row.stop_pending,
             missed=bool(self.missing(row)),
             failures=row.failures,
         )
@@ -73,14 +73,14 @@ def find(
         if stack_mode.drifts(standing):
             _begin(session, row, holds, ours.get(row.name) or stack_mode.why(standing))
             if _to_be_stopped(spec, row, standing, holds.now):
-                row.owe(services.location(session, row))
+                row.mark_stop_pending(services.location(session, row))
         elif row.drift_since is not None and not _undecided(standing):
             _end(session, row, standing, holds.now)
 
 
 def is_back(row: Service) -> bool:
     """Does it run though it was confirmed off, and may be stopped?"""
-    return row.alive and not row.owed and row.role == Role.ALLOWED
+    return row.alive and not row.stop_pending and row.role == Role.ALLOWED
 
 
 def why_ours(session: Session, row: Service, revived: bool, now: datetime) -> str:

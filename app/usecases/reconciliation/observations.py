@@ -35,13 +35,14 @@ def record_inspection(
 ) -> list[str]:
     """Take in what the engine of this id showed at the moment `at`, and settle what that settles.
 
-    An older look never overwrites a newer one, and what owes its off in another location was
+    An older look never overwrites a newer one, and a service whose stop is pending in another location was
     not seen. Returns the ids of windows that changed.
     """
     known = _rows(session, spec, seen)
     here = Location(spec.project, engine_id)
     seen = {
-        name: _unseen(known[name]) if known[name].owed_outside(here) else one for name, one in seen.items()
+        name: _unseen(known[name]) if known[name].has_stop_pending_outside(here) else one
+        for name, one in seen.items()
     }
     wanted = {lease.service for lease in rows.live_leases(session, [spec.name], now)}
     calling = services.calling(session, spec.name)
@@ -64,7 +65,7 @@ def record_inspection(
         row.name: why for row in back if (why := drift.why_ours(session, row, seen[row.name].revived, now))
     }
     for name in ours:
-        known[name].owe(services.location(session, known[name]))
+        known[name].mark_stop_pending(services.location(session, known[name]))
     return settle(session, spec, known, now, ours)
 
 
@@ -77,7 +78,7 @@ def _in_vain(session: Session, looked_at: Iterable[Service], busy: set[str], at:
     doubted = [
         row
         for row in looked_at
-        if row.owed and row.alive and not row.unsure and row.retry_at is None and row.name not in busy
+        if row.stop_pending and row.alive and not row.unsure and row.retry_at is None and row.name not in busy
     ]
     last = services.last_calls(session, {row.stack for row in doubted}) if doubted else {}
     return [row.name for row in doubted if _ended_well(last.get((row.stack, row.name)), at)]
@@ -169,17 +170,17 @@ def unfinished(row: Service | None, spec: ServiceSpec | None, alive: bool) -> bo
 def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> bool:
     """No lease wants it, nothing of it runs, and no start that was made may still come up.
 
-    Core is no exception: what a window has started before it became core still owes its off afterwards.
+    Core is no exception: the stop of what a window started before it became core stays pending.
     """
     known = row.power != Power.UNKNOWN
     return known and not (wanted or calling or row.alive or row.unsure)
 
 
 def mark_unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -> None:
-    """Services that owe an off on another engine may run there; a worker on this one cannot tell."""
+    """Services with a pending stop on another engine may run there; a worker on this one cannot tell."""
     known = services.locked(session, stack.name)
     here = Location(engine_id=engine_id)
     for row in known.values():
-        if row.owed_outside(here) and row.power != Power.UNKNOWN:
+        if row.has_stop_pending_outside(here) and row.power != Power.UNKNOWN:
             row.power, row.ready, row.detail, row.changed_at = Power.UNKNOWN, False, _unseen(row).detail, now
     settle(session, stack.spec, known, now)

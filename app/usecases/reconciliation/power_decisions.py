@@ -103,7 +103,7 @@ def start_decision(
     if lease is None or defined is None or not is_opening(session, window_id, lease, now):
         return NOT_HELD, None
     here = answer.location
-    if not lease.location.agrees(here) or (row and row.owed_outside(here)):
+    if not lease.location.agrees(here) or (row and row.has_stop_pending_outside(here)):
         return Decision(Action.NONE, f"it is held in {lease.location}, and this is {here}"), None
     if answer.containers is None:
         return _decide_blind(lease, answer)
@@ -147,12 +147,16 @@ def stop_decision(
     row = session.get(Service, (stack, service), with_for_update=True)
     if row is None or rows.wanted(session, stack, service, now):
         return STILL_HELD, None
-    if row.owed_outside(answer.location):
+    if row.has_stop_pending_outside(answer.location):
         return Decision(Action.NONE, f"it owes its off in {row.location}"), None
     closing = [window for window in rows.unfinished(session, stack) if _lets_go(window, service)]
     forced = any(window.forced for window in closing)
     decision = decisions.off(
-        role, answer.containers, owed=row.owed, unsure=row.unsure, kill=forced or row.failures > 0
+        role,
+        answer.containers,
+        stop_pending=row.stop_pending,
+        unsure=row.unsure,
+        kill=forced or row.failures > 0,
     )
     newest = max(closing, key=lambda window: window.created_at, default=None)
     return replace(decision, forced=forced), newest.id if newest else None

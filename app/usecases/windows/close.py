@@ -28,7 +28,7 @@ def close(
     """Start closing a window; one that is closed or closing already stays as it is.
 
     `force` kills what does not stop and lets the window go even if that fails, with
-    its services still owing their off. Raises UnknownWindow.
+    the stops of its services still pending. Raises UnknownWindow.
     """
     if force and (seen := rows.get(session, window_id)):
         # Services are locked before windows, here as everywhere.
@@ -72,22 +72,28 @@ def close_without_node(session: Session, window: Window, actor: str, now: dateti
     if stack is None:
         return
     known = services.of(session, window.stack)
-    owing = [known[one.service] for one in window.leases if one.service in known and known[one.service].owed]
-    away = _away(session, stack, owing, now)
+    pending_stops = [
+        known[one.service]
+        for one in window.leases
+        if one.service in known and known[one.service].stop_pending
+    ]
+    away = _away(session, stack, pending_stops, now)
     if not away:
         return
-    left = ", ".join(sorted(row.name for row in owing)) or "nothing"
+    left = ", ".join(sorted(row.name for row in pending_stops)) or "nothing"
     why = f"{window.close_detail}, with {away} away; still owing an off: {left}"
     advance(session, window, State.CLOSED, actor=actor, now=now, detail=why)
 
 
-def _away(session: Session, stack: Stack, owing: Sequence[Service], now: datetime) -> str:
+def _away(session: Session, stack: Stack, pending_stops: Sequence[Service], now: datetime) -> str:
     """The node, or the engine it had, that would have to stop these and is not there; empty where it is."""
     if workers.is_away(session, stack, now):
         return f"node {stack.node}"
     node = stacks.node(session, stack.node)
     here = Location(engine_id=node.engine_id if node else "")
-    return next((f"engine {row.engine_id}" for row in owing if row.owed_outside(here)), "")
+    return next(
+        (f"engine {row.engine_id}" for row in pending_stops if row.has_stop_pending_outside(here)), ""
+    )
 
 
 def _hurry(session: Session, window: Window) -> None:

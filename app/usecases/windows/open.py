@@ -207,7 +207,7 @@ def hold_services(session: Session, stack: Stack, window: Window) -> None:
     services.ensure(
         session, spec.name, {name: spec.services[name].role for name in held if name not in known}
     )
-    services.owe(session, spec.name, held, stack.location)
+    services.mark_stops_pending(session, spec.name, held, stack.location)
 
 
 def admit(session: Session, window_id: str, now: datetime) -> Window | None:

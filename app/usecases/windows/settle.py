@@ -126,7 +126,7 @@ def _closing(scene: StackSituation, window: Window) -> None:
 def _owes(lease: Lease, seen: Mapping[str, Service], held: set[str]) -> bool:
     row = seen.get(lease.service)
     # Core is not stopped, so no window waits for it.
-    return row is not None and lease.service not in held and row.owed and row.role != Role.CORE
+    return row is not None and lease.service not in held and row.stop_pending and row.role != Role.CORE
 
 
 def _stuck(session: Session, window: Window, left: list[Service], now: datetime) -> None:
@@ -182,7 +182,7 @@ def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease:
         return ServiceHealth(lease.service, Power.OFF, ready=False)
     plain = ServiceHealth(row.name, Power(row.power), row.ready, row.detail)
     if window.state not in windows.LIVE:
-        return replace(plain, detail=_refusing(row)) if row.owed and row.failures else plain
+        return replace(plain, detail=_refusing(row)) if row.stop_pending and row.failures else plain
     if row.ready:
         return plain
     gate = gate_of(spec, seen, window, lease)
@@ -288,9 +288,12 @@ def _open(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: L
 def stoppable(spec: StackSpec, seen: Mapping[str, Service], held: set[str], now: datetime) -> list[str]:
     """The services whose stop is pending, which no live lease holds, and which may stop now."""
     here = Location(spec.project)
-    owing = {
-        name: decisions.OwedOff(row.failures, row.retry_at, row.unsure)
+    pending_stops = {
+        name: decisions.PendingStop(row.failures, row.retry_at, row.unsure)
         for name, row in seen.items()
-        if row.owed and row.role != Role.CORE and name not in held and not row.owed_outside(here)
+        if row.stop_pending
+        and row.role != Role.CORE
+        and name not in held
+        and not row.has_stop_pending_outside(here)
     }
-    return decisions.in_turn(spec, owing, now)
+    return decisions.in_turn(spec, pending_stops, now)

@@ -255,7 +255,7 @@ def test_an_opening_on_a_stack_that_is_away_waits_and_holds_nothing(system: Syst
     assert system.trail(window.id) == ["window.waiting"]
     system.work()
     assert "forge" not in system.running()
-    assert not system.row("forge").owed
+    assert not system.row("forge").stop_pending
 
 
 def test_it_begins_when_its_node_is_back_and_its_time_counts_from_there(system: System) -> None:
@@ -385,7 +385,7 @@ def test_a_forced_close_does_not_wait_for_a_node_that_is_away(system: System) ->
 
     assert system.state(window) == "closed"
     assert "forge" in (system.window(window).close_detail or "")
-    assert system.row("forge").owed
+    assert system.row("forge").stop_pending
     assert "forge" in system.running()
     system.work()
     assert "forge" not in system.running()

@@ -72,7 +72,7 @@ def test_lease_and_off_say_where_they_are(placed: System) -> None:
     window = placed.open("forge")
     assert placed.row("forge").location == placed.lease(window, "forge").location == OLD
     placed.close(window)
-    assert (placed.row("forge").owed, placed.row("forge").location) == (False, Location())
+    assert (placed.row("forge").stop_pending, placed.row("forge").location) == (False, Location())
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_change_of_location_is_refused_while_anything_is_held_or_owed(
 
     placed.will_not_stop.clear()
     placed.tick(600)
-    assert not placed.row("forge").owed
+    assert not placed.row("forge").stop_pending
     publish(placed, moved, engine_id)
 
 
@@ -126,7 +126,7 @@ def test_what_is_seen_elsewhere_confirms_no_off(placed: System) -> None:
             closing.close(session, window, actor="ada", now=placed.now)
         look(placed, spec, engine_id, "forge")
         row = placed.row("forge")
-        assert (row.owed, row.power, placed.state(window)) == (True, Power.UNKNOWN, "closing")
+        assert (row.stop_pending, row.power, placed.state(window)) == (True, Power.UNKNOWN, "closing")
         assert "project 'studio' on engine E1" in row.detail
     placed.work()
     assert (placed.state(window), placed.running()) == ("closed", {"redis"})
@@ -205,14 +205,14 @@ def test_core_for_a_moment_loses_no_off(placed: System) -> None:
     window = placed.open("forge")
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)
-    assert (placed.state(window), placed.row("forge").owed) == ("closed", True)
+    assert (placed.state(window), placed.row("forge").stop_pending) == ("closed", True)
     assert "forge" in placed.running()
 
     placed.publish(studio())
     placed.work()
 
     assert placed.running() == {"redis"}
-    assert not placed.row("forge").owed
+    assert not placed.row("forge").stop_pending
 
 
 def test_core_for_a_moment_and_then_not_listed_is_turned_off_too(placed: System) -> None:
@@ -304,7 +304,7 @@ def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: System) ->
         closing.close(session, window, actor="ada", now=placed.now, force=True)
     assert placed.state(window) == "closed"
     assert "engine E1 away; still owing an off: forge" in (placed.window(window).close_detail or "")
-    assert placed.row("forge").owed
+    assert placed.row("forge").stop_pending
 
 
 def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: System) -> None:

@@ -162,7 +162,7 @@ def test_where_drift_is_to_be_stopped_it_is_after_its_grace(strict: System) -> N
     assert strict.made == ["stop forge"]
     assert strict.running() == {"redis"}
     assert strict.trail().count("drift.stopped") == 1
-    assert not strict.row("forge").owed
+    assert not strict.row("forge").stop_pending
 
 
 def test_a_window_that_takes_a_drifting_service_ends_the_drift(strict: System) -> None:
@@ -195,7 +195,7 @@ def test_nothing_ever_stops_core(system: System) -> None:
     system.close(window)
     system.tick(3600)
     assert system.state(window) == "closed"
-    assert (system.row("forge").owed, system.row("redis").owed) == (True, False)
+    assert (system.row("forge").stop_pending, system.row("redis").stop_pending) == (True, False)
     assert system.running() == {"redis", "forge"}
     assert system.made == ["up forge"]
     assert "drift.found" not in system.trail()

@@ -65,7 +65,7 @@ def test_a_blind_stop_is_on_record_once_however_often_it_is_taken_in(system: Sys
     assert finished["started_at"] < finished["finished_at"]
     (told,) = facts(system, Event.NODE_BLIND)
     assert (told["calls"], told["node"], told["workers"]) == (1, "local", ["worker-9"])
-    assert not system.row("forge").owed
+    assert not system.row("forge").stop_pending
     # It was undone blind, so nothing is left to be undone.
     assert "stop forge" not in system.made
     assert system.intact()

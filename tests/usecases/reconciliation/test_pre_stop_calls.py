@@ -50,7 +50,7 @@ def test_hooks_that_end_well_are_no_stop(closing: System) -> None:
     with closing.database.write() as session:
         calls.finish_call(session, number, CallOutcome(CallStatus.OK, 0, 10), closing.now)
 
-    assert (closing.row("forge").owed, closing.row("forge").unsure) == (True, True)
+    assert (closing.row("forge").stop_pending, closing.row("forge").unsure) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_service_that_would_not_stop_is_killed_and_tried_again_ever_later(syst
     system.will_not_stop.clear()
     system.tick(300)
     assert (system.state(window), system.window(window).stuck) == ("closed", False)
-    assert (system.row("forge").owed, system.row("forge").failures) == (False, 0)
+    assert (system.row("forge").stop_pending, system.row("forge").failures) == (False, 0)
 
 
 def test_what_is_stuck_is_on_record_with_the_last_error(system: System) -> None:
@@ -79,7 +79,7 @@ def test_a_window_is_stuck_no_longer_once_the_stuck_service_is_off(system: Syste
 
     system.run_by_hand("mill")
     with system.database.write() as session:
-        services.of(session, "studio")["mill"].owed = True
+        services.of(session, "studio")["mill"].stop_pending = True
     system.will_not_stop = {"mill"}
     system.tick(300)
     assert (system.state(window), system.window(window).stuck) == ("closing", False)
@@ -221,12 +221,12 @@ def test_force_kills_and_lets_the_window_go_though_the_service_still_owes(system
     assert system.made == ["up forge", "kill forge"]
     assert system.state(window) == "closed"
     assert "forced" in (system.window(window).close_detail or "")
-    assert system.row("forge").owed
+    assert system.row("forge").stop_pending
     assert "drift.found" in system.trail()
 
     system.will_not_stop.clear()
     system.tick(20)
-    assert (system.row("forge").owed, system.running()) == (False, {"redis"})
+    assert (system.row("forge").stop_pending, system.running()) == (False, {"redis"})
 
 
 def test_force_does_not_wait_for_the_next_try_of_a_stuck_window(system: System) -> None:
@@ -298,7 +298,7 @@ def test_an_off_is_not_confirmed_by_not_being_seen_alone(system: System) -> None
     window = system.open("forge")
     assert (system.status(window), system.state(window)) == ("fail", "closed")
     assert names(system.made, "stop") == ["forge"]
-    assert not system.row("forge").owed
+    assert not system.row("forge").stop_pending
 
 
 def test_while_the_engine_is_away_nothing_is_confirmed(system: System) -> None:
@@ -306,7 +306,7 @@ def test_while_the_engine_is_away_nothing_is_confirmed(system: System) -> None:
     system.away = True
     system.close(window)
     assert (system.state(window), system.power("forge")) == ("closing", Power.UNKNOWN)
-    assert system.row("forge").owed
+    assert system.row("forge").stop_pending
 
     system.away = False
     system.tick(300)
@@ -327,11 +327,11 @@ def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(
     for _ in range(5):
         system.now += timedelta(seconds=60)
         system.look()
-        assert (system.state(window), system.row("forge").owed) == ("closing", True)
+        assert (system.state(window), system.row("forge").stop_pending) == ("closing", True)
 
     system.away = False
     system.work()
-    assert (system.state(window), system.row("forge").owed) == ("closed", False)
+    assert (system.state(window), system.row("forge").stop_pending) == ("closed", False)
 
 
 @pytest.mark.integration
@@ -373,4 +373,4 @@ def test_an_owed_off_survives_the_window_the_worker_and_the_allowlist(system: Sy
     system.will_not_stop.clear()
     system.restart_worker()
     system.tick(600)
-    assert (system.row("forge").owed, system.running()) == (False, {"redis"})
+    assert (system.row("forge").stop_pending, system.running()) == (False, {"redis"})

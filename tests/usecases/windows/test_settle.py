@@ -52,7 +52,7 @@ def test_no_engine_is_fail_and_what_was_begun_is_undone_when_it_is_back(system: 
 
     system.away = False
     system.tick(300)
-    assert (system.state(window), system.row("forge").owed) == ("closed", False)
+    assert (system.state(window), system.row("forge").stop_pending) == ("closed", False)
 
 
 def test_an_open_window_follows_its_services_and_never_closes_by_itself(system: System) -> None:
@@ -139,7 +139,7 @@ def test_a_lost_start_is_undone_by_a_stop_though_nothing_is_seen_running(system:
         closing.close(session, window, actor="ada", now=system.now)
     system.restart_worker()
     assert system.made == ["stop forge"]
-    assert (system.state(window), system.row("forge").owed, system.row("forge").unsure) == (
+    assert (system.state(window), system.row("forge").stop_pending, system.row("forge").unsure) == (
         "closed",
         False,
         False,

@@ -69,7 +69,7 @@ def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(system:
 
 def test_what_somebody_started_by_hand_goes_with_the_last_window_that_held_it(system: System) -> None:
     system.run_by_hand("forge")
-    assert system.row("forge").owed is False
+    assert system.row("forge").stop_pending is False
 
     window = system.open("forge")
     assert (system.state(window), system.made) == ("open", [])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.decisions import OwedOff
+from app.domain.decisions import PendingStop
 from app.domain.enums import State
 from app.domain.leases import HeldLease
 from app.domain.planning import StackSpec
@@ -55,7 +55,7 @@ def silent_for(snapshot: Snapshot, seconds: float) -> None:
 
 
 def due(snapshot: Snapshot, *leases: HeldLease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
-    stack = StackSnapshot(spec, leases, {lease.service: OwedOff() for lease in leases})
+    stack = StackSnapshot(spec, leases, {lease.service: PendingStop() for lease in leases})
     return OfflineController(context(snapshot, **core)).due(stack)
 
 
@@ -232,7 +232,7 @@ def test_an_outage_lasts_until_the_database_is_heard(snapshot: Snapshot) -> None
 @pytest.mark.parametrize("failures", [44, 100_000])
 def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(snapshot: Snapshot, failures: int) -> None:
     silent_for(snapshot, 31)
-    stack = StackSnapshot(SPEC, (held("forge", -31),), {"forge": OwedOff(failures)})
+    stack = StackSnapshot(SPEC, (held("forge", -31),), {"forge": PendingStop(failures)})
     blind = OfflineController(context(snapshot))
 
     blind._record_failure(stack, "forge")
