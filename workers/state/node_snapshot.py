@@ -122,8 +122,8 @@ def _lease(stored: Mapping[str, Any]) -> HeldLease:
     return HeldLease(stored["window"], stored["service"], State(stored["state"]), deadline)
 
 
-def _pending_stop(said: Mapping[str, Any]) -> PendingStop:
-    retry_at = said["retry_at"] and datetime.fromisoformat(said["retry_at"])
+def _pending_stop(stored: Mapping[str, Any]) -> PendingStop:
+    retry_at = stored["retry_at"] and datetime.fromisoformat(stored["retry_at"])
     # What an older worker has written does not say where.
-    location = Location(**said.get("location", {}))
-    return PendingStop(said["failures"], retry_at, said["unsure"], location)
+    location = Location(**stored.get("location", {}))
+    return PendingStop(stored["failures"], retry_at, stored["unsure"], location)
