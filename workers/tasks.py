@@ -44,9 +44,9 @@ def ends_in_outage(work: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if not is_outage(error):
                 raise
-            guard.failed(Loop.TASKS, error, item)
+            guard.record_failure(Loop.TASKS, error, item)
         else:
-            guard.succeeded(Loop.TASKS, item)
+            guard.record_success(Loop.TASKS, item)
 
     return run
 

@@ -93,7 +93,7 @@ class _Export:
             self._delete_entries(place, files.check_entries(place)[0])
         with self.database.read() as session:
             head = next(one for one in retention.heads(session) if one.chain == chain)
-            last = retention.entry(session, chain, retention.cut(session, head, self.before))
+            last = retention.entry(session, chain, retention.cut_sequence(session, head, self.before))
         if last is None or last.seq <= head.archived_seq:
             return
         header = ArchiveHeader(chain, head.archived_seq + 1, last.seq, head.archived_hash, last.hash)
@@ -193,7 +193,7 @@ class _Export:
         while True:
             with self.database.read() as session:
                 keyed = self.database.now() - KEY_LIFETIME
-                ids = retention.finished(session, self.before, keyed, after, _WINDOW_BATCH)
+                ids = retention.finished_windows(session, self.before, keyed, after, _WINDOW_BATCH)
             if not ids:
                 return
             yield ids

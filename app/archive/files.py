@@ -57,14 +57,14 @@ class ArchiveHeader:
         return f"audit-{self.chain}-{self.first:010}-{self.last:010}.jsonl{'.gz' if packed else ''}"
 
 
-def spelled(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces, so that equal values are equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def write_entries(place: Path, head: ArchiveHeader, entries: Iterable[Mapping[str, Any]]) -> None:
     """Write and read back a file of entries. Raises OSError, or Broken where the trail itself is."""
-    _write(place, (spelled(one) for one in ({**head.as_json()}, *entries)))
+    _write(place, (canonical_json(one) for one in ({**head.as_json()}, *entries)))
     _settle(place, check_entries)
 
 
@@ -75,11 +75,11 @@ def write_windows(place: Path, before: datetime, windows: Iterable[Mapping[str, 
     def lines() -> Iterator[str]:
         nonlocal count
         for one in ({"format": WINDOWS, "before": before.isoformat()}, *windows):
-            line = spelled(one)
+            line = canonical_json(one)
             seal.update(f"{line}\n".encode())
             count += 1
             yield line
-        yield spelled({"lines": count, "sha256": seal.hexdigest()})
+        yield canonical_json({"lines": count, "sha256": seal.hexdigest()})
 
     _write(place, lines())
     _settle(place, check_windows)
@@ -94,7 +94,7 @@ def _write(place: Path, lines: Iterable[str]) -> None:
     draft = _draft(place)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as raw:
-        packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if _packed(place) else None
+        packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if _is_packed(place) else None
         out: Any = packed or raw
         for line in lines:
             out.write(f"{line}\n".encode())
@@ -124,20 +124,20 @@ def _name(place: Path) -> str:
     return place.name.removeprefix(_DRAFT)
 
 
-def _packed(place: Path) -> bool:
+def _is_packed(place: Path) -> bool:
     return place.suffix == ".gz"
 
 
 def _lines(place: Path) -> Iterator[tuple[str, Any]]:
     """Each line as it is and as what it says. Raises Broken for what nobody here wrote."""
     number = 0
-    with closing(_opened(place)) as file:
+    with closing(_open_archive(place)) as file:
         try:
             while raw := file.readline(_LONGEST):
                 number += 1
                 line = raw.decode("ascii")
                 said = json.loads(line)
-                if f"{spelled(said)}\n" != line or not isinstance(said, dict):
+                if f"{canonical_json(said)}\n" != line or not isinstance(said, dict):
                     raise Broken(f"{_name(place)}: line {number} is not as it was written")
                 yield line, said
         except (ValueError, RecursionError) as error:
@@ -146,8 +146,8 @@ def _lines(place: Path) -> Iterator[tuple[str, Any]]:
             raise Broken(f"{_name(place)}: cannot be unpacked after line {number}: {error}") from error
 
 
-def _opened(place: Path) -> IO[bytes]:
-    return gzip.open(place, "rb") if _packed(place) else place.open("rb")  # type: ignore[return-value]
+def _open_archive(place: Path) -> IO[bytes]:
+    return gzip.open(place, "rb") if _is_packed(place) else place.open("rb")  # type: ignore[return-value]
 
 
 def head_of(place: Path) -> ArchiveHeader | None:

@@ -70,7 +70,7 @@ def _upgrade_and_verify(url: str, file: Path) -> None:
 def mark_restored(database: Database, source: str) -> None:
     """Mark the database as restored and record it in the audit trail; `source` names the backup there."""
     with database.write() as session:
-        restore.restored(session, actor=operator_name(), now=database.now(), file=source)
+        restore.mark_restored(session, actor=operator_name(), now=database.now(), file=source)
 
 
 def _rename_previous(place: Path) -> Path:

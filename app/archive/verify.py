@@ -33,7 +33,7 @@ def prove(files: Iterable[Path], live: Sequence[Chain] | None) -> tuple[list[Arc
         mine = sorted((part for part in parts if part.head and part.head.chain == chain), key=_first)
         faults += [fault for one, other in pairwise(mine) if (fault := _gap(one, other))]
         if not any(part.fault for part in mine):
-            faults += _unjoined(mine, ends.get(chain), known=live is not None)
+            faults += _join_faults(mine, ends.get(chain), known=live is not None)
     return parts, faults
 
 
@@ -70,7 +70,7 @@ def _gap(one: ArchivePart, other: ArchivePart) -> str:
     return ""
 
 
-def _unjoined(mine: Sequence[ArchivePart], end: Chain | None, *, known: bool) -> list[str]:
+def _join_faults(mine: Sequence[ArchivePart], end: Chain | None, *, known: bool) -> list[str]:
     """What keeps the last file from joining the live trail, where there is one to ask."""
     last = mine[-1].head
     if last is None or not known:

@@ -54,7 +54,7 @@ class _LazyGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         from app.host import output_errors
 
-        with output_errors.guarded():
+        with output_errors.guard_output():
             return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:

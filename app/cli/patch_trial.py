@@ -115,7 +115,7 @@ class _Trial:
         raw = json.loads(self._compose(*self._original(), "config", "--format", "json"))
         if self._service not in raw.get("services", {}):
             raise TrialFailed(f"the compose files have no service {self._service!r}")
-        self._file.write_text(json.dumps(_isolated(raw, self._project, str(self._folder), moved), indent=1))
+        self._file.write_text(json.dumps(_isolate(raw, self._project, str(self._folder), moved), indent=1))
 
     def _original(self) -> list[str]:
         files = [word for name in self._stack.files for word in ("-f", str(self._copy / name))]
@@ -234,7 +234,7 @@ def _apply(folder: Path, diff: str) -> None:
         raise TrialFailed(f"the patch does not apply to the files as they are now: {answer.stderr.strip()}")
 
 
-def _isolated(raw: dict[str, Any], project: str, folder: str, moved: Mapping[str, str]) -> dict[str, Any]:
+def _isolate(raw: dict[str, Any], project: str, folder: str, moved: Mapping[str, str]) -> dict[str, Any]:
     """The rendered project, with nothing in it that belongs to the real one."""
     text = json.dumps(raw)
     for before, after in moved.items():

@@ -31,7 +31,7 @@ _NO_GPU = re.compile(
 )
 
 
-def kept(said: str) -> str:
+def shorten_output(said: str) -> str:
     """The output, or its beginning and its end where it is longer than `KEPT`: the reason comes last."""
     if len(said) <= MOST_CHARACTERS:
         return said
@@ -58,7 +58,7 @@ def _advice(said: str, project: str, service: str) -> Iterable[str]:
         name = image[1] or image[2]
         yield f"image {name} is not on this machine: docker compose -p {project} pull {service} (or build)"
     if any(sign in said for sign in _TAKEN):
-        yield _taken(_PORT.search(said))
+        yield _explain_taken_port(_PORT.search(said))
     if name := _NAME.search(said):
         yield f"another container is called {name[1]}; see whose: docker ps -a --filter name=^/{name[1]}$"
     if _NO_POOL in said:
@@ -72,7 +72,7 @@ def _advice(said: str, project: str, service: str) -> Iterable[str]:
         yield f"this engine has no GPU runtime: {configure}, then restart Docker"
 
 
-def _taken(port: re.Match[str] | None) -> str:
+def _explain_taken_port(port: re.Match[str] | None) -> str:
     if port is None:
         return "its port is taken; see by what: docker ps; ss -ltnp"
     look = f"docker ps --filter publish={port[1]}; ss -ltnp sport = :{port[1]}"

@@ -72,16 +72,16 @@ def _gates(
 
 
 def _one(stack: StackSpec, name: str, condition: Condition, found: DependencyStatus) -> Gate:
-    if _satisfied(condition, found):
+    if _is_satisfied(condition, found):
         return FREE
     if stack.services[name].role is Role.CORE:
         return _core(name, found)
     if found.over:
-        return Gate(Way.SHUT, f"needs {name}, which is {_said(found)}")
+        return Gate(Way.SHUT, f"needs {name}, which is {_describe(found)}")
     return Gate(Way.WAIT, f"waits for {name} to {_AWAITED[condition]}")
 
 
-def _satisfied(condition: Condition, found: DependencyStatus) -> bool:
+def _is_satisfied(condition: Condition, found: DependencyStatus) -> bool:
     if condition is Condition.STARTED:
         return found.alive or found.begun or found.power is Power.DONE
     return found.power is Power.DONE if condition is Condition.COMPLETED else found.ready
@@ -91,11 +91,11 @@ def _core(name: str, found: DependencyStatus) -> Gate:
     if found.power is Power.STARTING:
         return Gate(Way.WAIT, f"waits for core service {name}, which is starting")
     return Gate(
-        Way.SHUT, f"needs core service {name}, which is {_said(found)}; core is not started from here"
+        Way.SHUT, f"needs core service {name}, which is {_describe(found)}; core is not started from here"
     )
 
 
-def _said(found: DependencyStatus) -> str:
+def _describe(found: DependencyStatus) -> str:
     return f"{found.power}: {found.detail}" if found.detail else str(found.power)
 
 

@@ -33,6 +33,6 @@ def holders(leases: Iterable[HeldLease], service: str, now: datetime) -> list[He
     return [lease for lease in leases if lease.service == service and lease.live(now)]
 
 
-def wanted(leases: Iterable[HeldLease], service: str, now: datetime) -> bool:
+def is_wanted(leases: Iterable[HeldLease], service: str, now: datetime) -> bool:
     """Is the service wanted on? While any live lease holds it, and not a moment longer."""
     return bool(holders(leases, service, now))

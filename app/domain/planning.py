@@ -59,19 +59,19 @@ class StackSpec:
     blind_grace: float = 30.0
     digest: str = ""
 
-    def named(self, role: Role) -> list[str]:
+    def names_of(self, role: Role) -> list[str]:
         """The names of the services of one role, in the order of the compose files."""
         return [service.name for service in self.services.values() if service.role is role]
 
     @property
     def allowed(self) -> list[str]:
         """The names of the services that may be powered."""
-        return self.named(Role.ALLOWED)
+        return self.names_of(Role.ALLOWED)
 
     @property
     def core(self) -> list[str]:
         """The names of the services that always run."""
-        return self.named(Role.CORE)
+        return self.names_of(Role.CORE)
 
     def as_json(self) -> dict[str, Any]:
         """The specification as plain values, as the database stores it."""

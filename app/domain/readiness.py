@@ -125,7 +125,7 @@ def _container(spec: ServiceSpec, container: Container, now: datetime) -> Readin
             else ReadinessVerdict(Power.OFF)
         )
     if not container.alive:
-        return _exited(spec, container)
+        return _judge_exited(spec, container)
     if container.severed:
         return ReadinessVerdict(Power.FAILING, container.severed)
     if container.state == "paused":
@@ -133,7 +133,7 @@ def _container(spec: ServiceSpec, container: Container, now: datetime) -> Readin
     return _restarting(spec, container, now) or _running(spec, container, now)
 
 
-def _exited(spec: ServiceSpec, container: Container) -> ReadinessVerdict:
+def _judge_exited(spec: ServiceSpec, container: Container) -> ReadinessVerdict:
     if container.exit_code == 0 and spec.oneshot:
         return ReadinessVerdict(Power.DONE)
     how = "was killed for using too much memory" if container.oom_killed else "exited"

@@ -57,7 +57,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def redacted(text: str, values: Iterable[str] = ()) -> str:
+def redact(text: str, values: Iterable[str] = ()) -> str:
     """The text without these values, however they are written, and without what looks like a secret."""
     for value in sorted(_forms(values), key=len, reverse=True):
         text = text.replace(value, HIDDEN)

@@ -37,14 +37,14 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return "".join(sign if sign == "\n" or _shows(sign) else json.dumps(sign)[1:-1] for sign in printed)
 
 
-def bounded(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """The beginning of a text of at most so many characters, with a mark where it was cut."""
     return text if len(text) <= longest else text[: max(0, longest - len(CUT))] + CUT[:longest]
 
 
 def with_end(beginning: str, rest: str, longest: int) -> str:
     """A text and on new lines the end of another, of at most so many characters together."""
-    head = bounded(beginning, longest)
+    head = shorten(beginning, longest)
     room = longest - len(head) - 1
     return f"{head}\n{rest[-room:]}" if room > 0 and rest else head
 

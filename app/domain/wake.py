@@ -53,7 +53,7 @@ class Hold:
     failures: int = 0
     """Windows before this one that failed in a row."""
 
-    def failed(self) -> bool:
+    def has_failed(self) -> bool:
         """True where the window failed, or is partial without the service having been ready."""
         return self.status is Status.FAIL or (self.status is Status.PARTIAL and not self.was_ready)
 
@@ -82,7 +82,7 @@ def judge(hold: Hold | None, ttl: float, max_ttl: float, now: datetime) -> WakeV
     waited = (now - hold.began).total_seconds()
     return WakeVerdict(
         Step.PASS if passes else Step.WAIT,
-        _renewed(hold, ttl, max_ttl, now),
+        _renewal(hold, ttl, max_ttl, now),
         SOON if waited < LONG_PAUSE else LATER,
     )
 
@@ -99,12 +99,12 @@ def lasting(hold: Hold, ttl: float, max_ttl: float, now: datetime) -> float | No
 
 def failures_before(hold: Hold | None) -> int:
     """How many windows in a row failed before one that is opened now."""
-    return hold.failures + 1 if hold and hold.failed() else 0
+    return hold.failures + 1 if hold and hold.has_failed() else 0
 
 
 def _after(hold: Hold, now: datetime) -> WakeVerdict:
     """Its window is over: the next may be opened, unless this one failed too short a time ago."""
-    if hold.failed() and hold.ended:
+    if hold.has_failed() and hold.ended:
         pause = backoff.seconds(failures_before(hold), BACKOFF, LONGEST_BACKOFF)
         left = pause - (now - hold.ended).total_seconds()
         if left > 0:
@@ -112,7 +112,7 @@ def _after(hold: Hold, now: datetime) -> WakeVerdict:
     return WakeVerdict(Step.OPEN)
 
 
-def _renewed(hold: Hold, ttl: float, max_ttl: float, now: datetime) -> float | None:
+def _renewal(hold: Hold, ttl: float, max_ttl: float, now: datetime) -> float | None:
     # One that waits for its node has not begun: what it is given counts from when it will.
     began = now if hold.state is State.WAITING else hold.began
     longest = (began - now).total_seconds() + max_ttl

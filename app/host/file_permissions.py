@@ -21,10 +21,10 @@ def warnings(paths: Iterable[Path]) -> list[str]:
     """A line for each of these files, and the folders above them, that others could write, with a mend."""
     found = [path.resolve() for path in paths if path.exists()]
     folders = {folder for path in found for folder in path.parents}
-    return [line for path in (*dict.fromkeys(found), *sorted(folders)) for line in _warned(path)]
+    return [line for path in (*dict.fromkeys(found), *sorted(folders)) for line in _warnings(path)]
 
 
-def _warned(path: Path) -> Iterator[str]:
+def _warnings(path: Path) -> Iterator[str]:
     try:
         said = path.stat()
     except OSError:

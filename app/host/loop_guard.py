@@ -51,8 +51,8 @@ class LoopGuard:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - it is logged and counted
-            return self.failed(loop, error, item)
-        self.succeeded(loop, item)
+            return self.record_failure(loop, error, item)
+        self.record_success(loop, item)
         return 0
 
     def isolate(self, loop: Loop, item: str, work: Callable[[], object]) -> bool:
@@ -65,12 +65,12 @@ class LoopGuard:
         except Exception as error:
             if self._is_outage(error):
                 raise
-            self.failed(loop, error, item)
+            self.record_failure(loop, error, item)
             return False
-        self.succeeded(loop, item)
+        self.record_success(loop, item)
         return True
 
-    def failed(self, loop: Loop, error: Exception, item: str = "") -> int:
+    def record_failure(self, loop: Loop, error: Exception, item: str = "") -> int:
         """A round has raised this; return how many in a row have failed now."""
         away = self._is_outage(error)
         kind = (type(error), "" if away else _place(error.__traceback__))
@@ -84,19 +84,19 @@ class LoopGuard:
             if len(self._failing) > MOST_ITEMS:
                 self._failing.popitem(last=False)
         if new and away:
-            log.warning("%s: the database is away: %s", _named(loop, item), _line(error))
+            log.warning("%s: the database is away: %s", _loop_name(loop, item), _line(error))
         elif new:
-            log.error("%s failed; it is tried again", _named(loop, item), exc_info=error)
+            log.error("%s failed; it is tried again", _loop_name(loop, item), exc_info=error)
         return one.rounds
 
-    def succeeded(self, loop: Loop, item: str = "") -> None:
+    def record_success(self, loop: Loop, item: str = "") -> None:
         """Record that a round succeeded; log it where the rounds before it had failed."""
         with self._lock:
             over = self._failing.pop((loop, item), None)
         if over:
             seconds = time.monotonic() - over.since
             log.warning(
-                "%s works again, after %d failures in %.0f s", _named(loop, item), over.rounds, seconds
+                "%s works again, after %d failures in %.0f s", _loop_name(loop, item), over.rounds, seconds
             )
 
     def count(self, loop: Loop) -> None:
@@ -123,7 +123,7 @@ def _place(trace: TracebackType | None) -> str:
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
-def _named(loop: Loop, item: str) -> str:
+def _loop_name(loop: Loop, item: str) -> str:
     return f"loop {loop}, {item}" if item else f"loop {loop}"
 
 

@@ -18,7 +18,7 @@ _STREAMS = (0, 1, 2)
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guard_output() -> Iterator[None]:
     """Let a command write; raises SystemExit in place of what its output raises."""
     _occupy()
     try:

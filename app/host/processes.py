@@ -85,7 +85,7 @@ def descendants(pid: int) -> set[Process]:
     return found
 
 
-def marked(variable: str, value: str) -> set[Process]:
+def processes_with(variable: str, value: str) -> set[Process]:
     """Processes that were started with this environment variable, save our own line of ancestors."""
     wanted = f"{variable}={value}".encode()
     own = set(_line(os.getpid()))

@@ -96,7 +96,7 @@ class StackToml(_Strict):
         """What a stack is read from, as far as power.toml tells; `.env` is what compose reads by itself."""
         return [self.directory / name for name in (*self.files, *self.env_files, ".env")]
 
-    def tuned(self, service: str) -> ServiceToml:
+    def section_of(self, service: str) -> ServiceToml:
         """The section of one service, or its defaults."""
         return self.services.get(service, ServiceToml())
 
@@ -175,16 +175,16 @@ def read_power_toml(path: Path) -> PowerToml:
         found, rejected = _File.model_validate(raw), dict[str, RejectedToml]()
     except ValidationError as error:
         faults = [fault for fault in error.errors() if _is_a_cause(fault)]
-        rejected = _rejected(path, raw, faults)
+        rejected = _rejected_stacks(path, raw, faults)
         if not rejected:
             raise ConfigError([_line(path, fault) for fault in faults]) from error
         good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
         found = _File.model_validate({**raw, "stacks": good})
-    stacks = {name: _placed(stack, path.absolute().parent) for name, stack in found.stacks.items()}
+    stacks = {name: _place(stack, path.absolute().parent) for name, stack in found.stacks.items()}
     return PowerToml(stacks, found.notices, rejected)
 
 
-def _rejected(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[str, RejectedToml]:
+def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[str, RejectedToml]:
     """The stacks that have all the faults; none where every stack has some, or something else has."""
     by_stack: dict[str, list[Any]] = {}
     for fault in faults:
@@ -208,7 +208,7 @@ def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> Reject
     )
 
 
-def _placed(stack: StackToml, beside: Path) -> StackToml:
+def _place(stack: StackToml, beside: Path) -> StackToml:
     return stack.model_copy(update={"directory": (beside / stack.directory).resolve()})
 
 

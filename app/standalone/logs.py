@@ -25,7 +25,7 @@ def rotate(path: Path, limit: int = LIMIT) -> None:
             path.replace(path.with_name(path.name + ".1"))
 
 
-def cut(path: Path, limit: int = LIMIT) -> None:
+def copy_and_truncate(path: Path, limit: int = LIMIT) -> None:
     """While a child writes to it, in append mode: copy a big log away and begin it anew.
 
     A line written between the copy and the cut is lost; a full disk would lose more. Where there is
@@ -73,9 +73,9 @@ class LogFollower:
             self._at = 0
         if size == self._at:
             return []
-        return [line for line in self._added(size).splitlines() if _is_important(line)]
+        return [line for line in self._add(size).splitlines() if _is_important(line)]
 
-    def _added(self, size: int) -> str:
+    def _add(self, size: int) -> str:
         with self._path.open("rb") as log:
             log.seek(self._at)
             text = log.read(size - self._at)

@@ -58,11 +58,11 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"name one of {', '.join(PARTS)}")
     (name,) = arguments
     argv = command(name, os.environ)
-    own = dict(os.environ) | ({"FLOWER_BASIC_AUTH": _guarded(os.environ)} if name == "flower" else {})
+    own = dict(os.environ) | ({"FLOWER_BASIC_AUTH": _with_password(os.environ)} if name == "flower" else {})
     os.execve(argv[0], argv, own)
 
 
-def _guarded(environ: Mapping[str, str]) -> str:
+def _with_password(environ: Mapping[str, str]) -> str:
     """Flower shows every window, so it does not start without a password."""
     if password := environ.get("POWER_FLOWER_PASSWORD"):
         return f"power:{password}"

@@ -97,7 +97,7 @@ def left_over(path: Path) -> dict[str, Process]:
 
 def strays(data_dir: Path) -> set[Process]:
     """Whatever carries this directory's mark: also what no record tells of."""
-    return processes.marked(PROCESS_MARK, str(data_dir))
+    return processes.processes_with(PROCESS_MARK, str(data_dir))
 
 
 def end(left: dict[str, Process], data_dir: Path, patience: float = 10.0) -> None:

@@ -35,17 +35,17 @@ class RejectedFiles:
             if (one := load_results.parse(line)) is None:
                 rest.append(line)
             elif one.verdict is LoadOutcome.SERVED:
-                self._served(one)
+                self._note_served(one)
             else:
-                self._refused(one)
+                self._note_refused(one)
         return rest
 
-    def _served(self, one: LoadResult) -> None:
+    def _note_served(self, one: LoadResult) -> None:
         mended = [self._told.pop(subject, None) for subject in (one.subject, POWER_TOML)]
         if any(mended) and self._begun:
             self._voice.good(f"{one.subject} {one.verdict}: {one.detail}")
 
-    def _refused(self, one: LoadResult) -> None:
+    def _note_refused(self, one: LoadResult) -> None:
         digest, told = self._told.get(one.subject, ("", set()))
         if digest != one.digest or not told:
             told = set()

@@ -207,12 +207,12 @@ class Supervisor:
                 # Popen's own way to signal would bury the dead first.
                 os.kill(seat.running.pid, signal.SIGTERM)
         began = time.monotonic()
-        while remaining := [seat for seat in leaving if not self._left(seat)]:
+        while remaining := [seat for seat in leaving if not self._has_left(seat)]:
             for seat in remaining:
                 self._hurry(seat, time.monotonic() - began, asked)
             self._signals.wait(0.1)
 
-    def _left(self, seat: SupervisedChild) -> bool:
+    def _has_left(self, seat: SupervisedChild) -> bool:
         if seat.running is None:
             return True
         if not _dead(seat.running.pid):
@@ -241,14 +241,14 @@ class Supervisor:
     def _look_at_logs(self) -> None:
         for seat in self._seats.values():
             self._quote(seat, self.refusals.take(seat.tail.look()))
-            logs.cut(seat.child.log)
+            logs.copy_and_truncate(seat.child.log)
 
     def _quote(self, seat: SupervisedChild, lines: list[str]) -> None:
         now = time.monotonic()
         if lines and now - seat.quoted >= _QUIET_FOR:
             seat.quoted = now
             self._voice.bad(f"{seat.child.name} writes in {seat.child.log}:")
-            self._voice.quoted(line[:200] for line in lines[-_MOST_LINES:])
+            self._voice.quote(line[:200] for line in lines[-_MOST_LINES:])
 
 
 def spawn_child(child: Child) -> subprocess.Popen[bytes]:

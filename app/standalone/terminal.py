@@ -49,7 +49,7 @@ class Terminal:
         self.line(f"         {text}", colour="red")
         self._keep(text)
 
-    def quoted(self, lines: Iterable[str]) -> None:
+    def quote(self, lines: Iterable[str]) -> None:
         """Lines of another process, set apart from our own."""
         for text in lines:
             self.line(f"         | {text}", colour="bright_black")

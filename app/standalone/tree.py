@@ -66,7 +66,7 @@ class Tree:
 
     def run(self) -> None:
         """Raises Failed or Refused where it cannot start; returns when it was asked to stop and has."""
-        lock = self._claimed()
+        lock = self._claim_lock()
         try:
             lock.take(f"http://{self._options.host}:{self._options.port}")
             with self._signals:
@@ -76,7 +76,7 @@ class Tree:
         finally:
             lock.release()
 
-    def _claimed(self) -> Lock:
+    def _claim_lock(self) -> Lock:
         """The lock on the data directory, which is made and checked. Raises Failed."""
         try:
             self._warnings = data_directory.claim(self._data_dir)

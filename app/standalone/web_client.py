@@ -82,14 +82,14 @@ class WebClient:
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
-            return answer.status, _decoded(answer.read())
+            return answer.status, _decode(answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswer(f"no answer from {self.url}: {error or type(error).__name__}") from error
         finally:
             connection.close()
 
 
-def _decoded(text: bytes) -> Any:
+def _decode(text: bytes) -> Any:
     try:
         return json.loads(text)
     except ValueError:

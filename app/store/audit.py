@@ -67,7 +67,7 @@ def write_down(session: Session) -> None:
 
 
 def _append(session: Session, chain: str, notes: Iterable[Note]) -> None:
-    head = locked(session, chain, next(iter(notes)).at)
+    head = lock_head(session, chain, next(iter(notes)).at)
     rows = []
     for note in notes:
         # A chain's times never run backwards, whichever transaction came to it first.
@@ -84,7 +84,7 @@ def _to_the_millisecond(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def locked(session: Session, chain: str, at: datetime) -> ChainHead:
+def lock_head(session: Session, chain: str, at: datetime) -> ChainHead:
     """The head of a chain, made where there is none, and locked until the transaction ends."""
     first = insert_if_new(session, ChainHead)
     session.execute(first.values(chain=chain, seq=0, hash=GENESIS, at=_to_the_millisecond(at)))
@@ -290,7 +290,7 @@ def stream(session: Session, *, window: str | None = None, actor: str | None = N
         after = (page[-1].at, page[-1].chain, page[-1].seq)
 
 
-def told(session: Session, event: Event, text: str, since: datetime) -> bool:
+def has_entry_with(session: Session, event: Event, text: str, since: datetime) -> bool:
     """Does an entry of this kind, not from long before `since`, have this text in its facts?"""
     query = select(Entry.id).where(Entry.at >= _to_the_millisecond(since), Entry.event == event)
     return session.scalar(query.where(Entry.facts.contains(text)).limit(1)) is not None

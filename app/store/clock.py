@@ -53,12 +53,12 @@ class Clock:
         anchor = self._anchor
         if anchor is None or self._elapsed() >= self._ask_at:
             anchor = self._look()
-        return _carried(anchor, self._elapsed())
+        return _carry_on(anchor, self._elapsed())
 
-    def carried(self) -> datetime | None:
+    def carry_on(self) -> datetime | None:
         """The last answer carried on, without asking; None where there was none yet."""
         anchor = self._anchor
-        return _carried(anchor, self._elapsed()) if anchor else None
+        return _carry_on(anchor, self._elapsed()) if anchor else None
 
     def _look(self) -> tuple[float, datetime]:
         """Ask, one thread at a time; a thread that has an earlier answer does not wait for a new one."""
@@ -66,10 +66,10 @@ class Clock:
             return self._anchor
         with self._lock:
             if self._anchor is None or self._elapsed() >= self._ask_at:
-                self._anchor = self._asked()
+                self._anchor = self._ask_again()
             return self._anchor
 
-    def _asked(self) -> tuple[float, datetime]:
+    def _ask_again(self) -> tuple[float, datetime]:
         before = self._elapsed()
         try:
             answer = self._ask()
@@ -81,14 +81,14 @@ class Clock:
         # The answer was true somewhere between asking and hearing it.
         middle = (before + self._elapsed()) / 2
         self._ask_at = middle + ANCHOR_FOR
-        return middle, self._accepted(middle, answer)
+        return middle, self._accept(middle, answer)
 
-    def _accepted(self, _at: float, answer: datetime) -> datetime:
+    def _accept(self, _at: float, answer: datetime) -> datetime:
         """The time to go by from this moment on, `_at` by the time since boot."""
         return answer
 
 
-def _carried(anchor: tuple[float, datetime], elapsed: float) -> datetime:
+def _carry_on(anchor: tuple[float, datetime], elapsed: float) -> datetime:
     return anchor[1] + timedelta(seconds=elapsed - anchor[0])
 
 
@@ -125,9 +125,9 @@ class SharedClock(Clock):
         self._reading = self._reading_of()
         return self._reading.system
 
-    def _accepted(self, at: float, answer: datetime) -> datetime:
+    def _accept(self, at: float, answer: datetime) -> datetime:
         assert self._reading
-        expected = self._expected(at, self._reading)
+        expected = self._expected_time(at, self._reading)
         stepped = expected is not None and has_stepped(self._reading, expected)
         noted = self._reading.booted_at
         self.is_behind = stepped or noted is None or abs(answer - _since_boot(noted, at)) > _DRIFT
@@ -136,20 +136,20 @@ class SharedClock(Clock):
         self._ask_at = at + ASK_AGAIN
         return expected
 
-    def _expected(self, at: float, reading: ClockReading) -> datetime | None:
+    def _expected_time(self, at: float, reading: ClockReading) -> datetime | None:
         """What the shared clock should show, by all that is known; None where nothing is."""
         if self._anchor:
-            return _carried(self._anchor, at)
+            return _carry_on(self._anchor, at)
         if reading.booted_at:
             return _since_boot(reading.booted_at, at)
         # Nobody lived through the reboot; time has gone on at least to where it was last seen.
         return reading.witness if reading.witness and reading.witness > reading.system else None
 
-    def elapsed(self) -> float:
+    def seconds_since_boot(self) -> float:
         """Seconds since this host was booted."""
         return self._elapsed()
 
-    def corrected(self) -> None:
+    def correct(self) -> None:
         """The database shows what this process goes by, or has a reason not to: read it again."""
         self._ask_at = 0.0
 

@@ -31,7 +31,7 @@ _FORGOTTEN = timedelta(days=30)
 
 def reading(connection: Connection | Session, source: datetime, boot_id: str) -> ClockReading:
     """What there is on record, beside what the database's own clock said a moment ago."""
-    offset, booted_at, worker, node = connection.execute(_kept(boot_id)).one()
+    offset, booted_at, worker, node = connection.execute(_stored_boot(boot_id)).one()
     return ClockReading(
         source,
         timedelta(seconds=offset or 0.0),
@@ -40,7 +40,7 @@ def reading(connection: Connection | Session, source: datetime, boot_id: str) ->
     )
 
 
-def _kept(boot_id: str) -> Any:
+def _stored_boot(boot_id: str) -> Any:
     return select(
         select(ClockOffset.offset_sec).where(ClockOffset.name == _NAME).scalar_subquery(),
         select(Boot.booted_at).where(Boot.boot_id == boot_id).scalar_subquery(),
@@ -54,7 +54,7 @@ def is_unknown(error: DBAPIError) -> bool:
     return ClockOffset.__tablename__ in str(error.orig)
 
 
-def locked(session: Session, now: datetime) -> ClockOffset:
+def lock_offset(session: Session, now: datetime) -> ClockOffset:
     """The offset, made where there is none, and locked until the transaction ends."""
     session.execute(insert_if_new(session, ClockOffset).values(name=_NAME, offset_sec=0.0, changed_at=now))
     return session.get_one(ClockOffset, _NAME, with_for_update=True, populate_existing=True)

@@ -186,9 +186,9 @@ class Database:
         """The time by the shared clock (`app.store.clock`)."""
         return self.clock.now()
 
-    def carried(self) -> datetime | None:
+    def carry_on(self) -> datetime | None:
         """The time by the last answer, without asking, so never waiting; None where there was none yet."""
-        return self.clock.carried()
+        return self.clock.carry_on()
 
     def close(self) -> None:
         """Close every connection."""

@@ -23,11 +23,11 @@ def path(directory: Path, project: str, service: str) -> Path:
 
 
 @contextmanager
-def held(directory: Path, project: str, service: str, *, wait: bool = False) -> Iterator[int | None]:
+def hold_lock(directory: Path, project: str, service: str, *, wait: bool = False) -> Iterator[int | None]:
     """The lock's descriptor, or None where another process holds it and `wait` is not set."""
     descriptor = _open(path(directory, project, service))
     try:
-        yield descriptor if _taken(descriptor, wait) else None
+        yield descriptor if _take(descriptor, wait) else None
     finally:
         os.close(descriptor)
 
@@ -37,7 +37,7 @@ def _open(at: Path) -> int:
     return os.open(at, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _taken(descriptor: int, wait: bool) -> bool:
+def _take(descriptor: int, wait: bool) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.store.tables import LogRead
 
 
-def unanswered(session: Session, identifier: str) -> LogRead | None:
+def open_request(session: Session, identifier: str) -> LogRead | None:
     """The request for logs, or None where it is answered or gone."""
     query = select(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_(None))
     return session.scalar(query)
@@ -30,7 +30,7 @@ def answer(
     session.execute(waiting.values(lines=list(lines), notes=dict(notes), answered_at=now))
 
 
-def answered(session: Session, identifier: str) -> LogRead | None:
+def answered_request(session: Session, identifier: str) -> LogRead | None:
     """The request for logs with its answer, or None where there is no answer yet."""
     query = select(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_not(None))
     return session.scalar(query)

@@ -70,7 +70,7 @@ def ending(session: Session, stacks: Sequence[str], now: datetime, longest: time
     return list(session.scalars(query.order_by(Window.deadline)))
 
 
-def noted(session: Session, node: str, sink: str, keys: Sequence[str]) -> set[str]:
+def known_keys(session: Session, node: str, sink: str, keys: Sequence[str]) -> set[str]:
     """Those of the keys for which this node's sink has a notification already."""
     query = select(Notice.key).where(Notice.node == node, Notice.sink == sink, Notice.key.in_(keys))
     return set(session.scalars(query))
@@ -117,9 +117,11 @@ def anything_due(session: Session, node: str, now: datetime) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def tried(session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, said: str) -> None:
+def record_delivery(
+    session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, said: str
+) -> None:
     """Record one try of a delivery: how long it took, and what the sink answered."""
-    said = untrusted_text.bounded(said, SAID)
+    said = untrusted_text.shorten(said, SAID)
     session.add(Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said))
 
 

@@ -57,7 +57,7 @@ def engine(url: str, patience: float) -> Engine:
             "tcp_user_timeout": round(patience * 1000),
         },
     )
-    event.listen(found, "do_connect", partial(_connected, _limits(patience)))
+    event.listen(found, "do_connect", partial(_connect, _limits(patience)))
     event.listen(found, "checkout", partial(_in_use, patience))
     event.listen(found, "checkin", _at_rest)
     return found
@@ -81,7 +81,7 @@ def _limits(patience: float) -> str:
     return " ".join(f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items())
 
 
-def _connected(
+def _connect(
     limits: str, _dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]
 ) -> PatientConnection:
     # What the address itself says comes last, and so prevails.

@@ -28,7 +28,7 @@ def heads(session: Session) -> list[ChainHead]:
     return list(session.scalars(select(ChainHead).order_by(ChainHead.chain)))
 
 
-def cut(session: Session, head: ChainHead, before: datetime) -> int:
+def cut_sequence(session: Session, head: ChainHead, before: datetime) -> int:
     """The last entry of a chain that may go: older than `before`, and no window's that has not finished."""
     mine = select(Entry.seq).where(Entry.chain == head.chain)
     young = session.scalar(mine.where(Entry.at >= before).order_by(Entry.seq).limit(1))
@@ -53,7 +53,7 @@ def page(session: Session, chain: str, after: int, upto: int, limit: int) -> lis
 def let_go(session: Session, chain: str, after: int, upto: int, now: datetime) -> None:
     """Let the entries beyond `after` up to `upto` go. Raises Overtaken."""
     # The archive's own entry goes to the house: heads are locked in name order, here as everywhere.
-    found = {name: audit.locked(session, name, now) for name in sorted({chain, audit.SYSTEM_CHAIN})}
+    found = {name: audit.lock_head(session, name, now) for name in sorted({chain, audit.SYSTEM_CHAIN})}
     head, last = found[chain], entry(session, chain, upto)
     if head.archived_seq != after or last is None:
         raise Overtaken(chain)
@@ -62,7 +62,9 @@ def let_go(session: Session, chain: str, after: int, upto: int, now: datetime) -
     session.execute(delete(Entry).where(Entry.chain == chain, Entry.seq <= upto))
 
 
-def finished(session: Session, before: datetime, keyed: datetime, after: str, limit: int) -> list[str]:
+def finished_windows(
+    session: Session, before: datetime, keyed: datetime, after: str, limit: int
+) -> list[str]:
     """Windows beyond `after` that closed before then; none that a call is being made for.
 
     One that an Idempotency-Key since `keyed` stands for stays, since a repeat is answered with it.

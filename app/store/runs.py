@@ -27,7 +27,7 @@ def with_report(session: Session, run: str) -> ScenarioRun | None:
     return session.scalar(query.options(undefer(ScenarioRun.document), undefer(ScenarioRun.report)))
 
 
-def locked(session: Session, run: str) -> ScenarioRun | None:
+def lock_run(session: Session, run: str) -> ScenarioRun | None:
     """The run, with its row locked where the database locks rows."""
     query = select(ScenarioRun).where(ScenarioRun.id == run).with_for_update()
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()

@@ -24,10 +24,10 @@ def between(
     found: dict[str, list[Sample]] = {}
     for one in session.scalars(query.order_by(Sample.service, Sample.at)):
         found.setdefault(one.service, []).append(one)
-    return {name: _thinned(rows) for name, rows in found.items()}
+    return {name: _thin_out(rows) for name, rows in found.items()}
 
 
-def _thinned(rows: list[Sample]) -> list[Sample]:
+def _thin_out(rows: list[Sample]) -> list[Sample]:
     step = -(-len(rows) // MOST_POINTS)
     # Counted from the end, so that the newest stays.
     return rows[::-1][::step][::-1]

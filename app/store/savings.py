@@ -29,15 +29,15 @@ ServiceOfStack = tuple[str, str]
 _MOVING = (State.OPENING, State.OPEN, State.CLOSING)
 
 
-def held(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, list[Span]]:
+def held_spans(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, list[Span]]:
     """When each service was held within a period: spans in order that do not touch."""
     found: dict[ServiceOfStack, list[Span]] = {}
-    for those in (Window.state.in_(_MOVING), Window.id.in_(_ended(since))):
+    for those in (Window.state.in_(_MOVING), Window.id.in_(_ended_windows(since))):
         for stack, service, began, ended in session.execute(_holds(those, until)):
             span = (max(began or until, since), min(ended or until, until))
             if span[0] < span[1]:
                 found.setdefault((stack, service), []).append(span)
-    return {key: merged(spans) for key, spans in found.items()}
+    return {key: merge_spans(spans) for key, spans in found.items()}
 
 
 def _holds(those: ColumnElement[bool], until: datetime) -> Select[str, str, datetime | None, datetime | None]:
@@ -47,13 +47,13 @@ def _holds(those: ColumnElement[bool], until: datetime) -> Select[str, str, date
     return query.where(those, Window.opening_at.is_not(None), Window.opening_at < until)
 
 
-def _ended(since: datetime) -> Select[Any]:
+def _ended_windows(since: datetime) -> Select[Any]:
     """Windows that closed since then, by the trail, whose index is by time."""
     a_little_before = since - timedelta(seconds=1)
     return select(Entry.window_id).where(Entry.at >= a_little_before, Entry.event == Event.WINDOW_CLOSED)
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
+def merge_spans(spans: Iterable[Span]) -> list[Span]:
     """The same time, with nothing counted twice."""
     found: list[Span] = []
     for began, ended in sorted(spans):
@@ -64,9 +64,9 @@ def merged(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
-def saved(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, float]:
+def saved_seconds(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, float]:
     """Seconds that each allowed service of each stack was off within a period."""
-    holds = held(session, since, until)
+    holds = held_spans(session, since, until)
     return {
         (stack.name, name): _off(holds.get((stack.name, name), ()), max(since, begun), until)
         for stack in stacks.every(session)

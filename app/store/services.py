@@ -20,7 +20,7 @@ def of(session: Session, stack: str) -> dict[str, Service]:
     return {row.name: row for row in session.scalars(select(Service).where(Service.stack == stack))}
 
 
-def locked(session: Session, stack: str) -> dict[str, Service]:
+def lock_services(session: Session, stack: str) -> dict[str, Service]:
     """All services of a stack, locked in name order, as they are after any other change to them."""
     query = select(Service).where(Service.stack == stack).order_by(Service.name).with_for_update()
     rows = session.scalars(query, execution_options={"populate_existing": True})
@@ -64,7 +64,7 @@ def location(session: Session, row: Service) -> Location:
     return stack.location if stack else Location()
 
 
-def troubled(session: Session) -> list[Service]:
+def troubled_services(session: Session) -> list[Service]:
     """Every service whose stop is pending or failed, or that drifts."""
     those = Service.stop_pending | Service.drift_since.is_not(None) | (Service.failures > 0)
     return list(session.scalars(select(Service).where(those)))
@@ -116,7 +116,7 @@ def running_calls(session: Session, node: str) -> list[Call]:
     return list(session.scalars(select(Call).where(Call.status == CallStatus.RUNNING, Call.node == node)))
 
 
-def journaled(session: Session, journal_id: str) -> bool:
+def is_in_journal(session: Session, journal_id: str) -> bool:
     """Was this line of a worker's journal taken in already?"""
     return session.scalar(select(Call.id).where(Call.journal_id == journal_id)) is not None
 

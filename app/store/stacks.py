@@ -19,7 +19,7 @@ def names(session: Session) -> list[str]:
     return list(session.scalars(select(Stack.name).order_by(Stack.name)))
 
 
-def named(session: Session, name: str) -> Stack | None:
+def stack_by_name(session: Session, name: str) -> Stack | None:
     """The stack of this name, or None."""
     return session.get(Stack, name)
 
@@ -42,7 +42,7 @@ def keep(session: Session, name: str) -> None:
     session.get(Stack, name, with_for_update={"read": True}, populate_existing=True)
 
 
-def locked(session: Session, name: str) -> Stack | None:
+def lock_stack(session: Session, name: str) -> Stack | None:
     """The stack of that name; nothing is opened on it before this transaction ends."""
     return session.get(Stack, name, with_for_update=True, populate_existing=True)
 

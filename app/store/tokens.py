@@ -41,13 +41,13 @@ def bearer(session: Session, text: str) -> Token | None:
     return session.scalar(query)
 
 
-def named(session: Session, name: str) -> Token | None:
+def token_by_name(session: Session, name: str) -> Token | None:
     """The token of this name; None where there is none that has not been revoked."""
     token = session.get(Token, name)
     return token if token and token.revoked_at is None else None
 
 
-def locked(session: Session, name: str) -> Token | None:
+def lock_token(session: Session, name: str) -> Token | None:
     """The token of that name, revoked or not, with its row locked where the database locks rows."""
     query = select(Token).where(Token.name == name).with_for_update()
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
@@ -60,7 +60,7 @@ def every(session: Session) -> list[Token]:
 
 def good(session: Session, name: str) -> bool:
     """Is there a token of this name that has not been revoked?"""
-    return named(session, name) is not None
+    return token_by_name(session, name) is not None
 
 
 def good_for_all(session: Session) -> int:

@@ -31,7 +31,7 @@ def get(session: Session, token: str) -> Wake | None:
     return session.get(Wake, token)
 
 
-def locked(session: Session, token: str) -> Wake | None:
+def lock_binding(session: Session, token: str) -> Wake | None:
     """The binding, with its row locked: from here on only this transaction opens for this token."""
     query = select(Wake).where(Wake.token == token).with_for_update()
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
@@ -61,7 +61,7 @@ def lookers(bound: Wake) -> PassiveRequestRules:
 
 def unbind(session: Session, token: str) -> None:
     """Delete the binding of this token."""
-    if bound := locked(session, token):
+    if bound := lock_binding(session, token):
         session.delete(bound)
 
 
@@ -80,7 +80,7 @@ def ending(session: Session, node: str, now: datetime, until: datetime) -> list[
     return [Ending(*found) for found in session.execute(query)]
 
 
-def visited(session: Session, windows: Collection[str]) -> set[str]:
+def windows_with_visitors(session: Session, windows: Collection[str]) -> set[str]:
     """Those of these windows that a bound token has."""
     return set(session.scalars(select(Wake.window_id).where(Wake.window_id.in_(windows))))
 

@@ -24,12 +24,12 @@ def get(session: Session, window: str) -> Window | None:
     return session.get(Window, window)
 
 
-def known(session: Session, windows: Collection[str]) -> set[str]:
+def known_ids(session: Session, windows: Collection[str]) -> set[str]:
     """Those of these ids that are here."""
     return set(session.scalars(select(Window.id).where(Window.id.in_(windows))))
 
 
-def locked(session: Session, window: str) -> Window | None:
+def lock_window(session: Session, window: str) -> Window | None:
     """The window, with its row locked where the database locks rows."""
     query = select(Window).where(Window.id == window).with_for_update()
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
@@ -132,7 +132,7 @@ def waited_in_vain(session: Session, now: datetime) -> list[Window]:
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
 
 
-def forced(session: Session) -> list[Window]:
+def lock_forced(session: Session) -> list[Window]:
     """Windows whose close was forced and that are not closed yet, locked for this transaction."""
     query = select(Window).where(Window.state == State.CLOSING, Window.forced)
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
@@ -152,7 +152,7 @@ def next_deadline(session: Session, node: str | None = None) -> datetime | None:
     return session.scalar(query.order_by(Window.deadline).limit(1))
 
 
-def untouched(
+def find_unattended(
     session: Session, node: str, since: datetime, abandoned: datetime
 ) -> list[tuple[str, str, State]]:
     """(window, stack, state) of a node's moving windows that no worker has attended to since they last moved.
@@ -185,9 +185,9 @@ def live_leases(session: Session, stacks: Collection[str], now: datetime) -> lis
     ]
 
 
-def wanted(session: Session, stack: str, service: str, now: datetime) -> bool:
+def is_wanted(session: Session, stack: str, service: str, now: datetime) -> bool:
     """Does any live lease hold this service?"""
-    return leases.wanted(live_leases(session, [stack], now), service, now)
+    return leases.is_wanted(live_leases(session, [stack], now), service, now)
 
 
 def ready_since(session: Session, stack: str, service: str, moment: datetime) -> bool:
@@ -269,7 +269,7 @@ def forget_keys(session: Session, before: datetime) -> None:
         )
 
 
-def attempted(session: Session, stack: str, service: str) -> None:
+def record_kill(session: Session, stack: str, service: str) -> None:
     """A service was killed: every window that closes has had its attempt at it."""
     closing = select(Window.id).where(_of(stack), Window.state == State.CLOSING)
     those = update(Lease).where(Lease.window_id.in_(closing), Lease.service == service)

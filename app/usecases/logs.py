@@ -67,7 +67,7 @@ def ask(
     held = sorted(lease.service for lease in window.leases)
     if service is not None and service not in held:
         raise NotInWindow(window_id, service, held)
-    stack = stacks.named(session, window.stack)
+    stack = stacks.stack_by_name(session, window.stack)
     if stack and (since := workers.is_away(session, stack, now)):
         raise NodeAway(window.stack, window.node, since)
     log_reads.forget_before(session, now - ANSWER_LIFETIME)
@@ -84,12 +84,12 @@ def ask(
     return read
 
 
-def wanted(session: Session, identifier: str, core: Mapping[str, Collection[str]]) -> LogRequest | None:
+def log_request(session: Session, identifier: str, core: Mapping[str, Collection[str]]) -> LogRequest | None:
     """What a row asks for, cut down to what its window holds; None where nobody waits.
 
     `core` is what the worker itself calls core, by stack: those are never read.
     """
-    read = log_reads.unanswered(session, identifier)
+    read = log_reads.open_request(session, identifier)
     window = rows.get(session, read.window_id) if read else None
     if read is None or window is None:
         return None

@@ -90,13 +90,13 @@ def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]
         for window in rows.ending(session, sink.stacks, now, longest)
         if window.deadline - now <= rules.lead(sink.toml.before, window.ttl_sec)
     ]
-    visited = wakes.visited(session, [window.id for window in soon]) if soon else set()
+    visited = wakes.windows_with_visitors(session, [window.id for window in soon]) if soon else set()
     # Visitors move a deadline all the time: the end of a window of theirs is told of once.
     found = {
         f"ending:{window.id}" + ("" if window.id in visited else f":{stamp(window.deadline)}"): window
         for window in soon
     }
-    known = rows.noted(session, sink.node, sink.name, list(found)) if found else set()
+    known = rows.known_keys(session, sink.node, sink.name, list(found)) if found else set()
     return {key: window for key, window in found.items() if key not in known}
 
 
@@ -154,7 +154,7 @@ class Offer:
     until: datetime
 
 
-def offered(session: Session, text: str, now: datetime, *, locked: bool = False) -> Offer:
+def read_offer(session: Session, text: str, now: datetime, *, locked: bool = False) -> Offer:
     """What a link stands for; changes nothing. Raises BadLink, UsedLink or TimeIsUp."""
     link = rows.link(session, text, locked=locked)
     window = windows.get(session, link.window_id) if link else None
@@ -170,14 +170,14 @@ def offered(session: Session, text: str, now: datetime, *, locked: bool = False)
 
 def take(session: Session, text: str, now: datetime) -> Offer:
     """Use a link up and extend its window. Raises what `offered` and `control.extend` raise."""
-    offer = offered(session, text, now, locked=True)
+    offer = read_offer(session, text, now, locked=True)
     offer.link.used_at = now
     ttl = (offer.until - now).total_seconds()
     extending.extend(session, offer.window.id, ttl, actor=f"link:{offer.link.sink}", now=now)
     return offer
 
 
-def claimed(
+def claim_due(
     session: Session,
     node: str,
     now: datetime,
@@ -205,9 +205,11 @@ def claimed(
     return found
 
 
-def tried(session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: bool, said: str) -> None:
+def record_attempt(
+    session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: bool, said: str
+) -> None:
     """Put on record how an attempt went, and whether and when there will be another."""
-    rows.tried(session, notice, now, elapsed_ms, ok=ok, said=said)
+    rows.record_delivery(session, notice, now, elapsed_ms, ok=ok, said=said)
     one = session.get(Notice, notice)
     if one is None or one.state != rows.PENDING:
         return

@@ -23,7 +23,7 @@ from app.store.tables import Mark, Service, Stack
 RESTORED_MARK = "restored"
 
 
-def restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> None:
+def mark_restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> None:
     """Mark this database as restored; the trail goes on from where the backup ended, and says so."""
     session.merge(Mark(name=RESTORED_MARK, at=now))
     # Who signed out since the backup stays signed out.
@@ -49,7 +49,7 @@ def behind_snapshot(
     come to the snapshot's `place` (seq and hash of an entry) or went on differently from there. `services_on`
     says where each may be on.
     """
-    unknown = sorted(set(windows) - rows.known(session, windows))
+    unknown = sorted(set(windows) - rows.known_ids(session, windows))
     if not unknown and (place is None or audit.has_come_to(session, spec.name, *place)):
         return []
     allowed = {name: Role.ALLOWED for name in services_on if _may_be_on(session, spec, name)}
@@ -82,7 +82,7 @@ def doubt(session: Session, spec: StackSpec, at: Location) -> None:
 def _doubt(
     session: Session, stack: str, allowed: Mapping[str, Role], locations: Mapping[str, Location]
 ) -> None:
-    services.locked(session, stack)
+    services.lock_services(session, stack)
     services.ensure(session, stack, allowed)
     for name in sorted(allowed):
         services.doubt(session, stack, [name], locations[name])

@@ -107,7 +107,7 @@ def initial_steps(scenario: Scenario) -> list[dict[str, Any]]:
 
 def claim_run(session: Session, run_id: str, worker: str, now: datetime) -> ScenarioRun | None:
     """Begin a queued run as this worker; None where it is not queued any more."""
-    run = runs.locked(session, run_id)
+    run = runs.lock_run(session, run_id)
     if run is None or run.state != RunState.QUEUED:
         return None
     run.state, run.worker, run.started_at = RunState.RUNNING, worker, now
@@ -116,7 +116,7 @@ def claim_run(session: Session, run_id: str, worker: str, now: datetime) -> Scen
 
 def take_over_run(session: Session, run_id: str, dead: str, worker: str) -> ScenarioRun | None:
     """Go on with the run of a worker that is dead, to end it; None where another has done so."""
-    run = runs.locked(session, run_id)
+    run = runs.lock_run(session, run_id)
     if run is None or run.state != RunState.RUNNING or run.worker != dead:
         return None
     run.worker = worker
@@ -129,7 +129,7 @@ def open_run_window(session: Session, run_id: str, scenario: Scenario, now: date
     Raises what opening a window raises.
     """
     # The row is kept for this transaction: a cancellation comes before the window, or finds it.
-    run = runs.locked(session, run_id)
+    run = runs.lock_run(session, run_id)
     if run is None or run.cancelled_by is not None or run.state != RunState.RUNNING:
         return None
     request = open_request(scenario, f"run {run.id}: {run.name}")
@@ -148,7 +148,7 @@ def cancel_run(session: Session, run_id: str, *, actor: str, now: datetime) -> S
         raise UnknownRun(run_id)
     # Windows are locked before runs, here as everywhere.
     close_run_window(session, seen, f"run {seen.id} was cancelled by {actor}", actor, now)
-    run = runs.locked(session, run_id)
+    run = runs.lock_run(session, run_id)
     assert run is not None
     if run.state == RunState.QUEUED:
         run.cancelled_by = actor
@@ -177,7 +177,7 @@ def finish_run(
     steps: Sequence[Mapping[str, Any]] | None = None,
 ) -> bool:
     """Put on record how a run ended; False where it had ended already."""
-    run = runs.locked(session, run_id)
+    run = runs.lock_run(session, run_id)
     if run is None or run.state == RunState.FINISHED:
         return False
     run.state, run.outcome, run.finished_at = RunState.FINISHED, outcome, now

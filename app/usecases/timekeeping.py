@@ -32,7 +32,7 @@ class Timekeeper:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._settle_at = database.clock.elapsed() + SETTLE_EVERY
+        self._settle_at = database.clock.seconds_since_boot() + SETTLE_EVERY
 
     def tend(self) -> None:
         """Write down what the clock has found, if there is anything. Raises what the store raises."""
@@ -40,8 +40,8 @@ class Timekeeper:
         database.now()
         if database.clock.is_behind:
             correct(database)
-        elif database.clock.offset and self._database.clock.elapsed() >= self._settle_at:
-            self._settle_at = self._database.clock.elapsed() + SETTLE_EVERY
+        elif database.clock.offset and self._database.clock.seconds_since_boot() >= self._settle_at:
+            self._settle_at = self._database.clock.seconds_since_boot() + SETTLE_EVERY
             settle(database)
 
 
@@ -53,8 +53,8 @@ def correct(database: Database) -> None:
     """
     step = timedelta()
     with database.write() as session:
-        expected = database.carried() or database.now()
-        row = clock_offset.locked(session, expected)
+        expected = database.carry_on() or database.now()
+        row = clock_offset.lock_offset(session, expected)
         reading = database.reading(session)
         if has_stepped(reading, expected):
             step = reading.system - expected
@@ -69,7 +69,7 @@ def correct(database: Database) -> None:
                 offset_sec=round(row.offset_sec, 3),
             )
         _note_boot(session, database, row)
-    database.clock.corrected()
+    database.clock.correct()
     if step:
         log.warning(
             "the database's clock has stepped by %+.0f s; windows keep their length, and times on record are "
@@ -82,7 +82,7 @@ def correct(database: Database) -> None:
 def _note_boot(session: Session, database: Database, row: ClockOffset) -> None:
     """A process that begins later on this host carries the shared clock on from here."""
     system = database.reading(session).source + timedelta(seconds=row.offset_sec)
-    booted_at = system - timedelta(seconds=database.clock.elapsed())
+    booted_at = system - timedelta(seconds=database.clock.seconds_since_boot())
     clock_offset.note_boot(session, database.boot, booted_at, system)
 
 
@@ -93,14 +93,14 @@ def settle(database: Database) -> None:
             return
     with database.write() as session:
         now = database.now()
-        row = clock_offset.locked(session, now)
+        row = clock_offset.lock_offset(session, now)
         # Others may be at it, too; the shared clock itself has moved by a second since.
         moved = (now - row.changed_at).total_seconds() < SETTLE_EVERY - 2 * SETTLE_BY
         if clock_offset.is_idle(session) and not moved:
             row.offset_sec -= max(-SETTLE_BY, min(SETTLE_BY, row.offset_sec))
             row.changed_at = now
             _note_boot(session, database, row)
-    database.clock.corrected()
+    database.clock.correct()
 
 
 def begin_anew(database: Database) -> None:
@@ -114,7 +114,7 @@ def begin_anew(database: Database) -> None:
             return
     with database.write() as session:
         now = database.now()
-        row = clock_offset.locked(session, now)
+        row = clock_offset.lock_offset(session, now)
         there = any(sign.live(now) for sign in workers.signs(session))
         if there or not clock_offset.is_idle(session):
             return

@@ -85,7 +85,7 @@ def ring(
     `clock` is asked after each wait for a row. Raises UnknownStack, StackRejected,
     UnknownServices, NotAllowed or NodeAway.
     """
-    bound = wakes.locked(session, token)
+    bound = wakes.lock_binding(session, token)
     if bound is None:
         return None, None
     found = _bell(session, bound)
@@ -104,7 +104,7 @@ def ring(
 
 def _lengthen(session: Session, bound: Wake, clock: Callable[[], datetime]) -> None:
     """Its row may have been waited for, so all is judged anew: never is a window made shorter."""
-    window = windows.locked(session, bound.window_id or "")
+    window = windows.lock_window(session, bound.window_id or "")
     now = clock()
     renew = _bell(session, bound).verdict(now).renew
     if window is None or renew is None:
@@ -114,10 +114,10 @@ def _lengthen(session: Session, bound: Wake, clock: Callable[[], datetime]) -> N
 
 def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callable[[], datetime]) -> bool:
     """Lengthen the window that a token has, since bytes still move there; False where it ends anyway."""
-    bound = wakes.locked(session, token)
+    bound = wakes.lock_binding(session, token)
     if bound is None or bound.window_id != window_id:
         return False
-    window = windows.locked(session, window_id)
+    window = windows.lock_window(session, window_id)
     now = clock()
     found = _bell(session, bound)
     more = wake.lasting(found.hold, found.ttl, found.max_ttl, now) if found.hold else None
@@ -145,7 +145,7 @@ def create(
     Raises what opening that service would, and TokenExists.
     """
     opening.plan(session, OpenRequest([service], stack, ttl_sec))
-    known = tokens.locked(session, name)
+    known = tokens.lock_token(session, name)
     if known and known.revoked_at is None:
         raise TokenExists(name)
     given = {"ttl_sec": ttl_sec, "only_looks_agents": agents, "only_looks_paths": paths}
@@ -157,7 +157,7 @@ def create(
 
 def revoke(session: Session, name: str, *, actor: str, now: datetime) -> Token:
     """Revoke a token; its window keeps its deadline. Raises UnknownToken or LastToken."""
-    token = tokens.locked(session, name)
+    token = tokens.lock_token(session, name)
     if token is None or token.revoked_at is not None:
         raise UnknownToken(name)
     if token.scope == tokens.ADMIN and tokens.good_for_all(session) == 1:

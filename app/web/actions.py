@@ -77,7 +77,7 @@ def extend_deadline(context: WebContext, caller: Caller, window: str, ttl: float
     require_window_id(window)
     with audit_refusals(context, caller, "extend"), context.database.write() as session:
         # Another transaction may have locked the row, so the time is taken after the lock.
-        windows.locked(session, window)
+        windows.lock_window(session, window)
         extend.extend(session, window, ttl, actor=caller.name, now=context.database.now())
 
 
@@ -87,7 +87,7 @@ def close_and_dispatch(
     """Start to close a window; return True where it was closed already."""
     require_window_id(window)
     with audit_refusals(context, caller, "close"), context.database.write() as session:
-        before = windows.locked(session, window)
+        before = windows.lock_window(session, window)
         was_closed = before is not None and before.state == State.CLOSED
         now = context.database.now()
         row = close.close(session, window, actor=caller.name, now=now, reason=reason, force=force)

@@ -80,7 +80,7 @@ class _Reading:
         until = time.monotonic() + ANSWER_TIMEOUT
         while time.monotonic() < until:
             with self._context.database.read() as session:
-                if read := log_reads.answered(session, identifier):
+                if read := log_reads.answered_request(session, identifier):
                     return read
             time.sleep(POLL_INTERVAL)
         raise _unread(f"the worker of its node did not answer within {ANSWER_TIMEOUT:g} s")

@@ -192,7 +192,7 @@ def _call_limits(session: Session, now: datetime) -> GaugeMetricFamily:
 def _trouble_families(session: Session, now: datetime) -> Iterator[GaugeMetricFamily]:
     """Metrics that an alert uses, by stack."""
     names = stacks.names(session)
-    troubled, stuck = services.troubled(session), windows.stuck(session)
+    troubled, stuck = services.troubled_services(session), windows.stuck(session)
     held = {
         (stack, lease.service)
         for stack in {row.stack for row in troubled}

@@ -87,7 +87,7 @@ class MetricsCollector:
     def _count_savings(self, session: Session, now: datetime) -> None:
         if self._counted_to is None or now <= self._counted_to:
             return
-        saved = savings.saved(session, self._counted_to, now)
+        saved = savings.saved_seconds(session, self._counted_to, now)
         self._counted_to, self._services = now, saved.keys()
         for (stack, service), seconds in saved.items():
             self._saved.labels(stack, service).inc(seconds)

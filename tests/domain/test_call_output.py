@@ -39,7 +39,7 @@ def test_the_last_error_comes_first_and_once() -> None:
 @pytest.mark.parametrize("length", [0, 1, 499, 500, 501, 10_000, 1_000_000])
 def test_what_is_kept_is_bounded_and_has_both_ends(length: int) -> None:
     said = ("begin " + "x" * length + " the reason")[:length] if length < 20 else f"begin{'x' * length}reason"
-    found = call_output.kept(said)
+    found = call_output.shorten_output(said)
 
     assert len(found) <= call_output.MOST_CHARACTERS
     if length >= 20:
@@ -91,7 +91,7 @@ NO_POOL = (
 )
 def test_a_reason_is_told_once_though_its_middle_was_cut_out(said: str, told: str) -> None:
     assert call_output.reason(said) == told
-    assert call_output.reason(call_output.kept(said)) == told
+    assert call_output.reason(call_output.shorten_output(said)) == told
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.enums import State
-from app.domain.leases import HeldLease, holders, wanted
+from app.domain.leases import HeldLease, holders, is_wanted
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -35,9 +35,9 @@ def test_a_service_is_wanted_while_the_last_lease_lives() -> None:
     both = [lease("short", deadline=NOON), lease("long", deadline=NOON + TICK)]
     assert [one.window for one in holders(both, "forge", NOON - TICK)] == ["short", "long"]
     assert [one.window for one in holders(both, "forge", NOON)] == ["long"]
-    assert wanted(both, "forge", NOON)
-    assert not wanted(both, "forge", NOON + TICK)
-    assert not wanted(both, "mill", NOON - TICK)
+    assert is_wanted(both, "forge", NOON)
+    assert not is_wanted(both, "forge", NOON + TICK)
+    assert not is_wanted(both, "mill", NOON - TICK)
 
 
 @given(st.lists(st.tuples(st.sampled_from(State), st.integers(-5, 5)), max_size=6))
@@ -45,6 +45,6 @@ def test_wanted_says_exactly_that_some_lease_lives(drawn: list[tuple[State, int]
     leases = [
         lease(str(n), state=state, deadline=NOON + TICK * ahead) for n, (state, ahead) in enumerate(drawn)
     ]
-    assert wanted(leases, "forge", NOON) == any(
+    assert is_wanted(leases, "forge", NOON) == any(
         state in {State.OPENING, State.OPEN} and ahead > 0 for state, ahead in drawn
     )

@@ -32,10 +32,10 @@ SECRETS = {
 @pytest.mark.parametrize("kind", SECRETS)
 def test_what_looks_like_a_secret_is_taken_out(kind: str) -> None:
     text, secret = SECRETS[kind]
-    found = redaction.redacted(text)
+    found = redaction.redact(text)
     assert secret not in found
     assert redaction.HIDDEN in found
-    assert redaction.redacted(found) == found
+    assert redaction.redact(found) == found
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_what_looks_like_a_secret_is_taken_out(kind: str) -> None:
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
-    assert redaction.redacted(text) == text
+    assert redaction.redact(text) == text
 
 
 def test_a_known_value_is_taken_out_however_it_is_written() -> None:
     value = 'p@ss "w/rd\\ & <x>'
     text = "\n".join([value, quote(value, safe=""), json.dumps(value), "p@ss &quot;w/rd\\ &amp; &lt;x&gt;"])
-    assert redaction.redacted(text, [value]).replace('"', "") == "\n".join([redaction.HIDDEN] * 4)
+    assert redaction.redact(text, [value]).replace('"', "") == "\n".join([redaction.HIDDEN] * 4)
 
 
 def test_values_are_known_by_the_names_of_their_variables() -> None:
@@ -86,4 +86,4 @@ def test_parts_of_an_address_give_it_away() -> None:
 @pytest.mark.integration
 def test_text_that_repeats_what_a_secret_begins_with_is_read_in_one_go(text: str) -> None:
     """With a form that is looked for from each place again, the first of these took 77 s."""
-    assert redaction.redacted(text * 40_000)
+    assert redaction.redact(text * 40_000)

@@ -57,4 +57,4 @@ def test_a_bound_holds_whatever_comes_before_the_end(length: int, rest: int) -> 
     assert len(kept) <= 500
     assert kept.startswith("b" * min(length, 400))
     for longest in (0, 1, 2, 3, 500):
-        assert len(untrusted_text.bounded("b" * length, longest)) == min(length, longest)
+        assert len(untrusted_text.shorten("b" * length, longest)) == min(length, longest)

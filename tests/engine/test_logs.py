@@ -23,7 +23,7 @@ def read(
         asked = logs.ask(session, window, None, tail=tail, after=after or {}, now=stack.database.now()).id
     reading.answer(stack.context, asked)
     with stack.database.read() as session:
-        found = rows.answered(session, asked)
+        found = rows.answered_request(session, asked)
         assert found
         return found.lines, found.notes
 

@@ -104,7 +104,7 @@ def test_an_engine_that_cannot_be_served_is_said_and_asked_again(
 
 def faults(stack: Stack) -> list[str]:
     with stack.database.read() as session:
-        row = known.named(session, "studio")
+        row = known.stack_by_name(session, "studio")
         return list(row.faults) if row else []
 
 

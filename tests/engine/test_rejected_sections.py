@@ -63,7 +63,7 @@ def test_a_name_that_no_stack_may_have_keeps_no_other_from_being_served(stack: S
 
     assert stack.opened(stack.open("web")).status == Status.OK
     with stack.database.read() as session:
-        assert stacks.named(session, name) is None
+        assert stacks.stack_by_name(session, name) is None
 
 
 @pytest.mark.parametrize(

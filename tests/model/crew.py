@@ -118,7 +118,7 @@ class Hand:
         self.way.reborn()
         me = Identity(self.world.lock_dir, NODE)
         # Not `me.living()`, which tidies up at the end: whoever is killed does not.
-        self._leaving.enter_context(locks.held(self.world.lock_dir, "worker", me.name))
+        self._leaving.enter_context(locks.hold_lock(self.world.lock_dir, "worker", me.name))
         eyes, opening, closing = cast(Engine, Eyes(self.world)), cast(Any, Calls()), cast(Any, Calls())
         found = WorkerContext(self.way, eyes, me, NODE, self.world.lock_dir, opening=opening, closing=closing)
         loading = StackLoader(found, self.world.config)

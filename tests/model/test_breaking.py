@@ -49,7 +49,7 @@ def _failed_is_off(session: Any, service: Any, call: Any, now: Any) -> None:
         service.stop_pending = False
 
 
-_stopped, _expect = calls._stopped, calls._expect
+_stopped, _expect = calls._conclude_stop, calls._expect
 
 
 def _surely(session: Any, begun: Any, now: Any) -> None:
@@ -207,7 +207,7 @@ BROKEN: dict[str, Broken] = {
     ),
     "a service is stopped in spite of a lease": Broken(_stops_in_spite, "which a live window holds"),
     "nobody minds a lock": Broken(
-        lambda: mock.patch("app.store.locks._taken", return_value=True), "two calls at a time|without a lock"
+        lambda: mock.patch("app.store.locks._take", return_value=True), "two calls at a time|without a lock"
     ),
     "a dead worker's calls are not looked for": Broken(
         lambda: mock.patch("workers.loops.lost_calls.LostCalls.is_lost", return_value=False),
@@ -225,7 +225,7 @@ BROKEN: dict[str, Broken] = {
         do=_closed_meanwhile,
     ),
     "a failed stop counts as off": Broken(
-        lambda: mock.patch.object(calls, "_stopped", _failed_is_off),
+        lambda: mock.patch.object(calls, "_conclude_stop", _failed_is_off),
         "was never off|still on",
         life="in trouble",
     ),

@@ -250,7 +250,7 @@ class World:
         self.judge(command.action, key, command.argv)
 
     def _locked(self, key: Key) -> bool:
-        with locks.held(self.lock_dir, *key) as free:
+        with locks.hold_lock(self.lock_dir, *key) as free:
             return free is None
 
     def _orphaned(self, action: Action, key: Key, lock: int | None) -> None:

@@ -38,7 +38,7 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
 
     assert (stack.default_ttl, stack.max_ttl, stack.drift, stack.node) == (5400, 28800, "report", "local")
     assert stack.files == ["docker-compose.yml"]
-    assert (stack.tuned("switch").up_timeout, stack.tuned("hermes").up_timeout) == (45, 30)
+    assert (stack.section_of("switch").up_timeout, stack.section_of("hermes").up_timeout) == (45, 30)
 
 
 def test_a_directory_is_taken_from_where_the_file_lies(tmp_path: Path) -> None:

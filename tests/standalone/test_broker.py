@@ -182,7 +182,7 @@ def test_every_data_directory_has_a_password_of_its_own(tmp_path: Path) -> None:
 def test_a_server_on_the_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "redis-server"
     own.touch(mode=0o755)
-    monkeypatch.setattr(brokers, "_bundled", lambda: None)
+    monkeypatch.setattr(brokers, "_bundled_server", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert brokers.server_binary() == own
 

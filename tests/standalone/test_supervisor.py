@@ -59,7 +59,7 @@ class House:
         return self.log.read_text() if self.log.exists() else ""
 
     def living(self) -> set[Process]:
-        return processes.marked(PROCESS_MARK, str(self.directory))
+        return processes.processes_with(PROCESS_MARK, str(self.directory))
 
     def pid(self, name: str) -> int:
         found = self.supervisor.pid(name)
@@ -150,7 +150,7 @@ def test_a_round_that_breaks_ends_neither_the_others_nor_the_supervisor(
         raise error
 
     monkeypatch.setattr(system.record, "remove", breaks)
-    monkeypatch.setattr(logs, "cut", breaks)
+    monkeypatch.setattr(logs, "copy_and_truncate", breaks)
     os.kill(worker, signal.SIGKILL)
 
     system.until(lambda: system.supervisor.pid("worker") not in (None, worker))
@@ -232,26 +232,26 @@ def test_an_error_in_a_log_comes_to_the_terminal(system: House, capsys: pytest.C
 def test_children_outlive_a_killed_supervisor_and_a_successor_ends_them(tmp_path: Path) -> None:
     supervisor = _supervisor_process(tmp_path)
     left = until(lambda: process_record.left_over(tmp_path / "children.json"))
-    until(lambda: len(processes.marked(PROCESS_MARK, str(tmp_path))) == 3)
+    until(lambda: len(processes.processes_with(PROCESS_MARK, str(tmp_path))) == 3)
 
     supervisor.kill()
     supervisor.wait()
 
     assert all(processes.alive(process) for process in left.values())
     process_record.end(process_record.left_over(tmp_path / "children.json"), tmp_path)
-    assert processes.marked(PROCESS_MARK, str(tmp_path)) == set()
+    assert processes.processes_with(PROCESS_MARK, str(tmp_path)) == set()
 
 
 def test_a_child_that_no_record_tells_of_is_found_by_its_mark(tmp_path: Path) -> None:
     supervisor = _supervisor_process(tmp_path)
-    until(lambda: len(processes.marked(PROCESS_MARK, str(tmp_path))) == 3)
+    until(lambda: len(processes.processes_with(PROCESS_MARK, str(tmp_path))) == 3)
     supervisor.kill()
     supervisor.wait()
     (tmp_path / "children.json").unlink()
 
     process_record.end({}, tmp_path)
 
-    assert processes.marked(PROCESS_MARK, str(tmp_path)) == set()
+    assert processes.processes_with(PROCESS_MARK, str(tmp_path)) == set()
 
 
 def test_a_stranger_who_got_a_recorded_number_is_left_alone(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ class Standalone:
             subprocess.run(["docker", *removing, *found], capture_output=True, check=False)
 
     def living(self) -> set[Process]:
-        return processes.marked(PROCESS_MARK, str(self.data))
+        return processes.processes_with(PROCESS_MARK, str(self.data))
 
     def child(self, name: str) -> Process | None:
         return process_record.left_over(self.data / "standalone.children.json").get(name)

@@ -42,7 +42,7 @@ def holder(directory: Path, *child: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def free(directory: Path) -> bool:
-    with locks.held(directory, "studio", "forge") as lock:
+    with locks.hold_lock(directory, "studio", "forge") as lock:
         return lock is not None
 
 
@@ -61,8 +61,8 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         assert other.stdout.readline() == "held\n"
         assert not free(tmp_path)
         with (
-            locks.held(tmp_path, "studio", "mill") as another,
-            locks.held(tmp_path, "other", "forge") as third,
+            locks.hold_lock(tmp_path, "studio", "mill") as another,
+            locks.hold_lock(tmp_path, "other", "forge") as third,
         ):
             assert another
             assert third
@@ -70,14 +70,14 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_one_thread_at_a_time(tmp_path: Path) -> None:
-    with locks.held(tmp_path, "studio", "forge") as lock:
+    with locks.hold_lock(tmp_path, "studio", "forge") as lock:
         assert lock
         assert not free(tmp_path)
     assert free(tmp_path)
 
 
 def test_it_is_free_again_after_an_exception(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), locks.held(tmp_path, "studio", "forge"):
+    with pytest.raises(ZeroDivisionError), locks.hold_lock(tmp_path, "studio", "forge"):
         raise ZeroDivisionError
     assert free(tmp_path)
 
@@ -96,7 +96,7 @@ def test_a_child_that_outlives_its_killed_parent_still_holds_it(tmp_path: Path) 
 
 def test_closing_our_descriptor_does_not_unlock_it_for_a_child(tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    with locks.held(tmp_path, "studio", "forge") as lock:
+    with locks.hold_lock(tmp_path, "studio", "forge") as lock:
         assert lock
         child = subprocess.Popen(["cat"], stdin=reading, stdout=subprocess.DEVNULL, pass_fds=(lock,))
     os.close(reading)
@@ -107,7 +107,7 @@ def test_closing_our_descriptor_does_not_unlock_it_for_a_child(tmp_path: Path) -
 
 
 def test_a_process_that_was_not_given_the_descriptor_does_not_hold_it(tmp_path: Path) -> None:
-    with locks.held(tmp_path, "studio", "forge") as lock:
+    with locks.hold_lock(tmp_path, "studio", "forge") as lock:
         assert lock
         stranger = subprocess.Popen(
             ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, close_fds=False

@@ -18,14 +18,14 @@ def system(database: Database) -> System:
 
 def saved(system: System, since: datetime, service: str) -> float:
     with system.database.read() as session:
-        return savings.saved(session, since, system.now)[system.spec.name, service]
+        return savings.saved_seconds(session, since, system.now)[system.spec.name, service]
 
 
 def test_what_nobody_holds_is_saved_whole_and_core_saves_nothing(system: System) -> None:
     began = system.now
     system.now += timedelta(hours=2)
     with system.database.read() as session:
-        found = savings.saved(session, began, system.now)
+        found = savings.saved_seconds(session, began, system.now)
     assert found[system.spec.name, "forge"] == 7200
     assert (system.spec.name, "redis") not in found
 
@@ -61,16 +61,16 @@ def test_periods_side_by_side_add_up_to_the_whole(system: System) -> None:
     system.work()
     system.now += timedelta(seconds=10)
     with system.database.read() as session:
-        first = savings.saved(session, began, middle)
-        second = savings.saved(session, middle, system.now)
-        whole = savings.saved(session, began, system.now)
+        first = savings.saved_seconds(session, began, middle)
+        second = savings.saved_seconds(session, middle, system.now)
+        whole = savings.saved_seconds(session, began, system.now)
     assert {key: first[key] + second[key] for key in whole} == pytest.approx(whole)
 
 
 def test_spans_that_touch_are_one() -> None:
     at = datetime(2030, 1, 1)  # noqa: DTZ001
     hours = [at + timedelta(hours=number) for number in range(5)]
-    assert savings.merged([(hours[3], hours[4]), (hours[0], hours[1]), (hours[1], hours[2])]) == [
+    assert savings.merge_spans([(hours[3], hours[4]), (hours[0], hours[1]), (hours[1], hours[2])]) == [
         (hours[0], hours[2]),
         (hours[3], hours[4]),
     ]

@@ -25,7 +25,7 @@ ASKED = {
     "next_deadline": lambda session: rows.next_deadline(session, "local"),
     "counts": rows.counts,
     "live_of": lambda session: rows.live_of(session, "ada", NOON),
-    "attempted": lambda session: rows.attempted(session, "studio", "forge"),
+    "attempted": lambda session: rows.record_kill(session, "studio", "forge"),
     "page of a state": lambda session: rows.page(session, state=State.OPEN),
     "page of a stack's state": lambda session: rows.page(session, stack="studio", state=State.OPEN),
 }

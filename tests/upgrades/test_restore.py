@@ -84,7 +84,7 @@ def test_after_a_restore_nothing_is_taken_for_off_until_a_stop_confirms_it(datab
     system.run_by_hand("forge")
     assert not system.row("forge").stop_pending
     with database.write() as session:
-        restoring.restored(session, actor="ada", now=system.now)
+        restoring.mark_restored(session, actor="ada", now=system.now)
     system.work()
 
     assert system.running() == {"redis"}
@@ -99,7 +99,7 @@ def test_a_stack_that_the_restored_database_does_not_know_begins_with_everything
     database: Database,
 ) -> None:
     with database.write() as session:
-        restoring.restored(session, actor="ada", now=database.now())
+        restoring.mark_restored(session, actor="ada", now=database.now())
     system = System(database, now=database.now())
     system.run_by_hand("mill")
     assert system.running() == {"redis"}

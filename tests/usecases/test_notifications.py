@@ -144,7 +144,7 @@ def test_a_link_extends_once_and_says_who_has(system: System) -> None:
     link = link_of(system, one)
     before = system.window(window).deadline
     with system.database.read() as session:
-        offer = notifications.offered(session, link, system.now)
+        offer = notifications.read_offer(session, link, system.now)
     assert offer.until == before + timedelta(seconds=600)
     assert system.window(window).deadline == before
 
@@ -201,7 +201,7 @@ def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(system: Syste
     with system.database.read() as session:
         for forged in ("", "x", link[:-1] + ("A" if link[-1] != "A" else "B"), f"{link}x"):
             with pytest.raises(BadLink):
-                notifications.offered(session, forged, system.now)
+                notifications.read_offer(session, forged, system.now)
     system.tick(11)
     with pytest.raises(TimeIsUp):
         tap(system, link)
@@ -226,7 +226,7 @@ def test_what_was_claimed_by_a_worker_that_died_is_due_again(system: System) -> 
 
     def claimed() -> list[str]:
         with system.database.write() as session:
-            return [found.id for found in notifications.claimed(session, "local", system.now, 9)]
+            return [found.id for found in notifications.claim_due(session, "local", system.now, 9)]
 
     assert claimed() == [noted.id]
     assert claimed() == []
@@ -242,8 +242,8 @@ def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(system: 
     pauses = []
     while True:
         with system.database.write() as session:
-            (found,) = notifications.claimed(session, "local", system.now, 9)
-            notifications.tried(session, found.id, system.now, 7, ok=False, said="503 no")
+            (found,) = notifications.claim_due(session, "local", system.now, 9)
+            notifications.record_attempt(session, found.id, system.now, 7, ok=False, said="503 no")
         with system.database.read() as session:
             row = session.get_one(Notice, noted.id)
             if row.state == rows.GIVEN_UP_STATE:

@@ -352,7 +352,7 @@ def test_a_database_that_is_away_is_corrected_when_it_is_back(host: Host, worker
     window = opened(worker, 600)
     host.wall -= HOURS
     host.pass_by(20)
-    carried = worker.carried()
+    carried = worker.carry_on()
     assert carried == worker.now() == NOON + timedelta(seconds=20)
     host.pass_by(581)
     assert state(worker, window) == "closing"

@@ -139,7 +139,7 @@ def test_failures_of_loops_come_from_the_workers_and_from_the_front(
     for _ in range(2):
         with system.database.write() as session:
             loop_failures.add(session, "local", {Loop.LOOKS: 3, Loop.CLOCK: 1})
-    app.extensions["power-windows"].event_feed.guard.failed(Loop.EVENT_STREAM, KeyError("x"))
+    app.extensions["power-windows"].event_feed.guard.record_failure(Loop.EVENT_STREAM, KeyError("x"))
 
     assert figure(api, "power_loop_failures_total", **named) == 6
     assert figure(api, "power_loop_failures_total", node="local", loop="clock") == 2

@@ -101,7 +101,7 @@ class Conductor:
         with database.write() as session:
             if runs.claim_run(session, row.id, self._context.me.name, database.now()) is None:
                 return
-        conducted = self._conducted(row.id)
+        conducted = self._conduct_run(row.id)
         self._start(row.id, conducted.conduct)
 
     def _end_left_over(self, row: ScenarioRun) -> None:
@@ -114,7 +114,7 @@ class Conductor:
                 return
         reason = f"cancelled by {row.cancelled_by}" if row.cancelled_by else "its worker died"
         log.warning("run %s was left over by worker %s", row.id, row.worker)
-        conducted = self._conducted(row.id)
+        conducted = self._conduct_run(row.id)
         self._start(row.id, partial(conducted.end_left_over, reason))
 
     def _fail_unserved(self, row: ScenarioRun) -> None:
@@ -125,7 +125,7 @@ class Conductor:
         with self._context.database.write() as session:
             runs.finish_run(session, row.id, RunOutcome.FAILED, detail, report=None, now=now)
 
-    def _conducted(self, run: str) -> ConductedRun:
+    def _conduct_run(self, run: str) -> ConductedRun:
         with self._context.database.read() as session:
             row = rows.with_report(session, run)
         assert row is not None

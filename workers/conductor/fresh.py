@@ -55,7 +55,7 @@ def remove_stopped(context: WorkerContext, served: Served, services: Sequence[st
 def _remove(context: WorkerContext, served: Served, service: str) -> int:
     until = time.monotonic() + LOCK_WAIT
     while True:
-        with locks.held(context.lock_dir, served.spec.project, service) as lock:
+        with locks.hold_lock(context.lock_dir, served.spec.project, service) as lock:
             if lock is not None:
                 return _call(context, served, service, lock)
         if time.monotonic() > until:

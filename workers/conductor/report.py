@@ -189,7 +189,7 @@ def _call(call: Call) -> dict[str, Any]:
         "returncode": call.returncode,
         "started_at": stamp(call.started_at),
         "elapsed_ms": call.elapsed_ms,
-        "stderr": untrusted_text.bounded(call.stderr, 300),
+        "stderr": untrusted_text.shorten(call.stderr, 300),
     }
 
 

@@ -22,7 +22,7 @@ LONGEST_STEP_DETAIL = 500
 
 def clean_detail(text: str) -> str:
     """A detail as it may be stored: bounded, and without what no database keeps."""
-    return untrusted_text.bounded(untrusted_text.storable(text), LONGEST_STEP_DETAIL)
+    return untrusted_text.shorten(untrusted_text.storable(text), LONGEST_STEP_DETAIL)
 
 
 class RunRecord:

@@ -218,10 +218,10 @@ class ConductedRun:
         log.info("run %s (%s) of stack %s: %s: %s", self.id, self._name, self._stack, outcome, detail)
 
     def _prove(self) -> dict[str, Any]:
-        held = self._held or self._leased()
+        held = self._held or self._leased_services()
         return report.prove_only_core(self._context, self._stack, held)
 
-    def _leased(self) -> list[str]:
+    def _leased_services(self) -> list[str]:
         with self._context.database.read() as session:
             row = rows.get(session, self.id)
             window = windows.get(session, row.window_id) if row and row.window_id else None

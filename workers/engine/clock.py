@@ -51,8 +51,8 @@ class EngineClock(Clock):
         """By how much this clock is ahead of the engine's own now."""
         return self._epochs[-1][1]
 
-    def _accepted(self, _at: float, answer: datetime) -> datetime:
-        expected = self.carried()
+    def _accept(self, _at: float, answer: datetime) -> datetime:
+        expected = self.carry_on()
         if expected is not None and abs(answer + self.ahead - expected) > SMALLEST_STEP:
             log.warning("the engine's clock has stepped by %+.0f s", _seconds(answer + self.ahead - expected))
             self._epochs.append((answer, expected - answer))
@@ -67,7 +67,7 @@ class EngineClock(Clock):
 
     def to_host_time(self, container: Container) -> Container:
         """The same container with its times by this clock."""
-        now = self.carried()
+        now = self.carry_on()
         if now is None:
             return container
         created, started, finished = (

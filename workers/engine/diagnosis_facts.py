@@ -156,7 +156,7 @@ class InspectedContainer:
         return part if isinstance(part, Mapping) else {}
 
 
-def inspected(engine: Engine, container: str) -> InspectedContainer:
+def inspect_container(engine: Engine, container: str) -> InspectedContainer:
     """A container as the engine describes it. Raises EngineRefused or Away."""
     return InspectedContainer(engine.ask(lambda client: client.inspect_container(container)))
 

@@ -38,7 +38,7 @@ def port_holder(engine: Engine, port: int, proc: Path = _PROC) -> str:
     """What holds a port of the host, in words; empty where that is not known."""
     for line in engine.ask(lambda client: client.containers()):
         if any(one.get("PublicPort") == port for one in line.get("Ports") or []):
-            return _named(line)
+            return _holder_name(line)
     if not engine.endpoint.host.startswith("unix://"):
         return ""
     with contextlib.suppress(OSError):
@@ -52,7 +52,7 @@ def port_holder(engine: Engine, port: int, proc: Path = _PROC) -> str:
     return ""
 
 
-def _named(line: dict[str, object]) -> str:
+def _holder_name(line: dict[str, object]) -> str:
     names = line.get("Names")
     name = str(names[0]).lstrip("/") if isinstance(names, list) and names else str(line.get("Id"))[:12]
     labels = labels_of(line)

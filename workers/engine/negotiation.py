@@ -152,7 +152,7 @@ class Negotiation:
 
     def _agree(self) -> Agreement:
         try:
-            agreement = _shared(self._asked_version(), self.endpoint)
+            agreement = _agreement_with(self._asked_version(), self.endpoint)
         except EngineUnsupported as error:
             self.fault = str(error)
             raise
@@ -217,7 +217,7 @@ def _no_engine(endpoint: Endpoint) -> str:
     return f"what answers at {endpoint} is no Docker engine: it does not tell its API version"
 
 
-def _shared(version: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
+def _agreement_with(version: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
     """The newest API version that both sides speak. Raises EngineUnsupported."""
     release, most = str(version.get("Version") or "of an unknown version"), str(version["ApiVersion"])
     least = str(version.get("MinAPIVersion") or "") or OLDEST_API

@@ -25,7 +25,7 @@ def note(project: str, values: frozenset[str]) -> None:
 
 def redact(project: str, text: str) -> str:
     """Text of this project's containers or of calls for it, as it may be stored and sent."""
-    return redaction.redacted(text, _known.get(project, ()))
+    return redaction.redact(text, _known.get(project, ()))
 
 
 def of_config(config: Mapping[str, Any]) -> frozenset[str]:

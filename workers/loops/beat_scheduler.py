@@ -78,10 +78,10 @@ class DeadlineScheduler(Scheduler):
             self._timekeeper.tend()
             left = self._stroke()
         except SQLAlchemyError as error:
-            self._guard.failed(Loop.CLOCK, error, "deadlines cannot be read")
+            self._guard.record_failure(Loop.CLOCK, error, "deadlines cannot be read")
             # Celery's own tick asks for no pause at all in the last moment before an entry is due.
             return max(regular, SETTLED)
-        self._guard.succeeded(Loop.CLOCK, "deadlines cannot be read")
+        self._guard.record_success(Loop.CLOCK, "deadlines cannot be read")
         return left
 
     def _stroke(self) -> float:

@@ -171,7 +171,7 @@ class DeadlineClock:
     def _attend_untouched(self, now: datetime) -> None:
         node, new, moving = self._context.node, now - UNATTENDED_NEW, now - UNATTENDED_MOVING
         with self._context.database.read() as session:
-            untouched = rows.untouched(session, node, new, moving)
+            untouched = rows.find_unattended(session, node, new, moving)
         for window, stack, state in untouched:
             if state == State.OPENING:
                 self._pools.open_soon(window)

@@ -188,4 +188,4 @@ def _as_json(one: Diagnosis, patch: patches.Patch | None, clean: Callable[[str],
 
 
 def _line(text: str) -> str:
-    return untrusted_text.storable(untrusted_text.bounded(untrusted_text.harmless(text), _LINE))
+    return untrusted_text.storable(untrusted_text.shorten(untrusted_text.harmless(text), _LINE))

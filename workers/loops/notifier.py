@@ -113,7 +113,7 @@ class Notifier:
         if free <= 0:
             return
         with database.write() as session:
-            found = notifications.claimed(
+            found = notifications.claim_due(
                 session, node, database.now(), free, under_way=under_way, per_sink=PER_SINK
             )
         for one in found:
@@ -140,7 +140,7 @@ class Notifier:
         with self._context.database.write() as session:
             # Where this is not taken in, the notice was sent and is sent again.
             now = self._context.database.now()
-            notifications.tried(session, notice.id, now, elapsed, ok=ok, said=said)
+            notifications.record_attempt(session, notice.id, now, elapsed, ok=ok, said=said)
 
     def _attempt(self, notice: Notice) -> tuple[bool, str]:
         toml = self._loading.notices.get(notice.sink)
@@ -153,5 +153,5 @@ class Notifier:
             log.warning("notice %s to %s: %s", notice.id, notice.sink, untrusted_text.harmless(error))
             return False, str(error)
         except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again
-            self._context.guard.failed(Loop.NOTICES, error, f"sink {notice.sink}")
+            self._context.guard.record_failure(Loop.NOTICES, error, f"sink {notice.sink}")
             return False, f"{type(error).__name__}: {error}"

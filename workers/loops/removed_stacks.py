@@ -63,7 +63,7 @@ class RemovedStacks:
 
     def _release(self, session: Session, mine: Heartbeat, name: str, toml: PowerToml) -> AfterCommit:
         """Release the stack's row; raise NotYet while one of its services may still be on."""
-        row = known.named(session, name)
+        row = known.stack_by_name(session, name)
         if row is not None and row.node == self._context.node:
             unreached = self._publisher.follow(session, row, mine)
             if name in toml.stacks and not claims.at_rest(session, name):

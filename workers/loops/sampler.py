@@ -108,7 +108,7 @@ class Sampler:
         except Unable as error:
             log.info("container %s is not measured: %s", container, str(error).partition("\n")[0])
         except Exception as error:  # noqa: BLE001 - it is logged and counted
-            self._context.guard.failed(Loop.SAMPLES, error, "reading a container")
+            self._context.guard.record_failure(Loop.SAMPLES, error, "reading a container")
         return None
 
     def _read_usage(self, containers: Iterable[str]) -> list[tuple[str, float, Usage]]:

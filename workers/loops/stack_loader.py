@@ -227,10 +227,10 @@ class StackLoader:
             self._turn_down(name, toml, rejected)
             return
         except Exception as error:  # noqa: BLE001 - one stack that breaks keeps no other from being served
-            self._context.guard.failed(Loop.FILES, error, f"stack {name}")
+            self._context.guard.record_failure(Loop.FILES, error, f"stack {name}")
             self._turn_down(name, toml, self._unreadable(name, toml, error))
             return
-        self._context.guard.succeeded(Loop.FILES, f"stack {name}")
+        self._context.guard.record_success(Loop.FILES, f"stack {name}")
         self._warn(name, toml)
         now = self._context.stacks.get(name)
         if now and now.place and now.spec.digest == served.spec.digest and not self._is_refused(name):

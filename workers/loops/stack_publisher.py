@@ -210,7 +210,7 @@ class StackPublisher:
             return
         empty = replace(spec, services={}, digest="")
         published_stacks.reject_stack(session, empty, [fault], self._now(), digest=spec.digest)
-        if (row := known.named(session, spec.name)) and self._context.engine_id:
+        if (row := known.stack_by_name(session, spec.name)) and self._context.engine_id:
             observations.mark_unreachable(session, row, self._context.engine_id, self._now())
 
     def only_turn_off(self, spec: StackSpec, at: Location | None) -> None:
@@ -245,13 +245,13 @@ class StackPublisher:
 
     def _reject(self, session: Session, rejected: Rejected, digest: str) -> None:
         name = rejected.spec.name
-        row = known.named(session, name)
+        row = known.stack_by_name(session, name)
         if row is not None and row.node != self._context.node:
             claims.rejected_elsewhere(session, name, "; ".join(rejected.faults), digest, self._now())
             self._context.forget(name)
             return
         published_stacks.reject_stack(session, rejected.spec, rejected.faults, self._now(), digest=digest)
-        if row := known.named(session, name):
+        if row := known.stack_by_name(session, name):
             self._context.stacks[name] = Served(row.spec)
         self._context.claimed.add(name)
 

@@ -45,7 +45,7 @@ def main() -> None:
         result = {"ok": False, "said": f"the answer needs more than {_MEMORY >> 20} MiB"}
     except Exception as error:  # noqa: BLE001 - whatever keeps it from being delivered is the answer
         result = {"ok": False, "said": _error_text(error)}
-    result["said"] = redaction.redacted(str(result["said"]), redaction.parts_of(address))
+    result["said"] = redaction.redact(str(result["said"]), redaction.parts_of(address))
     json.dump(result, sys.stdout)
 
 

@@ -36,7 +36,7 @@ def _read_key(file: Path) -> bytes | None:
 
 def _create(file: Path) -> bytes | None:
     """Put a whole file there, one worker at a time; one that was cut short is replaced."""
-    with locks.held(file.parent / "locks", "link", "key", wait=True):
+    with locks.hold_lock(file.parent / "locks", "link", "key", wait=True):
         if (key := _read_key(file)) is not None:
             return key
         private_files.replace(file, secrets.token_bytes(_BYTES))

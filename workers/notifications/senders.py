@@ -66,7 +66,7 @@ def _deliver(order: Mapping[str, Any]) -> str:
         ok, said = bool(answer["ok"]), str(answer["said"])
     except (ValueError, KeyError, TypeError):
         raise DeliveryFailed(f"the process that sends ended with {code} and no answer") from None
-    said = untrusted_text.bounded(untrusted_text.storable(redaction.redacted(said)), _SAID)
+    said = untrusted_text.shorten(untrusted_text.storable(redaction.redact(said)), _SAID)
     if not ok:
         raise DeliveryFailed(said)
     return said

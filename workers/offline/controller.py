@@ -136,7 +136,7 @@ class OfflineController:
     def _converge(self, outage: Outage, known: StackSnapshot, service: str) -> None:
         """Under the service's lock: look, make at most one call, look again."""
         spec, context, project = self._spec(known), self._context, known.project_of(service)
-        with locks.held(context.lock_dir, project, service) as lock:
+        with locks.hold_lock(context.lock_dir, project, service) as lock:
             # While a call of before is still at it, its end is waited for.
             if lock is None or context.snapshot.outage() != outage:
                 return

@@ -50,7 +50,7 @@ def converge(context: WorkerContext, served: Served, service: str, decide: Decid
     record of the service is out of date by that.
     """
     spec = served.spec.services.get(service) or ServiceSpec(service)
-    with locks.held(context.lock_dir, served.spec.project, service) as lock:
+    with locks.hold_lock(context.lock_dir, served.spec.project, service) as lock:
         if lock is None:
             return False
         decision = _call(context, served, spec, _HooksFirst(decide, spec), lock)

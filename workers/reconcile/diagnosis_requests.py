@@ -30,7 +30,7 @@ def after_inspection(
     if verdict.power is Power.FAILING and (wanted or service.role is Role.CORE):
         context.diagnosing.note_unhealthy(key, mine)
         context.diagnosing.submit(DiagnosisRequest(stack, service.name, verdict.detail, mine))
-    elif verdict.ready and context.diagnosing.recovered(key, mine):
+    elif verdict.ready and context.diagnosing.has_recovered(key, mine):
         context.diagnosing.submit(DiagnosisRequest(stack, service.name, "", mine), again=True)
 
 

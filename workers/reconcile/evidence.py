@@ -60,7 +60,9 @@ def collect_evidence(context: WorkerContext, served: Served, request: DiagnosisR
     spec = served.spec.services.get(name) or ServiceSpec(name)
     clean = partial(_clean_lines, project)
     seen = _failing(request.containers or context.engine.containers(project, [name]))
-    inspected = _optional(lambda: diagnosis_facts.inspected(context.engine, seen.id)) if seen else None
+    inspected = (
+        _optional(lambda: diagnosis_facts.inspect_container(context.engine, seen.id)) if seen else None
+    )
     # A container that runs may be stopped at any moment, and its sockets are gone then.
     sockets = host_ports.listening(inspected.pid, seen.id) if inspected and seen else None
     call, down = _from_database(context, served, spec, clean)

@@ -105,7 +105,7 @@ def _with_namespace_users(spec: StackSpec, only: Collection[str]) -> set[str]:
 def _untold(error: BaseException) -> SeenContainers:
     """The result for a service of which the engine shows nothing."""
     return SeenContainers(
-        Power.UNKNOWN, untrusted_text.bounded(redaction.redacted(negotiation.why(error)), DETAIL)
+        Power.UNKNOWN, untrusted_text.shorten(redaction.redact(negotiation.why(error)), DETAIL)
     )
 
 

@@ -27,7 +27,7 @@ LogLineValue = dict[str, Any]
 def answer(context: WorkerContext, read: str) -> None:
     """Store the requested lines in a row, unless the request is over or the stack is not served here."""
     with context.database.read() as session:
-        wanted = logs.wanted(session, read, context.core)
+        wanted = logs.log_request(session, read, context.core)
     if wanted is None or wanted.stack not in context.stacks:
         return
     lines, notes = _read_lines(context, wanted)
@@ -52,7 +52,7 @@ def _read_lines(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLin
                 notes[service] = _unreadable(context, container, refused)
     except negotiation.Unable as error:
         log.warning("stack %s: logs cannot be read: %s", wanted.stack, negotiation.why(error))
-        return lines, dict.fromkeys(wanted.services, untrusted_text.bounded(negotiation.why(error), NOTE))
+        return lines, dict.fromkeys(wanted.services, untrusted_text.shorten(negotiation.why(error), NOTE))
     for name in sorted(set(wanted.services) - set(there.values())):
         notes[name] = _last_output_note(wanted.details.get(name, ""))
     return lines, notes
@@ -61,7 +61,7 @@ def _read_lines(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLin
 def _unreadable(context: WorkerContext, container: str, refused: EngineRefused) -> str:
     """Why there are no lines of a container: its logging driver keeps none, or what the engine says."""
     if refused.status != HTTPStatus.NOT_IMPLEMENTED:
-        return untrusted_text.bounded(f"the engine says: {refused}", NOTE)
+        return untrusted_text.shorten(f"the engine says: {refused}", NOTE)
     driver = context.engine.logging_driver(container) or "its own"
     return (
         f"its lines cannot be read here: the logging driver {driver} keeps none on this engine; "

@@ -36,7 +36,7 @@ def cancel_outdated(context: WorkerContext, stack: str | None = None) -> None:
 
 def _reason(session: Session, call: RunningCall, now: datetime) -> str:
     """Why a call is pointless now; empty where it is not."""
-    if call.action is Action.KILL or rows.wanted(session, call.stack, call.service, now):
+    if call.action is Action.KILL or rows.is_wanted(session, call.stack, call.service, now):
         return ""
     if call.action is Action.UP:
         return "no window wants the service any more"

@@ -49,7 +49,7 @@ def _create_missing(context: WorkerContext, served: Served, service: str) -> Non
     names = _missing(context, served, service)
     with ExitStack() as stack:
         held = [
-            stack.enter_context(locks.held(context.lock_dir, served.spec.project, name, wait=True))
+            stack.enter_context(locks.hold_lock(context.lock_dir, served.spec.project, name, wait=True))
             for name in sorted(f"{locks.SHARED_LOCK}.{network}" for network in names)
         ]
         if missing := _missing(context, served, service):
@@ -134,7 +134,7 @@ def faults(engine: Engine, served: Served, key: str, directory: Path) -> list[st
     """
     networks, volumes = changed_resources(engine, served, directory)
     served.outdated.update(networks)
-    core = set(served.spec.named(Role.CORE))
+    core = set(served.spec.names_of(Role.CORE))
     found = []
     for kind, name, real in [
         *(("network", name, served.networks[name]) for name in sorted(networks)),

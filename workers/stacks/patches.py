@@ -117,7 +117,7 @@ def set_in_service(text: str, service: str, keys: list[str], value: Any) -> str 
     while isinstance(node, yaml.MappingNode) and depth < len(keys):
         inner = _child(node, keys[depth])
         if inner is None:
-            return _inserted(text, node, keys[depth:], value)
+            return _insert(text, node, keys[depth:], value)
         node, depth = inner, depth + 1
     if isinstance(node, yaml.ScalarNode) and depth == len(keys):
         return text[: node.start_mark.index] + json.dumps(value) + text[node.end_mark.index :]
@@ -130,7 +130,7 @@ def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
     return next((value for name, value in node.value if getattr(name, "value", None) == key), None)
 
 
-def _inserted(text: str, node: yaml.MappingNode, keys: list[str], value: Any) -> str | None:
+def _insert(text: str, node: yaml.MappingNode, keys: list[str], value: Any) -> str | None:
     if not node.value:
         return None
     first = node.value[0][0].start_mark

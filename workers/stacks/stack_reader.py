@@ -253,7 +253,7 @@ def _spec(name: str, stack: StackToml, config: Mapping[str, Any], hashes: Mappin
 def _service(
     name: str, raw: Mapping[str, Any], stack: StackToml, config_hash: str, *, oneshot: bool
 ) -> ServiceSpec:
-    tuned, depends_on = stack.tuned(name), raw.get("depends_on") or {}
+    tuned, depends_on = stack.section_of(name), raw.get("depends_on") or {}
     return ServiceSpec(
         name=name,
         role=_role(name, stack),

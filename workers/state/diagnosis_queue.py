@@ -80,7 +80,7 @@ class DiagnosisQueue:
         if ids := frozenset(one.id for one in containers if one.health == "unhealthy"):
             self._unhealthy[key] = ids
 
-    def recovered(self, key: tuple[str, str], containers: Sequence[Container]) -> bool:
+    def has_recovered(self, key: tuple[str, str], containers: Sequence[Container]) -> bool:
         """Is a container healthy that was unhealthy before? True once."""
         ids = self._unhealthy.get(key, frozenset())
         if not any(one.id in ids and one.health == "healthy" for one in containers):

@@ -38,7 +38,7 @@ class Identity:
         """Be alive, for as long as this lasts. On a disk that takes no new file, others take us for dead."""
         with ExitStack() as sign_of_life:
             try:
-                sign_of_life.enter_context(locks.held(self._directory, _WORKER, self.name))
+                sign_of_life.enter_context(locks.hold_lock(self._directory, _WORKER, self.name))
             except OSError as error:
                 log.error("%s: no sign of life can be kept here: %s", self._directory, error.strerror)
             try:
@@ -53,7 +53,7 @@ class Identity:
         at = locks.path(self._directory, _WORKER, worker)
         if not at.exists():
             return True
-        with locks.held(self._directory, _WORKER, worker) as free:
+        with locks.hold_lock(self._directory, _WORKER, worker) as free:
             return free is not None
 
 
@@ -91,7 +91,7 @@ def end_leftover(directory: Path, project: str, service: str, dead: Callable[[st
     A lost call does not say that: a worker that lives may have begun another under the same lock. Nor does a
     process id, since ids are used again: start time and process namespace must be those written down.
     """
-    with locks.held(directory, project, service) as free:
+    with locks.hold_lock(directory, project, service) as free:
         if free is not None:
             return None
     with suppress(OSError, ValueError, KeyError):

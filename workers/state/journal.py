@@ -179,7 +179,7 @@ def _outcome(stored: Mapping[str, Any]) -> CallOutcome:
 
 
 def _outcome_json(outcome: CallOutcome) -> dict[str, Any]:
-    shorten = call_output.kept
+    shorten = call_output.shorten_output
     return asdict(outcome) | {"stdout": shorten(outcome.stdout), "stderr": shorten(outcome.stderr)}
 
 

@@ -42,7 +42,7 @@ class ObservedState:
     @classmethod
     def of(cls, session: Session, stack: str, now: datetime) -> ObservedState:
         """Read the state of a stack's services and windows; locks the services' rows."""
-        services.locked(session, stack)
+        services.lock_services(session, stack)
         windows = rows.unfinished(session, stack)
         return cls(
             {name: (row.power, row.ready, row.alive) for name, row in services.of(session, stack).items()},

@@ -164,7 +164,7 @@ class Snapshot:
 
     def now(self) -> datetime:
         """The database's time without asking it: by its last answer, or by what this host was behind it."""
-        return self._database.carried() or self._known.now()
+        return self._database.carry_on() or self._known.now()
 
     # What is known.
 

@@ -37,9 +37,9 @@ class Facts:
 
     def text(self, template: str) -> str:
         """A template with groups and fields filled in; a name that has no value stays empty."""
-        return _NAME.sub(lambda name: self._shown(name[1]), template)
+        return _NAME.sub(lambda name: self._show(name[1]), template)
 
-    def _shown(self, name: str) -> str:
+    def _show(self, name: str) -> str:
         if name in self.groups:
             return self.groups[name]
         value = self.values.get(name)
@@ -56,7 +56,7 @@ class ConditionMatch:
     lines: tuple[str, ...] = ()
     weight: float = 1.0
 
-    def joined(self, other: ConditionMatch) -> ConditionMatch:
+    def join(self, other: ConditionMatch) -> ConditionMatch:
         """Both of them: the groups of both, and the lower weight."""
         lines = tuple(dict.fromkeys((*self.lines, *other.lines)))
         return ConditionMatch({**self.groups, **other.groups}, lines, min(self.weight, other.weight))
@@ -98,8 +98,8 @@ class FieldCondition:
         checks = (
             self.equals is None or _equal(value, self.equals, facts),
             not self.one_of or value in self.one_of,
-            not self.contains or _filled(facts, self.contains) in entries,
-            not self.covers or _covered(_filled(facts, self.covers), entries),
+            not self.contains or _fill(facts, self.contains) in entries,
+            not self.covers or _covers(_fill(facts, self.covers), entries),
             self.above is None or (_number(value) and value > self.above),  # type: ignore[operator]
             self.below is None or (_number(value) and value < self.below),  # type: ignore[operator]
             self.exists is None or bool(value) is self.exists,
@@ -143,7 +143,7 @@ class AllOf:
             known = Facts(facts.evidence, facts.values, {**facts.groups, **found.groups})
             if (one := condition.match(known)) is None:
                 return None
-            found = found.joined(one)
+            found = found.join(one)
         return found
 
 
@@ -184,7 +184,7 @@ def _groups(found: re.Match[str]) -> dict[str, str]:
     return {name: value.strip() for name, value in found.groupdict().items() if value}
 
 
-def _filled(facts: Facts, template: str) -> str | None:
+def _fill(facts: Facts, template: str) -> str | None:
     return facts.text(template) or None
 
 
@@ -198,7 +198,7 @@ def _number(value: FieldValue) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _covered(path: str | None, directories: Iterable[str]) -> bool:
+def _covers(path: str | None, directories: Iterable[str]) -> bool:
     return path is not None and any(
         path == one or path.startswith(one.rstrip("/") + "/") for one in directories
     )

@@ -223,9 +223,9 @@ def from_fields(given: Mapping[str, Any]) -> Evidence:
         if name == "log":
             plain["log"] = LogEvidence(_lines(value))
         elif part:
-            parts.setdefault(part, {})[key] = _typed(name, value)
+            parts.setdefault(part, {})[key] = _as_type(name, value)
         else:
-            plain[name] = _typed(name, value)
+            plain[name] = _as_type(name, value)
     types = {
         "call": CallEvidence, "container": ContainerEvidence, "health": HealthEvidence,
         "entry": EntryEvidence, "image": ImageEvidence, "host": HostEvidence,
@@ -238,7 +238,7 @@ _SEVERAL = frozenset(
 ) | {"container.listening"}
 
 
-def _typed(name: str, value: Any) -> Any:
+def _as_type(name: str, value: Any) -> Any:
     return _lines(value) if name in _SEVERAL else value
 
 

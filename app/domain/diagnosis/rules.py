@@ -34,7 +34,7 @@ class PatchTemplate:
     line: str = ""
     copy: str = ""
 
-    def filled(self, facts: Facts) -> PatchTemplate:
+    def fill(self, facts: Facts) -> PatchTemplate:
         """The same, with every name filled in."""
         return PatchTemplate(
             self.file, *(facts.text(one) for one in (self.key, self.value, self.line, self.copy))
@@ -116,7 +116,7 @@ def _speak(rule: DiagnosisRule, facts: Facts) -> Diagnosis | None:
         suggestion=known.text(rule.suggestion),
         rule=rule.name,
         source=rule.source,
-        change=rule.patch.filled(known) if rule.patch else None,
+        change=rule.patch.fill(known) if rule.patch else None,
     )
 
 

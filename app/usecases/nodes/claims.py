@@ -59,7 +59,7 @@ def appear(session: Session, mine: Heartbeat, *, dead: Dead, now: datetime, up: 
     """
     workers.lock_claims(session)
     known = workers.signs(session)
-    gone = {one.worker for one in known if _gone(one, mine, dead, now)}
+    gone = {one.worker for one in known if _is_gone(one, mine, dead, now)}
     if faults := nodes.conflicts(mine, _alive(known, gone, now)):
         raise NodeTaken(faults)
     workers.strike(session, gone - {mine.worker})
@@ -67,7 +67,7 @@ def appear(session: Session, mine: Heartbeat, *, dead: Dead, now: datetime, up: 
     workers.write(session, mine)
 
 
-def _gone(one: Heartbeat, mine: Heartbeat, dead: Dead, now: datetime) -> bool:
+def _is_gone(one: Heartbeat, mine: Heartbeat, dead: Dead, now: datetime) -> bool:
     if one.worker == mine.worker:
         return False
     return (one.locks_id == mine.locks_id and dead(one.worker)) or now - one.seen_at > workers.FORGOTTEN
@@ -120,11 +120,11 @@ def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: 
     """
     workers.lock_claims(session)
     known = workers.signs(session)
-    gone = {one.worker for one in known if _gone(one, mine, dead, now)}
+    gone = {one.worker for one in known if _is_gone(one, mine, dead, now)}
     for other in _alive(known, gone, now):
         if other.worker != mine.worker:
             _no_rival(session, spec, mine, other, key)
-    row = stacks.locked(session, spec.name)
+    row = stacks.lock_stack(session, spec.name)
     held = relocation.holdings(session, spec.name)
     if row is not None and row.node != spec.node:
         _not_moved(row, held, key)
@@ -133,7 +133,7 @@ def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: 
         raise StackHeld(why_not_moved(key, spec.name, here, away), away[0].location)
     for other_stack in stacks.every(session):
         if other_stack.name != spec.name and _shares(other_stack, spec, here):
-            _succeed(session, other_stack, here, key, now)
+            _take_over(session, other_stack, here, key, now)
 
 
 def _not_moved(row: Stack, held: Collection[Holding], key: str) -> None:
@@ -159,9 +159,9 @@ def _shares(other: Stack, spec: StackSpec, here: Location) -> bool:
     return other.engine_id == here.engine_id or other.node == spec.node
 
 
-def _succeed(session: Session, other: Stack, here: Location, key: str, now: datetime) -> None:
+def _take_over(session: Session, other: Stack, here: Location, key: str, now: datetime) -> None:
     """Take over a project that was another stack's, once nothing of that one is left in it."""
-    stacks.locked(session, other.name)
+    stacks.lock_stack(session, other.name)
     for one in relocation.holdings(session, other.name):
         if one.location.project == here.project and one.location.agrees(here):
             raise StackHeld(

@@ -44,13 +44,13 @@ def _owing(session: Session, stack: str) -> list[Service]:
     return [row for row in services.of(session, stack).values() if row.stop_pending]
 
 
-def _tied(session: Session, stack: str) -> list[Lease | Service]:
+def _tied_rows(session: Session, stack: str) -> list[Lease | Service]:
     return [*_leases(session, stack), *_owing(session, stack)]
 
 
 def complete(session: Session, stack: str, at: Location) -> None:
     """Complete the locations of leases and pending stops of which a part was not known."""
-    for one in _tied(session, stack):
+    for one in _tied_rows(session, stack):
         one.project, one.engine_id = one.project or at.project, one.engine_id or at.engine_id
 
 
@@ -61,19 +61,19 @@ def relocate(session: Session, name: str, *, actor: str, now: datetime) -> Stack
     or NotDisplaced.
     """
     stack = stacks.chosen(session, name)
-    stacks.locked(session, name)
+    stacks.lock_stack(session, name)
     found = holdings(session, name)
     if not found or not (stack.faults or stack.refused or workers.is_away(session, stack, now)):
         raise NotDisplaced(name)
-    for one in _tied(session, name):
+    for one in _tied_rows(session, name):
         one.project = one.engine_id = ""
-    facts = [_told(one) for one in found]
+    facts = [_relocation_facts(one) for one in found]
     audit.record(
         session, Event.STACK_RELOCATED, actor=actor, now=now, stack=name, node=stack.node, left=facts
     )
     return stack
 
 
-def _told(one: Holding) -> dict[str, Any]:
+def _relocation_facts(one: Holding) -> dict[str, Any]:
     at = {"project": one.location.project, "engine": one.location.engine_id}
     return at | {"windows": sorted(one.windows), "owing": sorted(one.pending_stops)}

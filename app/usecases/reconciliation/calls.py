@@ -84,7 +84,7 @@ def finish_call(session: Session, call_id: int, outcome: CallOutcome, now: datet
 
 def bounded_output(said: str) -> str:
     """The beginning and the end of what was said, without the characters that no database keeps."""
-    return untrusted_text.storable(call_output.kept(said))
+    return untrusted_text.storable(call_output.shorten_output(said))
 
 
 def lose_call(session: Session, call: Call, now: datetime) -> bool:
@@ -110,23 +110,23 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
     if call.action == Action.UP:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
         service.start_failed = call.status != CallStatus.OK
-        _tried(lease_of_call(session, call.window_id, call.service), CallStatus(call.status), now)
+        _record_try(lease_of_call(session, call.window_id, call.service), CallStatus(call.status), now)
     elif call.action == Action.PRE_STOP:
         if call.status == CallStatus.LOST and services.lost_before(session, call):
             record_failed_stop(service, now)
     elif call.action in {Action.STOP, Action.KILL}:
-        _stopped(session, service, call, now)
+        _conclude_stop(session, service, call, now)
         if call.action == Action.KILL:
-            rows.attempted(session, call.stack, call.service)
+            rows.record_kill(session, call.stack, call.service)
 
 
-def _tried(lease: Lease | None, status: CallStatus, now: datetime) -> None:
+def _record_try(lease: Lease | None, status: CallStatus, now: datetime) -> None:
     unknown = status in {CallStatus.TIMEOUT, CallStatus.LOST, CallStatus.CANCELLED}
     if lease and not (unknown and lease.tried < TRIES):
         lease.tried_at = now
 
 
-def _stopped(session: Session, service: Service, call: Call, now: datetime) -> None:
+def _conclude_stop(session: Session, service: Service, call: Call, now: datetime) -> None:
     if call.status == CallStatus.OK:
         # Whether it has failed all the same, only a look can tell; see `_in_vain`.
         service.unsure, service.retry_at = False, _unseen_until(service, now)

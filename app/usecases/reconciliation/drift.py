@@ -74,7 +74,7 @@ def find(
             _begin(session, row, holds, ours.get(row.name) or stack_mode.why(standing))
             if _to_be_stopped(spec, row, standing, holds.now):
                 row.mark_stop_pending(services.location(session, row))
-        elif row.drift_since is not None and not _undecided(standing):
+        elif row.drift_since is not None and not _is_undecided(standing):
             _end(session, row, standing, holds.now)
 
 
@@ -91,7 +91,7 @@ def why_ours(session: Session, row: Service, revived: bool, now: datetime) -> st
     return CAME_LATE if new and services.cut_off_since(session, row.stack, row.name, now - LATE) else ""
 
 
-def _undecided(service: ServiceStatus) -> bool:
+def _is_undecided(service: ServiceStatus) -> bool:
     """It cannot be told whether this is over: the engine is silent, or core is only just trying again."""
     if service.power is Power.UNKNOWN:
         return not (service.held or service.awaited)

@@ -91,12 +91,12 @@ def _ended_well(call: Call | None, at: datetime) -> bool:
 
 def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, Service]:
     """Every service of the stack, locked; what is seen for the first time gets its row."""
-    known = services.locked(session, spec.name)
+    known = services.lock_services(session, spec.name)
     new = {name: spec.services[name].role for name in seen if name not in known}
     if not new:
         return known
     services.ensure(session, spec.name, new)
-    return services.locked(session, spec.name)
+    return services.lock_services(session, spec.name)
 
 
 def _take_in(
@@ -112,7 +112,7 @@ def _take_in(
     one = replace(one, detail=bounded_output(one.detail))
     if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
         _answers_again(row)
-    shown = _shown(row, one, spec, wanted=wanted, calling=calling)
+    shown = _judge_shown(row, one, spec, wanted=wanted, calling=calling)
     if (shown.power, shown.ready, shown.detail, shown.alive) != (row.power, row.ready, row.detail, row.alive):
         row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive
         row.changed_at = now
@@ -134,7 +134,7 @@ def _answers_again(row: Service) -> None:
         row.failures = 0
 
 
-def _shown(
+def _judge_shown(
     row: Service, one: SeenContainers, spec: ServiceSpec | None, *, wanted: bool, calling: Action | None
 ) -> SeenContainers:
     """What is seen, in the light of a call that is under way or has failed."""
@@ -178,7 +178,7 @@ def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> boo
 
 def mark_unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -> None:
     """Services with a pending stop on another engine may run there; a worker on this one cannot tell."""
-    known = services.locked(session, stack.name)
+    known = services.lock_services(session, stack.name)
     here = Location(engine_id=engine_id)
     for row in known.values():
         if row.has_stop_pending_outside(here) and row.power != Power.UNKNOWN:

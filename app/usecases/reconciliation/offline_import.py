@@ -67,7 +67,7 @@ def take_in(session: Session, node: str, pages: Sequence[JournalPage], now: date
     for ended in sorted((one for page in pages for one in page.ended), key=lambda one: one.at):
         calls.finish_call(session, ended.call, ended.outcome, ended.at)
     for made in sorted((one for page in pages for one in page.made), key=lambda one: one.started_at):
-        if not services.journaled(session, made.id):
+        if not services.is_in_journal(session, made.id):
             _take_in(session, made, now)
     _say(session, node, [one for page in pages for one in page.blind], now)
 
@@ -122,7 +122,7 @@ def _explain(session: Session, call: Call) -> None:
 
 def _say(session: Session, node: str, blind: Sequence[OfflineRecord], now: datetime) -> None:
     """One entry for one outage, however many workers went through it."""
-    untold = [one for one in blind if not audit.told(session, Event.NODE_BLIND, one.id, one.since)]
+    untold = [one for one in blind if not audit.has_entry_with(session, Event.NODE_BLIND, one.id, one.since)]
     if not untold:
         return
     audit.record(

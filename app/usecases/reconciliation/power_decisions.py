@@ -145,7 +145,7 @@ def stop_decision(
     `role` is what the worker read in its own files, so that no edited row can make it stop core.
     """
     row = session.get(Service, (stack, service), with_for_update=True)
-    if row is None or rows.wanted(session, stack, service, now):
+    if row is None or rows.is_wanted(session, stack, service, now):
         return STILL_HELD, None
     if row.has_stop_pending_outside(answer.location):
         return Decision(Action.NONE, f"it owes its off in {row.location}"), None

@@ -32,10 +32,10 @@ def close(
     """
     if force and (seen := rows.get(session, window_id)):
         # Services are locked before windows, here as everywhere.
-        services.locked(session, seen.stack)
+        services.lock_services(session, seen.stack)
     window = lock_window(session, window_id)
     if force and window.state in _FORCEABLE and not window.forced:
-        _force(session, window, actor, now, _forced(actor, reason))
+        _force(session, window, actor, now, _forced_reason(actor, reason))
     elif window.state in windows.LIVE | {State.WAITING}:
         to = State.CLOSED if window.state == State.WAITING else State.CLOSING
         detail = reason or f"closed by {actor}"
@@ -48,7 +48,7 @@ def close(
 _FORCEABLE = windows.LIVE | {State.CLOSING}
 
 
-def _forced(actor: str, reason: str | None) -> str:
+def _forced_reason(actor: str, reason: str | None) -> str:
     return f"forced by {actor}: {reason}" if reason else f"forced by {actor}"
 
 
@@ -68,7 +68,7 @@ def _force(session: Session, window: Window, actor: str, now: datetime, detail: 
 
 def close_without_node(session: Session, window: Window, actor: str, now: datetime) -> None:
     """A forced close waits for no node or engine that is away; what was held is stopped when it is back."""
-    stack = stacks.named(session, window.stack)
+    stack = stacks.stack_by_name(session, window.stack)
     if stack is None:
         return
     known = services.of(session, window.stack)

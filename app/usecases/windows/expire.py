@@ -46,7 +46,7 @@ def give_up_waiting(session: Session, now: datetime) -> None:
     for window in rows.waited_in_vain(session, now):
         why = f"waited in vain for node {window.node}, which is away"
         end_unopened(session, window, CloseReason.LOST, why, now)
-    for window in rows.forced(session):
+    for window in rows.lock_forced(session):
         close_without_node(session, window, SYSTEM_ACTOR, now)
 
 
@@ -59,6 +59,6 @@ def end_unopened(session: Session, window: Window, reason: CloseReason, why: str
 
 def lose_stack(session: Session, stack: str, now: datetime) -> None:
     """End what never began on a stack that its node has no more; what is on keeps its time."""
-    services.locked(session, stack)
+    services.lock_services(session, stack)
     for window in rows.not_begun(session, stack):
         end_unopened(session, window, CloseReason.LOST, f"stack {stack} is no longer served by its node", now)

@@ -203,7 +203,7 @@ def hold_services(session: Session, stack: Stack, window: Window) -> None:
     The rows are taken in name order, as everywhere, so that two openings cannot wait for each other.
     """
     spec, held = stack.spec, sorted(lease.service for lease in window.leases)
-    known = services.locked(session, spec.name)
+    known = services.lock_services(session, spec.name)
     services.ensure(
         session, spec.name, {name: spec.services[name].role for name in held if name not in known}
     )
@@ -220,8 +220,8 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
         return None
     # Stacks are locked before services, and those before windows, here as everywhere.
     stacks.keep(session, seen.stack)
-    services.locked(session, seen.stack)
-    window = rows.locked(session, window_id)
+    services.lock_services(session, seen.stack)
+    window = rows.lock_window(session, window_id)
     if window is None or window.state != State.WAITING or window.deadline <= now:
         return None
     try:

@@ -133,7 +133,7 @@ def _stuck(session: Session, window: Window, left: list[Service], now: datetime)
     failing = {row.name: row.failures for row in left if row.failures >= STUCK_AFTER}
     if failing and not window.stuck:
         last = services.last_calls(session, [window.stack])
-        said = {name: _said(last.get((window.stack, name))) for name in failing}
+        said = {name: _last_stop_output(last.get((window.stack, name))) for name in failing}
         audit.record(
             session,
             Event.WINDOW_STUCK,
@@ -147,7 +147,7 @@ def _stuck(session: Session, window: Window, left: list[Service], now: datetime)
     window.stuck = bool(failing)
 
 
-def _said(call: Call | None) -> str:
+def _last_stop_output(call: Call | None) -> str:
     """What the last stop of a service said, or how else it ended."""
     if call is None:
         return ""
@@ -190,7 +190,7 @@ def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease:
     if gate.way is Way.SHUT and not row.alive:
         return ServiceHealth(row.name, Power.FAILING, ready=False, detail=gate.why)
     if window.state == State.OPEN or (row.alive and not _to_recreate(row, lease)):
-        return replace(plain, detail=plain.detail or _gone(row, lease))
+        return replace(plain, detail=plain.detail or _explain_gone(row, lease))
     return _beginning(row, lease, gate, plain)
 
 
@@ -199,7 +199,7 @@ def _to_recreate(row: Service, lease: Lease) -> bool:
     return row.severed and lease.tried_at is None
 
 
-def _gone(row: Service, lease: Lease) -> str:
+def _explain_gone(row: Service, lease: Lease) -> str:
     ran = lease.ready_at is not None and row.power == Power.OFF
     return "it ran, and its container is gone" if ran else ""
 

@@ -31,7 +31,7 @@ SYSTEM_ACTOR = "power-windows"
 
 def lock_window(session: Session, window_id: str) -> Window:
     """The window with its row locked; raises UnknownWindow."""
-    window = rows.locked(session, window_id)
+    window = rows.lock_window(session, window_id)
     if window is None:
         raise UnknownWindow(window_id)
     return window

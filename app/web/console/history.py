@@ -109,7 +109,7 @@ def saved_hours(context: WebContext, _caller: Caller) -> PageResponse:
     monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
     weeks = [monday - _WEEK * back for back in reversed(range(_WEEKS))]
     with context.database.read() as session:
-        saved_by_week = [savings.saved(session, week, min(now, week + _WEEK)) for week in weeks]
+        saved_by_week = [savings.saved_seconds(session, week, min(now, week + _WEEK)) for week in weeks]
     rows = {
         f"{stack}/{name}": [week[stack, name] / 3600 for week in saved_by_week]
         for stack, name in sorted(saved_by_week[-1])

@@ -24,7 +24,7 @@ def offer_view(context: WebContext) -> Callable[[str], PageResponse]:
         """Show the offer. Mail scanners follow links, so this changes nothing."""
         with context.database.read() as session:
             return _offer_page(
-                lambda: notifications.offered(session, text, context.database.now()), done=False
+                lambda: notifications.read_offer(session, text, context.database.now()), done=False
             )
 
     return extend

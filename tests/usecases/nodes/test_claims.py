@@ -208,7 +208,7 @@ def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(system: Syste
 
 def is_away(system: System) -> bool:
     with system.database.read() as session:
-        row = stacks.named(session, "studio")
+        row = stacks.stack_by_name(session, "studio")
         assert row
         return workers.is_away(session, row, system.now) is not None
 
@@ -326,7 +326,7 @@ def test_it_is_lost_when_its_stack_is_gone_for_good(system: System) -> None:
     go_away(system)
     window = ask(system, "forge")
     with system.database.write() as session:
-        stack = stacks.named(session, "studio")
+        stack = stacks.stack_by_name(session, "studio")
         assert stack
         published_stacks.forget_stack(session, stack, "it is gone", system.now)
 

@@ -37,7 +37,7 @@ def test_an_exception_after_a_change_leaves_neither_change_nor_entry(system: Sys
 
 def _close_and_pull_the_plug(system: System, window: str) -> None:
     with system.database.write() as session:
-        found = rows.locked(session, window)
+        found = rows.lock_window(session, window)
         assert found
         transitions.advance(session, found, State.CLOSING, actor="ada", now=system.now, detail="mistaken")
         session.flush()

@@ -117,7 +117,7 @@ def test_at_closing_the_status_stays_as_it_was(system: System) -> None:
 def forget(system: System) -> bool:
     """The stack is no longer in the power.toml of its node."""
     with system.database.write() as session:
-        row = stacks.named(session, "studio")
+        row = stacks.stack_by_name(session, "studio")
         return row is None or published_stacks.forget_stack(session, row, "it is gone", system.now)
 
 

@@ -83,10 +83,10 @@ def test_past_its_deadline_it_is_over_though_nobody_has_noticed(system: System) 
     deadline = system.window(window).deadline
     system.now = deadline - timedelta(microseconds=1)
     with system.database.read() as session:
-        assert rows.wanted(session, "studio", "forge", system.now)
+        assert rows.is_wanted(session, "studio", "forge", system.now)
     system.now = deadline
     with system.database.read() as session:
-        assert not rows.wanted(session, "studio", "forge", system.now)
+        assert not rows.is_wanted(session, "studio", "forge", system.now)
     with pytest.raises(TimeIsUp):
         system.extend(window, 60)
     assert system.state(window) == "opening"

@@ -42,7 +42,7 @@ class Hands:
     def nudged(self, name: str, args: list[Any], to: str) -> bool:
         assert (name, to) == ("power.read_logs", "power.local")
         with self.system.database.read() as session:
-            wanted = logs.wanted(session, args[0], self.core)
+            wanted = logs.log_request(session, args[0], self.core)
         if wanted is None:
             return True
         self.asked.append(wanted)
@@ -139,7 +139,7 @@ def test_a_row_that_names_more_than_its_window_holds_gets_no_more(system: System
         read.services = ["forge", "redis", "mill"]
         read.tail = 10**6
     with system.database.read() as session:
-        wanted = logs.wanted(session, read.id, {})
+        wanted = logs.log_request(session, read.id, {})
     assert wanted
     assert (wanted.services, wanted.tail) == (["forge"], logs.LINES)
 
@@ -153,10 +153,10 @@ def test_an_answer_that_is_there_is_not_written_over(system: System) -> None:
     with system.database.write() as session:
         rows.answer(session, read, [line(2)], {}, system.now)
     with system.database.read() as session:
-        found = rows.answered(session, read)
+        found = rows.answered_request(session, read)
         assert found
         assert found.lines == [line(1)]
-        assert logs.wanted(session, read, {}) is None
+        assert logs.log_request(session, read, {}) is None
 
 
 def test_what_nobody_came_back_for_is_forgotten(system: System) -> None:

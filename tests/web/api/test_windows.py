@@ -278,12 +278,12 @@ def test_a_deadline_that_passes_while_the_row_is_waited_for_has_passed(
     api: Caller, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = system.open("forge", ttl=60)
-    locked = rows.locked
+    locked = rows.lock_window
 
     def slowly(session: Session, window: str) -> Window | None:
         found = locked(session, window)
         system.now = NOON + timedelta(seconds=120)
         return found
 
-    monkeypatch.setattr(rows, "locked", slowly)
+    monkeypatch.setattr(rows, "lock_window", slowly)
     assert api.patch(f"/windows/{window}", {"ttl_sec": 600}).status_code == 409

@@ -136,7 +136,7 @@ def test_nothing_in_the_database_signs_anybody_in(
 
 def test_a_restored_backup_brings_no_session_back(ada: Browser, system: System) -> None:
     with system.database.write() as session:
-        restore.restored(session, actor="ada", now=system.now)
+        restore.mark_restored(session, actor="ada", now=system.now)
     assert ada.get("/").status_code == 303
 
 

@@ -75,11 +75,11 @@ def test_a_service_stays_locked_while_a_grandchild_lives(tmp_path: Path) -> None
     script = (
         "setsid sh -c 'echo $$ > stray; exec sleep 600 >/dev/null 2>&1' & while [ ! -s stray ]; do :; done"
     )
-    with locks.held(tmp_path, "studio", "forge") as lock:
+    with locks.hold_lock(tmp_path, "studio", "forge") as lock:
         compose.run(shell(tmp_path, script), 10, lock=lock)
     stray = pid_in(tmp_path / "stray")
     try:
-        with locks.held(tmp_path, "studio", "forge") as again:
+        with locks.hold_lock(tmp_path, "studio", "forge") as again:
             assert again is None
     finally:
         os.kill(stray, signal.SIGKILL)
@@ -87,7 +87,7 @@ def test_a_service_stays_locked_while_a_grandchild_lives(tmp_path: Path) -> None
 
 
 def _free(directory: Path) -> bool:
-    with locks.held(directory, "studio", "forge") as lock:
+    with locks.hold_lock(directory, "studio", "forge") as lock:
         return lock is not None
 
 

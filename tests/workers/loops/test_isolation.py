@@ -274,7 +274,7 @@ def test_failures_of_loops_are_on_record_with_the_sign_of_life(
 ) -> None:
     found = watch(context, tmp_path)
     for _ in range(2):
-        context.guard.failed(Loop.LOOKS, KeyError("x"), "studio")
+        context.guard.record_failure(Loop.LOOKS, KeyError("x"), "studio")
         found.clock.record_failures()
     found.clock.record_failures()
 

@@ -32,7 +32,7 @@ class Away:
 
     url, sqlite, unusable = None, True, None
 
-    def carried(self) -> datetime | None:
+    def carry_on(self) -> datetime | None:
         return None
 
 

@@ -67,7 +67,7 @@ def test_two_workers_never_share_a_name(tmp_path: Path) -> None:
 @contextmanager
 def at_work(directory: Path, **changed: object) -> Iterator[subprocess.Popen[bytes]]:
     """A process under a service's lock, signed for with a few things changed."""
-    with locks.held(directory, "studio", "forge") as lock:
+    with locks.hold_lock(directory, "studio", "forge") as lock:
         assert lock is not None
         child = subprocess.Popen(["sleep", "600"], start_new_session=True, pass_fds=(lock,))
         identity.sign("late", lock, child.pid)
@@ -115,7 +115,7 @@ def test_a_process_id_of_another_namespace_is_not_killed(tmp_path: Path) -> None
 
 
 def test_a_lock_that_is_free_has_nothing_to_end(tmp_path: Path) -> None:
-    with locks.held(tmp_path, "studio", "forge") as lock:
+    with locks.hold_lock(tmp_path, "studio", "forge") as lock:
         assert lock is not None
         identity.sign("late", lock, os.getpid())
     assert identity.end_leftover(tmp_path, "studio", "forge", {"late"}.__contains__) is None
