@@ -43,7 +43,7 @@ def page(
     return list(session.scalars(query))
 
 
-def unfinished(session: Session, node: str) -> list[ScenarioRun]:
+def unfinished_runs(session: Session, node: str) -> list[ScenarioRun]:
     """The runs of a node that are queued or under way, oldest first."""
     query = select(ScenarioRun).where(ScenarioRun.state.in_(_UNFINISHED), ScenarioRun.node == node)
     return list(session.scalars(query.order_by(ScenarioRun.created_at, ScenarioRun.id)))

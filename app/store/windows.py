@@ -70,7 +70,7 @@ def _of(stack: str) -> ColumnElement[bool]:
     return Window.stack + "" == stack
 
 
-def unfinished(session: Session, stack: str) -> list[Window]:
+def unfinished_windows(session: Session, stack: str) -> list[Window]:
     """Everything of a stack that still moves or holds, oldest first, each row locked."""
     query = (
         select(Window)

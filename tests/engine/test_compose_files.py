@@ -118,7 +118,7 @@ def test_a_changed_network_is_made_anew_once_nothing_runs_on_it(stack: Stack) ->
     assert "changed" not in labels("network", f"{stack.project}_default")
 
     with stack.database.read() as session:
-        live = [one.id for one in rows.unfinished(session, "studio")]
+        live = [one.id for one in rows.unfinished_windows(session, "studio")]
     for window in live:
         stack.close(window)
         stack.closed(window)

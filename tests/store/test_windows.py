@@ -18,7 +18,7 @@ from tests.databases import Databases
 from tests.system import NOON, System
 
 ASKED = {
-    "unfinished": lambda session: rows.unfinished(session, "studio"),
+    "unfinished": lambda session: rows.unfinished_windows(session, "studio"),
     "moving_of": lambda session: rows.moving_of(session, "studio"),
     "live_leases": lambda session: rows.live_leases(session, ["studio"], NOON),
     "due": lambda session: rows.due(session, NOON, "local"),

@@ -78,7 +78,7 @@ class Conductor:
         """Begin what is queued, end what a dead worker has left, and forget what is old."""
         database = self._context.database
         with database.read() as session:
-            found = rows.unfinished(session, self._context.node)
+            found = rows.unfinished_runs(session, self._context.node)
         for row in found:
             self._context.guard.isolate(Loop.RUNS, f"run {row.id}", partial(self._attend, row))
         if time.monotonic() >= self._forget_at:

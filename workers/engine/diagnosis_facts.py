@@ -138,10 +138,10 @@ class InspectedContainer:
             allowed_sec=round(start + retries * _seconds(check, "Interval", _INTERVAL), 2),
             timeout=timeout,
             port=_asked_port(text),
-            recovered_sec=self._recovered(results) if told.get("Status") == "healthy" else None,
+            recovered_sec=self._recovery_time(results) if told.get("Status") == "healthy" else None,
         )
 
-    def _recovered(self, results: list[Raw]) -> float | None:
+    def _recovery_time(self, results: list[Raw]) -> float | None:
         """Seconds from its start to the first good result after a bad one."""
         started = moment(self._part("State").get("StartedAt"))
         bad = False

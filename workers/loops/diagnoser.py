@@ -145,7 +145,7 @@ class Diagnoser:
             now = database.now()
             held = [
                 window
-                for window in rows.unfinished(session, request.stack)
+                for window in rows.unfinished_windows(session, request.stack)
                 if request.service in {lease.service for lease in window.leases}
             ]
             newest = max(held, key=lambda one: one.created_at, default=None)

@@ -108,7 +108,7 @@ class Inspections:
         spec = served.spec
         with self._context.database.read() as session:
             seen = services.of(session, stack)
-            scene = StackSituation(session, spec, seen, rows.unfinished(session, stack), now)
+            scene = StackSituation(session, spec, seen, rows.unfinished_windows(session, stack), now)
             opening = [one for one in scene.windows if one.state == State.OPENING and one.deadline > now]
             starts = [one.id for one in opening if self._without_call(stack, startable(spec, seen, one))]
             stops = self._without_call(stack, stoppable(spec, seen, scene.held, now))

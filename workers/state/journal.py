@@ -97,7 +97,7 @@ class Journal:
         """What can be put on record now, and the ids of its lines; a call under way waits for its end."""
         with self._lock:
             lines, done = list(self._lines), set(self._taken)
-        open_calls = _unfinished(lines)
+        open_calls = _unfinished_line(lines)
         counted = [line["outage"] for line in lines if line["kind"] == "began"]
         blind = [
             OfflineRecord(one.id, self._worker, one.since, one.until, counted.count(one.id)) for one in over
@@ -138,7 +138,7 @@ def _blind(line: JournalLine, counted: list[str]) -> OfflineRecord:
     return OfflineRecord(line["id"], line["worker"], since, None, counted.count(line["id"]))
 
 
-def _unfinished(lines: Iterable[JournalLine]) -> set[str]:
+def _unfinished_line(lines: Iterable[JournalLine]) -> set[str]:
     open_calls = set[str]()
     for line in lines:
         if line["kind"] == "began":

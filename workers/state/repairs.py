@@ -43,7 +43,7 @@ class ObservedState:
     def of(cls, session: Session, stack: str, now: datetime) -> ObservedState:
         """Read the state of a stack's services and windows; locks the services' rows."""
         services.lock_services(session, stack)
-        windows = rows.unfinished(session, stack)
+        windows = rows.unfinished_windows(session, stack)
         return cls(
             {name: (row.power, row.ready, row.alive) for name, row in services.of(session, stack).items()},
             {one.id: (one.state, one.status, one.stuck) for one in windows},

@@ -215,7 +215,7 @@ def rejected_elsewhere(session: Session, stack: str, fault: str, digest: str, no
 def at_rest(session: Session, stack: str) -> bool:
     """True where the stack has no unfinished window and no pending stop."""
     stop_pending = any(row.stop_pending for row in services.of(session, stack).values())
-    return not stop_pending and not rows.unfinished(session, stack)
+    return not stop_pending and not rows.unfinished_windows(session, stack)
 
 
 def known_here(session: Session, node: str) -> list[Stack]:

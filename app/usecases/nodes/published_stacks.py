@@ -105,7 +105,7 @@ def forget_stack(session: Session, stack: Stack, fault: str, now: datetime) -> b
     expiry.lose_stack(session, stack.name, now)
     rows_of = services.of(session, stack.name)
     pending_stops = any(row.stop_pending and row.role != Role.CORE for row in rows_of.values())
-    if rows.unfinished(session, stack.name) or pending_stops:
+    if rows.unfinished_windows(session, stack.name) or pending_stops:
         reject_stack(session, StackSpec(stack.name, stack.project, stack.node, {}), [fault], now)
         return False
     for row in rows_of.values():

@@ -117,7 +117,7 @@ def _take_in(
         row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive
         row.changed_at = now
     row.observed_at = at
-    row.severed = one.severed or (wanted and unfinished(row, spec, one.alive))
+    row.severed = one.severed or (wanted and is_start_unfinished(row, spec, one.alive))
     if wanted:
         row.failures, row.retry_at = 0, None
     else:
@@ -162,7 +162,7 @@ def _after_hook(row: Service, one: SeenContainers, calling: Action | None) -> Se
     return one
 
 
-def unfinished(row: Service | None, spec: ServiceSpec | None, alive: bool) -> bool:
+def is_start_unfinished(row: Service | None, spec: ServiceSpec | None, alive: bool) -> bool:
     """It runs, and its `post_start` hook did not end well: only a container made anew runs it again."""
     return bool(row and row.start_failed and spec and spec.post_start and alive)
 

@@ -85,7 +85,7 @@ def next_starts(session: Session, spec: StackSpec, window_id: str, now: datetime
 
 def next_stops(session: Session, spec: StackSpec, now: datetime) -> DueCalls:
     """Return the services of a stack that may stop now; mark its closing windows as attended."""
-    unfinished = rows.unfinished(session, spec.name)
+    unfinished = rows.unfinished_windows(session, spec.name)
     situation = StackSituation(session, spec, services.of(session, spec.name), unfinished, now)
     closing = [window for window in unfinished if window.state == State.CLOSING]
     for window in closing:
@@ -108,7 +108,7 @@ def start_decision(
     if answer.containers is None:
         return _decide_blind(lease, answer)
     containers = answer.containers
-    if observations.unfinished(row, defined, answer.alive):
+    if observations.is_start_unfinished(row, defined, answer.alive):
         containers = [replace(one, severed=one.severed or POST_START_FAILED) for one in containers]
     power = _power(defined, containers, row, answer.at)
     tried = int(lease.tried_at is not None)
@@ -149,7 +149,7 @@ def stop_decision(
         return STILL_HELD, None
     if row.has_stop_pending_outside(answer.location):
         return Decision(Action.NONE, f"it owes its off in {row.location}"), None
-    closing = [window for window in rows.unfinished(session, stack) if _lets_go(window, service)]
+    closing = [window for window in rows.unfinished_windows(session, stack) if _lets_go(window, service)]
     forced = any(window.forced for window in closing)
     decision = decisions.off(
         role,

@@ -64,7 +64,7 @@ def settle(
 
     `ours`: what runs again though nobody holds it and no person has started it, and why that is so.
     """
-    scene = StackSituation(session, spec, seen, rows.unfinished(session, spec.name), now)
+    scene = StackSituation(session, spec, seen, rows.unfinished_windows(session, spec.name), now)
     changed = [window.id for window in scene.windows if _settle(scene, window)]
     drift.find(session, spec, seen, Holds(scene.windows, scene.held, scene.awaited, now), ours or {})
     return changed
