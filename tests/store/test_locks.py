@@ -19,7 +19,7 @@ _HOLDER = """
 import os, sys, subprocess
 from pathlib import Path
 from app.store import locks
-with locks.held(Path(sys.argv[1]), "studio", "forge") as lock:
+with locks.hold_lock(Path(sys.argv[1]), "studio", "forge") as lock:
     if lock is None:
         sys.exit(9)
     # The grandchild has the descriptor, as a compose process does, and waits to be let go.

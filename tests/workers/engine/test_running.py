@@ -140,7 +140,7 @@ WORKER = """
 
     here = Path(sys.argv[1])
     command = compose.Command(Action.UP, ("/bin/sh", "-c", sys.argv[2]), here)
-    with locks.held(here, "studio", "forge") as lock:
+    with locks.hold_lock(here, "studio", "forge") as lock:
         compose.run(command, 600, lock=lock, started=partial(identity.sign, "dead", lock))
 """
 
