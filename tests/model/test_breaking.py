@@ -177,7 +177,7 @@ def _begun_by_hand(machine: Machine) -> None:
 
 @contextmanager
 def _stops_in_spite() -> Iterator[None]:
-    wanted = mock.Mock(wraps=rows, wanted=lambda *_: False)
+    wanted = mock.Mock(wraps=rows, is_wanted=lambda *_: False)
     with mock.patch.multiple(power_decisions, stoppable=lambda *_: ["forge"], rows=wanted):
         yield
 

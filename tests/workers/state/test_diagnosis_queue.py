@@ -60,6 +60,6 @@ def test_a_recovery_is_told_once() -> None:
     queue = DiagnosisQueue(Clock())
     queue.note_unhealthy(("studio", "forge"), [container("running", "unhealthy")])
 
-    assert not queue.recovered(("studio", "forge"), [container("running", "starting")])
-    assert queue.recovered(("studio", "forge"), [container("running", "healthy")])
-    assert not queue.recovered(("studio", "forge"), [container("running", "healthy")])
+    assert not queue.has_recovered(("studio", "forge"), [container("running", "starting")])
+    assert queue.has_recovered(("studio", "forge"), [container("running", "healthy")])
+    assert not queue.has_recovered(("studio", "forge"), [container("running", "healthy")])
