@@ -31,7 +31,7 @@ def sample(**more: Any) -> dict[str, Any]:
             "elapsed_sec": 9.0,
         },
         "product": "0.1.0",
-        "engine": {"release": "20.10.24", "api": "1.41", "id": "e"},
+        "engine": {"release": "20.10.24", "api": "1.41"},
         "window": {
             "id": "w1",
             "state": "closed",

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.domain import untrusted_text
 from app.domain.scenarios import RunOutcome
-from app.store import runs, stacks
+from app.store import runs
 from app.store import windows as rows
 from app.store.tables import Call, ScenarioRun, Window, stamp
 from workers.conductor.run_record import RunRecord
@@ -100,12 +100,11 @@ def build_report(
         made = [found for call in extra_calls if (found := session.get(Call, call))]
         made += rows.calls(session, [window.id])[window.id] if window else []
         history = runs.start_times(session, window, HISTORY) if window else {}
-        node = stacks.node(session, row.node)
         report = {
             "version": REPORT_VERSION,
             "run": _run(row, end),
             "product": version("power-windows"),
-            "engine": _engine(context) | {"id": node.engine_id if node else ""},
+            "engine": _engine(context),
             "window": _window(window) if window else None,
             "timeline": record.timeline(),
             "services": _services(window, usage, history) if window else {},

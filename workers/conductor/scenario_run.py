@@ -190,7 +190,7 @@ class ConductedRun:
         bad = [lease for lease in window.leases if lease.power not in {Power.ON, Power.DONE}]
         for lease in sorted(bad, key=lambda one: one.power != Power.FAILING):
             self._record.note_failure(f"service {lease.service}", lease.detail or str(lease.power), now)
-        why = "; ".join(f"{lease.service}: {lease.detail or lease.power}" for lease in bad)
+        why = "; ".join(f"{lease.service}: {_in_one_line(lease.detail) or lease.power}" for lease in bad)
         return f"not ready: {why or window.close_detail}"
 
     def _close(self) -> None:
@@ -274,3 +274,9 @@ class ConductedRun:
 
     def _now(self) -> datetime:
         return self._context.database.now()
+
+
+def _in_one_line(detail: str) -> str:
+    """The first line of a detail, which says what is the case, and the last one, which mostly says why."""
+    lines = [line.strip() for line in detail.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else ""
