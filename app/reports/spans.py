@@ -85,4 +85,6 @@ def first_failure(report: Report) -> str:
     if not first:
         return ""
     at = seconds_into(report, str(first["at"]))
-    return f"{first['what']} at {at:.1f} s: {first['detail']}"
+    lines = [line.strip() for line in str(first["detail"]).splitlines() if line.strip()]
+    why = "; ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else "no reason is known"
+    return f"{first['what']} at {at:.1f} s: {why}"

@@ -116,7 +116,7 @@ def changes_table(report: Report) -> ReportTable:
         ]
         for one in report["timeline"]
     ]
-    return ReportTable("Time line", ("at", "what", "change"), rows, "Nothing has changed.")
+    return ReportTable("Changes", ("at", "what", "change"), rows, "Nothing has changed.")
 
 
 def _seconds(value: float | None) -> str:

@@ -66,9 +66,7 @@ def conduct_both(tell: Narrator, data_dir: Path, reports: Path) -> None:
         leave(tell, standalone)
 
 
-def conduct(
-    tell: Narrator, standalone: Standalone, name: str, reports: Path, *, expected: int
-) -> dict[str, Any]:
+def conduct(tell: Narrator, standalone: Standalone, name: str, reports: Path, *, expected: int) -> Report:
     """Run one scenario with the command; return its report."""
     place = reports / f"vx11-{name}"
     tell.say(f"power conduct examples/vx11/{name}.toml --out docs/audit/vx11-{name}", "cyan")

@@ -110,6 +110,8 @@ class ConductedRun:
         except Exception as error:
             log.error("run %s failed", self.id, exc_info=error)
             passed, detail = False, f"the run broke off: {type(error).__name__}: {error}"
+        if self._usage:
+            self._usage.collect_quietly()
         if self._monitor.interrupted.is_set():
             return RunOutcome.CUT, self._monitor.reason
         if not passed:
@@ -132,7 +134,6 @@ class ConductedRun:
         scene = CheckScene(self._context, served, window, self._usage)
         try_check: Callable[[ScenarioStep], tuple[bool, str]] = scene.try_check
         passed = run_steps(scenario, self._record, try_check, self._monitor.interrupted, self._now)
-        self._usage.collect_quietly()
         failed = [one["name"] for one in self._record.step_rows() if one["status"] == "failed"]
         return passed, "every step passed" if passed else f"failed: {', '.join(failed)}"
 
@@ -210,6 +211,7 @@ class ConductedRun:
         self._begin_phase("asks the engine what runs")
         proof = self._persist(self._prove)
         self._stop_threads()
+        skip_rest(self._record, "the run ended before it", self._now())
         if outcome is RunOutcome.PASSED and not proof["released"]:
             outcome, detail = RunOutcome.FAILED, proof["detail"]
             self._record.note_failure("proof", detail, self._now())
