@@ -17,7 +17,7 @@ from app import settings
 from app.cli import output, project_names
 from app.host import data_directory, engine_endpoint, file_permissions
 from app.host.engine_endpoint import BadEndpoint, Endpoint
-from app.settings import ConfigError, Settings
+from app.settings import ConfigError, Settings, diagnosis_rules
 from app.standalone import probes
 from app.standalone.broker import NoServer
 from app.store import integrity, schema
@@ -232,6 +232,8 @@ def _stacks(server_settings: Settings, environ: Mapping[str, str]) -> Iterator[F
         return
     for faults in (one.faults for one in toml.rejected.values()):
         yield from (Finding("stacks", False, fault, f"correct {server_settings.config}") for fault in faults)
+    for fault in diagnosis_rules.read_rules(server_settings.config.parent).faults:
+        yield Finding("rules", False, fault, f"correct that file in {diagnosis_rules.USER_FOLDER}")
     own_stacks = toml.on_node(server_settings.node)
     for name, stack in own_stacks.items():
         yield from _stack(server_settings, name, environ)

@@ -134,3 +134,47 @@ def test_no_value_of_a_variable_is_stored(stack: Stack) -> None:
     assert row
     assert secret not in str(row.causes)
     assert "also-not-shown" not in str(row.causes)
+
+
+def test_a_crash_loop_is_diagnosed_from_its_last_run(stack: Stack) -> None:
+    stack.write({"web": python("import switch", restart="always")}).begin()
+    stack.open("web")
+
+    until(lambda: causes(stack)[:1] == ["missing-module"], "the module is named", 20, stack)
+
+
+def test_a_service_that_recovers_shows_that_its_start_period_was_too_short(stack: Stack) -> None:
+    check = {
+        "test": ["CMD", "python3", "-c", "import os; os.stat('/tmp/well')"],
+        "interval": "300ms",
+        "retries": 2,
+        "start_period": "0s",
+    }
+    slow = python("time.sleep(4); open('/tmp/well', 'w').close(); signal.pause()", healthcheck=check)
+    stack.write({"web": slow, "other": running()}).begin()
+    stack.open("web", "other")
+
+    def recovered() -> bool:
+        row = newest(stack)
+        return bool(row and row.causes[0]["rule"] == "start-period-recovered")
+
+    until(recovered, "the recovery is told", 20, stack)
+
+
+def test_a_rule_of_the_operator_speaks_once_its_file_is_there(stack: Stack) -> None:
+    rule = (
+        '[[rule]]\nname = "own-quota"\ncause = "quota"\nconfidence = 0.9\n'
+        'title = "Quota {what} is used up"\n'
+        'suggestion = "Buy more."\n'
+        'when = [{ field = "log", matches = "quota of (?P<what>\\\\w+) is used up" }]\n'
+    )
+    stack.write({"web": python("print('quota of mail is used up', flush=True); sys.exit(1)")}).begin()
+    stack.closed(stack.open("web"))
+    until(lambda: causes(stack) == ["unknown"], "no rule knows it", 10, stack)
+
+    (stack.directory / "diagnosis.d").mkdir()
+    (stack.directory / "diagnosis.d" / "ours.toml").write_text(rule)
+    (stack.directory / "diagnosis.d" / "broken.toml").write_text("[[rule]]\nname = 1\n")
+    stack.open("web")
+
+    until(lambda: causes(stack) == ["quota"], "the own rule speaks", 10, stack)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ def left_over() -> str:
     names = docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").splitlines()
     volumes = docker("volume", "ls", "--format", "{{.Name}}").splitlines()
     images = docker("image", "ls", "--format", "{{.Repository}}").splitlines()
-    return " ".join(one for one in (*names, *volumes, *images) if one.startswith(patch_trial.PREFIX))
+    return " ".join(
+        one for one in (*names, *volumes, *images) if one.startswith(f"{patch_trial.PREFIX}{os.getpid()}-")
+    )
 
 
 @pytest.fixture

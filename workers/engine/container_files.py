@@ -19,6 +19,8 @@ from workers.engine.negotiation import EngineRefused
 
 _MOST = 64 * 1024
 """Bytes that are read of one file's archive."""
+_BLOCK = 512
+"""Bytes of a tar's header, which is all that is read of a directory's."""
 _HEAD = 4096
 _LINKS = 8
 _GO_DIRECTORY, _GO_LINK = 1 << 31, 1 << 27
@@ -53,7 +55,8 @@ def read_head(engine: Engine, container: str, path: str) -> FileHead | None:
             _close(chunks)
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
             continue
-        return _parse(path, _first_bytes(chunks), directory=bool(mode & _GO_DIRECTORY))
+        directory = bool(mode & _GO_DIRECTORY)
+        return _parse(path, _first_bytes(chunks, _BLOCK if directory else _MOST), directory=directory)
     return None
 
 
@@ -64,13 +67,13 @@ def _archive(engine: Engine, container: str, path: str) -> tuple[Iterator[bytes]
     return answer
 
 
-def _first_bytes(chunks: Iterator[bytes]) -> bytes:
+def _first_bytes(chunks: Iterator[bytes], most: int) -> bytes:
     """As much of an archive as is needed; the rest is not waited for."""
     read = bytearray()
     try:
         for chunk in chunks:
             read += chunk
-            if len(read) >= _MOST:
+            if len(read) >= most:
                 break
     finally:
         _close(chunks)

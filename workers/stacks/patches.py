@@ -7,18 +7,21 @@ import json
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from app.domain import redaction
 from app.domain.diagnosis.evidence import Evidence
 from app.domain.diagnosis.rules import PatchTemplate
 from workers.stacks.stack_reader import Served
 
 _LARGEST = 512 * 1024
 """Bytes of a file that is patched."""
+_SHORTEST = 4
+"""Characters of a variable's value that is looked for."""
 _ENDS = re.compile(r"^\s*(ENTRYPOINT|CMD|USER|HEALTHCHECK)\b", re.IGNORECASE)
 _FROM = re.compile(r"^\s*FROM\s+(\S+)", re.IGNORECASE)
 
@@ -31,6 +34,8 @@ class PatchTarget:
     evidence: Evidence
     config: Mapping[str, Any]
     power_toml: Path
+    around: int = 3
+    """Lines that a diff shows before and after the change."""
 
     @property
     def service(self) -> str:
@@ -55,8 +60,27 @@ class Patch:
 def make_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     """The change as a diff; None where the file is not found or the place in it is not certain.
 
-    Raises OSError where a file cannot be read, and ValueError where it is not what it should be.
+    A diff shows no value of a variable, and so perhaps fewer lines around the change; None where that cannot
+    be. Raises OSError where a file cannot be read, and ValueError where it is not what it should be.
     """
+    for around in (3, 2, 1):
+        patch = _make_patch(replace(target, around=around), change)
+        if patch is None or not _shows_values(target, patch.diff):
+            return patch
+    return None
+
+
+def _shows_values(target: PatchTarget, diff: str) -> bool:
+    """Has the diff a value of the service's variables, or what looks like a secret?"""
+    given = target.defined.get("environment")
+    values = [str(one) for one in given.values() if one] if isinstance(given, dict) else []
+    kept = [line for line in diff.splitlines() if not line.startswith(("+", "-"))]
+    if any(value in line for value in values if len(value) >= _SHORTEST for line in kept):
+        return True
+    return redaction.redact(diff) != diff
+
+
+def _make_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     if change.file == "compose":
         return _compose_patch(target, change)
     if change.file == "dockerfile":
@@ -64,7 +88,7 @@ def make_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     return _power_toml_patch(target, change)
 
 
-def _diff(path: Path, directory: Path, before: str, after: str) -> Patch | None:
+def _diff(target: PatchTarget, path: Path, directory: Path, before: str, after: str) -> Patch | None:
     if before == after:
         return None
     try:
@@ -72,7 +96,11 @@ def _diff(path: Path, directory: Path, before: str, after: str) -> Patch | None:
     except ValueError:
         directory, name = path.parent, path.name
     lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
+        before.splitlines(keepends=True),
+        after.splitlines(keepends=True),
+        f"a/{name}",
+        f"b/{name}",
+        n=target.around,
     )
     ended = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
     return Patch(name, "".join(ended), str(directory))
@@ -97,7 +125,7 @@ def _compose_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
         before = _text(path)
         after = set_in_service(before, target.service, change.key.split("."), json.loads(change.value))
         if after is not None:
-            return _diff(path, place.directory, before, after)
+            return _diff(target, path, place.directory, before, after)
     return None
 
 
@@ -170,7 +198,7 @@ def _dockerfile_patch(target: PatchTarget, change: PatchTemplate) -> Patch | Non
         return None
     place = target.served.place
     after = add_to_last_stage(before, line)
-    return _diff(path, place.directory if place else context, before, after)
+    return _diff(target, path, place.directory if place else context, before, after)
 
 
 def _copy(target: PatchTarget, context: Path, dockerfile: str, module: str) -> str:
@@ -218,7 +246,9 @@ def add_to_last_stage(dockerfile: str, line: str) -> str:
 def _power_toml_patch(target: PatchTarget, change: PatchTemplate) -> Patch | None:
     before = _text(target.power_toml)
     after = set_in_toml(before, target.served.spec.name, target.service, change.key, change.value)
-    return None if after is None else _diff(target.power_toml, target.power_toml.parent, before, after)
+    return (
+        None if after is None else _diff(target, target.power_toml, target.power_toml.parent, before, after)
+    )
 
 
 def set_in_toml(text: str, stack: str, service: str, key: str, value: str) -> str | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.diagnosis import advice
 from app.domain.planning import StackSpec
-from app.store import samples
+from app.store import diagnoses, samples
 from app.store.tables import Sample
 from app.usecases.nodes import published_stacks
 from tests.system import System
@@ -123,6 +123,42 @@ def test_a_forced_close_is_asked_about_first_and_names_who_did_it(
     grace.post(f"/windows/{window}/close", force="yes", reason="now")
     system.work()
     assert system.window(window).close_detail == "forced by grace: now"
+
+
+def test_a_failing_service_shows_its_diagnosis(ada: Browser, system: System) -> None:
+    window = ada.opened("forge")
+    system.work()
+    system.finish("forge", 1)
+    cause = {
+        "cause": "missing-module",
+        "title": "The module <switch> is missing",
+        "confidence": 0.95,
+        "evidence": ["No module named '<switch>'"],
+        "suggestion": "Add it.",
+        "rule": "python-module-missing",
+        "source": "program.toml",
+        "patch": {"file": "Dockerfile", "diff": "+COPY switch /app/switch/", "directory": "/srv"},
+    }
+    with system.database.write() as session:
+        diagnoses.record(
+            session,
+            stack="studio",
+            service="forge",
+            window=window,
+            node="local",
+            causes=[cause],
+            now=system.now,
+        )
+
+    page = ada.get(f"/windows/{window}").text
+    for text in (
+        "The module &lt;switch&gt; is missing",
+        "python-module-missing",
+        "+COPY switch /app/switch/",
+        "Add it.",
+    ):
+        assert text in page
+    assert "The module &lt;switch&gt; is missing" in ada.get("/").text
 
 
 def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(

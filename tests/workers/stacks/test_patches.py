@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
+from app.domain.diagnosis.evidence import Evidence
+from app.domain.diagnosis.rules import PatchTemplate
+from app.domain.planning import StackSpec
+from workers.engine.compose import ComposeFiles
 from workers.stacks import patches
+from workers.stacks.stack_reader import Served
 
 COMPOSE = """\
 # The studio.
@@ -75,6 +81,35 @@ def test_a_line_goes_before_the_end_of_the_last_stage() -> None:
 
 def test_a_line_is_added_at_the_end_where_the_stage_has_no_end() -> None:
     assert patches.add_to_last_stage("FROM b\nCOPY . .", "RUN x") == "FROM b\nCOPY . .\nRUN x\n"
+
+
+def target(tmp_path: Path, compose: str, **environment: str) -> patches.PatchTarget:
+    (tmp_path / "docker-compose.yml").write_text(compose)
+    place = ComposeFiles("studio", tmp_path, ("docker-compose.yml",))
+    config = {"services": {"forge": {"environment": environment}}}
+    evidence = Evidence("studio", "forge")
+    return patches.PatchTarget(
+        Served(StackSpec("studio", "studio", "local", {}), place), evidence, config, tmp_path
+    )
+
+
+INIT = PatchTemplate("compose", "init", "true")
+
+
+def test_a_diff_shows_no_value_of_a_variable(tmp_path: Path) -> None:
+    compose = "services:\n  forge:\n    image: x\n    environment:\n      URL: here-it-is\n"
+
+    patch = patches.make_patch(target(tmp_path, compose, URL="here-it-is"), INIT)
+
+    assert patch
+    assert "+    init: true" in patch.diff
+    assert "here-it-is" not in patch.diff
+
+
+def test_there_is_no_diff_where_a_value_is_beside_the_change(tmp_path: Path) -> None:
+    compose = "services:\n  forge:\n    environment: {URL: here-it-is}\n"
+
+    assert patches.make_patch(target(tmp_path, compose, URL="here-it-is"), INIT) is None
 
 
 TOML = '[stacks.studio]\nallow = ["forge"]\n'
