@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -147,3 +148,41 @@ def assert_open_to_all(page: Page) -> None:
     """No rule of WCAG that a program can check is broken."""
     found = Axe().run(page)
     assert found.violations_count == 0, f"{page.url}\n{found.generate_report()}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_run_is_live_and_ends_with_its_report(
+    site: Site, chromium: Browser, scheme: str, width: int
+) -> None:
+    context = chromium.new_context(
+        color_scheme="dark" if scheme == "dark" else "light", viewport={"width": width, "height": 800}
+    )
+    page = signed_in(site, context)
+    run = started_run(site)
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("link", name="browser-cycle").first.click()
+    page.wait_for_url(f"**/runs/{run}")
+    expect(page.locator("#run")).to_have_attribute("data-state", "running")
+    assert_open_to_all(page)
+    expect(page.locator("#run")).to_have_attribute("data-state", "finished")
+    expect(page.locator(".report svg").first).to_be_visible()
+    expect(page.get_by_role("link", name="report.html")).to_be_visible()
+    for path in ("/runs", f"/runs/{run}"):
+        page.goto(site.url + path)
+        assert_open_to_all(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def started_run(site: Site) -> str:
+    """A run of a scenario whose step passes in a moment."""
+    wait = {"exec": {"service": "forge", "argv": ["python3", "-c", "import time; time.sleep(3)"]}}
+    scenario = {"name": "browser-cycle", "services": ["forge"], "ttl": "2m", "steps": {"waits": wait}}
+    answer = httpx.post(
+        f"{site.url}/api/v1/runs",
+        json={"scenario": scenario},
+        headers={"Authorization": f"Bearer {site.token}"},
+    )
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
