@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.domain import untrusted_text
 from app.domain.diagnosis.conditions import Facts
 from app.domain.diagnosis.evidence import Evidence
-from app.domain.diagnosis.rules import Diagnosis, diagnose
+from app.domain.diagnosis.rules import UNKNOWN_CAUSE, Diagnosis, diagnose
 from app.domain.enums import Loop
 from app.host.periodic_thread import PeriodicThread
 from app.settings import diagnosis_rules
@@ -140,29 +142,45 @@ class Diagnoser:
             return None
 
     def _store(self, request: DiagnosisRequest, causes: list[dict[str, Any]]) -> None:
-        database = self._context.database
+        database, (stack, service) = self._context.database, request.key
         with database.write() as session:
-            now = database.now()
-            held = [
-                window
-                for window in rows.unfinished_windows(session, request.stack)
-                if request.service in {lease.service for lease in window.leases}
-            ]
-            newest = max(held, key=lambda one: one.created_at, default=None)
-            window = newest.id if newest else None
-            if window is None and request.service:
-                call = services.last_calls(session, [request.stack]).get(request.key)
-                window = call.window_id if call else None
-            diagnoses.record(
-                session,
-                stack=request.stack,
-                service=request.service,
-                window=window,
-                node=self._context.node,
-                causes=causes,
-                now=now,
-            )
+            now, window = database.now(), _window(session, request)
+            before = diagnoses.causes_of(session, stack, service, window)
+            kept = _combine(before, causes, added=request.stopped_in is not None)
+            if kept != before:
+                diagnoses.record(
+                    session,
+                    stack=stack,
+                    service=service,
+                    window=window,
+                    node=self._context.node,
+                    causes=kept,
+                    now=now,
+                )
             diagnoses.forget(session, now - diagnoses.DIAGNOSIS_RETENTION)
+
+
+def _window(session: Session, request: DiagnosisRequest) -> str | None:
+    """The newest window that holds the service; else the one of its last call."""
+    moving = rows.moving_of(session, request.stack)
+    held = [one for one in moving if request.service in {lease.service for lease in one.leases}]
+    if newest := max(held, key=lambda one: one.created_at, default=None):
+        return newest.id
+    call = services.last_calls(session, [request.stack]).get(request.key) if request.service else None
+    return call.window_id if call else None
+
+
+def _combine(
+    before: list[dict[str, Any]], causes: list[dict[str, Any]], *, added: bool
+) -> list[dict[str, Any]]:
+    """The causes to keep. A known one is not given up for an unknown; what a stop shows is `added`."""
+    known = [one for one in before if one["cause"] != UNKNOWN_CAUSE]
+    if causes[0]["cause"] == UNKNOWN_CAUSE:
+        return known or causes
+    if not added:
+        return causes
+    new = {one["cause"] for one in causes}
+    return [*(one for one in known if one["cause"] not in new), *causes]
 
 
 def _fails(collected: Evidence) -> bool:

@@ -17,6 +17,7 @@ from app.domain.enums import CallStatus
 from app.store.database import is_outage
 from app.usecases.reconciliation import calls
 from workers.state.context import WorkerContext
+from workers.state.diagnosis_queue import DiagnosisRequest
 from workers.state.inspection_queue import Trigger
 
 Attempt = Callable[[Session], StartedCall | None]
@@ -45,4 +46,5 @@ def _record(context: WorkerContext, attempt: Attempt, why: str) -> None:
         call = calls.start_call(session, begun, context.database.now())
         outcome = CallOutcome(CallStatus.FAIL, None, 0, stderr=why)
         calls.finish_call(session, call, outcome, context.database.now())
+    context.diagnosing.submit(DiagnosisRequest(begun.stack, begun.service), again=True)
     context.look_again(begun.stack, [begun.service], Trigger.CALL)
