@@ -20,7 +20,7 @@ TRIES = 2
 """Calls to bring a service up for one window; the second only where the outcome of the first is unknown."""
 
 
-_ENDS = {Action.PRE_STOP, Action.STOP, Action.KILL}
+ENDING_ACTIONS = {Action.PRE_STOP, Action.STOP, Action.KILL}
 
 
 RETRY_FIRST, RETRY_CAP = timedelta(seconds=10), timedelta(minutes=5)
@@ -60,7 +60,7 @@ def _expect(session: Session, begun: StartedCall, now: datetime) -> None:
     elif service.power == Power.UNKNOWN:
         # Nothing is seen of what this call does.
         return
-    elif begun.action in _ENDS and service.alive:
+    elif begun.action in ENDING_ACTIONS and service.alive:
         service.power, service.ready = Power.STOPPING, False
     service.changed_at = now
 

@@ -20,8 +20,8 @@ from app.store import services
 from app.store import windows as rows
 from app.store.tables import Call, Service, Stack
 from app.usecases.reconciliation import drift
-from app.usecases.reconciliation.calls import _ENDS, bounded_output, record_failed_stop
-from app.usecases.windows.settle import STUCK_AFTER, settle
+from app.usecases.reconciliation.calls import ENDING_ACTIONS, bounded_output, record_failed_stop
+from app.usecases.windows.settle import STUCK_AFTER, StackSituation, settle
 
 
 def record_inspection(
@@ -66,7 +66,7 @@ def record_inspection(
     }
     for name in ours:
         known[name].mark_stop_pending(services.location(session, known[name]))
-    return settle(session, spec, known, now, ours)
+    return settle_stack(session, spec, known, now, ours)
 
 
 def _unseen(row: Service) -> SeenContainers:
@@ -145,7 +145,7 @@ def _judge_shown(
         return SeenContainers(Power.OFF)
     if calling is Action.UP and not one.alive:
         return SeenContainers(Power.STARTING, "being started")
-    if calling in _ENDS and one.alive:
+    if calling in ENDING_ACTIONS and one.alive:
         detail = "its pre_stop hook runs" if calling is Action.PRE_STOP else one.detail
         return SeenContainers(Power.STOPPING, detail, alive=True)
     if wanted and row.fault and not one.alive and not one.ready:
@@ -176,6 +176,24 @@ def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> boo
     return known and not (wanted or calling or row.alive or row.unsure)
 
 
+def settle_stack(
+    session: Session,
+    spec: StackSpec,
+    seen: Mapping[str, Service],
+    now: datetime,
+    restarted: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Move on the windows of a stack and record drift; return the ids of windows that changed.
+
+    `restarted` names services that run again without a window and without a person, with the reason.
+    """
+    situation = StackSituation(session, spec, seen, rows.unfinished_windows(session, spec.name), now)
+    changed = settle(situation)
+    holds = drift.Holds(situation.windows, situation.held, situation.awaited, now)
+    drift.find(session, spec, seen, holds, restarted or {})
+    return changed
+
+
 def mark_unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -> None:
     """Services with a pending stop on another engine may run there; a worker on this one cannot tell."""
     known = services.lock_services(session, stack.name)
@@ -183,4 +201,4 @@ def mark_unreachable(session: Session, stack: Stack, engine_id: str, now: dateti
     for row in known.values():
         if row.has_stop_pending_outside(here) and row.power != Power.UNKNOWN:
             row.power, row.ready, row.detail, row.changed_at = Power.UNKNOWN, False, _unseen(row).detail, now
-    settle(session, stack.spec, known, now)
+    settle_stack(session, stack.spec, known, now)

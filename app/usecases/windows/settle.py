@@ -1,7 +1,7 @@
-"""The conclusions: which window is open, has failed, or is over, by what its services are doing.
+"""Which windows of a stack are open, have failed or are over, by the power of their services.
 
-Called in every transaction that brings news of a stack. It judges all unfinished
-windows of that stack, so it never matters whose news it was.
+Call `settle` after any observation or call result of the stack. It judges all unfinished windows
+of the stack, whichever service changed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ from app.domain.locations import Location
 from app.domain.planning import StackSpec
 from app.domain.windows import ServiceHealth
 from app.store import audit, services
-from app.store import windows as rows
 from app.store.tables import Call, Lease, Service, Window
-from app.usecases.reconciliation import drift
-from app.usecases.reconciliation.drift import Holds
 from app.usecases.windows.expire import expire
 from app.usecases.windows.transitions import SYSTEM_ACTOR, advance
 
@@ -53,37 +50,25 @@ class StackSituation:
         return {lease.service for window in self.windows for lease in window.leases}
 
 
-def settle(
-    session: Session,
-    spec: StackSpec,
-    seen: Mapping[str, Service],
-    now: datetime,
-    ours: Mapping[str, str] | None = None,
-) -> list[str]:
-    """Move on every window of a stack that can move on; return the ids of those that changed.
-
-    `ours`: what runs again though nobody holds it and no person has started it, and why that is so.
-    """
-    scene = StackSituation(session, spec, seen, rows.unfinished_windows(session, spec.name), now)
-    changed = [window.id for window in scene.windows if _settle(scene, window)]
-    drift.find(session, spec, seen, Holds(scene.windows, scene.held, scene.awaited, now), ours or {})
-    return changed
+def settle(situation: StackSituation) -> list[str]:
+    """Move on every unfinished window of a stack that can move on; return the ids of those that changed."""
+    return [window.id for window in situation.windows if _settle(situation, window)]
 
 
-def _settle(scene: StackSituation, window: Window) -> bool:
+def _settle(situation: StackSituation, window: Window) -> bool:
     before = (window.state, window.status, window.stuck)
-    if window.state in windows.LIVE and window.deadline <= scene.now:
+    if window.state in windows.LIVE and window.deadline <= situation.now:
         # The first transaction that sees it closes it, whether or not that is the sweep.
-        expire(scene.session, window, scene.now)
-    healths = {lease.service: _note(scene, window, lease) for lease in window.leases}
+        expire(situation.session, window, situation.now)
+    healths = {lease.service: _note(situation, window, lease) for lease in window.leases}
     asked = [healths[lease.service] for lease in window.leases if lease.asked]
     if window.state == State.OPENING:
         along = [healths[lease.service] for lease in window.leases if not lease.asked]
-        _opening(scene.session, window, asked, along, scene.now)
+        _opening(situation.session, window, asked, along, situation.now)
     elif window.state == State.OPEN:
         window.status = windows.standing(healths.values())
     elif window.state == State.CLOSING:
-        _closing(scene, window)
+        _closing(situation, window)
     return before != (window.state, window.status, window.stuck)
 
 
@@ -110,9 +95,9 @@ def _opening(
         advance(session, window, State.OPEN, actor=SYSTEM_ACTOR, now=now)
 
 
-def _closing(scene: StackSituation, window: Window) -> None:
-    session, now, held = scene.session, scene.now, scene.held
-    left = [lease for lease in window.leases if _owes(lease, scene.seen, held)]
+def _closing(situation: StackSituation, window: Window) -> None:
+    session, now, held = situation.session, situation.now, situation.held
+    left = [lease for lease in window.leases if _owes(lease, situation.seen, held)]
     if not left:
         advance(session, window, State.CLOSED, actor=SYSTEM_ACTOR, now=now)
     elif window.forced and all(lease.killed for lease in left):
@@ -120,7 +105,7 @@ def _closing(scene: StackSituation, window: Window) -> None:
         detail = f"{window.close_detail or 'forced'}; still owing an off: {names}"
         advance(session, window, State.CLOSED, actor=SYSTEM_ACTOR, now=now, detail=detail)
     else:
-        _stuck(session, window, [scene.seen[lease.service] for lease in left], now)
+        _stuck(session, window, [situation.seen[lease.service] for lease in left], now)
 
 
 def _owes(lease: Lease, seen: Mapping[str, Service], held: set[str]) -> bool:
@@ -154,17 +139,17 @@ def _last_stop_output(call: Call | None) -> str:
     return call.stderr.strip() or call.stdout.strip() or f"{call.action}: {call.status}"
 
 
-def _note(scene: StackSituation, window: Window, lease: Lease) -> ServiceHealth:
+def _note(situation: StackSituation, window: Window, lease: Lease) -> ServiceHealth:
     """Write down how a service stands under this window, and say so when it has become ready or failing."""
-    health = _health(scene.spec, scene.seen, window, lease)
+    health = _health(situation.spec, situation.seen, window, lease)
     event = _news(lease, health) if window.state in windows.LIVE else None
     lease.power, lease.ready, lease.detail = health.power, health.ready, health.detail
     if health.ready and lease.ready_at is None:
-        lease.ready_at = scene.now
+        lease.ready_at = situation.now
     if event:
         names = {"stack": window.stack, "window": window.id, "service": lease.service}
         facts = {"power": health.power, "detail": health.detail}
-        audit.record(scene.session, event, actor=SYSTEM_ACTOR, now=scene.now, **names, **facts)
+        audit.record(situation.session, event, actor=SYSTEM_ACTOR, now=situation.now, **names, **facts)
     return health
 
 
