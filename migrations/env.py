@@ -26,11 +26,11 @@ def _plainly(kind: str, item: object, _context: object) -> str | Literal[False]:
 _PATIENCE = 300.0
 """Seconds to wait for another process that migrates the same database."""
 _LOCK = 7_706_973_657
-"""The advisory lock of PostgreSQL that whoever migrates takes; any number that nobody else uses."""
+"""The advisory lock of PostgreSQL that a migrating process takes; any number that no other program uses."""
 
 
 def _alone(connection: Connection) -> None:
-    """Wait for whoever else migrates, so that two upgrades at once are one and then nothing."""
+    """Wait for other processes that migrate, so that two upgrades at once are one and then nothing."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 

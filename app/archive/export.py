@@ -47,7 +47,7 @@ def export(url: str, before: float, directory: Path, *, packed: bool) -> list[di
         except Broken as error:
             raise Failed(f"{error}; nothing of it was let go") from error
         except retention.Overtaken as error:
-            raise Failed(f"somebody else has archived {error} meanwhile; run it again") from error
+            raise Failed(f"another process has archived {error} meanwhile; run it again") from error
     return run.made
 
 

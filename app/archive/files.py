@@ -129,7 +129,7 @@ def _is_packed(place: Path) -> bool:
 
 
 def _lines(place: Path) -> Iterator[tuple[str, Any]]:
-    """Each line as it is and as what it says. Raises Broken for what nobody here wrote."""
+    """Each line as it is and as what it says. Raises Broken for a line that this program did not write."""
     number = 0
     with closing(_open_archive(place)) as file:
         try:

@@ -67,7 +67,7 @@ def _gates(
         if found is None:
             continue
         one = _one(stack, name, condition, found)
-        # What is not required is awaited while it may still come, and missed by nobody after that.
+        # An optional dependency is awaited while it may still become ready, and ignored after that.
         yield FREE if one.way is Way.SHUT and name in spec.optional else one
 
 

@@ -170,7 +170,7 @@ class Loop(StrEnum):
     CONSUMER = "consumer"
     """The broker answered a worker's consumer with an error; one that is away is not counted."""
     MESSAGES = "messages"
-    """A message was dropped, since nobody of ours sent it."""
+    """A message was dropped, because no part of this program sent it."""
     TASKS = "tasks"
     """Only for the log: a task that ends since the database is away is not counted."""
     THROTTLE = "throttle"

@@ -230,13 +230,13 @@ class LastToken(Conflict):
 
     def __init__(self, token: str) -> None:
         super().__init__(
-            f"{token!r} is the last token that is good for everything; nobody could come in without it",
+            f"{token!r} is the last token with every right; without it no one could administer this service",
             token=token,
         )
 
 
 class NodeAway(Refusal):
-    """The stack's node is not heard of, and this house does not wait for it."""
+    """The stack's node sends no heartbeat, and POWER_AWAY=refuse forbids to wait for it."""
 
     field = "stack"
 

@@ -67,7 +67,7 @@ def _conflicts(mine: Heartbeat, other: Heartbeat) -> Iterator[str]:
 def away_since(
     stack: str, node: str, heard_at: datetime | None, signs: Iterable[Heartbeat], now: datetime
 ) -> datetime | None:
-    """Since when nobody that serves a stack was heard of; None where somebody is, or may be about to be.
+    """Since when no worker that serves a stack has sent a heartbeat; None where one does, or may be starting.
 
     `heard_at` is the last sign from its node. A node that was never heard of has only just
     published what it is about to serve; a worker that has just begun is about to.

@@ -23,7 +23,7 @@ class ServiceSpec:
     role: Role = Role.NONE
     depends_on: Mapping[str, Condition] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
-    """Dependencies that Compose marks `required: false`: awaited where they are powered, missed by nobody."""
+    """Dependencies marked `required: false`: awaited where they are powered, ignored otherwise."""
     oneshot: bool = False
     replicas: int = 1
     image: str = ""
@@ -32,7 +32,7 @@ class ServiceSpec:
     stop_timeout: float = 20.0
     ready_timeout: float = 60.0
     ready_timeout_derived: bool = False
-    """Nobody has set it: it follows from the healthcheck, which may be the image's and be known later."""
+    """True where it is not set: it follows from the healthcheck, which may be the image's and known later."""
     stable_for: float = 1.0
     post_start: bool = False
     """It has a hook that its start waits for."""

@@ -55,7 +55,7 @@ def why_ended(service: ServiceStatus) -> str:
         return "it runs again" if service.alive else "a window holds it now"
     if service.role is Role.CORE:
         return "it has done its work" if service.power is Power.DONE else "it runs again"
-    return "nobody misses it any more" if service.alive else "it is off"
+    return "no open window needs it any more" if service.alive else "it is off"
 
 
 def strays(service: ServiceStatus) -> bool:

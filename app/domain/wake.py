@@ -1,8 +1,8 @@
 """What a visitor's request means for the service it is on its way to.
 
-Somebody's proxy asks before it lets a request through. The answer follows from the
+A reverse proxy asks before it lets a request through. The answer follows from the
 window that the proxy's token has, if it has one, and from the time: let it pass, have
-it wait, or open a window first. Whoever comes lengthens the window, never beyond what
+it wait, or open a window first. Each visitor lengthens the window, never beyond what
 the stack permits, and seldom enough that most requests write nothing.
 """
 

@@ -82,5 +82,5 @@ def standing(healths: Iterable[ServiceHealth]) -> Status:
 
 
 def extendable(state: State, deadline: datetime, now: datetime) -> bool:
-    """Past its deadline a window is over, whether or not anybody has noticed."""
+    """True past the deadline, whether or not a process has recorded it."""
     return state in LIVE | {State.WAITING} and deadline > now

@@ -76,7 +76,7 @@ def _open(path: Path, said: os.stat_result) -> list[str]:
     if not said.st_mode & stat.S_IRWXO:
         return []
     return [
-        f"everybody on this machine may look into {path} (mode {_mode(said)}); "
+        f"every user of this machine may look into {path} (mode {_mode(said)}); "
         + _command("chmod", "700", path)
     ]
 

@@ -1,6 +1,6 @@
 """Files that decide what runs here, and that another user of this machine could write.
 
-Whoever may write a compose file may have any container run, and so has the whole host.
+A user who may write a compose file may run any container, and so controls the whole host.
 A folder counts as the files in it, since a file that may be exchanged need not be written.
 """
 
@@ -33,7 +33,7 @@ def _warnings(path: Path) -> Iterator[str]:
         command = shlex.join(["chown", str(os.geteuid()), str(path)])
         yield f"{path} belongs to {_user(said.st_uid)}, {_CONSEQUENCE}; {command}"
     writers = _writers(said)
-    # In a sticky folder nobody exchanges the files of others.
+    # In a sticky folder no user can exchange the files of others.
     if writers and not (stat.S_ISDIR(said.st_mode) and said.st_mode & stat.S_ISVTX):
         mode = f"{stat.S_IMODE(said.st_mode):04o}"
         command = shlex.join(["chmod", "go-w", str(path)])
@@ -41,16 +41,16 @@ def _warnings(path: Path) -> Iterator[str]:
 
 
 def _writers(said: os.stat_result) -> str:
-    """Who may write it beside its owner; nothing where nobody may."""
+    """Who may write it beside its owner; empty where no other user may."""
     if said.st_mode & stat.S_IWOTH:
-        return "everybody"
+        return "every user"
     if said.st_mode & stat.S_IWGRP and _has_others(said.st_gid, said.st_uid):
         return f"the group {_group(said.st_gid)}"
     return ""
 
 
 def _has_others(group: int, owner: int) -> bool:
-    """Is anybody in this group but root and the owner? A user's private group has no others."""
+    """Has this group members beside root and the owner? A user's private group has none."""
     try:
         members = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(group).gr_mem}
     except KeyError:

@@ -129,5 +129,5 @@ def _environment(pid: int) -> list[bytes]:
     try:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
-        # Gone meanwhile, or somebody else's.
+        # Gone meanwhile, or another user's.
         return []

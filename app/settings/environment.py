@@ -38,9 +38,9 @@ class Settings:
     wait_for_node: bool = True
     """An opening on a stack whose node is away waits for it; otherwise it is refused."""
     traces: bool = False
-    """Somebody wants to be sent spans …"""
+    """Spans are sent to a collector …"""
     trace_timeout: bool = False
-    """… and says how long one sending may take."""
+    """… and the environment says how long one sending may take."""
     public_url: str | None = None
     """Where people reach the front: what links in notices begin with. Without it they have none."""
     opening_calls: CallBounds | None = None

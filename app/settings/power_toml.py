@@ -218,7 +218,7 @@ def _is_a_cause(fault: Any) -> bool:
 
 
 def _line(path: Path, fault: Any) -> str:
-    """The key, and of a list the entry itself: its place in the list is not what anybody wrote."""
+    """The key, and of a list the entry itself: its place in the list is in no file."""
     parts = [part for part in fault["loc"] if part != "[key]"]
     key = ".".join(str(part) for part in parts if not isinstance(part, int)) or "stacks"
     entry = f"{fault['input']!r}: " if parts and isinstance(parts[-1], int) else ""

@@ -139,7 +139,7 @@ def beat_command() -> tuple[str, ...]:
 
 def flower(plan: ChildSettings, port: int, password: str) -> Child:
     """Loopback only, and behind a password: it shows every window."""
-    # In the environment, since everybody may read a command line.
+    # In the environment, because every user may read a command line.
     environ = {**plan.environ, "FLOWER_BASIC_AUTH": f"power:{password}"}
     return Child("flower", flower_command("127.0.0.1", port), environ, plan.log("flower"))
 

@@ -3,7 +3,7 @@
     python -m app.standalone.part web|worker|beat|flower
 
 It becomes that process, with the very command line that a standalone gives it, writes to
-its own output, and listens on all addresses: it is for the supervisor to let nobody in.
+its own output, and listens on all addresses: the supervisor keeps other hosts out.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _with_password(environ: Mapping[str, str]) -> str:
     if password := environ.get("POWER_FLOWER_PASSWORD"):
         return f"power:{password}"
     raise SystemExit(
-        "POWER_FLOWER_PASSWORD is not set: Flower shows everybody's windows and wants a password"
+        "POWER_FLOWER_PASSWORD is not set: Flower shows the windows of all users and needs a password"
     )
 
 

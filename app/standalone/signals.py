@@ -49,7 +49,7 @@ class Signals:
 
     def wake(self) -> None:
         """End a `wait` from another thread."""
-        # A full buffer will wake it too; a closed one has nobody to wake.
+        # A full buffer will wake it too; a closed one has no reader.
         with contextlib.suppress(OSError):
             self._writer.send(b"\0")
 

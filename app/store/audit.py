@@ -3,7 +3,7 @@
 `record` notes an entry; `write_down`, called once at the end of every write
 transaction, gives the noted entries their place. The heads are locked there and in
 name order, so they are locked last, briefly, and never in a circle. There is one
-chain per stack and one for the house.
+chain per stack and one for what belongs to no stack, named `house`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _append(session: Session, chain: str, notes: Iterable[Note]) -> None:
 
 
 def _to_the_millisecond(at: datetime) -> datetime:
-    """What an answer shows is all that is kept, so that anybody can check a hash by what was shown."""
+    """What an answer shows is all that is kept, so that a reader can check a hash by what was shown."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 

@@ -142,7 +142,7 @@ class SharedClock(Clock):
             return _carry_on(self._anchor, at)
         if reading.booted_at:
             return _since_boot(reading.booted_at, at)
-        # Nobody lived through the reboot; time has gone on at least to where it was last seen.
+        # No process lived through the reboot; time has gone on at least to where it was last seen.
         return reading.witness if reading.witness and reading.witness > reading.system else None
 
     def seconds_since_boot(self) -> float:

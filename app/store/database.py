@@ -1,7 +1,7 @@
 """Sessions and the shared clock, on SQLite or PostgreSQL with one behaviour.
 
 `write()` takes the write lock at once, so that two writers queue rather than
-collide; `read()` sees one moment. `now()` is the house clock (`app.store.clock`), so hosts
+collide; `read()` sees one moment. `now()` is the shared clock (`app.store.clock`), so hosts
 may disagree about the time, or set it, and deadlines do not move.
 
 A database that hangs is away: whatever is asked of it ends with an answer or, within
@@ -256,7 +256,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgres(url: str) -> Engine:
-    # Its driver is a few megabytes, of no use to a house on SQLite.
+    # Its driver is a few megabytes, of no use on SQLite.
     from app.store import postgres
 
     return postgres.engine(url, SILENCE_SECONDS)

@@ -1,7 +1,7 @@
 """Is this a database of ours, and whole? Asked before it is brought up to date, and by the doctor.
 
 Bringing another program's database up to date would put our tables into it, and a damaged one
-is to be left as it is for whoever mends it.
+is left as it is for the operator who mends it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _require_whole(file: Path) -> None:
         with closing(sqlite3.connect(file, timeout=10)) as one:
             said = one.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError:
-        # It is locked or cannot be opened, which whoever uses it will be told.
+        # It is locked or cannot be opened; its next user gets that error.
         return
     except sqlite3.DatabaseError as error:
         raise Unsound(f"{file} is damaged: {error}", file) from error

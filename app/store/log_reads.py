@@ -25,7 +25,7 @@ def answer(
     notes: Mapping[str, str],
     now: datetime,
 ) -> None:
-    """Give an answer to who waits; the first one counts, and nobody is answered who has left."""
+    """Store the answer in a request's row; the first one counts, and a request that was left gets none."""
     waiting = update(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_(None))
     session.execute(waiting.values(lines=list(lines), notes=dict(notes), answered_at=now))
 

@@ -96,7 +96,7 @@ def note(session: Session, node: str, sink: str, key: str, *, body: dict[str, An
 
 
 def due(session: Session, node: str, now: datetime, limit: int, *, but: Sequence[str] = ()) -> list[Notice]:
-    """What is to be handed over now, oldest first; locked, and skipped where somebody else has it.
+    """What is due now, oldest first; locked; skipped where another transaction has the lock.
 
     `but` names sinks that get nothing more for now.
     """

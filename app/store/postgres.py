@@ -2,7 +2,7 @@
 
 A server that was stopped, or a network that has gone silent, sends neither an answer
 nor an end, and the driver would wait for as long as it takes. Here a server that is
-silent for too long is given up: the connection is closed, since nobody can say what
+silent for too long is given up: the connection is closed, since no one can say what
 became of the statement, and the pool forgets all it had.
 """
 
@@ -75,7 +75,7 @@ def _limits(patience: float) -> str:
         # What waits for a lock longer than a caller waits is given up, and said to be so.
         "lock_timeout": 0.8 * patience,
         "statement_timeout": patience,
-        # A process that was frozen in the middle of a transaction does not hold up everybody else.
+        # A process that was frozen in the middle of a transaction does not block the others.
         "idle_in_transaction_session_timeout": 2 * patience,
     }
     return " ".join(f"-c {name}={round(seconds * 1000)}" for name, seconds in limits.items())

@@ -52,7 +52,7 @@ def page(session: Session, chain: str, after: int, upto: int, limit: int) -> lis
 
 def let_go(session: Session, chain: str, after: int, upto: int, now: datetime) -> None:
     """Let the entries beyond `after` up to `upto` go. Raises Overtaken."""
-    # The archive's own entry goes to the house: heads are locked in name order, here as everywhere.
+    # The archive's own entry goes to the chain `house`: heads are locked in name order, here as everywhere.
     found = {name: audit.lock_head(session, name, now) for name in sorted({chain, audit.SYSTEM_CHAIN})}
     head, last = found[chain], entry(session, chain, upto)
     if head.archived_seq != after or last is None:

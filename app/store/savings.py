@@ -5,7 +5,7 @@
 A window holds from when it began to open until it was closed, which is when its stops
 were confirmed; what several windows hold at the same time counts once. A stack counts
 from its first window, or from when it was loaded if that was earlier: before that,
-nobody knows. Core is always on and saves nothing. What a hand has started beside the
+no one knows. Core is always on and saves nothing. What a person has started beside the
 windows is not seen here.
 """
 

@@ -28,7 +28,7 @@ def lock_services(session: Session, stack: str) -> dict[str, Service]:
 
 
 def ensure(session: Session, stack: str, roles: Mapping[str, Role]) -> None:
-    """A row for each of these; where somebody else makes it at the same moment, theirs will do."""
+    """A row for each of these; one that another transaction makes at the same moment will do."""
     new = [{"stack": stack, "name": name, "role": role} for name, role in sorted(roles.items())]
     if new:
         session.execute(insert_if_new(session, Service).values(new))

@@ -1,7 +1,7 @@
 """Sessions of the console: random ids, of which the database keeps only a hash.
 
 A session belongs to the very token that began it: it is valid while that token is neither
-revoked nor replaced. No key signs anything, so a copy of the database signs nobody in.
+revoked nor replaced. No key signs anything, so a copy of the database opens no session.
 """
 
 from __future__ import annotations

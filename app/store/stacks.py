@@ -27,7 +27,7 @@ def stack_by_name(session: Session, name: str) -> Stack | None:
 def chosen(session: Session, name: str | None, *, keep: bool = False) -> Stack:
     """The stack of that name, or the only one there is; raises UnknownStack or StackNeeded.
 
-    With `keep`, nobody publishes it anew before this transaction ends.
+    With `keep`, no worker publishes it anew before this transaction ends.
     """
     found = _only(session) if name is None else session.get(Stack, name)
     if found is None:

@@ -257,7 +257,7 @@ def claim(session: Session, token: str, text: str, *, body: str, window: str, no
 
 
 def forget_keys(session: Session, before: datetime) -> None:
-    """Let go of idempotency keys that were made before then, but for those somebody else is letting go of."""
+    """Delete idempotency keys made before then, except those that another transaction is deleting."""
     old = (
         select(IdempotencyKey.token, IdempotencyKey.key)
         .where(IdempotencyKey.created_at <= before)

@@ -16,7 +16,7 @@ from app.store.tables import Node, Stack, Worker
 FORGOTTEN = timedelta(hours=1)
 """A worker that was not heard of for so long is struck off."""
 _CLAIMING = 0x70775F6E
-"""The number of the lock that whoever claims a node or a stack holds to the end of its transaction."""
+"""The number of the lock that a claim of a node or a stack holds to the end of its transaction."""
 
 
 def lock_claims(session: Session) -> None:

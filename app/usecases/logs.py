@@ -4,7 +4,7 @@ Only a worker may ask the engine, and the front reads only the database. So who 
 read leaves a row, the node is nudged with the row's id, its worker writes the lines into
 the row, and the row goes when they have been read. A worker answers by the window and by
 its own power.toml, whatever the row or the message says: a forged message makes it write
-the lines of a leased service into a row that somebody with a token is waiting for, or
+the lines of a leased service into a row that a client with a token is waiting for, or
 nothing at all.
 """
 
@@ -85,7 +85,7 @@ def ask(
 
 
 def log_request(session: Session, identifier: str, core: Mapping[str, Collection[str]]) -> LogRequest | None:
-    """What a row asks for, cut down to what its window holds; None where nobody waits.
+    """What a row asks for, cut down to what its window holds; None where no client waits.
 
     `core` is what the worker itself calls core, by stack: those are never read.
     """

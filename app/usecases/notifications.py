@@ -2,7 +2,7 @@
 
 The trail is what notices are made from: it is written with every change, and each sink
 keeps its own place in each chain, so nothing is told of that was undone and nothing is
-missed. Whoever runs this may be killed at any statement; a notice is noted once.
+missed. The process may be killed at any statement; a notice is noted once.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def claim_due(
     under_way: Mapping[str, int] | None = None,
     per_sink: int | None = None,
 ) -> list[Notice]:
-    """Notices to be handed over now, which nobody else will try until `HELD` is over.
+    """Notices to be handed over now, which no other worker will try until `HELD` is over.
 
     With those that are `under_way`, by sink, no sink gets more than `per_sink`.
     """

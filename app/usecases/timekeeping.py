@@ -1,8 +1,8 @@
 """Keeping the shared clock steady: a step of the database's clock is corrected once and put on record.
 
-Every process carries the house clock by itself (`app.store.clock`); a worker and beat also
+Every process carries the shared clock by itself (`app.store.clock`); a worker and beat also
 write down what they go by, so that a process that starts later goes by the same. While
-nothing is open or owed, the house clock is led back to the database's, a second at a time.
+nothing is open and no stop is pending, the shared clock is led back to the database's, a second at a time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Timekeeper:
 def correct(database: Database) -> None:
     """Have the database show what this process goes by, and when its host was booted by that.
 
-    Where the database's clock has stepped and nobody has corrected that yet, the offset changes, and
+    Where the database's clock has stepped and no process has corrected that yet, the offset changes, and
     one entry says so.
     """
     step = timedelta()
@@ -73,7 +73,7 @@ def correct(database: Database) -> None:
     if step:
         log.warning(
             "the database's clock has stepped by %+.0f s; windows keep their length, and times on record are "
-            "%+.0f s from that clock until nothing is open or owed",
+            "%+.0f s from that clock until nothing is open and no stop is pending",
             step.total_seconds(),
             row.offset_sec,
         )
@@ -104,7 +104,7 @@ def settle(database: Database) -> None:
 
 
 def begin_anew(database: Database) -> None:
-    """Set the shared clock by the database's, where no worker runs yet and nothing is open or owed.
+    """Set the shared clock by the database's, where no worker runs, nothing is open and no stop is pending.
 
     What is on record from a time that is then yet to come counts as of now. Processes that have read the
     clock before, this one included, do not go by it: call this before any other is started.
@@ -118,7 +118,9 @@ def begin_anew(database: Database) -> None:
         there = any(sign.live(now) for sign in workers.signs(session))
         if there or not clock_offset.is_idle(session):
             return
-        log.warning("the house clock was %+.0f s from the database's, and is set by it again", row.offset_sec)
+        log.warning(
+            "the shared clock was %+.0f s from the database's, and is set by it again", row.offset_sec
+        )
         fresh = now - timedelta(seconds=row.offset_sec)
         row.offset_sec, row.changed_at = 0.0, fresh
         clock_offset.nothing_after(session, fresh)

@@ -24,7 +24,7 @@ from app.usecases.windows import open as opening
 from app.usecases.windows import transitions
 from app.usecases.windows.open import OpenRequest
 
-REASON = "somebody visits"
+REASON = "a visitor came"
 UNDER_WAY = "a request was under way"
 
 

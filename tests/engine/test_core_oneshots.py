@@ -30,7 +30,7 @@ def test_one_that_is_run_under_a_worker_is_seen_done(stack: Stack) -> None:
     stack.by_hand("up", "-d", "init")
 
     until(lambda: (row := stack.row("init")) and row.power == Power.DONE, "it is done", 10, stack)
-    until(lambda: stack.entries(Event.DRIFT_ENDED), "nobody misses it any more", 10, stack)
+    until(lambda: stack.entries(Event.DRIFT_ENDED), "no open window needs it any more", 10, stack)
 
 
 def test_one_that_still_works_is_waited_for(stack: Stack) -> None:

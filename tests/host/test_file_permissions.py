@@ -34,7 +34,7 @@ def test_a_file_that_everybody_can_write_is_named_with_the_command(file: Path) -
     file.chmod(0o666)
     (line,) = said(file)
     assert line.startswith(
-        f"{file} can be written by everybody (mode 0666), who could have any container run"
+        f"{file} can be written by every user (mode 0666), who could have any container run"
     )
     assert line.endswith(f"; chmod go-w {file}")
 
@@ -42,7 +42,7 @@ def test_a_file_that_everybody_can_write_is_named_with_the_command(file: Path) -
 def test_a_folder_that_everybody_can_write_is_as_bad(file: Path) -> None:
     file.parent.chmod(0o777)
     (line,) = said(file)
-    assert line.startswith(f"{file.parent} can be written by everybody")
+    assert line.startswith(f"{file.parent} can be written by every user")
 
 
 def test_a_sticky_folder_lets_nobody_exchange_the_files_of_others(file: Path) -> None:

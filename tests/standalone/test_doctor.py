@@ -197,7 +197,7 @@ def test_files_that_others_can_write_are_warned_of(environ: dict[str, str], tmp_
 
     code, found = examine(environ)
 
-    told = [one["mend"] for one in found["all"] if "can be written by everybody" in one["detail"]]
+    told = [one["mend"] for one in found["all"] if "can be written by every user" in one["detail"]]
     assert code == 0
     assert told == [f"chmod go-w {tmp_path / name}" for name in ("power.toml", "docker-compose.yml")]
 

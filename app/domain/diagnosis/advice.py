@@ -42,7 +42,7 @@ _MEANS: Iterable[tuple[tuple[str, ...], str]] = (
         ("exited with code",),
         "It ended though it should run. One that is meant to end is called `oneshot` in power.toml.",
     ),
-    (("paused by hand",), "Somebody has paused it: `docker compose unpause` lets it run on."),
+    (("paused by hand",), "It was paused by hand: `docker compose unpause` lets it run on."),
     (
         ("has not been heard of",),
         "The worker of its node does not answer: is the machine on, and the worker running there?",

@@ -1,6 +1,6 @@
 """What workers claim: a node's name, and the stacks they serve there.
 
-Every claim is one transaction that nobody else's can overlap, so two workers never
+Claims are transactions that never overlap, so two workers never
 win the same name. A worker that dies gives up its claims with its sign of life.
 """
 

@@ -1,7 +1,7 @@
 """Drift: actual power differs from what is wanted, and no window is waiting for it.
 
-Found by whoever looks first and put on record once, from its beginning to its end.
-What a hand has started is stopped only where the stack says so; core is never touched.
+The first inspection that sees it records it once, with its beginning and its end.
+What a person has started is stopped only where the stack says so; core is never touched.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What workers did while the database was away, put on record once it is back.
 
 A worker keeps a journal on disk of the calls it makes blind, and of the ends of calls
-that it could not report. Taking one in twice changes nothing, so whoever takes it in
+that it could not report. Taking one in twice changes nothing, so a worker that takes it in
 may be killed before the file is gone.
 """
 
@@ -111,7 +111,7 @@ def _newest(session: Session, begun: StartedCall) -> str | None:
 
 
 def _explain(session: Session, call: Call) -> None:
-    """The windows that were cut short say why, until the service is up again or nobody wants it."""
+    """The windows that were cut short say why, until the service is up again or no window wants it."""
     service = session.get(Service, (call.stack, call.service), with_for_update=True)
     if service and not services.started_since(session, call):
         at = stamp(call.started_at)

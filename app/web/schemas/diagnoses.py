@@ -8,7 +8,7 @@ from app.web.schemas.base import AnswerModel, Timestamp
 
 
 class SuggestedPatch(AnswerModel):
-    """A change that would mend the cause, as a unified diff. It is applied by nobody but a person."""
+    """A change that would mend the cause, as a unified diff. Only a person applies it."""
 
     file: str = Field(description="The changed file, relative to `directory`.")
     diff: str
