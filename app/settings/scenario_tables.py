@@ -74,6 +74,8 @@ class HttpToml(_Strict):
             raise ValueError(f"is no URL: {error}") from error
         if parts.scheme not in {"http", "https"} or not host:
             raise ValueError("must begin with http:// or https:// and name a host")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must have no user and password, which a report would show; use headers")
         if any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
             raise ValueError("must contain no space or control character")
         return url

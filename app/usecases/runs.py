@@ -186,7 +186,8 @@ def finish_run(
     run.document = without_secrets(run.document)
     event = Event.RUN_CUT if outcome is RunOutcome.CUT else Event.RUN_FINISHED
     failed = [one["name"] for one in run.steps if one["status"] == StepStatus.FAILED]
-    _record(session, run, event, run.actor, now, outcome=str(outcome), detail=run.detail, failed=failed)
+    actor = run.cancelled_by or run.actor
+    _record(session, run, event, actor, now, outcome=str(outcome), detail=run.detail, failed=failed)
     return True
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from power_windows import discovery, durations
@@ -15,8 +15,9 @@ from power_windows.discovery import Target
 from power_windows.errors import Unreachable
 from power_windows.held_window import HeldWindow, Terms
 from power_windows.rest import Api
+from power_windows.runs import RunRoutes
 from power_windows.states import State
-from power_windows.values import Entry, Line, Plan, Stack, Window
+from power_windows.values import Entry, Line, Plan, Run, Stack, Window
 
 DurationLike = float | str
 """Seconds as a number, or a duration as text: `90`, `90s`, `30m`, `1h30m`."""
@@ -149,6 +150,31 @@ class Client:
         terms = Terms(body, str(uuid.uuid4()), None if within is None else seconds(within), partial_ok)
         return HeldWindow(self._api, terms)
 
+    def conduct(self, scenario: Mapping[str, Any], *, wait: bool = True) -> Run:
+        """Run a scenario, given as the document of its file; return the finished run, with its outcome.
+
+        Without `wait` the run is returned queued. An exception while it is awaited cancels it, Ctrl-C too.
+        """
+        routes = RunRoutes(self._api)
+        payload = routes.start(scenario)
+        return Run.of(routes.wait(payload) if wait else payload)
+
+    def run(self, run: str | Run) -> Run:
+        """Return a run as it is now; raises NotFound."""
+        return Run.of(RunRoutes(self._api).read(_id(run)))
+
+    def runs(self, *, stack: str | None = None, limit: int | None = None) -> Iterator[Run]:
+        """Yield runs, newest first, of one stack if given."""
+        return map(Run.of, RunRoutes(self._api).newest(limit=limit, stack=stack))
+
+    def cancel(self, run: str | Run) -> Run:
+        """Cancel a run and close its window; return it. A finished one stays as it is."""
+        return Run.of(RunRoutes(self._api).cancel(_id(run)))
+
+    def report(self, run: str | Run, form: str = "json") -> str:
+        """Return the report of a finished run: `json`, `md`, `html`, `junit`. Raises Refused without one."""
+        return RunRoutes(self._api).report(_id(run), form)
+
     def here(self) -> bool:
         """Tell whether the server answers; raises Refused for a token that it does not accept."""
         try:
@@ -173,5 +199,5 @@ def window_request(
     }
 
 
-def _id(window: str | Window) -> str:
-    return window if isinstance(window, str) else window.id
+def _id(named: str | Window | Run) -> str:
+    return named if isinstance(named, str) else named.id

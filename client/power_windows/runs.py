@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import quote
 
+from power_windows.errors import PowerError
 from power_windows.payloads import Run
 from power_windows.rest import Api
+
+RUN_POLL_SECONDS = 0.5
+"""Seconds between two readings of a run that is awaited."""
 
 
 class RunRoutes:
@@ -25,6 +31,18 @@ class RunRoutes:
     def read(self, identifier: str) -> Run:
         """Return one run; raises NotFound."""
         return cast(Run, self._api.get(_path(identifier)))
+
+    def wait(self, run: Run) -> Run:
+        """Return a run once it is finished. An exception meanwhile, Ctrl-C included, cancels it."""
+        try:
+            while run["state"] != "finished":
+                time.sleep(RUN_POLL_SECONDS)
+                run = self.read(run["id"])
+        except BaseException:
+            with suppress(PowerError):
+                self.cancel(run["id"])
+            raise
+        return run
 
     def newest(self, limit: int | None = None, **filters: str | None) -> Iterator[Run]:
         """Yield runs, newest first; `filters` are the route's query parameters."""

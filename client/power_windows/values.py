@@ -254,3 +254,31 @@ def _service(payload: Mapping[str, Any]) -> Service:
         holders=tuple(payload["holders"]),
         left=payload["time_left_sec"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a scenario; `outcome` is None until it is finished, then `passed`, `failed` or `cut`."""
+
+    id: str
+    name: str
+    stack: str
+    state: str
+    outcome: str | None
+    detail: str
+    window: str | None
+    steps: Mapping[str, str]
+    """The status of each step by its name."""
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every step passed and the services are off again."""
+        return self.outcome == "passed"
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Run:
+        """Return the run of a payload."""
+        names = ("id", "name", "stack", "state", "outcome", "detail", "window")
+        steps = {step["name"]: step["status"] for step in payload["steps"]}
+        return cls(**{name: payload[name] for name in names}, steps=steps, raw=payload)

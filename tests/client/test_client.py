@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 import power_windows
-from power_windows import Client, NotFound, Refused, Unreachable
+from power_windows import Client, NotFound, Refused, Unreachable, rest, runs
 from tests.cli.service import ON, Service, entry, stack, window
 from tests.cli.service import service as compose_service
 
@@ -100,3 +103,50 @@ def test_everything_that_is_promised_is_there() -> None:
     assert all(getattr(power_windows, name) for name in power_windows.__all__)
     with pytest.raises(AttributeError):
         _ = power_windows.nothing
+
+
+class Runs:
+    """The answers of a server whose run ends at the third look."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.looks = 0
+        monkeypatch.setattr(runs, "RUN_POLL_SECONDS", 0.01)
+        monkeypatch.setattr(rest.Api, "send", self.send)
+
+    def send(self, method: str, path: str, requested: object = (), **options: Any) -> httpx.Response:
+        self.sent.append((method, path))
+        self.looks += method == "GET"
+        over = self.looks >= 3
+        steps = [{"name": "listens", "status": "passed" if over else "running"}]
+        run = {"id": "0f1e", "name": "cycle", "stack": "vx11", "detail": "", "window": None, "steps": steps}
+        state = {"state": "finished" if over else "running", "outcome": "passed" if over else None}
+        if path.endswith("/report"):
+            return httpx.Response(200, text="# Run")
+        return httpx.Response(200, json={**run, **state})
+
+
+def test_a_scenario_is_run_to_its_end(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Runs(monkeypatch)
+    found = client.conduct({"name": "cycle", "services": ["switch"]})
+    assert (found.passed, found.steps) == (True, {"listens": "passed"})
+    assert server.sent == [("POST", "/runs"), *[("GET", "/runs/0f1e")] * 3]
+    assert client.report(found, "md") == "# Run"
+
+
+def test_a_run_that_is_not_awaited_goes_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Runs(monkeypatch)
+    assert client.conduct({"services": ["switch"]}, wait=False).outcome is None
+    assert server.sent == [("POST", "/runs")]
+
+
+def test_ctrl_c_cancels_the_run(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Runs(monkeypatch)
+    monkeypatch.setattr(time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        client.conduct({"services": ["switch"]})
+    assert server.sent[-1] == ("POST", "/runs/0f1e/cancel")
+
+
+def interrupt(_seconds: float) -> None:
+    raise KeyboardInterrupt

@@ -114,6 +114,10 @@ file = { service = "mill", path = "/tmp/done", exists = true }
             "steps.one.http.url: must begin with http:// or https://",
         ),
         (
+            HEAD + "[steps.one.http]\nurl = 'http://ada:secret@a/'",
+            "steps.one.http.url: must have no user and password",
+        ),
+        (
             HEAD + "[steps.one.log]\nservice = 'forge'\npattern = '('",
             "steps.one.log.pattern: is no regular expression",
         ),
