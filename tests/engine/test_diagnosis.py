@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.store.tables import Diagnosis
 from tests.engine.failing_services import CASES, FailingCase
-from tests.engine.stacks import Stack, python, running, until
+from tests.engine.stacks import Stack, docker, python, running, until
 
 
 def newest(stack: Stack, service: str = "web") -> Diagnosis | None:
@@ -178,3 +178,16 @@ def test_a_rule_of_the_operator_speaks_once_its_file_is_there(stack: Stack) -> N
     stack.open("web")
 
     until(lambda: causes(stack) == ["quota"], "the own rule speaks", 10, stack)
+
+
+def test_a_service_that_a_person_stopped_is_said_to_be_stopped(stack: Stack) -> None:
+    stack.write({"web": running(), "other": running()}).begin()
+    stack.opened(stack.open("web", "other"))
+
+    docker("stop", "-t", "5", *stack.ids("web"))
+
+    until(lambda: causes(stack)[:1] == ["killed"], "the stop is named", 20, stack)
+    row = newest(stack)
+    assert row
+    assert "signal 15" in row.causes[0]["title"]
+    assert "exits-0" not in causes(stack)

@@ -13,6 +13,7 @@ from datetime import datetime
 from docker.errors import NullResource
 
 from app.domain.diagnosis.evidence import ContainerEvidence, HealthEvidence, HostEvidence, ImageEvidence
+from app.domain.readiness import Container
 from workers.engine.client import Engine
 from workers.engine.containers import Raw, moment, whole
 from workers.engine.negotiation import EngineRefused
@@ -154,6 +155,19 @@ class InspectedContainer:
     def _part(self, name: str) -> Raw:
         part = self.raw.get(name)
         return part if isinstance(part, Mapping) else {}
+
+
+def signal_sent(engine: Engine, container: Container) -> str:
+    """The signal that the engine sent a container in its last run, by what it remembers of its events."""
+    if container.started_at is None or container.finished_at is None:
+        return ""
+    since, until = (engine.own_time(one).timestamp() for one in (container.started_at, container.finished_at))
+    wanted = {"container": container.id, "event": "kill"}
+    stream = engine.ask(
+        lambda client: client.events(since=int(since), until=int(until) + 1, decode=True, filters=wanted)
+    )
+    sent = [str(((one.get("Actor") or {}).get("Attributes") or {}).get("signal", "")) for one in stream]
+    return sent[0] if sent else ""
 
 
 def inspect_container(engine: Engine, container: str) -> InspectedContainer:

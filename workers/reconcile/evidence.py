@@ -49,6 +49,8 @@ _PORT = re.compile(
     r":(\d{1,5})(?:/\w+)?\s*(?:failed)?:? .*(?:already|in use|not available)|:(\d{1,5}): bind:"
 )
 _PERMISSION = re.compile(r"permission|ownership|EACCES|EPERM|not permitted", re.IGNORECASE)
+_AFTER_SIGNAL = frozenset({0, 130, 137, 143})
+"""Exit codes that a program may have because it was sent a signal."""
 _BEFORE = timedelta(seconds=2)
 _SLOW = 0.9
 """The share of its grace after which a stop counts as having taken all of it."""
@@ -201,6 +203,10 @@ def _with_container(
         entry=_optional(lambda: file_evidence.entry(context.engine, inspected)) or EntryEvidence(),
         call=_judged_stop(evidence.call, container),
     )
+    if container.state == "exited" and container.exit_code in _AFTER_SIGNAL and not evidence.call.action:
+        sent = _optional(lambda: diagnosis_facts.signal_sent(context.engine, seen)) or ""
+        container = replace(container, signalled=sent)
+        evidence = replace(evidence, container=container)
     if any(_PERMISSION.search(line) for line in written.lines):
         refused = [line for line in written.lines if _PERMISSION.search(line)]
         foreign = _optional(lambda: file_evidence.foreign_mounts(context.engine, inspected, refused)) or ()

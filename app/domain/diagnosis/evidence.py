@@ -72,6 +72,8 @@ class ContainerEvidence:
     """Does it ask for a GPU, by a device request or a runtime?"""
     listening: tuple[str, ...] | None = None
     """`address:port` of each TCP socket on which it listens; None where that cannot be read."""
+    signalled: str = ""
+    """The signal that the engine was asked to send it in its last run; empty without one."""
     severed: str = ""
     """Why what it refers to by id is gone; empty where it is there."""
 
