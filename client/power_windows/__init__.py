@@ -17,19 +17,35 @@ if TYPE_CHECKING:
     from power_windows.client import Client
     from power_windows.errors import Failed, NotFound, NotReady, PowerError, Refused, Unreachable, WrongUsage
     from power_windows.held_window import HeldWindow, LetGo
-    from power_windows.values import Call, Entry, Health, Line, Plan, Run, Service, Stack, Window
+    from power_windows.values import (
+        Call,
+        Cause,
+        Diagnosis,
+        Entry,
+        Health,
+        Line,
+        Plan,
+        Run,
+        Service,
+        Stack,
+        Window,
+    )
 
 _NAMES_BY_MODULE = {
     "client": ("Client",),
     "held_window": ("HeldWindow", "LetGo"),
-    "values": ("Call", "Entry", "Health", "Line", "Plan", "Run", "Service", "Stack", "Window"),
+    "values": (
+        *("Call", "Cause", "Diagnosis", "Entry", "Health", "Line", "Plan", "Run", "Service", "Stack"),
+        "Window",
+    ),
     "errors": ("Failed", "NotFound", "NotReady", "PowerError", "Refused", "Unreachable", "WrongUsage"),
 }
 _MODULE_BY_NAME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
-    "Call", "Client", "Entry", "Failed", "Health", "HeldWindow", "LetGo", "Line", "NotFound", "NotReady",
-    "Plan", "PowerError", "Refused", "Run", "Service", "Stack", "Unreachable", "Window", "WrongUsage",
+    "Call", "Cause", "Client", "Diagnosis", "Entry", "Failed", "Health", "HeldWindow", "LetGo", "Line",
+    "NotFound", "NotReady", "Plan", "PowerError", "Refused", "Run", "Service", "Stack", "Unreachable",
+    "Window", "WrongUsage",
 ]  # fmt: skip
 
 

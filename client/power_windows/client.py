@@ -17,7 +17,7 @@ from power_windows.held_window import HeldWindow, Terms
 from power_windows.rest import Api
 from power_windows.runs import RunRoutes
 from power_windows.states import State
-from power_windows.values import Entry, Line, Plan, Run, Stack, Window
+from power_windows.values import Diagnosis, Entry, Line, Plan, Run, Stack, Window
 
 DurationLike = float | str
 """Seconds as a number, or a duration as text: `90`, `90s`, `30m`, `1h30m`."""
@@ -123,6 +123,10 @@ class Client:
         """
         payloads = self._api.logs(_id(window), service=service, tail=tail, follow=follow)
         return (Line.of(payload) for payload in payloads if "line" in payload)
+
+    def diagnosis(self, window: str | Window) -> list[Diagnosis]:
+        """Return why services of the window failed while it held them; raises NotFound."""
+        return [Diagnosis.of(payload) for payload in self._api.window_diagnosis(_id(window))]
 
     def window(
         self,

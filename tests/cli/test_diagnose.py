@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from power_windows import Diagnosis
 from tests.cli import service as spoken
 from tests.cli.conftest import Power
 from tests.cli.service import Service
@@ -94,3 +95,10 @@ def test_a_service_of_two_stacks_has_to_be_told_apart(power: Power, service: Ser
     result = power("diagnose", "switch")
 
     assert (result.exit_code, "-s one or -s two" in result.stderr) == (2, True)
+
+
+def test_a_program_gets_values() -> None:
+    found = Diagnosis.of(diagnosis(cause(), cause("permission", patch=None)))
+
+    assert [(one.cause, one.patch) for one in found.causes] == [("missing-module", DIFF), ("permission", "")]
+    assert found.causes[0].evidence == ("ModuleNotFoundError: No module named 'switch'",)
