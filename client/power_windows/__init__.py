@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from power_windows.client import Client
+    from power_windows.diagnoses import Cause, Diagnosis
     from power_windows.errors import Failed, NotFound, NotReady, PowerError, Refused, Unreachable, WrongUsage
     from power_windows.held_window import HeldWindow, LetGo
     from power_windows.values import (
         Call,
-        Cause,
-        Diagnosis,
         Entry,
         Health,
         Line,
@@ -34,10 +33,8 @@ if TYPE_CHECKING:
 _NAMES_BY_MODULE = {
     "client": ("Client",),
     "held_window": ("HeldWindow", "LetGo"),
-    "values": (
-        *("Call", "Cause", "Diagnosis", "Entry", "Health", "Line", "Plan", "Run", "Service", "Stack"),
-        "Window",
-    ),
+    "diagnoses": ("Cause", "Diagnosis"),
+    "values": ("Call", "Entry", "Health", "Line", "Plan", "Run", "Service", "Stack", "Window"),
     "errors": ("Failed", "NotFound", "NotReady", "PowerError", "Refused", "Unreachable", "WrongUsage"),
 }
 _MODULE_BY_NAME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}

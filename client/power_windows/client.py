@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from power_windows import discovery, durations
+from power_windows.diagnoses import Diagnosis
 from power_windows.discovery import Target
 from power_windows.errors import Unreachable
 from power_windows.held_window import HeldWindow, Terms
 from power_windows.rest import Api
 from power_windows.runs import RunRoutes
 from power_windows.states import State
-from power_windows.values import Diagnosis, Entry, Line, Plan, Run, Stack, Window
+from power_windows.values import Entry, Line, Plan, Run, Stack, Window
 
 DurationLike = float | str
 """Seconds as a number, or a duration as text: `90`, `90s`, `30m`, `1h30m`."""
