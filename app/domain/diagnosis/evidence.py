@@ -189,12 +189,17 @@ class Evidence:
         """Does it run, steadily as far as is known?"""
         return self.container.state == "running" and self.container.restarts < 2
 
+    @property
+    def last_line(self) -> str:
+        """The last line of the log that is not blank."""
+        return next((line for line in reversed(self.log.lines) if line.strip()), "")
+
 
 _PARTS = ("call", "container", "health", "entry", "image", "host")
 """The parts of the evidence whose fields a rule names as `part.field`."""
 _PLAIN = (
     *("stack", "service", "detail", "oneshot", "services", "depends_on", "dependencies_down", "secrets"),
-    *("secret_sources", "faults", "ended", "running"),
+    *("secret_sources", "faults", "ended", "running", "last_line"),
 )
 
 
@@ -219,7 +224,7 @@ def from_fields(given: Mapping[str, Any]) -> Evidence:
     plain: dict[str, Any] = {"stack": "example", "service": "web"}
     parts: dict[str, dict[str, Any]] = {}
     for name, value in given.items():
-        if name not in FIELDS or name in {"ended", "running"}:
+        if name not in FIELDS or name in {"ended", "running", "last_line"}:
             raise KeyError(name)
         part, _, key = name.rpartition(".")
         if name == "log":
