@@ -112,7 +112,8 @@ class Conductor:
         with self._context.database.write() as session:
             if runs.take_over_run(session, row.id, row.worker, me.name) is None:
                 return
-        reason = f"cancelled by {row.cancelled_by}" if row.cancelled_by else "its worker died"
+        died = "its thread ended with an error" if row.worker == me.name else "its worker died"
+        reason = f"cancelled by {row.cancelled_by}" if row.cancelled_by else died
         log.warning("run %s was left over by worker %s", row.id, row.worker)
         conducted = self._conduct_run(row.id)
         self._start(row.id, partial(conducted.end_left_over, reason))

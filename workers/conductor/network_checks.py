@@ -37,7 +37,10 @@ def check_tcp(check: TcpCheck, timeout: float) -> Verdict:
 def check_http(check: HttpCheck, timeout: float) -> Verdict:
     """Send the request, and compare the answer."""
     until = time.monotonic() + timeout
-    connection = _connection(check, timeout)
+    try:
+        connection = _connection(check, timeout)
+    except (OSError, ValueError) as error:
+        return False, f"the request cannot be made: {_cause(error)}"
     try:
         connection.connect()
         with _cut_at(connection.sock, until):

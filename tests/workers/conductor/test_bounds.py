@@ -66,3 +66,7 @@ def test_an_address_that_cannot_be_reached_is_a_verdict() -> None:
     for host in ("256.256.256.256", "no such host", "a" * 300, "\u2028"):
         assert check_tcp(TcpCheck(host, 1), 1.0)[0] is False
     assert check_http(HttpCheck("http://127.0.0.1:1/"), 1.0) == (False, "Connection refused")
+    pem = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"
+    passed, detail = check_http(HttpCheck("https://127.0.0.1:1/", ca=pem), 1.0)
+    assert not passed
+    assert detail.startswith("the request cannot be made")
