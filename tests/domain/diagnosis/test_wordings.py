@@ -575,6 +575,19 @@ WORDINGS: list[tuple[str, str, dict[str, Any]]] = [
     ),
 ]
 
+OF_THE_APPLICATION = (
+    "ConflictError: version mismatch for order 7",
+    "route /api/v2/orders does not exist",
+    "OSError: [Errno 22] Invalid argument",
+    "KeyError: 'ORDER_ID'",
+    "invalid value in line 7 of the report",
+)
+
+
+@pytest.mark.parametrize("log", OF_THE_APPLICATION)
+def test_words_of_the_application_are_no_cause(log: str) -> None:
+    assert not diagnose(Facts.of(from_fields(ENDED | {"log": log})), RULES)[0].is_known
+
 
 @pytest.mark.parametrize(("cause", "log", "fields"), WORDINGS)
 def test_a_wording_has_its_cause(cause: str, log: str, fields: dict[str, Any]) -> None:
