@@ -157,7 +157,7 @@ class ConductedRun:
             raise RunFailed(f"it cannot begin afresh: {error}") from error
         except negotiation.Unable as error:
             raise RunFailed(f"it cannot begin afresh: {negotiation.why(error)}") from error
-        self._record.note(f"began afresh: the containers of {len(self._removals)} services were removed")
+        self._record.note(f"began afresh; removals of old containers: {len(self._removals)}")
 
     def _open(self, scenario: Scenario) -> str:
         try:
