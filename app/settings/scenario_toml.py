@@ -30,21 +30,26 @@ def read_scenario(path: Path) -> dict[str, Any]:
 
     Raises ConfigError with one line per fault.
     """
-    try:
-        raw = path.read_bytes()
-        if len(raw) > LARGEST_SCENARIO:
-            raise ConfigError([f"{path}: is over {LARGEST_SCENARIO} bytes"])
-        document = tomllib.loads(raw.decode("utf-8-sig"))
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
-    _inline_certificates(path, document)
+    document = load_document(path)
+    inline_certificates(path, document)
     parse_scenario(document, str(path))
     return document
 
 
-def _inline_certificates(path: Path, document: dict[str, Any]) -> None:
+def load_document(path: Path) -> dict[str, Any]:
+    """The tables of a scenario file as they are written; raises ConfigError where it is not TOML."""
+    try:
+        raw = path.read_bytes()
+        if len(raw) > LARGEST_SCENARIO:
+            raise ConfigError([f"{path}: is over {LARGEST_SCENARIO} bytes"])
+        return tomllib.loads(raw.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
+
+
+def inline_certificates(path: Path, document: dict[str, Any]) -> None:
     """Put the text of each `ca` file in the place of its path, which is relative to the scenario."""
     steps = document.get("steps")
     for name, step in steps.items() if isinstance(steps, dict) else ():
