@@ -1,4 +1,4 @@
-"""The model notices when a rule of the house is broken; or its silence would say nothing."""
+"""The model test fails when a rule of the product is broken on purpose."""
 
 from __future__ import annotations
 
@@ -18,53 +18,53 @@ from app.usecases.reconciliation.power_decisions import DueCalls
 from app.usecases.windows import extend as extending
 from app.usecases.windows import transitions
 from tests.databases import Databases
-from tests.model import everywhere
-from tests.model.crashes import ENGINE, KILL, Interruption, statements
-from tests.model.everywhere import NOWHERE
-from tests.model.machine import Machine, Stage
-from tests.model.stage import stage
+from tests.model import kill_everywhere
+from tests.model.environment import Environment, prepare_environment
+from tests.model.interruptions import ENGINE, KILL, Interruption, statements
+from tests.model.kill_everywhere import NOWHERE
+from tests.model.machine import Machine
 from workers.loops.inspections import Inspections
 from workers.reconcile import attend, converge
 from workers.state.inspection_queue import Trigger
 
 
 @pytest.fixture(scope="module")
-def here(databases: Databases) -> Iterator[Stage]:
-    with stage(databases, "sqlite") as found:
+def environment(databases: Databases) -> Iterator[Environment]:
+    with prepare_environment(databases, "sqlite") as found:
         yield found
 
 
-@pytest.mark.parametrize("life", everywhere.LIVES)
-def test_a_life_without_a_fault_is_found_to_have_none(here: Stage, life: str) -> None:
-    everywhere.live(here, life=life)
+@pytest.mark.parametrize("scenario", kill_everywhere.SCENARIOS)
+def test_a_life_without_a_fault_is_found_to_have_none(environment: Environment, scenario: str) -> None:
+    kill_everywhere.run_scenario(environment, scenario=scenario)
 
 
-def _said(session: Any, window: Any, event: Any, *_: Any, **__: Any) -> None:
-    """Nothing is."""
+def _skip_entry(session: Any, window: Any, event: Any, *_: Any, **__: Any) -> None:
+    """Write no audit entry."""
 
 
-def _failed_is_off(session: Any, service: Any, call: Any, now: Any) -> None:
-    _stopped(session, service, call, now)
+def _count_failed_stop(session: Any, service: Any, call: Any, now: Any) -> None:
+    _conclude_stop(session, service, call, now)
     if call.status == CallStatus.FAIL:
         service.stop_pending = False
 
 
-_stopped, _expect = calls._conclude_stop, calls._expect
+_conclude_stop, _mark_service_changing = calls.conclude_stop, calls.mark_service_changing
 
 
-def _surely(session: Any, begun: Any, now: Any) -> None:
-    _expect(session, begun, now)
+def _forget_unsure(session: Any, begun: Any, now: Any) -> None:
+    _mark_service_changing(session, begun, now)
     if begun.action is Action.UP:
         row = session.get(Service, (begun.stack, begun.service))
         row.unsure = False
 
 
-def _without_lease(*_: Any) -> bool:
+def _always_true(*_: Any) -> bool:
     return True
 
 
-class _Anybody(str):
-    """Every actor is like the owner."""
+class _EqualToAll(str):
+    """An actor that is equal to the owner."""
 
     __slots__ = ()
 
@@ -74,109 +74,111 @@ class _Anybody(str):
     __hash__ = str.__hash__
 
 
-def _shortened(session: Any, window: str, ttl: float, *, actor: str, now: Any) -> Any:
-    return _extend(session, window, ttl, actor=_Anybody(actor), now=now)
+def _allow_shortening(session: Any, window: str, ttl: float, *, actor: str, now: Any) -> Any:
+    return request_extension(session, window, ttl, actor=_EqualToAll(actor), now=now)
 
 
-_extend = extending.extend
+request_extension = extending.extend
 
 
-def _shortening(machine: Machine) -> None:
-    machine._open("ada", "studio", ["forge"], 600.0)
-    machine._extend("bob", machine._window(0), 10.0)
+def _shorten(machine: Machine) -> None:
+    machine.request_window("ada", "studio", ["forge"], 600.0)
+    machine.request_extension("bob", machine.window_at(0), 10.0)
 
 
-def _closed_meanwhile(machine: Machine) -> None:
-    """After it was found to be startable, and before its lock is taken."""
+def _close_before_lock(machine: Machine) -> None:
+    """Close a window after its start is due, and before the service's lock is taken."""
     line = next(
         where
         for where in statements(("workers/reconcile/converge.py",))
         if where[1] > converge.converge.__code__.co_firstlineno
     )
-    machine._open("ada", "studio", ["forge"], 600.0)
-    machine._hand(0, [Interruption("close", at=line)], "nothing", machine._until_quiet)
+    machine.request_window("ada", "studio", ["forge"], 600.0)
+    machine.run_worker(0, [Interruption("close", at=line)], "nothing", machine.work_until_idle)
 
 
-def _cut_off(machine: Machine) -> None:
-    """The worker dies in a start that comes all the same, when nobody wants it any more."""
-    machine._open("ada", "studio", ["forge"], 600.0)
-    machine._hand(0, [Interruption(KILL, at=(ENGINE, 1))], "late", machine._until_quiet)
-    machine._close("ada", machine._window(0))
-    machine._hand(1, (), "nothing", machine._until_quiet)
-    machine.world.spend(60.0)
+def _die_in_start(machine: Machine) -> None:
+    """Kill the worker in a start that comes about after the window is closed."""
+    machine.request_window("ada", "studio", ["forge"], 600.0)
+    machine.run_worker(0, [Interruption(KILL, at=(ENGINE, 1))], "late", machine.work_until_idle)
+    machine.request_close("ada", machine.window_at(0))
+    machine.run_worker(1, (), "nothing", machine.work_until_idle)
+    machine.world.advance(60.0)
 
 
-def _without(trigger: Trigger) -> Callable[[], Any]:
-    """A watch that misses every mark of one kind."""
+def _drop_trigger(trigger: Trigger) -> Callable[[], Any]:
+    """Return a patch that drops every mark with this trigger."""
     mark = Inspections.mark
 
-    def deaf(inspections: Inspections, stack: str, services: Iterable[str] | None, asked: Trigger) -> None:
+    def mark_others(
+        inspections: Inspections, stack: str, services: Iterable[str] | None, asked: Trigger
+    ) -> None:
         if asked is not trigger:
             mark(inspections, stack, services, asked)
 
-    return lambda: mock.patch.object(Inspections, "mark", deaf)
+    return lambda: mock.patch.object(Inspections, "mark", mark_others)
 
 
-def _joining(machine: Machine) -> None:
-    """A window on what runs already, which makes no event."""
+def _join(machine: Machine) -> None:
+    """Open a second window on a running service, which causes no event."""
     for _ in range(2):
-        machine._open("ada", "studio", ["forge"], 600.0)
-        machine._follow_marks(0)
+        machine.request_window("ada", "studio", ["forge"], 600.0)
+        machine.work_without_polls(0)
 
 
-def _healing(machine: Machine) -> None:
-    """A service gets healthy long after its start."""
-    machine._open("ada", "studio", ["db"], 600.0)
-    machine._follow_marks(0, rounds=3)
-    machine.world.health(("studio", "db"), "healthy")
-    machine._follow_marks(0, rounds=2)
+def _heal(machine: Machine) -> None:
+    """Make a service healthy long after its start."""
+    machine.request_window("ada", "studio", ["db"], 600.0)
+    machine.work_without_polls(0, rounds=3)
+    machine.world.set_health(("studio", "db"), "healthy")
+    machine.work_without_polls(0, rounds=2)
 
 
-def _leaving_alone(machine: Machine) -> None:
-    """The first of two windows on one service ends: there is nothing to stop."""
-    _joining(machine)
-    machine._close("ada", machine._window(1))
-    machine._follow_marks(0)
+def _close_first(machine: Machine) -> None:
+    """Close the first of two windows on one service: there is no service to stop."""
+    _join(machine)
+    machine.request_close("ada", machine.window_at(1))
+    machine.work_without_polls(0)
 
 
-def _closing_shared(machine: Machine) -> None:
-    # Opened with polls, so that only the end is without one.
+def _close_shared(machine: Machine) -> None:
+    # The windows are opened with polls; only the end is without one.
     for _ in range(2):
-        machine._open("ada", "studio", ["forge"], 600.0)
-        machine._hand(0, (), "nothing", machine._until_quiet)
-        machine._hand(0, (), "nothing", machine._until_quiet)
-    machine._close("ada", machine._window(1))
-    machine._follow_marks(0)
+        machine.request_window("ada", "studio", ["forge"], 600.0)
+        machine.run_worker(0, (), "nothing", machine.work_until_idle)
+        machine.run_worker(0, (), "nothing", machine.work_until_idle)
+    machine.request_close("ada", machine.window_at(1))
+    machine.work_without_polls(0)
 
 
-LIVELY = {"joining": _joining, "healing": _healing, "leaving": _leaving_alone}
+WITHOUT_POLLS = {"joining": _join, "healing": _heal, "leaving": _close_first}
 
 
-@pytest.mark.parametrize("life", LIVELY)
-def test_every_window_moves_without_a_poll(here: Stage, life: str) -> None:
-    machine = Machine(here)
+@pytest.mark.parametrize("scenario", WITHOUT_POLLS)
+def test_every_window_moves_without_a_poll(environment: Environment, scenario: str) -> None:
+    machine = Machine(environment)
     try:
-        machine.somebody_works()
-        LIVELY[life](machine)
-        machine.record.moved()
-        states = {one.state for one in machine.plain.promises.values()}
+        machine.start_first_worker()
+        WITHOUT_POLLS[scenario](machine)
+        machine.record.check_windows()
+        states = {one.state for one in machine.expected.windows.values()}
         assert states <= {State.OPEN, State.CLOSED}, states
     finally:
         machine.leave()
 
 
-def _begun_by_hand(machine: Machine) -> None:
-    """A hand had started what a window then held."""
-    machine._started_by_hand(("studio", "forge"))
-    machine._open("ada", "studio", ["forge"], 600.0)
-    machine._hand(0, (), "nothing", machine._until_quiet)
-    machine._close("ada", machine._window(0))
-    machine._hand(0, (), "nothing", machine._until_quiet)
-    machine.what_must_hold_holds()
+def _adopt_hand_started(machine: Machine) -> None:
+    """Start a service by hand, then open and close a window on it."""
+    machine.start_by_hand(("studio", "forge"))
+    machine.request_window("ada", "studio", ["forge"], 600.0)
+    machine.run_worker(0, (), "nothing", machine.work_until_idle)
+    machine.request_close("ada", machine.window_at(0))
+    machine.run_worker(0, (), "nothing", machine.work_until_idle)
+    machine.check_after_step()
 
 
 @contextmanager
-def _stops_in_spite() -> Iterator[None]:
+def _stop_wanted() -> Iterator[None]:
     wanted = mock.Mock(wraps=rows, is_wanted=lambda *_: False)
     with mock.patch.multiple(power_decisions, stoppable=lambda *_: ["forge"], rows=wanted):
         yield
@@ -186,94 +188,100 @@ def _stops_in_spite() -> Iterator[None]:
 class Broken:
     how: Callable[[], Any]
     noticed: str
-    """What the check says that has to notice it."""
-    life: str = "overlapping"
+    """A pattern of the message of the check that must fail."""
+    scenario: str = "overlapping"
     killed_in: tuple[str, int] | None = None
-    """A file and how many of its last statements are tried."""
+    """A file, and at how many of its last reached statements the process is killed."""
     do: Callable[[Machine], None] | None = None
 
 
 BROKEN: dict[str, Broken] = {
     "a change is not on record": Broken(
-        lambda: mock.patch.object(transitions, "record_entry", _said),
-        "its states are not those that the trail tells of",
+        lambda: mock.patch.object(transitions, "record_entry", _skip_entry),
+        "the audit trail and the windows disagree",
     ),
     "a window is open before it is ready": Broken(
         lambda: mock.patch("app.usecases.windows.settle.windows.status", return_value=Status.OK),
         "none of its services was ever ready",
     ),
-    "nobody stops anything": Broken(
+    "no stop is ever due": Broken(
         lambda: mock.patch.object(attend, "next_stops", return_value=DueCalls()), "is still on"
     ),
-    "a service is stopped in spite of a lease": Broken(_stops_in_spite, "which a live window holds"),
-    "nobody minds a lock": Broken(
+    "a service is stopped in spite of a lease": Broken(_stop_wanted, "which a live window holds"),
+    "a lock is ignored": Broken(
         lambda: mock.patch("app.store.locks._take", return_value=True), "two calls at a time|without a lock"
     ),
-    "a dead worker's calls are not looked for": Broken(
+    "calls of a dead worker are not declared lost": Broken(
         lambda: mock.patch("workers.loops.lost_calls.LostCalls.is_lost", return_value=False),
-        "still on|closing|never ended|owe",
+        "still on|closing|never ended|pending",
         killed_in=("workers/reconcile/converge.py", 40),
     ),
     "a window holds nothing": Broken(
         lambda: mock.patch("app.usecases.windows.open.hold_services"),
         "was never off|is still on",
-        do=_begun_by_hand,
+        do=_adopt_hand_started,
     ),
     "a start without a lease": Broken(
-        lambda: mock.patch.object(power_decisions, "is_opening", _without_lease),
+        lambda: mock.patch.object(power_decisions, "is_opening", _always_true),
         "which no live window holds",
-        do=_closed_meanwhile,
+        do=_close_before_lock,
     ),
     "a failed stop counts as off": Broken(
-        lambda: mock.patch.object(calls, "_conclude_stop", _failed_is_off),
+        lambda: mock.patch.object(calls, "conclude_stop", _count_failed_stop),
         "was never off|still on",
-        life="in trouble",
+        scenario="in set_faults",
     ),
-    "anybody may shorten": Broken(
-        lambda: mock.patch("app.usecases.windows.extend.extend", _shortened), "WouldShorten", do=_shortening
+    "every actor may shorten": Broken(
+        lambda: mock.patch("app.usecases.windows.extend.extend", _allow_shortening),
+        "WouldShorten",
+        do=_shorten,
     ),
-    "a request asks for no look": Broken(
-        _without(Trigger.REQUEST), "is opening, and all of .* are ready", do=_joining
+    "a request marks no service": Broken(
+        _drop_trigger(Trigger.REQUEST), "is opening, and all of .* are ready", do=_join
     ),
-    "an event asks for no look": Broken(
-        _without(Trigger.EVENT), "is opening, and all of .* are ready", do=_healing
+    "an event marks no service": Broken(
+        _drop_trigger(Trigger.EVENT), "is opening, and all of .* are ready", do=_heal
     ),
-    "a closing window asks for no look": Broken(
-        _without(Trigger.REQUEST), "is closing, and nothing is left", do=_closing_shared
+    "a closing window marks no service": Broken(
+        _drop_trigger(Trigger.REQUEST), "is closing, and no stop is pending", do=_close_shared
     ),
-    "a start that may yet come is forgotten": Broken(
-        lambda: mock.patch.object(calls, "_expect", _surely), "is still on|was never off", do=_cut_off
+    "a start that may come late is forgotten": Broken(
+        lambda: mock.patch.object(calls, "mark_service_changing", _forget_unsure),
+        "is still on|was never off",
+        do=_die_in_start,
     ),
 }
 
 
-def _tried(here: Stage, one: Broken) -> None:
+def _run_broken(environment: Environment, one: Broken) -> None:
     if one.do:
-        machine = Machine(here)
+        machine = Machine(environment)
         try:
-            machine.somebody_works()
+            machine.start_first_worker()
             one.do(machine)
-            machine.everything_runs_again()
+            machine.recover_and_check()
         finally:
             machine.leave()
     places = [NOWHERE]
     if one.killed_in:
         name, last = one.killed_in
-        places = [where for where in everywhere.reached(here) if where[0] == name][-last:]
-    everywhere.killed_at(here, places, one.life)
+        places = [where for where in kill_everywhere.reached_statements(environment) if where[0] == name][
+            -last:
+        ]
+    kill_everywhere.kill_at(environment, places, one.scenario)
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_rule_is_noticed(here: Stage, what: str) -> None:
+def test_a_broken_rule_is_noticed(environment: Environment, what: str) -> None:
     one = BROKEN[what]
     with one.how(), pytest.raises(AssertionError, match=one.noticed):
-        _tried(here, one)
+        _run_broken(environment, one)
 
 
-def test_a_machine_counts_its_steps(here: Stage) -> None:
-    before = here.steps
-    machine = Machine(here)
-    machine.somebody_works()
-    machine.what_must_hold_holds()
+def test_a_machine_counts_its_steps(environment: Environment) -> None:
+    before = environment.steps
+    machine = Machine(environment)
+    machine.start_first_worker()
+    machine.check_after_step()
     machine.teardown()
-    assert here.steps == before + 2
+    assert environment.steps == before + 2

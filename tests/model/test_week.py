@@ -1,4 +1,4 @@
-"""A week of failures, by a clock that is a variable: at its end nothing is dead, and everything is off."""
+"""A week of failures on a simulated clock: at its end every loop still runs, and every service is off."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from app.domain.enums import State
 from app.standalone import supervisor as supervisors
 from tests.databases import Databases
-from tests.model.crew import Hand, Way
+from tests.model.environment import prepare_environment
 from tests.model.machine import Machine
-from tests.model.stage import stage
+from tests.model.worker import ProcessDatabase, Worker
 from workers.broker import retry_log
 from workers.broker.retry_log import BrokerRetries
 
@@ -31,41 +31,39 @@ STEP = 600.0
 
 
 def test_a_stop_that_fails_for_a_week(databases: Databases) -> None:
-    with stage(databases, "sqlite") as here:
-        machine = Machine(here)
+    with prepare_environment(databases, "sqlite") as environment:
+        machine = Machine(environment)
         try:
-            machine.somebody_works()
-            machine._open("ada", "studio", ["forge", "mill"], 600.0)
-            machine._hand(0, (), "nothing", machine._until_quiet)
-            world, hand = machine.world, machine.hands[0]
+            machine.start_first_worker()
+            machine.request_window("ada", "studio", ["forge", "mill"], 600.0)
+            machine.run_worker(0, (), "nothing", machine.work_until_idle)
+            world, worker = machine.world, machine.workers[0]
             world.will_not_stop |= {"forge"}
             until, away = world.now + WEEK, world.now + WEEK / 2
             while world.now < until:
                 # For half a day, its engine does not answer either.
                 world.away = away <= world.now < away + WEEK / 14
-                hand.tick()
-                hand.look("studio")
-                while hand.queued:
-                    hand.work()
-                world.spend(STEP)
-            machine.what_must_hold_holds()
-            (window,) = machine.plain.promises.values()
+                worker.tick()
+                worker.inspect("studio")
+                worker.run_all_queued()
+                world.advance(STEP)
+            machine.check_after_step()
+            (window,) = machine.expected.windows.values()
             tries = sum(key == ("studio", "forge") for _at, _action, key in world.made)
 
             assert tries > 800
-            assert (window.state, world.alive(("studio", "mill"))) == (State.CLOSING, False)
+            assert (window.state, world.is_alive(("studio", "mill"))) == (State.CLOSING, False)
 
-            # After it, the stop works, and that is all it takes.
+            # Then the stop works, and the service is stopped without any other action.
             world.will_not_stop.clear()
-            world.spend(STEP)
-            machine._follow_marks(0)
+            world.advance(STEP)
+            machine.work_without_polls(0)
             for _ in range(3):
-                hand.look("studio")
-                while hand.queued:
-                    hand.work()
-            machine.record.moved()
-            assert (window.state, world.alive(("studio", "forge"))) == (State.CLOSED, False)
-            machine.everything_runs_again()
+                worker.inspect("studio")
+                worker.run_all_queued()
+            machine.record.check_windows()
+            assert (window.state, world.is_alive(("studio", "forge"))) == (State.CLOSED, False)
+            machine.recover_and_check()
         finally:
             machine.leave()
 
@@ -91,7 +89,7 @@ def test_a_broker_that_fails_for_a_week(
 
 
 def test_a_child_that_cannot_be_started_for_a_week(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As with a full disk: what it needs cannot be written."""
+    """Its files cannot be written, as on a full disk."""
     child = FailingChild(monkeypatch, tmp_path)
 
     child.tick_until(WEEK.total_seconds())
@@ -107,55 +105,54 @@ def test_all_of_these_in_one_week(
 ) -> None:
     """A stop, a child and the broker fail all week long, and the disk is full for half of it."""
     child, broker = FailingChild(monkeypatch, tmp_path), BrokerRetries("the watch goes on")
-    with stage(databases, "sqlite") as here, full_disk(here.ways) as disk:
-        machine = Machine(here)
+    with prepare_environment(databases, "sqlite") as environment, full_disk(environment.databases) as disk:
+        machine = Machine(environment)
         try:
-            machine.somebody_works()
-            machine._open("ada", "studio", ["forge", "mill"], 600.0)
-            machine._hand(0, (), "nothing", machine._until_quiet)
-            world, hand = machine.world, machine.hands[0]
+            machine.start_first_worker()
+            machine.request_window("ada", "studio", ["forge", "mill"], 600.0)
+            machine.run_worker(0, (), "nothing", machine.work_until_idle)
+            world, worker = machine.world, machine.workers[0]
             world.will_not_stop |= {"forge"}
-            began, at_rest = world.now, 0.0
+            began, is_at_rest = world.now, 0.0
             while world.now < began + WEEK:
                 elapsed = (world.now - began).total_seconds()
                 disk.full = WEEK.total_seconds() / 4 < elapsed < WEEK.total_seconds() * 3 / 4
                 child.tick_until(elapsed)
-                if elapsed >= at_rest:
-                    at_rest = elapsed + broker.record_failure(OSError("READONLY"))
-                _take_turn(hand)
-                world.spend(STEP)
+                if elapsed >= is_at_rest:
+                    is_at_rest = elapsed + broker.record_failure(OSError("READONLY"))
+                _take_turn(worker)
+                world.advance(STEP)
             assert disk.refusals > 400
-            assert not world.alive(("studio", "mill"))
+            assert not world.is_alive(("studio", "mill"))
 
             world.will_not_stop.clear()
             child.disk_full = False
             child.tick_once()
             broker.record_success()
-            world.spend(STEP)
-            machine._follow_marks(0)
+            world.advance(STEP)
+            machine.work_without_polls(0)
             for _ in range(3):
-                _take_turn(hand)
-            machine.record.moved()
-            (window,) = machine.plain.promises.values()
-            assert (window.state, world.alive(("studio", "forge"))) == (State.CLOSED, False)
+                _take_turn(worker)
+            machine.record.check_windows()
+            (window,) = machine.expected.windows.values()
+            assert (window.state, world.is_alive(("studio", "forge"))) == (State.CLOSED, False)
             assert child.started == [child.now]
-            machine.everything_runs_again()
+            machine.recover_and_check()
         finally:
             machine.leave()
 
 
-def _take_turn(hand: Hand) -> None:
-    """Let a worker do what is due, whatever the database answers; its loops do the same."""
-    for step in (hand.tick, partial(hand.look, "studio")):
+def _take_turn(worker: Worker) -> None:
+    """Let a worker do what is due, and ignore errors of the database, as its loops do."""
+    for step in (worker.tick, partial(worker.inspect, "studio")):
         with suppress(DBAPIError):
             step()
-    while hand.queued:
-        hand.work()
+    worker.run_all_queued()
 
 
 @dataclass
 class Disk:
-    """Has room for nothing more while it is `full`; `refusals` counts the writes that met that."""
+    """A disk that refuses writes while it is `full`; `refusals` counts them."""
 
     full: bool = False
     refusals: int = 0
@@ -166,15 +163,15 @@ class Disk:
 
 
 @contextmanager
-def full_disk(ways: Iterable[Way]) -> Iterator[Disk]:
-    """Let SQLite's own limit on pages stand for a full disk, for every transaction of these ways."""
+def full_disk(databases: Iterable[ProcessDatabase]) -> Iterator[Disk]:
+    """Make every write of these databases fail by SQLite's page limit, as on a full disk."""
     disk = Disk()
 
     def limit(connection: Any, *_: Any) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0] if disk.full else 2**30
         connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    engines = [way.engine for way in ways]
+    engines = [one.engine for one in databases]
     for engine in engines:
         event.listen(engine, "checkout", limit)
         event.listen(engine, "handle_error", disk.count)
@@ -201,13 +198,13 @@ class FailingChild:
         self.supervisor.start("worker")
 
     def tick_until(self, end: float) -> None:
-        """Let the supervisor try again, each time that it is due before `end` seconds."""
+        """Let the supervisor make every retry that is due before `end` seconds."""
         while (due := self._due()) < end:
             assert due > self.now
             self.tick_once()
 
     def tick_once(self) -> None:
-        """Let the next try come."""
+        """Advance the clock to the next retry, and make it."""
         self.now, self.tries = max(self.now, self._due()), self.tries + 1
         self.supervisor.tick()
 

@@ -1,4 +1,4 @@
-"""The short form: a few hundred steps, the same ones every time, and kills at other statements every day."""
+"""The short form: a few hundred steps that are always the same, and kills at statements that change daily."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.databases import Databases
-from tests.model import everywhere
+from tests.model import kill_everywhere
+from tests.model.environment import prepare_environment
 from tests.model.machine import Machine
-from tests.model.stage import stage
 
 
 def settings_for(examples: int, steps: int) -> settings:
@@ -28,15 +28,15 @@ def settings_for(examples: int, steps: int) -> settings:
 
 
 def test_windows_on_sqlite(databases: Databases) -> None:
-    with stage(databases, "sqlite") as here:
-        run_state_machine_as_test(cast(Any, lambda: Machine(here)), settings=settings_for(12, 30))
+    with prepare_environment(databases, "sqlite") as environment:
+        run_state_machine_as_test(cast(Any, lambda: Machine(environment)), settings=settings_for(12, 30))
 
 
 def test_windows_on_postgresql(databases: Databases) -> None:
-    with stage(databases, "postgres") as here:
-        run_state_machine_as_test(cast(Any, lambda: Machine(here)), settings=settings_for(3, 20))
+    with prepare_environment(databases, "postgres") as environment:
+        run_state_machine_as_test(cast(Any, lambda: Machine(environment)), settings=settings_for(3, 20))
 
 
 def test_killed_at_a_few_statements_of_a_life(databases: Databases) -> None:
-    with stage(databases, "sqlite") as here:
-        everywhere.sample(here, 10, seed=datetime.now(UTC).toordinal())
+    with prepare_environment(databases, "sqlite") as environment:
+        kill_everywhere.sample(environment, 10, seed=datetime.now(UTC).toordinal())

@@ -21,20 +21,20 @@ class ConvergePools:
     def __init__(self, context: WorkerContext, stopping: threading.Event) -> None:
         """Once `stopping` is set, requests are ignored."""
         self._context, self._stopping = context, stopping
-        self._opening = ThreadPoolExecutor(POOL_SIZE, "watch-opening")
-        self._closing = ThreadPoolExecutor(POOL_SIZE, "watch-closing")
+        self.opening = ThreadPoolExecutor(POOL_SIZE, "watch-opening")
+        self.closing = ThreadPoolExecutor(POOL_SIZE, "watch-closing")
 
     def open_soon(self, window: str) -> None:
         """Start what the opening window with this id needs."""
-        self._submit(self._opening, Loop.OPENING, attend_opening, window)
+        self._submit(self.opening, Loop.OPENING, attend_opening, window)
 
     def close_soon(self, stack: str) -> None:
         """Stop what no live window of this stack holds."""
-        self._submit(self._closing, Loop.CLOSING, attend_closing, stack)
+        self._submit(self.closing, Loop.CLOSING, attend_closing, stack)
 
     def close(self, *, wait: bool) -> None:
         """Drop what has not begun; `wait` for what has."""
-        for pool in (self._opening, self._closing):
+        for pool in (self.opening, self.closing):
             pool.shutdown(wait=wait, cancel_futures=True)
 
     def _submit(

@@ -40,14 +40,15 @@ def start_call(session: Session, begun: StartedCall, now: datetime) -> int:
         started_at=now,
     )
     session.add(call)
-    _expect(session, begun, now)
+    mark_service_changing(session, begun, now)
     session.flush()
     facts = {"image": begun.image, "image_digest": begun.image_digest, "config_hash": begun.config_hash}
     record_call_entry(session, call, Event.CALL_STARTED, now, **facts)
     return call.id
 
 
-def _expect(session: Session, begun: StartedCall, now: datetime) -> None:
+def mark_service_changing(session: Session, begun: StartedCall, now: datetime) -> None:
+    """Store what a call that starts now means for its service: its power, and the stop that is pending."""
     service = session.get(Service, (begun.stack, begun.service), with_for_update=True)
     if service is None:
         return
@@ -115,7 +116,7 @@ def _conclude(session: Session, call: Call, now: datetime) -> None:
         if call.status == CallStatus.LOST and services.lost_before(session, call):
             record_failed_stop(service, now)
     elif call.action in {Action.STOP, Action.KILL}:
-        _conclude_stop(session, service, call, now)
+        conclude_stop(session, service, call, now)
         if call.action == Action.KILL:
             rows.record_kill(session, call.stack, call.service)
 
@@ -126,7 +127,8 @@ def _record_try(lease: Lease | None, status: CallStatus, now: datetime) -> None:
         lease.tried_at = now
 
 
-def _conclude_stop(session: Session, service: Service, call: Call, now: datetime) -> None:
+def conclude_stop(session: Session, service: Service, call: Call, now: datetime) -> None:
+    """Store what the end of a stop or kill means for its service, and when it is retried."""
     if call.status == CallStatus.OK:
         # Whether it has failed all the same, only a look can tell; see `_in_vain`.
         service.unsure, service.retry_at = False, _unseen_until(service, now)

@@ -1,10 +1,9 @@
-"""Killing a process between any two statements, or letting others act there.
+"""Kills a process between any two statements, or lets another process act there.
 
-While a stage is set, every function of the product's files that matter here says where
-it is before each of its statements. A plan says what happens where: at the n-th
-statement that is executed, or when one certain statement is reached for the n-th time.
-There the process is killed, or something else happens that is not its doing. Within a
-transaction nothing else happens, since there it would have to wait.
+Within `instrumented`, every function of the listed files reports its position before each
+of its statements. A plan says what happens where: at the n-th statement that is executed,
+or when one statement is reached for the n-th time. There the process is killed, or
+another process acts. No other process acts within a transaction, since it would wait.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from types import CodeType, FunctionType, TracebackType
 from typing import ClassVar
 
 ROOT = Path(__file__).parent.parent.parent
-FRONT = (
+WEB_FILES = (
     "app/usecases/windows/transitions.py",
     "app/usecases/windows/open.py",
     "app/usecases/windows/extend.py",
@@ -32,7 +31,7 @@ FRONT = (
     "app/store/audit.py",
     "app/store/database.py",
 )
-HANDS = (
+WORKER_FILES = (
     "workers/reconcile/attend.py",
     "workers/reconcile/converge.py",
     "workers/reconcile/outdated_calls.py",
@@ -59,53 +58,53 @@ HANDS = (
     "app/usecases/reconciliation/offline_import.py",
 )
 ENGINE = "the engine"
-"""A place beside the files: 1 before a call has done its work, 2 after that, 0 while it is looked at."""
+"""A position outside the files: 0 in an inspection, 1 before a call takes effect, 2 after it."""
 KILL = "kill"
-_SAYS = "__point__"
+_REPORT = "__point__"
 
 Where = tuple[str, int]
 """A file of the product and a line in it."""
 
 
 class Killed(BaseException):
-    """The process is gone. Nothing in the product catches it, as nothing could."""
+    """The process is killed. No code of the product catches this exception."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """What happens, and where: after so many statements, or at the n-th time at one."""
+    """What happens, and where: after `after` statements, or passes of the statement `at`."""
 
     what: str
     which: int = 0
-    """Which of several, for what happens to one of them."""
+    """Selects the window, service or worker that it happens to."""
     after: int = 0
     at: Where | None = None
 
 
-class Interrupted:
-    """A stretch of a process's life with interruptions; the world's own points count as statements too."""
+class Interruptible:
+    """A part of a process's run, with interruptions; positions on the host count as statements too."""
 
     hit: ClassVar[Counter[Where]] = Counter()
     """How often a process has been killed at each statement, over all runs."""
     reached: ClassVar[Counter[Where]] = Counter()
-    """How often a process came to each statement while somebody was after it."""
-    _now: ClassVar[Interrupted | None] = None
+    """How often a process reached each statement within an `Interruptible`."""
+    _now: ClassVar[Interruptible | None] = None
 
     def __init__(
         self, plan: Sequence[Interruption], meanwhile: Callable[[str, int], None], calm: Callable[[], bool]
     ) -> None:
         self._left = {one: one.after for one in plan}
         self._meanwhile, self._calm = meanwhile, calm
-        self._before: Interrupted | None = None
+        self._before: Interruptible | None = None
 
-    def __enter__(self) -> Interrupted:
-        self._before, Interrupted._now = Interrupted._now, self
+    def __enter__(self) -> Interruptible:
+        self._before, Interruptible._now = Interruptible._now, self
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        Interrupted._now = self._before
+        Interruptible._now = self._before
 
     def point(self, where: Where | None = None) -> None:
         for one, left in list(self._left.items()):
@@ -115,9 +114,9 @@ class Interrupted:
                 self._left[one] = left - 1
             elif one.what == KILL:
                 self._kill(where)
-            elif self._calm() and not _sharing():
+            elif self._calm() and not _waits_for_lock():
                 del self._left[one]
-                self._others(one)
+                self._interrupt(one)
 
     def _kill(self, where: Where | None) -> None:
         self._left = {}
@@ -125,21 +124,21 @@ class Interrupted:
             self.hit[where] += 1
         raise Killed
 
-    def _others(self, one: Interruption) -> None:
-        """What others do meanwhile is not this process's life."""
-        Interrupted._now = None
+    def _interrupt(self, one: Interruption) -> None:
+        """Let another process act, without reports for this one."""
+        Interruptible._now = None
         try:
             self._meanwhile(one.what, one.which)
         finally:
-            Interrupted._now = self
+            Interruptible._now = self
 
     @classmethod
-    def current(cls) -> Interrupted | None:
-        """Whoever is living just now, if anybody is after them."""
+    def current(cls) -> Interruptible | None:
+        """Return the process part that runs now; None outside of any."""
         return cls._now
 
     @classmethod
-    def came_to(cls, name: str, line: int) -> None:
+    def record_point(cls, name: str, line: int) -> None:
         if cls._now is not None:
             where = (name, line)
             cls.reached[where] += 1
@@ -147,8 +146,8 @@ class Interrupted:
                 cls._now.point(where)
 
 
-def _sharing() -> bool:
-    """Does a process wait here for what another holds? One thread plays them all and would wait for ever."""
+def _waits_for_lock() -> bool:
+    """Does the process wait here for another one? All run in one thread, so the wait would never end."""
     frame = sys._getframe()
     while frame.f_back is not None:
         if frame.f_code.co_name == "_share":
@@ -157,17 +156,17 @@ def _sharing() -> bool:
     return False
 
 
-# Having the product's functions say where they are.
+# Instrumentation.
 
 
 @contextmanager
-def points() -> Iterator[None]:
-    """For as long as this lasts; the product's code is what it is, with a word before each statement."""
+def instrumented() -> Iterator[None]:
+    """Insert a report before each statement of the listed files, for as long as the context lasts."""
     before: list[tuple[FunctionType, CodeType]] = []
-    for name in (*FRONT, *HANDS):
+    for name in (*WEB_FILES, *WORKER_FILES):
         module = import_module(name.removesuffix(".py").replace("/", "."))
-        setattr(module, _SAYS, partial(Interrupted.came_to, name))
-        before += _speaking(module.__file__ or "", name)
+        setattr(module, _REPORT, partial(Interruptible.record_point, name))
+        before += _instrument(module.__file__ or "", name)
     try:
         yield
     finally:
@@ -175,7 +174,7 @@ def points() -> Iterator[None]:
             function.__code__ = code
 
 
-def _speaking(path: str, name: str) -> list[tuple[FunctionType, CodeType]]:
+def _instrument(path: str, name: str) -> list[tuple[FunctionType, CodeType]]:
     known = {(one.co_qualname, one.co_firstlineno): one for one in _codes(_compiled(path, name))}
     changed = []
     for one in gc.get_objects():
@@ -189,7 +188,7 @@ def _speaking(path: str, name: str) -> list[tuple[FunctionType, CodeType]]:
 
 @cache
 def _compiled(path: str, name: str) -> CodeType:
-    tree = _Saying().visit(ast.parse((ROOT / name).read_text()))
+    tree = _InsertReports().visit(ast.parse((ROOT / name).read_text()))
     return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
 
 
@@ -200,8 +199,8 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(one)
 
 
-class _Saying(ast.NodeTransformer):
-    """Puts a word before each statement of a function, and at the end of each `with`, where it is left."""
+class _InsertReports(ast.NodeTransformer):
+    """Inserts a report before each statement of a function and at the end of each `with` block."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -217,27 +216,27 @@ class _Saying(ast.NodeTransformer):
         if self._inside:
             for part in ("body", "orelse", "finalbody"):
                 if isinstance(body := getattr(node, part, None), list):
-                    setattr(node, part, [one for of in body for one in _with_word(of)])
+                    setattr(node, part, [one for of in body for one in _with_report(of)])
             if isinstance(node, ast.With):
-                node.body.append(_word(node))
+                node.body.append(_report_call(node))
         return node
 
 
-def _with_word(one: ast.stmt) -> list[ast.stmt]:
-    return [_word(one), one] if _is_statement(one) else [one]
+def _with_report(one: ast.stmt) -> list[ast.stmt]:
+    return [_report_call(one), one] if _is_statement(one) else [one]
 
 
-def _word(of: ast.stmt) -> ast.stmt:
-    said = ast.Call(ast.Name(_SAYS, ast.Load()), [ast.Constant(of.lineno)], [])
-    word = ast.copy_location(ast.Expr(said), of)
-    word.end_lineno = word.lineno
-    return word
+def _report_call(of: ast.stmt) -> ast.stmt:
+    call = ast.Call(ast.Name(_REPORT, ast.Load()), [ast.Constant(of.lineno)], [])
+    report = ast.copy_location(ast.Expr(call), of)
+    report.end_lineno = report.lineno
+    return report
 
 
 def _is_statement(node: ast.stmt) -> bool:
-    silent = isinstance(node, ast.FunctionDef | ast.Global | ast.Nonlocal | ast.Try)
-    said = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return not silent and not said
+    without_report = isinstance(node, ast.FunctionDef | ast.Global | ast.Nonlocal | ast.Try)
+    docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return not without_report and not docstring
 
 
 @cache
