@@ -49,6 +49,21 @@ _STYLE = (Path(__file__).parent / "report.css").read_text()
 """Of the page and of the pictures in it; a light and a dark form."""
 
 
+_LEGEND = '<ul class="legend">{}</ul>'.format(
+    "".join(
+        f'<li><span class="sample {kind}"></span>{meaning}</li>'
+        for kind, meaning in (
+            ("off", "off"),
+            ("warn", "starting or stopping"),
+            ("good", "ready, or a step that passed"),
+            ("bad", "failing, or a step that failed"),
+            ("phase", "phases of the run"),
+        )
+    )
+)
+"""What the colours of the time line mean."""
+
+
 def render_html(report: Report) -> str:
     """The report as one page that needs nothing else, with its pictures, for a light and a dark screen."""
     run = report["run"]
@@ -68,9 +83,9 @@ def render_body(report: Report) -> str:
         f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in tables.summary_facts(report)
     )
     notes = "".join(f"<li>{text(note)}</li>" for note in report["notes"])
-    parts = [f"<dl>{facts}</dl>", f"<ul>{notes}</ul>" if notes else ""]
-    parts += [_section("Time line", _scroll(pictures.draw_timeline(report), "Time line"))]
-    steps, services, calls, changes = (_html_table(one) for one in tables.report_tables(report))
+    *causes, steps, services, calls, changes = (_html_table(one) for one in tables.report_tables(report))
+    parts = [f"<dl>{facts}</dl>", f"<ul>{notes}</ul>" if notes else "", *causes]
+    parts += [_section("Time line", _scroll(pictures.draw_timeline(report), "Time line") + _LEGEND)]
     parts += [steps, services]
     if curves := pictures.draw_curves(report):
         drawn = "".join(f"<figure>{_scroll(one, f'Curve of {name}')}</figure>"

@@ -51,7 +51,28 @@ def _window(window: Mapping[str, Any]) -> str:
 
 def report_tables(report: Report) -> list[ReportTable]:
     """Every table of a report, in the order in which they are read."""
-    return [steps_table(report), services_table(report), calls_table(report), changes_table(report)]
+    return [
+        *([causes_table(report)] if report.get("causes") else []),
+        steps_table(report),
+        services_table(report),
+        calls_table(report),
+        changes_table(report),
+    ]
+
+
+def causes_table(report: Report) -> ReportTable:
+    """Why services failed, by the diagnosis, with what would mend it."""
+    rows = [
+        [
+            str(one["service"]),
+            f"{one['title']} ({one['confidence']:.0%})",
+            "; ".join(one["evidence"]),
+            str(one["suggestion"]),
+            str(one["rule"] or "–"),
+        ]
+        for one in report["causes"]
+    ]
+    return ReportTable("Causes", ("service", "cause", "evidence", "what would mend it", "rule"), rows, "")
 
 
 def steps_table(report: Report) -> ReportTable:

@@ -57,6 +57,9 @@ def conduct_both(tell: Narrator, data_dir: Path, reports: Path) -> None:
         failed = conduct(tell, standalone, "crash", reports, expected=1)
         expect(CRASH in failed["failed_first"]["detail"], f"expected {CRASH}, got {failed['failed_first']}")
         tell.good(f"what failed first: {failed['failed_first']['what']}: {CRASH}")
+        cause = failed["causes"][0]
+        expect(CRASH in " ".join(cause["evidence"]), f"expected evidence of {CRASH}, got {cause}")
+        tell.good(f"what the diagnosis says: {cause['title']}")
         tell.step("A whole cycle with new containers: every step passes, and only core is left")
         passed = conduct(tell, standalone, "cycle", reports, expected=0)
         for report in (failed, passed):
@@ -69,6 +72,9 @@ def conduct_both(tell: Narrator, data_dir: Path, reports: Path) -> None:
 def conduct(tell: Narrator, standalone: Standalone, name: str, reports: Path, *, expected: int) -> Report:
     """Run one scenario with the command; return its report."""
     place = reports / f"vx11-{name}"
+    shutil.rmtree(
+        place, ignore_errors=True
+    )  # A report that could not be written must not look like this run's.
     tell.say(f"power conduct examples/vx11/{name}.toml --out docs/audit/vx11-{name}", "cyan")
     command = [stage.POWER, "conduct", str(stage.HERE / f"{name}.toml"), "--out", str(place)]
     run = subprocess.run(
@@ -76,6 +82,7 @@ def conduct(tell: Narrator, standalone: Standalone, name: str, reports: Path, *,
     )
     tell.plain(run.stdout.partition("report: ")[0])
     expect(run.returncode == expected, f"power conduct: exit {run.returncode}: {run.stdout}{run.stderr}")
+    expect((place / "report.json").is_file(), f"power conduct wrote no report: {run.stdout}{run.stderr}")
     report: Report = json.loads((place / "report.json").read_text())
     return report
 

@@ -81,7 +81,8 @@ def sample(**more: Any) -> dict[str, Any]:
         "proof": {"at": at(8.5), "running": ["redis"], "core": ["redis"], "held_by_others": [], "left_on": [],
                   "released": True, "only_core": True,
                   "detail": "the engine shows that only core runs: redis"},
-        "notes": ["began afresh; removals of old containers: 2"],
+        "notes": ["began afresh: the containers of 2 services were removed"],
+        "causes": [],
         **more,
     }  # fmt: skip
 

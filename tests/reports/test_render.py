@@ -35,6 +35,24 @@ def test_markdown_has_what_failed_first_and_the_proof() -> None:
     assert "| answers | failed | 2 | 1.00 s |" in text
 
 
+def test_causes_of_failures_come_first() -> None:
+    cause = {
+        "service": "mill",
+        "title": "a module is missing",
+        "confidence": 0.95,
+        "evidence": ["No module named 'mill'"],
+        "suggestion": "Install it.",
+        "rule": "python-module",
+    }
+    report = sample(causes=[cause])
+    text = render_markdown(report)
+    assert (
+        "| mill | a module is missing (95%) | No module named 'mill' | Install it. | python-module |" in text
+    )
+    assert text.index("## Causes") < text.index("## Steps")
+    assert "## Causes" not in render_markdown(sample())
+
+
 def test_json_is_the_report() -> None:
     assert json.loads(render_json(sample())) == sample()
 

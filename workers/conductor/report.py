@@ -10,9 +10,11 @@ from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.domain import untrusted_text
 from app.domain.scenarios import RunOutcome
-from app.store import runs
+from app.store import diagnoses, runs
 from app.store import windows as rows
 from app.store.tables import Call, ScenarioRun, Window, stamp
 from workers.conductor.run_record import RunRecord
@@ -112,6 +114,7 @@ def build_report(
             "steps": record.reported_steps(),
             "failed_first": record.failed_first,
             "proof": dict(proof) if proof else None,
+            "causes": _causes(session, window) if window else [],
             "notes": record.notes(),
         }
     return bounded_report(report)
@@ -134,6 +137,12 @@ def _run(row: ScenarioRun, end: RunEnd) -> dict[str, Any]:
         "finished_at": stamp(end.at),
         "elapsed_sec": round((end.at - began).total_seconds(), 3),
     }
+
+
+def _causes(session: Session, window: Window) -> list[dict[str, Any]]:
+    """What the diagnosis says of each service that failed in the window, the most certain cause first."""
+    by_service = diagnoses.of_windows(session, [window])[window.id]
+    return [{"service": name, **cause} for name, row in sorted(by_service.items()) for cause in row.causes]
 
 
 def _engine(context: WorkerContext) -> dict[str, str]:

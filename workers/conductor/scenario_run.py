@@ -157,7 +157,8 @@ class ConductedRun:
             raise RunFailed(f"it cannot begin afresh: {error}") from error
         except negotiation.Unable as error:
             raise RunFailed(f"it cannot begin afresh: {negotiation.why(error)}") from error
-        self._record.note(f"began afresh; removals of old containers: {len(self._removals)}")
+        services = "1 service" if len(self._removals) == 1 else f"{len(self._removals)} services"
+        self._record.note(f"began afresh: the containers of {services} were removed")
 
     def _open(self, scenario: Scenario) -> str:
         try:

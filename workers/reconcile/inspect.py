@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain import call_output, redaction, untrusted_text
 from app.domain.calls import SeenContainers
@@ -23,6 +23,8 @@ from workers.state.inspection_queue import InspectionRequest
 from workers.state.repairs import ObservedState, UnexplainedChanges
 
 log = logging.getLogger(__name__)
+OUTPUT_DELAY = timedelta(seconds=2)
+"""How long after a container's end its last lines may still be on their way."""
 DETAIL = call_output.MOST_CHARACTERS
 """Characters kept of what a failing service said."""
 
@@ -165,6 +167,18 @@ def _last_run(container: Container) -> datetime | None:
     return None if container.restarts else container.started_at
 
 
+def await_output(verdict: ReadinessVerdict, newest: Container | None, now: datetime) -> ReadinessVerdict:
+    """Ask for another inspection where a container ended a moment ago and its lines are not readable yet.
+
+    An engine may store the last lines of a container after it reports its end.
+    """
+    ended = newest.finished_at if newest and not newest.alive else None
+    if ended is None or now - ended > OUTPUT_DELAY:
+        return verdict
+    soon = now + OUTPUT_DELAY / 4
+    return replace(verdict, look_again=min(verdict.look_again or soon, soon))
+
+
 def _with_last_words(
     context: WorkerContext, project: str, verdict: ReadinessVerdict, containers: list[Container]
 ) -> ReadinessVerdict:
@@ -173,5 +187,5 @@ def _with_last_words(
     written = context.engine.log(newest.id, _last_run(newest))[-_READ:] if newest else ""
     output = stack_secrets.redact(project, written)
     if not output:
-        return verdict
+        return await_output(verdict, newest, context.engine.now())
     return replace(verdict, detail=untrusted_text.with_end(verdict.detail, output, DETAIL))

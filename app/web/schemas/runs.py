@@ -62,5 +62,7 @@ class RunReport(AnswerModel):
     calls: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     failed_first: dict[str, Any] | None
+    causes: list[dict[str, Any]]
+    """Why services failed, by the diagnosis: `service` with the keys of a cause."""
     proof: dict[str, Any] | None
     notes: list[str]

@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from app.domain.enums import Role
+from app.domain.enums import Power, Role
 from app.domain.planning import StackSpec
-from app.domain.readiness import Container
+from app.domain.readiness import Container, ReadinessVerdict
 from app.store import services
 from app.store.database import Database
 from tests.system import System
-from workers.reconcile.inspect import look
+from workers.reconcile.inspect import OUTPUT_DELAY, await_output, look
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 from workers.state.identity import Identity
@@ -73,3 +73,16 @@ def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database
     look(context(database, system.spec, engine, tmp_path), system.spec.name)
     with database.read() as session:
         assert "secret" not in services.of(session, system.spec.name)
+
+
+def test_lines_that_an_engine_stores_after_a_containers_end_are_awaited() -> None:
+    now = datetime.now(UTC)
+    failing = ReadinessVerdict(Power.FAILING, "exited with code 1")
+    ended = Container("c", "forge", "exited", exit_code=1, finished_at=now - timedelta(seconds=1))
+
+    assert await_output(failing, ended, now).look_again == now + OUTPUT_DELAY / 4
+    assert await_output(failing, ended, now + OUTPUT_DELAY).look_again is None
+    assert await_output(failing, replace(ended, state="running"), now).look_again is None
+    assert await_output(failing, None, now) == failing
+    sooner = replace(failing, look_again=now)
+    assert await_output(sooner, ended, now).look_again == now
