@@ -43,14 +43,14 @@ class _Runtime:
         self.leaving = ExitStack()
 
 
-_runtime = _Runtime()
+process_state = _Runtime()
 
 
 def context() -> WorkerContext:
     """The context of this process. Raises RuntimeError before `begin` and after `end`."""
-    if _runtime.context is None:
+    if process_state.context is None:
         raise RuntimeError("this worker has not begun")
-    return _runtime.context
+    return process_state.context
 
 
 def begin(environment: Settings | None = None) -> WorkerContext:
@@ -86,17 +86,17 @@ def begin(environment: Settings | None = None) -> WorkerContext:
         loading.begin()
     except ConfigError as error:
         raise SystemExit(str(error)) from error
-    _runtime.leaving.enter_context(me.living())
+    process_state.leaving.enter_context(me.living())
     heartbeat = HeartbeatLoop(context, loading)
     try:
         heartbeat.begin()
     except NodeTaken as taken:
-        _runtime.leaving.close()
+        process_state.leaving.close()
         raise SystemExit(str(taken)) from taken
-    _runtime.leaving.callback(context.close)
-    _runtime.leaving.callback(heartbeat.end)
-    _runtime.context, _runtime.watch = context, Watch(context, loading, heartbeat)
-    _runtime.watch.start()
+    process_state.leaving.callback(context.close)
+    process_state.leaving.callback(heartbeat.end)
+    process_state.context, process_state.watch = context, Watch(context, loading, heartbeat)
+    process_state.watch.start()
     _begin_beside(context, loading, environment)
     return context
 
@@ -106,17 +106,17 @@ def _begin_beside(context: WorkerContext, loading: StackLoader, environment: Set
     _begin_throttle(context, environment.opening_calls)
     notifier = Notifier(context, loading, environment.public_url, environment.data_dir)
     notifier.begin()
-    _runtime.leaving.callback(notifier.end)
+    process_state.leaving.callback(notifier.end)
     sampling = Sampler(context)
     sampling.begin()
-    _runtime.leaving.callback(sampling.end)
+    process_state.leaving.callback(sampling.end)
     looks = IdleVisitChecks(context)
     looks.begin()
-    _runtime.leaving.callback(looks.end)
-    if _runtime.watch:
-        _runtime.conductor = Conductor(context, _runtime.watch.pools)
-        _runtime.conductor.begin()
-        _runtime.leaving.callback(_runtime.conductor.end)
+    process_state.leaving.callback(looks.end)
+    if process_state.watch:
+        process_state.conductor = Conductor(context, process_state.watch.pools)
+        process_state.conductor.begin()
+        process_state.leaving.callback(process_state.conductor.end)
 
 
 def _begin_throttle(context: WorkerContext, setting: CallBounds | None) -> None:
@@ -126,7 +126,7 @@ def _begin_throttle(context: WorkerContext, setting: CallBounds | None) -> None:
     if bounds.least < bounds.most:
         throttle = CallThrottle(context, bounds, LoadReader())
         throttle.begin()
-        _runtime.leaving.callback(throttle.end)
+        process_state.leaving.callback(throttle.end)
 
 
 def _require_schema(database: Database, environment: Settings) -> None:
@@ -159,11 +159,11 @@ def end() -> bool:
     for here. Until then we are alive to the other workers, who would call them lost otherwise.
     False where this worker ends because its claim was refused, which is a failure.
     """
-    welcome = not (_runtime.watch and _runtime.watch.refused)
-    if _runtime.watch:
-        _runtime.watch.stop(patiently=True)
-    _runtime.leaving.close()
-    _runtime.context = _runtime.watch = _runtime.conductor = None
+    welcome = not (process_state.watch and process_state.watch.refused)
+    if process_state.watch:
+        process_state.watch.stop(patiently=True)
+    process_state.leaving.close()
+    process_state.context = process_state.watch = process_state.conductor = None
     return welcome
 
 
@@ -175,20 +175,20 @@ def nodes() -> list[str]:
 
 def close_soon(stack: str) -> bool:
     """Have a stack of this node seen to at once; False where it is another's."""
-    if _runtime.watch is None or stack not in context().stacks:
+    if process_state.watch is None or stack not in context().stacks:
         return False
-    _runtime.watch.close_soon(stack)
+    process_state.watch.close_soon(stack)
     return True
 
 
 def conduct_soon() -> None:
     """Look at the unfinished runs of this node now."""
-    if _runtime.conductor:
-        _runtime.conductor.wake()
+    if process_state.conductor:
+        process_state.conductor.wake()
 
 
 def resync() -> None:
     """Look at everything again, whatever events have said or not said."""
-    if _runtime.watch:
-        _runtime.watch.beat(context().database.now())
-        _runtime.watch.mark_all(Trigger.RESYNC)
+    if process_state.watch:
+        process_state.watch.beat(context().database.now())
+        process_state.watch.mark_all(Trigger.RESYNC)

@@ -43,7 +43,7 @@ class LoopGuard:
     def __init__(self, is_outage: Callable[[Exception], bool]) -> None:
         self._is_outage = is_outage
         self._lock = threading.Lock()
-        self._failing: OrderedDict[_Key, _Failing] = OrderedDict()
+        self.failing: OrderedDict[_Key, _Failing] = OrderedDict()
         self._counts: Counter[Loop] = Counter()
 
     def run(self, loop: Loop, work: Callable[[], object], item: str = "") -> int:
@@ -75,14 +75,14 @@ class LoopGuard:
         away = self._is_outage(error)
         kind = (type(error), "" if away else _place(error.__traceback__))
         with self._lock:
-            one = self._failing.setdefault((loop, item), _Failing(kind, time.monotonic()))
-            self._failing.move_to_end((loop, item))
+            one = self.failing.setdefault((loop, item), _Failing(kind, time.monotonic()))
+            self.failing.move_to_end((loop, item))
             new = one.rounds == 0 or one.kind != kind
             one.kind, one.rounds = kind, one.rounds + 1
             if not away:
                 self._counts[loop] += 1
-            if len(self._failing) > MOST_ITEMS:
-                self._failing.popitem(last=False)
+            if len(self.failing) > MOST_ITEMS:
+                self.failing.popitem(last=False)
         if new and away:
             log.warning("%s: the database is away: %s", _loop_name(loop, item), _line(error))
         elif new:
@@ -92,7 +92,7 @@ class LoopGuard:
     def record_success(self, loop: Loop, item: str = "") -> None:
         """Record that a round succeeded; log it where the rounds before it had failed."""
         with self._lock:
-            over = self._failing.pop((loop, item), None)
+            over = self.failing.pop((loop, item), None)
         if over:
             seconds = time.monotonic() - over.since
             log.warning(

@@ -70,7 +70,7 @@ class Supervisor:
         self._voice = voice
         self._signals = signals
         self.refusals = RejectedFiles(voice)
-        self._logs_seen = time.monotonic()
+        self.logs_seen_at = time.monotonic()
         self._troubles: dict[str, str] = {}
         """What failed in the last round, and how."""
 
@@ -128,8 +128,8 @@ class Supervisor:
         for name, seat in self._seats.items():
             self._survive(f"looking after {name}", partial(self._look_after, seat, now))
         self._survive("reaping orphans", self._reap_orphans)
-        if now - self._logs_seen >= _LOOK_AT_LOGS_EVERY:
-            self._logs_seen = now
+        if now - self.logs_seen_at >= _LOOK_AT_LOGS_EVERY:
+            self.logs_seen_at = now
             self._survive("looking at the logs", self._look_at_logs)
 
     def _survive(self, what: str, work: Callable[[], None]) -> None:

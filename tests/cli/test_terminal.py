@@ -29,11 +29,11 @@ class Terminal:
     """A terminal with one command in it."""
 
     def __init__(self, service: Service, home: Path, *arguments: str, **environ: str) -> None:
-        self._master, slave = pty.openpty()
+        self.master, slave = pty.openpty()
         ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
         told = {"POWER_URL": service.url, "POWER_TOKEN": TOKEN, "HOME": str(home), "TERM": "xterm-256color"}
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*POWER, *arguments],
             stdin=slave,
             stdout=slave,
@@ -59,20 +59,20 @@ class Terminal:
             self._read()
 
     def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+        self.process.send_signal(signal.SIGINT)
 
     def end(self) -> int:
         """Read to the end; the exit code."""
         while self._read():
             continue
-        os.close(self._master)
-        return self._process.wait(timeout=10)
+        os.close(self.master)
+        return self.process.wait(timeout=10)
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self._master], [], [], 20)
+        ready, _, _ = select.select([self.master], [], [], 20)
         assert ready, self.text
         try:
-            read = os.read(self._master, 65536)
+            read = os.read(self.master, 65536)
         except OSError:
             # This is how a terminal says that nobody writes to it any more.
             return False

@@ -79,7 +79,7 @@ def test_nobody_there_is_three(power: Power) -> None:
 
 
 def press(terminal: Terminal, keys: str) -> None:
-    os.write(terminal._master, keys.encode())
+    os.write(terminal.master, keys.encode())
 
 
 def restored(terminal: Terminal) -> bool:
@@ -105,12 +105,12 @@ def test_a_signal_leaves_the_terminal_as_it_was(
     service: Service, tmp_path: Path, number: signal.Signals
 ) -> None:
     terminal = Terminal(service, tmp_path, "top")
-    before = termios.tcgetattr(terminal._master)[3]
+    before = termios.tcgetattr(terminal.master)[3]
     terminal.until("quit")
-    terminal._process.send_signal(number)
+    terminal.process.send_signal(number)
 
-    assert terminal._process.wait(20) == 0
-    assert termios.tcgetattr(terminal._master)[3] == before
+    assert terminal.process.wait(20) == 0
+    assert termios.tcgetattr(terminal.master)[3] == before
     terminal.end()
     assert restored(terminal)
     assert "Traceback" not in terminal.text
@@ -167,7 +167,7 @@ def test_a_service_that_goes_away_is_told_and_found_again(service: Service, tmp_
 def test_another_size_is_taken_up(service: Service, tmp_path: Path) -> None:
     terminal = Terminal(service, tmp_path, "top")
     terminal.until("HELD BY")
-    ioctl(terminal._master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
     seen = len(terminal.raw)
     terminal.until_after("SERVICE  POWER  LEFT", seen)
     press(terminal, "q")
@@ -178,6 +178,6 @@ def test_another_size_is_taken_up(service: Service, tmp_path: Path) -> None:
 def test_a_terminal_that_goes_away_ends_it(service: Service, tmp_path: Path) -> None:
     terminal = Terminal(service, tmp_path, "top")
     terminal.until("quit")
-    os.close(terminal._master)
+    os.close(terminal.master)
 
-    terminal._process.wait(20)
+    terminal.process.wait(20)

@@ -161,8 +161,8 @@ def test_drift_is_stopped_after_its_grace_where_the_stack_says_so(stack: Stack) 
 def deaf(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A worker that hears no events, in the place of this process's own."""
     stack.write({"forge": running()}).begin(events=False)
-    monkeypatch.setattr(runtime._runtime, "context", stack.context)
-    monkeypatch.setattr(runtime._runtime, "watch", stack.watch)
+    monkeypatch.setattr(runtime.process_state, "context", stack.context)
+    monkeypatch.setattr(runtime.process_state, "watch", stack.watch)
     until(lambda: stack.row("forge"), "the first look", 20, stack)
     return stack
 

@@ -237,14 +237,14 @@ def test_an_engine_that_is_replaced_under_a_worker_is_noticed(stack: Stack) -> N
     genuine = stack.engine.id
 
     stack.engine.id = lambda: "OTHER@host:/var/lib/docker"  # type: ignore[method-assign]
-    stack.watch._heartbeat.know_engine()
+    stack.watch.heartbeat.know_engine()
 
     until(lambda: row(stack).faults, "it is held back", PATIENCE, stack)
     stack.let_go(window)
     until(lambda: stack.window(window).state == State.CLOSING, "it closes", PATIENCE, stack)
     assert stack.alive() == {"forge"}
     stack.engine.id = genuine  # type: ignore[method-assign]
-    stack.watch._heartbeat.know_engine()
+    stack.watch.heartbeat.know_engine()
     stack.closed(window, within=PATIENCE)
     assert stack.alive() == set()
 
@@ -255,7 +255,7 @@ def test_a_stack_removed_while_its_engine_was_another_is_turned_off_when_that_is
     stack.opened(window)
     genuine = stack.engine.id
     stack.engine.id = lambda: "OTHER@host:/var/lib/docker"  # type: ignore[method-assign]
-    stack.watch._heartbeat.know_engine()
+    stack.watch.heartbeat.know_engine()
     until(lambda: row(stack).faults, "it is held back", PATIENCE, stack)
 
     said = stack.config.read_text()
@@ -264,7 +264,7 @@ def test_a_stack_removed_while_its_engine_was_another_is_turned_off_when_that_is
     stack.let_go(window)
     assert stack.alive() == {"forge"}
     stack.engine.id = genuine  # type: ignore[method-assign]
-    stack.watch._heartbeat.know_engine()
+    stack.watch.heartbeat.know_engine()
 
     stack.closed(window, within=PATIENCE)
     assert stack.alive() == set()
@@ -310,6 +310,6 @@ def test_nothing_is_stopped_blind_on_another_engine(stack: Stack) -> None:
     (owing,) = stack.context.snapshot.known.stacks["studio"].pending_stops.values()
     blind = OfflineController(stack.context)
 
-    assert blind._is_here(owing)
+    assert blind.is_here(owing)
     stack.context.engine_id = "OTHER@host:/var/lib/docker"
-    assert not blind._is_here(owing)
+    assert not blind.is_here(owing)

@@ -187,7 +187,7 @@ def test_logs_that_nobody_keeps_are_said_to_be_so_and_the_others_are_read(stack:
     stack.opened(window)
     wanted = logs.LogRequest("x", "studio", ["mute", "forge"], datetime(2020, 1, 1, tzinfo=UTC), None, {}, 10)
 
-    _lines, notes = reading._read_lines(stack.context, wanted)
+    _lines, notes = reading.read_lines(stack.context, wanted)
 
     assert "the logging driver none keeps none on this engine" in notes["mute"]
     assert "forge" not in notes

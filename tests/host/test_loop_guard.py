@@ -107,6 +107,6 @@ def test_what_is_remembered_of_failing_items_is_bounded(guard: LoopGuard) -> Non
     for number in range(MOST_ITEMS + 50):
         guard.run(Loop.OPENING, missing, f"window {number}")
 
-    assert len(guard._failing) == MOST_ITEMS
+    assert len(guard.failing) == MOST_ITEMS
     assert guard.run(Loop.OPENING, missing, "window 0") == 1
     assert guard.run(Loop.OPENING, missing, f"window {MOST_ITEMS + 49}") == 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import gc
-import sys
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -148,8 +148,8 @@ class Interruptible:
 
 def _waits_for_lock() -> bool:
     """Does the process wait here for another one? All run in one thread, so the wait would never end."""
-    frame = sys._getframe()
-    while frame.f_back is not None:
+    frame = inspect.currentframe()
+    while frame is not None:
         if frame.f_code.co_name == "_share":
             return True
         frame = frame.f_back

@@ -154,7 +154,7 @@ def test_a_round_that_breaks_ends_neither_the_others_nor_the_supervisor(
     os.kill(worker, signal.SIGKILL)
 
     system.until(lambda: system.supervisor.pid("worker") not in (None, worker))
-    system.supervisor._logs_seen = 0.0
+    system.supervisor.logs_seen_at = 0.0
     system.supervisor.tick()
 
     assert system.pid("beat") == beat

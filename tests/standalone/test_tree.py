@@ -40,7 +40,7 @@ class Standalone:
         self._program = program
         self.port = brokers.free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self._outputs = 0
+        self.outputs = 0
         self.project = f"standalone-{os.getpid()}-{self.port}"
         config = f'[stacks.small]\nproject = "{self.project}"\nallow = ["forge"]\n'
         (directory / "power.toml").write_text(config)
@@ -57,7 +57,7 @@ class Standalone:
 
     def command(self, *options: str) -> subprocess.Popen[bytes]:
         """A `power standalone` on this directory; what it says is in `said`."""
-        self._outputs += 1
+        self.outputs += 1
         environ = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
         with self._output.open("wb") as output:
             return subprocess.Popen(
@@ -70,7 +70,7 @@ class Standalone:
 
     @property
     def _output(self) -> Path:
-        return self.directory / f"output-{self._outputs}"
+        return self.directory / f"output-{self.outputs}"
 
     def said(self) -> str:
         return self._output.read_text()
@@ -218,14 +218,14 @@ def test_while_the_web_is_away_requests_wait_instead_of_failing(system: Standalo
 
 def test_a_second_one_on_the_same_directory_is_refused(system: Standalone) -> None:
     assert system.process
-    first_output = system._outputs
+    first_output = system.outputs
 
     refused = system.command("--port", "0")
 
     assert refused.wait(20) == 4
     for told in (str(system.data), str(system.process.pid), f"http://127.0.0.1:{system.port}"):
         assert told in system.said()
-    system._outputs = first_output
+    system.outputs = first_output
     assert system.works()
 
 

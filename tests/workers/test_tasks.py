@@ -38,7 +38,7 @@ def context(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found.stacks["studio"] = Served(STUDIO)
     with found.database.write() as session:
         published_stacks.publish_stack(session, STUDIO, found.database.now())
-    monkeypatch.setattr(runtime._runtime, "context", found)
+    monkeypatch.setattr(runtime.process_state, "context", found)
     yield found
     found.engine.close()
     found.database.close()

@@ -48,19 +48,19 @@ class Engine:
         """`endpoint`: this process's own, if None. Raises BadEndpoint."""
         self.endpoint = endpoint or endpoints.current()
         self._clock = EngineClock(self._system_time, away=Unable)
-        self._negotiation = Negotiation(self.endpoint, timeout)
-        self.ask = self._negotiation.ask
+        self.negotiation = Negotiation(self.endpoint, timeout)
+        self.ask = self.negotiation.ask
         self.heard_since: datetime | None = None
         """Since when every event has been heard, by the engine's clock; None while the stream is not read."""
 
     @property
     def fault(self) -> str:
         """Why what answers there cannot be served, in one line; empty where it can, or nothing answered."""
-        return self._negotiation.fault
+        return self.negotiation.fault
 
     def agreement(self) -> Agreement:
         """What the engine says it is, and the API version that is spoken with it."""
-        return self._negotiation.agreement()
+        return self.negotiation.agreement()
 
     def id(self) -> str:
         """What tells this engine from every other: its own id, its host's name and where its data is.
@@ -100,7 +100,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the connections to the engine."""
-        self._negotiation.close()
+        self.negotiation.close()
 
     def containers(self, project: str, services: Iterable[str] | None = None) -> list[Container]:
         """A project's containers, perhaps only those of some services.
@@ -277,7 +277,7 @@ class Engine:
         finally:
             self.heard_since = None
             # What answers next may be another release.
-            self._negotiation.forget()
+            self.negotiation.forget()
             _let_go(stream)
 
     def ran_on_since(self, moment: datetime) -> bool:

@@ -33,22 +33,22 @@ class DeadlineScheduler(Scheduler):
     """Celery's own scheduler, which also wakes for deadlines and outlives its broker."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._database = Database(settings.load_or_exit().database_url)
+        self.database = Database(settings.load_or_exit().database_url)
         try:
-            schema.require(self._database)
+            schema.require(self.database)
         except schema.Mismatch as mismatch:
             raise SystemExit(str(mismatch)) from mismatch
-        self._timekeeper = Timekeeper(self._database)
+        self._timekeeper = Timekeeper(self.database)
         self._swept: datetime | None = None
         self._retries = BrokerRetries("the workers' own watch covers for it")
-        self._try_at = 0.0
+        self.try_at = 0.0
         self._guard = LoopGuard(is_outage)
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until there is something to do again."""
         liveness_file.beat()
-        left = self._try_at - time.monotonic()
+        left = self.try_at - time.monotonic()
         if left > 0:
             return min(left, self._longest)
         self._forget_the_future()
@@ -86,11 +86,11 @@ class DeadlineScheduler(Scheduler):
 
     def _stroke(self) -> float:
         """Sweep if a deadline has come; seconds until the next one."""
-        with self._database.read() as session:
+        with self.database.read() as session:
             deadline = windows.next_deadline(session)
         if deadline is None:
             return self._longest
-        left = (deadline - self._database.now()).total_seconds()
+        left = (deadline - self.database.now()).total_seconds()
         if left > 0:
             return left
         if self._swept is not None and deadline <= self._swept:
@@ -109,7 +109,7 @@ class DeadlineScheduler(Scheduler):
 
     def _schedule_retry(self, error: Exception) -> float:
         wait = self._retries.record_failure(error)
-        self._try_at = time.monotonic() + wait
+        self.try_at = time.monotonic() + wait
         # Celery's tick takes an entry from its heap before it sends, and does not put it back if that fails.
         self._heap = None
         self._hang_up()

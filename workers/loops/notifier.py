@@ -41,7 +41,7 @@ class Notifier:
     def __init__(
         self, context: WorkerContext, loading: StackLoader, public_url: str | None, data_dir: Path
     ) -> None:
-        self._context, self._loading, self._public_url = context, loading, public_url
+        self._context, self.loading, self._public_url = context, loading, public_url
         self._link_key = link_key.read_or_create(data_dir) if public_url else b""
         self._lock = threading.Lock()
         self._under_way: Counter[str] = Counter()
@@ -66,13 +66,13 @@ class Notifier:
             return self._under_way.total()
 
     def _run_round(self) -> None:
-        if self._loading.notices and not self._context.snapshot.away:
+        if self.loading.notices and not self._context.snapshot.away:
             self._context.guard.run(Loop.NOTICES, self.turn)
 
     def turn(self) -> None:
         """Write new notices to the outbox, and send those that are due."""
         database = self._context.database
-        for sink in self._sinks():
+        for sink in self.sinks():
             self._context.guard.isolate(Loop.NOTICES, f"sink {sink.name}", partial(self._note, sink))
         self._hand_over()
         if time.monotonic() >= self._forget_at:
@@ -88,7 +88,8 @@ class Notifier:
             with database.write() as session:
                 notifications.take_in(session, sink, database.now())
 
-    def _sinks(self) -> list[Sink]:
+    def sinks(self) -> list[Sink]:
+        """Return the sinks of power.toml, each with the stacks of this node."""
         mine = sorted(self._context.stacks)
         return [
             Sink(
@@ -99,7 +100,7 @@ class Notifier:
                 self._public_url,
                 self._link_key,
             )
-            for name, toml in self._loading.notices.items()
+            for name, toml in self.loading.notices.items()
         ]
 
     def _hand_over(self) -> None:
@@ -143,7 +144,7 @@ class Notifier:
             notifications.record_attempt(session, notice.id, now, elapsed, ok=ok, said=said)
 
     def _attempt(self, notice: Notice) -> tuple[bool, str]:
-        toml = self._loading.notices.get(notice.sink)
+        toml = self.loading.notices.get(notice.sink)
         if toml is None:
             return False, f"power.toml has no notices.{notice.sink} any more"
         body = notifications.outgoing(notice, self._public_url, self._link_key)

@@ -38,7 +38,7 @@ class Watch:
     """Starts and stops the loops of one worker, its two converge pools and its queues of calls."""
 
     def __init__(self, context: WorkerContext, loading: StackLoader, heartbeat: HeartbeatLoop) -> None:
-        self._context, self._heartbeat = context, heartbeat
+        self._context, self.heartbeat = context, heartbeat
         self._stopping = threading.Event()
         self.pools = ConvergePools(context, self._stopping)
         self.inspections = Inspections(context, self.pools, self._stopping)
@@ -87,7 +87,7 @@ class Watch:
     @property
     def refused(self) -> bool:
         """Whether another live worker has claimed this node."""
-        return self._heartbeat.refused
+        return self.heartbeat.refused
 
     def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
         """Inspect these services of a stack soon (None: all)."""

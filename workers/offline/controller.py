@@ -45,20 +45,21 @@ class OfflineController:
         self._context = context
         self._under_way: set[tuple[str, str]] = set()
         self._off: set[tuple[str, str]] = set()
-        self._tried: dict[tuple[str, str], PendingStop] = {}
+        self.tried: dict[tuple[str, str], PendingStop] = {}
         self._outage: Outage | None = None
-        self._turned_at = time.monotonic()
+        self.turned_at = time.monotonic()
         self.rounds = 0
         """Number of rounds so far; the watchdog reads it."""
 
     def run_round(self) -> None:
         """Run one guarded round of the offline loop. Call it every `PAUSE` seconds."""
         self.rounds += 1
-        self._context.guard.run(Loop.BLIND, self._turn_if_awake)
+        self._context.guard.run(Loop.BLIND, self.turn_if_awake)
 
-    def _turn_if_awake(self) -> None:
-        now, before = time.monotonic(), self._turned_at
-        self._turned_at = now
+    def turn_if_awake(self) -> None:
+        """Run `turn`, unless the process was frozen since the last round: then only record the thaw."""
+        now, before = time.monotonic(), self.turned_at
+        self.turned_at = now
         if now - before > FROZEN:
             self._context.snapshot.record_thaw()
         else:
@@ -69,7 +70,7 @@ class OfflineController:
         outage = self._context.snapshot.outage()
         if outage is None or self._outage is None or outage.id != self._outage.id:
             self._outage = outage
-            self._off, self._tried = set(), {}
+            self._off, self.tried = set(), {}
         if outage:
             for name, known in self._context.snapshot.known.stacks.items():
                 self._context.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
@@ -87,12 +88,12 @@ class OfflineController:
         barely = now - timedelta(seconds=spec.blind_grace)
         held = {lease.service for lease in known.leases if lease.live(barely)}
         pending_stops = {
-            name: self._tried.get((spec.name, name), before)
+            name: self.tried.get((spec.name, name), before)
             for name, before in known.pending_stops.items()
             if name not in held
             and (spec.name, name) not in self._off
             and not self._is_core(known, name)
-            and self._is_here(before)
+            and self.is_here(before)
         }
         return decisions.in_turn(spec, pending_stops, now)
 
@@ -107,7 +108,7 @@ class OfflineController:
         spec = self._spec(known).services.get(service)
         return spec is not None and spec.role is Role.CORE
 
-    def _is_here(self, stop: PendingStop) -> bool:
+    def is_here(self, stop: PendingStop) -> bool:
         """Whether this is the engine on which the stop is pending."""
         wanted = stop.location.engine_id
         if not wanted:
@@ -129,7 +130,7 @@ class OfflineController:
         try:
             # One that breaks is tried again and keeps nothing else on.
             if self._context.guard.run(Loop.BLIND, partial(self._converge, outage, known, service), name):
-                self._record_failure(known, service)
+                self.record_failure(known, service)
         finally:
             self._under_way.discard((known.spec.name, service))
 
@@ -160,7 +161,7 @@ class OfflineController:
             if outcome.status is CallStatus.OK and after is not None and not any(one.alive for one in after):
                 self._off.add((spec.name, service))
             else:
-                self._record_failure(known, service, unsure=outcome.status is not CallStatus.OK)
+                self.record_failure(known, service, unsure=outcome.status is not CallStatus.OK)
 
     def _run_hooks(self, outage: Outage, known: StackSnapshot, defined: ServiceSpec, lock: int) -> None:
         """Run the service's pre_stop hooks, where it has some, runs and is to be stopped plainly."""
@@ -189,7 +190,7 @@ class OfflineController:
             return None
 
     def _decision(self, known: StackSnapshot, service: str, containers: Seen) -> Decision:
-        stop = self._tried.get((known.spec.name, service), known.pending_stops[service])
+        stop = self.tried.get((known.spec.name, service), known.pending_stops[service])
         spec = self._spec(known)
         role = spec.services[service].role if service in spec.services else Role.NONE
         return decisions.off(role, containers, stop_pending=True, unsure=stop.unsure, kill=stop.failures > 0)
@@ -224,11 +225,12 @@ class OfflineController:
             config_hash=spec.config_hash,
         )
 
-    def _record_failure(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
+    def record_failure(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
+        """Count a failed stop and set its next retry; `unsure` if the stop may still take effect."""
         key = (known.spec.name, service)
-        failures = self._tried.get(key, known.pending_stops[service]).failures + 1
+        failures = self.tried.get(key, known.pending_stops[service]).failures + 1
         retry_at = self._context.snapshot.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
-        self._tried[key] = replace(
+        self.tried[key] = replace(
             known.pending_stops[service], failures=failures, retry_at=retry_at, unsure=unsure
         )
 

@@ -30,7 +30,7 @@ def answer(context: WorkerContext, read: str) -> None:
         wanted = logs.log_request(session, read, context.core)
     if wanted is None or wanted.stack not in context.stacks:
         return
-    lines, notes = _read_lines(context, wanted)
+    lines, notes = read_lines(context, wanted)
     clean = partial(stack_secrets.redact, context.stacks[wanted.stack].spec.project)
     with context.database.write() as session:
         now = context.database.now()
@@ -38,7 +38,8 @@ def answer(context: WorkerContext, read: str) -> None:
         rows.forget_before(session, now - logs.ANSWER_LIFETIME)
 
 
-def _read_lines(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLineValue], dict[str, str]]:
+def read_lines(context: WorkerContext, wanted: LogRequest) -> tuple[list[LogLineValue], dict[str, str]]:
+    """Return the log lines of the wanted services, and for each service that has none the reason."""
     lines: list[LogLineValue] = []
     notes: dict[str, str] = {}
     project = context.stacks[wanted.stack].spec.project

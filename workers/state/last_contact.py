@@ -27,7 +27,7 @@ class LastContact:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._written_at: float | None = None
+        self.written_at: float | None = None
         self._told = False
 
     def read(self) -> float | None:
@@ -46,9 +46,9 @@ class LastContact:
 
     def note(self, at: float) -> None:
         """The database answered at this moment."""
-        if self._written_at is not None and at - self._written_at < WRITE_INTERVAL:
+        if self.written_at is not None and at - self.written_at < WRITE_INTERVAL:
             return
-        self._written_at = at
+        self.written_at = at
         try:
             _overwrite(self._path, json.dumps({"boot": boot_id(), "at": round(at, 6)}))
             self._told = False

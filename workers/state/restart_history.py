@@ -39,13 +39,13 @@ class RestartHistory:
     """A memory of restarts, by service and container; it holds no container that is gone."""
 
     def __init__(self) -> None:
-        self._services: dict[tuple[str, str], _Service] = {}
+        self.services: dict[tuple[str, str], _Service] = {}
         self._lock = threading.Lock()
 
     def remember(self, project: str, container: Container) -> Container:
         """The same container, with the times of its last restarts."""
         with self._lock:
-            known = self._services.setdefault((project, container.service), _Service())
+            known = self.services.setdefault((project, container.service), _Service())
             count, times = known.seen.get(container.id, (0, ()))
             if container.restarts < count:  # Started anew by hand: the engine counts from zero again.
                 count, times = 0, ()
@@ -57,20 +57,20 @@ class RestartHistory:
     def record_death(self, project: str, service: str, container: str, exit_code: int) -> None:
         """A container has died; once it runs again, the engine no longer tells how."""
         with self._lock:
-            self._services.setdefault((project, service), _Service()).codes[container] = exit_code
+            self.services.setdefault((project, service), _Service()).codes[container] = exit_code
 
     def forget_gone(self, project: str, services: Iterable[str], there: Collection[str]) -> None:
         """Drop what is remembered of these services' containers that are not there (any more)."""
         with self._lock:
             for service in services:
-                if (known := self._services.get((project, service))) and not known.keep(there):
-                    del self._services[project, service]
+                if (known := self.services.get((project, service))) and not known.keep(there):
+                    del self.services[project, service]
 
     def forget_services(self, project: str, but: Collection[str] = ()) -> None:
         """Drop a project's services but for these."""
         with self._lock:
-            for key in [one for one in self._services if one[0] == project and one[1] not in but]:
-                del self._services[key]
+            for key in [one for one in self.services if one[0] == project and one[1] not in but]:
+                del self.services[key]
 
 
 def _times(container: Container, grown: int) -> list[datetime]:

@@ -69,9 +69,9 @@ class Snapshot:
         self._version: str | None = None
         self._lock = threading.Lock()
         self._noted = 0
-        self._word = LastContact(directory / "last_word.json")
-        self._heard_at = boot_clock()
-        self._listening_since = time.monotonic()
+        self.last_contact = LastContact(directory / "last_word.json")
+        self.heard_at = boot_clock()
+        self.listening_since = time.monotonic()
         self._failed = False
         self._outage: Outage | None = None
         self._written = node_snapshot.read_file(self._path)
@@ -91,12 +91,12 @@ class Snapshot:
     @property
     def silence(self) -> float:
         """Seconds since the database was last read and written, by this worker or the one before it."""
-        return boot_clock() - self._heard_at
+        return boot_clock() - self.heard_at
 
     @property
     def listened(self) -> float:
         """Seconds for which this worker has listened to the database."""
-        return time.monotonic() - self._listening_since
+        return time.monotonic() - self.listening_since
 
     def is_silent_for(self, grace: float) -> bool:
         """Has the database been silent for so many seconds, and has this worker listened for a moment?"""
@@ -115,14 +115,14 @@ class Snapshot:
     def begin(self) -> None:
         """This process has just begun: the silence is counted from what is on disk, else from here."""
         with self._lock:
-            word = self._word.read()
-            self._heard_at = boot_clock() if word is None else word
-            self._listening_since = time.monotonic()
+            word = self.last_contact.read()
+            self.heard_at = boot_clock() if word is None else word
+            self.listening_since = time.monotonic()
 
     def record_thaw(self) -> None:
         """Record that this process was frozen until now: count the silence from here."""
         with self._lock:
-            self._heard_at, self._listening_since = boot_clock(), time.monotonic()
+            self.heard_at, self.listening_since = boot_clock(), time.monotonic()
 
     def record_success(self) -> None:
         """Record that the database was read and written just now."""
@@ -132,8 +132,8 @@ class Snapshot:
             self._reset_silence()
 
     def _reset_silence(self) -> None:
-        self._heard_at, self._failed, self._outage = boot_clock(), False, None
-        self._word.note(self._heard_at)
+        self.heard_at, self._failed, self._outage = boot_clock(), False, None
+        self.last_contact.note(self.heard_at)
 
     def ending(self, now: datetime) -> list[Outage]:
         """Outages that are over or, since the database answers, just ending."""

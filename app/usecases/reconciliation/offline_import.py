@@ -68,11 +68,12 @@ def take_in(session: Session, node: str, pages: Sequence[JournalPage], now: date
         calls.finish_call(session, ended.call, ended.outcome, ended.at)
     for made in sorted((one for page in pages for one in page.made), key=lambda one: one.started_at):
         if not services.is_in_journal(session, made.id):
-            _take_in(session, made, now)
+            import_call(session, made, now)
     _say(session, node, [one for page in pages for one in page.blind], now)
 
 
-def _take_in(session: Session, made: OfflineCall, now: datetime) -> None:
+def import_call(session: Session, made: OfflineCall, now: datetime) -> None:
+    """Record one call of the journal, with its audit entries and its effect on the service."""
     begun = made.begun
     holding = rows.holding(session, begun.stack, begun.service, made.started_at)
     call = Call(

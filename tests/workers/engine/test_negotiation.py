@@ -97,7 +97,7 @@ def test_an_engine_that_became_another_release_is_asked_anew(
 def test_an_engine_that_is_away_may_come_back_as_another_release() -> None:
     with asking(Release("20.10.24", "1.12", "1.41")) as (server, engine):
         engine.id()
-        engine._negotiation.forget()  # What a lost connection does.
+        engine.negotiation.forget()  # What a lost connection does.
         server.release = Release()
 
         assert engine.agreement().api == NEWEST_API

@@ -60,7 +60,7 @@ def beat(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beat]:
     found = Beat(app, max_interval=1, lazy=False)
     yield found
     found.close()
-    found._database.close()
+    found.database.close()
 
 
 def window(database: Database, ttl: float) -> str:
@@ -78,7 +78,7 @@ def pass_by(database: Database, seconds: float) -> None:
 
 def tick(beat: Beat) -> float:
     """A tick at which everything is due and may be tried."""
-    beat._heap, beat._try_at = None, 0.0
+    beat._heap, beat.try_at = None, 0.0
     for entry in beat.schedule.values():
         entry.last_run_at = beat.app.now() - timedelta(minutes=2)
     return beat.tick()
@@ -123,7 +123,7 @@ def test_a_database_that_is_away_leaves_the_regular_beat(
     def away() -> None:
         raise OperationalError("SELECT", {}, OSError("away"))
 
-    monkeypatch.setattr(beat._database, "read", away)
+    monkeypatch.setattr(beat.database, "read", away)
 
     assert all(SETTLED <= beat.tick() <= 1.0 for _ in range(100))
     assert caplog.text.count("deadlines cannot be read") == 1

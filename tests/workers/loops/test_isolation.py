@@ -178,7 +178,7 @@ def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext
     assert set(context.stacks) == context.claimed == {"other"}
     assert set(context.digests) == {"other-forge"}
     assert not context.looking
-    assert not context.restarts._services
+    assert not context.restarts.services
 
 
 def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
@@ -211,7 +211,7 @@ def test_only_restarts_of_served_projects_are_remembered(context: WorkerContext,
         found.events.handle("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
     found.events.handle("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
 
-    ((key, kept),) = context.restarts._services.items()
+    ((key, kept),) = context.restarts.services.items()
     assert key == ("studio", "forge")
     assert kept.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
 
@@ -232,14 +232,14 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
     blind_stop(context, "good", "forge")
     blind_stop(context, "bad", "mill")
     (context.offline_dir / "folder.journal").mkdir()
-    take_in = offline_import._take_in
+    take_in = offline_import.import_call
 
     def breaks(session: Any, made: Any, now: Any) -> None:
         if made.begun.service == "mill":
             raise ValueError("a line that nobody understands")
         take_in(session, made, now)
 
-    monkeypatch.setattr(offline_import, "_take_in", breaks)
+    monkeypatch.setattr(offline_import, "import_call", breaks)
 
     recovery.take_in(context, system.now)
 

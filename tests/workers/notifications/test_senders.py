@@ -237,9 +237,9 @@ def test_a_sink_that_is_named_no_longer_is_given_up_in_the_end(
 ) -> None:
     system.open("forge")
     with system.database.write() as session:
-        for one in notifier._sinks():
+        for one in notifier.sinks():
             notifications.take_in(session, one, system.now)
-    notifier._loading.notices.clear()
+    notifier.loading.notices.clear()
     notifier.turn()
     until(lambda: tries(system) == 1, "tried", 20)
     with system.database.read() as session:

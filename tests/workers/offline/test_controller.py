@@ -50,8 +50,8 @@ def held(service: str, seconds: float, window: str = "w1") -> HeldLease:
 
 
 def silent_for(snapshot: Snapshot, seconds: float) -> None:
-    snapshot._heard_at = boot_clock() - seconds
-    snapshot._listening_since = time.monotonic() - seconds
+    snapshot.heard_at = boot_clock() - seconds
+    snapshot.listening_since = time.monotonic() - seconds
 
 
 def due(snapshot: Snapshot, *leases: HeldLease, spec: StackSpec = SPEC, **core: frozenset[str]) -> list[str]:
@@ -78,9 +78,9 @@ def test_nothing_is_due_until_the_database_has_been_silent_for_the_grace(snapsho
 def test_a_worker_that_was_frozen_listens_first(snapshot: Snapshot) -> None:
     silent_for(snapshot, 3600)
     blind = OfflineController(context(snapshot))
-    blind._turned_at -= 60
+    blind.turned_at -= 60
 
-    blind._turn_if_awake()
+    blind.turn_if_awake()
 
     assert snapshot.silence < 5
     assert not snapshot.away
@@ -99,7 +99,7 @@ def test_a_restarted_worker_goes_on_counting(tmp_path: Path) -> None:
     assert outage
     assert abs((snapshot.now() - outage.since).total_seconds() - 40) < 5
     assert due(snapshot, held("forge", -31)) == []
-    snapshot._listening_since -= LISTENING_TIME
+    snapshot.listening_since -= LISTENING_TIME
     assert due(snapshot, held("forge", -31)) == ["forge"]
 
 
@@ -130,7 +130,7 @@ def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_pa
     first = path.read_text()
     snapshot.record_success()
     assert path.read_text() == first
-    snapshot._word._written_at = boot_clock() - WRITE_INTERVAL
+    snapshot.last_contact.written_at = boot_clock() - WRITE_INTERVAL
 
     snapshot.record_success()
 
@@ -235,9 +235,9 @@ def test_a_stop_that_has_failed_blind_ever_so_often_is_tried_again(snapshot: Sna
     stack = StackSnapshot(SPEC, (held("forge", -31),), {"forge": PendingStop(failures)})
     blind = OfflineController(context(snapshot))
 
-    blind._record_failure(stack, "forge")
+    blind.record_failure(stack, "forge")
 
-    again = blind._tried["studio", "forge"]
+    again = blind.tried["studio", "forge"]
     assert again.failures == failures + 1
     assert again.retry_at
     assert again.retry_at - snapshot.now() <= timedelta(minutes=5)

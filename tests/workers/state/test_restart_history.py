@@ -86,10 +86,10 @@ def test_ten_thousand_containers_leave_nothing_behind() -> None:
         restarts.remember("studio", one)
         restarts.forget_gone("studio", ["forge"], {one.id})
 
-    (kept,) = restarts._services.values()
+    (kept,) = restarts.services.values()
     assert (len(kept.seen), len(kept.codes)) == (1, 1)
     restarts.forget_gone("studio", ["forge"], set())
-    assert not restarts._services
+    assert not restarts.services
 
 
 def test_a_service_that_is_defined_no_more_is_forgotten() -> None:
@@ -98,4 +98,4 @@ def test_a_service_that_is_defined_no_more_is_forgotten() -> None:
 
     restarts.forget_services("studio", but={"mill"})
 
-    assert not restarts._services
+    assert not restarts.services
