@@ -9,18 +9,14 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console, Group
-from rich.live import Live
 from rich.text import Text
 
 from app.cli import follow, output, window_text
 from app.cli.follow import EndCondition
+from app.cli.live_picture import LivePicture
 from app.domain.enums import Power, State
 from power_windows.payloads import Window
 from power_windows.rest import Api
-
-# Redraws per second, enough for a countdown of seconds.
-FRAMES_PER_SECOND = 4
 
 
 class Show(Protocol):
@@ -70,36 +66,21 @@ class Silence:
         return
 
 
-class LiveProgress:
-    """One picture on the terminal, which is removed at the end."""
+class LiveProgress(LivePicture):
+    """The windows as they are, with their time left."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._windows: Sequence[Window] = []
         self._read_at = time.monotonic()
-        self._console = Console(highlight=False, markup=False, emoji=False)
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._draw,
-            refresh_per_second=FRAMES_PER_SECOND,
-            transient=True,
-        )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def update(self, windows: Sequence[Window]) -> None:
         """Redraw the picture with these windows."""
         self._windows, self._read_at = windows, time.monotonic()
-        self._live.refresh()
+        self.refresh()
 
-    def _draw(self) -> Group:
-        return output.group(self._lines(self._console.width))
-
-    def _lines(self, width: int) -> Iterable[Text]:
+    def lines(self, width: int) -> Iterable[Text]:
+        """Return one window with its services, or a table of several."""
         left = {one["id"]: self._time_left(one) for one in self._windows}
         if len(self._windows) != 1:
             return window_text.windows(self._windows, left).lines(width) if self._windows else []

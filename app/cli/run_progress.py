@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
 from app.cli import output, window_text
-from app.cli.progress import FRAMES_PER_SECOND
+from app.cli.live_picture import LivePicture
 from app.domain.scenarios import RunState
 from power_windows.errors import NotFound, Unreachable
 from power_windows.payloads import Run, Window
@@ -82,36 +80,26 @@ class SilentRun:
         """Show nothing."""
 
 
-class LiveRun:
-    """One drawing on the terminal that is gone when the run is over."""
+class LiveRun(LivePicture):
+    """A run with its services and steps."""
 
     def __init__(self) -> None:
-        self._lines: list[Text] = []
-        self._console = output.console()
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._draw,
-            refresh_per_second=FRAMES_PER_SECOND,
-            transient=True,
-        )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        super().__init__()
+        self._run: Run | None = None
+        self._window: Window | None = None
 
     def update(self, run: Run, window: Window | None) -> None:
         """Redraw the picture."""
-        width = self._console.width
-        services = window_text.services(window).lines(width) if window else []
-        steps = steps_table(run).lines(width) if run["steps"] else []
-        self._lines = [headline(run), *services, *steps]
-        self._live.refresh()
+        self._run, self._window = run, window
+        self.refresh()
 
-    def _draw(self) -> Group:
-        return output.group(self._lines)
+    def lines(self, width: int) -> Iterable[Text]:
+        """Return the run's headline, its services and its steps."""
+        if self._run is None:
+            return []
+        services = window_text.services(self._window).lines(width) if self._window else []
+        steps = steps_table(self._run).lines(width) if self._run["steps"] else []
+        return [headline(self._run), *services, *steps]
 
 
 class RunLines:

@@ -49,6 +49,17 @@ def with_end(beginning: str, rest: str, longest: int) -> str:
     return f"{head}\n{rest[-room:]}" if room > 0 and rest else head
 
 
+def require_storable(text: str) -> str:
+    """Return the text; raise ValueError for NUL characters and lone surrogates, which no database stores."""
+    if "\0" in text:
+        raise ValueError("must not contain a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be well-formed Unicode, without lone surrogates") from error
+    return text
+
+
 def storable(text: str) -> str:
     """Without the characters that no database keeps: NUL and half surrogates."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()

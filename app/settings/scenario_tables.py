@@ -13,20 +13,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.domain import durations, scenarios
 from app.domain.scenarios import CheckKind, Metric
+from app.domain.untrusted_text import require_storable
 from app.settings.power_toml import Seconds, ServiceName, parse_seconds
 
 LONGEST_CHECK_PATTERN = 500
 """Characters of a pattern, at most."""
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("must be well-formed Unicode") from error
-    return text
 
 
 def _pattern(text: str) -> str:
@@ -37,9 +28,13 @@ def _pattern(text: str) -> str:
     return text
 
 
-TextLine = Annotated[str, Field(max_length=2000), AfterValidator(_storable)]
-Pattern = Annotated[str, Field(min_length=1, max_length=LONGEST_CHECK_PATTERN), AfterValidator(_storable),
-                    AfterValidator(_pattern)]  # fmt: skip
+TextLine = Annotated[str, Field(max_length=2000), AfterValidator(require_storable)]
+Pattern = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_CHECK_PATTERN),
+    AfterValidator(require_storable),
+    AfterValidator(_pattern),
+]
 StepName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 Pause = Annotated[
     float, BeforeValidator(parse_seconds), AfterValidator(partial(durations.at_most, scenarios.LONGEST_TRY))
@@ -56,13 +51,13 @@ class HttpToml(_Strict):
     url: TextLine
     method: Annotated[str, Field(pattern="^[A-Z]{1,20}$")] = "GET"
     headers: dict[TextLine, TextLine] = {}
-    body: Annotated[str, Field(max_length=16000), AfterValidator(_storable)] | None = None
+    body: Annotated[str, Field(max_length=16000), AfterValidator(require_storable)] | None = None
     status: int = Field(default=200, ge=100, le=599)
     expect_headers: dict[TextLine, TextLine] = {}
     json_values: dict[TextLine, Any] = Field(default={}, alias="json")
     pattern: Pattern | None = None
     verify: bool = True
-    ca: Annotated[str, Field(max_length=20000), AfterValidator(_storable)] | None = None
+    ca: Annotated[str, Field(max_length=20000), AfterValidator(require_storable)] | None = None
 
     @field_validator("url")
     @classmethod
@@ -109,7 +104,7 @@ class HttpToml(_Strict):
 class TcpToml(_Strict):
     """`[steps.NAME.tcp]`."""
 
-    host: Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_storable)] = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1, max_length=253), AfterValidator(require_storable)] = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
 
 
@@ -183,7 +178,7 @@ class ScenarioToml(_Strict):
     """The file as it is written. `ttl` is in seconds."""
 
     name: StepName
-    stack: Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_storable)] | None = None
+    stack: Annotated[str, Field(min_length=1, max_length=120), AfterValidator(require_storable)] | None = None
     services: list[ServiceName] = Field(min_length=1, max_length=500)
     ttl: Seconds | None = None
     fresh: bool = False

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.domain import names
 from app.domain.errors import BadTTL
+from app.domain.untrusted_text import require_storable
 from app.usecases.windows.open import is_positive
 
 LONGEST_REASON = 500
@@ -22,17 +23,6 @@ DEFAULT_LIMIT = 500
 _SHOWN = 40
 
 
-def _storable(text: str) -> str:
-    """Reject NUL characters and lone surrogates, which no database stores."""
-    if "\0" in text:
-        raise ValueError("must not contain a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("must be well-formed Unicode, without lone surrogates") from error
-    return text
-
-
 def _seconds(given: Any) -> float:
     if not is_positive(given):
         raise BadTTL(given if isinstance(given, int | float | None) else str(given)[:_SHOWN])
@@ -42,7 +32,7 @@ def _seconds(given: Any) -> float:
         raise BadTTL(math.inf) from None
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(require_storable)]
 
 
 BoundedName = Annotated[Text, Field(min_length=1, max_length=120)]
