@@ -1,28 +1,38 @@
-"""`power conduct`: run a scenario, show how it goes, write its report."""
+"""`power conduct`: run a scenario once or several times, show how it goes, write the reports."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from app.cli import output, run_progress
+from app.cli.compare_runs import compare
+from app.cli.conduct_matrix import check_times, conduct_times
+from app.cli.conducted_run import INTERRUPTED, REPORTS, await_run, default_place, write_report
 from app.domain.scenarios import RunOutcome, StepStatus
 from app.settings import ConfigError
-from app.settings.scenario_toml import read_scenario
-from power_windows.errors import Refused, WrongUsage
+from app.settings.scenario_matrix import ScenarioFile, read_scenario_file
+from power_windows.errors import WrongUsage
 from power_windows.payloads import Run
-from power_windows.rest import Api, connect
+from power_windows.rest import connect
 from power_windows.runs import RunRoutes
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
-REPORTS = {"md": "report.md", "json": "report.json", "html": "report.html", "junit": "junit.xml"}
-"""The file of each form of a report."""
+
+class ConductCommand(click.Command):
+    """Takes a scenario file, or `compare` as its first word: then the rest is for that command."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of this command or of `compare`."""
+        if args[:1] == [compare.name]:
+            return compare.make_context(f"{info_name} {compare.name}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
 
-@click.command()
+@click.command(cls=ConductCommand)
 @click.argument("scenario", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--out",
@@ -32,16 +42,30 @@ REPORTS = {"md": "report.md", "json": "report.json", "html": "report.html", "jun
 @click.option(
     "--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML here as well."
 )
+@click.option(
+    "--times", type=click.IntRange(1, 1000), help="Run it, or each combination of its matrix, so many times."
+)
 @click.option("--no-wait", is_flag=True, help="Start the run, and do not wait for its end; write no report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 @click.pass_context
 def conduct(
-    ctx: click.Context, *, scenario: Path, out: Path | None, junit: Path | None, no_wait: bool, as_json: bool
+    ctx: click.Context,
+    *,
+    scenario: Path,
+    out: Path | None,
+    junit: Path | None,
+    times: int | None,
+    no_wait: bool,
+    as_json: bool,
 ) -> None:
-    """Run a scenario.
+    """Run a scenario, or compare runs: `power conduct compare A B`.
 
     Opens a window as the scenario says, waits until its services are ready, runs the steps, closes the
     window, and has the engine prove what still runs. Ctrl-C cancels the run and closes the window.
+
+    With --times, or a [matrix] in the file, every combination runs that often, one run after another. A
+    failed run does not end the series. A summary has flake rates and median times. A file that is named
+    compare is run as ./compare.
 
     Exit codes: 0 every step passed, 1 a step failed or the run was cut, 130 cancelled by Ctrl-C.
 
@@ -49,67 +73,33 @@ def conduct(
     Examples:
       power conduct cycle.toml
       power conduct cycle.toml --out report --junit junit.xml
+      power conduct cycle.toml --times 20
+      power conduct compare docs/audit/2026-03-01-cycle docs/audit/2026-03-08-cycle
     """
-    try:
-        document = read_scenario(scenario)
-    except ConfigError as error:
-        raise WrongUsage("\n".join(error.faults)) from error
+    read = _read(scenario)
+    if read.has_matrix or times is not None:
+        if no_wait or junit:
+            raise click.UsageError("a series of runs takes no --no-wait and no --junit")
+        check_times(read, times or 1)
+        with connect() as api:
+            ctx.exit(conduct_times(api, read, times or 1, out=out, as_json=as_json))
     with connect() as api:
-        run = RunRoutes(api).start(document)
+        run = RunRoutes(api).start(read.combinations[0].document)
         if no_wait:
             _show(run, as_json)
             return
-        run, interrupted = _await(api, run, silent=as_json)
-        place = out or Path("docs/audit") / f"{_date(run)}-{run['name']}"
-        written = _write_report(api, run, place, junit)
+        run, interrupted = await_run(api, run, silent=as_json)
+        place = out or default_place(run["name"], run["created_at"])
+        written = write_report(api, run, place, junit)
     _show(run, as_json, written)
     ctx.exit(INTERRUPTED if interrupted else 0 if run["outcome"] == RunOutcome.PASSED else 1)
 
 
-def _date(run: Run) -> str:
-    return f"{datetime.fromisoformat(run['created_at']).astimezone():%Y-%m-%d}"
-
-
-def _await(api: Api, run: Run, *, silent: bool) -> tuple[Run, bool]:
-    """The finished run, and whether it was interrupted here."""
+def _read(scenario: Path) -> ScenarioFile:
     try:
-        return _follow(api, run, silent=silent), False
-    except KeyboardInterrupt:
-        RunRoutes(api).cancel(run["id"])
-        output.note(
-            f"\nrun {run['id']} is cancelled, and its window is being closed; Ctrl-C once more leaves"
-        )
-    try:
-        return _follow(api, run, silent=silent), True
-    except KeyboardInterrupt:
-        output.note(f"\nrun {run['id']} ends without you; its services stop all the same")
-        raise click.exceptions.Exit(INTERRUPTED) from None
-
-
-def _follow(api: Api, run: Run, *, silent: bool) -> Run:
-    with run_progress.choose_show(silent) as show:
-        for run, window in run_progress.follow_run(api, run["id"]):  # noqa: B020, PLR1704
-            show.update(run, window)
-    return run
-
-
-def _write_report(api: Api, run: Run, place: Path, junit: Path | None) -> Path | None:
-    """Write the report in every form; the directory, or None where the run has none."""
-    try:
-        texts = {form: RunRoutes(api).report(run["id"], form) for form in REPORTS}
-    except Refused as refused:
-        output.note(refused.message)
-        return None
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        for form, name in REPORTS.items():
-            (place / name).write_text(texts[form], encoding="utf-8")
-        if junit:
-            junit.parent.mkdir(parents=True, exist_ok=True)
-            junit.write_text(texts["junit"], encoding="utf-8")
-    except OSError as error:
-        raise WrongUsage(f"{error.filename}: the report cannot be written: {error.strerror}") from error
-    return place
+        return read_scenario_file(scenario)
+    except ConfigError as error:
+        raise WrongUsage("\n".join(error.faults)) from error
 
 
 def _show(run: Run, as_json: bool, written: Path | None = None) -> None:

@@ -17,7 +17,7 @@ WHOLE_RUN = "run"
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SubjectOutcome:
     """One run's outcome for one subject; `seconds` is None where it has no duration."""
 
     passed: bool
@@ -34,8 +34,8 @@ class RunSample:
     id: str
     outcome: str
     detail: str = ""
-    services: Mapping[str, Sample] = field(default_factory=dict)
-    steps: Mapping[str, Sample] = field(default_factory=dict)
+    services: Mapping[str, SubjectOutcome] = field(default_factory=dict)
+    steps: Mapping[str, SubjectOutcome] = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:
@@ -47,11 +47,13 @@ def sample_report(report: Mapping[str, Any]) -> RunSample:
     """Read a report of a run; raises KeyError, TypeError, ValueError or AttributeError where it is none."""
     run = report["run"]
     services = {
-        str(name): Sample(one["start_sec"] is not None, one["start_sec"])
+        str(name): SubjectOutcome(
+            one["start_sec"] is not None, None if one["start_sec"] is None else float(one["start_sec"])
+        )
         for name, one in report["services"].items()
     }
     steps = {
-        str(one["name"]): Sample(one["status"] == StepStatus.PASSED, _step_seconds(one["attempts"]))
+        str(one["name"]): SubjectOutcome(one["status"] == StepStatus.PASSED, _step_seconds(one["attempts"]))
         for one in report["steps"]
         if one["status"] in {StepStatus.PASSED, StepStatus.FAILED}
     }
@@ -80,7 +82,7 @@ class SubjectSummary:
 def summarize_runs(runs: Iterable[RunSample]) -> list[SubjectSummary]:
     """The runs as a whole, then each service and each step, in the order of the first run that has it."""
     complete = [one for one in runs if one.is_complete]
-    whole = [Sample(one.outcome == RunOutcome.PASSED, None) for one in complete]
+    whole = [SubjectOutcome(one.outcome == RunOutcome.PASSED, None) for one in complete]
     return [
         _summarize(WHOLE_RUN, WHOLE_RUN, whole),
         *_summarize_each("service", complete, lambda run: run.services),
@@ -89,7 +91,7 @@ def summarize_runs(runs: Iterable[RunSample]) -> list[SubjectSummary]:
 
 
 def _summarize_each(
-    kind: str, runs: Sequence[RunSample], samples_of: Callable[[RunSample], Mapping[str, Sample]]
+    kind: str, runs: Sequence[RunSample], samples_of: Callable[[RunSample], Mapping[str, SubjectOutcome]]
 ) -> list[SubjectSummary]:
     names = dict.fromkeys(name for run in runs for name in samples_of(run))
     return [
@@ -98,7 +100,7 @@ def _summarize_each(
     ]
 
 
-def _summarize(kind: str, name: str, samples: Sequence[Sample]) -> SubjectSummary:
+def _summarize(kind: str, name: str, samples: Sequence[SubjectOutcome]) -> SubjectSummary:
     times = tuple(one.seconds for one in samples if one.passed and one.seconds is not None)
     flake = run_statistics.flake_rate(sum(not one.passed for one in samples), len(samples))
     return SubjectSummary(kind, name, flake, median(times) if times else None, times)

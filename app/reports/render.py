@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from app.domain.untrusted_text import as_json, harmless
+from app.domain.untrusted_text import as_json
 from app.reports import pictures, tables
 from app.reports.junit import render_junit
+from app.reports.markdown import markdown_table, plain_text
 from app.reports.pictures import text
 from app.reports.spans import Report
 from app.reports.tables import ReportTable
@@ -21,28 +22,18 @@ def render_json(report: Report) -> str:
 def render_markdown(report: Report) -> str:
     """The report as Markdown, without pictures."""
     run = report["run"]
-    facts = [f"- **{name}**: {_plain(value)}" for name, value in tables.summary_facts(report)]
-    parts = [f"# Run of {_plain(run['name'])}: {run['outcome']}", "\n".join(facts)]
+    facts = [f"- **{name}**: {plain_text(value)}" for name, value in tables.summary_facts(report)]
+    parts = [f"# Run of {plain_text(run['name'])}: {run['outcome']}", "\n".join(facts)]
     if report["notes"]:
-        parts += ["\n".join(f"- {_plain(note)}" for note in report["notes"])]
+        parts += ["\n".join(f"- {plain_text(note)}" for note in report["notes"])]
     parts += [_markdown_table(one) for one in tables.report_tables(report)]
     return "\n\n".join(parts) + "\n"
-
-
-_SPECIAL = "\\`*_{}[]<>#|~"
-
-
-def _plain(value: object) -> str:
-    """Text that Markdown shows as it is."""
-    return "".join(f"\\{sign}" if sign in _SPECIAL else sign for sign in harmless(value))
 
 
 def _markdown_table(table: ReportTable) -> str:
     if not table.rows:
         return f"## {table.title}\n\n{table.empty}"
-    head = f"| {' | '.join(table.heads)} |\n|{'---|' * len(table.heads)}"
-    rows = [f"| {' | '.join(map(_plain, row))} |" for row in table.rows]
-    return "\n".join([f"## {table.title}\n", head, *rows])
+    return f"## {table.title}\n\n{markdown_table(table.heads, table.rows)}"
 
 
 _STYLE = (Path(__file__).parent / "report.css").read_text()

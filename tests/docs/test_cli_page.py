@@ -10,6 +10,8 @@ import click
 import pytest
 
 from app.cli import main
+from app.cli.compare_runs import compare
+from app.cli.conduct import ConductCommand
 
 PAGE = Path(__file__).parents[2] / "docs/cli.md"
 
@@ -22,6 +24,10 @@ def commands(found: click.Command, context: click.Context) -> Iterator[tuple[str
             below = found.get_command(context, name)
             assert below
             yield from commands(below, click.Context(below, info_name=name, parent=context))
+    if isinstance(found, ConductCommand):
+        yield from commands(
+            compare, click.Context(compare, info_name="conduct compare", parent=context.parent)
+        )
 
 
 def _outer() -> click.Context:

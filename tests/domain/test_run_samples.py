@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from app.domain.run_samples import RunSample, Sample, compare_runs, sample_report, summarize_runs
+from app.domain.run_samples import RunSample, SubjectOutcome, compare_runs, sample_report, summarize_runs
 from app.domain.run_statistics import Change
 from tests.reports.sample import sample
 
 
 def series(count: int, *, outcome: str = "passed", start: float | None = 1.0, **more: Any) -> list[RunSample]:
     forge = [
-        Sample(start is not None, None if start is None else start + number / 100) for number in range(count)
+        SubjectOutcome(start is not None, None if start is None else start + number / 100)
+        for number in range(count)
     ]
     return [RunSample(str(at), outcome, services={"forge": one}, **more) for at, one in enumerate(forge)]
 
@@ -21,8 +22,8 @@ def series(count: int, *, outcome: str = "passed", start: float | None = 1.0, **
 def test_a_report_has_start_times_and_the_time_of_each_step_that_ran() -> None:
     found = sample_report(sample())
     assert (found.id, found.outcome, found.detail) == ("0123456789abcdef", "failed", "failed: answers")
-    assert found.services == {"forge": Sample(True, 1.8), "mill": Sample(False, None)}
-    assert found.steps == {"listens": Sample(True, 0.003), "answers": Sample(False, 1.5)}
+    assert found.services == {"forge": SubjectOutcome(True, 1.8), "mill": SubjectOutcome(False, None)}
+    assert found.steps == {"listens": SubjectOutcome(True, 0.003), "answers": SubjectOutcome(False, 1.5)}
 
 
 def test_runs_that_were_cut_do_not_count() -> None:
@@ -34,8 +35,8 @@ def test_runs_that_were_cut_do_not_count() -> None:
 
 
 def test_the_median_is_that_of_runs_in_which_it_passed() -> None:
-    steps = {"answers": Sample(False, 300.0)}
-    runs = [*series(3, steps={"answers": Sample(True, 2.0)}), *series(1, steps=steps)]
+    steps = {"answers": SubjectOutcome(False, 300.0)}
+    runs = [*series(3, steps={"answers": SubjectOutcome(True, 2.0)}), *series(1, steps=steps)]
     assert summarize_runs(runs)[-1].median_sec == 2.0
 
 
@@ -50,5 +51,5 @@ def test_what_became_slower_or_broke_is_named() -> None:
 
 
 def test_what_only_one_side_has_is_not_judged() -> None:
-    steps = {"answers": Sample(True, 2.0)}
+    steps = {"answers": SubjectOutcome(True, 2.0)}
     assert changes(series(6), series(6, steps=steps))["answers"] == {Change.TOO_FEW}
