@@ -31,7 +31,7 @@ MOST_RUNS = 1000
 """Runs of one command, at most."""
 SUMMARIES = {"json": "summary.json", "md": "summary.md"}
 """The file of each form of a summary."""
-REFUSED = "refused"
+REFUSED_RUN = "refused"
 """The outcome of a run that the server did not accept."""
 
 
@@ -71,7 +71,7 @@ class RunMatrix:
             run = RunRoutes(self.api).start(combination.document)
         except Refused as refused:
             output.note(refused.message)
-            made.add(RunSample("", REFUSED, refused.message), None)
+            made.add(RunSample("", REFUSED_RUN, refused.message), None)
             return
         run, self.interrupted = await_run(self.api, run, silent=self.silent)
         written = write_report(self.api, run, self.place / folder)
