@@ -16,7 +16,7 @@ FRAMES_PER_SECOND = 4
 
 
 class LivePicture:
-    """Redraws `lines` while it is entered. A subclass says what they are."""
+    """Redraws `lines` while it is entered. A subclass says what they are, and draws once while it is made."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, markup=False, emoji=False)

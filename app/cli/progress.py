@@ -70,9 +70,9 @@ class LiveProgress(LivePicture):
     """The windows as they are, with their time left."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._windows: Sequence[Window] = []
         self._read_at = time.monotonic()
+        super().__init__()
 
     def update(self, windows: Sequence[Window]) -> None:
         """Redraw the picture with these windows."""

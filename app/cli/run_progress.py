@@ -84,9 +84,9 @@ class LiveRun(LivePicture):
     """A run with its services and steps."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._run: Run | None = None
         self._window: Window | None = None
+        super().__init__()
 
     def update(self, run: Run, window: Window | None) -> None:
         """Redraw the picture."""
