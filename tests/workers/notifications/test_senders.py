@@ -205,7 +205,7 @@ def test_what_was_sent_and_not_recorded_is_sent_again_under_the_same_id(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("workers.loops.notifier.notifications.tried", killed)
+        patched.setattr("workers.loops.notifier.notifications.record_attempt", killed)
         system.open("forge")
         notifier.turn()
         until(lambda: len(receiver.got) == 1, "sent", 20)
