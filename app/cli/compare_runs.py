@@ -160,7 +160,7 @@ def _show(found: list[tuple[str, SubjectComparison]], old: Series, new: Series) 
         output.say(f"{tests} tests at 95 % each: about {chance:.1f} name a difference by chance.")
     for change in (Change.SLOWER, Change.BROKE, Change.FASTER, Change.MENDED):
         if named := [_subject(label, one) for label, one in found if change in one.changes]:
-            output.say(f"{change}: {', '.join(named)}")
+            output.say(f"{change}: {'; '.join(named)}")
     if not any(one.changes - {Change.NONE, Change.TOO_FEW} for _label, one in found):
         output.say(f"{Change.NONE if tests else Change.TOO_FEW}")
 

@@ -17,7 +17,7 @@ from statistics import NormalDist, median
 
 CONFIDENCE = 0.95
 """Of every interval and test."""
-RESAMPLES = 5000
+RESAMPLES = 2000
 """Bootstrap resamples of one comparison."""
 SEED = 20130101
 """Of the resampling, so that the same runs always give the same interval."""

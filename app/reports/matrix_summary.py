@@ -164,5 +164,5 @@ def _run_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         for run in combination["runs"]:
             name = plain_text(run["id"] or "not started")
             linked = f"[{name}]({run['report']})" if run["report"] else name
-            why = f": {plain_text(run['detail'])}" if run["detail"] else ""
+            why = f" ({plain_text(run['detail'])})" if run["detail"] else ""
             yield f"- {plain_text(combination['label'])}: {linked} {plain_text(run['outcome'])}{why}"

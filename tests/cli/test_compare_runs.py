@@ -60,7 +60,7 @@ def test_what_became_slower_or_broke_is_named_by_combination(
         ["A has 12 complete runs, B has 12."],
         ["9 tests at 95 % each: about 0.5 name a difference by chance."],
         ["slower: web: service web"],
-        ["broke: web db: run, web db: step answers"],
+        ["broke: web db: run; web db: step answers"],
     ]
 
 
@@ -71,7 +71,7 @@ def test_the_other_direction_is_no_failure(service: Service, power: Power, tmp_p
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-2:] == [
         "faster: web: service web",
-        "mended: web: run, web: step answers",
+        "mended: web: run; web: step answers",
     ]
 
 

@@ -148,7 +148,7 @@ def test_the_summary_stands_beside_the_report_of_each_run(
     markdown = (tmp_path / "out/summary.md").read_text()
     assert markdown.startswith("# cycle: 4 × 2 runs\n")
     assert "| switch, PORT=8001 | run | 2 | 0 | 0 % (0–66 %) | – |" in markdown
-    assert "- switch, PORT=8002: [r1](02/001/report.md) passed: it passed" in markdown
+    assert "- switch, PORT=8002: [r1](02/001/report.md) passed (it passed)" in markdown
 
 
 def test_a_plain_scenario_runs_several_times(
@@ -202,6 +202,29 @@ def test_ctrl_c_ends_the_series_with_a_summary(
     assert [[run["outcome"] for run in one["runs"]] for one in summary["combinations"]] == [
         ["passed"], ["cut"], [], []
     ]  # fmt: skip
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_what_has_run_is_summarized(
+    server: Server,
+    service: Service,
+    power: Power,
+    matrix: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    follow = run_progress.follow_run
+
+    def interrupted(api: Any, identifier: str) -> Any:
+        if identifier == "r1":
+            raise KeyboardInterrupt
+        return follow(api, identifier)
+
+    monkeypatch.setattr(run_progress, "follow_run", interrupted)
+    result = power("conduct", str(matrix), "--out", str(tmp_path))
+    assert result.exit_code == 130
+    assert "run r1 ends without you" in result.output
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [len(one["runs"]) for one in summary["combinations"]] == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

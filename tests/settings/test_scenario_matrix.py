@@ -72,6 +72,13 @@ def test_variables_alone_keep_the_services_of_the_file(tmp_path: Path) -> None:
     ]
 
 
+def test_a_number_may_be_a_variable(tmp_path: Path) -> None:
+    text = 'name = "c"\nservices = ["web"]\n[matrix]\nvariables = { PORT = ["80", "x"] }\n'
+    assert faults(tmp_path, text + '[steps.a]\ntcp = { port = "${PORT}" }') == [
+        " (PORT=x): steps.a.tcp.port: Input should be a valid integer, unable to parse string as an integer"
+    ]
+
+
 def test_an_unknown_variable_is_named_with_its_place(tmp_path: Path) -> None:
     assert faults(tmp_path, CYCLE.replace("${PATH}", "${PAHT}").replace("$${HOME}", "${HOME}")) == [
         ": steps.answers.http.url: ${PAHT} is no variable of the matrix; did you mean PATH?",
