@@ -147,11 +147,11 @@ class Standalone:
         return sorted(_mentioning(str(self.data_dir).encode()))
 
 
-def start(data_dir: Path) -> Standalone:
-    """Start the standalone as a child of ours; it is not ready yet."""
+def start(data_dir: Path, config: Path = TOML) -> Standalone:
+    """Start the standalone as a child of this process; it is not ready yet."""
     port = _free_port()
     log = data_dir.with_suffix(".log")
-    command = [POWER, "standalone", "--config", str(TOML), "--data-dir", str(data_dir), "--port", str(port)]
+    command = [POWER, "standalone", "--config", str(config), "--data-dir", str(data_dir), "--port", str(port)]
     with log.open("wb") as output:
         # Ctrl-C in the terminal is ours to pass on, so that the ending is told in order.
         process = subprocess.Popen(

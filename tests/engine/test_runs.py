@@ -58,6 +58,16 @@ def test_a_service_that_does_not_come_up_fails_the_run(stack: Stack) -> None:
     assert stack.alive() == set()
 
 
+def test_a_run_of_which_nothing_comes_up_has_failed_and_was_not_cut(stack: Stack) -> None:
+    stack.write({"mill": exits(1, saying="No module named 'mill'")}).begin()
+    run = conduct(stack, "mill", steps={"one": {"tcp": {"port": 1}}})
+
+    assert (run.outcome, steps(run)) == ("failed", {"one": "skipped"})
+    assert run.detail.startswith("not ready: mill: ")
+    assert run.report
+    assert run.report["failed_first"]["what"] == "service mill"
+
+
 def with_volumes(stack: Stack) -> Stack:
     """A service with a named and an anonymous volume, which counts its starts in both."""
     counts = "import pathlib\nfor at in ('/named', '/nameless'):\n    p = pathlib.Path(at) / 'starts'\n"

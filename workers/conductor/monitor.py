@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from app.domain.enums import Loop, State
+from app.domain.enums import CloseReason, Loop, State
 from app.host.periodic_thread import PeriodicThread
 from app.store import runs
 from app.store import windows as rows
@@ -29,6 +29,8 @@ class RunMonitor:
         """Set where the run must not go on with its steps."""
         self.reason = ""
         """Why it was interrupted."""
+        self.window_failed = False
+        """True where the window ended by itself, since none of its services came up."""
         self._closing = False
         self._written = -1
         self._states: dict[str, str] = {}
@@ -78,6 +80,7 @@ class RunMonitor:
             self._note(lease.service, "power", lease.power, lease.detail)
         over = window.state in {State.CLOSING, State.CLOSED} or window.deadline <= now
         if over and not self._closing:
+            self.window_failed = window.close_reason == CloseReason.FAILED
             self._interrupt(f"its window ended: {window.close_detail or 'its time was up'}")
 
     def _note(self, service: str, what: str, word: str, detail: str) -> None:

@@ -142,7 +142,16 @@ def _run(row: ScenarioRun, end: RunEnd) -> dict[str, Any]:
 def _causes(session: Session, window: Window) -> list[dict[str, Any]]:
     """What the diagnosis says of each service that failed in the window, the most certain cause first."""
     by_service = diagnoses.of_windows(session, [window])[window.id]
-    return [{"service": name, **cause} for name, row in sorted(by_service.items()) for cause in row.causes]
+    return [
+        {"service": name, **cause, "patch": _without_directory(cause["patch"])}
+        for name, row in sorted(by_service.items())
+        for cause in row.causes
+    ]
+
+
+def _without_directory(patch: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A report goes to other people: it names the file of a patch, not where it lies on this host."""
+    return {"file": patch["file"], "diff": patch["diff"]} if patch else None
 
 
 def _engine(context: WorkerContext) -> dict[str, str]:

@@ -112,7 +112,7 @@ class ConductedRun:
             passed, detail = False, f"the run broke off: {type(error).__name__}: {error}"
         if self._usage:
             self._usage.collect_quietly()
-        if self._monitor.interrupted.is_set():
+        if self._monitor.interrupted.is_set() and not self._monitor.window_failed:
             return RunOutcome.CUT, self._monitor.reason
         if not passed:
             self._record.note_failure("run", detail, self._now())
@@ -157,6 +157,8 @@ class ConductedRun:
             raise RunFailed(f"it cannot begin afresh: {error}") from error
         except negotiation.Unable as error:
             raise RunFailed(f"it cannot begin afresh: {negotiation.why(error)}") from error
+        if not self._removals:
+            return
         services = "1 service" if len(self._removals) == 1 else f"{len(self._removals)} services"
         self._record.note(f"began afresh: the containers of {services} were removed")
 
@@ -183,6 +185,8 @@ class ConductedRun:
                 break
             self._monitor.interrupted.wait(_PAUSE)
         else:
+            if self._monitor.window_failed:
+                raise RunFailed(self._describe_unready(self._window(window_id)))
             raise RunFailed(self._monitor.reason)
         if window.state != State.OPEN or window.status != Status.OK:
             raise RunFailed(self._describe_unready(window))
