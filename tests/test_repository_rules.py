@@ -94,8 +94,6 @@ LONG_FILES = {
     "tests/engine/test_blind.py",
     "tests/engine/test_compose_files.py",
     "tests/standalone/test_tree.py",
-    "tests/usecases/nodes/test_claims.py",
-    "tests/usecases/nodes/test_relocation.py",
     "tests/usecases/test_timekeeping.py",
     "tests/workers/loops/test_isolation.py",
 }

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.calls import SeenContainers
-from app.domain.enums import Event, Power, Role
+from app.domain.enums import Event, Power
 from app.domain.errors import NotDisplaced, StackRejected
 from app.domain.locations import Location
 from app.domain.nodes import AWAY_AFTER, Heartbeat
@@ -22,40 +22,9 @@ from app.usecases.windows import close as closing
 from app.usecases.windows import open as opening
 from tests.simultaneous import together
 from tests.system import System, studio
+from tests.usecases.nodes.publishing import held, publish
 
 OLD, NEW = Location("studio", "E1"), Location("atelier", "E1")
-
-
-def sign(system: System, engine_id: str = "E1", node: str = "local") -> Heartbeat:
-    return Heartbeat("w1", node, engine_id, "L1", ["studio"], system.now, system.now)
-
-
-def publish(system: System, spec: StackSpec, engine_id: str = "E1") -> None:
-    """What a worker does with a reading: claim it, and let the front know."""
-    mine = sign(system, engine_id, spec.node)
-    with system.database.write() as session:
-        claims.appear(session, mine, dead=lambda _worker: False, now=system.now)
-    with system.database.write() as session:
-        key = f"power.toml: stacks.{spec.name}"
-        claims.take(session, spec, mine, key=key, dead=lambda _worker: False, now=system.now)
-        published_stacks.publish_stack(session, spec, system.now, engine_id)
-
-
-def held(system: System, spec: StackSpec, engine_id: str = "E1") -> str:
-    with pytest.raises(StackHeld) as refused:
-        publish(system, spec, engine_id)
-    return str(refused.value)
-
-
-def with_role(spec: StackSpec, service: str, role: Role) -> StackSpec:
-    return replace(spec, services={**spec.services, service: replace(spec.services[service], role=role)})
-
-
-@pytest.fixture
-def placed(system: System) -> System:
-    """Its stack is served on engine E1."""
-    publish(system, system.spec)
-    return system
 
 
 def look(system: System, spec: StackSpec, engine_id: str, *services: str) -> None:
@@ -199,56 +168,6 @@ def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(p
         stack = session.get_one(Stack, "studio")
         locations = {one.location for one in relocation.holdings(session, "studio")}
     assert locations == {stack.location}
-
-
-def test_core_for_a_moment_loses_no_off(placed: System) -> None:
-    window = placed.open("forge")
-    placed.publish(with_role(studio(), "forge", Role.CORE))
-    placed.close(window)
-    assert (placed.state(window), placed.row("forge").stop_pending) == ("closed", True)
-    assert "forge" in placed.running()
-
-    placed.publish(studio())
-    placed.work()
-
-    assert placed.running() == {"redis"}
-    assert not placed.row("forge").stop_pending
-
-
-def test_core_for_a_moment_and_then_not_listed_is_turned_off_too(placed: System) -> None:
-    window = placed.open("forge")
-    placed.publish(with_role(studio(), "forge", Role.CORE))
-    placed.close(window)
-    placed.publish(with_role(studio(), "forge", Role.NONE))
-    placed.work()
-    assert placed.running() == {"redis"}
-
-
-def test_core_that_a_hand_stopped_owes_nothing_when_it_is_allowed_again(placed: System) -> None:
-    window = placed.open("forge")
-    placed.publish(with_role(studio(), "forge", Role.CORE))
-    placed.close(window)
-    placed.finish("forge", 143)
-    with placed.database.write() as session:
-        session.get_one(Service, ("studio", "forge")).unsure = False
-    placed.look()
-    placed.run_by_hand("forge")
-    placed.publish(studio())
-    placed.tick(600)
-    assert "forge" in placed.running()
-
-
-def test_core_that_left_with_its_stack_owes_its_off_when_it_comes_back_allowed(placed: System) -> None:
-    window = placed.open("forge")
-    placed.publish(with_role(studio(), "forge", Role.CORE))
-    placed.close(window)
-    with placed.database.write() as session:
-        assert published_stacks.forget_stack(session, session.get_one(Stack, "studio"), "gone", placed.now)
-
-    placed.publish(studio())
-    placed.work()
-
-    assert placed.running() == {"redis"}
 
 
 # Letting go of a location that is gone.
