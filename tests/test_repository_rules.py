@@ -95,7 +95,6 @@ LONG_FILES = {
     "tests/engine/test_compose_files.py",
     "tests/standalone/test_tree.py",
     "tests/usecases/test_timekeeping.py",
-    "tests/workers/loops/test_isolation.py",
 }
 """Files of tests that are still longer than 320 lines: only ever fewer."""
 

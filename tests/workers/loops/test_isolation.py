@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,47 +11,24 @@ from sqlalchemy import select
 
 from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Loop
-from app.domain.planning import ServiceSpec, StackSpec
 from app.store import loop_failures
-from app.store.database import Database
-from app.store.tables import Notice, Stack
+from app.store.tables import Notice
 from app.usecases import notifications
-from app.usecases.nodes import published_stacks
 from app.usecases.reconciliation import calls, offline_import
 from app.usecases.windows import transitions
 from tests.deadline import until
 from tests.system import NOON, System
+from tests.workers.loops.loop_parts import watch
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.notifier import Notifier
 from workers.loops.stack_loader import StackLoader
-from workers.loops.watch import Watch
 from workers.notifications import senders
 from workers.offline import recovery
-from workers.reconcile.inspect import look
 from workers.stacks import stack_reader
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
-from workers.state.identity import Identity
-from workers.state.inspection_queue import Trigger
 from workers.state.journal import Journal
-from workers.state.restart_history import RestartHistory
 from workers.state.snapshot import Outage
-
-
-@pytest.fixture
-def context(tmp_path: Path, database: Database) -> WorkerContext:
-    me = Identity(tmp_path / "locks", "local")
-    engine: Any = SimpleNamespace(id=lambda: "engine", fault="")
-    return WorkerContext(database, engine, me, "local", tmp_path / "locks")
-
-
-def watch(context: WorkerContext, tmp_path: Path) -> Watch:
-    loading = StackLoader(context, tmp_path / "power.toml")
-    return Watch(context, loading, HeartbeatLoop(context, loading))
-
-
-def spec(name: str) -> StackSpec:
-    return StackSpec(name, name, "local", {"forge": ServiceSpec("forge", image=f"{name}-forge")})
 
 
 def test_a_window_that_cannot_be_closed_keeps_no_other_open(
@@ -115,107 +91,6 @@ def test_a_call_that_has_ended_meanwhile_is_not_lost(
         assert not calls.record_lost_calls(session, "local", {context.me.name: True}, system.now)
 
 
-def two_stacks(tmp_path: Path) -> None:
-    (tmp_path / "power.toml").write_text(
-        '[stacks.bad]\nproject = "bad"\nallow = ["forge"]\n\n'
-        '[stacks.good]\nproject = "good"\nallow = ["forge"]\n'
-    )
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("x"), MemoryError()])
-def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
-    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def read(_path: Path, _toml: Any, name: str, **_more: Any) -> Served:
-        if name == "bad":
-            raise error
-        return Served(spec(name), place=SimpleNamespace())  # type: ignore[arg-type]
-
-    monkeypatch.setattr(stack_reader, "read", read)
-    two_stacks(tmp_path)
-
-    loading = StackLoader(context, tmp_path / "power.toml")
-    loading.begin()
-    HeartbeatLoop(context, loading).begin()
-
-    assert context.claimed == {"good", "bad"}
-    assert context.stacks["good"].place
-    assert not context.stacks["bad"].place
-
-
-def test_a_stack_that_is_not_published_keeps_no_other_from_it(
-    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    published = published_stacks.publish_stack
-
-    def breaks(session: Any, found: StackSpec, *arguments: Any) -> None:
-        if found.name == "bad":
-            raise TypeError("a definition that nobody understands")
-        published(session, found, *arguments)
-
-    monkeypatch.setattr(published_stacks, "publish_stack", breaks)
-    monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(spec(name)))
-    two_stacks(tmp_path)
-    loading = StackLoader(context, tmp_path / "power.toml")
-    loading.begin()
-
-    HeartbeatLoop(context, loading).begin()
-
-    assert context.claimed == {"good"}
-
-
-def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext) -> None:
-    found = Served(spec("studio"))
-    context.adopt(found)
-    context.adopt(Served(spec("other")))
-    context.claimed |= {"studio", "other"}
-    context.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
-    context.one_look("studio")
-    context.restarts.record_death("studio", "forge", "c0ffee", 1)
-
-    context.forget("studio")
-
-    assert set(context.stacks) == context.claimed == {"other"}
-    assert set(context.digests) == {"other-forge"}
-    assert not context.looking
-    assert not context.restarts.services
-
-
-def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
-    context: WorkerContext, tmp_path: Path
-) -> None:
-    found = watch(context, tmp_path)
-    context.adopt(Served(spec("studio")))
-    found.mark("studio", None, Trigger.START)
-
-    def taken_out(project: str, services: Any) -> list[Any]:
-        context.forget("studio")
-        return []
-
-    engine: Any = context.engine
-    engine.containers, engine.now = taken_out, lambda: NOON
-    found.inspections.inspect_or_retry("studio")
-
-    assert look(context, "studio") == {}
-    assert not found.inspections.act("studio")
-    assert not context.guard.take_counts()
-
-
-def test_only_restarts_of_served_projects_are_remembered(context: WorkerContext, tmp_path: Path) -> None:
-    context.restarts = RestartHistory()
-    context.adopt(Served(spec("studio")))
-    mine = {"com.docker.compose.project": "studio", "com.docker.compose.service": "forge"}
-    found = watch(context, tmp_path)
-
-    for code in ("3", "", "a stray word"):
-        found.events.handle("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
-    found.events.handle("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
-
-    ((key, kept),) = context.restarts.services.items()
-    assert key == ("studio", "forge")
-    assert kept.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
-
-
 def blind_stop(context: WorkerContext, worker: str, service: str, **changed: Any) -> None:
     """A dead worker left a journal behind, which tells of one stop."""
     left = Journal(context.offline_dir, worker)
@@ -249,24 +124,6 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
     assert context.guard.take_counts() == {Loop.CLOCK: 3}
     recovery.take_in(context, system.now)
     assert not context.guard.take_counts()
-
-
-def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
-    system: System, context: WorkerContext, database: Database
-) -> None:
-    window = system.open("forge")
-    with database.write() as session:
-        published_stacks.publish_stack(session, spec("other"), system.now)
-    context.snapshot.refresh("local", system.now)
-    system.extend(window, 1000)
-    with database.write() as session:
-        session.get_one(Stack, "other").definition = {"nothing": "of it"}
-
-    context.snapshot.refresh("local", system.now)
-
-    known = context.snapshot.known.stacks
-    assert {lease.deadline for lease in known["studio"].leases} == {system.window(window).deadline}
-    assert known["other"].spec == spec("other")
 
 
 def test_failures_of_loops_are_on_record_with_the_sign_of_life(
