@@ -92,7 +92,6 @@ LONG_FILES = {
     "tests/engine/compose_features.py",
     "tests/engine/failing_services.py",
     "tests/engine/test_blind.py",
-    "tests/engine/test_compose_files.py",
     "tests/standalone/test_tree.py",
     "tests/usecases/test_timekeeping.py",
 }
