@@ -87,7 +87,6 @@ PARTICIPLE = 0
 
 LONG_FILES = {
     "tests/cli/service.py",
-    "tests/cli/test_audit_archive.py",
     "tests/engine/test_blind.py",
     "tests/standalone/test_tree.py",
     "tests/usecases/test_timekeeping.py",
