@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from examples.vx11 import image
 from tests.engine.stacks import Definition, docker, exits, running
-from tests.standalone.test_tree import Standalone
+from tests.standalone.whole_standalone import Standalone
 
 PATIENCE = 60_000
 """Milliseconds that something may take on a machine that has much to do."""

@@ -15,7 +15,7 @@ import yaml
 
 from examples.vx11 import image
 from tests.engine.stacks import docker, running
-from tests.standalone.test_tree import Standalone
+from tests.standalone.whole_standalone import Standalone
 
 HERE = Path(__file__).parents[2]
 DOCS = HERE / "docs"

@@ -16,7 +16,7 @@ from app.domain.enums import Event, State, Status
 from app.host import processes
 from power_windows import Client, Window
 from tests.engine.stacks import checked, docker, exits, needs, running, until
-from tests.standalone.test_tree import Standalone
+from tests.standalone.whole_standalone import Standalone
 from workers.engine import compose_program
 
 pytestmark = pytest.mark.every_engine

@@ -17,7 +17,7 @@ import pytest
 from examples.vx11 import image
 from power_windows import Client
 from tests.engine.stacks import docker, exits, running, until
-from tests.standalone.test_tree import Standalone
+from tests.standalone.whole_standalone import Standalone
 
 HERE = Path(__file__).parents[2]
 SCRIPT = HERE / "examples/ci/with-power.sh"

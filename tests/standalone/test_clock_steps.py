@@ -14,8 +14,8 @@ import pytest
 
 from examples.vx11 import image
 from tests.engine.stacks import docker, running
-from tests.standalone.test_tree import Standalone
 from tests.standalone.waiting import until
+from tests.standalone.whole_standalone import Standalone
 
 OTHERWHEN = Path(__file__).parents[1] / "nodes" / "otherwhen"
 HOURS = 7200.0

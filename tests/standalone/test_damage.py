@@ -29,8 +29,8 @@ from app.store import audit
 from app.store.database import Database
 from examples.vx11 import image
 from tests.engine import stacks
-from tests.standalone.test_tree import Standalone
 from tests.standalone.waiting import until
+from tests.standalone.whole_standalone import Standalone
 
 PAGE = 4096
 

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.standalone.test_tree import Standalone
 from tests.standalone.waiting import until
+from tests.standalone.whole_standalone import Standalone
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from app.standalone import logs, process_record
 from chaos.disks import Disk
 from examples.vx11 import image
 from tests.engine.stacks import running
-from tests.standalone.test_tree import Standalone
 from tests.standalone.waiting import until
+from tests.standalone.whole_standalone import Standalone
 
 GRACE = 5
 TTL = 20

@@ -10,8 +10,8 @@ import pytest
 from app.domain.load_results import POWER_TOML, LoadOutcome, LoadResult
 from app.standalone.rejected_files import RejectedFiles
 from app.standalone.terminal import Terminal
-from tests.standalone.test_tree import Standalone
 from tests.standalone.waiting import until
+from tests.standalone.whole_standalone import Standalone
 
 LONG = "no such service " * 40
 

@@ -18,8 +18,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from app import tracing
-from tests.standalone.test_tree import Standalone
 from tests.standalone.waiting import until
+from tests.standalone.whole_standalone import Standalone
 
 NAMES = ["POST /api/v1/windows", "power.open_window", "compose up"]
 

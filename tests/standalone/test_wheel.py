@@ -13,7 +13,7 @@ import pytest
 from examples.vx11 import image
 from tests import wheels
 from tests.engine.stacks import docker, running
-from tests.standalone.test_tree import CHILDREN, Standalone
+from tests.standalone.whole_standalone import CHILDREN, Standalone
 from tests.wheels import ROOT, Environment
 
 CONSOLE = ROOT / "app/web/console"

@@ -19,7 +19,7 @@ from power_windows import Client
 from power_windows.discovery import Target
 from power_windows.rest import Api
 from tests.engine.stacks import docker, python, until
-from tests.standalone.test_tree import Standalone
+from tests.standalone.whole_standalone import Standalone
 from tests.wake import proxies
 
 HTML = {"Accept": "text/html,*/*;q=0.8"}
