@@ -88,7 +88,6 @@ PARTICIPLE = 0
 LONG_FILES = {
     "tests/cli/service.py",
     "tests/engine/test_blind.py",
-    "tests/usecases/test_timekeeping.py",
 }
 """Files of tests that are still longer than 320 lines: only ever fewer."""
 
