@@ -13,8 +13,8 @@ import pytest
 from app.domain.enums import Action, CallStatus, Event, Power, State, Status
 from app.store.tables import Call
 from app.usecases.windows import close as closing
+from tests.engine.cut_off_stacks import LONG, far, line, server, written
 from tests.engine.stacks import Definition, Stack, docker, exits, python, running, until
-from tests.engine.test_blind import LONG, far, line, server, written
 from tests.outages import Line
 
 __all__ = ["far", "line", "server"]
