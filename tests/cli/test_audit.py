@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
+from tests.cli.api_bodies import entry, window
 from tests.cli.conftest import Power
-from tests.cli.service import Service, entry, window
+from tests.cli.service import Service
 
 WHOLE = {"ok": True, "chains": [{"chain": "vx11", "entries": 12, "ok": True, "first_bad": None}]}
 BROKEN = {

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from app.cli import follow
+from tests.cli.api_bodies import OFF, ON, call, window
 from tests.cli.conftest import Power
-from tests.cli.service import OFF, ON, Service, call, window
+from tests.cli.service import Service
 
 OPEN = {"state": "open", "status": "ok", "health": {"switch": ON}}
 STOPPED = {"state": "closed", "health": {"switch": OFF}, "results": [call("switch", "stop")]}

@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.cli.api_bodies import service as compose_service
+from tests.cli.api_bodies import stack, window
 from tests.cli.conftest import Power
-from tests.cli.service import Service, stack, window
-from tests.cli.service import service as compose_service
+from tests.cli.service import Service
 
 pytestmark = pytest.mark.integration
 

@@ -12,8 +12,9 @@ from flask import Flask, Response, jsonify, request
 from app.cli import run_progress
 from app.reports.render import RENDERERS
 from tests.cli import service as served
+from tests.cli.api_bodies import window
 from tests.cli.conftest import Power
-from tests.cli.service import Answer, Service, problem, window
+from tests.cli.service import Answer, Service, problem
 from tests.reports.sample import sample
 
 SCENARIO = """

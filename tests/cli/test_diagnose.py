@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from power_windows import Diagnosis
-from tests.cli import service as spoken
+from tests.cli import api_bodies as spoken
 from tests.cli.conftest import Power
 from tests.cli.service import Service
 

@@ -9,7 +9,8 @@ from app.cli import follow
 from power_windows.discovery import Target
 from power_windows.errors import NotFound, Unreachable
 from power_windows.rest import Api
-from tests.cli.service import TOKEN, Server, Service, entry, window
+from tests.cli.api_bodies import entry, window
+from tests.cli.service import TOKEN, Server, Service
 
 
 def followed(

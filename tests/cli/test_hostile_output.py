@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from tests.cli.api_bodies import health, window
 from tests.cli.conftest import Power
-from tests.cli.service import Service, health, window
+from tests.cli.service import Service
 
 HOSTILE = "no\x1b]52;c;aGk=\x07\x1b[2J\u202eresu\x9b1m\x08\rroot"
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from tests.cli.api_bodies import ON, health, window
 from tests.cli.conftest import Power
-from tests.cli.service import ON, Service, health, window
+from tests.cli.service import Service
 
 
 def line(service: str, text: str) -> dict[str, str]:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.cli.api_bodies import ON, call, health, window
 from tests.cli.conftest import Power
-from tests.cli.service import ON, Service, call, health, window
+from tests.cli.service import Service
 
 CRASH = "exit code 1, restarted 2 times\nModuleNotFoundError: No module named 'switch'"
 

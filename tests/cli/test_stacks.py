@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from tests.cli.api_bodies import service as compose_service
+from tests.cli.api_bodies import stack
 from tests.cli.conftest import Power
-from tests.cli.service import Service, stack
-from tests.cli.service import service as compose_service
+from tests.cli.service import Service
 
 
 @pytest.fixture

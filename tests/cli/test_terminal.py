@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.service import ON, TOKEN, Service, health, stack, window
-from tests.cli.service import service as compose_service
+from tests.cli.api_bodies import ON, health, stack, window
+from tests.cli.api_bodies import service as compose_service
+from tests.cli.service import TOKEN, Service
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,10 @@ from rich.text import Text
 
 from app.cli import top_view
 from app.cli.top_view import TopScreen
+from tests.cli.api_bodies import ON, entry, stack, window
+from tests.cli.api_bodies import service as compose_service
 from tests.cli.conftest import Power
-from tests.cli.service import ON, Service, entry, stack, window
-from tests.cli.service import service as compose_service
+from tests.cli.service import Service
 from tests.cli.test_terminal import Terminal
 
 pytestmark = pytest.mark.integration

@@ -12,8 +12,9 @@ import pytest
 
 from app.cli.event_text import EventText
 from power_windows import rest as wire
+from tests.cli.api_bodies import entry, stack, window
 from tests.cli.conftest import Power
-from tests.cli.service import Service, entry, stack, window
+from tests.cli.service import Service
 
 ID = "3f2a9c1d00"
 

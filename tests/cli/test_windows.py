@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
+from tests.cli.api_bodies import ON, call, health, window
 from tests.cli.conftest import Power
-from tests.cli.service import ON, Service, call, health, window
+from tests.cli.service import Service
 
 OPEN: dict[str, Any] = {"state": "open", "status": "ok", "health": {"switch": ON}}
 

@@ -16,8 +16,9 @@ import pytest
 
 import power_windows
 from power_windows import Client, NotFound, Refused, Unreachable, rest, runs
-from tests.cli.service import ON, Service, entry, stack, window
-from tests.cli.service import service as compose_service
+from tests.cli.api_bodies import ON, entry, stack, window
+from tests.cli.api_bodies import service as compose_service
+from tests.cli.service import Service
 
 
 def test_a_window_is_a_value(client: Client, service: Service) -> None:

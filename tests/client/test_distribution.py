@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import wheels
-from tests.cli.service import ON, TOKEN, Service, window
+from tests.cli.api_bodies import ON, window
+from tests.cli.service import TOKEN, Service
 from tests.wheels import ROOT, Environment
 
 TEST_OF_USER = """

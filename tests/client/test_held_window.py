@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from power_windows import Client, LetGo, NotReady, Refused, Unreachable, held_window
-from tests.cli.service import OFF, ON, TOKEN, Service, call, health, window
+from tests.cli.api_bodies import OFF, ON, call, health, window
+from tests.cli.service import TOKEN, Service
 
 ID = "3f2a9c1d00"
 OPEN = {"state": "open", "status": "ok", "health": {"switch": ON}}
