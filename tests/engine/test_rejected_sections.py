@@ -98,5 +98,5 @@ def test_files_that_others_can_write_are_logged_once(stack: Stack, caplog: pytes
     stack.define({"web": running(), "mill": running()})
     until(lambda: len(stack.entries(Event.STACK_LOADED)) == 2, "the change is adopted", 20, stack)
 
-    line = f"stack studio: {stack.file} can be written by everybody (mode 0666)"
+    line = f"stack studio: {stack.file} can be written by every user (mode 0666)"
     assert sum(record.getMessage().startswith(line) for record in caplog.records) == 1

@@ -34,6 +34,7 @@ from workers.conductor.run_record import RunRecord
 from workers.conductor.statistics import UsageCollector
 from workers.conductor.step_runner import run_steps, skip_rest
 from workers.engine import negotiation
+from workers.reconcile.inspect import OUTPUT_DELAY
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 
@@ -186,10 +187,20 @@ class ConductedRun:
             self._monitor.interrupted.wait(_PAUSE)
         else:
             if self._monitor.window_failed:
-                raise RunFailed(self._describe_unready(self._window(window_id)))
+                raise RunFailed(self._describe_unready(self._with_output(window_id)))
             raise RunFailed(self._monitor.reason)
         if window.state != State.OPEN or window.status != Status.OK:
-            raise RunFailed(self._describe_unready(window))
+            raise RunFailed(self._describe_unready(self._with_output(window_id)))
+
+    def _with_output(self, window_id: str) -> Window:
+        """The window, with the last lines of its failing services where they come within `OUTPUT_DELAY`."""
+        end = time.monotonic() + OUTPUT_DELAY.total_seconds()
+        while True:
+            window = self._window(window_id)
+            failing = [lease for lease in window.leases if lease.power == Power.FAILING]
+            if all("\n" in lease.detail for lease in failing) or time.monotonic() >= end:
+                return window
+            time.sleep(_PAUSE)
 
     def _describe_unready(self, window: Window) -> str:
         now = self._now()
