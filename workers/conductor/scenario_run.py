@@ -205,6 +205,11 @@ class ConductedRun:
     def _describe_unready(self, window: Window) -> str:
         now = self._now()
         bad = [lease for lease in window.leases if lease.power not in {Power.ON, Power.DONE}]
+        if window.close_detail and all(lease.power != Power.FAILING for lease in bad):
+            # The services are off again, so the window alone still says why.
+            why = _in_one_line(window.close_detail).removeprefix("nothing came up: ")
+            self._record.note_failure(f"service {bad[0].service}" if bad else "window", why, now)
+            return f"not ready: {why}"
         for lease in sorted(bad, key=lambda one: one.power != Power.FAILING):
             self._record.note_failure(f"service {lease.service}", lease.detail or str(lease.power), now)
         why = "; ".join(f"{lease.service}: {_in_one_line(lease.detail) or lease.power}" for lease in bad)
