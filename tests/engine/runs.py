@@ -26,7 +26,7 @@ def conducting(stack: Stack) -> Iterator[Conductor]:
 
 
 def ask(stack: Stack, *services: str, **more: Any) -> str:
-    """Ask for a run; no worker is told."""
+    """Request a run, and send no message to a worker."""
     scenario = {"name": "cycle", "services": list(services), "ttl": 60, **more}
     with stack.database.write() as session:
         return runs.start_run(session, scenario, actor="ada", now=stack.database.now()).id

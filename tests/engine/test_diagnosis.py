@@ -158,7 +158,7 @@ def test_a_service_that_recovers_shows_that_its_start_period_was_too_short(stack
         row = newest(stack)
         return bool(row and row.causes[0]["rule"] == "start-period-recovered")
 
-    until(recovered, "the recovery is told", 20, stack)
+    until(recovered, "the recovery is on record", 20, stack)
 
 
 def test_a_rule_of_the_operator_speaks_once_its_file_is_there(stack: Stack) -> None:

@@ -54,7 +54,7 @@ def opened(database: Database, ttl: float) -> str:
 
 
 def state(database: Database, window: str) -> str:
-    """What it is once whoever is first has noticed its deadline."""
+    """The state of the window once a process has acted on its deadline."""
     with database.write() as session:
         expiry.expire_due(session, database.now())
     with database.read() as session:

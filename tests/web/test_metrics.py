@@ -151,7 +151,7 @@ def test_an_event_stream_outlives_what_cannot_be_read(
     api: Caller, system: System, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tail: EventFeed = app.extensions["power-windows"].event_feed
-    missed, broken = tail.read_after, [KeyError("an entry that nobody understands"), ValueError("another")]
+    missed, broken = tail.read_after, [KeyError("an entry that cannot be read"), ValueError("another")]
 
     def breaks(place: Place) -> list[FeedEntry]:
         if broken:

@@ -1,4 +1,4 @@
-"""Stops that are lost, or that nobody can confirm, are made again; an owed off is not forgotten."""
+"""Stops that are lost or not confirmed are made again; a pending stop is not forgotten."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_a_window_that_cannot_be_closed_keeps_no_other_open(
 
     def breaks(session: Any, window: Any, *arguments: Any, **named: Any) -> None:
         if window.id == bad:
-            raise ValueError("a row that nobody understands")
+            raise ValueError("a row that cannot be read")
         advance(session, window, *arguments, **named)
 
     monkeypatch.setattr("app.usecases.windows.expire.advance", breaks)
@@ -111,7 +111,7 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
 
     def breaks(session: Any, made: Any, now: Any) -> None:
         if made.begun.service == "mill":
-            raise ValueError("a line that nobody understands")
+            raise ValueError("a line that cannot be read")
         take_in(session, made, now)
 
     monkeypatch.setattr(offline_import, "import_call", breaks)

@@ -59,7 +59,7 @@ def test_a_stack_that_is_not_published_keeps_no_other_from_it(
 
     def breaks(session: Any, found: StackSpec, *arguments: Any) -> None:
         if found.name == "bad":
-            raise TypeError("a definition that nobody understands")
+            raise TypeError("a definition that cannot be read")
         published(session, found, *arguments)
 
     monkeypatch.setattr(published_stacks, "publish_stack", breaks)
