@@ -15,6 +15,7 @@ import click
 
 from app import settings
 from app.cli import output, project_names
+from app.domain import features
 from app.host import data_directory, engine_endpoint, file_permissions
 from app.host.engine_endpoint import BadEndpoint, Endpoint
 from app.settings import ConfigError, Settings, diagnosis_rules
@@ -44,12 +45,13 @@ def doctor(as_json: bool) -> None:
     """Check what the service needs, and say how to mend it.
 
     Looks at engine, compose, broker, database, schema, stacks and nodes, with the same POWER_* settings
-    as the service. Exits 0 where all is ok, else 1.
+    as the service, and lists the features that are off by default. Exits 0 where all is ok, else 1.
     """
     findings = list(_findings(os.environ))
     if as_json:
         checks = [finding.__dict__ for finding in findings]
-        output.dump({"ok": all(finding.ok for finding in findings), "checks": checks})
+        switches = _usable_settings(os.environ)[0].features.states()
+        output.dump({"ok": all(finding.ok for finding in findings), "checks": checks, "features": switches})
     else:
         for finding in findings:
             _show(finding)
@@ -59,13 +61,8 @@ def doctor(as_json: bool) -> None:
 
 def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     """The findings of all checks; an invalid variable gives its faults instead of the checks that need it."""
-    unusable: Mapping[str, list[str]] = {}
-    try:
-        server_settings = settings.load(environ)
-    except settings.VariableError as error:
-        unusable = error.by_variable
-        environ = {variable: value for variable, value in environ.items() if variable not in unusable}
-        server_settings = settings.load(environ)
+    server_settings, unusable = _usable_settings(environ)
+    environ = {variable: value for variable, value in environ.items() if variable not in unusable}
     skipped = {check for variable in unusable for check in _CHECKED_WITH.get(variable, ())}
     for variable, faults in unusable.items():
         name = _NAMES.get(variable, "settings")
@@ -73,6 +70,15 @@ def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     for check in CHECKS:
         if check not in skipped:
             yield from check(server_settings, environ)
+
+
+def _usable_settings(environ: Mapping[str, str]) -> tuple[Settings, Mapping[str, list[str]]]:
+    """The settings without the invalid variables, and the faults of those by variable."""
+    try:
+        return settings.load(environ), {}
+    except settings.VariableError as error:
+        usable = {name: value for name, value in environ.items() if name not in error.by_variable}
+        return settings.load(usable), error.by_variable
 
 
 def _data(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
@@ -278,12 +284,19 @@ def _nodes(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]
         yield Finding("nodes", True, ", ".join(names))
 
 
+def _features(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
+    """Which optional features are on; one that is off is no fault."""
+    for name, is_on in server_settings.features.states().items():
+        how = "" if is_on else f"; to switch it on, {features.how_to_switch_on(name)}"
+        yield Finding("features", True, f"{name}: {'on' if is_on else 'off'}{how}")
+
+
 def _one_line(error: Exception | str) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 _Check = Callable[[Settings, Mapping[str, str]], Iterator[Finding]]
-CHECKS: tuple[_Check, ...] = (_data, _engine, _compose, _broker, _database, _stacks, _nodes)
+CHECKS: tuple[_Check, ...] = (_data, _engine, _compose, _broker, _database, _stacks, _nodes, _features)
 _CHECKED_WITH: Mapping[str, tuple[_Check, ...]] = {
     "POWER_BROKER_URL": (_broker,),
     "POWER_DATABASE_URL": (_database, _nodes),
@@ -291,7 +304,12 @@ _CHECKED_WITH: Mapping[str, tuple[_Check, ...]] = {
     "POWER_CONFIG": (_stacks,),
 }
 """The checks that are skipped where a variable is invalid."""
-_NAMES = {"POWER_BROKER_URL": "broker", "POWER_DATABASE_URL": "database", "POWER_CONFIG": "stacks"}
+_NAMES = {
+    "POWER_FEATURES": "features",
+    "POWER_BROKER_URL": "broker",
+    "POWER_DATABASE_URL": "database",
+    "POWER_CONFIG": "stacks",
+}
 _MEND = {
     "POWER_BROKER_URL": "correct it, or unset it to use the embedded broker",
     "POWER_DATABASE_URL": "correct it, or unset it to use SQLite in the data directory",

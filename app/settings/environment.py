@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from app.domain.features import Features
 from app.domain.throttling import CallBounds
-from app.settings import service_urls, trusted_proxies
+from app.settings import features, service_urls, trusted_proxies
 from app.settings.errors import ConfigError
 from app.settings.trusted_proxies import Network
 
@@ -53,6 +54,8 @@ class Settings:
     """Why the database must not be used, as a standalone found out at its start."""
     pulse: Path | None = None
     """A file that a worker or beat touches while it does its work, for its supervisor to look at."""
+    features: Features = field(default_factory=Features)
+    """The features that are on in this process."""
 
     @property
     def lock_dir(self) -> Path:
@@ -71,6 +74,7 @@ class VariableError(ConfigError):
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG and POWER_AWAY.
 
+    Without POWER_FEATURES it reads `[features]` of power.toml, where there is one.
     Of a front also POWER_TRUSTED_PROXIES; of a worker POWER_PUBLIC_URL, POWER_OPENING_CALLS and
     POWER_CLOSING_CALLS; of a supervised worker or
     beat POWER_PULSE; of a standalone's own front POWER_AWAIT_NODE and POWER_STARTED_AT; of its children
@@ -81,12 +85,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     if faults:
         raise VariableError(faults)
     data_dir = Path(environ.get("POWER_DATA_DIR") or default_data_dir(environ)).expanduser().absolute()
+    config = Path(environ.get("POWER_CONFIG") or "power.toml").expanduser().absolute()
     return Settings(
         data_dir=data_dir,
         database_url=environ.get("POWER_DATABASE_URL") or service_urls.of_file(data_dir / "power.db"),
         broker_url=environ.get("POWER_BROKER_URL") or _embedded_broker(data_dir),
         node=environ.get("POWER_NODE") or "local",
-        config=Path(environ.get("POWER_CONFIG") or "power.toml").expanduser().absolute(),
+        config=config,
         await_node=environ.get("POWER_AWAIT_NODE") or None,
         started_at=_moment(environ.get("POWER_STARTED_AT")),
         wait_for_node=environ.get("POWER_AWAY") != "refuse",
@@ -98,6 +103,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         trusted_proxies=trusted_proxies.parse(environ.get("POWER_TRUSTED_PROXIES") or ""),
         database_fault=environ.get("POWER_DATABASE_FAULT") or None,
         pulse=Path(environ["POWER_PULSE"]) if environ.get("POWER_PULSE") else None,
+        features=features.load_features(environ.get("POWER_FEATURES") or "", config),
     )
 
 
@@ -160,6 +166,7 @@ _CHECKS: Mapping[str, Callable[[str], Iterable[str]]] = {
     "POWER_OPENING_CALLS": _bounds_faults,
     "POWER_CLOSING_CALLS": _count_faults,
     "POWER_TRUSTED_PROXIES": trusted_proxies.faults,
+    "POWER_FEATURES": features.feature_faults,
 }
 """What may be wrong with a variable, one line a fault."""
 

@@ -22,8 +22,9 @@ from pydantic import (
     model_validator,
 )
 
-from app.domain import durations, names
+from app.domain import durations, names, scenarios
 from app.domain.enums import WINDOW_ENDING, Event
+from app.domain.features import FEATURE_NAMES, Features
 from app.settings.errors import ConfigError
 
 
@@ -138,11 +139,33 @@ class RejectedToml:
     """May a stack have its name?"""
 
 
+def _require_boolean(value: Any) -> bool:
+    """Raises ValueError for everything but true and false, also for "true" and 1."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
+Switch = Annotated[bool, BeforeValidator(_require_boolean)]
+
+
+class FeaturesToml(_Strict):
+    """`[features]`: what is off unless it is switched on here."""
+
+    namespaces: Switch = False
+    intents: Switch = False
+
+    def switches(self) -> Features:
+        """The same as the value that the rest of the program reads."""
+        return Features(**self.model_dump())
+
+
 class _File(_Strict):
     """The file as it is written."""
 
     stacks: dict[StackName, StackToml] = Field(min_length=1)
     notices: dict[Name, NoticeToml] = {}
+    features: FeaturesToml = FeaturesToml()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +176,7 @@ class PowerToml:
     notices: dict[str, NoticeToml] = field(default_factory=dict)
     rejected: Mapping[str, RejectedToml] = field(default_factory=dict)
     """Stacks whose section has faults, which keep no other from being served."""
+    features: Features = field(default_factory=Features)
 
     def on_node(self, node: str) -> dict[str, StackToml]:
         """The stacks of one node, by name."""
@@ -181,7 +205,7 @@ def read_power_toml(path: Path) -> PowerToml:
         good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
         found = _File.model_validate({**raw, "stacks": good})
     stacks = {name: _place(stack, path.absolute().parent) for name, stack in found.stacks.items()}
-    return PowerToml(stacks, found.notices, rejected)
+    return PowerToml(stacks, found.notices, rejected, found.features.switches())
 
 
 def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[str, RejectedToml]:
@@ -222,10 +246,16 @@ def _line(path: Path, fault: Any) -> str:
     parts = [part for part in fault["loc"] if part != "[key]"]
     key = ".".join(str(part) for part in parts if not isinstance(part, int)) or "stacks"
     entry = f"{fault['input']!r}: " if parts and isinstance(parts[-1], int) else ""
-    said = _KNOWN.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+    said = _known_wording(fault, parts) or fault["msg"].removeprefix("Value error, ")
     if said.startswith(entry.removesuffix(": ")):
         entry = ""
     return f"{path}: {key}: {entry}{said}{_proposal(fault, parts)}"
+
+
+def _known_wording(fault: Any, parts: list[Any]) -> str | None:
+    if fault["type"] == "extra_forbidden" and parts[0] == "features":
+        return "is no feature"
+    return _KNOWN.get(fault["type"])
 
 
 _KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting; see the reference for the names"}
@@ -235,6 +265,8 @@ def _proposal(fault: Any, parts: list[Any]) -> str:
     """What would be right, where that can be told."""
     if fault["type"] == "missing" and parts[-1] == "project" and (name := names.as_project(str(parts[-2]))):
         return f'; write project = "{name}"'
+    if fault["type"] == "extra_forbidden" and parts[0] == "features":
+        return scenarios.suggestion(str(parts[-1]), FEATURE_NAMES)
     if fault["type"] == "extra_forbidden" and isinstance(fault["input"], dict):
         return f'; a name with a dot is quoted: [{parts[0]}."{".".join(str(part) for part in parts[1:])}"]'
     return ""

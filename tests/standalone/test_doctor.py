@@ -13,7 +13,7 @@ from app.cli.doctor import doctor
 from tests.workers.engine.engine_server import Release, serving
 from workers.engine.negotiation import NEWEST_API, SPOKEN
 
-CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks"]
+CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks", "features", "features"]
 
 
 @pytest.fixture
