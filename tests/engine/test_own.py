@@ -60,6 +60,22 @@ def test_a_container_is_known_by_what_the_engine_mounts_into_it(tmp_path: Path) 
     assert self_protection.inside(tmp_path / "nowhere") is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "52 27 0:50 / /var/lib/docker/containers/{id}/mounts/shm rw - tmpfs shm rw,size=65536k",
+        "33 31 8:1 /var/lib/docker/containers/{id}/hostname /var/lib/docker/overlay2/71/merged/etc/hostname"
+        " rw - ext4 /dev/sda1 rw",
+        "40 27 8:1 /srv/containers/{id}/_data /etc rw - ext4 /dev/sda1 rw",
+    ],
+    ids=["its shared memory", "its file, under the folder of its root", "a folder of the same name"],
+)
+def test_a_container_that_the_host_lists_is_not_this_process(tmp_path: Path, line: str) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(line.format(id="5f" * 32) + "\n")
+    assert self_protection.inside(mounts) is None
+
+
 def test_a_stack_that_lists_the_controller_is_turned_down_by_name(stack: Stack) -> None:
     stack.write({"web": running(labels={LABEL: "true"}), "forge": running()}, allow=["forge", "web"])
 

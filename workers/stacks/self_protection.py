@@ -21,6 +21,9 @@ from workers.engine.negotiation import Unable
 LABEL = "power-windows.controller"
 """Every service of the top-level docker-compose.yml carries it."""
 _MOUNTS = Path("/proc/self/mountinfo")
+_OWN_FILES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
+"""The files that the engine mounts into each container, from that container's own folder."""
+_CONTAINER_FOLDER = re.compile(r"/containers/([0-9a-f]{64})/[^/]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,24 @@ def surroundings() -> Surroundings | None:
 
 
 def inside(mounts: Path) -> str | None:
-    """The id of the container that this process runs in, by the files that the engine mounts into each."""
+    """The id of the container that this process runs in, by the files that the engine mounts into each.
+
+    A host's own list names containers too: their shared memory, and their files under the folder of
+    their root. Only a mount that stands *at* one of the files tells of this process.
+    """
     try:
-        found = re.search(r"/containers/([0-9a-f]{64})/", mounts.read_text())
+        lines = mounts.read_text().splitlines()
     except OSError:
         return None
-    return found.group(1) if found else None
+    return next((container for line in lines if (container := _mounted_from(line.split()))), None)
+
+
+def _mounted_from(fields: list[str]) -> str | None:
+    """The container whose folder one line of mountinfo (its fields) mounts one of the files from."""
+    if len(fields) < 5 or fields[4] not in _OWN_FILES:
+        return None
+    folder = _CONTAINER_FOLDER.search(fields[3])
+    return folder.group(1) if folder else None
 
 
 def _describe(container: str) -> Surroundings | None:
