@@ -12,6 +12,7 @@ import click
 # Name, module, and the line that `power --help` shows, in its order.
 _COMMANDS = {
     "standalone": ("app.cli.standalone", "Run the whole service on this machine."),
+    "check": ("app.cli.check", "Check power.toml against the compose files; start nothing."),
     "doctor": ("app.cli.doctor", "Check what the service needs, and tell how to mend it."),
     "stacks": ("app.cli.stacks", "List the stacks and their mode."),
     "ps": ("app.cli.stacks", "Show services: power, readiness, windows, time left."),

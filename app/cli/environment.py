@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from app import settings
 from app.settings import Settings
@@ -21,3 +22,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 def usage(error: settings.ConfigError) -> WrongUsage:
     """The same faults as an error of the command line, each on a line that names the program."""
     return WrongUsage("\npower: ".join(error.faults))
+
+
+def with_config(config: Path | None) -> dict[str, str]:
+    """The environment of this process, with the power.toml of `--config` where that is given."""
+    return dict(os.environ) | ({"POWER_CONFIG": str(config)} if config else {})

@@ -38,9 +38,7 @@ def standalone(config: Path | None, data_dir: Path | None, **options: Any) -> No
     Exit codes: 0 stopped as asked; 1 it could not start (a port in use, a database that
     cannot be used); 2 a bad power.toml or option; 4 another one runs on the same data directory.
     """
-    environ = dict(os.environ)
-    if config:
-        environ["POWER_CONFIG"] = str(config)
+    environ = environment.with_config(config)
     if data_dir:
         environ["POWER_DATA_DIR"] = str(data_dir)
     server_settings = environment.load(environ)
@@ -53,7 +51,7 @@ def standalone(config: Path | None, data_dir: Path | None, **options: Any) -> No
 def _check(config: Path) -> None:
     """Raises WrongUsage with one line per fault."""
     if not config.is_file():
-        raise WrongUsage(f"no configuration at {config}: write one there, or name one with --config")
+        raise WrongUsage(f"no configuration at {config}: `power init` writes one, or name one with --config")
     try:
         settings.read_power_toml(config)
     except settings.ConfigError as error:

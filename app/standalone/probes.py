@@ -14,22 +14,6 @@ from app.host import compose_binaries
 from app.standalone import children
 from app.standalone.broker import server_binary
 
-# The worker's own reading of one stack, in a process of its own: what is served is what it accepts.
-_READ_STACK = """
-import sys
-from pathlib import Path
-from app import settings
-from app.host import engine_endpoint
-from workers.stacks import stack_reader
-path, name = Path(sys.argv[1]), sys.argv[2]
-try:
-    stack_reader.read(path, settings.read_power_toml(path), name)
-except stack_reader.Rejected as rejected:
-    sys.exit("\\n".join(rejected.faults))
-except engine_endpoint.BadEndpoint as error:
-    sys.exit(str(error))
-"""
-
 # The worker's own client: its address, its API version, and whether the engine answers in it.
 _ASK_ENGINE = """
 import sys
@@ -108,13 +92,3 @@ def server() -> str:
         raise OSError(f"{binary} does not run: {answer.stderr.strip()}")
     version = re.search(r"v=(\S+)", answer.stdout)
     return f"{Path(binary).name} {version[1] if version else ''}".strip()
-
-
-def stack_faults(config: Path, stack: str, environ: Mapping[str, str]) -> list[str]:
-    """Why the worker would not serve a stack, one line each."""
-    answer = ask(sys.executable, "-c", _READ_STACK, str(config), stack, environ=environ, seconds=60.0)
-    if answer.returncode == 0:
-        return []
-    said = [line for line in answer.stderr.splitlines() if line.strip()]
-    # After a traceback the last line is the one that tells.
-    return said[-1:] if any(line.startswith("Traceback") for line in said) else said

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import migrations
 from app.cli.doctor import doctor
+from examples.vx11 import image
 from tests.workers.engine.engine_server import Release, serving
 from workers.engine.negotiation import NEWEST_API, SPOKEN
 
@@ -20,7 +21,7 @@ CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks", "featur
 def environ(tmp_path: Path) -> dict[str, str]:
     """A healthy house that was never started."""
     (tmp_path / "power.toml").write_text('[stacks.small]\nproject = "small"\nallow = ["forge"]\n')
-    (tmp_path / "docker-compose.yml").write_text("services:\n  forge:\n    image: forge\n")
+    (tmp_path / "docker-compose.yml").write_text(f"services:\n  forge:\n    image: {image.ensure()}\n")
     return {
         "POWER_DATA_DIR": str(tmp_path / "data"),
         "POWER_CONFIG": str(tmp_path / "power.toml"),
@@ -182,7 +183,9 @@ def test_a_missing_power_toml_is_named(environ: dict[str, str], tmp_path: Path) 
 
 
 def test_another_project_in_the_compose_file_is_warned_of(environ: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "docker-compose.yml").write_text("name: other\nservices:\n  forge:\n    image: forge\n")
+    (tmp_path / "docker-compose.yml").write_text(
+        f"name: other\nservices:\n  forge:\n    image: {image.NAME}\n"
+    )
 
     code, found = examine(environ)
 
@@ -213,3 +216,18 @@ def test_one_bad_section_is_named_beside_a_stack_that_is_well(
     assert code == 1
     assert "write 'mylab'" in found["stacks"]["detail"]
     assert any(one["check"] == "stacks" and one["ok"] for one in found["all"])
+
+
+def test_a_missing_image_is_one_line_with_the_command_that_mends_it(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    services = {"forge": {"image": "power-windows/absent"}, "mill": {"build": "."}}
+    (tmp_path / "docker-compose.yml").write_text(json.dumps({"services": services}))
+    (tmp_path / "power.toml").write_text('[stacks.small]\nproject = "small"\nallow = ["forge", "mill"]\n')
+
+    code, found = examine(environ)
+
+    assert code == 1
+    assert "power-windows/absent (forge), small-mill (mill)" in found["images"]["detail"]
+    build, pull = found["images"]["mend"].split("; ")
+    assert (build.endswith(" build mill"), pull.endswith(" pull forge")) == (True, True)

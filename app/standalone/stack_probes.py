@@ -1,0 +1,99 @@
+"""What the worker's own code says of a stack's files and images, asked in processes of their own.
+
+What is served is what the worker accepts, so `power check`, `power doctor` and `power init` ask it. No
+answer starts, stops or changes anything.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.standalone import probes
+
+_READ_STACK = """
+import json, sys, tempfile
+from pathlib import Path
+from app import settings
+from app.host import engine_endpoint
+from workers.engine import compose_program
+from workers.stacks import stack_reader
+path, name = Path(sys.argv[1]), sys.argv[2]
+try:
+    with tempfile.TemporaryDirectory(prefix="power-check-") as folder:
+        served = stack_reader.read(path, settings.read_power_toml(path), name, keep=Path(folder))
+        services = json.loads(served.place.kept.read_text())["services"]
+except stack_reader.Rejected as rejected:
+    sys.exit("\\n".join(rejected.faults))
+except (engine_endpoint.BadEndpoint, compose_program.NoCompose) as error:
+    sys.exit(str(error))
+listed = [*served.spec.core, *served.spec.allowed]
+print(json.dumps({
+    "images": {name: served.spec.services[name].image for name in listed},
+    "built": [name for name in listed if services[name].get("build")],
+}))
+"""
+
+_FIND_IMAGES = """
+import json, sys
+from docker.errors import NullResource
+from workers.engine import negotiation
+from workers.engine.client import Engine
+engine, found = Engine(timeout=10), {}
+try:
+    for name in sys.argv[1:]:
+        try:
+            found[name] = engine.ask(lambda client: client.inspect_image(name)).get("Config") or {}
+        except negotiation.EngineUnsupported:
+            raise
+        except (negotiation.EngineRefused, NullResource):
+            pass
+except negotiation.Unable as error:
+    sys.exit(negotiation.why(error))
+print(json.dumps({name: bool(config.get("Healthcheck")) for name, config in found.items()}))
+"""
+
+
+class NoEngineAnswer(Exception):
+    """The engine does not answer; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class StackReading:
+    """What the worker says of one stack: its faults, one line each, else its images."""
+
+    faults: list[str] = field(default_factory=list)
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The image of each core and each allowed service."""
+    built: frozenset[str] = frozenset()
+    """The services whose image is built from the stack's own files."""
+
+
+def read_stack(config: Path, stack: str, environ: Mapping[str, str]) -> StackReading:
+    """Read one stack of a power.toml as the worker does; without faults the worker would serve it."""
+    answer = probes.ask(sys.executable, "-c", _READ_STACK, str(config), stack, environ=environ, seconds=90.0)
+    if answer.returncode == 0:
+        printed: dict[str, Any] = json.loads(answer.stdout)
+        return StackReading(images=printed["images"], built=frozenset(printed["built"]))
+    lines = [line for line in answer.stderr.splitlines() if line.strip()] or ["the check gave no answer"]
+    # After a traceback the last line is the one that tells.
+    return StackReading(lines[-1:] if any(line.startswith("Traceback") for line in lines) else lines)
+
+
+def find_images(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, bool]:
+    """The images that the engine has, and of each whether it has a healthcheck of its own.
+
+    Raises NoEngineAnswer.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    answer = probes.ask(sys.executable, "-c", _FIND_IMAGES, *wanted, environ=environ, seconds=60.0)
+    if answer.returncode != 0:
+        raise NoEngineAnswer((answer.stderr.strip() or "no answer").splitlines()[-1])
+    found: dict[str, bool] = json.loads(answer.stdout)
+    return found
