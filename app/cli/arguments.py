@@ -5,7 +5,7 @@ offers nothing.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import click
@@ -20,7 +20,8 @@ from power_windows.rest import Api, connect
 UNFINISHED = (State.WAITING, State.OPENING, State.OPEN, State.CLOSING)
 # A prefix is searched among this many of the newest windows, so that years of windows cost nothing.
 REACH = 2000
-_ID = re.compile(r"[A-Za-z0-9_-]+")
+# The characters of ids and of services.
+_WINDOW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
 
@@ -46,21 +47,55 @@ def read_unfinished_windows(api: Api) -> Iterator[Window]:
 
 
 def resolve(api: Api, text: str) -> Window:
-    """The window with this id or this beginning of an id; raises NotFound or WrongUsage.
+    """The window with this id, this beginning of an id, or this service; raises NotFound or WrongUsage.
 
-    Windows that are not closed are searched first, then the newest of all.
+    Windows that are not closed are searched first, then the newest of all. A service means the only window
+    that was opened for it and is not closed.
     """
-    if not _ID.fullmatch(text):
-        raise WrongUsage(f"{text!r} is no window's id; `power windows` lists them")
+    if not _WINDOW.fullmatch(text):
+        raise WrongUsage(f"{text!r} is neither a window's id nor a service; `power windows` lists them")
     try:
         return api.window(text)
     except NotFound as error:
-        matches = _beginning(text, read_unfinished_windows(api)) or _beginning(text, api.windows(limit=REACH))
-        if not matches:
-            raise NotFound(f"{error.message}\n`power windows` lists the newest") from error
+        match = _match(api, text)
+        if match is None:
+            message = (
+                f"{error.message}, and none holds a service of that name\n`power windows` lists the newest"
+            )
+            raise NotFound(message) from error
+    return api.window(match["id"])
+
+
+def _match(api: Api, text: str) -> Window | None:
+    """The window meant by the beginning of an id or by a service; raises WrongUsage where several are."""
+    unfinished = list(read_unfinished_windows(api))
+    matches = _beginning(text, unfinished)
+    if len(matches) == 1:
+        return matches[0]
+    if by_service := _only_holder(text, unfinished):
+        return by_service
+    matches = matches or _beginning(text, api.windows(limit=REACH))
     if len(matches) > 1:
         raise WrongUsage(f"{text!r} could be any of these; give more of it:\n{_candidates(matches)}")
-    return api.window(matches[0]["id"])
+    return matches[0] if matches else None
+
+
+def _only_holder(service: str, unfinished: Sequence[Window]) -> Window | None:
+    """The one window that was opened for the service; those that close already count where no other does.
+
+    Raises WrongUsage where several were, or where windows hold it only for another service.
+    """
+    opened = [window for window in unfinished if service in window["services"]]
+    live = [window for window in opened if window["state"] != State.CLOSING] or opened
+    if len(live) == 1:
+        return live[0]
+    if live:
+        lines = _candidates(live)
+        raise WrongUsage(f"{service} is held by {len(live)} windows; name one by its id:\n{lines}")
+    if needing := [window for window in unfinished if service in window["health"]]:
+        lines = _candidates(needing)
+        raise WrongUsage(f"{service} is held only because others need it; name a window by its id:\n{lines}")
+    return None
 
 
 def _beginning(text: str, windows: Iterable[Window]) -> list[Window]:
@@ -68,8 +103,22 @@ def _beginning(text: str, windows: Iterable[Window]) -> list[Window]:
 
 
 def _candidates(windows: list[Window]) -> str:
-    lines = [f"  {one['id']}  {one['state']}  {', '.join(one['services'])}" for one in windows[:10]]
+    lines = [f"  {one['id']}  {one['state']}  {describe(one)}" for one in windows[:10]]
     return "\n".join([*lines, f"  and {len(windows) - 10} more"] if len(windows) > 10 else lines)
+
+
+def describe(window: Window) -> str:
+    """What a window is for, in a few words: `jellyfin of ada "film night"`."""
+    reason = f' "{window["reason"]}"' if window["reason"] else ""
+    return f"{', '.join(window['services'])} of {window['actor']}{reason}"
+
+
+def as_duration(text: str) -> float | None:
+    """The seconds of a text such as `2h`; None for text that is no duration."""
+    try:
+        return durations.parse(text)
+    except ValueError:
+        return None
 
 
 def _completer(offer: Callable[[Api, click.Context], Iterable[tuple[str, str]]]) -> _Completer:
@@ -98,8 +147,12 @@ def _allowed_offers(api: Api, ctx: click.Context) -> Iterator[tuple[str, str]]:
 
 
 def _unfinished_offers(api: Api, ctx: click.Context) -> Iterator[tuple[str, str]]:
+    """Windows that are not closed, and the services that they were opened for."""
     given = ctx.params.get("windows") or ()
-    return (_offer(window) for window in read_unfinished_windows(api) if window["id"] not in given)
+    windows = list(read_unfinished_windows(api))
+    yield from (_offer(window) for window in windows if window["id"] not in given)
+    held = {name: window for window in windows for name in window["services"]}
+    yield from ((name, _offer(window)[1]) for name, window in held.items() if name not in given)
 
 
 def _newest_offers(api: Api, _: click.Context) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import click
 from rich.text import Text
 
-from app.cli import follow, output, progress, window_text
-from app.cli.arguments import read_unfinished_windows, resolve, unfinished_windows
+from app.cli import failures, follow, output, progress, window_text
+from app.cli.arguments import describe, read_unfinished_windows, resolve, unfinished_windows
 from app.domain import durations
 from app.domain.enums import State
 from power_windows.errors import Refused
@@ -34,11 +34,13 @@ def close(
 ) -> None:
     """Close windows before their deadlines.
 
-    WINDOW is an id or the beginning of one. Services that another window holds stay on. Waits until the
-    others are off. A closed window stays as it is.
+    WINDOW is an id, the beginning of one, or a service that only one window holds. Services that another
+    window holds stay on. Waits until the others are off; Ctrl-C ends only the wait (exit code 130). A closed
+    window stays as it is.
 
     \b
     Examples:
+      power close jellyfin
       power close 3f2a
       power close --all
       power close 3f2a --force
@@ -47,7 +49,7 @@ def close(
         raise click.UsageError("name the windows to close, or give --all", ctx)
     with connect() as api:
         # All names are resolved before the first close, so that a typing error closes nothing.
-        chosen = list(read_unfinished_windows(api)) if every else [resolve(api, window) for window in windows]
+        chosen = list(read_unfinished_windows(api)) if every else [_resolve(api, name) for name in windows]
         closing, refused = _ask(api, chosen, force=force, reason=reason)
         if not no_wait:
             closing = _await(api, closing, silent=as_json)
@@ -55,6 +57,14 @@ def close(
     if refused:
         raise Refused("\n".join(refused))
     ctx.exit(1 if not no_wait and any(not _is_off(window) for window in closing) else 0)
+
+
+def _resolve(api: Api, name: str) -> Window:
+    """The window of this name; where that is a service, also print which window is meant."""
+    window = resolve(api, name)
+    if not window["id"].startswith(name):
+        output.note(f"{name} is held by window {window['id']}: {describe(window)}")
+    return window
 
 
 def _ask(
@@ -75,7 +85,7 @@ def _await(api: Api, windows: list[Window], silent: bool) -> list[Window]:
         return progress.watch(api, windows, follow.is_closed_or_stuck, silent=silent, still=follow.STILL)
     except KeyboardInterrupt:
         output.note("\nthe windows go on closing; see `power windows --state closing`")
-        raise click.exceptions.Exit(1) from None
+        raise click.exceptions.Exit(failures.INTERRUPTED) from None
 
 
 def _is_off(window: Window) -> bool:

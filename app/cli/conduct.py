@@ -10,7 +10,8 @@ import click
 from app.cli import output, run_progress
 from app.cli.compare_runs import compare
 from app.cli.conduct_matrix import check_times, conduct_times
-from app.cli.conducted_run import INTERRUPTED, REPORTS, await_run, default_place, write_report
+from app.cli.conducted_run import REPORTS, await_run, default_place, write_report
+from app.cli.failures import INTERRUPTED
 from app.domain.scenarios import RunOutcome, StepStatus
 from app.settings import ConfigError
 from app.settings.scenario_matrix import ScenarioFile, read_scenario_file

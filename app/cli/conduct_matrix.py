@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from app.cli import output, run_progress
-from app.cli.conducted_run import INTERRUPTED, REPORTS, await_run, default_place, write_files, write_report
+from app.cli.conducted_run import REPORTS, await_run, default_place, write_files, write_report
+from app.cli.failures import INTERRUPTED
 from app.domain.run_samples import RunSample, sample_report
 from app.domain.scenarios import RunOutcome
 from app.reports import matrix_summary

@@ -8,13 +8,12 @@ from pathlib import Path
 import click
 
 from app.cli import output, run_progress
+from app.cli.failures import INTERRUPTED
 from power_windows.errors import Refused, WrongUsage
 from power_windows.payloads import Run
 from power_windows.rest import Api
 from power_windows.runs import RunRoutes
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
 REPORTS = {"md": "report.md", "json": "report.json", "html": "report.html", "junit": "junit.xml"}
 """The file of each form of a report."""
 

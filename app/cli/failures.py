@@ -12,6 +12,8 @@ import click
 from app.domain import untrusted_text
 from power_windows.errors import PowerError, Refused, Unreachable, WrongUsage, not_text
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended before it was done."""
 _CODES: tuple[tuple[type[PowerError], int], ...] = ((WrongUsage, 2), (Unreachable, 3), (Refused, 4))
 
 
@@ -44,6 +46,10 @@ def exit_on_error() -> Iterator[None]:
         raise CommandEnded(error) from error
     except UnicodeEncodeError as error:
         raise CommandEnded(not_text(str(error.object), error.start)) from error
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            tell("power: interrupted", sys.stderr)
+        raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def tell(message: str, out: IO[Any]) -> None:

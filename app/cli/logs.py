@@ -33,8 +33,8 @@ def logs(
 ) -> None:
     """Show what a window's services wrote while it held them.
 
-    WINDOW is an id or the beginning of one. Logs of a closed window can be read as long as its containers
-    exist. Core services have no window, and their logs are not shown.
+    WINDOW is an id, the beginning of one, or a service that only one window holds. Logs of a closed window
+    can be read as long as its containers exist. Core services have no window, and their logs are not shown.
 
     \b
     Examples:

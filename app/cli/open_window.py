@@ -1,21 +1,31 @@
 """`power open`: open a window, show its services while they start, print the result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 
 import click
 from rich.text import Text
 
 from app.cli import follow, output, progress, window_text
-from app.cli.arguments import Duration, service_names, stack_names
+from app.cli.arguments import Duration, as_duration, service_names, stack_names
+from app.cli.failures import INTERRUPTED
 from app.domain.enums import State, Status
+from power_windows.errors import PowerError, Refused, WrongUsage
 from power_windows.payloads import Plan, Window
 from power_windows.rest import Api, connect
 
 
 @click.command()
-@click.argument("services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names)
+@click.argument(
+    "services", nargs=-1, required=True, metavar="SERVICE... [DURATION]", shell_complete=service_names
+)
 @click.option(
-    "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Required where there are several."
+    "-s",
+    "--stack",
+    metavar="STACK",
+    shell_complete=stack_names,
+    help="Required where several stacks have the service.",
 )
 @click.option(
     "--ttl", type=Duration(), help="How long: 90, 90s, 30m, 1h30m.  [default: the stack's default_ttl]"
@@ -38,25 +48,65 @@ def open(
 ) -> None:
     """Power services until a deadline.
 
-    Waits until every service is ready or has failed. Interrupting the wait leaves the window as it is.
+    A last argument such as 2h is how long, unless a service has that name. Without -s the window is on the
+    only stack that has the services.
+
+    Waits until every service is ready or has failed. Ctrl-C ends only the wait: the window goes on, and the
+    exit code is 130.
 
     \b
     Examples:
+      power open jellyfin 2h
       power open switch hermes --ttl 30m --reason "translate batch 7"
       power open -s vx11 mcp --plan
       id=$(power open switch --no-wait --json | jq -r .id)
     """
-    request = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
-    body = {name: value for name, value in request.items() if value is not None}
     with connect() as api:
+        if ttl is None:
+            services, ttl = _split_duration(api, services, stack)
+        request = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
+        body = {name: value for name, value in request.items() if value is not None}
         if plan:
-            _show_plan(api.plan(body), as_json)
+            with _stack_hint(services):
+                _show_plan(api.plan(body), as_json)
             return
-        window = api.open(body)
+        with _stack_hint(services):
+            window = api.open(body)
         if not no_wait:
             window = _await(api, window, as_json)
     _report(window, as_json)
     ctx.exit(0 if no_wait or _is_ready(window) else 1)
+
+
+def _split_duration(
+    api: Api, services: Sequence[str], stack: str | None
+) -> tuple[Sequence[str], float | None]:
+    """The services, and the seconds of a last argument that is a duration and not a service."""
+    *names, last = services
+    ttl = as_duration(last)
+    if ttl is None:
+        return services, None
+    stacks = [one["name"] for one in api.stacks() if any(last == each["name"] for each in one["services"])]
+    if stacks if stack is None else stack in stacks:
+        output.note(f"{last} is a service of {', '.join(stacks)}; to say how long, write --ttl {last}")
+        return services, None
+    if not names:
+        raise WrongUsage(f"{last} is a duration; name a service before it: power open SERVICE {last}")
+    return names, ttl
+
+
+@contextmanager
+def _stack_hint(services: Sequence[str]) -> Iterator[None]:
+    """Add the option that chooses a stack to the refusal of a request that names none."""
+    try:
+        yield
+    except Refused as error:
+        if not error.type.endswith("/stack-needed"):
+            raise
+        allowed = error.problem.get("allowed")
+        stack = allowed[0] if isinstance(allowed, list) and allowed else "STACK"
+        hint = f"name it with -s: power open -s {stack} {' '.join(services)}"
+        raise Refused(f"{error.message}\n{hint}", error.problem, error.status) from error
 
 
 def _number(seconds: float | None) -> float | None:
@@ -68,11 +118,23 @@ def _await(api: Api, window: Window, silent: bool) -> Window:
     try:
         return progress.watch(api, [window], follow.is_outcome_known, silent=silent)[0]
     except KeyboardInterrupt:
-        output.note(
-            f"\nwindow {window['id']} stays as it is; show it with `power show {window['id']}`, "
-            f"close it with `power close {window['id']}`"
-        )
-        raise click.exceptions.Exit(1) from None
+        output.note(_interruption(api, window))
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def _interruption(api: Api, window: Window) -> str:
+    """Until when the window goes on after the wait for it was interrupted."""
+    # The window may have changed during the wait.
+    with suppress(PowerError, KeyboardInterrupt):
+        window = api.window(window["id"])
+    name = f"\nwindow {window['id']}"
+    if window["state"] in {State.CLOSING, State.CLOSED}:
+        return f"{name} is {window['state']}; show it with `power show {window['id']}`"
+    when, left = output.clock(window["deadline"]), output.seconds(window["ttl_remaining_sec"])
+    return (
+        f"{name} goes on until {when} ({left} left); show it with `power show {window['id']}`, "
+        f"close it with `power close {window['id']}`"
+    )
 
 
 def _is_ready(window: Window) -> bool:
@@ -102,7 +164,10 @@ def _summary(window: Window) -> list[str | Text]:
         return [Text.assemble("window ", window["id"], "  ", window_text.state(window)), _until(window)]
     if _is_ready(window):
         return [
-            Text.assemble(("open", "green"), f": {_names(window_text.ready(window))} on {window['stack']}"),
+            Text.assemble(
+                ("open", "green"),
+                f": {_names(window_text.ready(window))} on {window['stack']}{_duration_of_opening(window)}",
+            ),
             _until(window),
         ]
     troubles = list(window_text.trouble_lines(window))
@@ -111,6 +176,14 @@ def _summary(window: Window) -> list[str | Text]:
     # A window that failed may have closed before it was read; then only its close reason tells why.
     why = window_text.close_reason_lines(window) if window["status"] != Status.FAIL or not troubles else ()
     return [_verdict(window), *why, *troubles]
+
+
+def _duration_of_opening(window: Window) -> str:
+    """` after 12s`, from the request until it was open; empty where that is unknown."""
+    if window["opened_at"] is None:
+        return ""
+    took = datetime.fromisoformat(window["opened_at"]) - datetime.fromisoformat(window["created_at"])
+    return f" after {output.seconds(took.total_seconds())}"
 
 
 def _verdict(window: Window) -> Text:

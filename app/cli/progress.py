@@ -18,6 +18,9 @@ from app.domain.enums import Power, State
 from power_windows.payloads import Window
 from power_windows.rest import Api
 
+_MOVING = {State.WAITING, State.OPENING, State.CLOSING}
+"""States that end by themselves within seconds or minutes, so that the time of the wait is of interest."""
+
 
 class Show(Protocol):
     """Shows windows while they change."""
@@ -71,7 +74,7 @@ class LiveProgress(LivePicture):
 
     def __init__(self) -> None:
         self._windows: Sequence[Window] = []
-        self._read_at = time.monotonic()
+        self._began_at = self._read_at = time.monotonic()
         super().__init__()
 
     def update(self, windows: Sequence[Window]) -> None:
@@ -80,12 +83,17 @@ class LiveProgress(LivePicture):
         self.refresh()
 
     def lines(self, width: int) -> Iterable[Text]:
-        """Return one window with its services, or a table of several."""
+        """Return one window with its services, or a table of several; with the time of the wait."""
         left = {one["id"]: self._time_left(one) for one in self._windows}
+        waited = Text(f"waited {output.seconds(time.monotonic() - self._began_at)}", "dim")
         if len(self._windows) != 1:
-            return window_text.windows(self._windows, left).lines(width) if self._windows else []
+            table = window_text.windows(self._windows, left).lines(width)
+            return [*table, waited] if self._windows else []
         window = self._windows[0]
-        return [window_text.headline(window, left[window["id"]]), *window_text.services(window).lines(width)]
+        headline = window_text.headline(window, left[window["id"]])
+        if window["state"] in _MOVING:
+            headline.append("  ").append_text(waited)
+        return [headline, *window_text.services(window).lines(width)]
 
     def _time_left(self, window: Window) -> float | None:
         """The time left now, computed from that at the last read."""

@@ -48,7 +48,7 @@ def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> 
 def show(window: str, following: bool, as_json: bool) -> None:
     """Show one window: services, calls, time left.
 
-    WINDOW is an id or the beginning of one.
+    WINDOW is an id, the beginning of one, or a service that only one window holds.
 
     \b
     Examples:

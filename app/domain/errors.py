@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain import durations
+
 
 class Refusal(Exception):
     """Base of all refusals.
@@ -60,13 +62,28 @@ class Wrong(Refusal):
 
 
 class StackNeeded(Wrong):
-    """Several stacks exist and the request names none."""
+    """The request names no stack, and its services do not decide between those in `allowed`."""
 
     field = "stack"
 
-    def __init__(self, known: Iterable[str]) -> None:
-        known = sorted(known)
-        super().__init__(f"say which stack: {_either(known)}", allowed=known)
+    def __init__(self, known: Iterable[str], services: Iterable[str] = ()) -> None:
+        known, services = sorted(known), sorted(services)
+        verb = "is" if len(services) == 1 else "are"
+        why = f"{_either(services)} {verb} on several stacks; " if services else ""
+        super().__init__(f"{why}say which stack: {_either(known)}", allowed=known)
+
+
+class NoStackHasAll(Wrong):
+    """The request names no stack, and its services are on different stacks: `stacks` has each one's."""
+
+    field = "stack"
+
+    def __init__(self, stacks: Mapping[str, Iterable[str]]) -> None:
+        places = {service: sorted(names) for service, names in sorted(stacks.items())}
+        where = ", ".join(f"{service} is on {' and '.join(names)}" for service, names in places.items())
+        super().__init__(
+            f"no stack has all of these services: {where}; open one window for each stack", stacks=places
+        )
 
 
 class NothingAsked(Wrong):
@@ -93,6 +110,20 @@ class UnknownServices(Wrong):
         )
 
 
+class ServicesOfNoStack(Wrong):
+    """No stack has services of these names; `allowed` has those that may be powered, of all stacks."""
+
+    field = "services"
+
+    def __init__(self, services: Iterable[str], allowed: Iterable[str]) -> None:
+        services, allowed = sorted(services), sorted(allowed)
+        super().__init__(
+            f"no stack has a service {_either(services)}; allowed are {_either(allowed)}",
+            services=services,
+            allowed=allowed,
+        )
+
+
 class BadTTL(Wrong):
     """The length is not a positive number of seconds."""
 
@@ -107,15 +138,25 @@ class TTLTooLong(Wrong):
 
     field = "ttl_sec"
 
-    def __init__(self, given: float, limit: float, longest: float) -> None:
+    def __init__(self, stack: str, given: float, limit: float, longest: float) -> None:
         given = _at_most(given)
-        super().__init__(
-            f"ttl_sec {given:g} is over the limit: at most {longest:g} s now, max_ttl is {limit:g} s "
-            "from the start of opening",
-            given=given,
-            limit=limit,
-            allowed=longest,
-        )
+        super().__init__(_too_long(stack, given, limit, longest), given=given, limit=limit, allowed=longest)
+
+
+def _too_long(stack: str, given: float, limit: float, longest: float) -> str:
+    ttl, most = _durations_apart(given, longest)
+    if longest == limit:
+        return f"{ttl} is longer than {stack} allows ({most})"
+    return (
+        f"{ttl} from now is longer than {stack} allows: at most {most} from now, "
+        f"since a window lasts {durations.show(limit)} at most"
+    )
+
+
+def _durations_apart(given: float, longest: float) -> tuple[str, str]:
+    """Both as text; in seconds where their largest units are the same."""
+    shown = durations.show(given), durations.show(longest)
+    return shown if shown[0] != shown[1] else (f"{given:.15g} s", f"{longest:.15g} s")
 
 
 class NotInWindow(Wrong):

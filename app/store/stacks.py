@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain.errors import StackNeeded, UnknownStack
+from app.domain import stack_choice
+from app.domain.errors import UnknownStack
 from app.store.tables import Node, Stack
 
 
@@ -24,12 +27,13 @@ def stack_by_name(session: Session, name: str) -> Stack | None:
     return session.get(Stack, name)
 
 
-def chosen(session: Session, name: str | None, *, keep: bool = False) -> Stack:
-    """The stack of that name, or the only one there is; raises UnknownStack or StackNeeded.
+def chosen(session: Session, name: str | None, services: Iterable[str] = (), *, keep: bool = False) -> Stack:
+    """The stack of that name; without a name the only stack there is, or the only one with these services.
 
-    With `keep`, no worker publishes it anew before this transaction ends.
+    With `keep`, no worker publishes it anew before this transaction ends. Raises UnknownStack, StackNeeded,
+    NoStackHasAll or ServicesOfNoStack.
     """
-    found = _only(session) if name is None else session.get(Stack, name)
+    found = _only(session, services) if name is None else session.get(Stack, name)
     if found is None:
         raise UnknownStack(str(name), names(session))
     if keep:
@@ -47,11 +51,11 @@ def lock_stack(session: Session, name: str) -> Stack | None:
     return session.get(Stack, name, with_for_update=True, populate_existing=True)
 
 
-def _only(session: Session) -> Stack:
-    found = every(session)
-    if len(found) != 1:
-        raise StackNeeded(stack.name for stack in found)
-    return found[0]
+def _only(session: Session, services: Iterable[str]) -> Stack:
+    stacks = {stack.name: stack for stack in every(session)}
+    if len(stacks) == 1:
+        return next(iter(stacks.values()))
+    return stacks[stack_choice.choose_stack([stack.spec for stack in stacks.values()], services)]
 
 
 def node(session: Session, name: str) -> Node | None:

@@ -76,9 +76,11 @@ TABLE: Mapping[type[Refusal], Kind] = {
     errors.UnknownWindow: UNKNOWN_WINDOW,
     # An unknown stack in a body is an invalid value; only in a path it is 404.
     errors.UnknownStack: Kind(422, "unknown-stack", "There is no stack of that name"),
-    errors.StackNeeded: Kind(422, "stack-needed", "There are several stacks"),
+    errors.StackNeeded: Kind(422, "stack-needed", "It is not clear which stack is meant"),
+    errors.NoStackHasAll: Kind(422, "no-stack-has-all", "The services are on different stacks"),
     errors.NothingAsked: Kind(422, "nothing-asked", "No service was named"),
     errors.UnknownServices: Kind(422, "unknown-services", "The stack has no such service"),
+    errors.ServicesOfNoStack: Kind(422, "services-of-no-stack", "No stack has such a service"),
     errors.BadTTL: Kind(422, "bad-ttl", "Not a positive number of seconds"),
     errors.TTLTooLong: Kind(422, "ttl-too-long", "Longer than the stack permits"),
     errors.NotInWindow: Kind(422, "not-in-window", "The window does not hold this service"),

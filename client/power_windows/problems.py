@@ -17,6 +17,13 @@ from power_windows.printable import printable_line, printable_lines
 # The server answers, and its database or the proxy in front of it does not.
 _AWAY_STATUSES = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _STANDARD_FIELDS = {"type", "title", "status", "detail", "instance", "field", "errors"}
+# The sentences of these problems have all facts already, in words.
+_COMPLETE_TYPES = {
+    "/problems/ttl-too-long",
+    "/problems/no-stack-has-all",
+    "/problems/unknown-services",
+    "/problems/services-of-no-stack",
+}
 # An error inside the server, whatever its status: another address would not help.
 _FAULT_TYPE = "/problems/fault"
 
@@ -81,6 +88,8 @@ def _suggestions(allowed: Any, requested: Iterable[str]) -> list[str]:
 
 def _further_fields(problem: dict[str, Any], sentence: str) -> list[str]:
     """Return a line for each field of the problem whose value is not in its sentence."""
+    if problem.get("type") in _COMPLETE_TYPES:
+        return []
     extra = {name: _plain(value) for name, value in problem.items() if name not in _STANDARD_FIELDS}
     return [f"  {name}: {text}" for name, text in extra.items() if text and text not in sentence]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.cli import follow
+from app.cli import follow, progress
 from tests.cli.api_bodies import OFF, ON, call, window
 from tests.cli.conftest import Power
 from tests.cli.service import Service
@@ -57,6 +57,67 @@ def test_a_window_that_has_not_ended_is_meant_before_one_that_has(opened: Servic
 
     assert power("close", "77", "--no-wait").exit_code == 0
     assert opened.requests("POST", "/windows/77aa000000/close")
+
+
+def test_a_service_names_the_only_window_that_was_opened_for_it(opened: Service, power: Power) -> None:
+    opened.add(
+        window("88cc000000", services=["jellyfin"], state="open", reason="film night", health={"db": ON}),
+        window("99dd000000", services=["jellyfin"], state="closing"),
+        window("je00000000", services=["mcp"], state="closed"),
+    )
+    opened.course("88cc000000", {}, STOPPED)
+
+    result = power("close", "jellyfin")
+
+    assert opened.requests("POST", "/windows/88cc000000/close")
+    assert result.stderr == 'jellyfin is held by window 88cc000000: jellyfin of ada "film night"\n'
+    assert result.stdout.splitlines()[-1].startswith("window 88cc000000  closed")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("switch", "switch is held by 2 windows"), ("db", "db is held only because others need it")],
+)
+def test_a_service_that_decides_nothing_lists_its_windows(
+    service: Service, power: Power, name: str, why: str
+) -> None:
+    service.add(*(window(one, state="open", health={"switch": ON, "db": ON}) for one in ("11aa", "22bb")))
+
+    result = power("close", name)
+
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert "  11aa  open  switch of ada\n  22bb  open  switch of ada" in result.stderr
+    assert not [one for one in service.asked if one.method == "POST"]
+
+
+def test_a_beginning_of_an_id_goes_before_a_service_of_that_name(opened: Service, power: Power) -> None:
+    opened.add(window("88cc000000", services=["77"], state="open"))
+
+    power("close", "77", "--no-wait")
+
+    assert opened.requests("POST", "/windows/77aa000000/close")
+    assert not opened.requests("POST", "/windows/88cc000000/close")
+
+
+def test_a_name_of_nothing_is_refused(opened: Service, power: Power) -> None:
+    result = power("close", "nosuch")
+
+    assert result.exit_code == 4
+    assert "no window 'nosuch', and none holds a service of that name" in result.stderr
+
+
+def test_an_interrupted_wait_leaves_them_closing(
+    opened: Service, power: Power, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "watch", interrupt)
+
+    result = power("close", "77")
+
+    assert (result.exit_code, "the windows go on closing" in result.stderr) == (130, True)
 
 
 def test_all_that_have_not_ended_are_closed(opened: Service, power: Power) -> None:

@@ -64,7 +64,7 @@ def test_stacks_are_offered(stacked: Service, power: Power) -> None:
 
 
 def test_only_what_has_not_ended_is_offered_for_closing(stacked: Service, power: Power) -> None:
-    assert offered(power, "power close ") == ["3f2a9c1d00"]
+    assert offered(power, "power close ") == ["3f2a9c1d00", "switch"]
     assert offered(power, "power show ") == ["3f2a9c1d00", "77aa000000"]
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.api_bodies import ON, call, health, window
+from app.cli import progress
+from tests.cli.api_bodies import ON, call, health, stack, window
+from tests.cli.api_bodies import service as compose_service
 from tests.cli.conftest import Power
 from tests.cli.service import Service
 
@@ -33,6 +35,83 @@ def test_what_was_not_said_is_left_to_the_stack(service: Service, power: Power) 
     power("open", "switch", "--no-wait")
 
     assert service.requests("POST", "/windows")[0].body == {"services": ["switch"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        (["switch", "2h"], {"services": ["switch"], "ttl_sec": 7200}),
+        (["switch", "hermes", "90"], {"services": ["switch", "hermes"], "ttl_sec": 90}),
+        (["switch", "2h", "--ttl", "1h"], {"services": ["switch", "2h"], "ttl_sec": 3600}),
+        (["2h", "switch"], {"services": ["2h", "switch"]}),
+    ],
+)
+def test_a_duration_at_the_end_is_how_long(
+    service: Service, power: Power, words: list[str], body: dict[str, Any]
+) -> None:
+    power("open", *words, "--no-wait")
+
+    assert service.requests("POST", "/windows")[0].body == body
+
+
+def test_a_service_named_like_a_duration_is_the_service(service: Service, power: Power) -> None:
+    service.stacks = [stack("vx11", services=[compose_service("2h")]), stack("lab")]
+
+    result = power("open", "switch", "2h", "--no-wait")
+    power("open", "-s", "lab", "switch", "2h", "--no-wait")
+
+    bodies = [one.body for one in service.requests("POST", "/windows")]
+    assert bodies == [
+        {"services": ["switch", "2h"]},
+        {"stack": "lab", "services": ["switch"], "ttl_sec": 7200},
+    ]
+    assert result.stderr == "2h is a service of vx11; to say how long, write --ttl 2h\n"
+
+
+def test_a_duration_alone_names_no_service(service: Service, power: Power) -> None:
+    result = power("open", "2h")
+
+    assert (result.exit_code, "power open SERVICE 2h" in result.stderr) == (2, True)
+
+
+def test_services_of_several_stacks_are_refused_with_the_option_that_decides(
+    service: Service, power: Power
+) -> None:
+    refused = {"detail": "db is on several stacks; say which stack: gpu, home", "allowed": ["gpu", "home"]}
+    service.refuse("POST", "/windows", 422, type="/problems/stack-needed", **refused)
+
+    for words in (["db"], ["db", "--plan"]):
+        result = power("open", *words)
+        assert result.exit_code == 4
+        assert result.stderr == f"power: {refused['detail']}\nname it with -s: power open -s gpu db\n"
+
+
+def test_a_limit_is_one_sentence(service: Service, power: Power) -> None:
+    refused = {"type": "/problems/ttl-too-long", "given": 32400, "limit": 28800, "allowed": 28800}
+    service.refuse("POST", "/windows", 422, detail="9h is longer than vx11 allows (8h)", **refused)
+
+    assert power("open", "switch", "9h").stderr == "power: 9h is longer than vx11 allows (8h)\n"
+
+
+def test_the_end_says_how_long_the_opening_took(service: Service, power: Power) -> None:
+    service.course("3f2a9c1d00", opened(opened_at="2026-03-01T10:00:12.400Z"))
+
+    assert "open: switch on vx11 after 12s\n" in power("open", "switch").stdout
+
+
+def test_an_interrupted_wait_says_until_when_the_window_goes_on(
+    service: Service, power: Power, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "watch", interrupt)
+
+    result = power("open", "switch")
+
+    assert result.exit_code == 130
+    assert "window 3f2a9c1d00 goes on until 2026-03-01T10:30:00.000Z (29m53s left)" in result.stderr
+    assert not service.requests("POST", "/windows/3f2a9c1d00/close")
 
 
 def test_every_change_is_a_line_until_the_services_are_ready(service: Service, power: Power) -> None:

@@ -120,8 +120,11 @@ def test_interrupting_leaves_the_window_and_says_how_to_close_it(slow: Service, 
     terminal.until("waiting for its healthcheck")
     terminal.interrupt()
 
-    assert terminal.end() == 1
-    assert "power close 3f2a9c1d00" in terminal.text.replace("\n", " ")
+    assert terminal.end() == 130
+    assert "waited 0s" in terminal.text
+    told = terminal.text.replace("\n", " ")
+    assert "window 3f2a9c1d00 goes on until" in told
+    assert "power close 3f2a9c1d00" in told
     assert "Traceback" not in terminal.text
     assert not slow.requests("POST", "/windows/3f2a9c1d00/close")
 

@@ -40,7 +40,7 @@ def extend(
     limit = stacks.chosen(session, window.stack).spec.max_ttl
     # Compared as numbers: what is far too long is more than a date can hold.
     if ttl > (longest := (began - now).total_seconds() + limit):
-        raise TTLTooLong(ttl, limit, max(0.0, round(longest, 3)))
+        raise TTLTooLong(window.stack, ttl, limit, max(0.0, round(longest, 3)))
     deadline = now + timedelta(seconds=ttl)
     if deadline < before and actor != window.actor:
         raise WouldShorten(window.id, window.actor, (before - now).total_seconds())

@@ -89,8 +89,8 @@ def open_window(
     """Open a window, or find the one this key stands for; the second value says that it is new.
 
     Where the stack's node is away, the window waits for it, or `wait_for_node` says no.
-    Raises UnknownStack, StackNeeded, StackRejected, NothingAsked, UnknownServices,
-    NotAllowed, BadTTL, TTLTooLong, KeyReused or NodeAway.
+    Raises UnknownStack, StackNeeded, NoStackHasAll, ServicesOfNoStack, StackRejected, NothingAsked,
+    UnknownServices, NotAllowed, BadTTL, TTLTooLong, KeyReused or NodeAway.
     """
     if repeat and (first := _first(session, repeat, now)):
         return first, False
@@ -120,9 +120,10 @@ def check_request(
 ) -> tuple[Stack, list[str], float]:
     """The stack, the services asked for and the length in seconds; raises the refusal where there is one.
 
+    A request without a stack is for the only stack that has its services.
     `keep` locks the stack's row until the transaction ends.
     """
-    stack = stacks.chosen(session, ask.stack, keep=keep)
+    stack = stacks.chosen(session, ask.stack, ask.services, keep=keep)
     if stack.faults:
         raise StackRejected(stack.name, stack.faults)
     spec = stack.spec
@@ -135,7 +136,7 @@ def _ttl(given: float | None, spec: StackSpec) -> float:
     if not is_positive(ttl):
         raise BadTTL(given)
     if ttl > spec.max_ttl:
-        raise TTLTooLong(ttl, spec.max_ttl, spec.max_ttl)
+        raise TTLTooLong(spec.name, ttl, spec.max_ttl, spec.max_ttl)
     return float(ttl)
 
 

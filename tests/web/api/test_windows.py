@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from app.store import windows as rows
 from app.store.tables import Window
+from app.usecases.nodes.published_stacks import publish_stack
+from tests.domain.stacks import service, stack
 from tests.system import NOON, System
 from tests.web.caller import Caller, Remembering
 
@@ -254,6 +257,17 @@ def test_windows_are_listed_newest_first_in_pages(api: Caller, system: System) -
         if cursor is None:
             break
     assert seen == made[::-1]
+
+
+def test_a_stack_that_is_not_named_is_the_only_one_with_the_service(api: Caller, system: System) -> None:
+    other = replace(stack(service("jellyfin"), service("forge")), name="lab", project="lab")
+    with system.database.write() as session:
+        publish_stack(session, other, system.now)
+
+    assert api.post("/windows", {"services": ["jellyfin"]}).json["stack"] == "lab"
+    refused = api.post("/windows", {"services": ["forge"]})
+    assert (refused.status_code, refused.json["type"]) == (422, "/problems/stack-needed")
+    assert refused.json["allowed"] == ["lab", "studio"]
 
 
 def test_windows_are_filtered_by_state_and_stack(api: Caller, system: System) -> None:
