@@ -141,8 +141,8 @@ class Dispatch:
                 connection.ensure_connection(max_retries=0, timeout=2)
                 _try_to_write(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what keeps them from being sent
-            said = str(error) or type(error).__name__
-            return f"{NO_WRITES}: {said}" if _is_refusal(error) else said
+            message = str(error) or type(error).__name__
+            return f"{NO_WRITES}: {message}" if _is_refusal(error) else message
         return None
 
 

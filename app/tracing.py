@@ -101,8 +101,8 @@ def span(name: str, carried: object = None, **facts: str | int | None) -> Iterat
     if tracer is None:
         yield Noted()
         return
-    with tracer.start_as_current_span(name, context=_context(carried)) as found:
-        noted = Noted(found)
+    with tracer.start_as_current_span(name, context=_context(carried)) as current:
+        noted = Noted(current)
         noted.tell(**facts)
         yield noted
 

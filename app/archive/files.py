@@ -136,10 +136,10 @@ def _lines(place: Path) -> Iterator[tuple[str, Any]]:
             while raw := file.readline(_LONGEST):
                 number += 1
                 line = raw.decode("ascii")
-                said = json.loads(line)
-                if f"{canonical_json(said)}\n" != line or not isinstance(said, dict):
+                record = json.loads(line)
+                if f"{canonical_json(record)}\n" != line or not isinstance(record, dict):
                     raise Broken(f"{_name(place)}: line {number} is not as it was written")
-                yield line, said
+                yield line, record
         except (ValueError, RecursionError) as error:
             raise Broken(f"{_name(place)}: line {number} is not as it was written") from error
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -152,25 +152,25 @@ def _open_archive(place: Path) -> IO[bytes]:
 
 def head_of(place: Path) -> ArchiveHeader | None:
     """What a file says that it holds; None for a file of windows. Raises Broken or OSError."""
-    said = _first(place)
-    if said.get("format") == WINDOWS:
+    record = _first(place)
+    if record.get("format") == WINDOWS:
         return None
-    return _head(place, said)
+    return _head(place, record)
 
 
 def _first(place: Path) -> dict[str, Any]:
-    for _line, said in _lines(place):
-        return dict(said)
+    for _line, record in _lines(place):
+        return dict(record)
     return {}
 
 
-def _head(place: Path, said: Mapping[str, Any]) -> ArchiveHeader:
+def _head(place: Path, record: Mapping[str, Any]) -> ArchiveHeader:
     kinds = {"chain": str, "first": int, "last": int, "prev": str, "hash": str}
-    if said.get("format") != ENTRIES or set(said) != {"format", *kinds}:
+    if record.get("format") != ENTRIES or set(record) != {"format", *kinds}:
         raise Broken(f"{_name(place)}: line 1 is not the head of an archive")
-    if any(not isinstance(said[name], kind) for name, kind in kinds.items()):
+    if any(not isinstance(record[name], kind) for name, kind in kinds.items()):
         raise Broken(f"{_name(place)}: line 1 is not the head of an archive")
-    return ArchiveHeader(**{name: said[name] for name in kinds})
+    return ArchiveHeader(**{name: record[name] for name in kinds})
 
 
 def check_entries(place: Path, hash_at: int = 0) -> tuple[ArchiveHeader, str | None]:
@@ -180,18 +180,18 @@ def check_entries(place: Path, hash_at: int = 0) -> tuple[ArchiveHeader, str | N
     """
     head = _head(place, _first(place))
     lines = islice(_lines(place), 1, None)
-    seq, prev, found = head.first - 1, head.prev, None
+    seq, prev, prev_at_cut = head.first - 1, head.prev, None
     for _line, one in lines:
         row = _row(place, head.chain, one, seq + 1)
         if bad := audit.fault(row, seq, prev):
             raise Broken(f"{_name(place)}: entry {bad[0]} of {head.chain} is {bad[1]}")
         seq, prev = row["seq"], row["hash"]
-        found = prev if seq == hash_at else found
+        prev_at_cut = prev if seq == hash_at else prev_at_cut
     if seq != head.last:
         raise Broken(f"{_name(place)}: entry {min(seq, head.last) + 1} of {head.chain} is removed")
     if prev != head.hash:
         raise Broken(f"{_name(place)}: entry {seq} of {head.chain} is altered")
-    return head, found
+    return head, prev_at_cut
 
 
 def _row(place: Path, chain: str, one: Mapping[str, Any], expected: int) -> dict[str, Any]:
@@ -211,16 +211,16 @@ def _row(place: Path, chain: str, one: Mapping[str, Any], expected: int) -> dict
 def check_windows(place: Path) -> list[str]:
     """Prove a file of windows by its seal; the ids of the windows in it."""
     seal, ids, count, sealed = hashlib.sha256(), [], 0, None
-    for line, said in _lines(place):
+    for line, record in _lines(place):
         if sealed is not None:
             raise Broken(f"{_name(place)}: line {count + 2} stands after the seal")
-        if "sha256" in said:
-            sealed = said
+        if "sha256" in record:
+            sealed = record
             continue
         seal.update(line.encode())
         count += 1
         if count > 1:
-            ids.append(str(said.get("window", {}).get("id")))
+            ids.append(str(record.get("window", {}).get("id")))
     if sealed is None:
         raise Broken(f"{_name(place)}: its end is missing")
     if sealed != {"lines": count, "sha256": seal.hexdigest()}:

@@ -30,14 +30,14 @@ def replace_database(file: Path, place: Path) -> Path | None:
     try:
         copy_database(file, draft)
         _upgrade_and_verify(service_urls.of_file(draft), file)
-        kept = _rename_previous(place) if place.exists() else None
+        previous = _rename_previous(place) if place.exists() else None
         draft.replace(place)
     except OSError as error:
         raise Failed(f"{place}: cannot be written: {error.strerror}") from error
     finally:
         for end in ("", "-wal", "-shm"):
             draft.with_name(f"{draft.name}{end}").unlink(missing_ok=True)
-    return kept
+    return previous
 
 
 def _upgrade_and_verify(url: str, file: Path) -> None:
@@ -75,9 +75,9 @@ def mark_restored(database: Database, source: str) -> None:
 
 def _rename_previous(place: Path) -> Path:
     """Rename the database and its WAL files; return the database's new path."""
-    kept = place.with_name(f"{place.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+    renamed = place.with_name(f"{place.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
     for end in ("-wal", "-shm", ""):
         part = place.with_name(f"{place.name}{end}")
         if part.exists():
-            part.rename(kept.with_name(f"{kept.name}{end}"))
-    return kept
+            part.rename(renamed.with_name(f"{renamed.name}{end}"))
+    return renamed

@@ -53,12 +53,12 @@ def compare(ctx: click.Context, *, before: str, after: str, as_json: bool) -> No
       power conduct compare cycle@..2026-03-04 cycle@2026-03-04..
     """
     old, new = read_series(before), read_series(after)
-    found = compare_series(old, new)
+    comparisons = compare_series(old, new)
     if as_json:
-        output.dump([_as_json(label, one) for label, one in found])
+        output.dump([_as_json(label, one) for label, one in comparisons])
     else:
-        _show(found, old, new)
-    ctx.exit(1 if any(one.changes & WORSE for _label, one in found) else 0)
+        _show(comparisons, old, new)
+    ctx.exit(1 if any(one.changes & WORSE for _label, one in comparisons) else 0)
 
 
 def read_series(source: str) -> Series:
@@ -142,9 +142,9 @@ def _subject(label: str, one: SubjectComparison) -> str:
     return f"{label}: {what}" if label else what
 
 
-def _show(found: list[tuple[str, SubjectComparison]], old: Series, new: Series) -> None:
+def _show(comparisons: list[tuple[str, SubjectComparison]], old: Series, new: Series) -> None:
     table = output.TextTable(("WHAT", "CHANGE", "A", "B", "TEST"), loose={0: 16, 4: 16})
-    for label, one in found:
+    for label, one in comparisons:
         for row in _rows(one):
             table.add(_subject(label, one), *row)
     table.show()
@@ -152,16 +152,16 @@ def _show(found: list[tuple[str, SubjectComparison]], old: Series, new: Series) 
     output.say(f"A has {counts[0]} complete runs, B has {counts[1]}.")
     tests = sum(
         each is not None and each.change is not Change.TOO_FEW
-        for _label, one in found
+        for _label, one in comparisons
         for each in (one.rate, one.duration)
     )
     if tests:
         chance = tests * (1 - run_statistics.CONFIDENCE)
         output.say(f"{tests} tests at 95 % each: about {chance:.1f} name a difference by chance.")
     for change in (Change.SLOWER, Change.BROKE, Change.FASTER, Change.MENDED):
-        if named := [_subject(label, one) for label, one in found if change in one.changes]:
+        if named := [_subject(label, one) for label, one in comparisons if change in one.changes]:
             output.say(f"{change}: {'; '.join(named)}")
-    if not any(one.changes - {Change.NONE, Change.TOO_FEW} for _label, one in found):
+    if not any(one.changes - {Change.NONE, Change.TOO_FEW} for _label, one in comparisons):
         output.say(f"{Change.NONE if tests else Change.TOO_FEW}")
 
 

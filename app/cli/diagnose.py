@@ -71,15 +71,15 @@ def diagnose(
       power diagnose 3f2a --verify
     """
     with connect() as api:
-        found = _read(api, subject, stack)
+        diagnoses = _read(api, subject, stack)
     if as_json:
-        output.dump({"items": found})
+        output.dump({"items": diagnoses})
     else:
-        _show(found)
+        _show(diagnoses)
     if apply_patch or branch:
-        _write_patches(found, branch)
+        _write_patches(diagnoses, branch)
     if verify:
-        _verify(found, config)
+        _verify(diagnoses, config)
 
 
 def _read(api: Api, subject: str | None, stack: str | None) -> list[Diagnosis]:
@@ -115,23 +115,23 @@ def _last_failed(api: Api, stack: str | None) -> list[Diagnosis]:
     for window in api.windows(limit=_NEWEST):
         if window["status"] not in {"fail", "partial"} or stack not in {None, window["stack"]}:
             continue
-        if found := api.window_diagnosis(window["id"]):
+        if diagnoses := api.window_diagnosis(window["id"]):
             output.note(f"nothing fails now; this is why window {window['id']} failed")
-            return found
+            return diagnoses
     return []
 
 
-def _show(found: list[Diagnosis]) -> None:
-    if not found:
+def _show(diagnoses: list[Diagnosis]) -> None:
+    if not diagnoses:
         output.note("nothing that fails is known here")
         return
     table = TextTable(("SERVICE", "CAUSE", "SURE", "RULE", "TITLE"), loose={0: 12, 3: 10, 4: 24})
-    for one in found:
+    for one in diagnoses:
         best = one["causes"][0]
         table.add(_subject(one), best["cause"], _sure(best), best["rule"] or "–", best["title"])
     table.show()
     if output.live():
-        for one in found:
+        for one in diagnoses:
             output.say("", *_details(one))
 
 
@@ -155,16 +155,16 @@ def _details(one: Diagnosis) -> Iterator[str | Text]:
     yield from (f"  also possible, {_sure(other)}: {other['title']}" for other in others)
 
 
-def _patches(found: Iterable[Diagnosis]) -> Iterator[tuple[Diagnosis, Cause, SuggestedPatch]]:
+def _patches(diagnoses: Iterable[Diagnosis]) -> Iterator[tuple[Diagnosis, Cause, SuggestedPatch]]:
     """Of each diagnosis, the most certain cause that has a patch."""
-    for one in found:
+    for one in diagnoses:
         patched = [(cause, cause["patch"]) for cause in one["causes"] if cause["patch"]]
         if patched and (patch := patched[0][1]):
             yield one, patched[0][0], patch
 
 
-def _write_patches(found: list[Diagnosis], branch: str | None) -> None:
-    listed = list(_patches(found))
+def _write_patches(diagnoses: list[Diagnosis], branch: str | None) -> None:
+    listed = list(_patches(diagnoses))
     if not listed:
         raise NothingToApply("no patch is suggested: the change is not certain, or its file was not found")
     if branch:
@@ -177,10 +177,10 @@ def _write_patches(found: list[Diagnosis], branch: str | None) -> None:
         output.note(f"{path.name}: patch -p1 -d {patch['directory']} < {path.name}")
 
 
-def _verify(found: list[Diagnosis], config: Path | None) -> None:
+def _verify(diagnoses: list[Diagnosis], config: Path | None) -> None:
     from app.cli import environment, patch_trial
 
-    listed = list(_patches(found))
+    listed = list(_patches(diagnoses))
     if not listed:
         raise NothingToApply("there is no patch to try")
     path = config or environment.load().config

@@ -250,10 +250,10 @@ def _isolate(raw: dict[str, Any], project: str, folder: str, moved: Mapping[str,
 
 
 def _own(defined: Any) -> dict[str, Any]:
-    kept = dict(defined or {})
+    settings = dict(defined or {})
     for key in ("name", "external", "ipam"):
-        kept.pop(key, None)
-    return kept
+        settings.pop(key, None)
+    return settings
 
 
 def _isolate_service(project: str, folder: str, name: str, service: dict[str, Any]) -> None:

@@ -143,6 +143,6 @@ def steps_table(run: Run) -> output.TextTable:
     """A table of a run's steps."""
     table = output.TextTable(("STEP", "STATUS", "TRIES", "FOUND"), loose={0: 16, 3: 8})
     for step in run["steps"]:
-        found = window_text.first_line(step["detail"])
-        table.add(step["name"], output.word(step["status"]), str(step["tries"]), found)
+        first_line = window_text.first_line(step["detail"])
+        table.add(step["name"], output.word(step["status"]), str(step["tries"]), first_line)
     return table

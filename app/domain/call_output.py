@@ -31,43 +31,43 @@ _NO_GPU = re.compile(
 )
 
 
-def shorten_output(said: str) -> str:
+def shorten_output(output: str) -> str:
     """The output, or its beginning and its end where it is longer than `KEPT`: the reason comes last."""
-    if len(said) <= MOST_CHARACTERS:
-        return said
+    if len(output) <= MOST_CHARACTERS:
+        return output
     beginning = (MOST_CHARACTERS - len(_GAP)) // 3
-    return said[:beginning] + _GAP + said[beginning + len(_GAP) - MOST_CHARACTERS :]
+    return output[:beginning] + _GAP + output[beginning + len(_GAP) - MOST_CHARACTERS :]
 
 
-def reason(said: str) -> str:
+def reason(output: str) -> str:
     """The lines that are neither progress nor a warning, each once; all of it where there are no others."""
-    lines = [_STEP.sub("", line.strip()) for line in said.splitlines() if line.strip()]
+    lines = [_STEP.sub("", line.strip()) for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if not (_PROGRESS.fullmatch(line) or _WARNING.fullmatch(line))]
-    found = list(dict.fromkeys(reversed([line for line in errors if line != _GAP.strip()] or lines)))
+    causes = list(dict.fromkeys(reversed([line for line in errors if line != _GAP.strip()] or lines)))
     # Where the middle was cut out, what is left around it is a part of the same line told elsewhere.
-    return "\n".join(line for line in found if not any(line in other for other in found if other != line))
+    return "\n".join(line for line in causes if not any(line in other for other in causes if other != line))
 
 
-def advice(said: str, project: str, service: str) -> str:
+def advice(output: str, project: str, service: str) -> str:
     """The command that mends what a start failed of; empty where that is not known."""
-    return next(iter(_advice(said, project, service)), "")
+    return next(iter(_advice(output, project, service)), "")
 
 
-def _advice(said: str, project: str, service: str) -> Iterable[str]:
-    if image := _NO_IMAGE.search(said):
+def _advice(output: str, project: str, service: str) -> Iterable[str]:
+    if image := _NO_IMAGE.search(output):
         name = image[1] or image[2]
         yield f"image {name} is not on this machine: docker compose -p {project} pull {service} (or build)"
-    if any(sign in said for sign in _TAKEN):
-        yield _explain_taken_port(_PORT.search(said))
-    if name := _NAME.search(said):
+    if any(sign in output for sign in _TAKEN):
+        yield _explain_taken_port(_PORT.search(output))
+    if name := _NAME.search(output):
         yield f"another container is called {name[1]}; see whose: docker ps -a --filter name=^/{name[1]}$"
-    if _NO_POOL in said:
+    if _NO_POOL in output:
         yield "the engine has no address range left for a network: docker network prune"
-    if network := _NO_NETWORK.search(said):
+    if network := _NO_NETWORK.search(output):
         yield f"the external network {network[1]} is missing: docker network create {network[1]}"
-    if volume := _NO_VOLUME.search(said):
+    if volume := _NO_VOLUME.search(output):
         yield f"the external volume {volume[1]} is missing: docker volume create {volume[1]}"
-    if _NO_GPU.search(said):
+    if _NO_GPU.search(output):
         configure = "nvidia-ctk runtime configure --runtime=docker"
         yield f"this engine has no GPU runtime: {configure}, then restart Docker"
 

@@ -63,40 +63,41 @@ def _gates(
     stack: StackSpec, spec: ServiceSpec, standing: Callable[[str], DependencyStatus | None]
 ) -> Iterable[Gate]:
     for name, condition in spec.depends_on.items():
-        found = standing(name)
-        if found is None:
+        dependency = standing(name)
+        if dependency is None:
             continue
-        one = _one(stack, name, condition, found)
+        one = _one(stack, name, condition, dependency)
         # An optional dependency is awaited while it may still become ready, and ignored after that.
         yield FREE if one.way is Way.SHUT and name in spec.optional else one
 
 
-def _one(stack: StackSpec, name: str, condition: Condition, found: DependencyStatus) -> Gate:
-    if _is_satisfied(condition, found):
+def _one(stack: StackSpec, name: str, condition: Condition, dependency: DependencyStatus) -> Gate:
+    if _is_satisfied(condition, dependency):
         return FREE
     if stack.services[name].role is Role.CORE:
-        return _core(name, found)
-    if found.over:
-        return Gate(Way.SHUT, f"needs {name}, which is {_describe(found)}")
+        return _core(name, dependency)
+    if dependency.over:
+        return Gate(Way.SHUT, f"needs {name}, which is {_describe(dependency)}")
     return Gate(Way.WAIT, f"waits for {name} to {_AWAITED[condition]}")
 
 
-def _is_satisfied(condition: Condition, found: DependencyStatus) -> bool:
+def _is_satisfied(condition: Condition, dependency: DependencyStatus) -> bool:
     if condition is Condition.STARTED:
-        return found.alive or found.begun or found.power is Power.DONE
-    return found.power is Power.DONE if condition is Condition.COMPLETED else found.ready
+        return dependency.alive or dependency.begun or dependency.power is Power.DONE
+    return dependency.power is Power.DONE if condition is Condition.COMPLETED else dependency.ready
 
 
-def _core(name: str, found: DependencyStatus) -> Gate:
-    if found.power is Power.STARTING:
+def _core(name: str, dependency: DependencyStatus) -> Gate:
+    if dependency.power is Power.STARTING:
         return Gate(Way.WAIT, f"waits for core service {name}, which is starting")
     return Gate(
-        Way.SHUT, f"needs core service {name}, which is {_describe(found)}; core is not started from here"
+        Way.SHUT,
+        f"needs core service {name}, which is {_describe(dependency)}; core is not started from here",
     )
 
 
-def _describe(found: DependencyStatus) -> str:
-    return f"{found.power}: {found.detail}" if found.detail else str(found.power)
+def _describe(dependency: DependencyStatus) -> str:
+    return f"{dependency.power}: {dependency.detail}" if dependency.detail else str(dependency.power)
 
 
 _AWAITED = {

@@ -38,7 +38,7 @@ def at_most(longest: float, seconds: float) -> float:
 def show_spaced(seconds: float) -> str:
     """The same for a sentence: `4 h`, `29 min 53 s`."""
     return re.sub(
-        r"(\d)([dhms])", lambda found: f"{found[1]} {_IN_WORDS.get(found[2], found[2])}", show(seconds)
+        r"(\d)([dhms])", lambda match: f"{match[1]} {_IN_WORDS.get(match[2], match[2])}", show(seconds)
     )
 
 

@@ -44,5 +44,5 @@ _LINE = re.compile(
 
 def parse(line: str) -> LoadResult | None:
     """The reading that a line of a log tells of; None where it is about something else."""
-    found = _LINE.search(line)
-    return LoadResult(found[1], LoadOutcome(found[2]), found[3], found[4]) if found else None
+    match = _LINE.search(line)
+    return LoadResult(match[1], LoadOutcome(match[2]), match[3], match[4]) if match else None

@@ -56,8 +56,8 @@ class Holding:
 
 def elsewhere(holdings: Iterable[Holding], here: Location) -> list[Holding]:
     """Those that are tied to another location than this one, on this engine first."""
-    found = [one for one in holdings if not one.location.agrees(here)]
-    return sorted(found, key=lambda one: (not one.location.on_engine(here.engine_id), one.location.project))
+    others = [one for one in holdings if not one.location.agrees(here)]
+    return sorted(others, key=lambda one: (not one.location.on_engine(here.engine_id), one.location.project))
 
 
 def why_not_moved(key: str, stack: str, here: Location, holdings: Collection[Holding]) -> str:

@@ -33,10 +33,10 @@ def lead(before: float, ttl: float) -> timedelta:
 def title(body: Mapping[str, Any]) -> str:
     """One line, such as `vx11: switch is failing: exit code 1`."""
     about = body.get("service") or ", ".join(body.get("services") or [])
-    said = _SAYS.get(body["event"], body["event"])
+    statement = _SAYS.get(body["event"], body["event"])
     facts = body.get("facts") or {}
     detail = next((facts[name] for name in ("detail", "why", "close_detail") if facts.get(name)), "")
-    return f"{body['stack']}: {f'{about} ' if body.get('service') else ''}{said}" + (
+    return f"{body['stack']}: {f'{about} ' if body.get('service') else ''}{statement}" + (
         f": {detail}" if detail else f" ({about})" if about and not body.get("service") else ""
     )
 

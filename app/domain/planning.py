@@ -138,14 +138,14 @@ def requirements(stack: StackSpec, service: str) -> list[str]:
 
 def closure(stack: StackSpec, asked: Iterable[str]) -> set[str]:
     """Everything that must be powered for what was asked, without core."""
-    found: set[str] = set()
+    names: set[str] = set()
     todo = list(asked)
     while todo:
         name = todo.pop()
-        if name not in found and stack.services[name].role is not Role.CORE:
-            found.add(name)
+        if name not in names and stack.services[name].role is not Role.CORE:
+            names.add(name)
             todo.extend(requirements(stack, name))
-    return found
+    return names
 
 
 def waves(stack: StackSpec, services: Iterable[str]) -> list[list[str]]:
@@ -165,8 +165,8 @@ def waves(stack: StackSpec, services: Iterable[str]) -> list[list[str]]:
 
 def unreachable(stack: StackSpec) -> dict[str, list[str]]:
     """Allowed services with dependencies that are neither core nor allowed; such a stack is rejected."""
-    found = {
+    missing_by_service = {
         name: sorted(dep for dep in closure(stack, [name]) if stack.services[dep].role is Role.NONE)
         for name in stack.allowed
     }
-    return {name: missing for name, missing in found.items() if missing}
+    return {name: missing for name, missing in missing_by_service.items() if missing}

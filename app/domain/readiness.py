@@ -108,8 +108,8 @@ def judge(
 def _with_surplus(verdict: ReadinessVerdict, surplus: Sequence[ReadinessVerdict]) -> ReadinessVerdict:
     """Containers that a person or a cut-off call has made beside the replicas are named, not judged."""
     powers = ", ".join(one.power for one in surplus)
-    said = f"{len(surplus)} surplus container{'s' * (len(surplus) > 1)}: {powers}"
-    return replace(verdict, detail=f"{verdict.detail}; {said}" if verdict.detail else said)
+    note = f"{len(surplus)} surplus container{'s' * (len(surplus) > 1)}: {powers}"
+    return replace(verdict, detail=f"{verdict.detail}; {note}" if verdict.detail else note)
 
 
 _WORST = (Power.FAILING, Power.UNKNOWN, Power.STOPPING, Power.OFF, Power.STARTING, Power.ON, Power.DONE)

@@ -73,9 +73,9 @@ def is_secret(name: str) -> bool:
 
 def values_of(variables: Mapping[str, object]) -> frozenset[str]:
     """The secrets among variables, by their names and by passwords within addresses."""
-    found = {str(value) for name, value in variables.items() if value is not None and is_secret(name)}
-    found |= {secret for value in variables.values() for secret in _passwords(str(value))}
-    return frozenset(value for value in found if len(value) >= _SHORTEST)
+    values = {str(value) for name, value in variables.items() if value is not None and is_secret(name)}
+    values |= {secret for value in variables.values() for secret in _passwords(str(value))}
+    return frozenset(value for value in values if len(value) >= _SHORTEST)
 
 
 def parts_of(address: str) -> frozenset[str]:
@@ -88,21 +88,21 @@ def parts_of(address: str) -> frozenset[str]:
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     named = [value for _name, value in parse_qsl(parts.query)]
     login = [one for one in (parts.username, parts.password) if one]
-    found = [address, rest, path, parts.query, parts.fragment, *parts.path.split("/"), *named, *login]
-    return frozenset(one for one in found if len(one) >= _SHORTEST)
+    candidates = [address, rest, path, parts.query, parts.fragment, *parts.path.split("/"), *named, *login]
+    return frozenset(one for one in candidates if len(one) >= _SHORTEST)
 
 
 def _passwords(value: str) -> Iterator[str]:
-    for found in re.findall(r"://[^\s:/@?#]*:([^\s/@]+)@", value):
-        yield from {found, unquote(found)}
+    for password in re.findall(r"://[^\s:/@?#]*:([^\s/@]+)@", value):
+        yield from {password, unquote(password)}
 
 
 def _forms(values: Iterable[str]) -> set[str]:
     """Each value as it is, as a part of an address, of HTML and of JSON, and its lines one by one."""
-    found = set[str]()
+    forms = set[str]()
     for value in values:
         lines = [line.strip() for line in value.splitlines()]
         for one in {value, value.strip(), *lines}:
             escaped = one.replace("\\", "\\\\").replace('"', '\\"')
-            found |= {one, quote(one, safe=""), quote(one), unquote(one), html.escape(one), escaped}
-    return {one for one in found if len(one) >= _SHORTEST}
+            forms |= {one, quote(one, safe=""), quote(one), unquote(one), html.escape(one), escaped}
+    return {one for one in forms if len(one) >= _SHORTEST}

@@ -124,12 +124,12 @@ class SubjectComparison:
 def compare_runs(before: Iterable[RunSample], after: Iterable[RunSample]) -> list[SubjectComparison]:
     """Compare each subject that either series has."""
     old, new = ({(one.kind, one.name): one for one in summarize_runs(runs)} for runs in (before, after))
-    found = []
+    comparisons = []
     for kind, name in dict.fromkeys([*old, *new]):
         absent = SubjectSummary(kind, name, run_statistics.flake_rate(0, 0), None, ())
         first, second = old.get((kind, name), absent), new.get((kind, name), absent)
         timed = first.times or second.times
         duration = run_statistics.compare_medians(first.times, second.times) if timed else None
         rate = run_statistics.compare_rates(first.flake, second.flake)
-        found.append(SubjectComparison(kind, name, rate, duration))
-    return found
+        comparisons.append(SubjectComparison(kind, name, rate, duration))
+    return comparisons

@@ -185,11 +185,11 @@ class Scenario:
 
     def checked_services(self) -> dict[str, list[str]]:
         """The steps that look into a service, by its name."""
-        found: dict[str, list[str]] = {}
+        steps_by_service: dict[str, list[str]] = {}
         for step in self.steps.values():
             if not isinstance(step.check, HttpCheck | TcpCheck):
-                found.setdefault(step.check.service, []).append(step.name)
-        return found
+                steps_by_service.setdefault(step.check.service, []).append(step.name)
+        return steps_by_service
 
 
 def describe_check(check: Check) -> str:
@@ -231,17 +231,19 @@ def steps_to_start(steps: Mapping[str, ScenarioStep], status: Mapping[str, StepS
 
 def steps_to_skip(steps: Mapping[str, ScenarioStep], status: Mapping[str, StepStatus]) -> dict[str, str]:
     """The pending steps that can never begin, each with the step that has not passed, at any distance."""
-    found: dict[str, str] = {}
+    lost_step_of: dict[str, str] = {}
     changed = True
     while changed:
         changed = False
         for name, step in steps.items():
-            if name in found or status[name] is not StepStatus.PENDING:
+            if name in lost_step_of or status[name] is not StepStatus.PENDING:
                 continue
-            lost = next((one for one in step.depends_on if one in found or status[one] in UNPASSED), None)
+            lost = next(
+                (one for one in step.depends_on if one in lost_step_of or status[one] in UNPASSED), None
+            )
             if lost is not None:
-                found[name], changed = lost, True
-    return found
+                lost_step_of[name], changed = lost, True
+    return lost_step_of
 
 
 def value_at(document: Any, path: str) -> tuple[bool, Any]:

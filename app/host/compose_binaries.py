@@ -42,8 +42,8 @@ class Candidate:
 
     def is_there(self, python: Path) -> bool:
         """Is there such a program, and is it not the refused one beside Python, found another way?"""
-        found = shutil.which(self.argv[0])
-        return found is not None and (self.chosen or not _is_refused(Path(found), python))
+        path = shutil.which(self.argv[0])
+        return path is not None and (self.chosen or not _is_refused(Path(path), python))
 
     def accepts(self, version: str) -> bool:
         """May it be used, by what it answers to `version --short`?"""
@@ -95,8 +95,8 @@ def _is_refused(path: Path, python: Path) -> bool:
 
 def is_supported(version: str) -> bool:
     """Is this what a supported version of Compose says of itself?"""
-    found = re.match(r"v?(\d+)\.(\d+)", version.strip())
-    return bool(found) and OLDEST_COMPOSE <= (int(found[1]), int(found[2])) < TOO_NEW if found else False
+    match = re.match(r"v?(\d+)\.(\d+)", version.strip())
+    return bool(match) and OLDEST_COMPOSE <= (int(match[1]), int(match[2])) < TOO_NEW if match else False
 
 
 def _plugins(environ: Mapping[str, str], folders: tuple[Path, ...]) -> Iterator[Path]:

@@ -42,50 +42,51 @@ def foresee(path: Path) -> list[str]:
 def check(path: Path) -> list[str]:
     """The same for a directory that is there; changes nothing."""
     try:
-        said = path.stat()
+        status = path.stat()
     except OSError as error:
         raise UnusableDirectory(
             f"the data directory {path} cannot be used: {error.strerror}; {_OTHER}"
         ) from error
-    if not stat.S_ISDIR(said.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         raise UnusableDirectory(f"the data directory {path} is a file; {_OTHER}")
-    _check_owner(path, said)
+    _check_owner(path, status)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         raise UnusableDirectory(
             f"the data directory {path} cannot be written to by {_name(os.geteuid())}; "
             f"{_command('chmod', 'u+rwx', path)}, or mount it writable; else {_OTHER}"
         )
-    if said.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise UnusableDirectory(
-            f"the data directory {path} can be written to by others (mode {_mode(said)}), who could take "
+            f"the data directory {path} can be written to by others (mode {_mode(status)}), who could take "
             f"over all it controls; {_command('chmod', '700', path)}"
         )
-    return [*_open(path, said), *_readable(path)]
+    return [*_open(path, status), *_readable(path)]
 
 
-def _check_owner(path: Path, said: os.stat_result) -> None:
+def _check_owner(path: Path, status: os.stat_result) -> None:
     me = os.geteuid()
-    if me not in {0, said.st_uid}:
+    if me not in {0, status.st_uid}:
         raise UnusableDirectory(
-            f"the data directory {path} belongs to {_name(said.st_uid)}, not to {_name(me)}; "
-            f"run as {_name(said.st_uid)}, or {_OTHER}"
+            f"the data directory {path} belongs to {_name(status.st_uid)}, not to {_name(me)}; "
+            f"run as {_name(status.st_uid)}, or {_OTHER}"
         )
 
 
-def _open(path: Path, said: os.stat_result) -> list[str]:
-    if not said.st_mode & stat.S_IRWXO:
+def _open(path: Path, status: os.stat_result) -> list[str]:
+    if not status.st_mode & stat.S_IRWXO:
         return []
     return [
-        f"every user of this machine may look into {path} (mode {_mode(said)}); "
+        f"every user of this machine may look into {path} (mode {_mode(status)}); "
         + _command("chmod", "700", path)
     ]
 
 
 def _readable(path: Path) -> list[str]:
     """Secrets that others may read: once copied they are known, whatever the directory's mode is later."""
-    found = [path / name for name in _SECRETS if _others_read(path / name)]
+    readable = [path / name for name in _SECRETS if _others_read(path / name)]
     return [
-        f"{one} can be read by others, and holds a secret; {_command('chmod', '600', one)}" for one in found
+        f"{one} can be read by others, and holds a secret; {_command('chmod', '600', one)}"
+        for one in readable
     ]
 
 
@@ -109,8 +110,8 @@ def _cannot_be_made(path: Path, why: str) -> str:
     return f"the data directory {path} cannot be made in {there}: {why}; {_OTHER}"
 
 
-def _mode(said: os.stat_result) -> str:
-    return f"{stat.S_IMODE(said.st_mode):04o}"
+def _mode(status: os.stat_result) -> str:
+    return f"{stat.S_IMODE(status.st_mode):04o}"
 
 
 def _command(*words: object) -> str:

@@ -62,8 +62,8 @@ class Endpoint:
     def environment(self, own: Mapping[str, str]) -> dict[str, str]:
         """A child's environment: `own`, with this address and no other way to find one."""
         dropped = {*VARIABLES, "DOCKER_API_VERSION"}
-        kept = {name: value for name, value in own.items() if name not in dropped}
-        return kept | {"DOCKER_HOST": self.host} | self._tls_variables()
+        variables = {name: value for name, value in own.items() if name not in dropped}
+        return variables | {"DOCKER_HOST": self.host} | self._tls_variables()
 
     def _tls_variables(self) -> dict[str, str]:
         if self.tls is None:
@@ -139,11 +139,11 @@ def _from_environment(environ: Mapping[str, str], directory: Path, host: str, so
 
 def _from_context(directory: Path, name: str, source: str) -> Endpoint:
     identity = hashlib.sha256(name.encode()).hexdigest()
-    said = _metadata(directory / "contexts" / "meta" / identity / "meta.json", name, source)
+    metadata = _metadata(directory / "contexts" / "meta" / identity / "meta.json", name, source)
     certificates = directory / "contexts" / "tls" / identity / "docker"
-    verify = not said.get("SkipTLSVerify")
+    verify = not metadata.get("SkipTLSVerify")
     tls = TLS(certificates, verify) if certificates.is_dir() or not verify else None
-    address = _address(str(said.get("Host") or ""), source, _TLS_PORT if tls else _PLAIN_PORT)
+    address = _address(str(metadata.get("Host") or ""), source, _TLS_PORT if tls else _PLAIN_PORT)
     if tls is None or address.startswith("unix:"):
         return Endpoint(address, source)
     return Endpoint(address, source, _readable(tls, source))

@@ -19,33 +19,33 @@ _CONSEQUENCE = "who could have any container run on this host"
 
 def warnings(paths: Iterable[Path]) -> list[str]:
     """A line for each of these files, and the folders above them, that others could write, with a mend."""
-    found = [path.resolve() for path in paths if path.exists()]
-    folders = {folder for path in found for folder in path.parents}
-    return [line for path in (*dict.fromkeys(found), *sorted(folders)) for line in _warnings(path)]
+    existing = [path.resolve() for path in paths if path.exists()]
+    folders = {folder for path in existing for folder in path.parents}
+    return [line for path in (*dict.fromkeys(existing), *sorted(folders)) for line in _warnings(path)]
 
 
 def _warnings(path: Path) -> Iterator[str]:
     try:
-        said = path.stat()
+        status = path.stat()
     except OSError:
         return
-    if said.st_uid not in {0, os.geteuid()}:
+    if status.st_uid not in {0, os.geteuid()}:
         command = shlex.join(["chown", str(os.geteuid()), str(path)])
-        yield f"{path} belongs to {_user(said.st_uid)}, {_CONSEQUENCE}; {command}"
-    writers = _writers(said)
+        yield f"{path} belongs to {_user(status.st_uid)}, {_CONSEQUENCE}; {command}"
+    writers = _writers(status)
     # In a sticky folder no user can exchange the files of others.
-    if writers and not (stat.S_ISDIR(said.st_mode) and said.st_mode & stat.S_ISVTX):
-        mode = f"{stat.S_IMODE(said.st_mode):04o}"
+    if writers and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
         command = shlex.join(["chmod", "go-w", str(path)])
         yield f"{path} can be written by {writers} (mode {mode}), {_CONSEQUENCE}; {command}"
 
 
-def _writers(said: os.stat_result) -> str:
+def _writers(status: os.stat_result) -> str:
     """Who may write it beside its owner; empty where no other user may."""
-    if said.st_mode & stat.S_IWOTH:
+    if status.st_mode & stat.S_IWOTH:
         return "every user"
-    if said.st_mode & stat.S_IWGRP and _has_others(said.st_gid, said.st_uid):
-        return f"the group {_group(said.st_gid)}"
+    if status.st_mode & stat.S_IWGRP and _has_others(status.st_gid, status.st_uid):
+        return f"the group {_group(status.st_gid)}"
     return ""
 
 

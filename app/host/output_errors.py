@@ -65,7 +65,7 @@ def _occupy() -> None:
 
 def _tell(error: OSError) -> None:
     why = error.strerror or str(error)
-    said = f"{error.filename}: {why}" if error.filename else f"the output cannot be written: {why}"
+    message = f"{error.filename}: {why}" if error.filename else f"the output cannot be written: {why}"
     with suppress(OSError, ValueError):
-        sys.stderr.write(f"power: {said}\n")
+        sys.stderr.write(f"power: {message}\n")
         sys.stderr.flush()

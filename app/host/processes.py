@@ -76,13 +76,13 @@ def in_group(group: int) -> set[Process]:
 
 def descendants(pid: int) -> set[Process]:
     """The family below a process, for as long as each parent lives."""
-    sights, found = list(living()), set[Process]()
+    sights, processes = list(living()), set[Process]()
     parents = {pid}
     while parents:
         children = {sight.process for sight in sights if sight.parent in parents}
-        found |= children
+        processes |= children
         parents = {child.pid for child in children}
-    return found
+    return processes
 
 
 def processes_with(variable: str, value: str) -> set[Process]:

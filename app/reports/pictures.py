@@ -137,8 +137,8 @@ def draw_starts(report: Report) -> str:
 
 def _compare(service: Mapping[str, Any]) -> str:
     median = spans.median_start(service)
-    said = f"{service['start_sec']:.2f} s"
-    return f"{said}, no earlier start" if median is None else f"{said}, earlier median {median:.2f} s"
+    duration = f"{service['start_sec']:.2f} s"
+    return f"{duration}, no earlier start" if median is None else f"{duration}, earlier median {median:.2f} s"
 
 
 def _mark(seconds: float, longest: float, y: int) -> str:

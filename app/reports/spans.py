@@ -35,11 +35,11 @@ def run_length(report: Report) -> float:
 
 def service_spans(report: Report) -> dict[str, list[ReportSpan]]:
     """The power of each service of the window over time."""
-    found: dict[str, list[ReportSpan]] = {}
+    spans: dict[str, list[ReportSpan]] = {}
     for name in report["services"]:
         changes = [one for one in report["timeline"] if one["service"] == name and one["what"] == "power"]
-        found[name] = _spans(report, changes)
-    return found
+        spans[name] = _spans(report, changes)
+    return spans
 
 
 def phase_spans(report: Report) -> list[ReportSpan]:
@@ -49,28 +49,28 @@ def phase_spans(report: Report) -> list[ReportSpan]:
 
 
 def _spans(report: Report, changes: list[Mapping[str, Any]], *, whole: bool = False) -> list[ReportSpan]:
-    end, found = run_length(report), []
+    end, spans = run_length(report), []
     for number, one in enumerate(changes):
         since = min(end, max(0.0, seconds_into(report, one["at"])))
         until = (
             min(end, seconds_into(report, changes[number + 1]["at"])) if number + 1 < len(changes) else end
         )
         word, _, detail = (str(one["detail"]), "", "") if whole else str(one["detail"]).partition(": ")
-        found.append(ReportSpan(since, max(since, until), word, detail))
-    return found
+        spans.append(ReportSpan(since, max(since, until), word, detail))
+    return spans
 
 
 def step_spans(report: Report) -> dict[str, list[ReportSpan]]:
     """The tries of each step over time."""
-    found = {}
+    spans = {}
     for step in report["steps"]:
         tries = []
         for one in step.get("attempts", []):
             since = seconds_into(report, one["at"])
             word = "passed" if one["ok"] else "failed"
             tries.append(ReportSpan(since, since + one["elapsed_ms"] / 1000, word, str(one["detail"])))
-        found[str(step["name"])] = tries
-    return found
+        spans[str(step["name"])] = tries
+    return spans
 
 
 def median_start(service: Mapping[str, Any]) -> float | None:

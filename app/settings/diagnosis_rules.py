@@ -63,9 +63,9 @@ def read_rules(beside: Path | None = None) -> RuleSet:
     rules: dict[str, DiagnosisRule] = {}
     faults: list[str] = []
     for path in files:
-        found, wrong = read_file(path)
+        valid, wrong = read_file(path)
         faults += wrong
-        rules |= {one.name: one for one in found}
+        rules |= {one.name: one for one in valid}
     if len(rules) > MOST_RULES:
         faults.append(
             f"{beside}: {len(rules)} rules, and {MOST_RULES} are read at the most; the last are left out"

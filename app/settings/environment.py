@@ -81,7 +81,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     POWER_DATABASE_FAULT, where the database cannot be used. One that is empty counts as unset. Raises
     VariableError, with every fault.
     """
-    faults = {name: found for name in _CHECKS if (found := _faults(name, environ.get(name) or ""))}
+    faults = {
+        name: faults_of_one for name in _CHECKS if (faults_of_one := _faults(name, environ.get(name) or ""))
+    }
     if faults:
         raise VariableError(faults)
     data_dir = Path(environ.get("POWER_DATA_DIR") or default_data_dir(environ)).expanduser().absolute()
@@ -201,8 +203,8 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
 
 def _embedded_broker(data_dir: Path) -> str:
     try:
-        kept = (data_dir / BROKER_URL_FILE).read_text().strip()
+        url = (data_dir / BROKER_URL_FILE).read_text().strip()
     except (OSError, ValueError):
-        kept = ""
+        url = ""
     # One that was cut short is as good as none: a standalone writes it anew when it starts.
-    return kept if kept and not service_urls.broker_faults(kept) else "redis://127.0.0.1:6379/0"
+    return url if url and not service_urls.broker_faults(url) else "redis://127.0.0.1:6379/0"

@@ -196,16 +196,16 @@ def read_power_toml(path: Path) -> PowerToml:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
     try:
-        found, rejected = _File.model_validate(raw), dict[str, RejectedToml]()
+        parsed, rejected = _File.model_validate(raw), dict[str, RejectedToml]()
     except ValidationError as error:
         faults = [fault for fault in error.errors() if _is_a_cause(fault)]
         rejected = _rejected_stacks(path, raw, faults)
         if not rejected:
             raise ConfigError([_line(path, fault) for fault in faults]) from error
         good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
-        found = _File.model_validate({**raw, "stacks": good})
-    stacks = {name: _place(stack, path.absolute().parent) for name, stack in found.stacks.items()}
-    return PowerToml(stacks, found.notices, rejected, found.features.switches())
+        parsed = _File.model_validate({**raw, "stacks": good})
+    stacks = {name: _place(stack, path.absolute().parent) for name, stack in parsed.stacks.items()}
+    return PowerToml(stacks, parsed.notices, rejected, parsed.features.switches())
 
 
 def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[str, RejectedToml]:
@@ -217,12 +217,12 @@ def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> d
         by_stack.setdefault(str(fault["loc"][1]), []).append(fault)
     if not raw["stacks"].keys() - by_stack.keys():
         return {}
-    return {name: _set_apart(path, name, raw["stacks"][name], found) for name, found in by_stack.items()}
+    return {name: _set_apart(path, name, raw["stacks"][name], stack_faults) for name, stack_faults in by_stack.items()}
 
 
 def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> RejectedToml:
-    said = section if isinstance(section, dict) else {}
-    project, node, core = said.get("project"), said.get("node"), said.get("core")
+    table = section if isinstance(section, dict) else {}
+    project, node, core = table.get("project"), table.get("node"), table.get("core")
     return RejectedToml(
         project if isinstance(project, str) else name,
         node if isinstance(node, str) else "local",
@@ -246,10 +246,10 @@ def _line(path: Path, fault: Any) -> str:
     parts = [part for part in fault["loc"] if part != "[key]"]
     key = ".".join(str(part) for part in parts if not isinstance(part, int)) or "stacks"
     entry = f"{fault['input']!r}: " if parts and isinstance(parts[-1], int) else ""
-    said = _known_wording(fault, parts) or fault["msg"].removeprefix("Value error, ")
-    if said.startswith(entry.removesuffix(": ")):
+    message = _known_wording(fault, parts) or fault["msg"].removeprefix("Value error, ")
+    if message.startswith(entry.removesuffix(": ")):
         entry = ""
-    return f"{path}: {key}: {entry}{said}{_proposal(fault, parts)}"
+    return f"{path}: {key}: {entry}{message}{_proposal(fault, parts)}"
 
 
 def _known_wording(fault: Any, parts: list[Any]) -> str | None:

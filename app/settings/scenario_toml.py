@@ -82,23 +82,23 @@ def parse_scenario(document: Any, source: str) -> Scenario:
 
 def _faults(read: ScenarioToml) -> list[str]:
     """What no single value shows: checks, names of other steps, cycles."""
-    found = []
+    faults = []
     for name, step in read.steps.items():
         kinds = _kinds(step)
         if len(kinds) != 1:
             has = f"has {' and '.join(kinds)}" if kinds else "has no check"
-            found.append(f"steps.{name}: {has}; write one of {', '.join(CheckKind)}")
-        found += [
+            faults.append(f"steps.{name}: {has}; write one of {', '.join(CheckKind)}")
+        faults += [
             f"steps.{name}.depends_on: {other!r} is no step{scenarios.suggestion(other, read.steps)}"
             for other in step.depends_on
             if other not in read.steps
         ]
         if step.every < scenarios.SHORTEST_PAUSE:
-            found.append(f"steps.{name}.every: is too short; at least {scenarios.SHORTEST_PAUSE:g} s")
+            faults.append(f"steps.{name}.every: is too short; at least {scenarios.SHORTEST_PAUSE:g} s")
     cycle = scenarios.find_cycle({name: step.depends_on for name, step in read.steps.items()})
     if cycle:
-        found.append(f"steps.{cycle[0]}.depends_on: is a cycle: {' -> '.join(cycle)}")
-    return found
+        faults.append(f"steps.{cycle[0]}.depends_on: is a cycle: {' -> '.join(cycle)}")
+    return faults
 
 
 def _kinds(step: StepToml) -> list[CheckKind]:

@@ -100,8 +100,8 @@ def _server_faults(rest: str, forbidden: str, shape: str) -> Iterator[str]:
     """`rest` is what follows the scheme: USER:PASSWORD@HOST:PORT/NAME."""
     login, sign, _ = rest.rpartition("@")
     if raw := [character for character in forbidden if character in login]:
-        told = ", ".join(f"`{character}` as {_ENCODED[character]}" for character in raw)
-        yield f"user or password hold a character that means something else in an address; write {told}"
+        replacements = ", ".join(f"`{character}` as {_ENCODED[character]}" for character in raw)
+        yield f"user or password hold a character with another meaning in an address; write {replacements}"
         return
     if "#" in (rest if not sign else rest[len(login) :]):
         yield f"it holds a raw `#`; in an address write %23, as in {shape}"

@@ -65,10 +65,10 @@ class ChildSettings:
 
 def environment(own: Mapping[str, str], data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """A child's environment: ours, less what is not meant for it, plus its settings."""
-    kept = {name: value for name, value in own.items() if name not in _FOREIGN}
+    inherited = {name: value for name, value in own.items() if name not in _FOREIGN}
     # Hundreds of threads would otherwise each be given a heap of their own.
     fixed = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
-    return fixed | kept | dict(settings) | {PROCESS_MARK: str(data_dir)}
+    return fixed | inherited | dict(settings) | {PROCESS_MARK: str(data_dir)}
 
 
 def root() -> Path:

@@ -27,8 +27,10 @@ def troubles(database_url: str) -> tuple[list[str], list[Trouble]]:
         with database.read() as session:
             nodes, every = stacks.nodes(session), stacks.every(session)
             away = workers.away(session, every, now)
-        found = [trouble for node in nodes for trouble in _node(node, [s for s in every if s.name in away])]
-        return [node.name for node in nodes], [*found, *(one for row in every for one in _stack(row))]
+        node_troubles = [
+            trouble for node in nodes for trouble in _node(node, [s for s in every if s.name in away])
+        ]
+        return [node.name for node in nodes], [*node_troubles, *(one for row in every for one in _stack(row))]
 
 
 def _node(node: Node, away: list[Stack]) -> Iterator[Trouble]:

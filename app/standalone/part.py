@@ -27,8 +27,8 @@ def _web(_: Settings) -> CommandLine:
     return tuple(server.command(EVERYWHERE, WEB_PORT))
 
 
-def _worker(found: Settings) -> CommandLine:
-    return children.worker_command(found.node, f"power@{found.node}.%h")
+def _worker(settings: Settings) -> CommandLine:
+    return children.worker_command(settings.node, f"power@{settings.node}.%h")
 
 
 def _beat(_: Settings) -> CommandLine:

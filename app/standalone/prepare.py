@@ -30,59 +30,61 @@ TOKEN_FILE = "token"
 
 def main() -> int:
     """Prepare the database, token and broker; returns the exit code."""
-    found = settings.load_or_exit(os.environ)
+    environment = settings.load_or_exit(os.environ)
     try:
-        integrity.require(found.database_url)
-        before = current(found.database_url)
+        integrity.require(environment.database_url)
+        before = current(environment.database_url)
         if before is not None and before not in schema.KNOWN:
             schema.check(before)
-        upgrade(found.database_url)
-        new, now = _begin(found)
+        upgrade(environment.database_url)
+        new, now = _begin(environment)
     except integrity.Unsound as error:
         return _unusable(
-            found, str(error), list(integrity.mends(error.file, found.data_dir)) if error.file else []
+            environment,
+            str(error),
+            list(integrity.mends(error.file, environment.data_dir)) if error.file else [],
         )
     except schema.Mismatch as error:
-        return _unusable(found, str(error), [])
+        return _unusable(environment, str(error), [])
     except SQLAlchemyError as error:
-        return _away(found, _first_line(error))
+        return _away(environment, _first_line(error))
     sys.stdout.write(json.dumps({"new_token": new, "server": _server(), "now": stamp(now)}))
     return 0
 
 
-def _unusable(found: settings.Settings, why: str, mends: list[str]) -> int:
+def _unusable(environment: settings.Settings, why: str, mends: list[str]) -> int:
     """The start ends here, unless a worker has yet to turn off what its snapshot knows."""
-    if snapshot_file.on(found.data_dir, found.node):
-        told = {"new_token": False, "server": _server(), "fault": why, "mends": mends}
-        sys.stdout.write(json.dumps(told))
+    if snapshot_file.on(environment.data_dir, environment.node):
+        answer = {"new_token": False, "server": _server(), "fault": why, "mends": mends}
+        sys.stdout.write(json.dumps(answer))
         return 0
     either = ["mend it with one of these:", *(f"  {mend}" for mend in mends)] if mends else []
     sys.stderr.write("\n".join([f"the database cannot be used: {why}", *either]) + "\n")
     return 1
 
 
-def _away(found: settings.Settings, why: str) -> int:
+def _away(environment: settings.Settings, why: str) -> int:
     """A database that is away, or on a full disk, may come back: who has something to turn off starts all."""
-    if snapshot_file.on(found.data_dir, found.node):
+    if snapshot_file.on(environment.data_dir, environment.node):
         sys.stdout.write(json.dumps({"new_token": False, "server": _server(), "outage": why}))
         return 0
     sys.stderr.write(f"the database cannot be used: {why}\n")
     return 1
 
 
-def _begin(found: settings.Settings) -> tuple[bool, datetime]:
+def _begin(environment: settings.Settings) -> tuple[bool, datetime]:
     """Whether a token had to be made, and the time by the shared clock, which is set if it may be."""
-    new = ensure_token(found)
-    with closing(Database(found.database_url)) as database:
+    new = ensure_token(environment)
+    with closing(Database(environment.database_url)) as database:
         timekeeping.begin_anew(database)
-    with closing(Database(found.database_url)) as database:
+    with closing(Database(environment.database_url)) as database:
         return new, database.now()
 
 
-def ensure_token(found: settings.Settings) -> bool:
+def ensure_token(environment: settings.Settings) -> bool:
     """Keep the admin token in a file that the CLI finds; return whether a new one had to be made."""
-    file = found.data_dir / TOKEN_FILE
-    database = Database(found.database_url)
+    file = environment.data_dir / TOKEN_FILE
+    database = Database(environment.database_url)
     try:
         with database.write() as session:
             if file.exists() and tokens.bearer(session, file.read_text().strip()):

@@ -88,10 +88,10 @@ class Record:
 
 def left_over(path: Path) -> dict[str, Process]:
     """The recorded children of a supervisor that is gone, those that still live."""
-    told = _json(path)
-    if told.get("boot") != boot_id():
+    record = _json(path)
+    if record.get("boot") != boot_id():
         return {}
-    recorded = {name: Process(**child) for name, child in told.get("children", {}).items()}
+    recorded = {name: Process(**child) for name, child in record.get("children", {}).items()}
     return {name: process for name, process in recorded.items() if processes.alive(process)}
 
 
@@ -125,7 +125,7 @@ def _end(some: set[Process], patience: float) -> None:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text())
+        record = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return record if isinstance(record, dict) else {}

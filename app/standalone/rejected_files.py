@@ -46,12 +46,12 @@ class RejectedFiles:
             self._voice.good(f"{one.subject} {one.verdict}: {one.detail}")
 
     def _note_refused(self, one: LoadResult) -> None:
-        digest, told = self._told.get(one.subject, ("", set()))
-        if digest != one.digest or not told:
-            told = set()
-            self._told[one.subject] = one.digest, told
+        digest, details = self._told.get(one.subject, ("", set()))
+        if digest != one.digest or not details:
+            details = set()
+            self._told[one.subject] = one.digest, details
             if self._begun:
                 self._voice.bad(f"{one.subject} {one.verdict}, {_THEN[one.verdict]}")
-        if self._begun and one.detail not in told:
+        if self._begun and one.detail not in details:
             self._voice.fault(one.detail)
-        told.add(one.detail)
+        details.add(one.detail)

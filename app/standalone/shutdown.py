@@ -28,17 +28,17 @@ def close_all(
     front: LiveWindows, supervisor: Supervisor, signals: Signals, voice: Terminal, seconds: float
 ) -> None:
     """Close every window and see them closed, for at most so long or until asked to stop again."""
-    asked, told = signals.asked, set[str]()
+    asked, reported = signals.asked, set[str]()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and signals.asked == asked:
         try:
             if not (living := supervisor.meanwhile(front.live_windows)):
                 return
             for window in living:
-                if window["id"] not in told:
+                if window["id"] not in reported:
                     voice.event(f"closing {_line(window)}")
                     supervisor.meanwhile(partial(front.close, window["id"]))
-                    told.add(window["id"])
+                    reported.add(window["id"])
         except NoAnswer:
             # The web is being started again; the next look will find it.
             pass

@@ -53,11 +53,11 @@ class Options:
 class Tree:
     """One standalone, from its start to its end. `found.data_dir` is resolved."""
 
-    def __init__(self, found: Settings, environ: Mapping[str, str], options: Options) -> None:
-        self._found = found
+    def __init__(self, settings: Settings, environ: Mapping[str, str], options: Options) -> None:
+        self._found = settings
         self._environ = environ
         self._options = options
-        self._data_dir = found.data_dir
+        self._data_dir = settings.data_dir
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._database_started_at = self._started_at
@@ -133,16 +133,16 @@ class Tree:
         plan = self._plan_with(broker.url if broker else self._environ["POWER_BROKER_URL"])
         if prepared.fault:
             plan = replace(plan, environ={**plan.environ, "POWER_DATABASE_FAULT": prepared.fault})
-        found = [children.web(plan, listener), children.worker(plan)]
+        processes = [children.web(plan, listener), children.worker(plan)]
         if not prepared.fault:
-            found.append(children.beat(plan))
+            processes.append(children.beat(plan))
         if self._options.flower:
-            found.append(children.flower(plan, self._flower_port, self._token))
+            processes.append(children.flower(plan, self._flower_port, self._token))
         if broker is None:
-            return found
+            return processes
         if prepared.server is None:
             raise Failed(brokers.NO_SERVER)
-        return [children.broker(plan, Path(prepared.server), broker), *found]
+        return [children.broker(plan, Path(prepared.server), broker), *processes]
 
     def _supervisor(self, some: list[Child]) -> Supervisor:
         return Supervisor(some, Record(self._record_file), self._voice, self._signals)
@@ -188,7 +188,7 @@ class Tree:
     def _await_ready(self, supervisor: Supervisor, front: WebClient, running: discovery.Running) -> None:
         reminder_at = self._began + _READY_REMINDER_AFTER
         while not self._signals.asked:
-            ready, said = supervisor.meanwhile(front.readiness)
+            ready, answer = supervisor.meanwhile(front.readiness)
             if ready:
                 self._publish(running)
                 self._announcements.print_ready(supervisor, front)
@@ -197,7 +197,7 @@ class Tree:
             if time.monotonic() > reminder_at:
                 # Clients may need it to see what is the matter.
                 self._publish(running)
-                self._announcements.print_not_ready(supervisor, said)
+                self._announcements.print_not_ready(supervisor, answer)
                 reminder_at = time.monotonic() + _READY_REMINDER_EVERY
             supervisor.wait(0.1)
 
@@ -247,7 +247,7 @@ class Tree:
         return self._data_dir / "standalone.children.json"
 
     def _plan_with(self, broker_url: str) -> ChildSettings:
-        told = {
+        variables = {
             "POWER_DATA_DIR": str(self._data_dir),
             "POWER_CONFIG": str(self._found.config),
             "POWER_DATABASE_URL": self._found.database_url,
@@ -255,5 +255,5 @@ class Tree:
             "POWER_NODE": self._found.node,
         }
         own = self._endpoint.environment(self._environ)
-        environ = children.environment(own, self._data_dir, told)
+        environ = children.environment(own, self._data_dir, variables)
         return ChildSettings(self._data_dir, self._found.node, environ, self._database_started_at)

@@ -53,12 +53,12 @@ class WebClient:
 
     def live_windows(self) -> list[dict[str, Any]]:
         """Every window that has not ended yet, the oldest first."""
-        found = [
+        windows = [
             window
             for state in UNFINISHED_STATES
             for window in self._items("/api/v1/windows", {"state": state})
         ]
-        return sorted(found, key=lambda window: str(window["created_at"]))
+        return sorted(windows, key=lambda window: str(window["created_at"]))
 
     def close(self, window: str) -> None:
         """Start closing a window."""

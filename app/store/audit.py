@@ -110,7 +110,7 @@ def _row(note: Note, chain: str, seq: int, at: datetime, prev: str) -> dict[str,
 
 def digest(row: Mapping[str, Any] | RowMapping) -> str:
     """SHA-256 over everything an entry says, the hash of the one before included."""
-    said = [
+    values = [
         row["chain"],
         row["seq"],
         stamp(row["at"]),
@@ -122,7 +122,7 @@ def digest(row: Mapping[str, Any] | RowMapping) -> str:
         row["facts"],
         row["prev"],
     ]
-    return hashlib.sha256(canonical(said).encode()).hexdigest()
+    return hashlib.sha256(canonical(values).encode()).hexdigest()
 
 
 def canonical(value: Any) -> str:
@@ -164,8 +164,8 @@ def has_come_to(session: Session, chain: str, seq: int, hashed: str) -> bool:
         return True
     if head is not None and seq == head.archived_seq:
         return head.archived_hash == hashed
-    found = session.scalar(select(Entry.hash).where(Entry.chain == chain, Entry.seq == seq))
-    return found == hashed
+    stored_hash = session.scalar(select(Entry.hash).where(Entry.chain == chain, Entry.seq == seq))
+    return stored_hash == hashed
 
 
 def newest(session: Session, chain: str, event: Event) -> Entry | None:
@@ -190,8 +190,8 @@ def _verify(session: Session, chain: str, head: ChainHead | None) -> Proof:
         return Proof(chain, seq - begun, bad, reason, begun, seal)
 
     # Closed on the way out too: PostgreSQL keeps a cursor open for what was not read to its end.
-    with session.execute(query, execution_options={"yield_per": 1000}) as found:
-        for row in found.mappings():
+    with session.execute(query, execution_options={"yield_per": 1000}) as result:
+        for row in result.mappings():
             if bad := fault(row, seq, prev):
                 return proof(*bad)
             seq, prev = row["seq"], row["hash"]
@@ -236,12 +236,12 @@ def since(session: Session, place: Place, limit: int = 500) -> list[Entry]:
     Places are kept per chain because a chain's seq is given out under its lock: what
     commits later always stands later, so a reader that goes by it misses nothing.
     """
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for chain, seq in sorted(heads(session).items()):
         if seq > place.get(chain, 0):
             query = select(Entry).where(Entry.chain == chain, Entry.seq > place.get(chain, 0))
-            found.extend(session.scalars(query.order_by(Entry.seq).limit(limit)))
-    return sorted(found, key=lambda entry: entry.at)[:limit]
+            entries.extend(session.scalars(query.order_by(Entry.seq).limit(limit)))
+    return sorted(entries, key=lambda entry: entry.at)[:limit]
 
 
 def entries(

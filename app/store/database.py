@@ -211,8 +211,8 @@ class Database:
     def _source_now(self, connection: Connection) -> datetime:
         if self._source:
             return self._source()
-        found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        return found.astimezone(UTC)
+        source_time: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return source_time.astimezone(UTC)
 
 
 def _host_now() -> datetime:

@@ -63,7 +63,7 @@ def of_windows(session: Session, windows: Sequence[Window]) -> dict[str, dict[st
     """By window and service: the newest diagnosis that was made of it while the window held it."""
     if not windows:
         return {}
-    found: dict[str, dict[str, Diagnosis]] = {window.id: {} for window in windows}
+    diagnoses: dict[str, dict[str, Diagnosis]] = {window.id: {} for window in windows}
     query = select(Diagnosis).where(
         Diagnosis.stack.in_({window.stack for window in windows}),
         Diagnosis.at >= min(window.created_at for window in windows),
@@ -72,10 +72,10 @@ def of_windows(session: Session, windows: Sequence[Window]) -> dict[str, dict[st
     for row in session.scalars(query.order_by(Diagnosis.id)):
         by_stack.setdefault(row.stack, []).append(row)
     for window in windows:
-        found[window.id] |= {
+        diagnoses[window.id] |= {
             row.service: row for row in by_stack.get(window.stack, ()) if _belongs(row, window)
         }
-    return found
+    return diagnoses
 
 
 def _belongs(row: Diagnosis, window: Window) -> bool:
@@ -87,8 +87,10 @@ def _belongs(row: Diagnosis, window: Window) -> bool:
 
 def forget(session: Session, before: datetime) -> None:
     """Delete diagnoses made before this time that belong to no window that is kept."""
-    kept = select(Window.id)
+    window_ids = select(Window.id)
     old = Diagnosis.at < before
     session.execute(
-        delete(Diagnosis).where(old, or_(Diagnosis.window_id.is_(None), Diagnosis.window_id.not_in(kept)))
+        delete(Diagnosis).where(
+            old, or_(Diagnosis.window_id.is_(None), Diagnosis.window_id.not_in(window_ids))
+        )
     )

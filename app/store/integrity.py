@@ -46,10 +46,10 @@ def require(url: str) -> None:
 
 def mends(file: Path, data_dir: Path) -> tuple[str, str]:
     """The commands that mend it, either by itself: back to a backup, or anew with the old file kept."""
-    kept, everything = file.parent / "damaged", f"{shlex.quote(str(file))}*"
+    folder, everything = file.parent / "damaged", f"{shlex.quote(str(file))}*"
     return (
         f"POWER_DATA_DIR={shlex.quote(str(data_dir))} power restore BACKUP",
-        f"mkdir -p {shlex.quote(str(kept))} && mv {everything} {shlex.quote(str(kept))}",
+        f"mkdir -p {shlex.quote(str(folder))} && mv {everything} {shlex.quote(str(folder))}",
     )
 
 
@@ -58,18 +58,18 @@ def _require_whole(file: Path) -> None:
         raise Unsound(f"{file} is no file", file)
     try:
         with closing(sqlite3.connect(file, timeout=10)) as one:
-            said = one.execute("PRAGMA quick_check(1)").fetchone()[0]
+            verdict = one.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError:
         # It is locked or cannot be opened; its next user gets that error.
         return
     except sqlite3.DatabaseError as error:
         raise Unsound(f"{file} is damaged: {error}", file) from error
-    if said != "ok":
-        raise Unsound(f"{file} is damaged: {' '.join(said.split())}", file)
+    if verdict != "ok":
+        raise Unsound(f"{file} is damaged: {' '.join(verdict.split())}", file)
 
 
-def _require_ours(found: Inspector, file: Path | None) -> None:
-    tables = set(found.get_table_names())
+def _require_ours(inspector: Inspector, file: Path | None) -> None:
+    tables = set(inspector.get_table_names())
     if tables and not tables >= _OURS and tables != {"alembic_version"}:
         where = str(file) if file else "the database of POWER_DATABASE_URL"
         raise Unsound(

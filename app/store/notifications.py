@@ -53,10 +53,10 @@ def next_entries(session: Session, node: str, sink: str, chain: str) -> list[Ent
     key = {"node": node, "sink": sink, "chain": chain}
     place = session.get_one(NoticePlace, key, with_for_update=True, populate_existing=True)
     query = select(Entry).where(Entry.chain == chain, Entry.seq > place.seq).order_by(Entry.seq)
-    found = list(session.scalars(query.limit(_AT_ONCE)))
-    if found:
-        place.seq = found[-1].seq
-    return found
+    entries = list(session.scalars(query.limit(_AT_ONCE)))
+    if entries:
+        place.seq = entries[-1].seq
+    return entries
 
 
 def ending(session: Session, stacks: Sequence[str], now: datetime, longest: timedelta) -> list[Window]:
@@ -118,11 +118,11 @@ def anything_due(session: Session, node: str, now: datetime) -> bool:
 
 
 def record_delivery(
-    session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, said: str
+    session: Session, notice: str, at: datetime, elapsed_ms: int, *, ok: bool, answer: str
 ) -> None:
     """Record one try of a delivery: how long it took, and what the sink answered."""
-    said = untrusted_text.shorten(said, SAID)
-    session.add(Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=said))
+    answer = untrusted_text.shorten(answer, SAID)
+    session.add(Delivery(notice_id=notice, at=at, elapsed_ms=min(elapsed_ms, LONGEST_MS), ok=ok, said=answer))
 
 
 def page(session: Session, *, state: str | None, before: paging.RowPlace | None, limit: int) -> list[Notice]:

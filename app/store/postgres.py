@@ -43,7 +43,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
 def engine(url: str, patience: float) -> Engine:
     """Connections that bear `patience` seconds of silence, and ask the server to bear little more of ours."""
-    found = create_engine(
+    created = create_engine(
         url,
         pool_size=8,
         max_overflow=56,
@@ -57,10 +57,10 @@ def engine(url: str, patience: float) -> Engine:
             "tcp_user_timeout": round(patience * 1000),
         },
     )
-    event.listen(found, "do_connect", partial(_connect, _limits(patience)))
-    event.listen(found, "checkout", partial(_in_use, patience))
-    event.listen(found, "checkin", _at_rest)
-    return found
+    event.listen(created, "do_connect", partial(_connect, _limits(patience)))
+    event.listen(created, "checkout", partial(_in_use, patience))
+    event.listen(created, "checkin", _at_rest)
+    return created
 
 
 def take_your_time(session: Session) -> None:
@@ -85,8 +85,8 @@ def _connect(
     limits: str, _dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]
 ) -> PatientConnection:
     # What the address itself says comes last, and so prevails.
-    said = f"{limits} {options.pop('options', '')}".strip()
-    return PatientConnection.connect(*arguments, **options, options=said)
+    merged = f"{limits} {options.pop('options', '')}".strip()
+    return PatientConnection.connect(*arguments, **options, options=merged)
 
 
 def _in_use(patience: float, connection: PatientConnection, _record: Any, _proxy: Any) -> None:

@@ -53,8 +53,8 @@ def page(session: Session, chain: str, after: int, upto: int, limit: int) -> lis
 def let_go(session: Session, chain: str, after: int, upto: int, now: datetime) -> None:
     """Let the entries beyond `after` up to `upto` go. Raises Overtaken."""
     # The archive's own entry goes to the chain `house`: heads are locked in name order, here as everywhere.
-    found = {name: audit.lock_head(session, name, now) for name in sorted({chain, audit.SYSTEM_CHAIN})}
-    head, last = found[chain], entry(session, chain, upto)
+    heads = {name: audit.lock_head(session, name, now) for name in sorted({chain, audit.SYSTEM_CHAIN})}
+    head, last = heads[chain], entry(session, chain, upto)
     if head.archived_seq != after or last is None:
         raise Overtaken(chain)
     head.archived_seq, head.archived_hash = upto, last.hash
@@ -92,8 +92,8 @@ def whole(session: Session, ids: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _row(found: Table) -> dict[str, Any]:
-    return {column.name: _plain(getattr(found, column.key)) for column in found.__table__.columns}
+def _row(row: Table) -> dict[str, Any]:
+    return {column.name: _plain(getattr(row, column.key)) for column in row.__table__.columns}
 
 
 def _plain(value: Any) -> Any:

@@ -63,7 +63,7 @@ def note_progress(session: Session, run: str, detail: str, steps: Sequence[Mappi
 
 def start_times(session: Session, window: Window, limit: int) -> dict[str, list[float]]:
     """By service, the seconds from opening to ready in earlier windows of the same stack, newest last."""
-    found: dict[str, list[float]] = {}
+    times: dict[str, list[float]] = {}
     for lease in window.leases:
         query = (
             select(Lease.ready_at, Window.opening_at)
@@ -79,8 +79,8 @@ def start_times(session: Session, window: Window, limit: int) -> dict[str, list[
             .limit(limit)
         )
         pairs = [(ready, began) for ready, began in session.execute(query) if ready and began]
-        found[lease.service] = [round((ready - began).total_seconds(), 3) for ready, began in pairs[::-1]]
-    return found
+        times[lease.service] = [round((ready - began).total_seconds(), 3) for ready, began in pairs[::-1]]
+    return times
 
 
 def forget(session: Session, before: datetime) -> None:

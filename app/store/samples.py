@@ -21,10 +21,10 @@ def between(
     query = select(Sample).where(
         Sample.stack == stack, Sample.service.in_(services), Sample.at >= since, Sample.at <= until
     )
-    found: dict[str, list[Sample]] = {}
+    samples: dict[str, list[Sample]] = {}
     for one in session.scalars(query.order_by(Sample.service, Sample.at)):
-        found.setdefault(one.service, []).append(one)
-    return {name: _thin_out(rows) for name, rows in found.items()}
+        samples.setdefault(one.service, []).append(one)
+    return {name: _thin_out(rows) for name, rows in samples.items()}
 
 
 def _thin_out(rows: list[Sample]) -> list[Sample]:

@@ -31,13 +31,13 @@ _MOVING = (State.OPENING, State.OPEN, State.CLOSING)
 
 def held_spans(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, list[Span]]:
     """When each service was held within a period: spans in order that do not touch."""
-    found: dict[ServiceOfStack, list[Span]] = {}
+    spans_by_service: dict[ServiceOfStack, list[Span]] = {}
     for those in (Window.state.in_(_MOVING), Window.id.in_(_ended_windows(since))):
         for stack, service, began, ended in session.execute(_holds(those, until)):
             span = (max(began or until, since), min(ended or until, until))
             if span[0] < span[1]:
-                found.setdefault((stack, service), []).append(span)
-    return {key: merge_spans(spans) for key, spans in found.items()}
+                spans_by_service.setdefault((stack, service), []).append(span)
+    return {key: merge_spans(spans) for key, spans in spans_by_service.items()}
 
 
 def _holds(those: ColumnElement[bool], until: datetime) -> Select[str, str, datetime | None, datetime | None]:
@@ -55,13 +55,13 @@ def _ended_windows(since: datetime) -> Select[Any]:
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:
     """The same time, with nothing counted twice."""
-    found: list[Span] = []
+    merged: list[Span] = []
     for began, ended in sorted(spans):
-        if found and began <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], ended))
+        if merged and began <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], ended))
         else:
-            found.append((began, ended))
-    return found
+            merged.append((began, ended))
+    return merged
 
 
 def saved_seconds(session: Session, since: datetime, until: datetime) -> dict[ServiceOfStack, float]:

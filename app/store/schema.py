@@ -49,10 +49,10 @@ def require(database: Database) -> None:
     try:
         with database.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
-        found = _revision(database)
+        revision = _revision(database)
     except (OperationalError, InterfaceError):
         return
-    check(found)
+    check(revision)
 
 
 def await_match(database: Database, mismatch: Mismatch) -> None:
@@ -70,16 +70,16 @@ def _revision(database: Database) -> str | None:
         return None
 
 
-def check(found: str | None) -> None:
+def check(revision: str | None) -> None:
     """Raises Mismatch unless this is the revision that the program works with; None is an empty database."""
-    if found == NEWEST_SCHEMA:
+    if revision == NEWEST_SCHEMA:
         return
-    if found is not None and found not in KNOWN:
+    if revision is not None and revision not in KNOWN:
         raise Mismatch(
-            f"the database is at schema {found}, and this program knows none newer than {NEWEST_SCHEMA}; "
+            f"the database is at schema {revision}, and this program knows none newer than {NEWEST_SCHEMA}; "
             "run the newer program, or take the schema back with its `python -m migrations downgrade`"
         )
-    at = f"at schema {found}" if found else "empty"
+    at = f"at schema {revision}" if revision else "empty"
     raise Mismatch(
         f"the database is {at}, and this program needs schema {NEWEST_SCHEMA}; "
         "run `python -m migrations upgrade`"

@@ -33,12 +33,12 @@ def chosen(session: Session, name: str | None, services: Iterable[str] = (), *, 
     With `keep`, no worker publishes it anew before this transaction ends. Raises UnknownStack, StackNeeded,
     NoStackHasAll or ServicesOfNoStack.
     """
-    found = _only(session, services) if name is None else session.get(Stack, name)
-    if found is None:
+    stack = _only(session, services) if name is None else session.get(Stack, name)
+    if stack is None:
         raise UnknownStack(str(name), names(session))
     if keep:
-        session.refresh(found, with_for_update={"read": True})
-    return found
+        session.refresh(stack, with_for_update={"read": True})
+    return stack
 
 
 def keep(session: Session, name: str) -> None:

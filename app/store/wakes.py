@@ -77,7 +77,7 @@ def ending(session: Session, node: str, now: datetime, until: datetime) -> list[
             Window.deadline <= until,
         )
     )
-    return [Ending(*found) for found in session.execute(query)]
+    return [Ending(*row) for row in session.execute(query)]
 
 
 def windows_with_visitors(session: Session, windows: Collection[str]) -> set[str]:

@@ -110,10 +110,10 @@ def waiting(session: Session, node: str) -> list[Window]:
 def not_begun(session: Session, stack: str) -> list[Window]:
     """Windows that wait, or open with nothing of theirs on or tried yet, each row locked."""
     query = select(Window).where(_of(stack), Window.state.in_((State.WAITING, State.OPENING)))
-    found = session.scalars(
+    waiting = session.scalars(
         query.order_by(Window.id).with_for_update(), execution_options={"populate_existing": True}
     )
-    return [one for one in found if not any(lease.tried_at or lease.ready for lease in one.leases)]
+    return [one for one in waiting if not any(lease.tried_at or lease.ready for lease in one.leases)]
 
 
 def hold_instead(session: Session, window: Window, fresh: Iterable[Lease]) -> None:
@@ -214,8 +214,8 @@ def live_of(session: Session, actor: str, now: datetime) -> list[Window]:
 def counts(session: Session) -> dict[str, int]:
     """How many windows are in each state that is not final, by an index and never over the closed ones."""
     query = select(Window.state).where(Window.state.in_((State.WAITING, *_LIVE, State.CLOSING)))
-    found = [str(state) for state in session.scalars(query)]
-    return {state: found.count(state) for state in (State.WAITING, *_LIVE, State.CLOSING)}
+    states = [str(state) for state in session.scalars(query)]
+    return {state: states.count(state) for state in (State.WAITING, *_LIVE, State.CLOSING)}
 
 
 def openings(session: Session, those: Collection[str]) -> dict[str, datetime]:
@@ -232,11 +232,11 @@ def stuck(session: Session) -> list[str]:
 
 def calls(session: Session, windows: Iterable[str]) -> dict[str, list[Call]]:
     """The calls made for each of these windows, oldest first."""
-    found: dict[str, list[Call]] = {window: [] for window in windows}
-    query = select(Call).where(Call.window_id.in_(found)).order_by(Call.id)
+    calls_of: dict[str, list[Call]] = {window: [] for window in windows}
+    query = select(Call).where(Call.window_id.in_(calls_of)).order_by(Call.id)
     for call in session.scalars(query):
-        found[call.window_id or ""].append(call)
-    return found
+        calls_of[call.window_id or ""].append(call)
+    return calls_of
 
 
 def key(session: Session, token: str, text: str) -> IdempotencyKey | None:

@@ -76,11 +76,13 @@ def strike(session: Session, names: Iterable[str]) -> None:
     session.execute(delete(Worker).where(Worker.name.in_(list(names))))
 
 
-def away(session: Session, found: Iterable[Stack], now: datetime) -> dict[str, datetime]:
+def away(session: Session, stacks: Iterable[Stack], now: datetime) -> dict[str, datetime]:
     """Those of these stacks that no worker serves, and since when."""
     there = signs(session)
     heard = {node.name: node.seen_at for node in session.scalars(select(Node))}
-    since = {one.name: nodes.away_since(one.name, one.node, heard.get(one.node), there, now) for one in found}
+    since = {
+        one.name: nodes.away_since(one.name, one.node, heard.get(one.node), there, now) for one in stacks
+    }
     return {name: at for name, at in since.items() if at is not None}
 
 

@@ -114,7 +114,7 @@ def fitting(
 
     `clean` is applied to each of them before it is cut, and to no more than twice what is kept.
     """
-    room, kept, counts = TEXT, [], Counter[str]()
+    room, lines_kept, counts = TEXT, [], Counter[str]()
     for line in sorted(lines, key=_time, reverse=True):
         counts[line["service"]] += 1
         if counts[line["service"]] > tail:
@@ -124,8 +124,8 @@ def fitting(
         room -= len(cut["line"])
         if room < 0:
             break
-        kept.append(cut)
-    return kept[::-1]
+        lines_kept.append(cut)
+    return lines_kept[::-1]
 
 
 def _time(line: Mapping[str, Any]) -> str:

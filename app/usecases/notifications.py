@@ -74,9 +74,9 @@ def outgoing(notice: Notice, public_url: str | None, link_key: bytes) -> dict[st
 
 
 def _body(entry: Entry) -> dict[str, Any]:
-    told = entry.as_json()
+    values = entry.as_json()
     return {
-        name: told[name] for name in ("seq", "at", "event", "actor", "stack", "window", "service", "facts")
+        name: values[name] for name in ("seq", "at", "event", "actor", "stack", "window", "service", "facts")
     }
 
 
@@ -92,12 +92,12 @@ def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]
     ]
     visited = wakes.windows_with_visitors(session, [window.id for window in soon]) if soon else set()
     # Visitors move a deadline all the time: the end of a window of theirs is told of once.
-    found = {
+    ending = {
         f"ending:{window.id}" + ("" if window.id in visited else f":{stamp(window.deadline)}"): window
         for window in soon
     }
-    known = rows.known_keys(session, sink.node, sink.name, list(found)) if found else set()
-    return {key: window for key, window in found.items() if key not in known}
+    known = rows.known_keys(session, sink.node, sink.name, list(ending)) if ending else set()
+    return {key: window for key, window in ending.items() if key not in known}
 
 
 def _ending_body(session: Session, sink: Sink, key: str, window: Window, now: datetime) -> dict[str, Any]:
@@ -206,10 +206,10 @@ def claim_due(
 
 
 def record_attempt(
-    session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: bool, said: str
+    session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: bool, answer: str
 ) -> None:
     """Put on record how an attempt went, and whether and when there will be another."""
-    rows.record_delivery(session, notice, now, elapsed_ms, ok=ok, said=said)
+    rows.record_delivery(session, notice, now, elapsed_ms, ok=ok, said=answer)
     one = session.get(Notice, notice)
     if one is None or one.state != rows.PENDING:
         return

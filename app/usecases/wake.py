@@ -88,14 +88,14 @@ def ring(
     bound = wakes.lock_binding(session, token)
     if bound is None:
         return None, None
-    found = _bell(session, bound)
-    verdict = found.verdict(clock())
+    bell = _bell(session, bound)
+    verdict = bell.verdict(clock())
     new = None
     if verdict.step is Step.OPEN:
-        ask = OpenRequest([bound.service], bound.stack, found.ttl, REASON)
+        ask = OpenRequest([bound.service], bound.stack, bell.ttl, REASON)
         new, _ = opening.open_window(session, ask, actor=token, now=clock(), wait_for_node=wait_for_node)
         bound.window_id = new.id
-        bound.failures = wake.failures_before(found.hold)
+        bound.failures = wake.failures_before(bell.hold)
         session.flush()
     elif verdict.renew is not None and bound.window_id:
         _lengthen(session, bound, clock)
@@ -119,8 +119,8 @@ def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callab
         return False
     window = windows.lock_window(session, window_id)
     now = clock()
-    found = _bell(session, bound)
-    more = wake.lasting(found.hold, found.ttl, found.max_ttl, now) if found.hold else None
+    bell = _bell(session, bound)
+    more = wake.lasting(bell.hold, bell.ttl, bell.max_ttl, now) if bell.hold else None
     if window is None or more is None:
         return False
     extending.extend(session, window_id, more, actor=transitions.SYSTEM_ACTOR, now=now, reason=UNDER_WAY)
@@ -149,8 +149,8 @@ def create(
     if known and known.revoked_at is None:
         raise TokenExists(name)
     given = {"ttl_sec": ttl_sec, "only_looks_agents": agents, "only_looks_paths": paths}
-    said = {key: value for key, value in given.items() if value is not None}
-    text = tokens.create(session, name, now, tokens.WAKE, actor=actor, wake=f"{stack}/{service}", **said)
+    limits = {key: value for key, value in given.items() if value is not None}
+    text = tokens.create(session, name, now, tokens.WAKE, actor=actor, wake=f"{stack}/{service}", **limits)
     wakes.bind(session, name, stack, service, ttl_sec, agents=agents, paths=paths)
     return text
 

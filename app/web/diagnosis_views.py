@@ -40,9 +40,9 @@ def of_failing(
     return {name: describe_diagnosis(row) for name, row in rows.items()}
 
 
-def of_windows(session: Session, found: Sequence[Window]) -> dict[str, dict[str, dict[str, Any]]]:
+def of_windows(session: Session, windows: Sequence[Window]) -> dict[str, dict[str, dict[str, Any]]]:
     """By window and service: why the service failed while the window held it."""
     return {
         window: {name: describe_diagnosis(row) for name, row in rows.items()}
-        for window, rows in diagnoses.of_windows(session, found).items()
+        for window, rows in diagnoses.of_windows(session, windows).items()
     }

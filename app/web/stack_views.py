@@ -122,7 +122,7 @@ def _service(view: _StackView, name: str, role: Role) -> dict[str, Any]:
         "drift": _drift(row, view.status(name, role)),
         "failed_stops": row.failures if row else 0,
         "retry_at": stamp(row.retry_at) if row and row.retry_at else None,
-        **({"diagnosis": found} if (found := view.diagnoses.get(name)) else {}),
+        **({"diagnosis": diagnosis} if (diagnosis := view.diagnoses.get(name)) else {}),
     }
 
 

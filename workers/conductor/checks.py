@@ -66,9 +66,9 @@ class CheckScene:
 
     def _row(self) -> Window:
         with self._context.database.read() as session:
-            found = windows.get(session, self._window)
-        assert found is not None
-        return found
+            window = windows.get(session, self._window)
+        assert window is not None
+        return window
 
     def _since(self) -> datetime:
         window = self._row()

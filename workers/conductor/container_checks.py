@@ -20,8 +20,8 @@ _LOG_TEXT = 1024 * 1024
 
 def running_containers(context: WorkerContext, project: str, service: str) -> list[str]:
     """The ids of a service's containers that run, in the order of their numbers."""
-    found = context.engine.containers(project, [service])
-    return [one.id for one in sorted(found, key=lambda one: one.number) if one.state == "running"]
+    containers = context.engine.containers(project, [service])
+    return [one.id for one in sorted(containers, key=lambda one: one.number) if one.state == "running"]
 
 
 def check_exec(context: WorkerContext, project: str, check: ExecCheck, timeout: float) -> Verdict:

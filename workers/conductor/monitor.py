@@ -86,8 +86,8 @@ class RunMonitor:
     def _note(self, service: str, what: str, word: str, detail: str) -> None:
         if self._states.get(service) != word:
             self._states[service] = word
-            said = f"{word}: {detail}" if detail else str(word)
-            self._record.note_change(service, what, said, self._context.database.now())
+            change = f"{word}: {detail}" if detail else str(word)
+            self._record.note_change(service, what, change, self._context.database.now())
 
     def _interrupt(self, reason: str) -> None:
         if not self.interrupted.is_set():

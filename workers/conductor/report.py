@@ -164,7 +164,7 @@ def _engine(context: WorkerContext) -> dict[str, str]:
 
 def _window(window: Window) -> dict[str, Any]:
     moments = ("opening_at", "opened_at", "deadline", "closing_at", "closed_at")
-    found = {name: getattr(window, name) for name in moments}
+    times = {name: getattr(window, name) for name in moments}
     return {
         "id": window.id,
         "state": str(window.state),
@@ -172,19 +172,19 @@ def _window(window: Window) -> dict[str, Any]:
         "ttl_sec": window.ttl_sec,
         "close_reason": str(window.close_reason) if window.close_reason else None,
         "close_detail": window.close_detail,
-        **{name: stamp(at) if at else None for name, at in found.items()},
+        **{name: stamp(at) if at else None for name, at in times.items()},
     }
 
 
 def _services(
     window: Window, usage: UsageCollector | None, history: Mapping[str, list[float]]
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    service_facts: dict[str, Any] = {}
     for lease in window.leases:
         used = usage.of(lease.service) if usage else None
         began = window.opening_at
         ready = (lease.ready_at - began).total_seconds() if lease.ready_at and began else None
-        found[lease.service] = {
+        service_facts[lease.service] = {
             "asked": lease.asked,
             "wave": lease.wave,
             "start_sec": None if ready is None else round(ready, 3),
@@ -194,7 +194,7 @@ def _services(
             "restarts": used.restarts if used else None,
             "points": [list(point) for point in used.points] if used else [],
         }
-    return found
+    return service_facts
 
 
 def _call(call: Call) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _with_flag(flag: str, values: Iterable[str]) -> list[str]:
 def shared_file(networks: Iterable[str], volumes: Iterable[str] = ()) -> str:
     """A compose file whose one service joins these networks, has these volumes and no containers."""
     service: dict[str, object] = {"image": "scratch", "scale": 0}
-    service |= {"networks": found} if (found := sorted(networks)) else {"network_mode": "none"}
+    service |= {"networks": names} if (names := sorted(networks)) else {"network_mode": "none"}
     if mounts := [f"{name}:/shared/{number}" for number, name in enumerate(sorted(volumes))]:
         service["volumes"] = mounts
     return json.dumps({"services": {SHARED_SERVICE: service}})
@@ -245,8 +245,8 @@ def _as_cancelled(outcome: CallOutcome, cancellation: Cancellation | None) -> Ca
     """The outcome, marked as cancelled where the command did not end by itself before that."""
     if cancellation is None or not cancellation.reason or outcome.status is CallStatus.OK:
         return outcome
-    said = f"{outcome.stderr.rstrip()}\ncut short: {cancellation.reason}".lstrip()
-    return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=said)
+    stderr = f"{outcome.stderr.rstrip()}\ncut short: {cancellation.reason}".lstrip()
+    return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=stderr)
 
 
 def _tell(started: Callable[[int], None], command: Command, pid: int) -> None:
@@ -276,7 +276,7 @@ def _reason(command: Command, error: Exception) -> str:
 
 
 def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.Popen[str]:
-    kept = (lock,) if isinstance(lock, int) else lock or ()
+    lock_files = (lock,) if isinstance(lock, int) else lock or ()
     return subprocess.Popen(
         (*child_processes.dying_with_us(), *command.argv),
         stdin=subprocess.DEVNULL,
@@ -287,7 +287,7 @@ def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.P
         cwd=command.directory,
         env={**command.variables, **compose_program.environment()},
         start_new_session=True,
-        pass_fds=kept,
+        pass_fds=lock_files,
     )
 
 

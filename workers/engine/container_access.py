@@ -90,12 +90,12 @@ def _read_output(stream: socket.socket, until: float) -> bytes:
 
 
 def _without_headers(raw: bytes) -> bytes:
-    found, at = b"", 0
+    content, at = b"", 0
     while at + _HEADER <= len(raw):
         size = int.from_bytes(raw[at + 4 : at + _HEADER], "big")
-        found += raw[at + _HEADER : at + _HEADER + size]
+        content += raw[at + _HEADER : at + _HEADER + size]
         at += _HEADER + size
-    return found
+    return content
 
 
 def read_file(engine: Engine, container: str, path: str) -> FileContent | None:
@@ -105,13 +105,13 @@ def read_file(engine: Engine, container: str, path: str) -> FileContent | None:
     """
     for _ in range(_LINKS):
         try:
-            found, target = engine.ask(lambda client, at=path: _read(client, container, at))  # type: ignore[misc]
+            content, target = engine.ask(lambda client, at=path: _read(client, container, at))  # type: ignore[misc]
         except EngineRefused as refused:
             if refused.status == _GONE:
                 return None
             raise
         if not target:
-            return found
+            return content
         path = target
     return None
 

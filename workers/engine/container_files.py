@@ -45,13 +45,13 @@ def read_head(engine: Engine, container: str, path: str) -> FileHead | None:
     """The file at a path, behind its links; None where there is none. Raises EngineRefused or Away."""
     for _ in range(_LINKS):
         try:
-            chunks, told = _archive(engine, container, path)
+            chunks, status = _archive(engine, container, path)
         except EngineRefused as refused:
             if refused.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
                 return None
             raise
-        mode = int(told.get("mode") or 0)
-        if mode & _GO_LINK and (target := str(told.get("linkTarget") or "")):
+        mode = int(status.get("mode") or 0)
+        if mode & _GO_LINK and (target := str(status.get("linkTarget") or "")):
             _close(chunks)
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
             continue

@@ -60,7 +60,7 @@ def _networks(raw: Raw) -> Raw:
 def _network_ids(raw: Raw) -> frozenset[str]:
     networks = _networks(raw)
     return frozenset(
-        found for name in networks if (found := str(_part(networks, name).get("NetworkID") or ""))
+        network_id for name in networks if (network_id := str(_part(networks, name).get("NetworkID") or ""))
     )
 
 
@@ -110,8 +110,8 @@ def container_from_list(raw: Raw, unreadable: str) -> Container:
 
 def labels_of(raw: Raw) -> dict[str, str]:
     """The labels of what is listed, or of a container's configuration; the engine may say null for none."""
-    found = _part(raw, "Labels")
-    return {str(name): str(value) for name, value in found.items()}
+    labels = _part(raw, "Labels")
+    return {str(name): str(value) for name, value in labels.items()}
 
 
 def whole(value: Any, otherwise: int) -> int:
@@ -127,25 +127,25 @@ def moment(text: Any) -> datetime | None:
 
     None for its year 1, which stands for never, and for what is no time.
     """
-    found = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if found is None or found[1].startswith("0001-"):
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match[1].startswith("0001-"):
         return None
-    digits, zone = (found[2] or "")[:6].ljust(6, "0"), (found[3] or "Z").replace("Z", "+00:00")
+    digits, zone = (match[2] or "")[:6].ljust(6, "0"), (match[3] or "Z").replace("Z", "+00:00")
     try:
-        return datetime.fromisoformat(f"{found[1]}.{digits}{zone}").astimezone(UTC)
+        return datetime.fromisoformat(f"{match[1]}.{digits}{zone}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def _part(raw: Raw, name: str) -> Raw:
-    found = raw.get(name)
-    return found if isinstance(found, Mapping) else {}
+    part = raw.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _word(value: Any) -> str:
     """The engine's word, which has several spellings for having none."""
-    said = str(value or "")
-    return "" if said in {"no", "none"} else said
+    word = str(value or "")
+    return "" if word in {"no", "none"} else word
 
 
 def _grace(value: Any) -> float | None:
@@ -155,10 +155,10 @@ def _grace(value: Any) -> float | None:
 
 def concerned_container(actor: Raw) -> str:
     """The id of the container that an event is about; one of a network names it as an attribute."""
-    said = _part(actor, "Attributes")
+    attributes = _part(actor, "Attributes")
     # A container's attributes are its labels and always its image.
-    found = actor.get("ID") if "image" in said else said.get("container", actor.get("ID"))
-    return str(found or "")
+    container = actor.get("ID") if "image" in attributes else attributes.get("container", actor.get("ID"))
+    return str(container or "")
 
 
 def event_time(event: Mapping[str, Any]) -> datetime | None:

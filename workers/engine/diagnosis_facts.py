@@ -118,19 +118,19 @@ class InspectedContainer:
 
     def health(self) -> HealthEvidence:
         """Its healthcheck and the last results; empty without one."""
-        check, told = self._part("Config").get("Healthcheck"), self._part("State").get("Health")
-        if not isinstance(check, Mapping) or not isinstance(told, Mapping):
+        check, health = self._part("Config").get("Healthcheck"), self._part("State").get("Health")
+        if not isinstance(check, Mapping) or not isinstance(health, Mapping):
             return HealthEvidence()
         test = [str(one) for one in check.get("Test") or ()]
         if not test or test[0] == "NONE":
             return HealthEvidence()
-        results = [one for one in told.get("Log") or () if isinstance(one, Mapping)]
+        results = [one for one in health.get("Log") or () if isinstance(one, Mapping)]
         failed = next((one for one in reversed(results) if one.get("ExitCode") != 0), None)
         text = test[1] if test[0] == "CMD-SHELL" and len(test) > 1 else shlex.join(test[1:])
         timeout, start = _seconds(check, "Timeout", _TIMEOUT), _seconds(check, "StartPeriod", 0.0)
         retries = whole(check.get("Retries"), 0) or _RETRIES
         return HealthEvidence(
-            status=str(told.get("Status") or ""),
+            status=str(health.get("Status") or ""),
             test=text,
             shell=test[0] == "CMD-SHELL",
             exit_code=whole(failed.get("ExitCode"), 0) if failed else None,
@@ -139,7 +139,7 @@ class InspectedContainer:
             allowed_sec=round(start + retries * _seconds(check, "Interval", _INTERVAL), 2),
             timeout=timeout,
             port=_asked_port(text),
-            recovered_sec=self._recovery_time(results) if told.get("Status") == "healthy" else None,
+            recovered_sec=self._recovery_time(results) if health.get("Status") == "healthy" else None,
         )
 
     def _recovery_time(self, results: list[Raw]) -> float | None:
@@ -186,11 +186,11 @@ def image_evidence(engine: Engine, name: str, *, buildable: bool) -> ImageEviden
 
 def host_evidence(engine: Engine) -> HostEvidence:
     """The engine's host: its architecture, and the bytes free where the engine keeps its data."""
-    told = engine.ask(lambda client: client.info())
-    machine, free = str(told.get("Architecture") or ""), None
+    info = engine.ask(lambda client: client.info())
+    machine, free = str(info.get("Architecture") or ""), None
     if engine.endpoint.host.startswith("unix://"):
         with suppress(OSError):
-            disk = os.statvfs(str(told.get("DockerRootDir") or ""))
+            disk = os.statvfs(str(info.get("DockerRootDir") or ""))
             free = disk.f_bavail * disk.f_frsize
     return HostEvidence(_ARCHITECTURES.get(machine, machine), free)
 
@@ -210,6 +210,6 @@ def _seconds(raw: Raw, name: str, otherwise: float) -> float:
 def _asked_port(test: str) -> str:
     """The port that a healthcheck asks on its own container; empty where its text does not say."""
     for pattern in _PORTS:
-        if found := pattern.search(test):
-            return found[1]
+        if match := pattern.search(test):
+            return match[1]
     return next((port for pattern, port in _DEFAULTS if pattern.search(test)), "")

@@ -71,8 +71,8 @@ def _sockets(path: Path) -> Iterator[tuple[str, int, str]]:
 
 def _address(digits: str) -> str:
     raw = b"".join(bytes.fromhex(digits[place : place + 8])[::-1] for place in range(0, len(digits), 8))
-    found = ipaddress.ip_address(raw)
-    return f"[{found}]" if found.version == 6 else str(found)
+    address = ipaddress.ip_address(raw)
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _process_with(inodes: set[str], proc: Path) -> str:

@@ -48,5 +48,5 @@ def find_pattern(pattern: str, text: str) -> str | None:
         raise SearchFailed(f"the search for {pattern!r} could not be made: {error}") from error
     if done.returncode != 0:
         raise SearchFailed(f"the search for {pattern!r} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
-    found: str | None = json.loads(done.stdout)
-    return found
+    line: str | None = json.loads(done.stdout)
+    return line

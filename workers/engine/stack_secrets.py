@@ -30,13 +30,13 @@ def redact(project: str, text: str) -> str:
 
 def of_config(config: Mapping[str, Any]) -> frozenset[str]:
     """The secrets among the variables and build arguments that rendered compose files give to services."""
-    found = frozenset[str]()
+    values = frozenset[str]()
     for raw in (config.get("services") or {}).values():
         build = raw.get("build")
         arguments = build.get("args") if isinstance(build, dict) else None
         for given in (raw.get("environment"), arguments):
-            found |= redaction.values_of(dict(_pairs(given)))
-    return found
+            values |= redaction.values_of(dict(_pairs(given)))
+    return values
 
 
 def of_variables(variables: Mapping[str, str]) -> frozenset[str]:
@@ -46,13 +46,13 @@ def of_variables(variables: Mapping[str, str]) -> frozenset[str]:
 
 def of_files(paths: list[Path]) -> frozenset[str]:
     """The secrets in files of variables; one that cannot be read gives none."""
-    found = frozenset[str]()
+    values = frozenset[str]()
     for path in paths:
         with contextlib.suppress(OSError):
             lines = path.read_text(errors="replace").splitlines()
             assigned = [match for line in lines if (match := _ASSIGNED.fullmatch(line))]
-            found |= redaction.values_of({match[1]: match[2].strip("'\"") for match in assigned})
-    return found
+            values |= redaction.values_of({match[1]: match[2].strip("'\"") for match in assigned})
+    return values
 
 
 def _pairs(given: object) -> Iterator[tuple[str, str]]:

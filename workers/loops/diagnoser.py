@@ -67,7 +67,7 @@ class RuleFiles:
             stats = [(path.name, path.stat()) for path in paths]
         except OSError:
             return ()
-        return [(name, told.st_mtime_ns, told.st_size) for name, told in stats]
+        return [(name, status.st_mtime_ns, status.st_size) for name, status in stats]
 
 
 class Diagnoser:
@@ -146,15 +146,15 @@ class Diagnoser:
         with database.write() as session:
             now, window = database.now(), _window(session, request)
             before = diagnoses.causes_of(session, stack, service, window)
-            kept = _combine(before, causes, added=request.stopped_in is not None)
-            if kept != before:
+            combined = _combine(before, causes, added=request.stopped_in is not None)
+            if combined != before:
                 diagnoses.record(
                     session,
                     stack=stack,
                     service=service,
                     window=window,
                     node=self._context.node,
-                    causes=kept,
+                    causes=combined,
                     now=now,
                 )
             diagnoses.forget(session, now - diagnoses.DIAGNOSIS_RETENTION)

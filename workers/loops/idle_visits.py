@@ -75,8 +75,8 @@ class IdleVisitChecks:
         database = self._context.database
         with database.read() as session:
             now = database.now()
-            found = wakes.ending(session, self._context.node, now, now + idle_visits.LOOK)
-        return [one for one in found if one.deadline - now <= idle_visits.look_for(self._ttl(one))]
+            ending = wakes.ending(session, self._context.node, now, now + idle_visits.LOOK)
+        return [one for one in ending if one.deadline - now <= idle_visits.look_for(self._ttl(one))]
 
     def _ttl(self, ending: Ending) -> float:
         if ending.ttl_sec is not None:
@@ -112,8 +112,8 @@ class IdleVisitChecks:
         if served is None:
             return {}
         containers = engine.service_by_id(served.spec.project, [ending.service])
-        found = {container: engine.usage(container) for container in containers}
-        return {container: one.traffic for container, one in found.items() if one and one.traffic}
+        usages = {container: engine.usage(container) for container in containers}
+        return {container: one.traffic for container, one in usages.items() if one and one.traffic}
 
 
 def _in_use(before: Counters, after: Counters) -> bool:

@@ -114,10 +114,10 @@ class Notifier:
         if free <= 0:
             return
         with database.write() as session:
-            found = notifications.claim_due(
+            due = notifications.claim_due(
                 session, node, database.now(), free, under_way=under_way, per_sink=PER_SINK
             )
-        for one in found:
+        for one in due:
             with self._lock:
                 self._under_way[one.sink] += 1
             # Not in a pool: the threads of a pool are joined when the process ends.
@@ -134,14 +134,14 @@ class Notifier:
 
     def _try_once(self, notice: Notice) -> None:
         began = time.monotonic()
-        ok, said = self._attempt(notice)
+        ok, answer = self._attempt(notice)
         elapsed = round((time.monotonic() - began) * 1000)
         if self._thread.stopping:
             return
         with self._context.database.write() as session:
             # Where this is not taken in, the notice was sent and is sent again.
             now = self._context.database.now()
-            notifications.record_attempt(session, notice.id, now, elapsed, ok=ok, said=said)
+            notifications.record_attempt(session, notice.id, now, elapsed, ok=ok, said=answer)
 
     def _attempt(self, notice: Notice) -> tuple[bool, str]:
         toml = self.loading.notices.get(notice.sink)

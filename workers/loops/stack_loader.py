@@ -239,10 +239,10 @@ class StackLoader:
 
     def _warn(self, name: str, toml: PowerToml) -> None:
         """Log which files of the stack another user could write; each state of theirs once."""
-        found = file_permissions.warnings([self._path, *toml.stacks[name].paths()])
-        for line in found if found != self._known[name].warned else ():
+        warnings = file_permissions.warnings([self._path, *toml.stacks[name].paths()])
+        for line in warnings if warnings != self._known[name].warned else ():
             log.warning("stack %s: %s", name, line)
-        self._known[name].warned = found
+        self._known[name].warned = warnings
 
     def _unreadable(self, name: str, toml: PowerToml, error: Exception) -> Rejected:
         stack = toml.stacks[name]

@@ -85,8 +85,8 @@ class StackPublisher:
         """Drop everything about these stacks."""
         with self._lock:
             for name in names:
-                for kept in (self._news, self._logged, self._offered, self.held_back):
-                    kept.pop(name, None)
+                for by_stack in (self._news, self._logged, self._offered, self.held_back):
+                    by_stack.pop(name, None)
 
     def publish(self, mine: Callable[[], Heartbeat]) -> None:
         """Offer every piece of news to the database; raises what the store raises while it is away."""
@@ -167,13 +167,13 @@ class StackPublisher:
     def check_locations(self) -> None:
         """Claim anew what holds or owes something elsewhere, so that it is held back until that has ended."""
         with self._context.database.read() as session:
-            found = [
+            misplaced = [
                 name
                 for name, served in list(self._context.stacks.items())
                 if name in self._context.claimed
                 and elsewhere(relocation.holdings(session, name), self._context.location(served.spec))
             ]
-        if found:
+        if misplaced:
             self.publish_again()
 
     # One that waits for what is held or owed elsewhere, or is another worker's.

@@ -28,10 +28,10 @@ def read_or_create(data_dir: Path) -> bytes:
 
 def _read_key(file: Path) -> bytes | None:
     try:
-        found = file.read_bytes()
+        key = file.read_bytes()
     except FileNotFoundError:
         return None
-    return found if len(found) == _BYTES else None
+    return key if len(key) == _BYTES else None
 
 
 def _create(file: Path) -> bytes | None:

@@ -63,13 +63,13 @@ def _deliver(order: Mapping[str, Any]) -> str:
         raise DeliveryFailed(f"Timeout: the exchange was not over after {order['seconds']:g} s")
     try:
         answer = json.loads(printed)
-        ok, said = bool(answer["ok"]), str(answer["said"])
+        ok, reply = bool(answer["ok"]), str(answer["said"])
     except (ValueError, KeyError, TypeError):
         raise DeliveryFailed(f"the process that sends ended with {code} and no answer") from None
-    said = untrusted_text.shorten(untrusted_text.storable(redaction.redact(said)), _SAID)
+    reply = untrusted_text.shorten(untrusted_text.storable(redaction.redact(reply)), _SAID)
     if not ok:
-        raise DeliveryFailed(said)
-    return said
+        raise DeliveryFailed(reply)
+    return reply
 
 
 def _run(order: str, seconds: float) -> tuple[int, str]:

@@ -87,8 +87,8 @@ def _set_aside(path: Path) -> None:
 
 def others(context: WorkerContext) -> dict[str, Path]:
     """The journals of other workers of this node that lie where ours does."""
-    found = journal.journals_in(context.offline_dir)
-    return {name: path for name, path in found.items() if name != context.me.name}
+    journals = journal.journals_in(context.offline_dir)
+    return {name: path for name, path in journals.items() if name != context.me.name}
 
 
 def _seconds(outage: Outage, now: datetime) -> float:

@@ -159,12 +159,12 @@ def _definition(served: Served, service: str) -> Mapping[str, Any]:
 
 def configuration(served: Served) -> Mapping[str, Any]:
     """The accepted compose files, rendered; empty where they cannot be read."""
-    kept = served.place.kept if served.place else None
-    if kept is None:
+    path = served.place.kept if served.place else None
+    if path is None:
         return {}
     with suppress(OSError, ValueError):
-        found = json.loads(kept.read_text())
-        return found if isinstance(found, dict) else {}
+        config = json.loads(path.read_text())
+        return config if isinstance(config, dict) else {}
     return {}
 
 
@@ -296,8 +296,8 @@ def _age(at: datetime | None, end: datetime | None) -> float:
 def _with_port(context: WorkerContext, evidence: Evidence) -> Evidence:
     """With the port of the host that a failed start names, and what holds it."""
     for line in (*evidence.call.stderr, *evidence.container.error):
-        if found := _PORT.search(line):
-            port = found[1] or found[2]
+        if match := _PORT.search(line):
+            port = match[1] or match[2]
             holder = _optional(lambda: host_ports.port_holder(context.engine, int(port)))  # noqa: B023
             return replace(evidence, host=replace(evidence.host, port=port, port_holder=holder or ""))
     return evidence

@@ -31,9 +31,9 @@ def entry(engine: Engine, inspected: InspectedContainer) -> EntryEvidence:
         path = posixpath.join(inspected.working_dir, first)
         return container_files.describe_entry(engine, inspected.id, path)
     for folder in inspected.environment.get("PATH", "/usr/local/bin:/usr/bin:/bin").split(":"):
-        found = container_files.describe_entry(engine, inspected.id, posixpath.join(folder, first))
-        if found.kind != "missing":
-            return found
+        described = container_files.describe_entry(engine, inspected.id, posixpath.join(folder, first))
+        if described.kind != "missing":
+            return described
     return EntryEvidence(first, "missing")
 
 

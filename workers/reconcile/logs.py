@@ -77,9 +77,9 @@ def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str
     began = engine_time(context, wanted.since)
     until = wanted.until and engine_time(context, wanted.until)
     since = max(began, containers.moment(last) or began)
-    found = context.engine.lines(container, since, until, wanted.tail)
+    lines = context.engine.lines(container, since, until, wanted.tail)
     return [
-        {"service": service, "container": short, "at": at, "line": text} for at, text in found if at > last
+        {"service": service, "container": short, "at": at, "line": text} for at, text in lines if at > last
     ]
 
 

@@ -43,11 +43,11 @@ def run(command: Command, timeout: float, call: Callable[[], CallOutcome]) -> Ca
         log.warning(FILES_MISSING)
         return CallOutcome(CallStatus.FAIL, None, 0, stderr=FILES_MISSING)
     outcome = call()
-    said = {
+    messages = {
         CallStatus.FAIL: "the pre_stop hook failed, or could not be run; a plain stop follows",
         CallStatus.TIMEOUT: f"the pre_stop hook and the stop took over {timeout:g} s; a plain stop follows",
     }.get(outcome.status)
-    if said is None:
+    if messages is None:
         return outcome
-    log.warning("%s: %s", command, said)
-    return replace(outcome, stderr=f"{outcome.stderr.rstrip()}\n{said}".lstrip())
+    log.warning("%s: %s", command, messages)
+    return replace(outcome, stderr=f"{outcome.stderr.rstrip()}\n{messages}".lstrip())

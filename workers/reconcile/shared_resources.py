@@ -119,8 +119,8 @@ def changed_resources(engine: Engine, served: Served, directory: Path) -> tuple[
         return set(), set()
     with _extra_file(directory, served.spec.project, networks, volumes) as file:
         outcome = compose.run(compose.share(served.place, file, trial=True), CREATE_TIMEOUT)
-    said = f"{outcome.stdout}\n{outcome.stderr}"
-    remade, otherwise = set(_REMADE.findall(said)), set(_OTHERWISE.findall(said))
+    output = f"{outcome.stdout}\n{outcome.stderr}"
+    remade, otherwise = set(_REMADE.findall(output)), set(_OTHERWISE.findall(output))
     return (
         {name for name in networks if served.networks[name] in remade},
         {name for name in volumes if served.volumes[name] in otherwise},
@@ -135,21 +135,21 @@ def faults(engine: Engine, served: Served, key: str, directory: Path) -> list[st
     networks, volumes = changed_resources(engine, served, directory)
     served.outdated.update(networks)
     core = set(served.spec.names_of(Role.CORE))
-    found = []
+    refusals = []
     for kind, name, real in [
         *(("network", name, served.networks[name]) for name in sorted(networks)),
         *(("volume", name, served.volumes[name]) for name in sorted(volumes)),
     ]:
         users = sorted(engine.users_of(kind, real, served.spec.project) & core)
         if users:
-            found.append(_refusal(key, served, kind, name, users))
+            refusals.append(_refusal(key, served, kind, name, users))
         elif kind == "volume":
             log.warning(
                 "%s: volume %s exists with another definition and stays as it is: its data would be lost",
                 served.spec.name,
                 real,
             )
-    return found
+    return refusals
 
 
 def _refusal(key: str, served: Served, kind: str, name: str, users: list[str]) -> str:

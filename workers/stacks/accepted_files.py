@@ -37,10 +37,10 @@ class Unset(Exception):
 def complete(place: ComposeFiles, config: ComposeConfig, output: Output) -> ComposeConfig:
     """The configuration as it has to be kept."""
     services = {name: _without_placement(raw) for name, raw in config["services"].items()}
-    found = {**config, "services": services}
+    completed = {**config, "services": services}
     if any(raw.get("models") for raw in services.values()):
-        found["models"] = yaml.safe_load(output(compose.config_as_yaml(place))).get("models") or {}
-    return found
+        completed["models"] = yaml.safe_load(output(compose.config_as_yaml(place))).get("models") or {}
+    return completed
 
 
 def _without_placement(raw: ComposeConfig) -> ComposeConfig:

@@ -74,8 +74,8 @@ def _shows_values(target: PatchTarget, diff: str) -> bool:
     """Has the diff a value of the service's variables, or what looks like a secret?"""
     given = target.defined.get("environment")
     values = [str(one) for one in given.values() if one] if isinstance(given, dict) else []
-    kept = [line for line in diff.splitlines() if not line.startswith(("+", "-"))]
-    if any(value in line for value in values if len(value) >= _SHORTEST for line in kept):
+    context = [line for line in diff.splitlines() if not line.startswith(("+", "-"))]
+    if any(value in line for value in values if len(value) >= _SHORTEST for line in context):
         return True
     return redaction.redact(diff) != diff
 
@@ -225,7 +225,7 @@ def _program_folder(evidence: Evidence) -> str:
 
 def _from_scratch(dockerfile: str) -> bool:
     """Has the last stage no shell that could run a command?"""
-    named = [found[1] for line in dockerfile.splitlines() if (found := _FROM.match(line))]
+    named = [match[1] for line in dockerfile.splitlines() if (match := _FROM.match(line))]
     return not named or named[-1].lower() == "scratch"
 
 

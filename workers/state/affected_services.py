@@ -25,10 +25,10 @@ class AffectedServices:
 
     def note(self, stack: str, service: str, containers: Iterable[Container]) -> None:
         """A look has shown these containers of a service, and no others."""
-        found = list(containers)
+        inspected = list(containers)
         with self._lock:
-            self._own[stack, service] = frozenset(one.id for one in found)
-            self._owners[stack, service] = frozenset(id for one in found for id in one.owners.values())
+            self._own[stack, service] = frozenset(one.id for one in inspected)
+            self._owners[stack, service] = frozenset(id for one in inspected for id in one.owners.values())
 
     def forget(self, stack: str) -> None:
         """Nothing of this stack is looked at any more."""
@@ -39,12 +39,12 @@ class AffectedServices:
     def by(self, container: str) -> set[StackService]:
         """The services whose this container is, and all that use a namespace through it."""
         with self._lock:
-            found = {name for name, ids in self._own.items() if container in ids}
-            new = found | set(self._users({container}))
+            names = {name for name, ids in self._own.items() if container in ids}
+            new = names | set(self._users({container}))
             while new:
-                found |= new
-                new = set(self._users({id for name in new for id in self._own[name]})) - found
-            return found
+                names |= new
+                new = set(self._users({id for name in new for id in self._own[name]})) - names
+            return names
 
     def _users(self, containers: Collection[str]) -> Iterator[StackService]:
         return (name for name, owners in self._owners.items() if not owners.isdisjoint(containers))

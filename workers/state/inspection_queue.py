@@ -139,8 +139,8 @@ class InspectionQueue:
     def forget(self, stack: str) -> None:
         """Drop everything about a stack that is not served any more."""
         with self._changed:
-            for kept in (self._marked, self._handed, self._polls, self._timers, self._whole_at):
-                kept.pop(stack, None)
+            for by_stack in (self._marked, self._handed, self._polls, self._timers, self._whole_at):
+                by_stack.pop(stack, None)
 
     def drop_polls(self) -> None:
         """Forget every planned poll; marks and timers stay."""

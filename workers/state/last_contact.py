@@ -33,8 +33,8 @@ class LastContact:
     def read(self) -> float | None:
         """The moment by `boot_clock`, 0 where it was before the last boot; None where nothing is known."""
         try:
-            found = json.loads(self._path.read_text())
-            at, boot = float(found["at"]), str(found["boot"])
+            record = json.loads(self._path.read_text())
+            at, boot = float(record["at"]), str(record["boot"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

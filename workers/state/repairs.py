@@ -53,11 +53,11 @@ class ObservedState:
 
     def changes(self, session: Session, stack: str) -> UnexplainedChanges:
         """What has changed since then, in the same transaction."""
-        told = {}
+        powers = {}
         for name, row in services.of(session, stack).items():
             was = self.services.get(name)
             if was and _differs(was, (row.power, row.ready, row.alive)):
-                told[name] = f"{name} from {was[0]} to {row.power}"
+                powers[name] = f"{name} from {was[0]} to {row.power}"
         moved = []
         for window, before in self.windows.items():
             one = rows.get(session, window)
@@ -66,7 +66,7 @@ class ObservedState:
         return (
             UnexplainedChanges()
             if self.busy
-            else UnexplainedChanges(frozenset(told), "; ".join([*told.values(), *moved]))
+            else UnexplainedChanges(frozenset(powers), "; ".join([*powers.values(), *moved]))
         )
 
 
@@ -141,13 +141,13 @@ class Repairs:
         if not changes.told or since is None or seen_at - since < EVENT_GRACE:
             return
         with self._lock:
-            told = {
+            powers = {
                 name
                 for name in changes.services
                 if (at := self._events.get((stack, name)))
                 and seen_at - EVENT_GRACE <= at <= seen_at + SEEN_FIRST
             }
-            self._doubts.append(_Doubt(stack, changes, seen_at, told))
+            self._doubts.append(_Doubt(stack, changes, seen_at, powers))
 
     def confirm(self, clock: Callable[[], datetime]) -> None:
         """Count what no event has told of in time, by the engine's clock."""

@@ -208,12 +208,12 @@ class Snapshot:
         with self._database.read() as session:
             ahead = (now - datetime.now(UTC)).total_seconds()
             booted_at = now - timedelta(seconds=boot_clock())
-            found = Knowledge(self._stacks(session, node, now), ahead, boot_id(), booted_at)
+            snapshot = Knowledge(self._stacks(session, node, now), ahead, boot_id(), booted_at)
         with self._lock:
             # What was noted while it was read may be missing in it: the next look has it.
             if noted == self._noted:
                 self._version = version
-                self._keep(found)
+                self._keep(snapshot)
 
     def _stacks(self, session: Session, node: str, now: datetime) -> dict[str, StackSnapshot]:
         """Every stack of the node; of one whose row cannot be understood, what was known before."""
@@ -242,13 +242,13 @@ class Snapshot:
                 }
                 self._keep(replace(self._known, stacks=stacks))
 
-    def _keep(self, found: Knowledge) -> None:
-        self._known = found
-        if self._written and self._written.stacks == found.stacks:
+    def _keep(self, snapshot: Knowledge) -> None:
+        self._known = snapshot
+        if self._written and self._written.stacks == snapshot.stacks:
             return
         try:
-            private_files.replace(self._path, json.dumps(node_snapshot.as_json(found)), sync=True)
-            self._written = found
+            private_files.replace(self._path, json.dumps(node_snapshot.as_json(snapshot)), sync=True)
+            self._written = snapshot
         except OSError as error:
             # In memory it is known all the same; only a successor would not know.
             log.error("%s: cannot be written: %s", self._path, error.strerror)

@@ -110,9 +110,9 @@ class FieldCondition:
         texts = value if isinstance(value, tuple) else () if value is None else (str(value),)
         for pattern in self.matches:
             for text in reversed(texts):
-                if found := pattern.search(text[: log_weight.LONGEST_LINE]):
+                if match := pattern.search(text[: log_weight.LONGEST_LINE]):
                     shown = text.strip() if isinstance(value, tuple) else f"{self.field}: {text.strip()}"
-                    return ConditionMatch(_groups(found), (shown,))
+                    return ConditionMatch(_groups(match), (shown,))
         return None
 
     def _in_log(self, facts: Facts) -> ConditionMatch | None:
@@ -123,10 +123,10 @@ class FieldCondition:
         best: ConditionMatch | None = None
         for pattern in self.matches:
             for place in range(len(lines) - 1, -1, -1):
-                if found := pattern.search(lines[place]):
+                if match := pattern.search(lines[place]):
                     heaviness = log_weight.weight(facts.evidence, place, pattern)
                     if best is None or heaviness > best.weight:
-                        best = ConditionMatch(_groups(found), (lines[place].strip(),), heaviness)
+                        best = ConditionMatch(_groups(match), (lines[place].strip(),), heaviness)
         return best
 
 
@@ -138,13 +138,13 @@ class AllOf:
 
     def match(self, facts: Facts) -> ConditionMatch | None:
         """What all of them found; None where one does not hold."""
-        found = ConditionMatch()
+        joined = ConditionMatch()
         for condition in self.conditions:
-            known = Facts(facts.evidence, facts.values, {**facts.groups, **found.groups})
+            known = Facts(facts.evidence, facts.values, {**facts.groups, **joined.groups})
             if (one := condition.match(known)) is None:
                 return None
-            found = found.join(one)
-        return found
+            joined = joined.join(one)
+        return joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +155,8 @@ class AnyOf:
 
     def match(self, facts: Facts) -> ConditionMatch | None:
         """What the heaviest of them found; None where none holds."""
-        found = [one for condition in self.conditions if (one := condition.match(facts)) is not None]
-        return max(found, key=lambda one: one.weight, default=None)
+        matches = [one for condition in self.conditions if (one := condition.match(facts)) is not None]
+        return max(matches, key=lambda one: one.weight, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +175,13 @@ EvidenceCondition = FieldCondition | AllOf | AnyOf | NoneOf
 
 def _mention(lines: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> ConditionMatch | None:
     """What the latest line that has one of the patterns says, at full weight."""
-    found = (pattern.search(line) for line in reversed(lines) for pattern in patterns)
-    first = next((one for one in found if one), None)
+    matches = (pattern.search(line) for line in reversed(lines) for pattern in patterns)
+    first = next((one for one in matches if one), None)
     return ConditionMatch(_groups(first)) if first else None
 
 
-def _groups(found: re.Match[str]) -> dict[str, str]:
-    return {name: value.strip() for name, value in found.groupdict().items() if value}
+def _groups(match: re.Match[str]) -> dict[str, str]:
+    return {name: value.strip() for name, value in match.groupdict().items() if value}
 
 
 def _fill(facts: Facts, template: str) -> str | None:

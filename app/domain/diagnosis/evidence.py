@@ -205,10 +205,10 @@ _PLAIN = (
 
 def fields(evidence: Evidence) -> dict[str, FieldValue]:
     """Every field that a rule can name, with its value. `log` is apart: its lines have ages and an order."""
-    found: dict[str, Any] = {name: getattr(evidence, name) for name in _PLAIN}
+    values: dict[str, Any] = {name: getattr(evidence, name) for name in _PLAIN}
     for part in _PARTS:
-        found |= {f"{part}.{name}": value for name, value in asdict(getattr(evidence, part)).items()}
-    return found
+        values |= {f"{part}.{name}": value for name, value in asdict(getattr(evidence, part)).items()}
+    return values
 
 
 FIELDS = frozenset(fields(Evidence("", ""))) | {"log"}

@@ -58,7 +58,7 @@ _CHAINED = re.compile(
 
 def significant(lines: Sequence[str]) -> list[int]:
     """The places of the lines that say something: no blank lines, frames of tracebacks or source code."""
-    found: list[int] = []
+    places: list[int] = []
     in_traceback = False
     for place, line in enumerate(lines):
         if line.startswith("Traceback ("):
@@ -68,8 +68,8 @@ def significant(lines: Sequence[str]) -> list[int]:
             continue
         in_traceback = False
         if line.strip() and not _FRAME.match(line):
-            found.append(place)
-    return found
+            places.append(place)
+    return places
 
 
 def weight(evidence: Evidence, place: int, pattern: re.Pattern[str]) -> float:

@@ -104,15 +104,15 @@ def diagnose(facts: Facts, rules: Iterable[DiagnosisRule]) -> list[Diagnosis]:
 
 
 def _speak(rule: DiagnosisRule, facts: Facts) -> Diagnosis | None:
-    found = rule.when.match(facts)
-    if found is None or rule.confidence * found.weight < ENOUGH:
+    match = rule.when.match(facts)
+    if match is None or rule.confidence * match.weight < ENOUGH:
         return None
-    known = Facts(facts.evidence, facts.values, found.groups)
+    known = Facts(facts.evidence, facts.values, match.groups)
     return Diagnosis(
         cause=rule.cause,
         title=known.text(rule.title),
-        confidence=round(rule.confidence * found.weight, 2),
-        evidence=found.lines[:_MOST_LINES] or _state(facts),
+        confidence=round(rule.confidence * match.weight, 2),
+        evidence=match.lines[:_MOST_LINES] or _state(facts),
         suggestion=known.text(rule.suggestion),
         rule=rule.name,
         source=rule.source,

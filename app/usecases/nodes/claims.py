@@ -176,8 +176,8 @@ def _take_over(session: Session, other: Stack, here: Location, key: str, now: da
 
 def out_of_reach(session: Session, stack: Stack, mine: Heartbeat) -> Holding | None:
     """What a stack still holds, or has to stop, on another engine than this worker's."""
-    found = elsewhere(relocation.holdings(session, stack.name), Location(engine_id=mine.engine_id))
-    return found[0] if found else None
+    others = elsewhere(relocation.holdings(session, stack.name), Location(engine_id=mine.engine_id))
+    return others[0] if others else None
 
 
 def _no_rival(session: Session, spec: StackSpec, mine: Heartbeat, other: Heartbeat, key: str) -> None:

@@ -62,12 +62,12 @@ def relocate(session: Session, name: str, *, actor: str, now: datetime) -> Stack
     """
     stack = stacks.chosen(session, name)
     stacks.lock_stack(session, name)
-    found = holdings(session, name)
-    if not found or not (stack.faults or stack.refused or workers.is_away(session, stack, now)):
+    held_elsewhere = holdings(session, name)
+    if not held_elsewhere or not (stack.faults or stack.refused or workers.is_away(session, stack, now)):
         raise NotDisplaced(name)
     for one in _tied_rows(session, name):
         one.project = one.engine_id = ""
-    facts = [_relocation_facts(one) for one in found]
+    facts = [_relocation_facts(one) for one in held_elsewhere]
     audit.record(
         session, Event.STACK_RELOCATED, actor=actor, now=now, stack=name, node=stack.node, left=facts
     )

@@ -83,9 +83,9 @@ def finish_call(session: Session, call_id: int, outcome: CallOutcome, now: datet
     record_call_entry(session, call, Event.CALL_FINISHED, now, **facts, stderr=call.stderr)
 
 
-def bounded_output(said: str) -> str:
+def bounded_output(output: str) -> str:
     """The beginning and the end of what was said, without the characters that no database keeps."""
-    return untrusted_text.storable(call_output.shorten_output(said))
+    return untrusted_text.storable(call_output.shorten_output(output))
 
 
 def lose_call(session: Session, call: Call, now: datetime) -> bool:
@@ -169,12 +169,12 @@ def _fault(call: Call) -> str:
     if call.status in {CallStatus.LOST, CallStatus.CANCELLED}:
         return "its start was cut off before it ended"
     printed = call.stderr.strip() or call.stdout.strip()
-    said = call_output.reason(printed) or "no output"
+    cause = call_output.reason(printed) or "no output"
     if mended_by := call_output.advice(printed, _project(call), call.service):
-        said = f"{said.splitlines()[0]}; {mended_by}"
+        cause = f"{cause.splitlines()[0]}; {mended_by}"
     # Without an exit code nothing was run at all, and what was said is why.
     code = "" if call.returncode is None else f" (exit {call.returncode})"
-    return f"could not be started{code}: {said}"
+    return f"could not be started{code}: {cause}"
 
 
 def _project(call: Call) -> str:
@@ -189,16 +189,16 @@ def lease_of_call(session: Session, window: str | None, service: str) -> Lease |
 
 def record_lost_calls(session: Session, node: str, dead: Mapping[str, bool], now: datetime) -> list[Call]:
     """Declare every running call of workers that are `dead` lost; return them."""
-    found = [call for call in services.running_calls(session, node) if dead.get(call.worker, False)]
-    return [call for call in found if lose_call(session, call, now)]
+    dead_calls = [call for call in services.running_calls(session, node) if dead.get(call.worker, False)]
+    return [call for call in dead_calls if lose_call(session, call, now)]
 
 
 def record_call_entry(session: Session, call: Call, event: Event, now: datetime, **facts: Any) -> None:
     """Put on record what became of a call; of one made blind, that it was, and when it really happened."""
-    said = {name: value for name, value in facts.items() if value not in (None, "", [])}
+    details = {name: value for name, value in facts.items() if value not in (None, "", [])}
     if call.blind:
-        said |= {"blind": True, "started_at": stamp(call.started_at)}
-        said |= {"finished_at": stamp(call.finished_at)} if call.finished_at else {}
+        details |= {"blind": True, "started_at": stamp(call.started_at)}
+        details |= {"finished_at": stamp(call.finished_at)} if call.finished_at else {}
     audit.record(
         session,
         event,
@@ -210,5 +210,5 @@ def record_call_entry(session: Session, call: Call, event: Event, now: datetime,
         call=call.id,
         action=call.action,
         argv=call.argv,
-        **said,
+        **details,
     )

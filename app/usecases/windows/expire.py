@@ -20,12 +20,12 @@ def expire_due(
     session: Session, now: datetime, node: str | None = None, only: str | None = None
 ) -> list[Window]:
     """Start closing every window whose time is up, on one node or on all, or `only` this one; return them."""
-    found = rows.due(session, now, node, only)
-    for window in found:
+    due = rows.due(session, now, node, only)
+    for window in due:
         expire(session, window, now)
     if only is None:
         give_up_waiting(session, now)
-    return found
+    return due
 
 
 def expire(session: Session, window: Window, now: datetime) -> None:

@@ -102,16 +102,16 @@ def open_window(
     if repeat and (first := _quicker(session, repeat, window, now)):
         return first, False
     session.add(window)
-    said = {"services": asked, "ttl_sec": ttl, "reason": ask.reason}
+    details = {"services": asked, "ttl_sec": ttl, "reason": ask.reason}
     if away:
         window.state, window.opening_at, window.waiting_for = State.WAITING, None, WAITING_FOR_NODE
         for lease in window.leases:
             lease.detail = f"waits for node {stack.node}, not heard of since {stamp(away)}"
-        said |= {"waiting_for": WAITING_FOR_NODE, "node": stack.node, "away_since": stamp(away)}
-        record_entry(session, window, Event.WINDOW_WAITING, actor, now, **said)
+        details |= {"waiting_for": WAITING_FOR_NODE, "node": stack.node, "away_since": stamp(away)}
+        record_entry(session, window, Event.WINDOW_WAITING, actor, now, **details)
     else:
         hold_services(session, stack, window)
-        record_entry(session, window, Event.WINDOW_OPENING, actor, now, **said)
+        record_entry(session, window, Event.WINDOW_OPENING, actor, now, **details)
     return window, True
 
 

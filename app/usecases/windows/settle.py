@@ -118,7 +118,7 @@ def _stuck(session: Session, window: Window, left: list[Service], now: datetime)
     failing = {row.name: row.failures for row in left if row.failures >= STUCK_AFTER}
     if failing and not window.stuck:
         last = services.last_calls(session, [window.stack])
-        said = {name: _last_stop_output(last.get((window.stack, name))) for name in failing}
+        last_errors = {name: _last_stop_output(last.get((window.stack, name))) for name in failing}
         audit.record(
             session,
             Event.WINDOW_STUCK,
@@ -127,7 +127,7 @@ def _stuck(session: Session, window: Window, left: list[Service], now: datetime)
             stack=window.stack,
             window=window.id,
             failed_stops=failing,
-            last_errors=said,
+            last_errors=last_errors,
         )
     window.stuck = bool(failing)
 

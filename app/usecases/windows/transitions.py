@@ -99,5 +99,5 @@ def record_entry(
     session: Session, window: Window, event: Event, actor: str, now: datetime, **facts: Any
 ) -> None:
     """Write an audit entry about a window, with those of the facts that are not None."""
-    said = {name: value for name, value in facts.items() if value is not None}
-    audit.record(session, event, actor=actor, now=now, stack=window.stack, window=window.id, **said)
+    known_facts = {name: value for name, value in facts.items() if value is not None}
+    audit.record(session, event, actor=actor, now=now, stack=window.stack, window=window.id, **known_facts)

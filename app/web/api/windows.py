@@ -129,8 +129,8 @@ def show_window_diagnosis(context: WebContext, caller: Caller, *, window: str) -
         row = windows.get(session, window)
         if row is None:
             raise UnknownWindow(window)
-        found = diagnosis_views.of_windows(session, [row])[row.id]
-    return responses.json({"items": [found[name] for name in sorted(found)]})
+        diagnoses = diagnosis_views.of_windows(session, [row])[row.id]
+    return responses.json({"items": [diagnoses[name] for name in sorted(diagnoses)]})
 
 
 @routes.add(
