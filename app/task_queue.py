@@ -124,7 +124,7 @@ class Dispatch:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=0, timeout=2)
                 return {name: _depth(connection.default_channel, name) for name in names}
-        except Exception as error:  # noqa: BLE001 - whatever it is, there is no figure
+        except Exception as error:  # noqa: BLE001 - after any error there is no figure
             if time.monotonic() - began >= SLOW:
                 self._rest_until = time.monotonic() + REST
             log.info("the broker does not say how much waits: %s", error)
@@ -140,7 +140,7 @@ class Dispatch:
             with self._app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=0, timeout=2)
                 _try_to_write(connection)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what keeps them from being sent
+        except Exception as error:  # noqa: BLE001 - any error is the reason why they are not sent
             message = str(error) or type(error).__name__
             return f"{NO_WRITES}: {message}" if _is_refusal(error) else message
         return None

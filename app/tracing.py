@@ -64,7 +64,7 @@ def begin(service: str, timeout_set: bool = False) -> None:
     except ImportError as error:
         log.warning("no traces: %s; install them with: pip install 'power-windows[traces]'", error)
         return
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with its settings, windows matter more
+    except Exception as error:  # noqa: BLE001 - a fault of tracing must not stop windows
         log.warning("no traces: %s", error)
         return
     _tracing.provider, _tracing.tracer = provider, provider.get_tracer("power-windows")
@@ -108,7 +108,7 @@ def span(name: str, carried: object = None, **facts: str | int | None) -> Iterat
 
 
 def _context(carried: object) -> Any:
-    """The trace that a header names; None, which is the present one, for whatever is no such header."""
+    """Return the trace that a header names; None, which means the present trace, for any other value."""
     if not isinstance(carried, str) or not _FORM.fullmatch(carried):
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

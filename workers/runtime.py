@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from app import settings, tracing
 from app.domain.throttling import CallBounds, CallLimit
-from app.host import data_directory, snapshot_file
+from app.host import data_directory, node_snapshot
 from app.host.engine_endpoint import BadEndpoint
 from app.host.pressure import LoadReader
 from app.settings import ConfigError, Settings
@@ -137,7 +137,7 @@ def _require_schema(database: Database, environment: Settings) -> None:
     try:
         schema.require(database)
     except schema.Mismatch as mismatch:
-        if not snapshot_file.on(environment.data_dir, environment.node):
+        if not node_snapshot.services_on(environment.data_dir, environment.node):
             raise SystemExit(str(mismatch)) from mismatch
         schema.await_match(database, mismatch)
 
@@ -188,7 +188,7 @@ def conduct_soon() -> None:
 
 
 def resync() -> None:
-    """Look at everything again, whatever events have said or not said."""
+    """Inspect every stack again, independent of events."""
     if process_state.watch:
         process_state.watch.beat(context().database.now())
         process_state.watch.mark_all(Trigger.RESYNC)

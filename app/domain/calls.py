@@ -42,7 +42,7 @@ class SeenContainers:
     detail: str = ""
     alive: bool = False
     revived: bool = False
-    """The engine itself has started it again since it was last seen off: no hand, and nothing of ours."""
+    """Whether the engine restarted it since it was last seen off, without a person or a worker."""
     severed: bool = False
     """It runs, but what it refers to by id is gone."""
 

@@ -37,7 +37,7 @@ FREE = Gate(Way.OPEN)
 class DependencyStatus:
     """How a dependency stands for one window.
 
-    `begun` says that an `up` for it has succeeded, whatever became of it since;
+    `begun` says that an `up` for it has succeeded, even if it failed since;
     `over` that it will not get ready by itself any more.
     """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 PATHS = ("/favicon.ico", "/robots.txt", "/apple-touch-icon", "/.well-known/")
-"""What browsers and crawlers ask for by themselves: each with whatever begins so."""
+"""Paths that browsers and crawlers request by themselves, with all paths that begin with one of them."""
 AGENTS = (
     *("bot", "crawler", "spider", "slurp", "facebookexternalhit"),
     *("uptime", "pingdom", "statuscake", "site24x7", "blackbox", "prometheus", "nagios", "icinga", "zabbix"),

@@ -1,7 +1,7 @@
 """May this process keep its files there? Asked once by each that does, before it writes the first.
 
 What would fail later in many places is one line here. A directory that others may write
-to is refused, as PostgreSQL does: whoever may exchange the database or the token in it has
+to is refused, as PostgreSQL does: a user who can replace the database or the token in it has
 everything. One that others may only look into is warned of.
 """
 
@@ -82,7 +82,7 @@ def _open(path: Path, status: os.stat_result) -> list[str]:
 
 
 def _readable(path: Path) -> list[str]:
-    """Secrets that others may read: once copied they are known, whatever the directory's mode is later."""
+    """Return warnings of secrets that others may read. A later chmod of the directory does not help."""
     readable = [path / name for name in _SECRETS if _others_read(path / name)]
     return [
         f"{one} can be read by others, and holds a secret; {_command('chmod', '600', one)}"

@@ -1,4 +1,4 @@
-"""Keeps a long-lived loop alive: whatever one of its rounds raises is logged once and counted.
+"""Keep a long-lived loop alive: every exception of a round is logged once and counted.
 
 A round may be for one item, such as one stack or one container, so that one that fails
 keeps no other from its turn. The log gets the traceback of a failure the first time, then
@@ -117,7 +117,7 @@ class LoopGuard:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """Where an exception was raised: the same fault comes from the same line, whatever its message says."""
+    """Return where an exception was raised. The same fault has the same line, even with another message."""
     while trace and trace.tb_next:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

@@ -30,10 +30,10 @@ def draw_timeline(report: Report) -> str:
     rows += [(f"step {name}", tries) for name, tries in spans.step_spans(report).items()]
     length, high = spans.run_length(report), AXIS_HIGH + ROW_HIGH * len(rows) + 4
     parts = [_axis(length, high)]
-    for number, (name, found) in enumerate(rows):
+    for number, (name, row) in enumerate(rows):
         y = AXIS_HIGH + ROW_HIGH * number
         parts.append(f'<text class="name" x="0" y="{y + 16}">{_short(name)}</text>')
-        parts += [_bar(one, length, y) for one in found]
+        parts += [_bar(one, length, y) for one in row]
     return _svg(PICTURE_WIDE, high, "Time line of the run, its services and its steps", "".join(parts))
 
 

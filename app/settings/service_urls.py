@@ -32,7 +32,7 @@ _HIGHEST_PORT = 65_535
 
 
 def of_file(path: Path) -> str:
-    """The address of an SQLite database in a file, whatever characters its path has."""
+    """The address of an SQLite database in a file; its path may have any characters."""
     from urllib.parse import quote
 
     return f"sqlite:///{quote(str(path))}"
@@ -101,7 +101,9 @@ def _server_faults(rest: str, forbidden: str, shape: str) -> Iterator[str]:
     login, sign, _ = rest.rpartition("@")
     if raw := [character for character in forbidden if character in login]:
         replacements = ", ".join(f"`{character}` as {_ENCODED[character]}" for character in raw)
-        yield f"user or password hold a character with another meaning in an address; write {replacements}"
+        yield (
+            f"user or password hold a character that means something else in an address; write {replacements}"
+        )
         return
     if "#" in (rest if not sign else rest[len(login) :]):
         yield f"it holds a raw `#`; in an address write %23, as in {shape}"

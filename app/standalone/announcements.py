@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.enums import Mode
-from app.host import snapshot_file
+from app.host import node_snapshot
 from app.settings import Settings
 from app.standalone import logs
 from app.standalone.preparation import Prepared
@@ -109,7 +109,7 @@ class Announcements:
                 self._terminal.line(f"           {mend}")
 
     def _services_on(self) -> str:
-        return ", ".join(snapshot_file.on(self._settings.data_dir, self._settings.node))
+        return ", ".join(node_snapshot.services_on(self._settings.data_dir, self._settings.node))
 
     def print_ready(self, supervisor: Supervisor, front: WebClient) -> None:
         """Print the time that the start took, and one line per stack."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import settings
-from app.host import private_files, snapshot_file
+from app.host import node_snapshot, private_files
 from app.standalone import broker
 from app.store import integrity, schema, tokens
 from app.store.database import Database
@@ -54,7 +54,7 @@ def main() -> int:
 
 def _unusable(environment: settings.Settings, why: str, mends: list[str]) -> int:
     """The start ends here, unless a worker has yet to turn off what its snapshot knows."""
-    if snapshot_file.on(environment.data_dir, environment.node):
+    if node_snapshot.services_on(environment.data_dir, environment.node):
         answer = {"new_token": False, "server": _server(), "fault": why, "mends": mends}
         sys.stdout.write(json.dumps(answer))
         return 0
@@ -65,7 +65,7 @@ def _unusable(environment: settings.Settings, why: str, mends: list[str]) -> int
 
 def _away(environment: settings.Settings, why: str) -> int:
     """A database that is away, or on a full disk, may come back: who has something to turn off starts all."""
-    if snapshot_file.on(environment.data_dir, environment.node):
+    if node_snapshot.services_on(environment.data_dir, environment.node):
         sys.stdout.write(json.dumps({"new_token": False, "server": _server(), "outage": why}))
         return 0
     sys.stderr.write(f"the database cannot be used: {why}\n")

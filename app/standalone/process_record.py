@@ -62,7 +62,7 @@ class Lock:
 
 @dataclass
 class Record:
-    """The children that a supervisor has started and not yet buried, kept in a file."""
+    """The children that a supervisor has started and not yet reaped, in a file."""
 
     path: Path
     children: dict[str, Process] = field(default_factory=dict)
@@ -96,7 +96,7 @@ def left_over(path: Path) -> dict[str, Process]:
 
 
 def strays(data_dir: Path) -> set[Process]:
-    """Whatever carries this directory's mark: also what no record tells of."""
+    """Return all processes with the mark of this directory, recorded or not."""
     return processes.processes_with(PROCESS_MARK, str(data_dir))
 
 

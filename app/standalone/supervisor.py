@@ -123,7 +123,7 @@ class Supervisor:
         self._signals.wake()
 
     def tick(self) -> None:
-        """Bury the dead and start again what is due."""
+        """Reap children that have ended, and restart those that are due."""
         now = time.monotonic()
         for name, seat in self._seats.items():
             self._survive(f"looking after {name}", partial(self._look_after, seat, now))
@@ -204,7 +204,7 @@ class Supervisor:
         for seat in leaving:
             seat.due = None
             if seat.running:
-                # Popen's own way to signal would bury the dead first.
+                # Popen's own way to signal would reap an ended child first.
                 os.kill(seat.running.pid, signal.SIGTERM)
         began = time.monotonic()
         while remaining := [seat for seat in leaving if not self._has_left(seat)]:
@@ -231,7 +231,7 @@ class Supervisor:
         return seat.running is not None and time.monotonic() - seat.began >= PROVEN_AFTER
 
     def _reap_orphans(self) -> None:
-        """As process 1 of a container, bury what others leave behind."""
+        """As process 1 of a container, reap orphaned processes."""
         if os.getpid() != 1:
             return
         ours = {seat.running.pid for seat in self._seats.values() if seat.running}
@@ -272,7 +272,7 @@ def _any_dead() -> int | None:
 
 
 def _dead(pid: int) -> bool:
-    """Whether our child has ended. It is not buried by asking."""
+    """Whether our child has ended. This does not reap it."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 

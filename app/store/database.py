@@ -4,7 +4,7 @@
 collide; `read()` sees one moment. `now()` is the shared clock (`app.store.clock`), so hosts
 may disagree about the time, or set it, and deadlines do not move.
 
-A database that hangs is away: whatever is asked of it ends with an answer or, within
+A database that hangs is away: every query ends with an answer or, within
 PATIENCE and a few seconds, with one of AWAY.
 """
 
@@ -151,7 +151,7 @@ class Database:
         self._check_at = time.monotonic() + RECHECK
         try:
             self._check_again()
-        except Exception:  # noqa: BLE001 - whatever it is, the database cannot be used yet
+        except Exception:  # noqa: BLE001 - after any error the database cannot be used yet
             return False
         log.warning("the database can be used again")
         self._unusable = self._check_again = None

@@ -47,7 +47,7 @@ def mark_stops_pending(session: Session, stack: str, names: Collection[str], at:
 
 
 def doubt(session: Session, stack: str, names: Collection[str], at: Location) -> None:
-    """Whatever is known of these, they may be running or come up: only a stop confirms that they are off."""
+    """Mark these services as possibly running: only a confirmed stop shows that they are off."""
     for row in _of(session, stack, names):
         row.mark_stop_pending(at)
         row.unsure, row.observed_at, row.retry_at = True, None, None

@@ -3,7 +3,7 @@
 Only a worker may ask the engine, and the front reads only the database. So who wants to
 read leaves a row, the node is nudged with the row's id, its worker writes the lines into
 the row, and the row goes when they have been read. A worker answers by the window and by
-its own power.toml, whatever the row or the message says: a forged message makes it write
+its own power.toml and ignores those of the row or the message: a forged message makes it write
 the lines of a leased service into a row that a client with a token is waiting for, or
 nothing at all.
 """

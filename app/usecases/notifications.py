@@ -190,8 +190,8 @@ def claim_due(
 
     With those that are `under_way`, by sink, no sink gets more than `per_sink`.
     """
-    taken, found = Counter(under_way or {}), list[Notice]()
-    while len(found) < limit:
+    taken, claimed = Counter(under_way or {}), list[Notice]()
+    while len(claimed) < limit:
         full = [sink for sink, number in taken.items() if per_sink and number >= per_sink]
         due = rows.due(session, node, now, 1, but=full)
         if not due:
@@ -200,16 +200,16 @@ def claim_due(
         one.attempts += 1
         one.next_at = now + HELD
         taken[one.sink] += 1
-        found.append(one)
+        claimed.append(one)
         session.flush()
-    return found
+    return claimed
 
 
 def record_attempt(
     session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: bool, answer: str
 ) -> None:
     """Put on record how an attempt went, and whether and when there will be another."""
-    rows.record_delivery(session, notice, now, elapsed_ms, ok=ok, said=answer)
+    rows.record_delivery(session, notice, now, elapsed_ms, ok=ok, answer=answer)
     one = session.get(Notice, notice)
     if one is None or one.state != rows.PENDING:
         return

@@ -1,4 +1,4 @@
-"""Read new audit entries once per process and hand them to all listeners.
+"""Read new audit entries once per process and pass them to all listeners.
 
 One thread reads the database while at least one client listens; it ends when no client listens.
 A waiting listener costs one blocked thread, and no database session. A listener that is too far behind

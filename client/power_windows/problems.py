@@ -24,7 +24,7 @@ _COMPLETE_TYPES = {
     "/problems/unknown-services",
     "/problems/services-of-no-stack",
 }
-# An error inside the server, whatever its status: another address would not help.
+# An error inside the server, with any status: another address would not help.
 _FAULT_TYPE = "/problems/fault"
 
 

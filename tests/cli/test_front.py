@@ -222,7 +222,7 @@ def test_notices_are_listed(desk: Desk) -> None:
         body = {"event": "window.stuck", "stack": "studio", "window": "w"}
         notifications.note(session, "local", "ops", "k", body=body, now=desk.system.now)
         (one,) = notifications.due(session, "local", desk.system.now, 9)
-        notifications.record_delivery(session, one.id, desk.system.now, 7, ok=False, said="503 away")
+        notifications.record_delivery(session, one.id, desk.system.now, 7, ok=False, answer="503 away")
     said = desk.power("notices", "--state", "pending").stdout
     assert "window.stuck" in said
     assert "1 tries, last: 503 away" in said

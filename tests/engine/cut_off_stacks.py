@@ -45,7 +45,7 @@ def written(stack: Stack, kind: str) -> int:
 
 def known_deadline(stack: Stack, window: str) -> datetime:
     """Without asking the database."""
-    (known,) = stack.context.snapshot.known.stacks.values()
+    (known,) = stack.context.snapshot.latest.stacks.values()
     return next(lease.deadline for lease in known.leases if lease.window == window)
 
 

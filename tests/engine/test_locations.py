@@ -280,7 +280,7 @@ def test_blind_stops_are_made_in_the_project_that_owes_them(tmp_path: Path, data
         stack.write({"forge": running()}, blind_grace="1s").begin()
         window = stack.open("forge", ttl=3600)
         stack.opened(window)
-        until(lambda: stack.context.snapshot.known.stacks["studio"].pending_stops, "it is known", 10, stack)
+        until(lambda: stack.context.snapshot.latest.stacks["studio"].pending_stops, "it is known", 10, stack)
         stack.end()
         stack.database.close()
         _shorten(stack)
@@ -306,8 +306,8 @@ def _shorten(stack: Stack) -> None:
 def test_nothing_is_stopped_blind_on_another_engine(stack: Stack) -> None:
     stack.write({"forge": running()}, blind_grace="1s").begin()
     stack.opened(stack.open("forge"))
-    until(lambda: stack.context.snapshot.known.stacks["studio"].pending_stops, "it is known", 10, stack)
-    (owing,) = stack.context.snapshot.known.stacks["studio"].pending_stops.values()
+    until(lambda: stack.context.snapshot.latest.stacks["studio"].pending_stops, "it is known", 10, stack)
+    (owing,) = stack.context.snapshot.latest.stacks["studio"].pending_stops.values()
     blind = OfflineController(stack.context)
 
     assert blind.is_here(owing)

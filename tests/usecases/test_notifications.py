@@ -243,7 +243,7 @@ def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(system: 
     while True:
         with system.database.write() as session:
             (found,) = notifications.claim_due(session, "local", system.now, 9)
-            notifications.record_attempt(session, found.id, system.now, 7, ok=False, said="503 no")
+            notifications.record_attempt(session, found.id, system.now, 7, ok=False, answer="503 no")
         with system.database.read() as session:
             row = session.get_one(Notice, noted.id)
             if row.state == rows.GIVEN_UP_STATE:

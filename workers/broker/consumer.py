@@ -2,7 +2,7 @@
 
 Celery reconnects after a connection that was lost, and ends the worker for any other
 answer: a replica that takes no writes, no memory left, a full disk, a changed password.
-A worker also has deadlines to keep, which need no broker. So whatever goes wrong here,
+A worker also has deadlines to keep, which need no broker. So after any error here,
 what hangs on the connection is let go, and after a bounded delay all is tried again.
 """
 

@@ -62,7 +62,7 @@ class QoS(kombu.QoS):  # type: ignore[misc]
             super().restore_by_tag(tag, client=client, leftmost=leftmost)
         except (RedisError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it would keep all others from being restored
+        except Exception as error:  # noqa: BLE001 - any error would keep the other messages from being restored
             log_dropped_message(self.unacked_key, error)
             self._remove_from_indices(tag).execute()
 
@@ -86,7 +86,7 @@ class Channel(kombu.Channel):  # type: ignore[misc]
             return super()._brpop_read(**options)
         except (RedisError, OSError, Empty):
             raise
-        except Exception as error:  # noqa: BLE001 - kombu's JSON reader raises whatever the text makes it raise
+        except Exception as error:  # noqa: BLE001 - kombu's JSON reader may raise any exception
             log_dropped_message(", ".join(self.active_queues), f"it cannot be read: {error}")
             return True
 

@@ -1,4 +1,4 @@
-"""Makes one try of one check, of whatever kind, and never raises."""
+"""Make one try of one check, of any kind. Never raises."""
 
 from __future__ import annotations
 

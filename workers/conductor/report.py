@@ -99,7 +99,7 @@ def build_report(
         row = runs.with_report(session, run_id)
         assert row is not None
         window = rows.get(session, row.window_id) if row.window_id else None
-        made = [found for call in extra_calls if (found := session.get(Call, call))]
+        made = [stored for call in extra_calls if (stored := session.get(Call, call))]
         made += rows.calls(session, [window.id])[window.id] if window else []
         history = runs.start_times(session, window, HISTORY) if window else {}
         report = {

@@ -1,6 +1,6 @@
 """Conducts one run from its beginning to its end: fresh, open, await, check, close, prove, report.
 
-Whatever happens in between, the window is closed and the run is finished. Where this worker dies, the
+After any error in between, the window is closed and the run is finished. Where this worker dies, the
 window's deadline stops its services, and the next worker ends the run as cut.
 """
 
@@ -139,7 +139,7 @@ class ConductedRun:
         return passed, "every step passed" if passed else f"failed: {', '.join(failed)}"
 
     def _read_scenario(self) -> tuple[Scenario, Served]:
-        """The scenario by what this worker itself serves, whatever the row says. Raises RunFailed."""
+        """Return the scenario from this worker's own files; the row's copy is ignored. Raises RunFailed."""
         served = self._context.stacks.get(self._stack)
         if served is None or served.place is None:
             raise RunFailed(f"stack {self._stack} is not served here")

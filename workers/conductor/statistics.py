@@ -82,11 +82,11 @@ class UsageCollector:
     def _repeat(self) -> None:
         while not self._over.is_set():
             began = time.monotonic()
-            self._context.guard.run(Loop.RUNS, self._collect_if_shown, "statistics")
+            self._context.guard.run(Loop.RUNS, self._collect_if_possible, "statistics")
             took = time.monotonic() - began
             self._over.wait(max(COLLECT_INTERVAL, took / BUSY_SHARE - took))
 
-    def _collect_if_shown(self) -> None:
+    def _collect_if_possible(self) -> None:
         try:
             self.collect()
         except Unable as error:
@@ -94,7 +94,7 @@ class UsageCollector:
 
     def collect_quietly(self) -> None:
         """Take one more sample, where the engine answers."""
-        self._context.guard.run(Loop.RUNS, self._collect_if_shown, "statistics")
+        self._context.guard.run(Loop.RUNS, self._collect_if_possible, "statistics")
 
     def collect(self) -> None:
         """Ask the engine once about every container of the run's services."""

@@ -1,6 +1,6 @@
-"""What runs, and what has just changed, through the Engine API. Reads only.
+"""Read containers, networks, volumes, logs and events through the Engine API. Nothing here writes.
 
-How the engine is asked, and what its refusals and its silence are, is in `negotiation`.
+`negotiation` sends the requests and defines their errors.
 """
 
 from __future__ import annotations
@@ -32,41 +32,42 @@ from workers.engine.negotiation import Agreement, EngineRefused, EngineUnsupport
 from workers.engine.usage import Usage
 
 _ID = 120
-"""Characters of an engine's id, at most."""
+"""The longest id of an engine, in characters."""
 _ONE_SHOT = "1.41"
-"""The first API version that tells what a container uses without measuring for a second or two."""
+"""The first API version that returns a container's usage without measuring for one or two seconds."""
 _GONE = 404
 
 
 class Engine:
-    """One engine. Its address is fixed; whether it answers, and in which API version, is asked at first use.
+    """One Docker engine at a fixed address. The first request connects and negotiates the API version.
 
-    Every question raises EngineRefused where the engine says no, and one of Away where it does not answer.
+    Every request raises EngineRefused where the engine answers with an error, and one of Away where it
+    does not answer.
     """
 
     def __init__(self, endpoint: Endpoint | None = None, timeout: int = 10) -> None:
-        """`endpoint`: this process's own, if None. Raises BadEndpoint."""
+        """`endpoint`: None takes the one of this process's environment. Raises BadEndpoint."""
         self.endpoint = endpoint or endpoints.current()
         self._clock = EngineClock(self._system_time, away=Unable)
         self.negotiation = Negotiation(self.endpoint, timeout)
         self.ask = self.negotiation.ask
         self.heard_since: datetime | None = None
-        """Since when every event has been heard, by the engine's clock; None while the stream is not read."""
+        """Since when every event was received, by the engine's clock; None while there is no stream."""
 
     @property
     def fault(self) -> str:
-        """Why what answers there cannot be served, in one line; empty where it can, or nothing answered."""
+        """Why Power Windows does not support this engine, in one line; empty if it does."""
         return self.negotiation.fault
 
     def agreement(self) -> Agreement:
-        """What the engine says it is, and the API version that is spoken with it."""
+        """Return the engine's release and the API version in use."""
         return self.negotiation.agreement()
 
     def id(self) -> str:
-        """What tells this engine from every other: its own id, its host's name and where its data is.
+        """Return a unique id of this engine: its own id, the name of its host and its data directory.
 
-        The id alone does not: two engines on one host may share the key that it is made from,
-        and so may hosts that were cloned.
+        The engine's own id is not unique: two engines on one host, or cloned hosts, may share the key
+        that it derives from.
         """
         info = self._info()
         where = f"{info.get('Name', '')}:{info.get('DockerRootDir', '')}"
@@ -75,9 +76,9 @@ class Engine:
         return name if len(name) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
 
     def now(self) -> datetime:
-        """The time by which the engine tells its times, without the steps of its clock; ours may be another.
+        """Return the time of the engine's clock, without the steps of that clock.
 
-        An engine that has never told its time has told no others yet, and any clock will do.
+        Until the engine has answered once, this is the time of this host.
         """
         try:
             return self._clock.now()
@@ -85,13 +86,13 @@ class Engine:
             return datetime.now(UTC)
 
     def own_time(self, moment: datetime) -> datetime:
-        """What the engine's own clock showed at a moment that `now` told, before it was set."""
+        """Convert a moment of `now` to what the engine's clock showed then, before its steps."""
         return self._clock.own_time(moment)
 
     def _system_time(self) -> datetime:
-        given = self._info().get("SystemTime")
-        if (clock_time := moment(given)) is None:
-            raise EngineRefused(f"it tells its time as {given!r}")
+        text = self._info().get("SystemTime")
+        if (clock_time := moment(text)) is None:
+            raise EngineRefused(f"it tells its time as {text!r}")
         return clock_time
 
     def _info(self) -> Mapping[str, Any]:
@@ -103,9 +104,9 @@ class Engine:
         self.negotiation.close()
 
     def containers(self, project: str, services: Iterable[str] | None = None) -> list[Container]:
-        """A project's containers, perhaps only those of some services.
+        """Return a project's containers; with `services`, only those of these services.
 
-        One that the engine will not describe is told by its line in the list, with the reason.
+        Where the engine cannot inspect a container, the result has its line of the list and the reason.
         """
         only = None if services is None else set(services)
         lines = [one for one in self._project_containers(project) if only is None or _service(one) in only]
@@ -115,7 +116,7 @@ class Engine:
             try:
                 one = self._container(line)
             except requests.ReadTimeout:
-                # One may hang in the engine by itself; a second one says that the engine hangs.
+                # One container may hang alone. After a second timeout the engine itself counts as hanging.
                 if late:
                     raise
                 late, one = True, container_from_list(line, "the engine gave no answer about it in time")
@@ -130,7 +131,7 @@ class Engine:
         return lines
 
     def _container(self, line: Mapping[str, Any]) -> Container | None:
-        """One container of the list, as it is now; None where it has gone since."""
+        """Inspect one container of the list; None if it was removed since."""
         try:
             return self._clock.to_host_time(container_from_inspection(self._inspect(line["Id"])))
         except EngineUnsupported:
@@ -148,7 +149,7 @@ class Engine:
         return cast(Mapping[str, Any], self.ask(lambda client: client.inspect_container(container)))
 
     def container(self, container: str) -> Container | None:
-        """One container of whatever project, or of none; None where it is gone."""
+        """Return a container of any project, or of none; None if it does not exist."""
         try:
             return self._clock.to_host_time(container_from_inspection(self._inspect(container)))
         except EngineRefused as refused:
@@ -157,7 +158,7 @@ class Engine:
             raise
 
     def labels(self, container: str) -> Mapping[str, str]:
-        """What a container is labelled with; nothing where this engine has no such container."""
+        """Return the labels of a container; empty if this engine has no such container."""
         try:
             return labels_of(self._inspect(container).get("Config") or {})
         except EngineRefused as refused:
@@ -166,13 +167,13 @@ class Engine:
             raise
 
     def services_with(self, project: str, label: str) -> set[str]:
-        """The services of a project whose containers carry a label."""
+        """Return the services of a project that have a container with this label."""
         wanted = {"label": [f"{PROJECT}={project}", label]}
         lines = self.ask(lambda client: client.containers(all=True, filters=wanted))
         return {_service(one) for one in lines}
 
     def image(self, name: str) -> str:
-        """The digest of a local image, or nothing where there is none of that name."""
+        """Return the digest of a local image; empty if there is none of that name."""
         try:
             details: Mapping[str, Any] = self.ask(
                 lambda client: client.inspect_image(name)  # type: ignore[no-untyped-call]
@@ -184,30 +185,30 @@ class Engine:
         return str(details.get("Id") or "")
 
     def networks(self) -> set[str]:
-        """The names of all networks there are."""
+        """Return the names of all networks."""
         return {str(one.get("Name")) for one in self.ask(lambda client: client.networks())}
 
     def network_ids(self) -> set[str]:
-        """The ids of all networks there are."""
+        """Return the ids of all networks."""
         return {str(one.get("Id")) for one in self.ask(lambda client: client.networks())}
 
     def volumes(self) -> set[str]:
-        """The names of all volumes there are."""
+        """Return the names of all volumes."""
         answer = self.ask(lambda client: client.volumes())
         return {str(one.get("Name")) for one in answer.get("Volumes") or []}
 
     def running_on(self, network: str) -> bool:
-        """Does any container run that is attached to this network?"""
+        """Is a running container attached to this network?"""
         return bool(self.ask(lambda client: client.containers(filters={"network": network})))
 
     def users_of(self, kind: str, name: str, project: str) -> set[str]:
-        """The services of a project with a container, running or not, on this `network` or `volume`."""
+        """Return the project's services with a container, running or not, on this `network` or `volume`."""
         wanted = {kind: name, "label": [f"{PROJECT}={project}", f"{ONEOFF}=False"]}
         lines = self.ask(lambda client: client.containers(all=True, filters=wanted))
         return {_service(one) for one in lines}
 
     def service_by_id(self, project: str, services: Iterable[str]) -> dict[str, str]:
-        """The services of a project's containers, by the containers' ids."""
+        """Return the service of each container of a project, by container id; only these services."""
         only = set(services)
         services = {one["Id"]: _service(one) for one in self._project_containers(project)}
         return {container: service for container, service in services.items() if service in only}
@@ -215,9 +216,10 @@ class Engine:
     def lines(
         self, container: str, since: datetime, until: datetime | None, tail: int
     ) -> list[tuple[str, str]]:
-        """The last lines a container wrote in a time, on either stream, each with its moment in nanoseconds.
+        """Return the last `tail` lines that a container wrote from `since` to `until`, on both streams.
 
-        A container that is gone wrote nothing.
+        Each line is a pair: its time as the engine writes it, in nanoseconds, and its text. The list is
+        empty if the container does not exist.
         """
         limits: dict[str, Any] = {"since": since.timestamp(), "tail": tail}
         if until is not None:
@@ -234,7 +236,7 @@ class Engine:
         return [(at, text.rstrip("\r")) for at, _, text in stamped]
 
     def logging_driver(self, container: str) -> str:
-        """The logging driver a container was made with; nothing where the engine does not say."""
+        """Return the logging driver of a container; empty if the engine does not name it."""
         try:
             host = self._inspect(container).get("HostConfig") or {}
             return str((host.get("LogConfig") or {}).get("Type") or "")
@@ -242,7 +244,7 @@ class Engine:
             return ""
 
     def usage(self, container: str) -> Usage | None:
-        """What a container has used and uses; None where it does not run, or the engine does not say."""
+        """Return the resource usage of a container; None if it does not run or has no statistics."""
         quick = {"one_shot": True} if version_gte(self.agreement().api, _ONE_SHOT) else {}
         try:
             stats = self.ask(lambda client: client.stats(container, stream=False, **quick))
@@ -253,7 +255,7 @@ class Engine:
             return None
 
     def log(self, container: str, since: datetime | None = None, lines: int = 5) -> str:
-        """The last lines a container wrote, on either stream; nothing where they cannot be had."""
+        """Return the last lines that a container wrote, on both streams; empty if they cannot be read."""
         limits: dict[str, Any] = {"tail": lines}
         if since is not None:
             limits["since"] = self.own_time(since).timestamp()
@@ -264,10 +266,10 @@ class Engine:
         return raw.decode(errors="replace").strip()
 
     def events(self) -> Iterator[Mapping[str, Any]]:
-        """Events of containers and networks as they happen; ends or raises when the engine goes away.
+        """Yield events of containers and networks as they happen. Ends or raises when the engine stops.
 
-        Those of every container: one without a project may have the namespace that a service uses, and
-        what is told of a network has no labels.
+        No filter by project: a service may use the namespace of a container outside the project, and
+        events of networks have no labels.
         """
         wanted = {"type": ["container", "network"]}
         stream = self.ask(lambda client: client.events(decode=True, filters=wanted))
@@ -276,20 +278,19 @@ class Engine:
             yield from stream
         finally:
             self.heard_since = None
-            # What answers next may be another release.
+            # The engine may come back as another release.
             self.negotiation.forget()
-            _let_go(stream)
+            _close_stream(stream)
 
     def ran_on_since(self, moment: datetime) -> bool:
-        """Is it certain that this engine has not been started anew since then?
+        """Is it certain that this engine has not been restarted since `moment`?
 
-        It is where something on it has been running for longer, since an engine that starts
-        ends what it finds running (unless it is told to keep it alive), and where it remembers
-        an event from before: its memory, some hundred events, does not outlive it. Where it
-        refuses to tell, nothing is certain.
+        There are two proofs. A container has run since before: an engine that starts ends all running
+        containers, unless live restore is on. Or the engine still has an event from before: it holds
+        some hundred events in memory. Where the engine refuses to answer, nothing is certain.
         """
         try:
-            return self._has_kept_running(moment) or self._remembers(moment)
+            return self._has_kept_running(moment) or self._has_event_before(moment)
         except EngineRefused:
             return False
 
@@ -299,19 +300,19 @@ class Engine:
         containers = (self._container(one) for one in self.ask(lambda client: client.containers()))
         return any(one.alive and one.started_at and one.started_at < moment for one in containers if one)
 
-    def _remembers(self, moment: datetime) -> bool:
+    def _has_event_before(self, moment: datetime) -> bool:
         until = int(self.own_time(moment).timestamp())
         stream = self.ask(lambda client: client.events(since=1, until=until, decode=True))
         try:
             return next(iter(stream), None) is not None
         finally:
-            _let_go(stream)
+            _close_stream(stream)
 
 
 def _service(line: Mapping[str, Any]) -> str:
     return labels_of(line).get(SERVICE, "")
 
 
-def _let_go(stream: Any) -> None:
-    """Close a stream that was not read to its end; its own `close` fails where the engine has gone."""
+def _close_stream(stream: Any) -> None:
+    """Close a stream that was not read to its end. Its own `close` fails if the engine has stopped."""
     stream._response.close()

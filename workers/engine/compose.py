@@ -42,7 +42,7 @@ class ComposeFiles:
     env_files: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     """The files as people write them, where `files` names a rendered copy."""
-    kept: Path | None = None
+    accepted: Path | None = None
     """The one rendered file that `files` names, where starts go by a copy of what was read."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What secrets and configs take from the environment; it is in no file and on no command line."""
@@ -205,7 +205,7 @@ def run(
     began = time.monotonic()
     try:
         child = _spawn(command, lock)
-    except Exception as error:  # noqa: BLE001 - whatever keeps a call from being made is its outcome
+    except Exception as error:  # noqa: BLE001 - any error before the call is its outcome
         return _not_run(command, began, error)
     outcome = _attend(command, child, timeout, began, started=started, cancellation=cancellation)
     return _without_secrets(command, outcome)
@@ -227,7 +227,7 @@ def _attend(
     started: Callable[[int], None] | None,
     cancellation: Cancellation | None,
 ) -> CallOutcome:
-    """Wait for a child to its end, whatever that is, and leave nothing of its family."""
+    """Wait until a child process ends, and end all its descendants."""
     try:
         if started:
             _tell(started, command, child.pid)

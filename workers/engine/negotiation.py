@@ -1,12 +1,12 @@
-"""The client of one engine: an API version that both sides speak, and an answer told apart from silence.
+"""The connection to one Docker engine: API version negotiation, and the errors of a request.
 
-The version is agreed upon at the first question and kept. It is agreed upon anew after the
-engine called it too old or too new, and after the engine did not answer, since what answers
-next may be another release.
+The client negotiates the API version with the first request and then uses it. It negotiates again
+after the engine rejected the version, and after the engine did not answer, since the engine may have
+been upgraded meanwhile.
 
     no answer (refused connection, timeout, broken stream)   one of Away
-    an answer that says no (400, 409, 501, ...)              EngineRefused, with the engine's own sentence
-    an engine that can never be served as it is              EngineUnsupported
+    an error response (400, 409, 501, ...)                   EngineRefused, with the engine's message
+    an engine that Power Windows does not support            EngineUnsupported
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from app.host.engine_endpoint import BadEndpoint, Endpoint
 
 Response = TypeVar("Response")
 OLDEST_API, NEWEST_API = MINIMUM_DOCKER_API_VERSION, DEFAULT_DOCKER_API_VERSION
-"""The API versions that the SDK speaks."""
+"""The oldest and the newest API version that the SDK supports."""
 SPOKEN = f"{OLDEST_API} to {NEWEST_API}"
 _WRONG_VERSION = re.compile(r"client version \S+ is too (old|new)")
 _CONNECTIONS = 64
@@ -41,27 +41,27 @@ Away = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
 )
-"""What is raised while the engine does not answer."""
+"""The exceptions of a request that the engine does not answer."""
 
 
 class EngineRefused(Exception):
-    """The engine answered, and said no. The message is its own sentence, `status` its HTTP status."""
+    """The engine answered with an error. The message is the engine's own, `status` is its HTTP status."""
 
-    def __init__(self, sentence: str, status: int | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
         self.status = status
 
 
 class EngineUnsupported(EngineRefused):
-    """What answers is no engine that can be served: one line says why, and what would help."""
+    """Power Windows does not support this engine. The message is one line: the reason and the remedy."""
 
 
 Unable = (*Away, EngineRefused)
-"""What is raised where a question is not answered, for either reason."""
+"""The exceptions of a request without a result, for either reason."""
 
 
 def why(error: BaseException) -> str:
-    """In words that can be shown: why the engine told nothing."""
+    """Return a sentence for users that explains why a request to the engine failed."""
     if isinstance(error, EngineUnsupported):
         return str(error)
     if isinstance(error, EngineRefused):
@@ -70,7 +70,7 @@ def why(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """What the system said of it, where that is to be found under what the libraries made of it."""
+    """Return the system's message if an exception in the chain has one, else the error's own text."""
     left, seen = [error], set()
     while left:
         one = left.pop(0)
@@ -84,7 +84,7 @@ def _cause(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What an engine says it is, and the API version that is spoken with it."""
+    """The engine's release, the API version in use, and the oldest and newest version that it supports."""
 
     release: str
     api: str
@@ -93,21 +93,21 @@ class Agreement:
 
 
 class Negotiation:
-    """One connection pool, shared by all threads of a process. Raises BadEndpoint where it cannot be made."""
+    """One connection pool, shared by all threads of a process. Creating it may raise BadEndpoint."""
 
     def __init__(self, endpoint: Endpoint, timeout: int) -> None:
         self.endpoint = endpoint
         self.fault = ""
-        """Why what answers here cannot be served; empty where it can, or where nothing has answered yet."""
+        """Why Power Windows does not support this engine; empty if it does, or before the first answer."""
         self._client = _client(endpoint, timeout)
         self._agreement: Agreement | None = None
         self._lock = threading.Lock()
 
-    def ask(self, question: Callable[[docker.APIClient], Response]) -> Response:
-        """Put a question to the engine. Raises EngineRefused, or one of Away."""
+    def ask(self, request: Callable[[docker.APIClient], Response]) -> Response:
+        """Send a request to the engine and return its result. Raises EngineRefused, or one of Away."""
         self.agreement()
         try:
-            return self._ask(question)
+            return self._ask(request)
         except EngineRefused as error:
             refused = error
         except Away:
@@ -115,25 +115,25 @@ class Negotiation:
             raise
         if not (refused.status == http.client.BAD_REQUEST and _WRONG_VERSION.search(str(refused))):
             raise refused
-        return self._ask_again(question)
+        return self._ask_again(request)
 
-    def _ask_again(self, question: Callable[[docker.APIClient], Response]) -> Response:
-        """The engine has become another release since the version was agreed upon."""
+    def _ask_again(self, request: Callable[[docker.APIClient], Response]) -> Response:
+        """Negotiate the version again and repeat the request: the engine is another release now."""
         self.forget()
         self.agreement()
-        return self._ask(question)
+        return self._ask(request)
 
-    def _ask(self, question: Callable[[docker.APIClient], Response]) -> Response:
+    def _ask(self, request: Callable[[docker.APIClient], Response]) -> Response:
         try:
-            return question(self._client)
+            return request(self._client)
         except APIError as error:
             raise _refusal(error) from error
         except (requests.exceptions.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
-            # The SDK itself takes answers apart, and expects in them what every engine should say.
+            # The SDK parses the response and fails where a field is missing.
             raise EngineRefused(f"its answer cannot be read: {error!r}") from error
 
     def agreement(self) -> Agreement:
-        """The agreement in force, made now where there is none. Raises EngineRefused, or one of Away."""
+        """Return the agreement; negotiate it if there is none. Raises EngineRefused, or one of Away."""
         agreed = self._agreement
         if agreed is not None:
             return agreed
@@ -143,7 +143,7 @@ class Negotiation:
             return self._agreement
 
     def forget(self) -> None:
-        """Agree upon a version anew at the next question."""
+        """Drop the agreement: the next request negotiates the version again."""
         self._agreement = None
 
     def close(self) -> None:
@@ -152,7 +152,7 @@ class Negotiation:
 
     def _agree(self) -> Agreement:
         try:
-            agreement = _agreement_with(self._asked_version(), self.endpoint)
+            agreement = _agreement_with(self._version_response(), self.endpoint)
         except EngineUnsupported as error:
             self.fault = str(error)
             raise
@@ -160,7 +160,7 @@ class Negotiation:
         self._client.speak(agreement.api)
         return agreement
 
-    def _asked_version(self) -> Mapping[str, Any]:
+    def _version_response(self) -> Mapping[str, Any]:
         try:
             version = self._client.version(api_version=False)
         except requests.exceptions.JSONDecodeError as error:
@@ -176,11 +176,11 @@ class Negotiation:
 
 class _Client(docker.APIClient):
     def speak(self, version: str) -> None:
-        """Ask in this version from now on; the SDK itself fixes it when a client is made."""
+        """Use this API version from now on. The SDK alone would fix it when the client is created."""
         self._version = version
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """The certificates of the endpoint count, where requests would take REQUESTS_CA_BUNDLE instead."""
+        """Use the certificates of the endpoint. Without this, requests would use REQUESTS_CA_BUNDLE."""
         verify = self.verify if verify is None else verify
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
@@ -196,7 +196,7 @@ def _client(endpoint: Endpoint, timeout: int) -> _Client:
             tls=_tls(endpoint),
         )
     except Exception as error:
-        # Not the engine, which is not asked yet: the address, the certificates, or Docker's own config.json.
+        # No request was sent yet: the address, the certificates or Docker's own config.json is at fault.
         raise BadEndpoint(f"{endpoint}: cannot be used: {' '.join(str(error).split())}") from error
 
 
@@ -209,8 +209,8 @@ def _tls(endpoint: Endpoint) -> docker.tls.TLSConfig | bool:
 
 
 def _refusal(error: APIError) -> EngineRefused:
-    sentence = str(error.explanation or "").strip() or f"it answers {error.status_code} and does not say why"
-    return EngineRefused(" ".join(sentence.split()), error.status_code)
+    message = str(error.explanation or "").strip() or f"it answers {error.status_code} and does not say why"
+    return EngineRefused(" ".join(message.split()), error.status_code)
 
 
 def _no_engine(endpoint: Endpoint) -> str:
@@ -218,7 +218,7 @@ def _no_engine(endpoint: Endpoint) -> str:
 
 
 def _agreement_with(version: Mapping[str, Any], endpoint: Endpoint) -> Agreement:
-    """The newest API version that both sides speak. Raises EngineUnsupported."""
+    """Return the agreement on the newest API version that both sides support. Raises EngineUnsupported."""
     release, most = str(version.get("Version") or "of an unknown version"), str(version["ApiVersion"])
     least = str(version.get("MinAPIVersion") or "") or OLDEST_API
     if _is_podman(version):

@@ -19,7 +19,7 @@ _ASSIGNED = re.compile(r"\s*(?:export\s+)?([\w.-]+)\s*[=:]\s*(.*?)\s*")
 
 
 def note(project: str, values: frozenset[str]) -> None:
-    """Take these out of whatever this project's services and calls print from now on."""
+    """Redact these values from all output of this project's services and calls from now on."""
     _known[project] = _known.get(project, frozenset()) | values
 
 
@@ -40,7 +40,7 @@ def of_config(config: Mapping[str, Any]) -> frozenset[str]:
 
 
 def of_variables(variables: Mapping[str, str]) -> frozenset[str]:
-    """What Compose's own secrets and configs take from the environment: all of it, whatever its name."""
+    """Return the values that Compose secrets and configs take from the environment, for any variable name."""
     return frozenset(variables.values())
 
 

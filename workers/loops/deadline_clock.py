@@ -132,7 +132,7 @@ class DeadlineClock:
 
     def _do_parts(self) -> None:
         # Deadlines depend on the clock, so a clock that was set is dealt with first.
-        self._guard.isolate(Loop.CLOCK, "house clock", self._timekeeper.tend)
+        self._guard.isolate(Loop.CLOCK, "shared clock", self._timekeeper.tend)
         now = self._context.database.now()
         # Calls made while the database was away are recorded before anything is concluded from it.
         self._guard.isolate(Loop.CLOCK, "journals", partial(recovery.take_in, self._context, now))

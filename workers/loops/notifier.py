@@ -141,7 +141,7 @@ class Notifier:
         with self._context.database.write() as session:
             # Where this is not taken in, the notice was sent and is sent again.
             now = self._context.database.now()
-            notifications.record_attempt(session, notice.id, now, elapsed, ok=ok, said=answer)
+            notifications.record_attempt(session, notice.id, now, elapsed, ok=ok, answer=answer)
 
     def _attempt(self, notice: Notice) -> tuple[bool, str]:
         toml = self.loading.notices.get(notice.sink)

@@ -49,9 +49,9 @@ class Sampler:
 
     def _run_round(self) -> None:
         if not self._context.snapshot.away:
-            self._context.guard.run(Loop.SAMPLES, self._turn_if_shown)
+            self._context.guard.run(Loop.SAMPLES, self._turn_if_possible)
 
-    def _turn_if_shown(self) -> None:
+    def _turn_if_possible(self) -> None:
         try:
             self.turn()
         except Unable as error:

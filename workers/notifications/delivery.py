@@ -1,7 +1,7 @@
-"""Hands one notice to one sink, in a process of its own: `python -m workers.notifications.delivery`.
+"""Send one notice to one sink, in a process of its own: `python -m workers.notifications.delivery`.
 
 The order comes on standard input and the answer goes to standard output, so an address, which is a
-secret, is on no command line. The kernel ends this process when its time is up, whatever it waits
+secret, is on no command line. The kernel ends this process when its time is up, even if it waits
 for, and gives it no more memory than it needs. It writes to no log.
 """
 
@@ -43,7 +43,7 @@ def main() -> None:
         result = {"ok": False, "said": str(error)}
     except MemoryError:
         result = {"ok": False, "said": f"the answer needs more than {_MEMORY >> 20} MiB"}
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from being delivered is the answer
+    except Exception as error:  # noqa: BLE001 - any error of the delivery is the answer
         result = {"ok": False, "said": _error_text(error)}
     result["said"] = redaction.redact(str(result["said"]), redaction.parts_of(address))
     json.dump(result, sys.stdout)

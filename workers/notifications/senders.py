@@ -1,4 +1,4 @@
-"""Handing one notice to one sink: a signed webhook, or whatever Apprise knows.
+"""Send one notice to one sink: a signed webhook, or any service that Apprise supports.
 
 The exchange itself is made by a process of its own, `workers.notifications.delivery`, which
 has one deadline for all of it. What a sink answers is cut, and its address taken out, before
@@ -38,7 +38,7 @@ class DeliveryFailed(Exception):
 
 
 def send(toml: NoticeToml, notice: str, body: Mapping[str, Any]) -> str:
-    """Hand it over; return what the sink answered. Raises DeliveryFailed."""
+    """Send the notice and return the sink's answer. Raises DeliveryFailed."""
     return _deliver(_webhook(toml, notice, body) if toml.url else _apprise(toml, body))
 
 

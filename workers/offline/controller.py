@@ -20,6 +20,7 @@ from app.domain.calls import CallOutcome, StartedCall
 from app.domain.decisions import Decision, PendingStop
 from app.domain.enums import Action, CallStatus, Loop, Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.host.node_snapshot import StackSnapshot
 from app.store import locks
 from app.usecases.reconciliation.calls import RETRY_CAP, RETRY_FIRST
 from workers.engine import compose, negotiation
@@ -28,7 +29,6 @@ from workers.reconcile import pre_stop
 from workers.reconcile.converge import Seen, timeout_of
 from workers.state import identity
 from workers.state.context import WorkerContext
-from workers.state.node_snapshot import StackSnapshot
 from workers.state.snapshot import Outage
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class OfflineController:
             self._outage = outage
             self._off, self.tried = set(), {}
         if outage:
-            for name, known in self._context.snapshot.known.stacks.items():
+            for name, known in self._context.snapshot.latest.stacks.items():
                 self._context.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
 
     def _turn_to(self, outage: Outage, known: StackSnapshot) -> None:

@@ -96,7 +96,7 @@ def _seconds(outage: Outage, now: datetime) -> float:
 
 
 def _end(context: WorkerContext, stack: str, service: str) -> None:
-    known = context.snapshot.known.stacks.get(stack)
+    known = context.snapshot.latest.stacks.get(stack)
     if known and identity.end_leftover(context.lock_dir, known.project_of(service), service, context.me.dead):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)
 

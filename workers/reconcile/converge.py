@@ -150,7 +150,7 @@ def _command(served: Served, service: str, decision: Decision) -> Command:
 
 
 def timeout_of(spec: ServiceSpec, action: Action, containers: Seen) -> float:
-    """A container goes by the grace it was made with, whatever the files have come to say since."""
+    """A container keeps the grace period that it was created with, even if the files have changed since."""
     if action is Action.UP:
         return spec.up_timeout
     graces = [one.grace + STOP_MARGIN for one in containers or () if one.grace is not None]

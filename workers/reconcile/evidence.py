@@ -159,7 +159,7 @@ def _definition(served: Served, service: str) -> Mapping[str, Any]:
 
 def configuration(served: Served) -> Mapping[str, Any]:
     """The accepted compose files, rendered; empty where they cannot be read."""
-    path = served.place.kept if served.place else None
+    path = served.place.accepted if served.place else None
     if path is None:
         return {}
     with suppress(OSError, ValueError):

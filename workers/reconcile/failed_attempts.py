@@ -26,7 +26,7 @@ Attempt = Callable[[Session], StartedCall | None]
 
 @contextmanager
 def failure_recorded(context: WorkerContext, attempt: Attempt) -> Iterator[None]:
-    """Record whatever is raised inside as the failure of `attempt`, and raise it again.
+    """Record every exception inside as the failure of `attempt`, and raise it again.
 
     While the database is away nothing can be recorded, and nothing is tried again until it is back.
     """

@@ -56,7 +56,7 @@ def look(context: WorkerContext, stack: str, request: InspectionRequest | None =
                 session, served.spec, seen, at=at, now=now, engine_id=context.engine_id
             )
             changes = before.changes(session, stack) if before else UnexplainedChanges()
-        if changes.told:
+        if changes.description:
             context.repairs.record_repair(stack, changes, context.engine.now())
     return {name: again for name, (_seen, again) in verdicts.items() if again}
 

@@ -1,7 +1,7 @@
 """The `pre_stop` hooks of a service, which only Compose runs, and only for a stop by the files.
 
 A stop by the files is made first, for no longer than one stop may take, and recorded as
-a call of its own. It decides nothing: whatever comes of it, the worker decides anew and
+a call of its own. It decides nothing: after any outcome the worker decides again and
 the plain stop, which needs no file, follows at once. A forced close skips the hooks.
 """
 
@@ -43,11 +43,11 @@ def run(command: Command, timeout: float, call: Callable[[], CallOutcome]) -> Ca
         log.warning(FILES_MISSING)
         return CallOutcome(CallStatus.FAIL, None, 0, stderr=FILES_MISSING)
     outcome = call()
-    messages = {
+    message = {
         CallStatus.FAIL: "the pre_stop hook failed, or could not be run; a plain stop follows",
         CallStatus.TIMEOUT: f"the pre_stop hook and the stop took over {timeout:g} s; a plain stop follows",
     }.get(outcome.status)
-    if messages is None:
+    if message is None:
         return outcome
-    log.warning("%s: %s", command, messages)
-    return replace(outcome, stderr=f"{outcome.stderr.rstrip()}\n{messages}".lstrip())
+    log.warning("%s: %s", command, message)
+    return replace(outcome, stderr=f"{outcome.stderr.rstrip()}\n{message}".lstrip())

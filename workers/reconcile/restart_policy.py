@@ -22,7 +22,7 @@ from app.store.tables import Service
 from workers.engine.client import Engine
 
 SURELY = timedelta(seconds=1)
-"""An engine starts its containers just before it can be listened to, and its clock is read from afar."""
+"""Tolerance: an engine starts its containers just before it serves events, and its clock is read remotely."""
 
 
 def by_the_engine(engine: Engine, containers: Iterable[Container], before: Service, at: datetime) -> bool:
@@ -47,5 +47,5 @@ def _heard(engine: Engine, alive: Iterable[Container]) -> bool:
 
 
 def _started_after(one: Container, moment: datetime) -> bool:
-    # A hand's start sets the engine's count of restarts to nothing, and each restart moves the start on.
+    # A manual start resets the engine's restart count, and each restart moves the start time on.
     return not one.restarts and one.started_at is not None and one.started_at > moment

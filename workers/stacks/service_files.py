@@ -32,20 +32,20 @@ def place_of(place: ComposeFiles, service: str, external: frozenset[str] = froze
 
     `external`: what exists already, as `networks.NAME` and `volumes.NAME`; Compose only uses it then.
     """
-    if place.kept is None:
+    if place.accepted is None:
         return place
     mark = hashlib.sha256(" ".join(sorted(external)).encode()).hexdigest()[:8]
-    path = place.kept.with_suffix("") / f"{service}@{mark}.json"
+    path = place.accepted.with_suffix("") / f"{service}@{mark}.json"
     if not path.exists():
-        private_files.replace(path, json.dumps(only(_config(place.kept), service, external)))
+        private_files.replace(path, json.dumps(only(_config(place.accepted), service, external)))
     return replace(place, files=(str(path),))
 
 
 def networks_of(place: ComposeFiles, service: str) -> set[str] | None:
     """The networks a service joins, by their names in the files; None where that is not known."""
-    if place.kept is None:
+    if place.accepted is None:
         return None
-    return set(_config(place.kept)["services"][service].get("networks") or {})
+    return set(_config(place.accepted)["services"][service].get("networks") or {})
 
 
 def only(config: ServiceConfig, service: str, external: Collection[str] = ()) -> dict[str, Any]:

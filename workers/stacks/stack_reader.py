@@ -137,7 +137,7 @@ def _keep_rendered(
         files=(str(rendered),),
         env_files=("/dev/null",),
         written=place.files,
-        kept=rendered,
+        accepted=rendered,
         variables=variables,
     )
     hashes = {name: one.config_hash for name, one in spec.services.items()}

@@ -42,7 +42,7 @@ def _service(key: str, name: str, raw: Mapping[str, Any]) -> Iterator[str]:
 def _behind_profiles(
     key: str, spec: StackSpec, stack: StackToml, name: str, services: Services
 ) -> Iterator[str]:
-    """Compose starts what is named whatever its profiles, but not what that depends on."""
+    """Compose starts a named service in spite of its profiles, but not the dependencies of that service."""
     on = {*stack.profiles, *(services[name].get("profiles") or [])}
     for needed in sorted(planning.requirements(spec, name)):
         profiles = services[needed].get("profiles") or []

@@ -12,7 +12,7 @@ from app.domain.enums import Loop
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
 from app.domain.throttling import NO_LIMIT, CallLimit
-from app.host import snapshot_file
+from app.host import node_snapshot
 from app.host.loop_guard import LoopGuard
 from app.store.database import Database, is_outage
 from workers.engine.client import Engine
@@ -71,7 +71,7 @@ class WorkerContext:
     diagnosing: DiagnosisQueue = field(default_factory=DiagnosisQueue)
     look_again: LookAgain = _ignore
     core: dict[str, frozenset[str]] = field(default_factory=dict)
-    """What this worker's own power.toml calls core, whatever a row in the database may say."""
+    """The core services by this worker's own power.toml; rows of the database do not count."""
     digests: dict[str, str] = field(default_factory=dict)
     """The digest of each image by name, as last looked up."""
     under_way: set[int] = field(default_factory=set)
@@ -94,7 +94,7 @@ class WorkerContext:
     @property
     def offline_dir(self) -> Path:
         """The directory of this node's snapshot and journals, for use while the database is away."""
-        return snapshot_file.directory(self.lock_dir.parent, self.node)
+        return node_snapshot.directory(self.lock_dir.parent, self.node)
 
     def location(self, spec: StackSpec) -> Location:
         """Where this worker starts and stops what is of this stack."""

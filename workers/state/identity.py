@@ -1,7 +1,7 @@
 """Which worker is which, and which of them are dead.
 
 A worker holds a lock on a file of its own for as long as it lives. The kernel lets
-go of it whatever kills the worker, so no timer decides that a worker is dead.
+go of it when the worker dies, so no timer decides that a worker is dead.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def _outcome_json(outcome: CallOutcome) -> dict[str, Any]:
 
 
 def _append(path: Path, lines: Iterable[JournalLine]) -> None:
-    """On the disk when this returns, each on a line of its own whatever was torn before it."""
+    """Append and sync. Each record is on its own line, also after a torn line."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

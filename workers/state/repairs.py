@@ -1,4 +1,4 @@
-"""Notices what only a repair has found: a change that no event, call or request had told of.
+"""Detect changes that only a repair has found, and that no event, call or request announced.
 
 The idle poll and the resync repair what was lost. Where one of them moves a window or a
 service, a trigger is missing, or an event was lost. A change is excused where the
@@ -72,10 +72,10 @@ class ObservedState:
 
 @dataclass(frozen=True, slots=True)
 class UnexplainedChanges:
-    """What one look has changed: which services, and all of it in words; empty where nothing has."""
+    """The services that one inspection changed, and a description of all changes; empty if none changed."""
 
     services: frozenset[str] = frozenset()
-    told: str = ""
+    description: str = ""
 
 
 def _differs(was: tuple[Power, bool, bool], now: tuple[Power, bool, bool]) -> bool:
@@ -138,16 +138,16 @@ class Repairs:
     def record_repair(self, stack: str, changes: UnexplainedChanges, seen_at: datetime) -> None:
         """A repair has changed this, by what the engine showed until then."""
         since = self._heard_since()
-        if not changes.told or since is None or seen_at - since < EVENT_GRACE:
+        if not changes.description or since is None or seen_at - since < EVENT_GRACE:
             return
         with self._lock:
-            powers = {
+            explained = {
                 name
                 for name in changes.services
                 if (at := self._events.get((stack, name)))
                 and seen_at - EVENT_GRACE <= at <= seen_at + SEEN_FIRST
             }
-            self._doubts.append(_Doubt(stack, changes, seen_at, powers))
+            self._doubts.append(_Doubt(stack, changes, seen_at, explained))
 
     def confirm(self, clock: Callable[[], datetime]) -> None:
         """Count what no event has told of in time, by the engine's clock."""
@@ -159,7 +159,7 @@ class Repairs:
             self._doubts = [one for one in self._doubts if now - one.seen_at < EVENT_GRACE]
         for doubt in due if self._heard_since() else ():
             if not _is_excused(doubt.changes.services, doubt.told_of):
-                self._report(f"stack {doubt.stack}: {doubt.changes.told}")
+                self._report(f"stack {doubt.stack}: {doubt.changes.description}")
 
     @property
     def doubted(self) -> bool:

@@ -47,7 +47,7 @@ class RestartHistory:
         with self._lock:
             known = self.services.setdefault((project, container.service), _Service())
             count, times = known.seen.get(container.id, (0, ()))
-            if container.restarts < count:  # Started anew by hand: the engine counts from zero again.
+            if container.restarts < count:  # A person started it: the engine counts from zero again.
                 count, times = 0, ()
             grown = min(container.restarts - count, REMEMBERED_RESTARTS)
             times = (*times, *_times(container, grown))[-REMEMBERED_RESTARTS:]

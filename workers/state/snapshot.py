@@ -1,7 +1,7 @@
-"""What a worker last read of its node, so that it can stop what is due while the database is away.
+"""The snapshot of a node in a worker: the worker stops due services by it while the database is away.
 
-The snapshot is in memory and, whenever it changes, written to disk: a worker that starts while
-the database is away loads it. No service is started before its lease is in the snapshot.
+The worker holds the snapshot in memory and writes every change to disk. A worker that starts while
+the database is away loads the file. A worker starts no service before its lease is in the snapshot.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from app.domain.enums import Loop
 from app.domain.leases import HeldLease
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
-from app.host import private_files, snapshot_file
+from app.host import node_snapshot, private_files
 from app.host.boot_clock import boot_clock, boot_id
 from app.host.loop_guard import LoopGuard
+from app.host.node_snapshot import NodeSnapshot, StackSnapshot
 from app.store import audit, services
 from app.store import stacks as stored
 from app.store import windows as rows
@@ -35,24 +36,22 @@ from app.store.database import Database, is_outage
 from app.store.tables import Stack
 from app.usecases import restore
 from app.usecases.windows.transitions import SYSTEM_ACTOR
-from workers.state import node_snapshot
 from workers.state.last_contact import LastContact
-from workers.state.node_snapshot import Knowledge, StackSnapshot
 
 log = logging.getLogger(__name__)
 
 
 QUIET = 5.0
-"""Seconds without a good answer after which the database counts as away, though nothing has failed."""
+"""Seconds without a successful attempt after which the database counts as away, even if no attempt failed."""
 
 
 LISTENING_TIME = 2.0
-"""Seconds that a worker listens before it acts without the database: both may have just begun."""
+"""Seconds that a worker waits before it acts without the database, which may be starting as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time in which the database was away for this worker."""
+    """A period in which this worker could not use the database."""
 
     id: str
     since: datetime
@@ -60,11 +59,11 @@ class Outage:
 
 
 class Snapshot:
-    """Shared by the thread that reads the database and the one that acts without it."""
+    """One snapshot, shared by the thread that reads the database and the thread that acts without it."""
 
     def __init__(self, directory: Path, database: Database, guard: LoopGuard | None = None) -> None:
         self._guard = guard or LoopGuard(is_outage)
-        self._path, self._database = directory / snapshot_file.FILE, database
+        self._path, self._database = directory / node_snapshot.SNAPSHOT_FILE, database
         self._changes = ChangeCounter(database)
         self._version: str | None = None
         self._lock = threading.Lock()
@@ -75,31 +74,31 @@ class Snapshot:
         self._failed = False
         self._outage: Outage | None = None
         self._written = node_snapshot.read_file(self._path)
-        self._known = self._written or Knowledge({})
-        self._unconfirmed: Mapping[str, StackSnapshot] = self._known.stacks
-        """What a worker before this one knew, until the database was found not to be behind it."""
+        self._latest = self._written or NodeSnapshot({})
+        self._unconfirmed: Mapping[str, StackSnapshot] = self._latest.stacks
+        """The stacks as the file had them, until the database is checked for lost transactions."""
         self.over: list[Outage] = []
-        """Outages that are over and not on record yet."""
+        """Outages that have ended and are not in the audit trail yet."""
 
     @property
-    def known(self) -> Knowledge:
-        """What was last read from the database."""
-        return self._known
+    def latest(self) -> NodeSnapshot:
+        """The node as it was last read from the database."""
+        return self._latest
 
-    # Is the database there?
+    # Availability of the database.
 
     @property
     def silence(self) -> float:
-        """Seconds since the database was last read and written, by this worker or the one before it."""
+        """Seconds since this worker or its predecessor last read and wrote the database."""
         return boot_clock() - self.heard_at
 
     @property
     def listened(self) -> float:
-        """Seconds for which this worker has listened to the database."""
+        """Seconds for which this worker has tried to use the database."""
         return time.monotonic() - self.listening_since
 
     def is_silent_for(self, grace: float) -> bool:
-        """Has the database been silent for so many seconds, and has this worker listened for a moment?"""
+        """Has the database not answered for `grace` seconds, while this worker tried long enough?"""
         return self.silence >= grace and self.listened >= min(grace, LISTENING_TIME)
 
     @property
@@ -109,18 +108,18 @@ class Snapshot:
 
     @property
     def lost(self) -> bool:
-        """The last attempt failed, so what was done since may not be on record."""
+        """Whether the last attempt failed: the database may lack what was done since."""
         return self._failed
 
     def begin(self) -> None:
-        """This process has just begun: the silence is counted from what is on disk, else from here."""
+        """Count the silence from the contact that is recorded on disk, or from now if there is none."""
         with self._lock:
-            word = self.last_contact.read()
-            self.heard_at = boot_clock() if word is None else word
+            contact = self.last_contact.read()
+            self.heard_at = boot_clock() if contact is None else contact
             self.listening_since = time.monotonic()
 
     def record_thaw(self) -> None:
-        """Record that this process was frozen until now: count the silence from here."""
+        """Record that this process was frozen until now: count the silence from now."""
         with self._lock:
             self.heard_at, self.listening_since = boot_clock(), time.monotonic()
 
@@ -136,12 +135,12 @@ class Snapshot:
         self.last_contact.note(self.heard_at)
 
     def ending(self, now: datetime) -> list[Outage]:
-        """Outages that are over or, since the database answers, just ending."""
+        """Return the outages that have ended, with the one that ends at `now`."""
         with self._lock:
             return [*self.over, *([replace(self._outage, until=now)] if self._outage else [])]
 
     def forget_outages(self, outages: Iterable[Outage], *, written: bool) -> None:
-        """Drop outages that are recorded; `written` says that the database was written just now."""
+        """Drop outages that are in the audit trail. `written`: the database was written just now."""
         ids = {one.id for one in outages}
         with self._lock:
             self.over = [one for one in self.over if one.id not in ids]
@@ -154,31 +153,31 @@ class Snapshot:
         self.outage()
 
     def outage(self) -> Outage | None:
-        """The outage there is at present."""
+        """Return the present outage; None while the database is available."""
         with self._lock:
             if self.away and self._outage is None:
                 since = self.now() - timedelta(seconds=self.silence)
                 self._outage = Outage(secrets.token_hex(8), since)
-                log.warning("the database is away; this worker goes by what it last knew")
+                log.warning("the database is away; this worker goes by its snapshot")
             return self._outage if self.away else None
 
     def now(self) -> datetime:
-        """The database's time without asking it: by its last answer, or by what this host was behind it."""
-        return self._database.carry_on() or self._known.now()
+        """Return the database's time, estimated from its last answer or from the snapshot."""
+        return self._database.carry_on() or self._latest.now()
 
-    # What is known.
+    # The content of the snapshot.
 
     def refresh(self, node: str, now: datetime) -> list[str]:
-        """Read what has changed; return the stacks of which the database was found to know too little.
+        """Read the database if it has changed; return the stacks of which the database has lost transactions.
 
-        Raises what the store raises.
+        Raises every error of the store.
         """
         behind = self._confirm(now)
         self._read_again(node, now)
         return behind
 
     def _confirm(self, now: datetime) -> list[str]:
-        """Once: doubt what the snapshot says is on, where the database has lost transactions since."""
+        """Once per process: mark services as doubtful where the database has lost transactions since."""
         behind = []
         for name, known in self._unconfirmed.items():
             with self._database.write() as session:
@@ -208,27 +207,27 @@ class Snapshot:
         with self._database.read() as session:
             ahead = (now - datetime.now(UTC)).total_seconds()
             booted_at = now - timedelta(seconds=boot_clock())
-            snapshot = Knowledge(self._stacks(session, node, now), ahead, boot_id(), booted_at)
+            snapshot = NodeSnapshot(self._stacks(session, node, now), ahead, boot_id(), booted_at)
         with self._lock:
-            # What was noted while it was read may be missing in it: the next look has it.
+            # A lease that was noted during the reading may be missing in it. The next reading has it.
             if noted == self._noted:
                 self._version = version
                 self._keep(snapshot)
 
     def _stacks(self, session: Session, node: str, now: datetime) -> dict[str, StackSnapshot]:
-        """Every stack of the node; of one whose row cannot be understood, what was known before."""
-        stacks = dict(self._known.stacks)
+        """Return every stack of the node. A stack whose row cannot be read keeps its previous snapshot."""
+        stacks = dict(self._latest.stacks)
         mine = {row.name: row for row in stored.every(session) if row.node == node}
         for name, row in mine.items():
             read = partial(_read_stack, session, row, now, stacks)
-            self._guard.isolate(Loop.CLOCK, f"what is known of stack {name}", read)
+            self._guard.isolate(Loop.CLOCK, f"the snapshot of stack {name}", read)
         return {name: known for name, known in stacks.items() if name in mine}
 
     def note(self, spec: StackSpec, leases: Iterable[HeldLease], engine_id: str = "") -> None:
-        """Something is about to be started: know it before it is."""
+        """Add the leases of a start to the snapshot. Call it before the start."""
         with self._lock:
             self._noted += 1
-            old = self._known.stacks.get(spec.name, StackSnapshot(spec))
+            old = self._latest.stacks.get(spec.name, StackSnapshot(spec))
             new = [
                 lease for lease in leases if lease not in old.leases or lease.service not in old.pending_stops
             ]
@@ -237,20 +236,20 @@ class Snapshot:
                 stop_pending = PendingStop(location=Location(spec.project, engine_id))
                 pending_stops = {**old.pending_stops, **{lease.service: stop_pending for lease in new}}
                 stacks = {
-                    **self._known.stacks,
+                    **self._latest.stacks,
                     spec.name: StackSnapshot(spec, held, pending_stops, old.place),
                 }
-                self._keep(replace(self._known, stacks=stacks))
+                self._keep(replace(self._latest, stacks=stacks))
 
-    def _keep(self, snapshot: Knowledge) -> None:
-        self._known = snapshot
+    def _keep(self, snapshot: NodeSnapshot) -> None:
+        self._latest = snapshot
         if self._written and self._written.stacks == snapshot.stacks:
             return
         try:
             private_files.replace(self._path, json.dumps(node_snapshot.as_json(snapshot)), sync=True)
             self._written = snapshot
         except OSError as error:
-            # In memory it is known all the same; only a successor would not know.
+            # The snapshot in memory is complete. Only a successor of this worker would miss the change.
             log.error("%s: cannot be written: %s", self._path, error.strerror)
 
 
@@ -262,7 +261,7 @@ def _stack(session: Session, spec: StackSpec, now: datetime) -> StackSnapshot:
     pending_stops = {
         name: PendingStop(row.failures, row.retry_at, row.unsure, row.location)
         for name, row in sorted(services.of(session, spec.name).items())
-        # What is core now may not be by the files that are read while the database is away.
+        # A core service may lose that role in the files that a worker reads during an outage.
         if row.stop_pending
     }
     leases = sorted(rows.live_leases(session, [spec.name], now), key=lambda one: (one.window, one.service))

@@ -4,7 +4,7 @@
     {field = "container.exit_code", equals = 1}
     {any = [{...}, {...}]}    {all = [{...}, {...}]}    {not = {...}}
 
-A match hands on what its named groups have found. Later conditions and the rule's texts write that as
+A match passes on the values of its named groups. Later conditions and the rule's texts write that as
 `{module}`.
 """
 

@@ -103,7 +103,7 @@ def _times(lines: Sequence[str], pattern: re.Pattern[str]) -> int:
 
 
 def _by_level(line: str, times: int) -> float:
-    """What is said three times or more was not survived for good, whatever the line says of that."""
+    """A line that occurs three times or more is no recovered fault, even if it says so."""
     if _MILD.search(line):
         return 0.5
     warning = 0.75 if _WARNING.search(line) else 1.0

@@ -84,7 +84,7 @@ def is_back(row: Service) -> bool:
 
 
 def why_ours(session: Session, row: Service, revived: bool, now: datetime) -> str:
-    """Why a service that is back owes an off anew, whatever `drift` says; empty where a person started it."""
+    """Return why a stop of a running service is pending again; empty if a person started it."""
     if revived:
         return REVIVED
     new = row.drift_since is None

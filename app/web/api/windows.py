@@ -123,7 +123,7 @@ def show_window(context: WebContext, caller: Caller, *, window: str) -> Response
     refuses=(404,),
 )
 def show_window_diagnosis(context: WebContext, caller: Caller, *, window: str) -> Response:
-    """Show why services failed while a window held them, whatever they do now."""
+    """Show why services failed while a window held them, even if they run now."""
     require_window_id(window)
     with context.database.read() as session:
         row = windows.get(session, window)

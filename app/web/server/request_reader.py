@@ -58,7 +58,7 @@ class BufferedSocket:
 
 
 class RequestReader:
-    """The received part of one request. Each byte is parsed once, in whatever pieces it arrives."""
+    """The received part of one request. Each byte is parsed once, in pieces of any size."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.data, self.oversized = bytearray(data), False

@@ -178,7 +178,7 @@ def _refusal_error(refusal: Refusal) -> Exception:
 
 
 def _not_now(binding: WakeBinding, verdict: WakeVerdict) -> ApiError:
-    """The problem with the state of the service; it has no text of the containers, since anyone may visit."""
+    """The problem with the state of the service; it has no output of containers: visitors see it."""
     hold, failed = binding.hold, verdict.step is Step.FAILED
     ready, of = hold.count if hold else (0, 0)
     return ApiError(

@@ -13,7 +13,7 @@ def test_the_log_says_how_each_delivery_went_and_not_what_was_in_it(system: Syst
             body = {"event": "window.stuck", "stack": "studio", "window": "w", "extend_url": "secret"}
             rows.note(session, "local", "ops", f"k{number}", body=body, now=system.now)
         one = rows.due(session, "local", system.now, 1)[0].id
-        rows.record_delivery(session, one, system.now, 12, ok=False, said="503 no")
+        rows.record_delivery(session, one, system.now, 12, ok=False, answer="503 no")
     answer = api.get("/notices?limit=2")
     assert answer.status_code == 200
     assert "secret" not in answer.text

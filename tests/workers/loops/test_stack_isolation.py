@@ -138,6 +138,6 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
 
     context.snapshot.refresh("local", system.now)
 
-    known = context.snapshot.known.stacks
+    known = context.snapshot.latest.stacks
     assert {lease.deadline for lease in known["studio"].leases} == {system.window(window).deadline}
     assert known["other"].spec == spec("other")

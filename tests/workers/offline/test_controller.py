@@ -17,11 +17,11 @@ from app.domain.enums import State
 from app.domain.leases import HeldLease
 from app.domain.planning import StackSpec
 from app.host.boot_clock import boot_clock, boot_id
+from app.host.node_snapshot import StackSnapshot
 from app.store.database import Database
 from tests.system import System, studio
 from workers.offline.controller import OfflineController
 from workers.state.last_contact import WRITE_INTERVAL
-from workers.state.node_snapshot import StackSnapshot
 from workers.state.snapshot import LISTENING_TIME, Snapshot
 
 SPEC = replace(studio(), blind_grace=30.0)
@@ -176,9 +176,9 @@ def test_a_successor_knows_what_was_known(tmp_path: Path, system: System, read: 
     window = system.open("api", ttl=600)
     read.refresh("local", system.now)
 
-    again = Snapshot(tmp_path / "blind", system.database).known
+    again = Snapshot(tmp_path / "blind", system.database).latest
 
-    assert again == read.known
+    assert again == read.latest
     stack = again.stacks["studio"]
     assert stack.pending_stops.keys() == {"api", "db"}
     assert {(one.window, one.service) for one in stack.leases} == {(window, "api"), (window, "db")}
@@ -192,7 +192,7 @@ def test_what_is_about_to_be_started_is_known_on_disk_before(
 
     read.note(system.spec, [held("forge", 60)])
 
-    again = Snapshot(tmp_path / "blind", system.database).known.stacks["studio"]
+    again = Snapshot(tmp_path / "blind", system.database).latest.stacks["studio"]
     assert again.pending_stops.keys() == {"forge"}
     assert [one.service for one in again.leases] == ["forge"]
 
@@ -210,12 +210,12 @@ def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
     monkeypatch.setattr(Snapshot, "_stacks", looks)
     read.refresh("local", system.now)
 
-    assert "forge" in read.known.stacks["studio"].pending_stops
+    assert "forge" in read.latest.stacks["studio"].pending_stops
 
 
 def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Database) -> None:
     (tmp_path / "known.json").write_text("{half")
-    assert Snapshot(tmp_path, database).known.stacks == {}
+    assert Snapshot(tmp_path, database).latest.stacks == {}
 
 
 def test_an_outage_lasts_until_the_database_is_heard(snapshot: Snapshot) -> None:

@@ -1,4 +1,8 @@
-"""The values of a snapshot, and the form in which a node's snapshot is written to its file."""
+"""The snapshot of a node: which of its services may be on, as the node's workers last read it.
+
+`workers.state.snapshot` writes the file and reads it while the database is away. Programs that
+start without a database ask `services_on` whether a worker still has a service to stop.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,10 @@ from app.host.boot_clock import boot_clock, boot_id
 
 log = logging.getLogger(__name__)
 
+SNAPSHOT_FILE = "known.json"
+_INVALID = (OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What `_parse` raises for a file that no worker wrote whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class StackSnapshot:
@@ -28,15 +36,15 @@ class StackSnapshot:
     leases: tuple[HeldLease, ...] = ()
     pending_stops: Mapping[str, PendingStop] = field(default_factory=dict)
     place: tuple[int, str] | None = field(default=None, compare=False)
-    """How far its audit chain had come: seq and hash of an entry. None in a snapshot of an older release."""
+    """Seq and hash of the last entry of the stack's audit chain. None in a snapshot of an older release."""
 
     def project_of(self, service: str) -> str:
-        """The project in which a service owes its off."""
+        """The Compose project in which the service has to be stopped."""
         stop = self.pending_stops.get(service)
         return (stop.location.project if stop else "") or self.spec.project
 
     def locations(self) -> dict[str, Location]:
-        """Where each service is that may be on."""
+        """The location of each service that may be on, by name."""
         plain = dict.fromkeys((lease.service for lease in self.leases), Location(self.spec.project))
         return plain | {
             name: Location(self.project_of(name), one.location.engine_id)
@@ -45,47 +53,70 @@ class StackSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class NodeSnapshot:
     """All stacks of a node at one moment."""
 
     stacks: Mapping[str, StackSnapshot]
     ahead: float = 0.0
-    """Seconds that the shared clock was ahead of this host's."""
+    """Seconds by which the shared clock was ahead of this host's clock."""
     boot: str = ""
     booted_at: datetime | None = None
-    """When the host was booted by the shared clock, and in `boot` which time that was."""
+    """When the host was booted, by the shared clock. `boot` is the id of that boot."""
 
     def now(self) -> datetime:
-        """The shared clock as well as it can be told without the database."""
+        """Return the time of the shared clock, estimated without the database."""
         if self.booted_at and self.boot == boot_id():
             return self.booted_at + timedelta(seconds=boot_clock())
         return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
 
-def read_file(path: Path) -> Knowledge | None:
+def directory(data_dir: Path, node: str) -> Path:
+    """Return the directory that holds the snapshot of a node."""
+    return data_dir / "blind" / node
+
+
+def read_file(path: Path) -> NodeSnapshot | None:
     """Return the snapshot that the file at `path` holds; None where there is no file or no valid one."""
     try:
-        stored = json.loads(path.read_text())
-        booted_at = stored.get("booted_at")
-        return Knowledge(
-            {name: _from_json(one) for name, one in stored["stacks"].items()},
-            stored["ahead"],
-            stored.get("boot", ""),
-            datetime.fromisoformat(booted_at) if booted_at else None,
-        )
+        return _parse(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _INVALID as error:
         log.error("%s: cannot be read, so nothing is known yet: %s", path, error)
         return None
 
 
-def as_json(known: Knowledge) -> dict[str, Any]:
+def services_on(data_dir: Path, node: str) -> list[str]:
+    """Return the services that may be on by the node's snapshot, as STACK/SERVICE.
+
+    The list is empty where there is no file or no valid one.
+    """
+    try:
+        snapshot = _parse((directory(data_dir, node) / SNAPSHOT_FILE).read_text())
+    except _INVALID:
+        return []
+    return sorted(
+        f"{stack}/{service}" for stack, one in snapshot.stacks.items() for service in one.locations()
+    )
+
+
+def _parse(text: str) -> NodeSnapshot:
+    stored = json.loads(text)
+    booted_at = stored.get("booted_at")
+    return NodeSnapshot(
+        {name: _from_json(one) for name, one in stored["stacks"].items()},
+        stored["ahead"],
+        stored.get("boot", ""),
+        datetime.fromisoformat(booted_at) if booted_at else None,
+    )
+
+
+def as_json(snapshot: NodeSnapshot) -> dict[str, Any]:
     """Return the form that `read_file` reads."""
     return {
-        "ahead": known.ahead,
-        "boot": known.boot,
-        "booted_at": known.booted_at and known.booted_at.isoformat(),
+        "ahead": snapshot.ahead,
+        "boot": snapshot.boot,
+        "booted_at": snapshot.booted_at and snapshot.booted_at.isoformat(),
         "stacks": {
             name: {
                 "spec": one.spec.as_json(),
@@ -95,7 +126,7 @@ def as_json(known: Knowledge) -> dict[str, Any]:
                 },
                 "place": one.place,
             }
-            for name, one in known.stacks.items()
+            for name, one in snapshot.stacks.items()
         },
     }
 
