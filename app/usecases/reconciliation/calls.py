@@ -1,4 +1,4 @@
-"""What workers report of compose calls: begun, finished or lost, and what follows for the service."""
+"""Record compose calls as started, finished or lost, and update the service of each call."""
 
 from __future__ import annotations
 
@@ -28,8 +28,19 @@ RETRY_FIRST, RETRY_CAP = timedelta(seconds=10), timedelta(minutes=5)
 
 
 def start_call(session: Session, begun: StartedCall, now: datetime) -> int:
-    """Put a call on record before it is made; return its id."""
-    call = Call(
+    """Record a call before the worker runs it; return its id."""
+    call = call_row(begun, now)
+    session.add(call)
+    mark_service_changing(session, begun, now)
+    session.flush()
+    facts = {"image": begun.image, "image_digest": begun.image_digest, "config_hash": begun.config_hash}
+    record_call_entry(session, call, Event.CALL_STARTED, now, **facts)
+    return call.id
+
+
+def call_row(begun: StartedCall, started_at: datetime) -> Call:
+    """Return the row of a started call, not yet in any session."""
+    return Call(
         window_id=begun.window,
         stack=begun.stack,
         service=begun.service,
@@ -37,14 +48,8 @@ def start_call(session: Session, begun: StartedCall, now: datetime) -> int:
         worker=begun.worker,
         action=begun.action,
         argv=list(begun.argv),
-        started_at=now,
+        started_at=started_at,
     )
-    session.add(call)
-    mark_service_changing(session, begun, now)
-    session.flush()
-    facts = {"image": begun.image, "image_digest": begun.image_digest, "config_hash": begun.config_hash}
-    record_call_entry(session, call, Event.CALL_STARTED, now, **facts)
-    return call.id
 
 
 def mark_service_changing(session: Session, begun: StartedCall, now: datetime) -> None:
@@ -194,7 +199,7 @@ def record_lost_calls(session: Session, node: str, dead: Mapping[str, bool], now
 
 
 def record_call_entry(session: Session, call: Call, event: Event, now: datetime, **facts: Any) -> None:
-    """Put on record what became of a call; of one made blind, that it was, and when it really happened."""
+    """Write an audit entry about a call. The entry of an offline call has its real times."""
     details = {name: value for name, value in facts.items() if value not in (None, "", [])}
     if call.blind:
         details |= {"blind": True, "started_at": stamp(call.started_at)}

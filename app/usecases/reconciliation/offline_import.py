@@ -76,19 +76,9 @@ def import_call(session: Session, made: OfflineCall, now: datetime) -> None:
     """Record one call of the journal, with its audit entries and its effect on the service."""
     begun = made.begun
     holding = rows.holding(session, begun.stack, begun.service, made.started_at)
-    call = Call(
-        window_id=begun.window or _newest(session, begun),
-        stack=begun.stack,
-        service=begun.service,
-        node=begun.node,
-        worker=begun.worker,
-        action=begun.action,
-        argv=list(begun.argv),
-        status=CallStatus.RUNNING,
-        started_at=made.started_at,
-        journal_id=made.id,
-        blind=True,
-    )
+    call = calls.call_row(begun, made.started_at)
+    call.window_id = begun.window or _newest(session, begun)
+    call.status, call.journal_id, call.blind = CallStatus.RUNNING, made.id, True
     session.add(call)
     session.flush()
     cut = sorted(window.id for window in holding)
