@@ -32,8 +32,8 @@ def load_features(given: str, config: Path) -> Features:
         table = tomllib.loads(config.read_text(encoding="utf-8-sig")).get("features")
     except (OSError, ValueError, RecursionError):
         return Features()
-    found = table if isinstance(table, dict) else {}
-    return Features(**{name: found.get(name) is True for name in FEATURE_NAMES})
+    switches = table if isinstance(table, dict) else {}
+    return Features(**{name: switches.get(name) is True for name in FEATURE_NAMES})
 
 
 def _names(given: str) -> list[str]:

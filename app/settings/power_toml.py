@@ -217,7 +217,7 @@ def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> d
         by_stack.setdefault(str(fault["loc"][1]), []).append(fault)
     if not raw["stacks"].keys() - by_stack.keys():
         return {}
-    return {name: _set_apart(path, name, raw["stacks"][name], stack_faults) for name, stack_faults in by_stack.items()}
+    return {name: _set_apart(path, name, raw["stacks"][name], wrong) for name, wrong in by_stack.items()}
 
 
 def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> RejectedToml:

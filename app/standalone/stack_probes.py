@@ -95,5 +95,5 @@ def find_images(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, b
     answer = probes.ask(sys.executable, "-c", _FIND_IMAGES, *wanted, environ=environ, seconds=60.0)
     if answer.returncode != 0:
         raise NoEngineAnswer((answer.stderr.strip() or "no answer").splitlines()[-1])
-    found: dict[str, bool] = json.loads(answer.stdout)
-    return found
+    has_healthcheck: dict[str, bool] = json.loads(answer.stdout)
+    return has_healthcheck
