@@ -25,22 +25,22 @@ def main() -> int:
     # Being asked to stop is a way out like any other: containers and processes go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     load, client = os.getloadavg()[0], engine()
-    found = figures.last() | {"machine": _machine(client).facts(load)}
+    results = figures.last() | {"machine": _machine(client).facts(load)}
     try:
         if options.only not in {"many", "throttle"}:
             with built() as stage, running(stage) as standalone:
                 if options.rounds:
-                    _race(stage, standalone, client, options, found)
-                _lags(stage, standalone, client, options, found)
+                    _race(stage, standalone, client, options, results)
+                _lags(stage, standalone, client, options, results)
         if options.many:
-            _many(client, options, found)
+            _many(client, options, results)
         if options.throttle_rounds:
-            _throttle(options, found)
+            _throttle(options, results)
     except (Failed, httpx.HTTPError) as reason:
         sys.stderr.write(f"bench: {reason or repr(reason)}\n")
         return 1
     if options.page:
-        figures.PAGE.write_text(figures.page(found))
+        figures.PAGE.write_text(figures.page(results))
     return 0
 
 
@@ -49,12 +49,12 @@ def _race(
     standalone: Standalone,
     client: docker.APIClient,
     options: argparse.Namespace,
-    found: Figures,
+    results: Figures,
 ) -> None:
     _say(f"racing, {options.rounds} rounds")
-    found |= figures.ratios(contenders.race(stage, standalone, client, options.rounds))
-    found["dispatch_ms"] = figures.lags(moments.dispatch(standalone))
-    _tell(found)
+    results |= figures.ratios(contenders.race(stage, standalone, client, options.rounds))
+    results["dispatch_ms"] = figures.lags(moments.dispatch(standalone))
+    _tell(results)
 
 
 def _lags(
@@ -62,48 +62,48 @@ def _lags(
     standalone: Standalone,
     client: docker.APIClient,
     options: argparse.Namespace,
-    found: Figures,
+    results: Figures,
 ) -> None:
     if options.windows:
         _say(f"{options.windows} deadlines, spread out")
         late = {"spread": figures.lags(moments.spread(standalone, options.windows))}
         _say(f"{options.windows} deadlines at once")
         late["at_once"] = figures.lags(moments.at_once(standalone, options.windows))
-        found["expiry_late_ms"] = late
+        results["expiry_late_ms"] = late
     if options.ready:
         _say(f"{options.ready} services getting healthy")
         lag = moments.ready_lag(standalone, client, stage.name, options.ready)
-        found["ready_lag_ms"] = figures.lags(lag)
+        results["ready_lag_ms"] = figures.lags(lag)
     if options.joins:
         _say(f"{options.joins} windows on services that run")
-        found["join_ms"] = figures.lags(moments.join(standalone, options.joins))
-    _tell(found)
+        results["join_ms"] = figures.lags(moments.join(standalone, options.joins))
+    _tell(results)
 
 
-def _many(client: docker.APIClient, options: argparse.Namespace, found: Figures) -> None:
+def _many(client: docker.APIClient, options: argparse.Namespace, results: Figures) -> None:
     _say(f"{options.many} services at once, {options.many_rounds} rounds")
     times = many.race(client, options.many, options.many_rounds)
-    found |= {
+    results |= {
         key: one | {"services": options.many} for key, one in figures.ratios(times, figures.MANY).items()
     }
-    _tell(found)
+    _tell(results)
 
 
-def _throttle(options: argparse.Namespace, found: Figures) -> None:
+def _throttle(options: argparse.Namespace, results: Figures) -> None:
     _say(f"starts at once, {options.throttle_rounds} rounds on a quiet and on a busy host")
     times = throttling.race(options.throttle_rounds)
-    found["throttle_s"] = {
+    results["throttle_s"] = {
         host: {name: round(median(seconds), 2) for name, seconds in contenders.items()}
         for host, contenders in times.items()
     }
-    found |= figures.ratios(throttling.against_best(times), figures.THROTTLE)
-    _tell(found)
+    results |= figures.ratios(throttling.against_best(times), figures.THROTTLE)
+    _tell(results)
 
 
-def _tell(found: Figures) -> None:
+def _tell(results: Figures) -> None:
     """What is known so far, so that a run that is cut short has not been for nothing."""
-    figures.write(found)
-    sys.stdout.write(figures.table(found) + "\n\n")
+    figures.write(results)
+    sys.stdout.write(figures.table(results) + "\n\n")
     sys.stdout.flush()
 
 
@@ -144,8 +144,8 @@ def _options() -> argparse.Namespace:
 
 def _machine(client: docker.APIClient) -> Machine:
     version = [*compose_program.program(), "version", "--short"]
-    said = subprocess.run(version, capture_output=True, text=True, check=False).stdout.strip()
-    return Machine(str(client.version()["Version"]), said)
+    version_line = subprocess.run(version, capture_output=True, text=True, check=False).stdout.strip()
+    return Machine(str(client.version()["Version"]), version_line)
 
 
 def _say(what: str) -> None:

@@ -24,8 +24,8 @@ SETTLED = 2.0
 
 def _last(engine: docker.APIClient, containers: Iterable[str], what: str) -> float:
     """The latest StartedAt or FinishedAt, in seconds since the epoch."""
-    told = [moment(engine.inspect_container(one)["State"][what]) for one in containers]
-    return max(at.timestamp() for at in told if at)
+    times = [moment(engine.inspect_container(one)["State"][what]) for one in containers]
+    return max(at.timestamp() for at in times if at)
 
 
 def _of_project(engine: docker.APIClient, project: str) -> list[str]:

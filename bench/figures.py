@@ -61,8 +61,8 @@ def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> Figure:
 
 def lags(milliseconds: Sequence[float]) -> Figure:
     """Percentiles of one kind of lag."""
-    found: Figure = {f"p{share}": round(percentile(milliseconds, share), 1) for share in (50, 95, 99)}
-    return {**found, "max": round(max(milliseconds), 1), "n": len(milliseconds)}
+    percentiles: Figure = {f"p{share}": round(percentile(milliseconds, share), 1) for share in (50, 95, 99)}
+    return {**percentiles, "max": round(max(milliseconds), 1), "n": len(milliseconds)}
 
 
 def percentile(values: Sequence[float], share: int) -> float:
@@ -90,8 +90,8 @@ class Machine:
 
 def last() -> dict[str, Figure]:
     """The figures of the last run, so that one that measures less keeps the rest."""
-    found: dict[str, Figure] = json.loads(OUT.read_text()) if OUT.exists() else {}
-    return found
+    figures: dict[str, Figure] = json.loads(OUT.read_text()) if OUT.exists() else {}
+    return figures
 
 
 def write(figures: Mapping[str, Figure]) -> None:
@@ -118,12 +118,12 @@ def table(figures: Mapping[str, Figure]) -> str:
 
 def _flat(figures: Mapping[str, Figure]) -> list[tuple[str, Figure]]:
     """Lags by name; those that were measured in two ways are two."""
-    found: list[tuple[str, Figure]] = []
+    flat: list[tuple[str, Figure]] = []
     for key in LAGS:
         one = figures.get(key, {})
         kinds = [(f"{key} {kind}", one[kind]) for kind in ("spread", "at_once") if kind in one]
-        found += kinds or ([(key, one)] if one else [])
-    return found
+        flat += kinds or ([(key, one)] if one else [])
+    return flat
 
 
 def page(figures: Mapping[str, Figure]) -> str:

@@ -61,8 +61,8 @@ def _lateness(standalone: Standalone, windows: list[str]) -> list[float]:
     for entry in standalone.trail():
         if entry["event"] == "call.started" and entry["facts"]["action"] in {"stop", "kill"}:
             stops[entry["service"]].append(_at(entry["at"]))
-    found = [standalone.until(window, "closed") for window in windows]
-    late = [one for window in found if (one := _late(stops, window)) is not None]
+    closed = [standalone.until(window, "closed") for window in windows]
+    late = [one for window in closed if (one := _late(stops, window)) is not None]
     if not late:
         raise Failed("none of the windows that ended had anything to stop")
     return late
@@ -109,8 +109,8 @@ def join(standalone: Standalone, times: int) -> list[float]:
     lags = []
     for number in range(times):
         window = standalone.open([SERVICES[number % len(SERVICES)]])["id"]
-        found = standalone.until(window, "open")
-        lags.append((_at(found["opened_at"]) - _at(found["created_at"])) * 1000)
+        opened = standalone.until(window, "open")
+        lags.append((_at(opened["opened_at"]) - _at(opened["created_at"])) * 1000)
         standalone.close(window)
     standalone.close(holder)
     standalone.until(holder, "closed")

@@ -139,13 +139,13 @@ class Standalone:
         """The window in that state; looked for seldom, so that looking costs little."""
         end = time.monotonic() + within
         while time.monotonic() < end:
-            found = self._asked(self.api.get(f"/windows/{window}"))
-            if found["state"] == state:
-                return found
-            if found["state"] == "closed":
+            state_of_window = self._asked(self.api.get(f"/windows/{window}"))
+            if state_of_window["state"] == state:
+                return state_of_window
+            if state_of_window["state"] == "closed":
                 break
             time.sleep(0.2)
-        raise Failed(f"the window should be {state}, it is {found}")
+        raise Failed(f"the window should be {state}, it is {state_of_window}")
 
     def trail(self, window: str | None = None) -> Iterator[Json]:
         """The audit trail, or what of it concerns one window, oldest first."""
@@ -181,10 +181,10 @@ def running(stage: Stage) -> Iterator[Standalone]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    found = Standalone(process, f"http://127.0.0.1:{port}", data_dir)
+    standalone = Standalone(process, f"http://127.0.0.1:{port}", data_dir)
     try:
-        found.until_ready()
-        yield found
+        standalone.until_ready()
+        yield standalone
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(180)

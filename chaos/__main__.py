@@ -24,20 +24,20 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    found = result.as_json()
-    report.write(found, options.out)
+    results = result.as_json()
+    report.write(results, options.out)
     if options.page:
-        report.record(found)
-    run.say(_verdict(found, options.out))
+        report.record(results)
+    run.say(_verdict(results, options.out))
     return 1 if result.broken else 0
 
 
-def _verdict(found: report.Json, out: Path) -> str:
-    lines = {broken["line"] for broken in found["broken"]}
+def _verdict(results: report.Json, out: Path) -> str:
+    lines = {broken["line"] for broken in results["broken"]}
     held = "all eight lines hold" if not lines else f"BROKEN: line {', '.join(map(str, sorted(lines)))}"
     return (
-        f"seed {found['seed']}: {found['windows']} windows, {found['kills']} kills, worst off "
-        f"{found['worst_off_s']} s, late {found['late_ms']}, in {found['seconds']} s: {held} ({out})"
+        f"seed {results['seed']}: {results['windows']} windows, {results['kills']} kills, worst off "
+        f"{results['worst_off_s']} s, late {results['late_ms']}, in {results['seconds']} s: {held} ({out})"
     )
 
 

@@ -51,15 +51,15 @@ class Actors:
         """One request, on record with how long it took; None where no answer came."""
         headers = {"Authorization": f"Bearer {self._system.tokens[actor]}"} | more.pop("headers", {})
         began, clock = time.time(), time.monotonic()
-        reply, said = None, ""
+        reply, text = None, ""
         try:
             reply = self._http.request(method, path, headers=headers, **more)
         except httpx.HTTPError as error:
-            said = repr(error)
+            text = repr(error)
         status = reply.status_code if reply is not None else 0
         if reply is not None and status >= 400:
-            said = reply.text[:300]
-        self._ledger.answered(Answer(began, time.monotonic() - clock, method, path, status, said))
+            text = reply.text[:300]
+        self._ledger.answered(Answer(began, time.monotonic() - clock, method, path, status, text))
         return reply
 
     def _live(self, plan: WindowPlan, began: float) -> None:
@@ -88,10 +88,10 @@ class Actors:
         if reply.status_code != 202:
             promise.refused = f"{reply.status_code}: {reply.text[:300]}"
             return
-        said = reply.json()
-        promise.window = said["id"]
+        body = reply.json()
+        promise.window = body["id"]
         # The first of several tries may be the one that counted.
-        promise.told(promise.asked, _moment(said["deadline"]), promise.plan.ttl)
+        promise.told(promise.asked, _moment(body["deadline"]), promise.plan.ttl)
         promise.accepted = time.time()
 
     def _act(self, promise: Promise, act: Act) -> None:

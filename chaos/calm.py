@@ -150,13 +150,13 @@ def _base(promises: Iterable[Promise], place: Place, restored: float) -> float:
 
 
 def _alive(system: System) -> dict[Place, Sight]:
-    found: dict[Place, Sight] = {}
+    sights: dict[Place, Sight] = {}
     for engine in system.engines.values():
         try:
-            found |= {(one.stack, one.service): one for one in _listed(engine.look()) if one.alive}
+            sights |= {(one.stack, one.service): one for one in _listed(engine.look()) if one.alive}
         except Away:
             continue
-    return found
+    return sights
 
 
 def _listed(sights: Iterable[Sight]) -> list[Sight]:

@@ -43,8 +43,8 @@ Found = Iterator[Broken]
 
 def all_of(evidence: Evidence, patience: float) -> list[Broken]:
     """Lines 2 to 8; `patience` stretches what is about promptness, for a busy machine."""
-    found = [broken for check in _CHECKS for broken in check(evidence)]
-    return found + list(_prompt(evidence, patience))
+    broken_checks = [broken for check in _CHECKS for broken in check(evidence)]
+    return broken_checks + list(_prompt(evidence, patience))
 
 
 def _core(evidence: Evidence) -> Found:
@@ -165,8 +165,8 @@ def _on_record(evidence: Evidence) -> Found:
                 6, f"call {row['id']} runs for ever", f"{row['action']} {row['service']} by {row['worker']}"
             )
         elif (started[row["id"]], ended[row["id"]]) != (1, 1):
-            found = f"{started[row['id']]} started, {ended[row['id']]} ended"
-            yield Broken(6, f"call {row['id']} is not on record once", found)
+            counts = f"{started[row['id']]} started, {ended[row['id']]} ended"
+            yield Broken(6, f"call {row['id']} is not on record once", counts)
     for place, calls in evidence.calls.items():
         yield from _calls_on_record(evidence, place, calls)
 
@@ -175,9 +175,9 @@ def _calls_on_record(evidence: Evidence, place: Place, calls: list) -> Found:  #
     known = [entry for entry in evidence.trail if entry.event == "call.started" and entry.place == place]
     for verb in ("up", "stop", "kill"):
         made = [call for call in calls if call.verb == verb]
-        told = [entry for entry in known if entry.facts["action"] == verb]
-        if len(made) > len(told):
-            what = f"{len(made)} {verb} calls on {'/'.join(place)}, {len(told)} on record"
+        entries = [entry for entry in known if entry.facts["action"] == verb]
+        if len(made) > len(entries):
+            what = f"{len(made)} {verb} calls on {'/'.join(place)}, {len(entries)} on record"
             yield Broken(6, what, f"the last one: {made[-1]}")
 
 
@@ -185,19 +185,19 @@ _ORDER = ("window.waiting", "window.opening", "window.open", "window.closing", "
 
 
 def _windows_on_record(evidence: Evidence) -> Found:
-    told = defaultdict[str, list[Entry]](list)
+    entries_of = defaultdict[str, list[Entry]](list)
     for entry in evidence.trail:
         # Forcing one that is closing already is said as a closing of its own.
         again = entry.event == "window.closing" and entry.facts.get("forced")
         if (
             entry.window
             and entry.event in _ORDER
-            and not (again and _last(told[entry.window]) == entry.event)
+            and not (again and _last(entries_of[entry.window]) == entry.event)
         ):
-            told[entry.window].append(entry)
+            entries_of[entry.window].append(entry)
     promised = {one.window for one in evidence.opened}
     for window, row in evidence.windows.items():
-        states = [_ORDER.index(entry.event) for entry in told[window]]
+        states = [_ORDER.index(entry.event) for entry in entries_of[window]]
         if states != sorted(set(states)) or not states:
             yield Broken(6, f"window {window} has a muddled record", _story(evidence, window))
         elif _ORDER[states[-1]] != f"window.{row['state']}":
@@ -208,15 +208,15 @@ def _windows_on_record(evidence: Evidence) -> Found:
         yield Broken(6, f"window {window} was accepted and is gone", "it is in no table")
 
 
-def _last(told: list[Entry]) -> str:
-    return told[-1].event if told else ""
+def _last(entries: list[Entry]) -> str:
+    return entries[-1].event if entries else ""
 
 
 def _story(evidence: Evidence, window: str) -> str:
     """What the trail says of one window, in short."""
-    told = [entry for entry in evidence.trail if entry.window == window]
-    said = [f"{entry.at:.3f} {entry.event} {entry.service or ''} by {entry.actor}" for entry in told]
-    return f"{evidence.windows[window]['reason']}: " + "; ".join(said)
+    entries = [entry for entry in evidence.trail if entry.window == window]
+    lines = [f"{entry.at:.3f} {entry.event} {entry.service or ''} by {entry.actor}" for entry in entries]
+    return f"{evidence.windows[window]['reason']}: " + "; ".join(lines)
 
 
 def _open_when_ready(evidence: Evidence) -> Found:

@@ -95,9 +95,9 @@ class Engine:
         log = self.directory.with_suffix(".log")
         return Kept(self.key, argv, environ, log, self._works, self._tidy)
 
-    def _works(self, kept: Kept) -> bool:
+    def _works(self, child: Kept) -> bool:
         """It answers, and its containerd is there."""
-        return bool(processes.descendants(kept.pid)) and self.answers()
+        return bool(processes.descendants(child.pid)) and self.answers()
 
     @property
     def _pidfile(self) -> Path:
@@ -105,11 +105,11 @@ class Engine:
 
     def _config(self) -> Path:
         """A file of its own, and by it an ID of its own: engines before 23 share theirs with the machine."""
-        found = self.directory / "daemon.json"
-        found.write_text(
+        path = self.directory / "daemon.json"
+        path.write_text(
             json.dumps({"deprecated-key-path": str(self.directory / "key.json")} if _old() else {})
         )
-        return found
+        return path
 
     def _tidy(self) -> None:
         """A dead engine's pid file would keep the next one from starting; so would its containerd."""
@@ -136,7 +136,7 @@ class Engine:
         """Every container of a Compose project, as it is now. Raises Away."""
         with contextlib.closing(self.client()) as client:
             listed = client.containers(all=True, filters={"label": [PROJECT]})
-            return [found for one in listed if (found := _sight(client, one["Id"]))]
+            return [sight for one in listed if (sight := _sight(client, one["Id"]))]
 
     def _listen(self) -> None:
         while not self._ending.is_set():
@@ -158,19 +158,19 @@ class Engine:
             self._broke_at = time.time()
 
     def _take_in(self, raw: dict[str, Any]) -> None:
-        said = raw["Actor"]["Attributes"]
+        attributes = raw["Actor"]["Attributes"]
         mark = (raw["timeNano"], raw["Actor"]["ID"], raw["Action"])
         self._heard_until = max(self._heard_until, raw["timeNano"] / 1e9)
-        if mark in self._known or PROJECT not in said or raw["Action"].startswith("exec_"):
+        if mark in self._known or PROJECT not in attributes or raw["Action"].startswith("exec_"):
             return
         self._known.add(mark)
-        code = said.get("exitCode")
-        stack = said[PROJECT].removeprefix("chaos-")
+        code = attributes.get("exitCode")
+        stack = attributes[PROJECT].removeprefix("chaos-")
         self.happenings.append(
             Happening(
                 mark[0] / 1e9,
                 stack,
-                said.get(SERVICE, ""),
+                attributes.get(SERVICE, ""),
                 raw["Actor"]["ID"][:12],
                 raw["Action"],
                 None if code is None else int(code),
@@ -198,9 +198,11 @@ class Engine:
 
 
 def _old() -> bool:
-    said = subprocess.run(["dockerd", "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"version (\d+)\.", said)
-    return found is not None and int(found[1]) < 23
+    version_line = subprocess.run(
+        ["dockerd", "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    match = re.search(r"version (\d+)\.", version_line)
+    return match is not None and int(match[1]) < 23
 
 
 def _sight(client: docker.APIClient, container: str) -> Sight | None:
@@ -221,14 +223,14 @@ def _sight(client: docker.APIClient, container: str) -> Sight | None:
 
 
 def _stamp(text: str) -> float:
-    found = moment(text)
-    return found.timestamp() if found else 0.0
+    parsed = moment(text)
+    return parsed.timestamp() if parsed else 0.0
 
 
 def _speaking_to(directory: Path) -> list[Process]:
     """Processes that have this directory in their command line."""
-    found = [sight.process for sight in processes.living() if sight.process.pid != os.getpid()]
-    return [one for one in found if f"{directory}{os.sep}" in _words(one.pid)]
+    others = [sight.process for sight in processes.living() if sight.process.pid != os.getpid()]
+    return [one for one in others if f"{directory}{os.sep}" in _words(one.pid)]
 
 
 def _words(pid: int) -> str:

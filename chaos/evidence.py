@@ -46,8 +46,8 @@ class Entry:
     @property
     def began(self) -> float:
         """When what it tells of began; a call made blind is told later."""
-        told = self.facts.get("started_at")
-        return datetime.fromisoformat(told).timestamp() if told else self.at
+        started = self.facts.get("started_at")
+        return datetime.fromisoformat(started).timestamp() if started else self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ class Evidence:
     def engine_faults(self, stack: str, since: float, until: float) -> list[Outage]:
         """Times when an engine was killed or starting: its containers may have gone with it."""
         key = f"engine.{stacks.NODES[stack]}"
-        found = self.outages.meeting(since - RESTING, until + RESTING, [key])
-        return [one for one in found if one.kind != "freeze"]
+        outages = self.outages.meeting(since - RESTING, until + RESTING, [key])
+        return [one for one in outages if one.kind != "freeze"]
 
     def deaf(self, stack: str, since: float, until: float) -> bool:
         """Were there moments between these of which no events are known?"""
@@ -150,19 +150,19 @@ class Evidence:
 
     def running_at(self, place: Place, at: float) -> bool:
         """Was a container of it running then, by the engine's events?"""
-        found = [
+        events = [
             one for one in self.happenings.get(place, ()) if one.action in {"start", "die"} and one.at <= at
         ]
-        return bool(found) and found[-1].action == "start"
+        return bool(events) and events[-1].action == "start"
 
 
 def repairs(worker: str, log: Path) -> list[Repair]:
     """What a worker's log tells of changes that only a repair has noticed."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    found = [(_TIME.search(line), line.partition(UNNOTICED)[2]) for line in lines if UNNOTICED in line]
+    lines_found = [(_TIME.search(line), line.partition(UNNOTICED)[2]) for line in lines if UNNOTICED in line]
     return [
         Repair(datetime.strptime(time[0], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp(), worker, what)
-        for time, what in found
+        for time, what in lines_found
         if time
     ]
 
@@ -185,7 +185,7 @@ def _when(one: Happening | Sight) -> float:
 
 
 def _by_place(some: Iterable[One], place: Callable[[One], Place]) -> dict[Place, list[One]]:
-    found: dict[Place, list[One]] = defaultdict(list)
+    grouped: dict[Place, list[One]] = defaultdict(list)
     for one in some:
-        found[place(one)].append(one)
-    return found
+        grouped[place(one)].append(one)
+    return grouped

@@ -97,8 +97,8 @@ class Faults:
     def _kill_a_call(self) -> bool:
         until = time.monotonic() + HUNT
         while time.monotonic() < until and not self._over.is_set():
-            if found := self._calls():
-                processes.send(sorted(found, key=lambda one: one.pid)[0], 9)  # type: ignore[arg-type]
+            if calls := self._calls():
+                processes.send(sorted(calls, key=lambda one: one.pid)[0], 9)  # type: ignore[arg-type]
                 return True
             time.sleep(0.005)
         return False
@@ -121,12 +121,12 @@ class Faults:
 
     def _victims(self, target: str) -> tuple[str, set[Process]]:
         """Whom a kill or a freeze of this is meant for, and under which name it is kept."""
-        kept = self._system.keeper.kept
+        children = self._system.keeper.kept
         if target.startswith("containerd."):
             name = f"engine.{target.partition('.')[2]}"
-            return name, processes.descendants(kept[name].pid) if kept[name].alive else set()
+            return name, processes.descendants(children[name].pid) if children[name].alive else set()
         name = target.removesuffix(".worker")
-        one = kept[name]
+        one = children[name]
         if not one.alive:
             return name, set()
         if target == "front.worker":

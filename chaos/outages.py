@@ -28,9 +28,9 @@ class Outages:
 
     def begin(self, target: str, kind: str) -> Outage:
         with self._lock:
-            found = Outage(target, kind, time.time())
-            self.all.append(found)
-            return found
+            outage = Outage(target, kind, time.time())
+            self.all.append(outage)
+            return outage
 
     def end(self, *some: Outage) -> None:
         for one in some:

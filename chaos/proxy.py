@@ -101,9 +101,9 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """End a connection the hard way where that was asked for; a unix socket only knows the soft one."""
     with contextlib.suppress(OSError):
-        found: socket.socket | None = writer.get_extra_info("socket")
-        if found is not None and found.family == socket.AF_INET:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        connection: socket.socket | None = writer.get_extra_info("socket")
+        if connection is not None and connection.family == socket.AF_INET:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
 
 

@@ -18,19 +18,19 @@ _HEAD = (
 )
 
 
-def write(found: Json, out: Path = OUT) -> None:
+def write(results: Json, out: Path = OUT) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=1) + "\n")
+    out.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def record(found: Json, page: Path = PAGE) -> None:
+def record(results: Json, page: Path = PAGE) -> None:
     """Put a run's row into the page, in place of an earlier one of the same seed and length."""
     before, _, rest = page.read_text().partition(_BEGIN)
     inside, _, after = rest.partition(_END)
     rows = [line for line in inside.splitlines() if line.startswith("| ") and line not in _HEAD]
-    mine = _row(found)
-    kept = [row for row in rows if _key(row) != _key(mine)]
-    table = "\n".join([*_HEAD, *sorted([*kept, mine], key=_key)])
+    mine = _row(results)
+    other_rows = [row for row in rows if _key(row) != _key(mine)]
+    table = "\n".join([*_HEAD, *sorted([*other_rows, mine], key=_key)])
     page.write_text(f"{before}{_BEGIN}\n\n{table}\n\n{_END}{after}")
 
 
@@ -39,25 +39,25 @@ def _key(row: str) -> tuple[int, int]:
     return int(cells[1]), int(cells[2])
 
 
-def _row(found: Json) -> str:
+def _row(results: Json) -> str:
     cells = [
-        found["seed"],
-        found["windows"],
-        found["kills"],
-        _count(found, "freeze"),
-        _count(found, "cut", "silence", "half-open"),
-        _count(found, "fill"),
-        _count(found, "forge"),
-        f"{found['worst_off_s']:.1f} s",
-        _lag(found["late_ms"]),
-        _lag(found["late_in_trouble_ms"]),
-        len(found["broken"]),
+        results["seed"],
+        results["windows"],
+        results["kills"],
+        _count(results, "freeze"),
+        _count(results, "cut", "silence", "half-open"),
+        _count(results, "fill"),
+        _count(results, "forge"),
+        f"{results['worst_off_s']:.1f} s",
+        _lag(results["late_ms"]),
+        _lag(results["late_in_trouble_ms"]),
+        len(results["broken"]),
     ]
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
-def _count(found: Json, *kinds: str) -> int:
-    return sum(count for fault, count in found["faults"].items() if fault.split()[0] in kinds)
+def _count(results: Json, *kinds: str) -> int:
+    return sum(count for fault, count in results["faults"].items() if fault.split()[0] in kinds)
 
 
 def _lag(lags: Json) -> str:

@@ -118,8 +118,8 @@ class _Run:
         result, evidence = self._result, self.evidence()
         calms.judge(calm, evidence, result.patience)
         known = {(broken["line"], broken["what"]) for broken in result.broken}
-        found = [*calm.broken, *_verified(self.actors), *checks.all_of(evidence, result.patience)]
-        new = [_told(broken, one.number) for broken in found if (broken.line, broken.what) not in known]
+        all_broken = [*calm.broken, *_verified(self.actors), *checks.all_of(evidence, result.patience)]
+        new = [_told(broken, one.number) for broken in all_broken if (broken.line, broken.what) not in known]
         result.broken += new
         result.worst_off = max(result.worst_off, calm.worst_off)
         result.kills, result.faults = self._faults.kills, self._faults.done

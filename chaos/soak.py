@@ -154,8 +154,8 @@ def _live(api: httpx.Client, rng: random.Random) -> Json:
 def _asked(reply: httpx.Response) -> Json:
     if not reply.is_success:
         raise Failed(f"{reply.request.method} {reply.request.url}: {reply.status_code}: {reply.text}")
-    found: Json = reply.json()
-    return found
+    body: Json = reply.json()
+    return body
 
 
 def _count(soak: Soak, window: Json) -> None:
@@ -175,7 +175,7 @@ def _sample(windows: int, stage: Stage, standalone: Standalone) -> Json:
 
 def _memory(standalone: int) -> Iterator[tuple[str, float]]:
     """MiB of each part of a standalone: its own share of what it maps, with that of its processes."""
-    found: dict[str, float] = {}
+    mebibytes: dict[str, float] = {}
     for pid in {standalone, *(one.pid for one in processes.descendants(standalone))}:
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -184,17 +184,17 @@ def _memory(standalone: int) -> Iterator[tuple[str, float]]:
             continue  # It has ended meanwhile.
         if part := "supervisor" if pid == standalone else _part(words):
             kib = next(int(line.split()[1]) for line in pss.splitlines() if line.startswith("Pss:"))
-            found[part] = found.get(part, 0.0) + kib / 1024
-    return iter(sorted(found.items()))
+            mebibytes[part] = mebibytes.get(part, 0.0) + kib / 1024
+    return iter(sorted(mebibytes.items()))
 
 
 def _part(words: list[str]) -> str:
-    said = " ".join(words)
-    if "compose" in said:
+    command_line = " ".join(words)
+    if "compose" in command_line:
         return ""  # A call, which lasts a moment.
     if "beat" in words:
         return "beat"
-    return next((part for name, part in PARTS.items() if name in said), "")
+    return next((part for name, part in PARTS.items() if name in command_line), "")
 
 
 def verdict(soak: Soak) -> str:
@@ -202,10 +202,10 @@ def verdict(soak: Soak) -> str:
     parts = ", ".join(
         f"{part} {a:.0f} -> {b:.0f} MiB" for part in soak.parts() for a, b in [soak.growth(part)]
     )
-    said = f"growing: {', '.join(growing)}" if growing else "level"
+    trend = f"growing: {', '.join(growing)}" if growing else "level"
     return (
         f"{soak.windows} windows in {soak.seconds:.0f} s: {parts}; "
-        f"{soak.kib_per_window():.1f} KiB of database a window; {said}"
+        f"{soak.kib_per_window():.1f} KiB of database a window; {trend}"
     )
 
 

@@ -54,10 +54,10 @@ _RUNS = {
 
 def closure(services: tuple[str, ...]) -> set[str]:
     """What a window on these holds: they themselves and the allowed services they need."""
-    found = set(services)
-    while more := {need for name in found for need in NEEDS[name] if need != CORE} - found:
-        found |= more
-    return found
+    names = set(services)
+    while more := {need for name in names for need in NEEDS[name] if need != CORE} - names:
+        names |= more
+    return names
 
 
 def definition() -> dict[str, Any]:

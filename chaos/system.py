@@ -154,8 +154,8 @@ def _begin(system: System) -> None:
     for stack in stacks.STACKS:
         stacks.write(system.directory / stack, stack)
         _core(system, stack)
-    for kept in (_front(system, own), _beat(system, own), *(_worker(system, own, name) for name in WORKERS)):
-        keeper.add(kept)
+    for child in (_front(system, own), _beat(system, own), *(_worker(system, own, name) for name in WORKERS)):
+        keeper.add(child)
     system.until(system.all_up, "front, beat and workers are ready")
     system.until(lambda: _listed(system), "both stacks are served")
 
@@ -201,8 +201,8 @@ def _core(system: System, stack: str) -> None:
 def _listed(system: System) -> bool:
     headers = {"Authorization": f"Bearer {system.tokens[ACTORS[0]]}"}
     with contextlib.suppress(httpx.HTTPError):
-        found = httpx.get(f"{system.url}/api/v1/stacks", headers=headers, timeout=10).json()
-        return {one["name"] for one in found.get("items", ())} == set(stacks.STACKS)
+        body = httpx.get(f"{system.url}/api/v1/stacks", headers=headers, timeout=10).json()
+        return {one["name"] for one in body.get("items", ())} == set(stacks.STACKS)
     return False
 
 
@@ -211,7 +211,7 @@ def _listed(system: System) -> bool:
 
 def _environ(system: System, own: dict[str, str], client: str, data_dir: Path, **more: str) -> dict[str, str]:
     broker, database = (system.wires.all[f"{server}:{client}"].listen for server in ("broker", "database"))
-    told = {
+    variables = {
         "POWER_DATA_DIR": str(data_dir),
         "POWER_CONFIG": str(system.directory / "power.toml"),
         "POWER_DATABASE_URL": f"postgresql+psycopg://postgres@127.0.0.1:{database}/{NAME}",
@@ -219,7 +219,7 @@ def _environ(system: System, own: dict[str, str], client: str, data_dir: Path, *
         **more,
     }
     foreign = {name: value for name, value in own.items() if not name.startswith(("POWER_", "DOCKER_"))}
-    return environment(foreign, data_dir, told)
+    return environment(foreign, data_dir, variables)
 
 
 def _plan(data_dir: Path, environ: dict[str, str], node: str) -> ChildSettings:

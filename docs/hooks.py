@@ -77,9 +77,9 @@ def _operation(title: str, operation: dict[str, Any]) -> Iterator[str]:
 def _client() -> Iterator[str]:
     yield "# Python client\n\nFrom `power_windows`; how to use it: [from Python](../client.md).\n"
     for name in client.__all__:
-        found = getattr(client, name)
-        yield f"## `{name}`\n\n{inspect.getdoc(found) or ''}\n"
-        for method, value in vars(found).items():
+        public = getattr(client, name)
+        yield f"## `{name}`\n\n{inspect.getdoc(public) or ''}\n"
+        for method, value in vars(public).items():
             if inspect.isfunction(value) and not method.startswith("_"):
                 yield f"### `{name}.{method}{_signature(value)}`\n\n{inspect.getdoc(value) or ''}\n"
 

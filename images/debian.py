@@ -43,8 +43,8 @@ def _import(name: str, terms: list[str], changes: Sequence[str]) -> None:
         # Hooks name files by where they are in the checkout, so that every checkout means the same image.
         engine.run(["mmdebstrap", "--quiet", *terms, _suite(), "-"], stdout=tar, cwd=ROOT)
         tar.seek(0)
-        said = [f"--change={line}" for line in changes]
-        engine.run(["docker", "import", *said, "-", name], stdin=tar)
+        change_options = [f"--change={line}" for line in changes]
+        engine.run(["docker", "import", *change_options, "-", name], stdin=tar)
 
 
 def _suite() -> str:

@@ -64,6 +64,6 @@ def run(command: list[str], **how: object) -> str:
     how = {"stdout": subprocess.PIPE, **how}
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **how)  # type: ignore[call-overload]
     if done.returncode:
-        said = f"{done.stdout or ''}{done.stderr}".strip()
-        raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {said}")
+        output = f"{done.stdout or ''}{done.stderr}".strip()
+        raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {output}")
     return str(done.stdout or "")

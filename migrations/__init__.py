@@ -17,10 +17,10 @@ HERE = Path(__file__).parent
 
 
 def config(database_url: str) -> Config:
-    found = Config(attributes={"database_url": database_url})
+    config = Config(attributes={"database_url": database_url})
     # Alembic reads options as those of an ini file, where a percent sign is doubled.
-    found.set_main_option("script_location", str(HERE).replace("%", "%%"))
-    return found
+    config.set_main_option("script_location", str(HERE).replace("%", "%%"))
+    return config
 
 
 def upgrade(database_url: str, to: str = "head") -> None:

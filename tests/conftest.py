@@ -66,9 +66,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
-    found = Databases()
-    yield found
-    found.stop()
+    databases = Databases()
+    yield databases
+    databases.stop()
 
 
 @pytest.fixture(params=Databases.KINDS)

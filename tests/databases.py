@@ -128,10 +128,10 @@ def not_root() -> list[str]:
 
 
 def binaries(home: Path) -> Path:
-    found = importlib.util.find_spec(_PACKAGE)
-    assert found, f"{_PACKAGE} is not installed"
-    assert found.origin
-    package = Path(found.origin).parent
+    spec = importlib.util.find_spec(_PACKAGE)
+    assert spec, f"{_PACKAGE} is not installed"
+    assert spec.origin
+    package = Path(spec.origin).parent
     newest = max(package.glob("pginstall*"), key=lambda one: int(one.name.removeprefix("pginstall") or 0))
     if os.geteuid() != 0:
         return newest / "bin"

@@ -9,10 +9,10 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def until(found: Callable[[], Found], what: str, *, within: float = 10.0) -> Found:
+def until(condition: Callable[[], Found], what: str, *, within: float = 10.0) -> Found:
     """Ask until the answer is true and return it; fail with `what` was waited for, and the last answer."""
     end = time.monotonic() + within
-    while not (answer := found()):
+    while not (answer := condition()):
         if time.monotonic() >= end:
             raise AssertionError(f"waited {within:g} s in vain until {what}; last: {answer!r}")
         time.sleep(0.02)

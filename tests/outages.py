@@ -101,9 +101,9 @@ class Line:
 
     def _carry(self, one: socket.socket, other: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while said := one.recv(65536):
+            while received := one.recv(65536):
                 if not self._silent.is_set():
-                    other.sendall(said)
+                    other.sendall(received)
             if not self._silent.is_set():
                 other.shutdown(socket.SHUT_WR)
 

@@ -103,9 +103,9 @@ class System(SimulatedWorker):
 
     def window(self, window: str) -> Window:
         with self.database.read() as session:
-            found = rows.get(session, window)
-            assert found
-            return found
+            row = rows.get(session, window)
+            assert row
+            return row
 
     def state(self, window: str) -> str:
         return str(self.window(window).state)
@@ -138,8 +138,8 @@ class System(SimulatedWorker):
     def entries(self, window: str | None = None) -> list[Entry]:
         query = select(Entry).where(Entry.chain == self.spec.name).order_by(Entry.seq)
         with self.database.read() as session:
-            found = list(session.scalars(query))
-        return [entry for entry in found if window in {None, entry.window_id}]
+            rows_of_event = list(session.scalars(query))
+        return [entry for entry in rows_of_event if window in {None, entry.window_id}]
 
     def said(self, event: str) -> list[Entry]:
         """Every entry of that word."""
@@ -147,8 +147,8 @@ class System(SimulatedWorker):
 
     def facts(self, event: str) -> dict[str, Any]:
         """What the last entry of that word tells."""
-        found: dict[str, Any] = json.loads(self.said(event)[-1].facts)
-        return found
+        facts: dict[str, Any] = json.loads(self.said(event)[-1].facts)
+        return facts
 
     def intact(self) -> bool:
         with self.database.read() as session:

@@ -49,9 +49,11 @@ def test_what_is_installed_has_checksums_and_the_versions_of_constraints() -> No
         name.lower().replace("_", "-"): version
         for name, version in _pins((HERE / "constraints.txt").read_text())
     }
-    found = {name.replace("_", "-"): version for name, version in _pins(locked)}
-    assert {name: version for name, version in found.items() if pins.get(name, version) != version} == {}
-    assert found.keys() - pins.keys() <= {"setuptools", "pywin32", "cffi", "pycparser"}
+    locked_versions = {name.replace("_", "-"): version for name, version in _pins(locked)}
+    assert {
+        name: version for name, version in locked_versions.items() if pins.get(name, version) != version
+    } == {}
+    assert locked_versions.keys() - pins.keys() <= {"setuptools", "pywin32", "cffi", "pycparser"}
     blocks = re.split(r"\n(?=\S)", locked.strip())
     assert all(re.search(r" --hash=sha256:[0-9a-f]{64}", block) for block in blocks)
     assert "://" not in locked
@@ -157,7 +159,9 @@ def test_one_name_has_one_meaning() -> None:
     for name in OURS:
         for defined in _public_names(ast.parse((HERE / name).read_text())):
             places.setdefault(defined, []).append(name)
-    assert {name: found for name, found in places.items() if len(found) > 1 and name not in ENTITIES} == {}
+    assert {
+        name: modules for name, modules in places.items() if len(modules) > 1 and name not in ENTITIES
+    } == {}
 
 
 def _public_names(tree: ast.Module) -> Iterator[str]:
@@ -181,7 +185,7 @@ VERBS = {"embed", "exceed", "feed", "need", "proceed", "seed"}
 
 def test_no_more_functions_are_a_bare_participle() -> None:
     """`told` says neither what is done nor what is returned."""
-    found = [
+    participles = [
         f"{name}: {node.name}"
         for name in OURS
         for node in ast.walk(ast.parse((HERE / name).read_text()))
@@ -191,7 +195,7 @@ def test_no_more_functions_are_a_bare_participle() -> None:
         and node.name.strip("_") not in VERBS
         and not any("property" in ast.unparse(one) for one in node.decorator_list)
     ]
-    assert len(found) <= PARTICIPLE
+    assert len(participles) <= PARTICIPLE
 
 
 def test_only_json_crosses_the_queue() -> None:
@@ -236,15 +240,15 @@ def _is_row(node: ast.expr, annotations: dict[str, str]) -> bool:
         return True
     if not isinstance(node, ast.Name):
         return False
-    told = annotations.get(node.id)
-    if told is None:
+    annotation = annotations.get(node.id)
+    if annotation is None:
         return node.id in ROW_NAMES
-    return bool(ROWS & set(re.findall(r"\w+", told)))
+    return bool(ROWS & set(re.findall(r"\w+", annotation)))
 
 
 def _identities(tree: ast.AST) -> list[str]:
     """Comparisons by identity with a closed word of a row."""
-    found = []
+    comparisons = []
     for function in [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)]:
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         annotations = {one.arg: ast.unparse(one.annotation) for one in arguments if one.annotation}
@@ -260,8 +264,8 @@ def _identities(tree: ast.AST) -> list[str]:
                     and side.attr in WORDS
                     and _is_row(side.value, annotations)
                 ):
-                    found.append(ast.unparse(node))
-    return found
+                    comparisons.append(ast.unparse(node))
+    return comparisons
 
 
 @pytest.mark.parametrize("name", [one for one in OURS if not one.startswith("app/domain/")])

@@ -92,14 +92,14 @@ class Environment:
 def _closure(requirements: Iterable[Requirement]) -> Iterable[metadata.Distribution]:
     """Return the installed distributions that the requirements name, and all that these require."""
     pending = list(requirements)
-    found: dict[tuple[str, frozenset[str]], metadata.Distribution] = {}
+    distributions: dict[tuple[str, frozenset[str]], metadata.Distribution] = {}
     while pending:
         requirement = pending.pop()
         key = (requirement.name, frozenset(requirement.extras))
-        if key not in found and requirement.name not in OURS:
-            found[key] = metadata.distribution(requirement.name)
-            pending += _requirements(found[key], requirement.extras)
-    return found.values()
+        if key not in distributions and requirement.name not in OURS:
+            distributions[key] = metadata.distribution(requirement.name)
+            pending += _requirements(distributions[key], requirement.extras)
+    return distributions.values()
 
 
 def _requirements(distribution: metadata.Distribution, extras: Iterable[str] = ()) -> list[Requirement]:

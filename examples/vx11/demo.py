@@ -161,13 +161,15 @@ def open_one_that_crashes(tell: Narrator, standalone: Standalone, api: httpx.Cli
     code = tell.typed([stage.POWER, *command], standalone.environment)
     expect(code == 1, f"`power open` of a service that crashes should exit 1, it exited {code}")
     window: Json = _asked(api.get("/windows", params={"limit": 1}))["items"][0]
-    said = window["health"]["manifestator"]
+    health = window["health"]["manifestator"]
     expect(window["status"] == "partial", f"expected a partial window, got {window}")
     expect(
         window["health"]["spawner"]["ready"], f"spawner should be ready, it is {window['health']['spawner']}"
     )
-    expect(CRASH in said["detail"], f"expected the reason {CRASH!r} in {said}")
-    tell.good(f"status {window['status']}: spawner is on; manifestator is {said['power']}, for this reason:")
+    expect(CRASH in health["detail"], f"expected the reason {CRASH!r} in {health}")
+    tell.good(
+        f"status {window['status']}: spawner is on; manifestator is {health['power']}, for this reason:"
+    )
     tell.say(f"  {CRASH}", "red")
     tell.typed([stage.POWER, "ps"], standalone.environment)
     return window

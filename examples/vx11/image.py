@@ -113,8 +113,8 @@ def libraries(binaries: list[Path]) -> Files:
     answer = subprocess.run(["ldd", *map(str, binaries)], capture_output=True, text=True, check=False).stdout
     named = {name: Path(path) for name, path in re.findall(r"(\S+) => (/\S+)", answer)}
     loaders = {path: Path(path) for path in re.findall(r"^\s+(/\S+) \(", answer, re.MULTILINE)}
-    found = {f"lib/{name}": path for name, path in named.items()}
-    return found | {path.lstrip("/"): path_here for path, path_here in loaders.items()}
+    files = {f"lib/{name}": path for name, path in named.items()}
+    return files | {path.lstrip("/"): path_here for path, path_here in loaders.items()}
 
 
 def fingerprint(files: Files) -> str:

@@ -51,10 +51,10 @@ def _guard_postgres() -> None:
     _postgres("audit_archive_grows", heads, _NOT_ONWARDS, _ONWARDS, "NEW")
 
 
-def _postgres(name: str, when: str, bad: str, said: str, row: str) -> None:
+def _postgres(name: str, when: str, bad: str, message: str, row: str) -> None:
     op.execute(
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN IF {bad} THEN RAISE EXCEPTION {said}; END IF; RETURN {row}; END $$"
+        f"$$ BEGIN IF {bad} THEN RAISE EXCEPTION {message}; END IF; RETURN {row}; END $$"
     )
     op.execute(f"CREATE TRIGGER {name} BEFORE {when} FOR EACH ROW EXECUTE FUNCTION {name}()")
 
@@ -66,8 +66,8 @@ def _guard_sqlite() -> None:
     _sqlite("audit_archive_grows", heads, _NOT_ONWARDS, _ONWARDS)
 
 
-def _sqlite(name: str, when: str, bad: str, said: str) -> None:
-    op.execute(f"CREATE TRIGGER {name} BEFORE {when} WHEN {bad} BEGIN SELECT RAISE(ABORT, {said}); END")
+def _sqlite(name: str, when: str, bad: str, message: str) -> None:
+    op.execute(f"CREATE TRIGGER {name} BEFORE {when} WHEN {bad} BEGIN SELECT RAISE(ABORT, {message}); END")
 
 
 def downgrade() -> None:
@@ -101,8 +101,8 @@ def _refuse_what_cannot_be_said() -> None:
     chains = op.get_bind().scalars(
         sa.text("SELECT chain FROM audit_heads WHERE archived_seq > 0 ORDER BY chain")
     )
-    if found := list(chains):
+    if archived := list(chains):
         raise CommandError(
-            f"entries of {', '.join(found)} are archived, which the schema before 0004 cannot say; "
+            f"entries of {', '.join(archived)} are archived, which the schema before 0004 cannot say; "
             "restore a backup from before the archive instead"
         )

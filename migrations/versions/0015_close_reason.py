@@ -60,28 +60,28 @@ def _put_words(connection: sa.Connection) -> None:
             "SELECT id, forced, status, opening_at, close_detail FROM windows WHERE close_detail IS NOT NULL"
         )
     )
-    found = [dict(row) for row in rows.mappings()]
+    windows = [dict(row) for row in rows.mappings()]
     actors = _actors(connection)
-    for start in range(0, len(found), _BATCH):
+    for start in range(0, len(windows), _BATCH):
         connection.execute(
             sa.text("UPDATE windows SET close_reason = :word, closed_by = :by WHERE id = :id"),
             [
                 {"id": row["id"], **ending(row, actors.get(row["id"]))._asdict()}
-                for row in found[start : start + _BATCH]
+                for row in windows[start : start + _BATCH]
             ],
         )
 
 
 def _actors(connection: sa.Connection) -> dict[str, str]:
     """Who began the closing of each window, or forced it later, as far as the trail is not archived."""
-    said = connection.execute(
+    closings = connection.execute(
         sa.text(
             "SELECT window_id, actor, event FROM audit"
             " WHERE event IN ('window.closing', 'window.closed') AND window_id IS NOT NULL ORDER BY id"
         )
     ).all()
-    closed = {window: actor for window, actor, event in said if event == "window.closed"}
-    return closed | {window: actor for window, actor, event in said if event == "window.closing"}
+    closed = {window: actor for window, actor, event in closings if event == "window.closed"}
+    return closed | {window: actor for window, actor, event in closings if event == "window.closing"}
 
 
 def ending(window: Mapping[str, Any], actor: str | None) -> Ending:

@@ -47,8 +47,8 @@ class Site(Standalone):
     def remove(self) -> None:
         label = f"label=com.docker.compose.project={self.project}"
         for kind, remove in ((["ps", "-a"], ["rm", "-f", "-v"]), (["network", "ls"], ["network", "rm"])):
-            if found := docker(*kind, "-q", "--filter", label).split():
-                docker(*remove, *found)
+            if ids := docker(*kind, "-q", "--filter", label).split():
+                docker(*remove, *ids)
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def signed_in(site: Site, context: BrowserContext, url: str | None = None) -> Pa
 
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
-    found = chromium.new_context()
-    yield found
-    found.close()
+    browser_context = chromium.new_context()
+    yield browser_context
+    browser_context.close()
 
 
 @pytest.fixture

@@ -146,8 +146,8 @@ def test_no_page_shuts_anybody_out(site: Site, chromium: Browser, scheme: str) -
 
 def assert_open_to_all(page: Page) -> None:
     """No rule of WCAG that a program can check is broken."""
-    found = Axe().run(page)
-    assert found.violations_count == 0, f"{page.url}\n{found.generate_report()}"
+    audit = Axe().run(page)
+    assert audit.violations_count == 0, f"{page.url}\n{audit.generate_report()}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -25,33 +25,33 @@ def tabs(first: Page, site: Site, context: BrowserContext) -> list[Page]:
     return [first, *others]
 
 
-def heard_by_each(found: list[Page], change: Page, site: Site) -> None:
+def heard_by_each(pages: list[Page], change: Page, site: Site) -> None:
     """Each tab gets the change by an event, and not by its own slow reload."""
-    for tab in found:
+    for tab in pages:
         tab.evaluate(
             "() => { window.heard = new Promise((done) => { window.reloadSoon = () => done(true); }); }"
         )
     opened(change, site, "forge", ttl="10m")
-    for tab in found:
+    for tab in pages:
         assert tab.evaluate("window.heard")
         tab.reload()
-    for tab in found:
+    for tab in pages:
         power(tab, "forge", "on")
 
 
 def test_eight_tabs_load_hear_and_hand_over(page: Page, site: Site, context: BrowserContext) -> None:
     streams: list[str] = []
     context.on("request", lambda one: streams.append(one.url) if one.url.endswith("/live") else None)
-    found = tabs(page, site, context)
+    pages = tabs(page, site, context)
     assert len(streams) <= 1
-    heard_by_each(found[:-1], found[-1], site)
+    heard_by_each(pages[:-1], pages[-1], site)
 
     page.close()
-    rest = found[1:-1]
+    rest = pages[1:-1]
     for tab in rest:
         live(tab)
-    found[-1].goto(site.url)
-    heard_by_each(rest, found[-1], site)
+    pages[-1].goto(site.url)
+    heard_by_each(rest, pages[-1], site)
 
 
 def test_signing_out_ends_it_in_every_tab(page: Page, site: Site, context: BrowserContext) -> None:

@@ -66,21 +66,21 @@ def test_an_engine_that_fails_every_hand_is_started_anew(
     how: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = House(how)
-    found = settled(system, monkeypatch)
-    assert (found.renewed, system.renewed, found.broken) == (["engine.a"], 1, [])
-    assert found.restored > 0
+    calm = settled(system, monkeypatch)
+    assert (calm.renewed, system.renewed, calm.broken) == (["engine.a"], 1, [])
+    assert calm.restored > 0
 
 
 def test_what_a_hand_could_end_had_to_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     system = House(None)
-    found = settled(system, monkeypatch)
-    assert (found.renewed, system.renewed) == ([], 0)
-    assert [broken.what for broken in found.broken] == ["alpha/crash stays on"]
+    calm = settled(system, monkeypatch)
+    assert (calm.renewed, system.renewed) == ([], 0)
+    assert [broken.what for broken in calm.broken] == ["alpha/crash stays on"]
 
 
 def test_a_container_that_is_on_even_then_stays_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settled(House(refusal(500), mends=False), monkeypatch)
-    assert [broken.what for broken in found.broken] == ["alpha/crash stays on"]
+    calm = settled(House(refusal(500), mends=False), monkeypatch)
+    assert [broken.what for broken in calm.broken] == ["alpha/crash stays on"]
 
 
 def test_a_refusal_with_a_reason_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

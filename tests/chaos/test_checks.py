@@ -43,19 +43,19 @@ def started(at: float, action: str, service: str = "store", **facts: Any) -> Ent
 
 
 def evidence(*events: Happening, outages: tuple[Outage, ...] = (), **more: Any) -> Evidence:
-    found = Outages()
-    found.all += outages
+    away_times = Outages()
+    away_times.all += outages
     happenings: dict[Place, list[Happening]] = {}
     for one in events:
         happenings.setdefault((one.stack, one.service), []).append(one)
     calls: dict[Place, list[Call]] = {}
     for one in more.pop("calls", ()):
         calls.setdefault(("alpha", one.service), []).append(one)
-    return Evidence(0.0, found, happenings=happenings, calls=calls, **more)
+    return Evidence(0.0, away_times, happenings=happenings, calls=calls, **more)
 
 
-def lines(found: Evidence) -> set[int]:
-    return {broken.line for broken in checks.all_of(found, patience=1.0)}
+def lines(recorded: Evidence) -> set[int]:
+    return {broken.line for broken in checks.all_of(recorded, patience=1.0)}
 
 
 def story(*states: str) -> list[Entry]:
@@ -121,11 +121,11 @@ def test_a_window_whose_opening_wholly_failed_holds_nothing_any_more() -> None:
 def test_a_blind_stop_may_cut_only_what_its_node_could_not_read() -> None:
     blind = {"blind": True, "cut": [WINDOW], "started_at": "1970-01-01T00:00:50.000Z"}
     away = Outage("database", "freeze", 5.0, 55.0)
-    told = cut(decided=50.0, facts=blind, outages=(away,))
-    told.promises[0].changed = 12.0
-    assert 3 not in lines(told)
-    told.promises[0].changed = 3.0
-    assert 3 in lines(told)
+    cut_short = cut(decided=50.0, facts=blind, outages=(away,))
+    cut_short.promises[0].changed = 12.0
+    assert 3 not in lines(cut_short)
+    cut_short.promises[0].changed = 3.0
+    assert 3 in lines(cut_short)
 
 
 def test_a_death_that_nobody_ordered_is_seen_unless_its_engine_died() -> None:
@@ -195,12 +195,12 @@ def test_a_window_is_told_in_order_up_to_its_present_state() -> None:
 
 
 def test_forcing_one_that_is_closing_is_a_closing_of_its_own() -> None:
-    told = [
+    trail = [
         *story("opening", "closing"),
         entry(15.0, "window.closing", forced=True),
         entry(16.0, "window.closed"),
     ]
-    assert not lines(evidence(trail=told, promises=[promise("store")], windows=window("closed")))
+    assert not lines(evidence(trail=trail, promises=[promise("store")], windows=window("closed")))
 
 
 def test_a_window_that_was_accepted_and_is_gone_is_seen() -> None:
@@ -211,8 +211,8 @@ def test_a_window_that_was_accepted_and_is_gone_is_seen() -> None:
 
 
 def opened(*events: Happening, at: float = 30.0, **more: Any) -> Evidence:
-    told = [entry(10.0, "window.opening"), entry(at, "window.open", status="ok")]
-    return evidence(*events, trail=told, promises=[promise("store")], windows=window("open"), **more)
+    trail = [entry(10.0, "window.opening"), entry(at, "window.open", status="ok")]
+    return evidence(*events, trail=trail, promises=[promise("store")], windows=window("open"), **more)
 
 
 def test_open_means_started_and_healthy() -> None:

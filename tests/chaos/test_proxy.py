@@ -44,9 +44,9 @@ def say_again(connection: socket.socket) -> None:
 
 @pytest.fixture
 def wires() -> Iterator[Wires]:
-    found = Wires()
-    yield found
-    found.close()
+    wires = Wires()
+    yield wires
+    wires.close()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_the_log_of_a_worker_is_read(tmp_path: Path) -> None:
     log = tmp_path / "a1.log"
     log.write_text(f"[2026-01-02 03:04:05,678: WARNING/MainProcess] {UNNOTICED}stack alpha: x\nelse\n")
 
-    (found,) = repairs("a1", log)
+    (repair,) = repairs("a1", log)
 
-    assert (found.worker, found.what, found.stack) == ("a1", "stack alpha: x", "alpha")
+    assert (repair.worker, repair.what, repair.stack) == ("a1", "stack alpha: x", "alpha")
     assert repairs("a1", tmp_path / "none.log") == []

@@ -10,9 +10,9 @@ from chaos import report
 
 def found(seed: int, **more: Any) -> dict[str, Any]:
     lags = {"p50": 12, "p99": 40, "max": 41, "n": 9}
-    told = {"seed": seed, "windows": 300, "kills": 156, "broken": [], "worst_off_s": 2.31}
+    result = {"seed": seed, "windows": 300, "kills": 156, "broken": [], "worst_off_s": 2.31}
     faults = {"kill front": 12, "freeze a1": 5, "cut broker": 2, "half-open database": 1, "fill broker": 3}
-    return told | {"late_ms": lags, "late_in_trouble_ms": lags, "faults": faults} | more
+    return result | {"late_ms": lags, "late_in_trouble_ms": lags, "faults": faults} | more
 
 
 def test_a_run_replaces_its_own_row_and_leaves_the_others(tmp_path: Path) -> None:

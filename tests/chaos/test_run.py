@@ -27,8 +27,8 @@ def test_nothing_stays_on_whatever_is_killed(tmp_path: Path) -> None:
     )
 
     assert ran.returncode == 0, ran.stderr
-    found = json.loads(out.read_text())
-    assert (found["seed"], found["windows"], found["broken"]) == (SEED, WINDOWS, [])
-    assert found["kills"] >= 10
+    result = json.loads(out.read_text())
+    assert (result["seed"], result["windows"], result["broken"]) == (SEED, WINDOWS, [])
+    assert result["kills"] >= 10
     # Where nothing had been on, its going off would prove nothing.
-    assert found["outcomes"]["ok"] >= 1
+    assert result["outcomes"]["ok"] >= 1

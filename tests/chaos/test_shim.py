@@ -41,8 +41,8 @@ def test_a_worker_that_is_told_of_it_takes_no_other(shim: Shim, monkeypatch: pyt
     monkeypatch.setenv("POWER_COMPOSE", str(shim.program))
     ask = "from workers.engine import compose_program; print(*compose_program.program())"
     shim.program.write_text("#!/bin/sh\n")
-    found = subprocess.run([str(shim.python), "-c", ask], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == [str(shim.program)]
+    completed = subprocess.run([str(shim.python), "-c", ask], capture_output=True, text=True, check=True)
+    assert completed.stdout.split() == [str(shim.program)]
 
 
 def test_two_calls_on_one_service_do_not_meet_unseen(shim: Shim) -> None:

@@ -65,10 +65,10 @@ class Service:
     def refuse(self, method: str, path: str, status: int, **problem: Any) -> None:
         self.refusals[method, path] = (status, problem)
 
-    def say(self, identifier: str, told: dict[str, Any]) -> None:
+    def say(self, identifier: str, entry: dict[str, Any]) -> None:
         """Tell everybody who listens."""
         with self.news:
-            self.said.append((identifier, told))
+            self.said.append((identifier, entry))
             self.news.notify_all()
 
     def wait_for_listener(self) -> None:
@@ -138,11 +138,11 @@ def application(service: Service) -> Flask:
 
     @app.get("/api/v1/stacks/<name>")
     def stack(name: str) -> Answer:
-        found = [one for one in service.stacks if one["name"] == name]
+        matching = [one for one in service.stacks if one["name"] == name]
         allowed = [one["name"] for one in service.stacks]
         return (
-            jsonify(found[0])
-            if found
+            jsonify(matching[0])
+            if matching
             else problem(404, detail=f"there is no stack {name!r}", allowed=allowed)
         )
 
@@ -163,19 +163,19 @@ def _windows(app: Flask, service: Service) -> None:
 
     @app.get("/api/v1/windows")
     def listed() -> Answer:
-        found = [
+        matching = [
             one
             for one in service.windows.values()
             if request.args.get("state") in {None, one["state"]}
             and request.args.get("stack") in {None, one["stack"]}
         ]
-        return _page(service, found)
+        return _page(service, matching)
 
     @app.get("/api/v1/windows/<identifier>/logs")
     def logs(identifier: str) -> Answer:
         wanted = request.args.get("service")
-        found = [one for one in service.logs if wanted in {None, one["service"]}]
-        return Response("".join(json.dumps(one) + "\n" for one in found), mimetype="application/x-ndjson")
+        matching = [one for one in service.logs if wanted in {None, one["service"]}]
+        return Response("".join(json.dumps(one) + "\n" for one in matching), mimetype="application/x-ndjson")
 
     @app.get("/api/v1/windows/<identifier>")
     def one(identifier: str) -> Answer:
@@ -201,10 +201,12 @@ def _trail(app: Flask, service: Service) -> None:
     @app.get("/api/v1/audit")
     def audit() -> Answer:
         wanted = request.args.get("window")
-        found = [one for one in service.entries if wanted in {None, one["window"]}]
+        matching = [one for one in service.entries if wanted in {None, one["window"]}]
         if request.headers.get("Accept") == "application/x-ndjson":
-            return Response("".join(json.dumps(one) + "\n" for one in found), mimetype="application/x-ndjson")
-        return _page(service, found)
+            return Response(
+                "".join(json.dumps(one) + "\n" for one in matching), mimetype="application/x-ndjson"
+            )
+        return _page(service, matching)
 
     @app.get("/api/v1/audit/verify")
     def verify() -> Answer:
@@ -224,8 +226,8 @@ def _page(service: Service, items: list[dict[str, Any]]) -> Response:
 
 
 def _stream(service: Service, last: str | None) -> Iterator[str]:
-    told = [identifier for identifier, _ in service.said]
-    at = told.index(last) + 1 if last else len(told)
+    identifiers = [identifier for identifier, _ in service.said]
+    at = identifiers.index(last) + 1 if last else len(identifiers)
 
     def more() -> bool:
         return service.over or len(service.said) > at

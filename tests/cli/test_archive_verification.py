@@ -26,7 +26,7 @@ def tampered(file: Path, how: Callable[[list[str]], list[str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
         (lambda lines: [*lines[:3], *lines[4:]], "entry 3 of studio is removed"),
         (lambda lines: lines[:-1], "is removed"),
@@ -41,7 +41,7 @@ def tampered(file: Path, how: Callable[[list[str]], list[str]]) -> None:
     ],
 )
 def test_a_file_that_was_tampered_with_is_named(
-    old: System, run: Run, tmp_path: Path, how: Callable[[list[str]], list[str]], said: str
+    old: System, run: Run, tmp_path: Path, how: Callable[[list[str]], list[str]], message: str
 ) -> None:
     file = archived(run, tmp_path)[0]
     tampered(file, how)
@@ -49,7 +49,7 @@ def test_a_file_that_was_tampered_with_is_named(
     result = run("verify", file)
 
     assert result.exit_code == 1
-    assert said in result.stderr
+    assert message in result.stderr
     assert file.name in result.stderr
 
 

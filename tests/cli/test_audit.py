@@ -57,9 +57,9 @@ def test_following_shows_each_entry_once(
 ) -> None:
     shown: list[int] = []
 
-    def show(told: dict[str, int]) -> None:
-        shown.append(told["seq"])
-        if told["seq"] == 4:
+    def show(received: dict[str, int]) -> None:
+        shown.append(received["seq"])
+        if received["seq"] == 4:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("app.cli.output.dump_line", show)

@@ -55,13 +55,13 @@ def test_the_chain_goes_on_where_the_file_ends(old: System, run: Run, tmp_path: 
 def test_the_trail_tells_of_it(old: System, run: Run, tmp_path: Path) -> None:
     file = archived(run, tmp_path)[0]
     with old.database.read() as session:
-        told = [one for one in audit.entries(session) if one.event == Event.AUDIT_ARCHIVED]
-    facts = [json.loads(one.facts) for one in told]
-    assert {one.chain for one in told} == {"house"}
+        entries = [one for one in audit.entries(session) if one.event == Event.AUDIT_ARCHIVED]
+    facts = [json.loads(one.facts) for one in entries]
+    assert {one.chain for one in entries} == {"house"}
     assert [one["windows"] for one in facts if "windows" in one] == [3]
     mine = next(one for one in facts if one.get("chain") == "studio")
     assert (mine["file"], mine["first"], mine["hash"]) == (file.name, 1, pages.check_entries(file)[0].hash)
-    assert {one.actor for one in told} == {operator_name()}
+    assert {one.actor for one in entries} == {operator_name()}
 
 
 def test_what_concerns_an_unfinished_window_stays(old: System, run: Run, tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def write(path: Path, *combinations: CombinationRuns) -> str:
 
 
 def report(number: int, start: float, outcome: str = "passed") -> dict[str, Any]:
-    found = sample()
-    found["run"] |= {"id": f"r{number}", "outcome": outcome}
-    found["services"] = {"forge": found["services"]["forge"] | {"start_sec": start + number / 100}}
-    return found
+    document = sample()
+    document["run"] |= {"id": f"r{number}", "outcome": outcome}
+    document["services"] = {"forge": document["services"]["forge"] | {"start_sec": start + number / 100}}
+    return document
 
 
 def test_what_became_slower_or_broke_is_named_by_combination(
@@ -92,9 +92,9 @@ def test_directories_of_reports_are_compared_as_one_series(
             place.mkdir(parents=True)
             (place / "report.json").write_text(json.dumps(report(number, start)))
     result = power("conduct", "compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json")
-    found = {one["name"]: one for one in json.loads(result.stdout)}
-    assert found["forge"]["duration"]["change"] == "slower"
-    assert found["forge"]["rate"]["before"] == {"failures": 0, "runs": 5}
+    by_name = {one["name"]: one for one in json.loads(result.stdout)}
+    assert by_name["forge"]["duration"]["change"] == "slower"
+    assert by_name["forge"]["rate"]["before"] == {"failures": 0, "runs": 5}
     assert result.exit_code == 1
 
 

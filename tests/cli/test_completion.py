@@ -25,8 +25,8 @@ def stacked(service: Service) -> Service:
 def offered(power: Power, line: str, **environ: str) -> list[str]:
     """What bash is offered for the last word of a line."""
     words = line.split(" ")
-    told = {"_MAIN_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    return [offer.partition(",")[2] for offer in power(**told, **environ).stdout.split()]
+    variables = {"_MAIN_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    return [offer.partition(",")[2] for offer in power(**variables, **environ).stdout.split()]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -66,7 +66,7 @@ class Course:
 @pytest.fixture
 def course(monkeypatch: pytest.MonkeyPatch) -> Course:
     """A service that also has runs."""
-    found, plain = Course(), served.application
+    stub, plain = Course(), served.application
     monkeypatch.setattr(run_progress, "LOOK_INTERVAL", 0.01)
 
     def application(service: Service) -> Flask:
@@ -79,24 +79,24 @@ def course(monkeypatch: pytest.MonkeyPatch) -> Course:
 
         @app.get("/api/v1/runs/0f1e")
         def look() -> Answer:
-            return jsonify(found.look())
+            return jsonify(stub.look())
 
         @app.post("/api/v1/runs/0f1e/cancel")
         def cancel() -> Answer:
-            found.looks = [run("finished", "cut", "cancelled by ada", status="skipped")]
+            stub.looks = [run("finished", "cut", "cancelled by ada", status="skipped")]
             return jsonify(run("running")), 202
 
         @app.get("/api/v1/runs/0f1e/report")
         def report() -> Answer:
             media, render = RENDERERS[request.args["format"]]
-            if not found.has_report:
+            if not stub.has_report:
                 return problem(409, detail="run 0f1e is finished and has no report")
             return Response(render(sample()), content_type=media)
 
         return app
 
     monkeypatch.setattr(served, "application", application)
-    return found
+    return stub
 
 
 @pytest.fixture

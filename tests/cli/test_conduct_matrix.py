@@ -51,7 +51,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    found, plain = Server(), served.application
+    stub, plain = Server(), served.application
     monkeypatch.setattr(run_progress, "LOOK_INTERVAL", 0.01)
 
     def application(service: Service) -> Flask:
@@ -59,29 +59,29 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
         @app.post("/api/v1/runs")
         def start() -> Answer:
-            if found.outcomes and found.outcomes[0] == "refused":
-                return problem(422, detail=f"scenario: {found.outcomes.pop(0)}")
+            if stub.outcomes and stub.outcomes[0] == "refused":
+                return problem(422, detail=f"scenario: {stub.outcomes.pop(0)}")
             document = request.get_json()["scenario"]
-            return jsonify(found.start(document) | {"window": None}), 202
+            return jsonify(stub.start(document) | {"window": None}), 202
 
         @app.get("/api/v1/runs/r<int:number>")
         def look(number: int) -> Answer:
-            return jsonify(found.runs[number] | {"window": None})
+            return jsonify(stub.runs[number] | {"window": None})
 
         @app.post("/api/v1/runs/r<int:number>/cancel")
         def cancel(number: int) -> Answer:
-            found.runs[number] |= {"outcome": "cut", "detail": "cancelled by ada"}
-            return jsonify(found.runs[number]), 202
+            stub.runs[number] |= {"outcome": "cut", "detail": "cancelled by ada"}
+            return jsonify(stub.runs[number]), 202
 
         @app.get("/api/v1/runs/r<int:number>/report")
         def report(number: int) -> Answer:
             media, render = RENDERERS[request.args["format"]]
-            return Response(render(found.report(number)), content_type=media)
+            return Response(render(stub.report(number)), content_type=media)
 
         return app
 
     monkeypatch.setattr(served, "application", application)
-    return found
+    return stub
 
 
 @pytest.fixture

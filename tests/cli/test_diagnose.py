@@ -98,7 +98,7 @@ def test_a_service_of_two_stacks_has_to_be_told_apart(power: Power, service: Ser
 
 
 def test_a_program_gets_values() -> None:
-    found = Diagnosis.of(diagnosis(cause(), cause("permission", patch=None)))
+    read = Diagnosis.of(diagnosis(cause(), cause("permission", patch=None)))
 
-    assert [(one.cause, one.patch) for one in found.causes] == [("missing-module", DIFF), ("permission", "")]
-    assert found.causes[0].evidence == ("ModuleNotFoundError: No module named 'switch'",)
+    assert [(one.cause, one.patch) for one in read.causes] == [("missing-module", DIFF), ("permission", "")]
+    assert read.causes[0].evidence == ("ModuleNotFoundError: No module named 'switch'",)

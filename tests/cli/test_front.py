@@ -202,14 +202,14 @@ def test_a_token_is_made_shown_once_listed_and_revoked(desk: Desk) -> None:
 
 
 def test_a_token_is_made_with_who_only_looks(desk: Desk) -> None:
-    said = ("--wake", "studio/forge", "--json")
+    arguments = ("--wake", "studio/forge", "--json")
     more = ("--only-looks-agent", "reader", "--only-looks-agent", "feed", "--only-looks-path", "")
-    made = json.loads(desk.power("token", "create", "own", *said, *more).stdout)
+    made = json.loads(desk.power("token", "create", "own", *arguments, *more).stdout)
     assert (made["only_looks_agents"], made["only_looks_paths"]) == (["reader", "feed"], [])
-    usual = json.loads(desk.power("token", "create", "usual", *said).stdout)
+    usual = json.loads(desk.power("token", "create", "usual", *arguments).stdout)
     assert "bot" in usual["only_looks_agents"]
     assert "/robots.txt" in usual["only_looks_paths"]
-    wrong = desk.power("token", "create", "other", *said, "--only-looks-path", "feed")
+    wrong = desk.power("token", "create", "other", *arguments, "--only-looks-path", "feed")
     assert wrong.exit_code != 0
     assert "only_looks_paths" in wrong.output
 
@@ -223,7 +223,7 @@ def test_notices_are_listed(desk: Desk) -> None:
         notifications.note(session, "local", "ops", "k", body=body, now=desk.system.now)
         (one,) = notifications.due(session, "local", desk.system.now, 9)
         notifications.record_delivery(session, one.id, desk.system.now, 7, ok=False, answer="503 away")
-    said = desk.power("notices", "--state", "pending").stdout
-    assert "window.stuck" in said
-    assert "1 tries, last: 503 away" in said
+    output = desk.power("notices", "--state", "pending").stdout
+    assert "window.stuck" in output
+    assert "1 tries, last: 503 away" in output
     assert desk.power("notices", "--state", "delivered").stdout == ""

@@ -57,8 +57,8 @@ class Terminal:
 
     def __init__(self, desk: Desk, tmp_path: Path) -> None:
         own = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
-        told = {name: value for name, value in desk.environ.items() if value is not None}
-        self.environ = {**own, **told, "POWER_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
+        given = {name: value for name, value in desk.environ.items() if value is not None}
+        self.environ = {**own, **given, "POWER_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
         assert desk.power("open", "forge", "--no-wait").exit_code == 0
         self.window = desk.power("windows", "--json").output.partition('"id": "')[2].partition('"')[0]
 
@@ -77,18 +77,18 @@ def terminal(desk: Desk, tmp_path: Path) -> Terminal:
     return Terminal(desk, tmp_path)
 
 
-def lines(said: str) -> Sequence[str]:
-    assert "Traceback" not in said
-    assert "Exception ignored" not in said
-    return [line for line in said.splitlines() if line]
+def lines(output: str) -> Sequence[str]:
+    assert "Traceback" not in output
+    assert "Exception ignored" not in output
+    return [line for line in output.splitlines() if line]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_output_that_takes_nothing_is_one_line(terminal: Terminal, command: str) -> None:
     for redirected, why in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
-        code, said = terminal.run(command, redirected)
+        code, output = terminal.run(command, redirected)
 
-        assert (code, lines(said)[-1:]) == (1, [f"power: the output cannot be written: {why}"]), redirected
+        assert (code, lines(output)[-1:]) == (1, [f"power: the output cannot be written: {why}"]), redirected
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -154,18 +154,18 @@ def test_an_argument_with_a_stray_byte_is_one_clear_line(terminal: Terminal, com
     done = subprocess.run(
         argv, env=terminal.environ, capture_output=True, text=True, errors="replace", timeout=60, check=False
     )
-    said = lines(done.stderr)
+    stderr_lines = lines(done.stderr)
 
     assert done.returncode in {1, 2, 4}, done.stdout
-    assert "caf" in said[-1]
+    assert "caf" in stderr_lines[-1]
 
 
 @pytest.mark.parametrize(
     "reason", ["\x1b[31mred", "two\nlines", "tab\there", "bell\x07", "ü → ok", "x" * 500]
 )
 def test_a_reason_with_any_characters_is_kept_and_shown_harmlessly(terminal: Terminal, reason: str) -> None:
-    code, said = terminal.run("open forge --no-wait --reason", "", reason)
-    assert (code, said) == (0, "")
+    code, output = terminal.run("open forge --no-wait --reason", "", reason)
+    assert (code, output) == (0, "")
     done = subprocess.run(
         [POWER, "windows"], env=terminal.environ, capture_output=True, text=True, check=True
     )
@@ -173,6 +173,6 @@ def test_a_reason_with_any_characters_is_kept_and_shown_harmlessly(terminal: Ter
 
 
 def test_a_reason_that_is_too_long_names_the_limit(terminal: Terminal) -> None:
-    code, said = terminal.run("open forge --no-wait --reason", "", "x" * 501)
+    code, output = terminal.run("open forge --no-wait --reason", "", "x" * 501)
     assert code == 4
-    assert "500" in lines(said)[0]
+    assert "500" in lines(output)[0]

@@ -33,14 +33,14 @@ class Terminal:
         self.master, slave = pty.openpty()
         ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
         inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
-        told = {"POWER_URL": service.url, "POWER_TOKEN": TOKEN, "HOME": str(home), "TERM": "xterm-256color"}
+        given = {"POWER_URL": service.url, "POWER_TOKEN": TOKEN, "HOME": str(home), "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
             [*POWER, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env={**inherited, **told, **environ},
+            env={**inherited, **given, **environ},
         )
         os.close(slave)
         self.raw = ""
@@ -122,9 +122,9 @@ def test_interrupting_leaves_the_window_and_says_how_to_close_it(slow: Service, 
 
     assert terminal.end() == 130
     assert "waited 0s" in terminal.text
-    told = terminal.text.replace("\n", " ")
-    assert "window 3f2a9c1d00 goes on until" in told
-    assert "power close 3f2a9c1d00" in told
+    text = terminal.text.replace("\n", " ")
+    assert "window 3f2a9c1d00 goes on until" in text
+    assert "power close 3f2a9c1d00" in text
     assert "Traceback" not in terminal.text
     assert not slow.requests("POST", "/windows/3f2a9c1d00/close")
 
@@ -136,8 +136,8 @@ def test_faults_are_whole_and_red_on_a_terminal(service: Service, tmp_path: Path
     terminal = Terminal(service, tmp_path, command)
 
     assert terminal.end() == 0
-    told = terminal.text.replace("\n", "")
-    assert all("".join(fault.split()) in "".join(told.split()) for fault in faults)
+    text = terminal.text.replace("\n", "")
+    assert all("".join(fault.split()) in "".join(text.split()) for fault in faults)
     assert "\x1b[31m" in terminal.raw
     assert "\x1b[1;31mREJECTED" in terminal.raw
 

@@ -19,8 +19,8 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> Iterator[Client]:
-    with Client(service.url, TOKEN) as found:
-        yield found
+    with Client(service.url, TOKEN) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -24,12 +24,12 @@ from tests.cli.service import Service
 def test_a_window_is_a_value(client: Client, service: Service) -> None:
     service.add(window(state="open", status="ok", health={"switch": ON}))
 
-    found = client.get("3f2a9c1d00")
+    shown = client.get("3f2a9c1d00")
 
-    assert (found.services, found.state, found.left, found.ready) == (("switch",), "open", 1793.2, True)
-    assert found.created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
-    assert found.raw["ttl_sec"] == 1800
-    assert list(client.windows(state="open")) == [found]
+    assert (shown.services, shown.state, shown.left, shown.ready) == (("switch",), "open", 1793.2, True)
+    assert shown.created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert shown.raw["ttl_sec"] == 1800
+    assert list(client.windows(state="open")) == [shown]
 
 
 def test_opening_extending_and_closing(client: Client, service: Service) -> None:
@@ -45,10 +45,10 @@ def test_stacks_and_services(client: Client, service: Service) -> None:
     held = compose_service("switch", "on", holders=["3f2a9c1d00"], time_left_sec=12.5)
     service.stacks = [stack("vx11", "OPEN", [held])]
 
-    (found,) = client.stacks()
+    (shown,) = client.stacks()
 
-    assert (found.name, found.mode, found.services[0].left) == ("vx11", "OPEN", 12.5)
-    assert client.stack("vx11") == found
+    assert (shown.name, shown.mode, shown.services[0].left) == ("vx11", "OPEN", 12.5)
+    assert client.stack("vx11") == shown
 
 
 def test_what_is_not_there_is_said_in_the_services_words(client: Client) -> None:
@@ -95,9 +95,9 @@ def test_importing_loads_nothing(tmp_path: Path) -> None:
         "import sys, power_windows; "
         "print([name for name in ('httpx', 'click', 'rich') if name in sys.modules])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
-    assert said == "[]\n"
+    assert output == "[]\n"
 
 
 def test_everything_that_is_promised_is_there() -> None:
@@ -129,10 +129,10 @@ class Runs:
 
 def test_a_scenario_is_run_to_its_end(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Runs(monkeypatch)
-    found = client.conduct({"name": "cycle", "services": ["switch"]})
-    assert (found.passed, found.steps) == (True, {"listens": "passed"})
+    run = client.conduct({"name": "cycle", "services": ["switch"]})
+    assert (run.passed, run.steps) == (True, {"listens": "passed"})
     assert server.sent == [("POST", "/runs"), *[("GET", "/runs/0f1e")] * 3]
-    assert client.report(found, "md") == "# Run"
+    assert client.report(run, "md") == "# Run"
 
 
 def test_a_run_that_is_not_awaited_goes_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

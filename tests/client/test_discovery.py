@@ -67,8 +67,8 @@ def test_one_that_was_killed_is_not_found(home: Home, dead: int) -> None:
 def test_a_number_that_now_is_another_process_is_not_found(home: Home) -> None:
     home.start("demo")
     for record in [home.path / "demo" / "standalone.json", *home.path.rglob("running/*.json")]:
-        told = record.read_text().replace('"pid_started": ', '"pid_started": 1')
-        record.write_text(told)
+        edited = record.read_text().replace('"pid_started": ', '"pid_started": 1')
+        record.write_text(edited)
 
     with pytest.raises(Unreachable):
         discovery.find(home.environ)
@@ -95,8 +95,8 @@ def test_the_directory_that_is_named_is_meant(home: Home) -> None:
     home.start("one")
     home.start("another")
 
-    found = discovery.find({**home.environ, "POWER_DATA_DIR": str(home.path / "one")})
-    assert found.token == "token-of-one"
+    running = discovery.find({**home.environ, "POWER_DATA_DIR": str(home.path / "one")})
+    assert running.token == "token-of-one"
 
 
 def test_no_other_stands_in_for_the_directory_that_is_named(home: Home) -> None:

@@ -109,8 +109,8 @@ def test_an_opening_that_takes_too_long_is_let_go(client: Client, service: Servi
 
 
 def test_a_refusal_tells_what_would_be_right(client: Client, service: Service) -> None:
-    told = {"type": "/problems/not-allowed", "detail": "redis may not be powered", "allowed": ["switch"]}
-    service.refuse("POST", "/windows", 403, **told)
+    problem = {"type": "/problems/not-allowed", "detail": "redis may not be powered", "allowed": ["switch"]}
+    service.refuse("POST", "/windows", 403, **problem)
 
     with pytest.raises(Refused) as refused, client.window("redis"):
         pytest.fail("it was refused")
@@ -157,13 +157,13 @@ def test_a_block_longer_than_the_stack_permits_takes_what_is_left_and_says_so(
     client: Client, service: Service
 ) -> None:
     opens(service, ttl_remaining_sec=0.4)
-    told = {"type": "/problems/ttl-too-long", "detail": "ttl_sec 600 is over the limit", "allowed": 90.0}
+    problem = {"type": "/problems/ttl-too-long", "detail": "ttl_sec 600 is over the limit", "allowed": 90.0}
 
     held = client.window("switch", ttl=0.6)
 
     def too_long() -> None:
         with held:
-            service.refuse("PATCH", f"/windows/{ID}", 422, **told)
+            service.refuse("PATCH", f"/windows/{ID}", 422, **problem)
             until(lambda: held.faults and len(extensions(service)) == 2)
 
     with pytest.warns(LetGo, match="over the limit"):

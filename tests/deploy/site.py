@@ -104,14 +104,14 @@ class Site:
     def containers(self) -> dict[str, dict[str, Any]]:
         """The inspected containers of the deployment, by service."""
         label = f"com.docker.compose.project={self.project}"
-        found = self.engine.containers.list(all=True, filters={"label": label})
-        return {one.labels["com.docker.compose.service"]: one.attrs for one in found}
+        containers = self.engine.containers.list(all=True, filters={"label": label})
+        return {one.labels["com.docker.compose.service"]: one.attrs for one in containers}
 
     def running(self) -> set[str]:
         """The services of the stack whose containers run."""
         label = f"com.docker.compose.project={self.stack}"
-        found = self.engine.containers.list(filters={"label": label})
-        return {one.labels["com.docker.compose.service"] for one in found}
+        containers = self.engine.containers.list(filters={"label": label})
+        return {one.labels["com.docker.compose.service"] for one in containers}
 
     def workers(self) -> list[Container]:
         return self.engine.containers.list(
@@ -121,8 +121,10 @@ class Site:
         )
 
     def healthy(self) -> bool:
-        found = self.containers()
-        return all(found[one]["State"].get("Health", {}).get("Status") == "healthy" for one in LONG_RUNNING)
+        containers = self.containers()
+        return all(
+            containers[one]["State"].get("Health", {}).get("Status") == "healthy" for one in LONG_RUNNING
+        )
 
     # What people see.
 

@@ -48,8 +48,8 @@ class Deployment:
     def _read(self) -> dict[str, Any]:
         argv = [str(COMPOSE), "-f", str(ROOT / "docker-compose.yml"), "config", "--format", "json"]
         done = subprocess.run(argv, env=os.environ | self.environ, capture_output=True, text=True, check=True)
-        found: dict[str, Any] = json.loads(done.stdout)["services"]
-        return found
+        services_read: dict[str, Any] = json.loads(done.stdout)["services"]
+        return services_read
 
     def start_server(self) -> None:
         """The service's own command, in a directory of the test's and on a port of its own."""
@@ -112,12 +112,12 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    found = Deployment(tmp_path_factory.mktemp("users"))
+    deployment = Deployment(tmp_path_factory.mktemp("users"))
     try:
-        found.start_server()
-        yield found
+        deployment.start_server()
+        yield deployment
     finally:
-        found.stop()
+        deployment.stop()
         # The opening makes the project's network, though there is no image to start.
         subprocess.run(["docker", "network", "rm", f"{PROJECT}_default"], capture_output=True, check=False)
 

@@ -24,12 +24,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("studio")
     for path in (home, *home.parents[:2]):
         path.chmod(0o755)
-    found = Site(home, images)
+    site = Site(home, images)
     try:
-        found.up()
-        yield found
+        site.up()
+        yield site
     finally:
-        found.strike()
+        site.strike()
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def opened(api: httpx.Client, ttl_sec: int = 600) -> dict[str, Any]:
     asked = {"stack": "studio", "services": ["forge"], "ttl_sec": ttl_sec}
     answer = api.post("/windows", json=asked, headers={"Prefer": "wait=60"})
     assert answer.status_code == 202, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    window: dict[str, Any] = answer.json()
+    return window
 
 
 def closed(api: httpx.Client, window: str) -> dict[str, Any]:
     answer = api.post(f"/windows/{window}/close", json={}, headers={"Prefer": "wait=60"})
-    found: dict[str, Any] = answer.json()
-    return found
+    shown_window: dict[str, Any] = answer.json()
+    return shown_window
 
 
 def test_a_window_is_opened_and_closed_and_seen_in_flower(site: Site, api: httpx.Client) -> None:
@@ -139,9 +139,9 @@ def test_flower_and_the_front_want_to_know_who_asks(site: Site) -> None:
 
 def test_no_password_is_in_an_image(site: Site) -> None:
     for one in site.containers().values():
-        said = str(site.engine.images.get(one["Image"]).attrs["Config"])
-        assert site.flower_password not in said
-        assert "POWER_BROKER_URL" not in said
+        attributes = str(site.engine.images.get(one["Image"]).attrs["Config"])
+        assert site.flower_password not in attributes
+        assert "POWER_BROKER_URL" not in attributes
 
 
 def test_it_refuses_to_power_itself(site: Site, api: httpx.Client) -> None:
@@ -154,8 +154,8 @@ def test_it_refuses_to_power_itself(site: Site, api: httpx.Client) -> None:
 
 def test_a_private_file_is_named_with_what_to_do(site: Site, api: httpx.Client) -> None:
     """Its owner may read it, and the worker is somebody else; compose would stop there without a hint."""
-    said = f"{site.private} cannot be read by the worker's user 8420: give it"
-    until(lambda: said in site.compose("logs", "worker"), "the worker names the file")
+    message = f"{site.private} cannot be read by the worker's user 8420: give it"
+    until(lambda: message in site.compose("logs", "worker"), "the worker names the file")
 
 
 def test_a_second_worker_of_the_node_ends_what_the_first_began(site: Site, api: httpx.Client) -> None:

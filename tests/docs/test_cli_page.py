@@ -16,15 +16,15 @@ from app.cli.conduct import ConductCommand
 PAGE = Path(__file__).parents[2] / "docs/cli.md"
 
 
-def commands(found: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+def commands(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
     """Every command below this one, with its help."""
-    yield context.command_path, found.get_help(context)
-    if isinstance(found, click.Group):
-        for name in found.list_commands(context):
-            below = found.get_command(context, name)
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
             assert below
             yield from commands(below, click.Context(below, info_name=name, parent=context))
-    if isinstance(found, ConductCommand):
+    if isinstance(command, ConductCommand):
         yield from commands(
             compare, click.Context(compare, info_name="conduct compare", parent=context.parent)
         )
@@ -35,9 +35,9 @@ def _outer() -> click.Context:
 
 
 def sections() -> Iterator[tuple[str, str]]:
-    for path, said in commands(main, _outer()):
+    for path, help_text in commands(main, _outer()):
         title = "" if path == "power" else f"## {path}\n\n"
-        yield path, f"{title}```\n{said.rstrip()}\n```\n"
+        yield path, f"{title}```\n{help_text.rstrip()}\n```\n"
 
 
 @pytest.mark.parametrize(("path", "section"), list(sections()))

@@ -60,11 +60,11 @@ def test_the_rule_of_the_page_speaks_of_its_example(tmp_path: Path) -> None:
     (tmp_path / diagnosis_rules.USER_FOLDER).mkdir()
     (tmp_path / diagnosis_rules.USER_FOLDER / "ours.toml").write_text(text)
 
-    found = diagnosis_rules.read_rules(tmp_path)
+    rule_set = diagnosis_rules.read_rules(tmp_path)
 
-    assert found.faults == ()
-    (rule,) = [one for one in found.rules if one.name == "licence-expired"]
-    best = diagnose(Facts.of(from_fields(rule.examples[0].evidence)), found.rules)[0]
+    assert rule_set.faults == ()
+    (rule,) = [one for one in rule_set.rules if one.name == "licence-expired"]
+    best = diagnose(Facts.of(from_fields(rule.examples[0].evidence)), rule_set.rules)[0]
     assert (best.cause, best.title) == ("licence", "The licence of Forge has run out")
 
 

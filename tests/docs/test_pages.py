@@ -81,13 +81,13 @@ class Page:
         examples = self.system.directory / "examples"
         if not examples.exists():
             examples.symlink_to(HERE / "examples")
-        found = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
-        found["PATH"] = f"{tools}:{Path(sys.executable).parent}:{found['PATH']}"
-        found |= {"PYTHONPATH": str(HERE), "POWER_DATA_DIR": str(self.system.data)}
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
+        environ["PATH"] = f"{tools}:{Path(sys.executable).parent}:{environ['PATH']}"
+        environ |= {"PYTHONPATH": str(HERE), "POWER_DATA_DIR": str(self.system.data)}
         if self.system.process:
             front = self.system.front()
-            found |= {"POWER_URL": front.url, "POWER_TOKEN": front.token}
-        return found
+            environ |= {"POWER_URL": front.url, "POWER_TOKEN": front.token}
+        return environ
 
     def _newest(self) -> str:
         listed = yaml.safe_load(self._shell("power windows --json").stdout)
@@ -100,10 +100,10 @@ class Page:
 
     @property
     def core(self) -> set[str]:
-        found = re.search(
+        match = re.search(
             r"^core\s*= \[(.*?)\]", (self.system.directory / "power.toml").read_text(), re.MULTILINE
         )
-        return set(re.findall(r'"(\w+)"', found[1])) if found else set()
+        return set(re.findall(r'"(\w+)"', match[1])) if match else set()
 
     @property
     def _label(self) -> str:
@@ -119,19 +119,19 @@ class Page:
 def _runnable(service: dict[str, Any]) -> dict[str, Any]:
     """The same service on an image that is at hand, without what goes with its own."""
     needs = service.get("depends_on", [])
-    kept = {name: {"condition": "service_started"} for name in needs}
+    conditions = {name: {"condition": "service_started"} for name in needs}
     grace = {name: service[name] for name in ("stop_grace_period",) if name in service}
-    return running() | grace | ({"depends_on": kept} if kept else {})
+    return running() | grace | ({"depends_on": conditions} if conditions else {})
 
 
 @pytest.fixture(params=PAGES, ids=lambda path: path.stem)
 def page(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
     image.ensure()
-    found = Page(request.param, tmp_path)
+    page = Page(request.param, tmp_path)
     try:
-        yield found
+        yield page
     finally:
-        found.clear()
+        page.clear()
 
 
 def test_every_command_does_what_the_page_says(page: Page) -> None:

@@ -18,11 +18,11 @@ Bind for 127.0.0.1:8080 failed: port is already allocated
 
 
 def test_progress_and_warnings_are_no_reason() -> None:
-    said = call_output.reason(BUSY)
+    reason = call_output.reason(BUSY)
 
-    assert said.startswith("Error response from daemon: driver failed")
-    assert "Creating" not in said
-    assert "placement" not in said
+    assert reason.startswith("Error response from daemon: driver failed")
+    assert "Creating" not in reason
+    assert "placement" not in reason
 
 
 def test_where_there_is_nothing_else_all_of_it_is_kept() -> None:
@@ -31,24 +31,26 @@ def test_where_there_is_nothing_else_all_of_it_is_kept() -> None:
 
 
 def test_the_last_error_comes_first_and_once() -> None:
-    said = " service:web:1 Error response from daemon: no such image: x\nError response from daemon: oh\n"
-    assert call_output.reason(said * 2).splitlines()[0] == "Error response from daemon: oh"
-    assert len(call_output.reason(said * 2).splitlines()) == 2
+    output = " service:web:1 Error response from daemon: no such image: x\nError response from daemon: oh\n"
+    assert call_output.reason(output * 2).splitlines()[0] == "Error response from daemon: oh"
+    assert len(call_output.reason(output * 2).splitlines()) == 2
 
 
 @pytest.mark.parametrize("length", [0, 1, 499, 500, 501, 10_000, 1_000_000])
 def test_what_is_kept_is_bounded_and_has_both_ends(length: int) -> None:
-    said = ("begin " + "x" * length + " the reason")[:length] if length < 20 else f"begin{'x' * length}reason"
-    found = call_output.shorten_output(said)
+    output = (
+        ("begin " + "x" * length + " the reason")[:length] if length < 20 else f"begin{'x' * length}reason"
+    )
+    shortened = call_output.shorten_output(output)
 
-    assert len(found) <= call_output.MOST_CHARACTERS
+    assert len(shortened) <= call_output.MOST_CHARACTERS
     if length >= 20:
-        assert found.startswith("begin")
-        assert found.endswith("reason")
+        assert shortened.startswith("begin")
+        assert shortened.endswith("reason")
 
 
 @pytest.mark.parametrize(
-    ("said", "mended_by"),
+    ("output", "mended_by"),
     [
         (BUSY, "port 8080 is taken; see by what: docker ps --filter publish=8080"),
         ("listen tcp4 0.0.0.0:53: bind: address already in use", "port 53 is taken"),
@@ -61,11 +63,11 @@ def test_what_is_kept_is_bounded_and_has_both_ends(length: int) -> None:
         ("exit 137", ""),
     ],
 )
-def test_a_known_cause_comes_with_the_command_that_mends_it(said: str, mended_by: str) -> None:
-    found = call_output.advice(said, "studio", "web")
+def test_a_known_cause_comes_with_the_command_that_mends_it(output: str, mended_by: str) -> None:
+    advice = call_output.advice(output, "studio", "web")
 
-    assert found.startswith(mended_by) if mended_by.startswith(("port", "image")) else mended_by in found
-    assert "\n" not in found
+    assert advice.startswith(mended_by) if mended_by.startswith(("port", "image")) else mended_by in advice
+    assert "\n" not in advice
 
 
 CONFLICT = (
@@ -79,7 +81,7 @@ NO_POOL = (
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("output", "reason"),
     [
         (f" Container taken Creating\n service:web:1 {CONFLICT}\n{CONFLICT}\n", CONFLICT),
         (
@@ -89,13 +91,13 @@ NO_POOL = (
         ),
     ],
 )
-def test_a_reason_is_told_once_though_its_middle_was_cut_out(said: str, told: str) -> None:
-    assert call_output.reason(said) == told
-    assert call_output.reason(call_output.shorten_output(said)) == told
+def test_a_reason_is_told_once_though_its_middle_was_cut_out(output: str, reason: str) -> None:
+    assert call_output.reason(output) == reason
+    assert call_output.reason(call_output.shorten_output(output)) == reason
 
 
 @pytest.mark.parametrize(
-    ("said", "mended_by"),
+    ("output", "mended_by"),
     [
         (CONFLICT, "another container is called taken; see whose: docker ps -a --filter name=^/taken$"),
         (NO_POOL, "docker network prune"),
@@ -109,5 +111,5 @@ def test_a_reason_is_told_once_though_its_middle_was_cut_out(said: str, told: st
         ),
     ],
 )
-def test_what_is_in_the_way_of_a_start_comes_with_its_command_too(said: str, mended_by: str) -> None:
-    assert mended_by in call_output.advice(said, "studio", "web")
+def test_what_is_in_the_way_of_a_start_comes_with_its_command_too(output: str, mended_by: str) -> None:
+    assert mended_by in call_output.advice(output, "studio", "web")

@@ -10,11 +10,15 @@ from app.domain.planning import ServiceSpec, StackSpec
 
 
 def way(
-    condition: Condition, found: DependencyStatus | None, *, role: Role = Role.ALLOWED, optional: bool = False
+    condition: Condition,
+    dependency: DependencyStatus | None,
+    *,
+    role: Role = Role.ALLOWED,
+    optional: bool = False,
 ) -> Gate:
     api = ServiceSpec("api", Role.ALLOWED, {"db": condition}, frozenset({"db"} if optional else ()))
     spec = StackSpec("studio", "studio", "local", {"api": api, "db": ServiceSpec("db", role)})
-    return gate(spec, "api", {"db": found}.get)
+    return gate(spec, "api", {"db": dependency}.get)
 
 
 OFF = DependencyStatus(Power.OFF, alive=False)
@@ -26,7 +30,7 @@ SICK = DependencyStatus(Power.FAILING, alive=True, over=True, detail="its health
 
 
 @pytest.mark.parametrize(
-    ("condition", "found", "expected"),
+    ("condition", "dependency", "expected"),
     [
         (Condition.STARTED, OFF, Way.WAIT),
         (Condition.STARTED, STARTING, Way.OPEN),
@@ -46,8 +50,10 @@ SICK = DependencyStatus(Power.FAILING, alive=True, over=True, detail="its health
         (Condition.COMPLETED, DIED, Way.SHUT),
     ],
 )
-def test_each_condition_is_composes_own(condition: Condition, found: DependencyStatus, expected: Way) -> None:
-    assert way(condition, found).way is expected
+def test_each_condition_is_composes_own(
+    condition: Condition, dependency: DependencyStatus, expected: Way
+) -> None:
+    assert way(condition, dependency).way is expected
 
 
 def test_a_shut_gate_names_the_dependency_and_its_reason() -> None:

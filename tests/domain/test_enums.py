@@ -6,7 +6,7 @@ from app.domain.enums import Event, Mode, Power, State, Status
 
 
 def test_the_trail_says_these_words_and_no_other() -> None:
-    said = (
+    words = (
         "window.opening window.open window.extended window.closing window.closed window.stuck "
         "call.started call.finished call.lost service.ready service.failing "
         "drift.found drift.stopped drift.ended token.created token.revoked refused "
@@ -14,7 +14,7 @@ def test_the_trail_says_these_words_and_no_other() -> None:
         "database.restored database.behind stack.relocated clock.stepped "
         "run.started run.finished run.cut"
     )
-    assert [str(event) for event in Event] == said.split()
+    assert [str(event) for event in Event] == words.split()
 
 
 def test_states_statuses_powers_and_modes_are_the_contracts() -> None:

@@ -87,34 +87,34 @@ def stacks(draw: st.DrawFn) -> tuple[StackSpec, list[str]]:
         needs = draw(st.sets(st.sampled_from(names[:n]))) if n else set()
         optional = draw(st.sets(st.sampled_from(sorted(needs)))) if needs else set()
         services.append(service(name, *sorted(needs - optional), role=role, optional=sorted(optional)))
-    found = stack(*services)
-    asked = draw(st.lists(st.sampled_from(found.allowed), unique=True)) if found.allowed else []
-    return found, asked
+    drawn_stack = stack(*services)
+    asked = draw(st.lists(st.sampled_from(drawn_stack.allowed), unique=True)) if drawn_stack.allowed else []
+    return drawn_stack, asked
 
 
 @given(stacks())
 def test_a_closure_is_closed_and_holds_no_core(drawn: tuple[StackSpec, list[str]]) -> None:
-    found, asked = drawn
-    needed = planning.closure(found, asked)
+    drawn_stack, asked = drawn
+    needed = planning.closure(drawn_stack, asked)
     assert set(asked) <= needed
-    assert needed.isdisjoint(found.core)
-    assert planning.closure(found, needed) == needed
+    assert needed.isdisjoint(drawn_stack.core)
+    assert planning.closure(drawn_stack, needed) == needed
     for name in needed:
-        assert set(planning.requirements(found, name)) <= needed | set(found.core)
+        assert set(planning.requirements(drawn_stack, name)) <= needed | set(drawn_stack.core)
 
 
 @given(stacks())
 def test_waves_are_a_partition_in_which_everything_follows_what_it_needs(
     drawn: tuple[StackSpec, list[str]],
 ) -> None:
-    found, asked = drawn
-    needed = planning.closure(found, asked)
-    waves = planning.waves(found, needed)
+    drawn_stack, asked = drawn
+    needed = planning.closure(drawn_stack, asked)
+    waves = planning.waves(drawn_stack, needed)
     flat = [name for wave in waves for name in wave]
     assert sorted(flat) == sorted(needed)
     assert all(waves)
     place = {name: number for number, wave in enumerate(waves) for name in wave}
     for name in needed:
-        before = [place[dep] for dep in found.services[name].depends_on if dep in place]
+        before = [place[dep] for dep in drawn_stack.services[name].depends_on if dep in place]
         # As early as may be: right after the last of what it waits for.
         assert place[name] == max(before, default=-1) + 1

@@ -93,10 +93,10 @@ def test_out_of_memory_is_said() -> None:
 @pytest.mark.parametrize("state", ["running", "restarting"])
 def test_two_restarts_within_the_ready_timeout_are_a_crash_loop(state: str) -> None:
     looping = container(state, started=1, restarts=2, exit_code=1, restarted=(ago(50), ago(1)))
-    found = verdict(looping)
-    assert found.power is Power.FAILING
-    assert "2 restarts" in found.detail
-    assert "exit code 1" in found.detail
+    result = verdict(looping)
+    assert result.power is Power.FAILING
+    assert "2 restarts" in result.detail
+    assert "exit code 1" in result.detail
 
 
 def test_one_restart_or_two_far_apart_are_none() -> None:
@@ -142,8 +142,8 @@ def test_one_that_nobody_wants_and_that_runs_is_on() -> None:
 
 
 def test_one_that_could_not_be_begun_says_why() -> None:
-    found = verdict(container("created", error="port is already allocated"))
-    assert (found.power, found.detail) == (Power.FAILING, "port is already allocated")
+    result = verdict(container("created", error="port is already allocated"))
+    assert (result.power, result.detail) == (Power.FAILING, "port is already allocated")
 
 
 def test_a_paused_one_is_alive_and_of_no_use() -> None:

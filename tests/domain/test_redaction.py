@@ -32,10 +32,10 @@ SECRETS = {
 @pytest.mark.parametrize("kind", SECRETS)
 def test_what_looks_like_a_secret_is_taken_out(kind: str) -> None:
     text, secret = SECRETS[kind]
-    found = redaction.redact(text)
-    assert secret not in found
-    assert redaction.HIDDEN in found
-    assert redaction.redact(found) == found
+    redacted = redaction.redact(text)
+    assert secret not in redacted
+    assert redaction.HIDDEN in redacted
+    assert redaction.redact(redacted) == redacted
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,20 @@ def series(count: int, *, outcome: str = "passed", start: float | None = 1.0, **
 
 
 def test_a_report_has_start_times_and_the_time_of_each_step_that_ran() -> None:
-    found = sample_report(sample())
-    assert (found.id, found.outcome, found.detail) == ("0123456789abcdef", "failed", "failed: answers")
-    assert found.services == {"forge": SubjectOutcome(True, 1.8), "mill": SubjectOutcome(False, None)}
-    assert found.steps == {"listens": SubjectOutcome(True, 0.003), "answers": SubjectOutcome(False, 1.5)}
+    sample_of_report = sample_report(sample())
+    assert (sample_of_report.id, sample_of_report.outcome, sample_of_report.detail) == (
+        "0123456789abcdef",
+        "failed",
+        "failed: answers",
+    )
+    assert sample_of_report.services == {
+        "forge": SubjectOutcome(True, 1.8),
+        "mill": SubjectOutcome(False, None),
+    }
+    assert sample_of_report.steps == {
+        "listens": SubjectOutcome(True, 0.003),
+        "answers": SubjectOutcome(False, 1.5),
+    }
 
 
 def test_runs_that_were_cut_do_not_count() -> None:

@@ -19,14 +19,14 @@ SLOW = [one + 2 for one in QUICK]
 )
 def test_a_flake_rate_has_its_wilson_interval(failures: int, runs: int, low: float, high: float) -> None:
     """81 of 263 is the example of Newcombe, Statistics in Medicine 17 (1998)."""
-    found = flake_rate(failures, runs)
-    assert [found.low, found.high] == pytest.approx([low, high], abs=5e-5)
-    assert found.rate == failures / runs
+    rate = flake_rate(failures, runs)
+    assert [rate.low, rate.high] == pytest.approx([low, high], abs=5e-5)
+    assert rate.rate == failures / runs
 
 
 def test_nothing_that_ran_has_no_rate_and_any_rate_is_possible() -> None:
-    found = flake_rate(0, 0)
-    assert (found.rate, found.low, found.high) == (None, 0.0, 1.0)
+    rate = flake_rate(0, 0)
+    assert (rate.rate, rate.low, rate.high) == (None, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_the_wilson_interval_covers_the_true_rate() -> None:
     covered = 0
     for _ in range(2000):
         failures = sum(draw.random() < 0.2 for _ in range(30))
-        found = flake_rate(failures, 30)
-        covered += found.low <= 0.2 <= found.high
+        rate = flake_rate(failures, 30)
+        covered += rate.low <= 0.2 <= rate.high
     assert 0.92 <= covered / 2000 <= 0.98
 
 
@@ -68,13 +68,13 @@ def test_equal_series_are_rarely_called_different() -> None:
 
 
 def test_slower_and_faster_have_an_interval_without_zero() -> None:
-    found = compare_medians(QUICK, SLOW)
-    assert found.change is Change.SLOWER
-    assert found.low is not None
-    assert found.high is not None
-    assert 0 < found.low <= 2 <= found.high
+    comparison = compare_medians(QUICK, SLOW)
+    assert comparison.change is Change.SLOWER
+    assert comparison.low is not None
+    assert comparison.high is not None
+    assert 0 < comparison.low <= 2 <= comparison.high
     assert compare_medians(SLOW, QUICK).change is Change.FASTER
-    assert compare_medians(QUICK, SLOW) == found
+    assert compare_medians(QUICK, SLOW) == comparison
 
 
 def test_a_bare_difference_shows_nothing() -> None:

@@ -53,8 +53,8 @@ def test_lines_stay_lines() -> None:
 @pytest.mark.parametrize("length", [0, 1, 3, 498, 499, 500, 501, 140_000])
 @pytest.mark.parametrize("rest", [0, 1, 500, 140_000])
 def test_a_bound_holds_whatever_comes_before_the_end(length: int, rest: int) -> None:
-    kept = untrusted_text.with_end("b" * length, "r" * rest, 500)
-    assert len(kept) <= 500
-    assert kept.startswith("b" * min(length, 400))
+    text = untrusted_text.with_end("b" * length, "r" * rest, 500)
+    assert len(text) <= 500
+    assert text.startswith("b" * min(length, 400))
     for longest in (0, 1, 2, 3, 500):
         assert len(untrusted_text.shorten("b" * length, longest)) == min(length, longest)

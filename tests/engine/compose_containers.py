@@ -43,9 +43,9 @@ def _(_stack: Stack) -> Feature:
             asked = logs.ask(session, window, None, tail=5, after={}, now=stack.database.now()).id
         reading.answer(stack.context, asked)
         with stack.database.read() as session:
-            found = rows.answered_request(session, asked)
-        assert found
-        assert "the logging driver none keeps none" in found.notes["web"]
+            request = rows.answered_request(session, asked)
+        assert request
+        assert "the logging driver none keeps none" in request.notes["web"]
 
     return Feature({"web": running(logging={"driver": "none"})}, check=told)
 

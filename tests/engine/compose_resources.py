@@ -85,16 +85,16 @@ simple("`tmpfs`", tmpfs=["/scratch"], check=inside("open('/scratch/a', 'w')"))
 @row("`secrets`: from files")
 def _(stack: Stack) -> Feature:
     file = {"tok": {"file": written(stack, "tok.txt", "quiet")}}
-    found = inside("assert open('/run/secrets/tok').read() == 'quiet'")
-    return Feature({"web": running(secrets=["tok"])}, more={"secrets": file}, check=found)
+    check = inside("assert open('/run/secrets/tok').read() == 'quiet'")
+    return Feature({"web": running(secrets=["tok"])}, more={"secrets": file}, check=check)
 
 
 @row("`secrets`, `configs`: from the environment")
 def _(stack: Stack) -> Feature:
     written(stack, ".env", "TOK=quiet\n")
-    found = inside("assert open('/run/secrets/tok').read() == 'quiet'")
+    check = inside("assert open('/run/secrets/tok').read() == 'quiet'")
     return Feature(
-        {"web": running(secrets=["tok"])}, more={"secrets": {"tok": {"environment": "TOK"}}}, check=found
+        {"web": running(secrets=["tok"])}, more={"secrets": {"tok": {"environment": "TOK"}}}, check=check
     )
 
 
@@ -107,19 +107,19 @@ def _(_stack: Stack) -> Feature:
 @row("`configs`: from files and inline")
 def _(_stack: Stack) -> Feature:
     web = running(configs=[{"source": "cfg", "target": "/cfg"}])
-    found = inside("assert open('/cfg').read() == 'plain'")
-    return Feature({"web": web}, more={"configs": {"cfg": {"content": "plain"}}}, check=found)
+    check = inside("assert open('/cfg').read() == 'plain'")
+    return Feature({"web": web}, more={"configs": {"cfg": {"content": "plain"}}}, check=check)
 
 
 @row("`env_file`")
 def _(stack: Stack) -> Feature:
     file = written(stack, "web.env", "COLOUR=green\n")
-    found = inside("import os; assert os.environ['COLOUR'] == 'green'")
-    return Feature({"web": running(env_file=[file])}, check=found)
+    check = inside("import os; assert os.environ['COLOUR'] == 'green'")
+    return Feature({"web": running(env_file=[file])}, check=check)
 
 
 @row("`environment`, `.env`, `${…}`")
 def _(stack: Stack) -> Feature:
     written(stack, ".env", "COLOUR=green\n")
-    found = inside("import os; assert os.environ['PAINT'] == 'green or blue'")
-    return Feature({"web": running(environment={"PAINT": "${COLOUR} or ${OTHER:-blue}"})}, check=found)
+    check = inside("import os; assert os.environ['PAINT'] == 'green or blue'")
+    return Feature({"web": running(environment={"PAINT": "${COLOUR} or ${OTHER:-blue}"})}, check=check)

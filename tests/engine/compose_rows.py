@@ -58,8 +58,8 @@ def inspected(template: str, wanted: str) -> Check:
     """A container of `web` shows this in `docker inspect`."""
 
     def check(stack: Stack, _window: str) -> None:
-        found = docker("inspect", stack.ids("web")[0], "--format", template)
-        assert wanted in found, found
+        inspection = docker("inspect", stack.ids("web")[0], "--format", template)
+        assert wanted in inspection, inspection
 
     return check
 

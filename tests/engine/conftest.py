@@ -19,5 +19,5 @@ def _the_image() -> None:
 
 @pytest.fixture
 def stack(tmp_path: Path, databases: Databases) -> Iterator[Stack]:
-    with standing(tmp_path, databases.migrated("sqlite")) as found:
-        yield found
+    with standing(tmp_path, databases.migrated("sqlite")) as stack:
+        yield stack

@@ -18,29 +18,29 @@ LONG = 60.0
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    found = Server()
-    yield found
-    found.stop()
+    server = Server()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
 def line(server: Server) -> Iterator[Line]:
-    found = Line(server.migrated())
-    yield found
-    found.close()
+    line = Line(server.migrated())
+    yield line
+    line.close()
 
 
 @pytest.fixture
 def far(tmp_path: Path, line: Line) -> Iterator[Stack]:
     """A stack whose worker reaches its database over a line that can be cut."""
-    with standing(tmp_path, line.url) as found:
-        yield found
+    with standing(tmp_path, line.url) as stack:
+        yield stack
 
 
 def written(stack: Stack, kind: str) -> int:
     """Lines of this kind in the journals on disk."""
-    found = [one.read_text() for one in (stack.directory / "data" / "blind").rglob("*.journal")]
-    return sum(text.count(f'"kind": "{kind}"') for text in found)
+    journals = [one.read_text() for one in (stack.directory / "data" / "blind").rglob("*.journal")]
+    return sum(text.count(f'"kind": "{kind}"') for text in journals)
 
 
 def known_deadline(stack: Stack, window: str) -> datetime:

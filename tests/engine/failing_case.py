@@ -34,8 +34,8 @@ class FailingCase:
 def script(text: str, *, mode: int = 0o755, run: list[str] | None = None, **more: Any) -> Definition:
     """A service whose image has /entry.sh, which it runs."""
     name = ensure_image({"entry.sh": (text.encode(), mode)}, changes=['ENTRYPOINT ["/entry.sh"]'])
-    found: Definition = {"image": name, "stop_grace_period": "2s"}
-    return found | ({"entrypoint": run} if run else {}) | more
+    definition: Definition = {"image": name, "stop_grace_period": "2s"}
+    return definition | ({"entrypoint": run} if run else {}) | more
 
 
 def shell(code: str, **more: Any) -> Definition:

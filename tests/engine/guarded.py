@@ -126,11 +126,11 @@ def _alone(head: bytes) -> bytes:
 
 
 def _copy(
-    source: socket.socket, target: socket.socket, told: Callable[[bytes], bytes] = lambda read: read
+    source: socket.socket, target: socket.socket, change: Callable[[bytes], bytes] = lambda read: read
 ) -> None:
     with suppress(OSError):
         while read := source.recv(65536):
-            target.sendall(told(read))
+            target.sendall(change(read))
         target.shutdown(socket.SHUT_WR)
 
 
@@ -138,10 +138,10 @@ def _copy(
 def door(directory: Path, engine: str | None = None) -> Iterator[Door]:
     """A door in front of an engine's socket, by default that of the engine that the environment names."""
     engine = engine or os.environ.get("DOCKER_HOST", "/var/run/docker.sock").removeprefix("unix://")
-    with Door(directory / "door.sock", engine) as found:
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    with Door(directory / "door.sock", engine) as door:
+        thread = threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield found
+            yield door
         finally:
-            found.shutdown()
+            door.shutdown()

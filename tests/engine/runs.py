@@ -34,9 +34,9 @@ def ask(stack: Stack, *services: str, **more: Any) -> str:
 
 def row(stack: Stack, run: str) -> ScenarioRun:
     with stack.database.read() as session:
-        found = rows.with_report(session, run)
-        assert found
-        return found
+        stored = rows.with_report(session, run)
+        assert stored
+        return stored
 
 
 def finished(stack: Stack, run: str, *, within: float = 60.0) -> ScenarioRun:

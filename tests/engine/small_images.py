@@ -40,9 +40,9 @@ def ensure_image(
 
 
 def _programs(names: Iterable[str]) -> dict[str, Path]:
-    found = {name: Path(f"/usr/bin/{name}").resolve() for name in names}
-    return {f"usr/bin/{name}": path for name, path in found.items()} | (
-        image.libraries(list(found.values())) if found else {}
+    paths = {name: Path(f"/usr/bin/{name}").resolve() for name in names}
+    return {f"usr/bin/{name}": path for name, path in paths.items()} | (
+        image.libraries(list(paths.values())) if paths else {}
     )
 
 

@@ -47,8 +47,8 @@ def python(code: str, **more: Any) -> Definition:
     """A service that runs a few lines of Python; it leaves on TERM at once unless the lines say otherwise."""
     lines = f"import os, signal, sys, time\n{_LEAVES}\n{code}"
     entrypoint = ["python3", "-I", "-S", "-c", lines.replace("$", "$$")]
-    found = {"image": image.NAME, "entrypoint": entrypoint, "command": [], "stop_grace_period": "2s"}
-    return found | more
+    definition = {"image": image.NAME, "entrypoint": entrypoint, "command": [], "stop_grace_period": "2s"}
+    return definition | more
 
 
 def running(**more: Any) -> Definition:
@@ -137,8 +137,8 @@ class Stack:
         """Write compose file and power.toml; everything that is not core is allowed unless said otherwise."""
         self.define(defined)
         listed = [name for name in defined if name not in core] if allow is None else allow
-        said = {"project": self.project, "core": list(core), "allow": list(listed), **more}
-        lines = ["[stacks.studio]", *(f"{key} = {json.dumps(value)}" for key, value in said.items())]
+        settings = {"project": self.project, "core": list(core), "allow": list(listed), **more}
+        lines = ["[stacks.studio]", *(f"{key} = {json.dumps(value)}" for key, value in settings.items())]
         for service, values in (tuned or {}).items():
             lines += [f"[stacks.studio.services.{service}]"]
             lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
@@ -229,9 +229,9 @@ class Stack:
 
     def window(self, window: str) -> Window:
         with self.database.read() as session:
-            found = rows.get(session, window)
-            assert found
-            return found
+            row = rows.get(session, window)
+            assert row
+            return row
 
     def lease(self, window: str, service: str) -> Lease:
         return next(one for one in self.window(window).leases if one.service == service)
@@ -242,8 +242,8 @@ class Stack:
 
     def calls(self, service: str | None = None) -> list[Call]:
         with self.database.read() as session:
-            found = list(session.scalars(select(Call).order_by(Call.id)))
-        return [call for call in found if service in {None, call.service}]
+            stored = list(session.scalars(select(Call).order_by(Call.id)))
+        return [call for call in stored if service in {None, call.service}]
 
     def entries(self, event: Event | None = None) -> list[Entry]:
         with self.database.read() as session:
@@ -270,8 +270,10 @@ class Stack:
 
     def story(self) -> str:
         """What happened so far, for a test that waited in vain."""
-        told = [f"{one.at:%X.%f} {one.event} {one.service or ''} {one.facts[:200]}" for one in self.entries()]
-        return "\n".join(told)
+        lines = [
+            f"{one.at:%X.%f} {one.event} {one.service or ''} {one.facts[:200]}" for one in self.entries()
+        ]
+        return "\n".join(lines)
 
     def remove(self) -> None:
         self.end()
@@ -286,9 +288,9 @@ class Stack:
             (["volume", "ls"], ["volume", "rm"]),
         ):
             label = f"label=com.docker.compose.project={self.project}"
-            found = docker(*kind, "-q", "--filter", label).split()
-            if found:
-                docker(*remove, *found)
+            ids = docker(*kind, "-q", "--filter", label).split()
+            if ids:
+                docker(*remove, *ids)
         for undo in self.undo:
             with contextlib.suppress(subprocess.CalledProcessError):
                 undo()
@@ -300,10 +302,12 @@ def docker(*words: str) -> str:
     return subprocess.run(["docker", *words], check=True, capture_output=True, text=True).stdout
 
 
-def until(found: Callable[[], Found], what: str, within: float = 10.0, stack: Stack | None = None) -> Found:
+def until(
+    condition: Callable[[], Found], what: str, within: float = 10.0, stack: Stack | None = None
+) -> Found:
     """Ask until the answer is true and return it; fail with what was waited for and what happened instead."""
     end = time.monotonic() + within
-    while not (answer := found()):
+    while not (answer := condition()):
         if time.monotonic() >= end:
             story = f"\n{stack.story()}" if stack else ""
             raise AssertionError(f"waited {within:g} s in vain until {what}; last: {answer!r}{story}")
@@ -313,8 +317,8 @@ def until(found: Callable[[], Found], what: str, within: float = 10.0, stack: St
 
 @contextmanager
 def standing(directory: Path, database_url: str) -> Iterator[Stack]:
-    found = Stack(directory, database_url)
+    stack = Stack(directory, database_url)
     try:
-        yield found
+        yield stack
     finally:
-        found.remove()
+        stack.remove()

@@ -42,12 +42,12 @@ def assert_complete(stack: Stack, *, calls: int) -> None:
     made = [call for call in stack.calls() if call.blind]
     assert len(made) == calls, stack.story()
     assert len({call.journal_id for call in made}) == calls
-    told = [one for one in facts(stack.entries()) if one.get("blind")]
-    assert len(told) == 2 * calls
+    blind_facts = [one for one in facts(stack.entries()) if one.get("blind")]
+    assert len(blind_facts) == 2 * calls
     (outage,) = stack.entries(Event.NODE_BLIND)
-    said = json.loads(outage.facts)
-    assert (said["node"], said["calls"]) == ("local", calls)
-    assert said["since"] < said["until"]
+    facts_of_outage = json.loads(outage.facts)
+    assert (facts_of_outage["node"], facts_of_outage["calls"]) == ("local", calls)
+    assert facts_of_outage["since"] < facts_of_outage["until"]
     assert not list((stack.directory / "data" / "blind").rglob("*.journal"))
 
 

@@ -65,11 +65,11 @@ def test_secrets_and_configs_from_the_environment_reach_the_container(stack: Sta
 
     assert stack.opened(stack.open("web")).status == Status.OK
 
-    said = docker("logs", stack.ids("web")[0])
-    assert said.strip() == 'a $1 "quoted" secret plain'
-    kept = list((stack.lock_dir / "kept").rglob("*.json"))
-    assert kept
-    assert not any("quoted" in one.read_text() for one in kept)
+    output = docker("logs", stack.ids("web")[0])
+    assert output.strip() == 'a $1 "quoted" secret plain'
+    files = list((stack.lock_dir / "kept").rglob("*.json"))
+    assert files
+    assert not any("quoted" in one.read_text() for one in files)
     assert "quoted" not in str([call.argv for call in stack.calls()])
 
 
@@ -87,8 +87,8 @@ def test_a_changed_secret_is_another_reading(stack: Stack) -> None:
     for value in ("one", "two"):
         (stack.directory / ".env").write_text(f"TOK={value}\n")
         keep = stack.directory / "kept"
-        found = stack_reader.read(stack.config, read_power_toml(stack.config), "studio", keep=keep)
-        digests.add(found.spec.digest)
+        reading = stack_reader.read(stack.config, read_power_toml(stack.config), "studio", keep=keep)
+        digests.add(reading.spec.digest)
     assert len(digests) == 2
 
 
@@ -111,9 +111,9 @@ def test_dollars_and_odd_values_are_kept_as_they_are(stack: Stack) -> None:
     stack.write({"web": {**web, "environment": odd}}).begin()
 
     assert stack.opened(stack.open("web")).status == Status.OK
-    said = docker("logs", stack.ids("web")[0])
+    output = docker("logs", stack.ids("web")[0])
     for value in ("$HOME", "fall back", "'no'", "1e9", "0o17", "a: b # c"):
-        assert value in said
+        assert value in output
 
 
 # Services without containers.

@@ -72,5 +72,5 @@ def test_the_message_of_the_page_is_the_one_that_is_given(stack: Stack, name: st
             stack.config, read_power_toml(stack.config), "studio", keep=stack.directory / "kept"
         )
 
-    said = [fault.partition("stacks.studio.")[2] for fault in refused.value.faults]
-    assert message in said
+    messages = [fault.partition("stacks.studio.")[2] for fault in refused.value.faults]
+    assert message in messages

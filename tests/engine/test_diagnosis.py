@@ -26,38 +26,36 @@ def causes(stack: Stack, service: str = "web") -> list[str]:
     return [one["cause"] for one in rows[-1].causes] if rows else []
 
 
-def opened(stack: Stack, found: FailingCase) -> str:
-    stack.write(found.services, tuned={"web": {"ready_timeout": "15s"}})
-    stack.define(found.services, **found.more)
-    if found.before:
-        found.before(stack)
+def opened(stack: Stack, case: FailingCase) -> str:
+    stack.write(case.services, tuned={"web": {"ready_timeout": "15s"}})
+    stack.define(case.services, **case.more)
+    if case.before:
+        case.before(stack)
     stack.begin()
-    return stack.open(*found.opens)
+    return stack.open(*case.opens)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_cause_is_named(stack: Stack, name: str) -> None:
-    found = CASES[name](stack)
-    window = opened(stack, found)
-    if found.after:
+    case = CASES[name](stack)
+    window = opened(stack, case)
+    if case.after:
         stack.opened(window)
-        found.after(stack)
-    if found.closes:
+        case.after(stack)
+    if case.closes:
         stack.opened(window)
         stack.close(window)
 
-    until(
-        lambda: causes(stack)[:1] == [found.cause], f"{found.cause} is found, not {causes(stack)}", 25, stack
-    )
+    until(lambda: causes(stack)[:1] == [case.cause], f"{case.cause} is found, not {causes(stack)}", 25, stack)
     row = newest(stack)
     assert row
     best = row.causes[0]
-    assert found.title in best["title"]
+    assert case.title in best["title"]
     assert best["rule"]
     assert best["evidence"]
     assert row.window_id == window
-    if found.patch:
-        assert best["patch"]["file"] == found.patch
+    if case.patch:
+        assert best["patch"]["file"] == case.patch
 
 
 NOISE = (

@@ -27,15 +27,15 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    with tempfile.TemporaryDirectory(prefix="pw-door-") as directory, door(Path(directory)) as found:
+    with tempfile.TemporaryDirectory(prefix="pw-door-") as directory, door(Path(directory)) as guard:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/door.sock")
-        yield found
+        yield guard
 
 
 @pytest.fixture
 def behind(silent: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack]:
-    with standing(tmp_path, databases.migrated("sqlite")) as found:
-        yield found
+    with standing(tmp_path, databases.migrated("sqlite")) as stack:
+        yield stack
         silent.refusals.clear()
         silent.delays.clear()
 
@@ -51,8 +51,8 @@ def test_a_lock_that_cannot_be_opened_is_a_failed_call_with_its_reason(stack: St
 
     window = stack.open("forge", "mill")
 
-    found = stack.opened(window)
-    assert found.status == "partial"
+    row = stack.opened(window)
+    assert row.status == "partial"
     (call,) = stack.calls("forge")
     assert (call.action, call.status) == ("up", CallStatus.FAIL)
     assert "IsADirectoryError" in call.stderr

@@ -32,9 +32,9 @@ class Projects:
 
     def change_to(self, project: str) -> None:
         """Somebody edits power.toml."""
-        said = self.stack.config.read_text().splitlines()
-        said = [f"project = {json.dumps(project)}" if line.startswith("project") else line for line in said]
-        self.stack.config.write_text("\n".join(said) + "\n")
+        lines = self.stack.config.read_text().splitlines()
+        lines = [f"project = {json.dumps(project)}" if line.startswith("project") else line for line in lines]
+        self.stack.config.write_text("\n".join(lines) + "\n")
 
     def clear(self) -> None:
         if left := docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.second}").split():
@@ -47,10 +47,10 @@ class Projects:
 
 @pytest.fixture
 def projects(stack: Stack) -> Iterator[Projects]:
-    found = Projects(stack)
-    yield found
+    projects = Projects(stack)
+    yield projects
     stack.end()
-    found.clear()
+    projects.clear()
 
 
 def row(stack: Stack, name: str = "studio") -> Row:
@@ -61,7 +61,7 @@ def row(stack: Stack, name: str = "studio") -> Row:
 def moved(stack: Stack, projects: Projects) -> None:
     """It is served in the second project, and what is opened runs there."""
     until(
-        lambda: (found := row(stack)).project == projects.second and not (found.faults or found.refused),
+        lambda: (stored := row(stack)).project == projects.second and not (stored.faults or stored.refused),
         "the new project is in force",
         PATIENCE,
         stack,
@@ -154,8 +154,8 @@ def test_a_stack_renamed_under_a_window_ends_it_before_the_new_name_begins(stack
 
     def withheld() -> list[str]:
         with stack.database.read() as session:
-            found = session.get(Row, "atelier")
-            return found.faults if found else []
+            stored = session.get(Row, "atelier")
+            return stored.faults if stored else []
 
     faults = until(withheld, "the new name waits", PATIENCE, stack)
     assert "'studio'" in faults[0]
@@ -173,11 +173,11 @@ def test_a_stack_removed_and_added_again_in_another_project_ends_in_the_old_one(
     stack.write({"forge": running()}).begin()
     window = stack.open("forge")
     stack.opened(window)
-    kept = stack.config.read_text()
-    stack.config.write_text(kept.replace("studio", "other").replace(stack.project, f"{stack.project}-c"))
+    before = stack.config.read_text()
+    stack.config.write_text(before.replace("studio", "other").replace(stack.project, f"{stack.project}-c"))
     until(lambda: row(stack).faults, "it is on its way out", PATIENCE, stack)
 
-    stack.config.write_text(kept)
+    stack.config.write_text(before)
     projects.change_to(projects.second)
 
     until(lambda: "not in force" in " ".join(row(stack).faults), "it is held back", PATIENCE, stack)
@@ -258,8 +258,8 @@ def test_a_stack_removed_while_its_engine_was_another_is_turned_off_when_that_is
     stack.watch.heartbeat.know_engine()
     until(lambda: row(stack).faults, "it is held back", PATIENCE, stack)
 
-    said = stack.config.read_text()
-    stack.config.write_text(said.replace("studio", "other").replace(stack.project, f"{stack.project}-c"))
+    before = stack.config.read_text()
+    stack.config.write_text(before.replace("studio", "other").replace(stack.project, f"{stack.project}-c"))
     until(lambda: "other" in stack.context.claimed, "the other one is served", PATIENCE, stack)
     stack.let_go(window)
     assert stack.alive() == {"forge"}
@@ -297,10 +297,10 @@ def test_blind_stops_are_made_in_the_project_that_owes_them(tmp_path: Path, data
 def _shorten(stack: Stack) -> None:
     """What the worker knows on disk: that the window is over."""
     path = stack.lock_dir.parent / "blind" / "local" / "known.json"
-    said = json.loads(path.read_text())
-    for lease in said["stacks"]["studio"]["leases"]:
+    snapshot = json.loads(path.read_text())
+    for lease in snapshot["stacks"]["studio"]["leases"]:
         lease["deadline"] = "2020-01-01T00:00:00+00:00"
-    path.write_text(json.dumps(said))
+    path.write_text(json.dumps(snapshot))
 
 
 def test_nothing_is_stopped_blind_on_another_engine(stack: Stack) -> None:

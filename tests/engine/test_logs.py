@@ -23,9 +23,9 @@ def read(
         asked = logs.ask(session, window, None, tail=tail, after=after or {}, now=stack.database.now()).id
     reading.answer(stack.context, asked)
     with stack.database.read() as session:
-        found = rows.answered_request(session, asked)
-        assert found
-        return found.lines, found.notes
+        request = rows.answered_request(session, asked)
+        assert request
+        return request.lines, request.notes
 
 
 def said(stack: Stack, window: str, **rest: Any) -> list[str]:
@@ -93,7 +93,7 @@ def test_where_a_container_is_gone_the_last_that_was_kept_is_told(stack: Stack) 
     stack.close(window)
     stack.closed(window)
     stack.end()
-    kept = stack.lease(window, "mill").detail
+    detail = stack.lease(window, "mill").detail
     docker(
         "rm",
         "-f",
@@ -106,7 +106,7 @@ def test_where_a_container_is_gone_the_last_that_was_kept_is_told(stack: Stack) 
     assert lines == []
     assert set(notes) == {"forge", "mill"}
     assert notes["mill"] == (
-        f"its container is gone; the last that was kept of it: {kept}" if kept else "it has no container"
+        f"its container is gone; the last that was kept of it: {detail}" if detail else "it has no container"
     )
 
 

@@ -42,9 +42,9 @@ def test_a_worker_outside_of_compose_has_nothing_beside_it() -> None:
     assert told("power", "worker", "web", around=None) == []
 
 
-@pytest.mark.parametrize(("said", "ours"), [("true", True), ("", True), ("false", False), (None, False)])
-def test_the_label_is_enough_wherever_the_worker_runs(said: str | None, ours: bool) -> None:
-    labels = {} if said is None else {LABEL: said}
+@pytest.mark.parametrize(("label", "ours"), [("true", True), ("", True), ("false", False), (None, False)])
+def test_the_label_is_enough_wherever_the_worker_runs(label: str | None, ours: bool) -> None:
+    labels = {} if label is None else {LABEL: label}
     config = {"services": {"web": {"labels": labels}}}
     assert bool(list(self_protection.faults(KEY, "any", ["web"], config, None))) is ours
 

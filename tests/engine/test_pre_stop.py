@@ -37,8 +37,8 @@ def ran_in(stack: Stack, service: str) -> list[bool]:
         for key, value in labels.items()
         for word in ("--filter", f"label=com.docker.compose.{key}={value}")
     ]
-    found = docker("ps", "-aq", *filters).split()
-    copies = (["docker", "cp", f"{one}:/tmp/bye", "-"] for one in found)
+    containers = docker("ps", "-aq", *filters).split()
+    copies = (["docker", "cp", f"{one}:/tmp/bye", "-"] for one in containers)
     return [subprocess.run(copy, capture_output=True, check=False).returncode == 0 for copy in copies]
 
 
@@ -179,8 +179,8 @@ def test_a_container_that_does_not_run_has_no_hook_to_run(stack: Stack, gone: De
 def test_without_its_file_the_hook_is_not_run_and_the_stop_is(stack: Stack) -> None:
     stack.write({"web": hooked()}).begin()
     window = stack.opened(stack.open("web"))
-    for kept in (stack.lock_dir / "kept").glob("*.json"):
-        kept.unlink()
+    for path in (stack.lock_dir / "kept").glob("*.json"):
+        path.unlink()
 
     stack.close(window.id)
     stack.closed(window.id)

@@ -24,9 +24,9 @@ SLOW_START = [{"command": ["python3", "-c", "import time; time.sleep(25)"]}]
 
 def took(stack: Stack, window: str) -> float:
     """Seconds from being asked for to being open."""
-    found = stack.window(window)
-    assert found.opened_at
-    return (found.opened_at - found.created_at).total_seconds()
+    row = stack.window(window)
+    assert row.opened_at
+    return (row.opened_at - row.created_at).total_seconds()
 
 
 # A window on what is on already.
@@ -123,9 +123,9 @@ def test_a_dependency_that_takes_its_time_is_waited_for(stack: Stack) -> None:
 
     assert window.status == Status.OK
     assert stack.lease(window.id, "vpn").ready
-    said = [entry.facts for entry in stack.entries(Event.WINDOW_OPEN)]
-    assert len(said) == 1
-    assert "partial" not in said[0]
+    facts = [entry.facts for entry in stack.entries(Event.WINDOW_OPEN)]
+    assert len(facts) == 1
+    assert "partial" not in facts[0]
 
 
 @pytest.mark.parametrize("condition", ["started", "healthy"])

@@ -63,8 +63,8 @@ def test_a_start_that_failed_before_it_ran_is_not_started_half(stack: Stack) -> 
     window = stack.opened(stack.open("web"), within=60)
 
     assert window.status == Status.OK
-    found = docker("inspect", stack.ids("web")[0], "--format", "{{json .NetworkSettings.Ports}}")
-    assert published["ports"][0].split(":")[1] in found
+    ports = docker("inspect", stack.ids("web")[0], "--format", "{{json .NetworkSettings.Ports}}")
+    assert published["ports"][0].split(":")[1] in ports
 
 
 def test_a_changed_network_is_not_made_anew_under_core(stack: Stack) -> None:
@@ -80,9 +80,9 @@ def test_a_changed_network_is_not_made_anew_under_core(stack: Stack) -> None:
     stack.define(definitions, networks={"default": {"labels": {"changed": "yes"}}})
     until(lambda: stack.entries(Event.STACK_REJECTED), "the change is refused", 20, stack)
 
-    said = stack.entries(Event.STACK_REJECTED)[0].facts
-    assert "network default is defined otherwise than it exists, and core has containers on it (hub)" in said
-    assert f"docker compose -p {stack.project} up -d hub" in said
+    facts = stack.entries(Event.STACK_REJECTED)[0].facts
+    assert "network default is defined otherwise than it exists, and core has containers on it (hub)" in facts
+    assert f"docker compose -p {stack.project} up -d hub" in facts
     assert stack.opened(stack.open("web")).status == Status.OK
     assert docker("network", "inspect", network, "--format", "{{.Id}}") == before
     stack.by_hand("start", "hub")

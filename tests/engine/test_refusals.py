@@ -29,15 +29,18 @@ NEWER = Release("99.0", "1.90", "1.99")
 
 @pytest.fixture
 def guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    with tempfile.TemporaryDirectory(prefix="pw-door-") as directory, door(Path(directory)) as found:
+    with (
+        tempfile.TemporaryDirectory(prefix="pw-door-") as directory,
+        door(Path(directory)) as guard_at_socket,
+    ):
         monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/door.sock")
-        yield found
+        yield guard_at_socket
 
 
 @pytest.fixture
 def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack]:
-    with standing(tmp_path, databases.migrated("sqlite")) as found:
-        yield found
+    with standing(tmp_path, databases.migrated("sqlite")) as stack:
+        yield stack
         guard.refusals.clear()
         # The docker command may be older than the release that the door stands for.
         guard.speaks = None

@@ -84,7 +84,7 @@ def test_a_bad_change_is_refused_and_what_was_good_stays_in_force(stack: Stack) 
 
     stack.write({"forge": running(environment={"SAID": "after"})})
 
-    until(lambda: (found := row(stack)) and not found.refused, "it is mended", PATIENCE, stack)
+    until(lambda: (stored := row(stack)) and not stored.refused, "it is mended", PATIENCE, stack)
     assert facts(stack, Event.STACK_LOADED)[-1]["before"] == loaded["digest"]
 
 
@@ -130,8 +130,8 @@ def test_a_persons_own_compose_finds_nothing_to_recreate(stack: Stack) -> None:
     (stack.directory / "more.env").write_text("MORE=1$$2\nQUOTED='a b'\n")
     (stack.directory / ".env").write_text("FILLED=from-the-file\n")
     stack.write({"forge": running(**ODD), "mill": running()})
-    said = {"services": {"forge": running(**ODD), "mill": running()}, "volumes": {"kept": {}}}
-    stack.file.write_text(json.dumps(said))
+    compose = {"services": {"forge": running(**ODD), "mill": running()}, "volumes": {"kept": {}}}
+    stack.file.write_text(json.dumps(compose))
     stack.begin()
     window = stack.open("forge", "mill")
     stack.opened(window)
@@ -147,9 +147,9 @@ def test_what_is_kept_is_for_the_worker_alone(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
     place = stack.context.stacks["studio"].place
     assert place
-    (kept,) = place.paths()[:1]
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    (path,) = place.paths()[:1]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_stack_that_was_rejected_at_the_start_is_adopted_when_it_is_mended(stack: Stack) -> None:
@@ -162,7 +162,7 @@ def test_a_stack_that_was_rejected_at_the_start_is_adopted_when_it_is_mended(sta
 
     stack.define({"forge": running()})
 
-    until(lambda: (found := row(stack)) and not found.faults, "it is adopted", PATIENCE, stack)
+    until(lambda: (stored := row(stack)) and not stored.faults, "it is adopted", PATIENCE, stack)
     window = stack.open("forge")
     stack.opened(window)
 
@@ -176,7 +176,7 @@ def test_stacks_come_and_go_with_power_toml(stack: Stack) -> None:
     stack.config.write_text(one.replace("studio", "atelier").replace(stack.project, f"{stack.project}-b"))
 
     until(lambda: row(stack, "atelier"), "the new one appears", PATIENCE, stack)
-    until(lambda: (found := row(stack)) and found.faults, "the old one is on its way out", PATIENCE, stack)
+    until(lambda: (stored := row(stack)) and stored.faults, "the old one is on its way out", PATIENCE, stack)
     stack.close(window)
     stack.closed(window)
     until(lambda: row(stack) is None, "the old one is forgotten", PATIENCE, stack)
@@ -194,7 +194,7 @@ def test_a_bad_power_toml_is_refused_for_every_stack_and_the_old_one_stays(stack
     window = stack.open("forge")
     stack.opened(window)
     stack.config.write_text(good)
-    until(lambda: (found := row(stack)) and not found.refused, "it is mended", PATIENCE, stack)
+    until(lambda: (stored := row(stack)) and not stored.refused, "it is mended", PATIENCE, stack)
 
 
 def test_a_worker_begins_with_its_database_away(tmp_path: Path, databases: Databases) -> None:

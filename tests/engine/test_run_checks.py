@@ -45,10 +45,10 @@ class _Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Answer) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{found.server_port}"
-        found.shutdown()
+    with HTTPServer(("127.0.0.1", 0), _Answer) as http_server:
+        threading.Thread(target=http_server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http_server.server_port}"
+        http_server.shutdown()
 
 
 def test_checks_of_containers_pass_and_fail(stack: Stack) -> None:
@@ -87,14 +87,14 @@ def test_checks_of_containers_pass_and_fail(stack: Stack) -> None:
         },
     )
 
-    found, said = steps(run), details(run)
+    statuses, texts = steps(run), details(run)
     failed = {"exec-fails", "exec-missing", "exec-hangs", "log-unseen", "log-unwanted", "file-missing"}
     failed |= {"file-other", "small"}
-    assert {name for name, status in found.items() if status != "passed"} == failed, said
-    assert said["exec-fails"] == "exit 1, expected 0: broken"
-    assert said["exec-hangs"] == "has not ended in 1 s"
-    assert said["log-unwanted"] == "a line has 'ready'"
-    assert said["file-missing"] == "/tmp/gone is not there"
+    assert {name for name, status in statuses.items() if status != "passed"} == failed, texts
+    assert texts["exec-fails"] == "exit 1, expected 0: broken"
+    assert texts["exec-hangs"] == "has not ended in 1 s"
+    assert texts["log-unwanted"] == "a line has 'ready'"
+    assert texts["file-missing"] == "/tmp/gone is not there"
     assert (run.state, run.outcome) == ("finished", "failed")
     assert stack.alive() == set()
 
@@ -126,13 +126,13 @@ def test_checks_over_the_network_pass_and_fail(stack: Stack, server: str) -> Non
                 "refused": {"tcp": {"port": closed.getsockname()[1]}, "retries": 1, "every": 0.1},
             },
         )
-    found, said = steps(run), details(run)
+    statuses, texts = steps(run), details(run)
     passed = {"answers", "busy", "redirect", "listens"}
-    assert {name for name, status in found.items() if status == "passed"} == passed, said
-    assert said["status"].startswith("status 503, expected 200")
-    assert said["json"] == "the JSON has 'forge' at items.0.name, expected 'mill'"
-    assert said["slow-pattern"].endswith("took over 3 s")
-    assert said["refused"].endswith("Connection refused")
+    assert {name for name, status in statuses.items() if status == "passed"} == passed, texts
+    assert texts["status"].startswith("status 503, expected 200")
+    assert texts["json"] == "the JSON has 'forge' at items.0.name, expected 'mill'"
+    assert texts["slow-pattern"].endswith("took over 3 s")
+    assert texts["refused"].endswith("Connection refused")
     assert {one["name"]: one["tries"] for one in run.steps}["refused"] == 2
 
 
@@ -143,10 +143,10 @@ def test_a_certificate_is_verified_by_what_the_scenario_says(
     certificate(place / "key", place / "pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(place / "pem", place / "key")
-    with HTTPServer(("127.0.0.1", 0), _Answer) as found:
-        found.socket = context.wrap_socket(found.socket, server_side=True)
-        threading.Thread(target=found.serve_forever, daemon=True).start()
-        url = f"https://127.0.0.1:{found.server_port}/"
+    with HTTPServer(("127.0.0.1", 0), _Answer) as https_server:
+        https_server.socket = context.wrap_socket(https_server.socket, server_side=True)
+        threading.Thread(target=https_server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{https_server.server_port}/"
         run = conduct(
             stack.write({"forge": running()}).begin(),
             "forge",
@@ -156,7 +156,7 @@ def test_a_certificate_is_verified_by_what_the_scenario_says(
                 "by-system": {"http": {"url": url}},
             },
         )
-        found.shutdown()
+        https_server.shutdown()
     assert steps(run) == {"by-ca": "passed", "off": "passed", "by-system": "failed"}
     assert "certificate verify failed" in details(run)["by-system"]
 

@@ -70,13 +70,13 @@ def test_the_next_worker_cuts_the_run_and_closes_its_window(stack: Stack, phase:
 
     stack.begin()
     with conducting(stack):
-        found = finished(stack, run)
-        assert (found.outcome, found.detail) == ("cut", "its worker died")
-        assert found.report
-        assert found.report["notes"][0].startswith("this run was cut: its worker died")
-        assert found.report["proof"]["only_core"], found.report["proof"]
-        if found.window_id:
-            stack.closed(found.window_id)
+        stored = finished(stack, run)
+        assert (stored.outcome, stored.detail) == ("cut", "its worker died")
+        assert stored.report
+        assert stored.report["notes"][0].startswith("this run was cut: its worker died")
+        assert stored.report["proof"]["only_core"], stored.report["proof"]
+        if stored.window_id:
+            stack.closed(stored.window_id)
         assert stack.alive() == set()
 
 

@@ -30,13 +30,13 @@ def test_each_combination_has_its_own_flake_rate(stack: Stack) -> None:
             runs.add(sample_report(row.report), None)
 
     summary = build_summary("cycle", 2, made, began_at="", finished_at="")
-    found = {
+    rates = {
         (one["label"], subject["name"]): (subject["failures"], subject["runs"])
         for one in summary["combinations"]
         for subject in one["subjects"]
     }
     ready, late = "forge mill, WORD=ready", "forge mill, WORD=late"
-    assert found == {
+    assert rates == {
         (ready, "run"): (0, 2),
         (ready, "forge"): (0, 2),
         (ready, "mill"): (0, 2),

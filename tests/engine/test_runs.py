@@ -144,11 +144,15 @@ def test_cancelling_ends_a_run_in_the_midst_of_its_steps(stack: Stack) -> None:
         under_way(stack, run, "runs its steps")
         with stack.database.write() as session:
             runs.cancel_run(session, run, actor="grace", now=stack.database.now())
-        found = finished(stack, run)
+        stored = finished(stack, run)
 
-    assert (found.outcome, found.detail, steps(found)) == ("cut", "cancelled by grace", {"waits": "skipped"})
-    assert found.report
-    assert found.report["proof"]["only_core"]
+    assert (stored.outcome, stored.detail, steps(stored)) == (
+        "cut",
+        "cancelled by grace",
+        {"waits": "skipped"},
+    )
+    assert stored.report
+    assert stored.report["proof"]["only_core"]
     assert stack.alive() == set()
     assert [one.event for one in stack.entries(Event.RUN_CUT)] == ["run.cut"]
 
@@ -157,9 +161,9 @@ def test_a_window_that_ends_before_the_run_cuts_it(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
     run = ask(stack, "forge", steps=WAITS, ttl=4)
     with conducting(stack):
-        found = finished(stack, run)
-    assert found.outcome == "cut"
-    assert found.detail.startswith("its window ended")
+        stored = finished(stack, run)
+    assert stored.outcome == "cut"
+    assert stored.detail.startswith("its window ended")
     assert stack.alive() == set()
 
 
@@ -170,11 +174,11 @@ def test_a_worker_that_is_stopped_lets_the_window_go(stack: Stack, phase: str) -
     run = ask(stack, "forge", steps=WAITS)
     with conducting(stack):
         under_way(stack, run, phase)
-    found = row(stack, run)
+    stored = row(stack, run)
 
-    assert (found.state, found.outcome, found.detail) == ("finished", "cut", "its worker was stopped")
-    assert found.window_id
-    stack.closed(found.window_id)
+    assert (stored.state, stored.outcome, stored.detail) == ("finished", "cut", "its worker was stopped")
+    assert stored.window_id
+    stack.closed(stored.window_id)
     assert stack.alive() == set()
 
 

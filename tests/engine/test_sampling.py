@@ -33,10 +33,10 @@ def test_what_a_window_holds_is_measured_and_nothing_else(stack: Stack) -> None:
         sampling.turn()
         time.sleep(0.5)
 
-    found = taken(stack)
-    assert found.keys() == {"forge"}
-    assert len(found["forge"]) == 2
-    last = found["forge"][-1]
+    samples = taken(stack)
+    assert samples.keys() == {"forge"}
+    assert len(samples["forge"]) == 2
+    last = samples["forge"][-1]
     assert last.memory > 40_000_000
     assert last.cpu > 0.1
 

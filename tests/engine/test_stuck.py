@@ -22,15 +22,18 @@ from workers.stacks.service_durations import STOP_MARGIN
 
 @pytest.fixture
 def guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    with tempfile.TemporaryDirectory(prefix="pw-door-") as directory, door(Path(directory)) as found:
+    with (
+        tempfile.TemporaryDirectory(prefix="pw-door-") as directory,
+        door(Path(directory)) as guard_at_socket,
+    ):
         monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/door.sock")
-        yield found
+        yield guard_at_socket
 
 
 @pytest.fixture
 def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack]:
-    with standing(tmp_path, databases.migrated("sqlite")) as found:
-        yield found
+    with standing(tmp_path, databases.migrated("sqlite")) as stack:
+        yield stack
         guard.guarded.clear()
 
 
@@ -96,8 +99,8 @@ def test_a_person_forces_it_and_the_off_is_still_owed(guarded: Stack, guard: Doo
     assert closed.close_detail == "forced by grace; still owing an off: forge"
     assert not closed.stuck
     assert guarded.entries(Event.WINDOW_CLOSING)[-1].actor == "grace"
-    found = until(lambda: guarded.entries(Event.DRIFT_FOUND), "it drifts", 20, guarded)
-    assert json.loads(found[0].facts)["why"] == "runs, though no window holds it, and would not stop"
+    entries = until(lambda: guarded.entries(Event.DRIFT_FOUND), "it drifts", 20, guarded)
+    assert json.loads(entries[0].facts)["why"] == "runs, though no window holds it, and would not stop"
     tries = guard.refused
     until(lambda: guard.refused >= tries + 3, "it is tried further", 60, guarded)
 

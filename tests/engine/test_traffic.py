@@ -45,8 +45,8 @@ def test_both_ends_of_a_conversation_have_moved_bytes_and_one_beside_them_has_no
     stack.by_hand("up", "-d")
 
     def spoken(service: str) -> bool:
-        found = traffic(stack, service)
-        return found is not None and found.packets_in > 5 and found.packets_out > 5
+        moved = traffic(stack, service)
+        return moved is not None and moved.packets_in > 5 and moved.packets_out > 5
 
     until(lambda: spoken("mouth") and spoken("ear"), "they speak")
     beside = traffic(stack, "beside")

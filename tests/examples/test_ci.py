@@ -28,19 +28,19 @@ SAMPLE = HERE / "examples/ci/test_sample.py"
 def system() -> Iterator[Standalone]:
     image.ensure()
     with tempfile.TemporaryDirectory() as directory:
-        found = Standalone(Path(directory))
+        standalone = Standalone(Path(directory))
         services = {"forge": running(), "broken": exits(3, saying="no such model")}
         project = f"pw-ci-{os.getpid()}"
-        (found.directory / "docker-compose.yml").write_text(json.dumps({"services": services}))
-        (found.directory / "power.toml").write_text(
+        (standalone.directory / "docker-compose.yml").write_text(json.dumps({"services": services}))
+        (standalone.directory / "power.toml").write_text(
             f'[stacks.small]\nproject = "{project}"\nallow = ["forge", "broken"]\n'
         )
         try:
-            found.start()
-            yield found
-            found.stop()
+            standalone.start()
+            yield standalone
+            standalone.stop()
         finally:
-            found.clear()
+            standalone.clear()
         label = f"label=com.docker.compose.project={project}"
         for kind, remove in ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"])):
             if left := docker(*kind, "-q", "--filter", label).split():
@@ -50,10 +50,10 @@ def system() -> Iterator[Standalone]:
 @pytest.fixture
 def client(system: Standalone) -> Iterator[Client]:
     front = system.front()
-    with Client(front.url, front.token) as found:
-        yield found
-        for window in unclosed(found):
-            found.close(window, force=True)
+    with Client(front.url, front.token) as client:
+        yield client
+        for window in unclosed(client):
+            client.close(window, force=True)
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def environ(system: Standalone, tmp_path: Path) -> dict[str, str]:
     power.parent.mkdir()
     power.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from app.cli import main; main()' \"$@\"\n")
     power.chmod(0o755)
-    told = {"POWER_URL": front.url, "POWER_TOKEN": front.token, "PYTHONPATH": str(HERE)}
+    variables = {"POWER_URL": front.url, "POWER_TOKEN": front.token, "PYTHONPATH": str(HERE)}
     # What a runner starts is not part of this run of pytest, which may have several processes.
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return {**own, **told, "PATH": f"{power.parent}:{os.environ['PATH']}"}
+    return {**own, **variables, "PATH": f"{power.parent}:{os.environ['PATH']}"}
 
 
 def unclosed(client: Client) -> list[Any]:
@@ -102,9 +102,9 @@ def test_a_command_runs_with_its_services_and_ends_as_it_does(
     client: Client, environ: dict[str, str], command: str, code: int
 ) -> None:
     process = script(environ, "forge", "--", "sh", "-c", command, POWER_TTL="1m", POWER_REASON="run 7")
-    said, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=120)
 
-    assert (process.returncode, said) == (code, "ran\n"), errors
+    assert (process.returncode, output) == (code, "ran\n"), errors
     newest = next(client.windows(limit=1))
     assert (newest.services, newest.status, newest.reason) == (("forge",), "ok", "run 7")
     assert newest.close_detail == f"CI: exit {code}"
@@ -127,9 +127,9 @@ def test_a_service_that_fails_is_shown_and_the_command_is_not_run(
     client: Client, environ: dict[str, str]
 ) -> None:
     process = script(environ, "forge,broken", "--", "echo", "ran")
-    said, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=120)
 
-    assert (process.returncode, said) == (1, "")
+    assert (process.returncode, output) == (1, "")
     assert "no such model" in errors
     assert let_go(client)
 

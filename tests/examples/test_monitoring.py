@@ -67,8 +67,8 @@ def test_every_figure_that_is_asked_for_exists() -> None:
 
 
 def dashboard() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(GRAFANA.read_text())
-    return found
+    parsed: dict[str, Any] = json.loads(GRAFANA.read_text())
+    return parsed
 
 
 def expressions() -> Iterator[str]:
@@ -77,15 +77,15 @@ def expressions() -> Iterator[str]:
 
 
 def test_the_dashboard_is_whole() -> None:
-    found = dashboard()
-    variables = {one["name"]: one["type"] for one in found["templating"]["list"]}
-    assert (found["schemaVersion"] >= 39, variables["datasource"]) == (True, "datasource")
-    ids = [panel["id"] for panel in found["panels"]]
+    board = dashboard()
+    variables = {one["name"]: one["type"] for one in board["templating"]["list"]}
+    assert (board["schemaVersion"] >= 39, variables["datasource"]) == (True, "datasource")
+    ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
-    for panel in found["panels"]:
+    for panel in board["panels"]:
         assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
         assert {"x", "y", "w", "h"} == panel["gridPos"].keys()
-    used = set(re.findall(r"\$(?!__)\{?(\w+)", json.dumps(found["panels"])))
+    used = set(re.findall(r"\$(?!__)\{?(\w+)", json.dumps(board["panels"])))
     assert used <= variables.keys()
 
 

@@ -21,8 +21,8 @@ def services() -> Compose:
     compose = Path(sys.executable).with_name("docker-compose")
     command = [str(compose), "--file", str(stage.HERE / "docker-compose.yml"), "config", "--format", "json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    found: Compose = json.loads(answer.stdout)["services"]
-    return found
+    parsed: Compose = json.loads(answer.stdout)["services"]
+    return parsed
 
 
 @pytest.fixture(scope="module")

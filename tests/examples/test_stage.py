@@ -58,10 +58,10 @@ def test_a_process_that_was_left_behind_is_found(tmp_path: Path) -> None:
     with sleeper:
         sleeper.stdout.readline()
         standalone = stage.Standalone(sleeper, data_dir, tmp_path / "log", "http://127.0.0.1:1")
-        found = standalone.left_behind()
+        processes = standalone.left_behind()
         code = standalone.stop()
 
-    assert [line.split()[0] for line in found] == [str(sleeper.pid)]
+    assert [line.split()[0] for line in processes] == [str(sleeper.pid)]
     assert code == -signal.SIGTERM
     assert standalone.left_behind() == []
 

@@ -23,8 +23,8 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     assert analyzer
     verified = subprocess.run([analyzer, "verify", here], capture_output=True, text=True, check=False)
 
-    said = [line for line in verified.stderr.splitlines() if UNIT.name in line]
-    assert (verified.returncode, said) == (0, []), verified.stderr
+    complaints = [line for line in verified.stderr.splitlines() if UNIT.name in line]
+    assert (verified.returncode, complaints) == (0, []), verified.stderr
 
 
 def test_whatever_ends_it_is_started_again_and_ends_whole() -> None:

@@ -92,10 +92,10 @@ def test_a_changed_binary_is_refused_by_name_even_where_path_leads_to_it(python:
         plugin(beside.parent, OWN)
     with pytest.raises(compose_program.NoCompose) as refused:
         program()
-    said = str(refused.value)
-    assert str(beside) in said
-    assert hashlib.sha256(beside.read_bytes()).hexdigest() in said
-    assert "POWER_COMPOSE" in said
+    message = str(refused.value)
+    assert str(beside) in message
+    assert hashlib.sha256(beside.read_bytes()).hexdigest() in message
+    assert "POWER_COMPOSE" in message
 
 
 def test_a_binary_that_the_operator_names_is_used(
@@ -108,8 +108,8 @@ def test_a_binary_that_the_operator_names_is_used(
 
 def test_the_order_is_dockers_own_then_the_package_then_path(tmp_path: Path) -> None:
     own = plugin(tmp_path / "lib/docker/cli-plugins", OWN)
-    found = compose_binaries.candidates({"HOME": "/nowhere"}, Path(sys.executable), (own.parent,))
-    assert found == [
+    candidates = compose_binaries.candidates({"HOME": "/nowhere"}, Path(sys.executable), (own.parent,))
+    assert candidates == [
         Candidate((str(own),), own=True),
         Candidate((str(PACKAGED),)),
         Candidate(("docker", "compose"), own=True),

@@ -28,9 +28,9 @@ def nobody() -> Iterator[None]:
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(UnusableDirectory) as found:
+    with pytest.raises(UnusableDirectory) as caught:
         data_directory.claim(path)
-    line = str(found.value)
+    line = str(caught.value)
     with pytest.raises(UnusableDirectory, match="data directory"):
         data_directory.foresee(path)
     assert "\n" not in line

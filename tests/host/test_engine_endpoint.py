@@ -34,8 +34,8 @@ class DockerHome:
         identity = hashlib.sha256(name.encode()).hexdigest()
         meta = self.config / "contexts" / "meta" / identity
         meta.mkdir(parents=True)
-        said = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, **more}}}
-        (meta / "meta.json").write_text(json.dumps(said))
+        metadata = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, **more}}}
+        (meta / "meta.json").write_text(json.dumps(metadata))
         tls = self.config / "contexts" / "tls" / identity / "docker"
         for file in files:
             tls.mkdir(parents=True, exist_ok=True)
@@ -95,11 +95,11 @@ def test_its_configuration_may_lie_elsewhere(docker: DockerHome, tmp_path: Path)
     )
 
 
-@pytest.mark.parametrize("said", ["{broken", "[]", '{"currentContext": 5}', ""])
+@pytest.mark.parametrize("text", ["{broken", "[]", '{"currentContext": 5}', ""])
 def test_a_configuration_that_cannot_be_read_counts_as_none_as_for_docker(
-    docker: DockerHome, said: str
+    docker: DockerHome, text: str
 ) -> None:
-    (docker.config / "config.json").write_text(said)
+    (docker.config / "config.json").write_text(text)
 
     assert engine_endpoint.find(docker.environ()).host == docker.docker_says(docker.environ())
 
@@ -140,10 +140,10 @@ def test_an_address_that_cannot_be_used_is_one_line(
     docker.context("far", "ssh://ada@forge")
     docker.context("half", "tcp://a:1", "ca.pem", "cert.pem")
     docker.context("blind", "tcp://a:1", SkipTLSVerify=True)
-    for name, said in {"damaged": "{", "hollow": '{"Name": "hollow", "Endpoints": {}}'}.items():
+    for name, text in {"damaged": "{", "hollow": '{"Name": "hollow", "Endpoints": {}}'}.items():
         docker.context(name, "unix:///x")
         identity = hashlib.sha256(name.encode()).hexdigest()
-        (docker.config / "contexts" / "meta" / identity / "meta.json").write_text(said)
+        (docker.config / "contexts" / "meta" / identity / "meta.json").write_text(text)
 
     with pytest.raises(BadEndpoint) as bad:
         engine_endpoint.find(docker.environ(**more))
@@ -171,18 +171,18 @@ def test_a_child_is_given_this_address_and_no_other_way_to_find_one() -> None:
         "DOCKER_CONFIG": "/etc/docker",
     }
 
-    found = Endpoint("unix:///run/a.sock", "a test").environment(own)
+    environ = Endpoint("unix:///run/a.sock", "a test").environment(own)
 
     # Where the registry's passwords and Compose as a plugin are found stays.
-    assert found == {"PATH": "/bin", "DOCKER_HOST": "unix:///run/a.sock", "DOCKER_CONFIG": "/etc/docker"}
+    assert environ == {"PATH": "/bin", "DOCKER_HOST": "unix:///run/a.sock", "DOCKER_CONFIG": "/etc/docker"}
 
 
 def test_the_certificates_of_a_context_are_handed_on(docker: DockerHome) -> None:
     tls = docker.context("safe", "tcp://10.0.0.7:2376", "ca.pem", "cert.pem", "key.pem")
 
-    found = engine_endpoint.find(docker.environ(DOCKER_CONTEXT="safe")).environment({})
+    environ = engine_endpoint.find(docker.environ(DOCKER_CONTEXT="safe")).environment({})
 
-    assert found == {
+    assert environ == {
         "DOCKER_HOST": "tcp://10.0.0.7:2376",
         "DOCKER_TLS_VERIFY": "1",
         "DOCKER_CERT_PATH": str(tls),
@@ -192,9 +192,9 @@ def test_the_certificates_of_a_context_are_handed_on(docker: DockerHome) -> None
 def test_a_context_may_leave_the_engine_unproved(docker: DockerHome) -> None:
     docker.context("lax", "tcp://10.0.0.7:2376", "ca.pem", SkipTLSVerify=True)
 
-    found = engine_endpoint.find(docker.environ(DOCKER_CONTEXT="lax")).environment({})
+    environ = engine_endpoint.find(docker.environ(DOCKER_CONTEXT="lax")).environment({})
 
-    assert ("DOCKER_TLS" in found, "DOCKER_TLS_VERIFY" in found) == (True, False)
+    assert ("DOCKER_TLS" in environ, "DOCKER_TLS_VERIFY" in environ) == (True, False)
 
 
 def test_a_process_keeps_what_it_has_found(docker: DockerHome, monkeypatch: pytest.MonkeyPatch) -> None:

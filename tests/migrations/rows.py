@@ -102,10 +102,10 @@ def shared(some: Rows, other: Rows) -> Rows:
 
 
 def indexes(url: str) -> dict[str, list[str]]:
-    found = sa.inspect(_engine(url))
+    inspector = sa.inspect(_engine(url))
     return {
-        table: sorted(str(one["name"]) for one in found.get_indexes(table))
-        for table in found.get_table_names()
+        table: sorted(str(one["name"]) for one in inspector.get_indexes(table))
+        for table in inspector.get_table_names()
     }
 
 
@@ -114,12 +114,12 @@ def faults(url: str) -> list[tuple[int, str]]:
     with _engine(url).connect() as connection:
         tables = {table.name: table for table in _tables(connection)}
         rows = connection.execute(tables["audit"].select().order_by(tables["audit"].c.seq)).mappings()
-        found = [
+        violations = [
             {**row, "at": row["at"].replace(tzinfo=NOON.tzinfo) if not row["at"].tzinfo else row["at"]}
             for row in rows
         ]
     wrong, prev = [], audit.GENESIS
-    for number, row in enumerate(found, 1):
+    for number, row in enumerate(violations, 1):
         if row["seq"] != number or row["prev"] != prev or audit.digest(row) != row["hash"]:
             wrong.append((number, "altered"))
         prev = row["hash"]
@@ -127,9 +127,9 @@ def faults(url: str) -> list[tuple[int, str]]:
 
 
 def _tables(connection: Connection) -> list[sa.Table]:
-    found = MetaData()
-    found.reflect(connection)
-    return [table for table in found.sorted_tables if table.name != "alembic_version"]
+    metadata = MetaData()
+    metadata.reflect(connection)
+    return [table for table in metadata.sorted_tables if table.name != "alembic_version"]
 
 
 def _engine(url: str) -> Engine:

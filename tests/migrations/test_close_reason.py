@@ -55,10 +55,10 @@ def fill(url: str) -> None:
     with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
         tables = sa.MetaData()
         tables.reflect(connection)
-        for number, (said, forced, actor, _word, _by) in enumerate(ENDED):
+        for number, (sentence, forced, actor, _word, _by) in enumerate(ENDED):
             window = tables.tables["windows"]
             plain = {column.name: rows.value(column, number) for column in window.columns}
-            row = plain | {"id": f"w{number}", "close_reason": said, "forced": forced}
+            row = plain | {"id": f"w{number}", "close_reason": sentence, "forced": forced}
             connection.execute(window.insert().values(row))
             if actor:
                 # What was begun by one and forced by another is the other's.
@@ -77,11 +77,11 @@ def test_old_sentences_are_put_in_a_word_and_kept(older: str) -> None:
     migrations.upgrade(older)
 
     windows = {row["id"]: row for row in rows.kept(older)["windows"]}
-    for number, (said, _forced, _actor, word, by) in enumerate(ENDED):
+    for number, (sentence, _forced, _actor, word, by) in enumerate(ENDED):
         row = windows[f"w{number}"]
-        assert (row["close_reason"], row["closed_by"], row["close_detail"]) == (word, by, said), said
+        assert (row["close_reason"], row["closed_by"], row["close_detail"]) == (word, by, sentence), sentence
     assert {row["close_reason"] for row in windows.values()} <= {None, *CloseReason}
 
     migrations.downgrade(older, "0014")
     back = {row["id"]: row["close_reason"] for row in rows.kept(older)["windows"]}
-    assert back == {f"w{number}": said for number, (said, *_) in enumerate(ENDED)}
+    assert back == {f"w{number}": sentence for number, (sentence, *_) in enumerate(ENDED)}

@@ -44,9 +44,9 @@ def empty(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]
 
 def tables(url: str) -> set[str]:
     engine = create_engine(url)
-    found = set(inspect(engine).get_table_names())
+    names = set(inspect(engine).get_table_names())
     engine.dispose()
-    return found - {"alembic_version"}
+    return names - {"alembic_version"}
 
 
 def lived_in(url: str) -> None:

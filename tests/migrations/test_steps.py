@@ -85,7 +85,9 @@ def test_a_step_up_keeps_every_row(empty: str, lower: str, upper: str) -> None:
 
     migrations.upgrade(empty, upper)
 
-    left = {table: found for table, found in before.items() if table not in DROPPED.get(upper, ())}
+    left = {
+        table: rows_of_table for table, rows_of_table in before.items() if table not in DROPPED.get(upper, ())
+    }
     assert rows.shared(rows.kept(empty), left) == rows.unaltered(left)
     assert (rows.faults(empty), guarded(empty)) == ([], True)
 
@@ -119,9 +121,9 @@ def migrating(url: str, *words: str) -> subprocess.Popen[str]:
 
 def test_several_that_upgrade_at_once_do_each_other_no_harm(empty: str) -> None:
     ours = [migrating(empty) for _ in range(4)]
-    said = [process.communicate(timeout=120)[0] for process in ours]
+    outputs = [process.communicate(timeout=120)[0] for process in ours]
 
-    assert [process.returncode for process in ours] == [0] * 4, said
+    assert [process.returncode for process in ours] == [0] * 4, outputs
     assert migrations.current(empty) == migrations.head()
 
 
@@ -188,7 +190,7 @@ def test_a_process_that_starts_on_another_schema_says_what_mends_it_and_ends(
     if revision:
         stamped(url, revision)
     (tmp_path / "power.toml").write_text('[stacks.small]\nproject = "small"\nallow = ["forge"]\n')
-    told = {
+    variables = {
         "POWER_DATABASE_URL": url,
         "POWER_DATA_DIR": str(tmp_path),
         "POWER_CONFIG": str(tmp_path / "power.toml"),
@@ -197,7 +199,7 @@ def test_a_process_that_starts_on_another_schema_says_what_mends_it_and_ends(
     }
     ended = subprocess.run(
         [sys.executable, "-m", *words],
-        env=os.environ | told,
+        env=os.environ | variables,
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -205,8 +207,8 @@ def test_a_process_that_starts_on_another_schema_says_what_mends_it_and_ends(
         check=False,
     )
     databases.release(url)
-    said = [line for line in (ended.stdout + ended.stderr).splitlines() if mend in line]
-    assert (len(said), ended.returncode != 0) == (1, True), ended.stderr
+    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if mend in line]
+    assert (len(lines), ended.returncode != 0) == (1, True), ended.stderr
 
 
 def stamped(url: str, revision: str) -> None:
@@ -223,8 +225,8 @@ def test_the_command_upgrades_tells_and_goes_back(
 
     assert [command.main(words) for words in ([], ["current"], ["downgrade", "0001"])] == [0, 0, 0]
 
-    told = [f"was at nothing, is at {head}", f"{head} (newest: {head})", f"was at {head}, is at 0001"]
-    assert capsys.readouterr().out.splitlines() == told
+    lines = [f"was at nothing, is at {head}", f"{head} (newest: {head})", f"was at {head}, is at 0001"]
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 def test_the_command_says_what_it_could_not_do(

@@ -75,13 +75,13 @@ class ExpectedState:
         self.by_hand -= {(expected.stack, name) for name in expected.held}
 
     def closure(self, stack: str, services: list[str]) -> set[str]:
-        known, found, todo = self.stacks[stack].services, set[str](), list(services)
+        known, names, todo = self.stacks[stack].services, set[str](), list(services)
         while todo:
             one = known[todo.pop()]
-            if one.name not in found and one.role is not Role.CORE:
-                found.add(one.name)
+            if one.name not in names and one.role is not Role.CORE:
+                names.add(one.name)
                 todo += [name for name in one.depends_on if name not in one.optional]
-        return found
+        return names
 
     # Expected answers: a refusal, or None if the request must be granted.
 

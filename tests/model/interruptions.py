@@ -207,9 +207,9 @@ class _InsertReports(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self._inside += 1
-        found = self.generic_visit(node)
+        visited = self.generic_visit(node)
         self._inside -= 1
-        return found
+        return visited
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -242,15 +242,15 @@ def _is_statement(node: ast.stmt) -> bool:
 @cache
 def statements(files: Sequence[str]) -> list[Where]:
     """Every statement in a function of these files."""
-    found = set()
+    lines = set()
     for name in files:
         functions = [
             one for one in ast.walk(ast.parse((ROOT / name).read_text())) if isinstance(one, ast.FunctionDef)
         ]
         for function in functions:
-            found |= {
+            lines |= {
                 (name, one.lineno)
                 for one in ast.walk(function)
                 if isinstance(one, ast.stmt) and _is_statement(one)
             }
-    return sorted(found)
+    return sorted(lines)

@@ -30,8 +30,8 @@ from workers.state.inspection_queue import Trigger
 
 @pytest.fixture(scope="module")
 def environment(databases: Databases) -> Iterator[Environment]:
-    with prepare_environment(databases, "sqlite") as found:
-        yield found
+    with prepare_environment(databases, "sqlite") as prepared:
+        yield prepared
 
 
 @pytest.mark.parametrize("scenario", kill_everywhere.SCENARIOS)

@@ -29,24 +29,24 @@ def second() -> Iterator[OwnEngine]:
 @pytest.fixture
 def fleet(tmp_path: Path, databases: Databases) -> Iterator[Fleet]:
     url = databases.migrated("postgres")
-    with standing(tmp_path, url) as found:
-        yield found
+    with standing(tmp_path, url) as nodes:
+        yield nodes
     databases.release(url)
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Node]:
     """The node with the engine that everybody uses."""
-    found = Node("here", tmp_path / "here", dict(os.environ))
-    found.write("studio", "forge", "mill")
-    yield found
-    found.clear()
+    node = Node("here", tmp_path / "here", dict(os.environ))
+    node.write("studio", "forge", "mill")
+    yield node
+    node.clear()
 
 
 @pytest.fixture
 def there(tmp_path: Path, second: OwnEngine) -> Iterator[Node]:
     """The node with an engine of its own."""
-    found = Node("there", tmp_path / "there", second.environ)
-    found.write("quarry", "drill", "crane")
-    yield found
-    found.clear()
+    node = Node("there", tmp_path / "there", second.environ)
+    node.write("quarry", "drill", "crane")
+    yield node
+    node.clear()

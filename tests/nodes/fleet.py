@@ -51,12 +51,12 @@ class Node:
 
     def write(self, stack: str, *services: str, node: str | None = None, **defined: Definition) -> None:
         """One stack of services that only run; without a network, since an engine may have no bridge."""
-        found = {name: running(network_mode="none") for name in services} | defined
+        definitions = {name: running(network_mode="none") for name in services} | defined
         self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "docker-compose.yml").write_text(json.dumps({"services": found}))
+        (self.home / "docker-compose.yml").write_text(json.dumps({"services": definitions}))
         self.toml.write_text(
             f"[stacks.{stack}]\nproject = {json.dumps(self.project)}\n"
-            f"node = {json.dumps(node or self.name)}\nallow = {json.dumps(sorted(found))}\n"
+            f"node = {json.dumps(node or self.name)}\nallow = {json.dumps(sorted(definitions))}\n"
         )
 
     def running(self) -> set[str]:
@@ -196,8 +196,8 @@ class Fleet:
         """Wait until workers serve these stacks."""
 
         def there() -> bool:
-            found = {one["name"]: one["away"] for one in self.api.get("/api/v1/stacks").json()["items"]}
-            return all(found.get(name) is False for name in names)
+            away = {one["name"]: one["away"] for one in self.api.get("/api/v1/stacks").json()["items"]}
+            return all(away.get(name) is False for name in names)
 
         self.until(there, f"{names} are served")
 
@@ -216,8 +216,8 @@ class Fleet:
 
 @contextmanager
 def standing(home: Path, database_url: str) -> Iterator[Fleet]:
-    found = Fleet(home, database_url)
+    fleet = Fleet(home, database_url)
     try:
-        yield found
+        yield fleet
     finally:
-        found.end()
+        fleet.end()

@@ -91,8 +91,8 @@ def test_pictures_show_each_service_and_step() -> None:
 
 
 def test_spans_follow_each_other_until_the_run_ends() -> None:
-    found = spans.service_spans(sample())["forge"]
-    assert [(one.since, one.until, one.word) for one in found] == [
+    forge = spans.service_spans(sample())["forge"]
+    assert [(one.since, one.until, one.word) for one in forge] == [
         (0.3, 2.0, "starting"), (2.0, 8.0, "on"), (8.0, 9.0, "off")
     ]  # fmt: skip
     assert spans.service_spans(sample())["mill"][0].detail == "exit 1"

@@ -40,9 +40,9 @@ def test_a_rule_speaks_of_its_own_example(rule: DiagnosisRule, example: RuleExam
     (alone,) = diagnose(facts, [rule])
     assert alone.rule == rule.name
     assert "{" not in alone.title.replace("${", "")
-    found = rule.when.match(facts)
-    assert found is not None
-    assert {name: found.groups.get(name) for name in example.groups} == dict(example.groups)
+    match = rule.when.match(facts)
+    assert match is not None
+    assert {name: match.groups.get(name) for name in example.groups} == dict(example.groups)
 
 
 @pytest.mark.parametrize(("rule", "example"), EXAMPLES)
@@ -79,11 +79,11 @@ def write(folder: Path, text: str, name: str = "ours.toml") -> None:
 def test_a_user_adds_a_rule_without_code(folder: Path) -> None:
     write(folder, GOOD)
 
-    found = diagnosis_rules.read_rules(folder)
+    rule_set = diagnosis_rules.read_rules(folder)
 
-    assert found.faults == ()
+    assert rule_set.faults == ()
     evidence = from_fields({"container.state": "exited", "log": "licence of Forge expired"})
-    assert diagnose(Facts.of(evidence), found.rules)[0].title == "The licence of Forge has run out"
+    assert diagnose(Facts.of(evidence), rule_set.rules)[0].title == "The licence of Forge has run out"
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_a_bad_rule_is_one_line_and_leaves_the_others_in_force(
     write(folder, GOOD)
     write(folder, GOOD.replace("our-licence", "their-licence").replace(old, new), "theirs.toml")
 
-    found = diagnosis_rules.read_rules(folder)
+    rule_set = diagnosis_rules.read_rules(folder)
 
-    (line,) = found.faults
+    (line,) = rule_set.faults
     assert "theirs.toml" in line
     assert fault in line
     assert "\n" not in line
-    assert "our-licence" in {rule.name for rule in found.rules}
-    assert len(found.rules) == len(SHIPPED.rules) + 1
+    assert "our-licence" in {rule.name for rule in rule_set.rules}
+    assert len(rule_set.rules) == len(SHIPPED.rules) + 1
 
 
 def test_a_file_that_is_too_large_is_not_read(folder: Path) -> None:

@@ -95,5 +95,5 @@ def test_the_doctor_says_what_is_off_and_how_to_switch_it_on(tmp_path: Path) -> 
         "write `namespaces = true` below [features] in power.toml and restart the service",
         "ok     features  intents: on",
     ]
-    found = json.loads(CliRunner().invoke(doctor, ["--json"], env=environ).output)
-    assert found["features"] == {"namespaces": False, "intents": True}
+    report = json.loads(CliRunner().invoke(doctor, ["--json"], env=environ).output)
+    assert report["features"] == {"namespaces": False, "intents": True}

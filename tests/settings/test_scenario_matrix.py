@@ -34,15 +34,15 @@ def faults(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_every_list_of_services_is_run_with_every_choice_of_values(tmp_path: Path) -> None:
-    found = read(tmp_path, CYCLE)
-    assert (found.name, found.has_matrix) == ("cycle", True)
-    assert [one.label for one in found.combinations] == [
+    matrix = read(tmp_path, CYCLE)
+    assert (matrix.name, matrix.has_matrix) == ("cycle", True)
+    assert [one.label for one in matrix.combinations] == [
         "web, PATH=/, CODE=200",
         "web, PATH=/health, CODE=200",
         "web db, PATH=/, CODE=200",
         "web db, PATH=/health, CODE=200",
     ]
-    last = found.combinations[-1]
+    last = matrix.combinations[-1]
     assert last.document == {
         "name": "cycle",
         "services": ["web", "db"],
@@ -56,17 +56,17 @@ def test_every_list_of_services_is_run_with_every_choice_of_values(tmp_path: Pat
 
 def test_a_file_without_a_matrix_is_one_combination_and_nothing_is_replaced(tmp_path: Path) -> None:
     plain = 'name = "cycle"\nservices = ["web"]\n[steps.a]\nexec = { service = "web", argv = ["${HOME}"] }'
-    found = read(tmp_path, plain)
-    assert not found.has_matrix
-    assert [(one.label, one.services) for one in found.combinations] == [("cycle", ("web",))]
-    assert found.combinations[0].document["steps"]["a"]["exec"]["argv"] == ["${HOME}"]
+    matrix = read(tmp_path, plain)
+    assert not matrix.has_matrix
+    assert [(one.label, one.services) for one in matrix.combinations] == [("cycle", ("web",))]
+    assert matrix.combinations[0].document["steps"]["a"]["exec"]["argv"] == ["${HOME}"]
 
 
 def test_variables_alone_keep_the_services_of_the_file(tmp_path: Path) -> None:
     text = 'name = "cycle-${DB}"\nservices = ["${DB}"]\n[matrix]\nvariables = { DB = ["my", "pg"] }'
-    found = read(tmp_path, text)
-    assert found.name == "cycle-DB"
-    assert [(one.document["name"], one.services) for one in found.combinations] == [
+    matrix = read(tmp_path, text)
+    assert matrix.name == "cycle-DB"
+    assert [(one.document["name"], one.services) for one in matrix.combinations] == [
         ("cycle-my", ("my",)),
         ("cycle-pg", ("pg",)),
     ]

@@ -146,8 +146,8 @@ file = { service = "mill", path = "/tmp/done", exists = true }
 def test_a_fault_names_the_step_and_the_key_and_what_would_be_right(
     text: str, fault: str, tmp_path: Path
 ) -> None:
-    found = faults(text, tmp_path)
-    assert any(fault in line for line in found), found
+    lines = faults(text, tmp_path)
+    assert any(fault in line for line in lines), lines
 
 
 def test_every_fault_is_named(tmp_path: Path) -> None:

@@ -39,14 +39,14 @@ ODD = [
 def test_a_database_is_where_its_directory_is_whatever_that_is_called(tmp_path: Path, name: str) -> None:
     directory = tmp_path / name
     directory.mkdir()
-    found = settings.load({"POWER_DATA_DIR": str(directory)})
+    loaded = settings.load({"POWER_DATA_DIR": str(directory)})
 
-    migrations.upgrade(found.database_url)
+    migrations.upgrade(loaded.database_url)
 
     assert [one.name for one in tmp_path.iterdir()] == [name]
     assert (directory / "power.db").is_file()
-    assert migrations.current(found.database_url) == migrations.head()
-    database = Database(found.database_url)
+    assert migrations.current(loaded.database_url) == migrations.head()
+    database = Database(loaded.database_url)
     with database.read() as session:
         assert session.connection()
     assert Path(database.url.database or "") == directory / "power.db"
@@ -57,13 +57,13 @@ def test_a_database_is_where_its_directory_is_whatever_that_is_called(tmp_path: 
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_address_survives_being_handed_on_to_another_process(tmp_path: Path, name: str) -> None:
-    told = settings.load({"POWER_DATA_DIR": str(tmp_path / name)})
+    loaded = settings.load({"POWER_DATA_DIR": str(tmp_path / name)})
 
-    again = settings.load({"POWER_DATABASE_URL": told.database_url, "HOME": str(tmp_path)})
+    again = settings.load({"POWER_DATABASE_URL": loaded.database_url, "HOME": str(tmp_path)})
 
-    assert again.database_url == told.database_url
+    assert again.database_url == loaded.database_url
     assert service_urls.file_of(again.database_url) == tmp_path / name / "power.db"
-    assert make_url(str(make_url(told.database_url))) == make_url(told.database_url)
+    assert make_url(str(make_url(loaded.database_url))) == make_url(loaded.database_url)
 
 
 BROKERS_THAT_ARE_RIGHT = [
@@ -167,9 +167,9 @@ def test_what_is_wrong_with_a_databases_address_is_one_line_that_names_it(url: s
 
 
 def broken(environ: dict[str, str]) -> list[str]:
-    with pytest.raises(VariableError) as found:
+    with pytest.raises(VariableError) as caught:
         settings.load({"HOME": "/nowhere", **environ})
-    return found.value.faults
+    return caught.value.faults
 
 
 def test_no_password_is_told(tmp_path: Path) -> None:
@@ -209,9 +209,9 @@ def test_a_variable_that_is_empty_counts_as_unset(tmp_path: Path) -> None:
     assert settings.load({"HOME": str(tmp_path), **empty}) == settings.load({"HOME": str(tmp_path)})
 
 
-@pytest.mark.parametrize("kept", ["", "redis+socket://:abc", "\0\0", "nonsense"])
-def test_a_broken_note_of_the_embedded_broker_is_as_good_as_none(tmp_path: Path, kept: str) -> None:
-    (tmp_path / settings.BROKER_URL_FILE).write_text(kept)
+@pytest.mark.parametrize("note", ["", "redis+socket://:abc", "\0\0", "nonsense"])
+def test_a_broken_note_of_the_embedded_broker_is_as_good_as_none(tmp_path: Path, note: str) -> None:
+    (tmp_path / settings.BROKER_URL_FILE).write_text(note)
     assert settings.load({"POWER_DATA_DIR": str(tmp_path)}).broker_url == "redis://127.0.0.1:6379/0"
 
 

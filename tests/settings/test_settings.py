@@ -61,9 +61,9 @@ def test_every_fault_has_a_line_that_names_its_key(tmp_path: Path) -> None:
     max_ttl = "soon"
     drift = "maybe"
     """
-    found = faults(tmp_path, bad)
+    lines = faults(tmp_path, bad)
 
-    keys = {line.split(": ")[1] for line in found}
+    keys = {line.split(": ")[1] for line in lines}
     assert keys == {
         "stacks.a.project",
         "stacks.a.nonsense",
@@ -72,13 +72,13 @@ def test_every_fault_has_a_line_that_names_its_key(tmp_path: Path) -> None:
         "stacks.b.max_ttl",
         "stacks.b.drift",
     }
-    assert all(line.startswith(str(tmp_path)) and "\n" not in line for line in found)
+    assert all(line.startswith(str(tmp_path)) and "\n" not in line for line in lines)
 
 
 def test_core_is_never_allowed(tmp_path: Path) -> None:
-    found = faults(tmp_path, GOOD.replace('core = ["madre"]', 'core = ["switch"]'))
-    assert len(found) == 1
-    assert "switch is core" in found[0]
+    lines = faults(tmp_path, GOOD.replace('core = ["madre"]', 'core = ["switch"]'))
+    assert len(lines) == 1
+    assert "switch is core" in lines[0]
 
 
 @pytest.mark.parametrize("name", ["--help", "-f", ".hidden", "a b", "", "a/b"])
@@ -87,27 +87,27 @@ def test_a_name_that_could_be_an_option_is_no_service(tmp_path: Path, name: str)
 
 
 def test_a_default_over_the_maximum_is_a_fault(tmp_path: Path) -> None:
-    found = faults(tmp_path, GOOD.replace('"1h30m"', '"9h"'))
-    assert "default_ttl: 32400 s is over max_ttl, 28800 s" in found[0]
+    lines = faults(tmp_path, GOOD.replace('"1h30m"', '"9h"'))
+    assert "default_ttl: 32400 s is over max_ttl, 28800 s" in lines[0]
 
 
 def test_a_default_over_a_maximum_that_nobody_set_says_to_set_it(tmp_path: Path) -> None:
-    found = faults(tmp_path, GOOD.replace('"1h30m"', '"9h"'))
-    assert found[0].endswith("28800 s where it is not set; set it as well")
+    lines = faults(tmp_path, GOOD.replace('"1h30m"', '"9h"'))
+    assert lines[0].endswith("28800 s where it is not set; set it as well")
     assert not faults(tmp_path, GOOD.replace('"1h30m"', '"9h"\nmax_ttl = "8h"'))[0].endswith("as well")
 
 
 @pytest.mark.parametrize(("longest", "usual"), [("10m", 600), ("29m59s", 1799), ("30m", 1800), ("9h", 1800)])
 def test_a_maximum_alone_is_enough(tmp_path: Path, longest: str, usual: float) -> None:
-    found = read_power_toml(
+    parsed = read_power_toml(
         written(tmp_path, GOOD.replace('default_ttl = "1h30m"', f'max_ttl = "{longest}"'))
     )
-    assert found.stacks["vx11"].default_ttl == usual
+    assert parsed.stacks["vx11"].default_ttl == usual
 
 
 def test_a_maximum_that_is_at_fault_is_one_line(tmp_path: Path) -> None:
-    found = faults(tmp_path, GOOD.replace('default_ttl = "1h30m"', 'max_ttl = "soon"'))
-    assert [line.split(": ")[1] for line in found] == ["stacks.vx11.max_ttl"]
+    lines = faults(tmp_path, GOOD.replace('default_ttl = "1h30m"', 'max_ttl = "soon"'))
+    assert [line.split(": ")[1] for line in lines] == ["stacks.vx11.max_ttl"]
 
 
 @pytest.mark.parametrize("key", ["up_timeout", "stop_timeout", "ready_timeout", "stable_for"])
@@ -125,8 +125,8 @@ def test_every_other_duration_is_a_year_at_most(tmp_path: Path, key: str) -> Non
     text = f'[stacks.a]\nproject = "a"\nallow = ["x"]\n{rest}'
     if key == "before":
         text += '[notices.me]\napprise = "json://x"\n'
-    (found,) = faults(tmp_path, text + f'{key} = "366d"\n')
-    assert found.endswith(f".{key}: 366d is too long; at most 365d (31536000 s)")
+    (line,) = faults(tmp_path, text + f'{key} = "366d"\n')
+    assert line.endswith(f".{key}: 366d is too long; at most 365d (31536000 s)")
     assert read_power_toml(written(tmp_path, text + f'{key} = "365d"\n'))
 
 
@@ -149,10 +149,10 @@ def test_the_environment_names_everything_and_has_defaults(tmp_path: Path) -> No
     assert plain.database_url == f"sqlite:///{plain.data_dir}/power.db"
     assert plain.node == "local"
 
-    told = settings.load(
+    loaded = settings.load(
         {"POWER_DATA_DIR": str(tmp_path), "POWER_NODE": "gpu", "POWER_BROKER_URL": "redis://b"}
     )
-    assert (told.data_dir, told.node, told.broker_url) == (tmp_path, "gpu", "redis://b")
+    assert (loaded.data_dir, loaded.node, loaded.broker_url) == (tmp_path, "gpu", "redis://b")
 
 
 def test_a_standalone_leaves_its_broker_where_it_is_found(tmp_path: Path) -> None:
@@ -172,25 +172,25 @@ PLAIN = '[stacks.lab]\nproject = "lab"\nallow = ["web"]\n'
 def test_a_project_that_compose_does_not_permit_gets_a_proposal(
     tmp_path: Path, wrong: str, right: str
 ) -> None:
-    (said,) = faults(tmp_path, PLAIN.replace('"lab"', f'"{wrong}"'))
+    (line,) = faults(tmp_path, PLAIN.replace('"lab"', f'"{wrong}"'))
 
-    assert f"stacks.lab.project: {wrong!r} is no name of a Compose project" in said
-    assert said.endswith(f"; write {right!r}")
+    assert f"stacks.lab.project: {wrong!r} is no name of a Compose project" in line
+    assert line.endswith(f"; write {right!r}")
 
 
 def test_a_name_of_which_nothing_is_left_gets_no_proposal(tmp_path: Path) -> None:
-    (said,) = faults(tmp_path, PLAIN.replace('"lab"', '"..."'))
-    assert said.endswith("first a letter or digit")
+    (line,) = faults(tmp_path, PLAIN.replace('"lab"', '"..."'))
+    assert line.endswith("first a letter or digit")
 
 
 def test_a_stack_without_a_project_gets_its_own_name_as_proposal(tmp_path: Path) -> None:
-    (said,) = faults(tmp_path, '[stacks."My.Lab"]\nallow = ["web"]\n')
-    assert said.endswith('stacks.My.Lab.project: is missing; write project = "mylab"')
+    (line,) = faults(tmp_path, '[stacks."My.Lab"]\nallow = ["web"]\n')
+    assert line.endswith('stacks.My.Lab.project: is missing; write project = "mylab"')
 
 
 def test_a_name_with_a_dot_that_is_not_quoted_is_shown_quoted(tmp_path: Path) -> None:
-    said = faults(tmp_path, PLAIN.replace("stacks.lab", "stacks.My.Lab"))
-    assert any(line.endswith('a name with a dot is quoted: [stacks."My.Lab"]') for line in said)
+    lines = faults(tmp_path, PLAIN.replace("stacks.lab", "stacks.My.Lab"))
+    assert any(line.endswith('a name with a dot is quoted: [stacks."My.Lab"]') for line in lines)
 
 
 @pytest.mark.parametrize("name", ["_tools", "_", "Web.2", "a-b_c.d", "9"])
@@ -203,8 +203,8 @@ def test_a_service_of_any_name_that_compose_permits_may_be_listed(tmp_path: Path
 @pytest.mark.parametrize("key", ["allow", "core"])
 @pytest.mark.parametrize("name", ["my tools", "-f", "", "a/b"])
 def test_a_service_is_refused_by_its_name(tmp_path: Path, key: str, name: str) -> None:
-    (said,) = faults(tmp_path, f'[stacks.lab]\nproject = "lab"\n{key} = ["ok", "{name}"]\n' + ALLOWS[key])
-    assert f"stacks.lab.{key}: {name!r} is no name of a service" in said
+    (line,) = faults(tmp_path, f'[stacks.lab]\nproject = "lab"\n{key} = ["ok", "{name}"]\n' + ALLOWS[key])
+    assert f"stacks.lab.{key}: {name!r} is no name of a service" in line
 
 
 ALLOWS = {"allow": "", "core": 'allow = ["web"]\n'}
@@ -212,8 +212,8 @@ ALLOWS = {"allow": "", "core": 'allow = ["web"]\n'}
 
 @pytest.mark.parametrize("key", ["files", "env_files", "profiles"])
 def test_an_entry_of_a_list_is_named_by_what_it_is(tmp_path: Path, key: str) -> None:
-    (said,) = faults(tmp_path, PLAIN + f"{key} = [5]\n")
-    assert f"stacks.lab.{key}: 5: " in said
+    (line,) = faults(tmp_path, PLAIN + f"{key} = [5]\n")
+    assert f"stacks.lab.{key}: 5: " in line
 
 
 @pytest.mark.parametrize(
@@ -239,6 +239,6 @@ def test_a_stack_with_faults_is_set_apart_from_the_others(tmp_path: Path, sectio
 
 
 def test_what_is_wrong_outside_of_the_stacks_rejects_the_file(tmp_path: Path) -> None:
-    said = faults(tmp_path, f'{PLAIN}[stacks.bad]\nallow = ["web"]\n[rejected.x]\na = 1\n')
-    assert any("rejected" in line and "is not a setting" in line for line in said)
-    assert any("stacks.bad.project" in line for line in said)
+    lines = faults(tmp_path, f'{PLAIN}[stacks.bad]\nallow = ["web"]\n[rejected.x]\na = 1\n')
+    assert any("rejected" in line and "is not a setting" in line for line in lines)
+    assert any("stacks.bad.project" in line for line in lines)

@@ -178,9 +178,9 @@ default_worker_container = container(
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    found = Stage(tmp_path)
-    yield found
-    found.strike()
+    stage = Stage(tmp_path)
+    yield stage
+    stage.strike()
 
 
 @pytest.fixture

@@ -89,9 +89,9 @@ class Stage:
 
     def window(self, window: str) -> Window:
         with self.database.read() as session:
-            found = rows.get(session, window)
-        assert found
-        return found
+            row = rows.get(session, window)
+        assert row
+        return row
 
     def state(self, window: str) -> str:
         return str(self.window(window).state)
@@ -109,14 +109,16 @@ class Stage:
         """Is a call of this kind under way for the window?"""
         with self.database.read() as session:
             entries = audit.entries(session, window=window)
-        said = [str(one.event) for one in entries if json.loads(one.facts).get("action") == action]
-        return said.count(Event.CALL_STARTED) > said.count(Event.CALL_FINISHED) + said.count(Event.CALL_LOST)
+        events = [str(one.event) for one in entries if json.loads(one.facts).get("action") == action]
+        return events.count(Event.CALL_STARTED) > events.count(Event.CALL_FINISHED) + events.count(
+            Event.CALL_LOST
+        )
 
     def running(self) -> set[str]:
         """The services whose containers the engine says are running."""
         label = f"com.docker.compose.project={self.project}"
-        found = self._engine.containers.list(filters={"label": label, "status": "running"})
-        return {one.labels["com.docker.compose.service"] for one in found}
+        containers = self._engine.containers.list(filters={"label": label, "status": "running"})
+        return {one.labels["com.docker.compose.service"] for one in containers}
 
     def _write(self) -> None:
         served = {"image": image.ensure(), "pull_policy": "never", "stop_grace_period": f"{GRACE}s"}

@@ -23,9 +23,9 @@ def test_a_window_passes_through_a_worker_in_a_container(
 
     stage.reaches(window, "closed")
     assert stage.running() == {"hearth"}
-    said = stage.events(window)
-    assert said.count(Event.CALL_STARTED) == said.count(Event.CALL_FINISHED) == 4
-    assert (said[0], said[-1]) == (Event.WINDOW_OPENING, Event.WINDOW_CLOSED)
+    events = stage.events(window)
+    assert events.count(Event.CALL_STARTED) == events.count(Event.CALL_FINISHED) == 4
+    assert (events[0], events[-1]) == (Event.WINDOW_OPENING, Event.WINDOW_CLOSED)
     # Not only the watch over the database, which would have seen to it a second later.
     setup.worker.assert_log_exists("Task power.open_window[")
     setup.worker.assert_log_exists("Task power.close_window[")

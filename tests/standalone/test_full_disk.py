@@ -57,9 +57,9 @@ class OnDisk(Standalone):
         asked = {"services": ["forge"], "ttl_sec": TTL}
         with self.api() as api:
             answer = api.post("/windows", json=asked, headers={"Prefer": "wait=60"})
-        found: dict[str, Any] = answer.json()
-        assert (answer.status_code, found["state"]) == (202, "open"), found
-        return found
+        window: dict[str, Any] = answer.json()
+        assert (answer.status_code, window["state"]) == (202, "open"), window
+        return window
 
     def state(self, window: str) -> str:
         with self.api() as api:
@@ -108,11 +108,11 @@ class OnDisk(Standalone):
 
 @pytest.fixture
 def standalone(tmp_path: Path) -> Iterator[OnDisk]:
-    found = OnDisk(tmp_path)
+    system = OnDisk(tmp_path)
     try:
-        yield found
+        yield system
     finally:
-        found.remove()
+        system.remove()
 
 
 def seconds_past(window: dict[str, Any]) -> float:

@@ -25,9 +25,9 @@ def standalone(tmp_path: Path) -> Iterator[Standalone]:
 
 @pytest.fixture
 def refusals(tmp_path: Path) -> RejectedFiles:
-    found = RejectedFiles(Terminal(tmp_path / "log"))
-    found.begin()
-    return found
+    rejected_files = RejectedFiles(Terminal(tmp_path / "log"))
+    rejected_files.begin()
+    return rejected_files
 
 
 def line(
@@ -68,9 +68,9 @@ def test_the_same_edit_after_it_was_mended_is_told_again(
     refusals.take([line("aa", "no", subject=subject)])
     refusals.take([line("cc", "its files are good", LoadOutcome.SERVED)])
     refusals.take([line("aa", "no", subject=subject)])
-    told = said(capsys)
-    assert told.count("no") == 2
-    assert [text.split(" ", 1)[1] for text in told if "good" in text] == [
+    printed = said(capsys)
+    assert printed.count("no") == 2
+    assert [text.split(" ", 1)[1] for text in printed if "good" in text] == [
         "stack small is served: its files are good"
     ]
 
@@ -85,12 +85,12 @@ def test_what_is_served_from_the_start_is_not_told(
 def test_what_is_wrong_at_the_start_is_left_to_the_list_of_stacks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = RejectedFiles(Terminal(tmp_path / "log"))
-    found.take([line("aa", "no", LoadOutcome.REJECTED)])
-    found.begin()
-    found.take([line("aa", "no", LoadOutcome.REJECTED)])
+    rejected_files = RejectedFiles(Terminal(tmp_path / "log"))
+    rejected_files.take([line("aa", "no", LoadOutcome.REJECTED)])
+    rejected_files.begin()
+    rejected_files.take([line("aa", "no", LoadOutcome.REJECTED)])
     assert said(capsys) == []
-    found.take([line("bb", "nor this", LoadOutcome.REJECTED)])
+    rejected_files.take([line("bb", "nor this", LoadOutcome.REJECTED)])
     assert said(capsys)[-1] == "nor this"
 
 
@@ -103,10 +103,10 @@ def test_a_stack_that_never_was_good_is_rejected_with_every_fault(standalone: St
     standalone.start()
 
     until(lambda: "Ctrl-C or SIGTERM" in standalone.said(), 20)
-    told = standalone.said()
-    assert "small  REJECTED  (nothing can be opened)" in told
+    printed = standalone.said()
+    assert "small  REJECTED  (nothing can be opened)" in printed
     assert all(
-        told.count(f"the compose files have no service '{name}'; they have forge") == 1 for name in unknown
+        printed.count(f"the compose files have no service '{name}'; they have forge") == 1 for name in unknown
     )
     (stack,) = standalone.front().stacks()
     assert (stack["mode"], len(stack["faults"])) == ("REJECTED", 8)

@@ -69,23 +69,23 @@ def commands(tmp_path: Path) -> dict[str, tuple[str, ...]]:
 def test_each_process_ends_with_a_line_for_each_setting(
     environ: dict[str, str], tmp_path: Path, process: str
 ) -> None:
-    code, said = run(commands(tmp_path)[process], {**environ, **WRONG})
+    code, output = run(commands(tmp_path)[process], {**environ, **WRONG})
 
     assert code != 0
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     for variable in WRONG:
-        assert len([line for line in said.splitlines() if f"{variable}: " in line]) == 1, said
+        assert len([line for line in output.splitlines() if f"{variable}: " in line]) == 1, output
 
 
 def test_the_doctor_tells_them_and_goes_on(environ: dict[str, str]) -> None:
-    code, said = run((POWER, "doctor", "--json"), {**environ, **WRONG})
+    code, output = run((POWER, "doctor", "--json"), {**environ, **WRONG})
 
-    told = json.loads(said)["checks"]
-    broken = {one["check"]: one for one in told if not one["ok"]}
+    checks = json.loads(output)["checks"]
+    broken = {one["check"]: one for one in checks if not one["ok"]}
     assert code == 1
     assert WRONG.keys() == {one["detail"].partition(":")[0] for one in broken.values()}
     assert broken["broker"]["mend"]
-    assert {"engine", "compose", "stacks"} <= {one["check"] for one in told if one["ok"]}
+    assert {"engine", "compose", "stacks"} <= {one["check"] for one in checks if one["ok"]}
 
 
 @pytest.mark.parametrize("process", ["standalone", "worker"])
@@ -94,11 +94,11 @@ def test_a_data_directory_that_is_a_file_is_one_line(
 ) -> None:
     (tmp_path / "data").write_text("")
 
-    code, said = run(commands(tmp_path)[process], environ)
+    code, output = run(commands(tmp_path)[process], environ)
 
     assert code == 1
-    assert "Traceback" not in said
-    assert f"the data directory {tmp_path / 'data'} is a file" in said.splitlines()[-1]
+    assert "Traceback" not in output
+    assert f"the data directory {tmp_path / 'data'} is a file" in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize("process", ["standalone", "worker"])
@@ -108,8 +108,8 @@ def test_a_data_directory_that_is_open_to_all_is_one_line(
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o777)
 
-    code, said = run(commands(tmp_path)[process], environ)
+    code, output = run(commands(tmp_path)[process], environ)
 
     assert code == 1
-    assert "Traceback" not in said
-    assert "chmod 700" in said.splitlines()[-1]
+    assert "Traceback" not in output
+    assert "chmod 700" in output.splitlines()[-1]

@@ -63,9 +63,9 @@ def test_windows_that_stay_on_are_named(
 ) -> None:
     shutdown.name_the_living(Windows("w-1", "w-2"), supervisor, voice)
 
-    said = capsys.readouterr().out
-    assert "2 windows stay on without us" in said
-    assert "w-1  vx11  switch, hermes  (open, until 2030-01-01T10:00:00.000Z, 29m 53s left)" in said
+    output = capsys.readouterr().out
+    assert "2 windows stay on without us" in output
+    assert "w-1  vx11  switch, hermes  (open, until 2030-01-01T10:00:00.000Z, 29m 53s left)" in output
 
 
 def test_nothing_is_said_where_nothing_stays(

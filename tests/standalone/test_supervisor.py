@@ -62,9 +62,9 @@ class House:
         return processes.processes_with(PROCESS_MARK, str(self.directory))
 
     def pid(self, name: str) -> int:
-        found = self.supervisor.pid(name)
-        assert found is not None
-        return found
+        pid = self.supervisor.pid(name)
+        assert pid is not None
+        return pid
 
 
 @pytest.fixture
@@ -112,8 +112,8 @@ def test_what_keeps_dying_is_tried_ever_later(system: House) -> None:
 
     system.until(lambda: "starting it again in 0.8 s" in system.said())
 
-    told = [line for line in system.said().splitlines() if "exit code 3" in line]
-    assert [line.rsplit(" in ", 1)[1] for line in told] == ["0.2 s", "0.4 s", "0.8 s"]
+    lines = [line for line in system.said().splitlines() if "exit code 3" in line]
+    assert [line.rsplit(" in ", 1)[1] for line in lines] == ["0.2 s", "0.4 s", "0.8 s"]
     assert [child.name for child in system.supervisor.down()] == ["worker"]
 
 
@@ -286,8 +286,8 @@ def test_a_second_one_on_the_same_directory_is_refused_by_name(tmp_path: Path) -
     with pytest.raises(Refused) as refused:
         Lock(tmp_path).take("http://127.0.0.1:8421")
 
-    for told in (str(tmp_path), f"process {os.getpid()}", "http://127.0.0.1:8420"):
-        assert told in refused.value.message
+    for part in (str(tmp_path), f"process {os.getpid()}", "http://127.0.0.1:8420"):
+        assert part in refused.value.message
     assert exit_code(refused.value) == 4
 
     first.release()

@@ -78,14 +78,14 @@ def standalone(tmp_path: Path) -> Iterator[Standalone]:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    found = Receiver()
-    thread = threading.Thread(target=found.server.serve_forever, daemon=True)
+    receiver = Receiver()
+    thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield found
+        yield receiver
     finally:
-        found.server.shutdown()
-        found.server.server_close()
+        receiver.server.shutdown()
+        receiver.server.server_close()
         thread.join()
 
 
@@ -146,8 +146,8 @@ def ended(standalone: Standalone, window: str) -> bool:
     """Its one service has no image, so it has been tried when it is closed."""
     token = (standalone.data / "token").read_text().strip()
     address = f"http://127.0.0.1:{standalone.port}/api/v1/windows/{window}"
-    found = httpx.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=20).json()
-    return bool(found["state"] == "closed" and found["results"])
+    body = httpx.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=20).json()
+    return bool(body["state"] == "closed" and body["results"])
 
 
 def test_without_being_asked_there_is_nothing() -> None:

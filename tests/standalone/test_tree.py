@@ -40,16 +40,16 @@ def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -
     assert standalone.works()
     # The stacks are fetched and printed after the line that ends the wait for the start.
     until(lambda: "small" in standalone.said(), 10)
-    said, token = standalone.said(), (standalone.data / "token").read_text().strip()
-    for told in (f"http://127.0.0.1:{standalone.port}", str(standalone.data / "token"), "small"):
-        assert told in said
+    output, token = standalone.said(), (standalone.data / "token").read_text().strip()
+    for part in (f"http://127.0.0.1:{standalone.port}", str(standalone.data / "token"), "small"):
+        assert part in output
     # Its output is no terminal here, so it may be a journal.
-    assert token not in said
+    assert token not in output
     assert oct((standalone.data / "token").stat().st_mode & 0o777) == "0o600"
     assert token not in (standalone.data / "logs" / "standalone.log").read_text()
     running = json.loads((standalone.data / "standalone.json").read_text())
     assert running["pid"] == standalone.process.pid
-    assert _answers_to_a_stranger(said) == 401
+    assert _answers_to_a_stranger(output) == 401
 
     assert standalone.stop() == 0
     assert {process for process in family if processes.alive(process)} == set()
@@ -116,8 +116,8 @@ def test_a_second_one_on_the_same_directory_is_refused(system: Standalone) -> No
     refused = system.command("--port", "0")
 
     assert refused.wait(20) == 4
-    for told in (str(system.data), str(system.process.pid), f"http://127.0.0.1:{system.port}"):
-        assert told in system.said()
+    for part in (str(system.data), str(system.process.pid), f"http://127.0.0.1:{system.port}"):
+        assert part in system.said()
     system.outputs = first_output
     assert system.works()
 
@@ -238,9 +238,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     assert (code, one.living()) == (0, set())
 
 
-def _answers_to_a_stranger(said: str) -> int:
+def _answers_to_a_stranger(output: str) -> int:
     """What Flower's port says without a password."""
-    match = re.search(r"flower +http://127\.0\.0\.1:(\d+)", said)
+    match = re.search(r"flower +http://127\.0\.0\.1:(\d+)", output)
     assert match
     flower = WebClient("127.0.0.1", int(match[1]))
 

@@ -99,9 +99,9 @@ class Standalone:
 
     def _remove(self, listing: list[str], removing: list[str]) -> None:
         of_ours = ["-q", "--filter", f"label=com.docker.compose.project={self.project}"]
-        said = subprocess.run(["docker", *listing, *of_ours], capture_output=True, text=True, check=True)
-        if found := said.stdout.split():
-            subprocess.run(["docker", *removing, *found], capture_output=True, check=False)
+        listed = subprocess.run(["docker", *listing, *of_ours], capture_output=True, text=True, check=True)
+        if ids := listed.stdout.split():
+            subprocess.run(["docker", *removing, *ids], capture_output=True, check=False)
 
     def living(self) -> set[Process]:
         return processes.processes_with(PROCESS_MARK, str(self.data))

@@ -43,9 +43,9 @@ def five(database: Database) -> Database:
 
 def test_a_chain_counts_from_one_and_each_entry_carries_the_hash_before(five: Database) -> None:
     with five.read() as session:
-        found = [entry for entry in audit.entries(session) if entry.chain == "studio"]
-    assert [entry.seq for entry in found] == [1, 2, 3, 4, 5]
-    assert [entry.prev for entry in found] == [audit.GENESIS, *(entry.hash for entry in found[:-1])]
+        entries = [entry for entry in audit.entries(session) if entry.chain == "studio"]
+    assert [entry.seq for entry in entries] == [1, 2, 3, 4, 5]
+    assert [entry.prev for entry in entries] == [audit.GENESIS, *(entry.hash for entry in entries[:-1])]
     assert proof(five) == audit.Proof("studio", 5)
     assert proof(five, audit.SYSTEM_CHAIN).ok
 
@@ -151,8 +151,8 @@ def test_many_writers_at_once_never_fork_a_chain(database: Database, database_ur
     for way in ways:
         way.close()
     with database.read() as session:
-        found = {one.chain: (one.ok, one.entries) for one in audit.verify(session)}
-    assert found == {"studio": (True, 48), "other": (True, 24), "house": (True, 24)}
+        proofs = {one.chain: (one.ok, one.entries) for one in audit.verify(session)}
+    assert proofs == {"studio": (True, 48), "other": (True, 24), "house": (True, 24)}
 
 
 def test_a_reader_that_goes_by_places_misses_nothing(database: Database, database_url: str) -> None:

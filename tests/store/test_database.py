@@ -52,10 +52,10 @@ def test_a_time_comes_back_in_utc_to_the_microsecond(database: Database) -> None
     with database.write() as session:
         session.add(node(at=NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))))
     with database.read() as session:
-        found = session.get(Node, "local")
-    assert found
-    assert (found.seen_at, found.seen_at.tzinfo) == (NOON, UTC)
-    assert stamp(found.seen_at) == "2030-05-01T12:00:00.123Z"
+        stored = session.get(Node, "local")
+    assert stored
+    assert (stored.seen_at, stored.seen_at.tzinfo) == (NOON, UTC)
+    assert stamp(stored.seen_at) == "2030-05-01T12:00:00.123Z"
 
 
 def test_a_reader_sees_one_moment(database: Database, database_url: str) -> None:
@@ -79,9 +79,9 @@ def test_a_stranger_or_a_replaced_token_is_nobody(database: Database) -> None:
     with database.read() as session:
         assert tokens.bearer(session, first) is None
         assert tokens.bearer(session, "") is None
-        found = tokens.bearer(session, second)
-        assert found
-        assert (found.name, second in found.digest) == ("ada", False)
+        token = tokens.bearer(session, second)
+        assert token
+        assert (token.name, second in token.digest) == ("ada", False)
 
 
 def test_sqlite_loses_nothing_that_was_accepted(databases: Databases) -> None:
@@ -89,13 +89,13 @@ def test_sqlite_loses_nothing_that_was_accepted(databases: Databases) -> None:
     url = databases.migrated("sqlite")
     database = Database(url)
     with database.read() as session:
-        found = {
+        pragmas = {
             name: session.scalar(text(f"PRAGMA {name}"))
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     database.close()
     databases.release(url)
-    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
 @pytest.mark.integration

@@ -27,9 +27,9 @@ AT_MOST = 20.0
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    found = Server()
-    yield found
-    found.stop()
+    server = Server()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def way(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     monkeypatch.setattr(postgres, "PING", PATIENCE)
     monkeypatch.setattr(postgres, "CONNECT", 2)
     url = server.migrated()
-    found = Database(url)
-    yield found
-    found.close()
+    database = Database(url)
+    yield database
+    database.close()
     server.drop(url)
 
 

@@ -28,8 +28,8 @@ def enum_of(mapper: Any, key: str) -> type[StrEnum] | None:
     """The enum that a column is annotated with, if any."""
     annotation = getattr(mapper.class_, "__annotations__", {}).get(key, "")
     defined_in = vars(sys.modules[mapper.class_.__module__])
-    found = eval(str(annotation), defined_in) if annotation else None
-    inner = [*get_args(found), *(one for arg in get_args(found) for one in get_args(arg))]
+    evaluated = eval(str(annotation), defined_in) if annotation else None
+    inner = [*get_args(evaluated), *(one for arg in get_args(evaluated) for one in get_args(arg))]
     return next((one for one in inner if isinstance(one, type) and issubclass(one, StrEnum)), None)
 
 
@@ -40,7 +40,7 @@ def test_every_column_that_is_annotated_with_an_enum_is_a_column_of_words() -> N
         for mapper, key, column in COLUMNS
         if isinstance(column.type, EnumColumn)
     }
-    assert {name: found for name, found in enums.items() if found} == words
+    assert {name: enum for name, enum in enums.items() if enum} == words
     assert len(words) >= 8
 
 
@@ -66,9 +66,9 @@ def test_each_word_loads_as_a_member_on_both_databases(system: System, column: C
         with system.database.write() as session:
             session.execute(table.update().values({column.name: member}))
         with system.database.read() as session:
-            found = session.scalars(select(column)).all()
-        assert found
-        assert all(one is member for one in found)
+            members = session.scalars(select(column)).all()
+        assert members
+        assert all(one is member for one in members)
 
 
 @pytest.mark.parametrize("column", WORDS, ids=str)

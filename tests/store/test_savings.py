@@ -25,9 +25,9 @@ def test_what_nobody_holds_is_saved_whole_and_core_saves_nothing(system: System)
     began = system.now
     system.now += timedelta(hours=2)
     with system.database.read() as session:
-        found = savings.saved_seconds(session, began, system.now)
-    assert found[system.spec.name, "forge"] == 7200
-    assert (system.spec.name, "redis") not in found
+        saved = savings.saved_seconds(session, began, system.now)
+    assert saved[system.spec.name, "forge"] == 7200
+    assert (system.spec.name, "redis") not in saved
 
 
 def test_time_held_by_two_windows_counts_once(system: System) -> None:

@@ -56,13 +56,13 @@ def test_closed_windows_cost_nothing(long_lived: Database, name: str) -> None:
 
 def _plans(database: Database, ask: Callable[[Session], Any]) -> list[list[str]]:
     """How SQLite would go about each statement about windows."""
-    said: list[tuple[str, Any]] = []
+    statements: list[tuple[str, Any]] = []
 
     def hear(
         _c: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> None:
         if "windows.state" in statement:
-            said.append((statement, parameters))
+            statements.append((statement, parameters))
 
     event.listen(database.engine, "before_cursor_execute", hear)
     with database.write() as session:
@@ -71,7 +71,7 @@ def _plans(database: Database, ask: Callable[[Session], Any]) -> list[list[str]]
         connection = session.connection()
         return [
             [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
-            for statement, parameters in said
+            for statement, parameters in statements
         ]
 
 
@@ -92,10 +92,10 @@ def test_windows_come_newest_first_in_pages(system: System) -> None:
 
 def test_windows_of_the_same_moment_are_all_on_some_page(system: System) -> None:
     opened = {system.ask("forge")[0] for _ in range(4)}
-    found: list[str] = []
+    ids: list[str] = []
     with system.database.read() as session:
         before = None
         while page := rows.page(session, before=before, limit=1):
-            found.append(page[0].id)
+            ids.append(page[0].id)
             before = (page[0].created_at, page[0].id)
-    assert sorted(found) == sorted(opened)
+    assert sorted(ids) == sorted(opened)

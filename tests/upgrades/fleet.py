@@ -33,8 +33,8 @@ class Fleet:
         self.stack, self.data = stack, stack.directory / "data"
         self.data.mkdir(exist_ok=True)
         self._broker = brokers.prepare(self.data)
-        told = {**stack.environ, "POWER_BROKER_URL": self._broker.url, "POWER_NODE": "local"}
-        self._environ = children.environment({"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}, self.data, told)
+        variables = {**stack.environ, "POWER_BROKER_URL": self._broker.url, "POWER_NODE": "local"}
+        self._environ = children.environment({"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}, self.data, variables)
         prepare.ensure_token(settings.load(self._environ))
         self.token = prepare.token_file(self.data).read_text().strip()
         self.ports = [brokers.free_port(), brokers.free_port()]
@@ -202,9 +202,9 @@ class Ear:
 
 @contextmanager
 def fleet(stack: Stack) -> Iterator[Fleet]:
-    found = Fleet(stack)
+    fleet = Fleet(stack)
     try:
-        found.start()
-        yield found
+        fleet.start()
+        yield fleet
     finally:
-        found.stop()
+        fleet.stop()

@@ -106,8 +106,8 @@ def test_a_stack_that_the_restored_database_does_not_know_begins_with_everything
 
 
 @pytest.fixture
-def kept(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch) -> System:
-    """A house in a file, named by the environment."""
+def original(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch) -> System:
+    """A database in a file, named by the environment."""
     import migrations
 
     url = f"sqlite:///{tmp_path / 'data' / 'power.db'}"
@@ -120,7 +120,7 @@ def kept(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch) -> 
     return system
 
 
-def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(kept: System, tmp_path: Path) -> None:
+def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(original: System, tmp_path: Path) -> None:
     place = tmp_path / "copy.db"
     done(backup, str(place))
     again = CliRunner().invoke(main, ["backup", str(place)])
@@ -135,14 +135,14 @@ def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(kept: System
 
 
 def test_an_older_backup_is_brought_up_to_date_and_what_was_there_is_kept(
-    kept: System, tmp_path: Path
+    original: System, tmp_path: Path
 ) -> None:
     import migrations
 
     done(backup, str(tmp_path / "old.db"))
     migrations.downgrade(f"sqlite:///{tmp_path / 'old.db'}", "0002")
-    kept.close(kept.open("mill"))
-    kept.database.close()
+    original.close(original.open("mill"))
+    original.database.close()
 
     done(restore, str(tmp_path / "old.db"))
 
@@ -154,7 +154,9 @@ def test_an_older_backup_is_brought_up_to_date_and_what_was_there_is_kept(
         assert one.execute("SELECT count(*) FROM windows").fetchone() == (2,)
 
 
-def test_what_is_no_backup_of_ours_is_turned_down_and_nothing_changes(kept: System, tmp_path: Path) -> None:
+def test_what_is_no_backup_of_ours_is_turned_down_and_nothing_changes(
+    original: System, tmp_path: Path
+) -> None:
     (tmp_path / "text").write_text("not a database at all, and longer than a header would have to be")
     with closing(sqlite3.connect(tmp_path / "other.db")) as one:
         one.execute("CREATE TABLE t (x)")
@@ -167,17 +169,17 @@ def test_what_is_no_backup_of_ours_is_turned_down_and_nothing_changes(kept: Syst
         one.execute("DROP TRIGGER audit_refuses_update")
         one.execute("UPDATE audit SET actor = 'eve' WHERE seq = 2")
         one.commit()
-    said = {
+    expected = {
         "text": (1, "not a database"),
         "other.db": (1, "is no database of Power Windows"),
         "newer.db": (1, "run the newer program"),
         "forged.db": (1, "entry 2 is altered"),
         "absent.db": (3, "there is no file"),
     }
-    for name, (code, why) in said.items():
+    for name, (code, why) in expected.items():
         result = CliRunner().invoke(main, ["restore", str(tmp_path / name)])
         assert (result.exit_code, why in result.stderr) == (code, True), result.output
-    assert (kept.intact(), list((tmp_path / "data").glob("*before*"))) == (True, [])
+    assert (original.intact(), list((tmp_path / "data").glob("*before*"))) == (True, [])
     assert CliRunner().invoke(main, ["restore"]).exit_code == 2
 
 

@@ -26,8 +26,8 @@ def many(tmp_path: Path, databases: Databases) -> Iterator[Fleet]:
     with standing(tmp_path, url) as stack:
         stack.write({name: running() for name in ("core", *SERVICES)}, core=["core"])
         stack.by_hand("up", "-d", "core")
-        with fleet(stack) as found:
-            yield found
+        with fleet(stack) as servers:
+            yield servers
     databases.release(url)
 
 
@@ -96,5 +96,5 @@ def _ended(stack: Stack) -> set[str]:
 def _written(stack: Stack, place: str) -> list[tuple[str, int]]:
     begun = {chain: int(seq) for chain, _, seq in (step.rpartition(":") for step in place.split(","))}
     with stack.database.read() as session:
-        found = session.execute(select(Entry.chain, Entry.seq).order_by(Entry.id)).all()
-    return [(chain, seq) for chain, seq in found if seq > begun.get(chain, 0)]
+        entries = session.execute(select(Entry.chain, Entry.seq).order_by(Entry.id)).all()
+    return [(chain, seq) for chain, seq in entries if seq > begun.get(chain, 0)]

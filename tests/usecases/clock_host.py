@@ -31,8 +31,8 @@ class Host:
 
     def process(self) -> Database:
         """A new process, with its own way to the database."""
-        found = Database(self.url, source=lambda: self.wall, elapsed=lambda: self.up, boot=self.boot)
-        return self.open.enter_context(closing(found))
+        database = Database(self.url, source=lambda: self.wall, elapsed=lambda: self.up, boot=self.boot)
+        return self.open.enter_context(closing(database))
 
     def pass_by(self, seconds: float) -> None:
         self.up += seconds

@@ -43,8 +43,8 @@ def told(system: System, one: Sink) -> list[str]:
 
 
 def link_of(system: System, one: Sink) -> str:
-    (found,) = [notice for notice in take_in(system, one) if notice.event == "window.ending"]
-    address = str(notifications.outgoing(found, URL, KEY)["extend_url"])
+    (ending,) = [notice for notice in take_in(system, one) if notice.event == "window.ending"]
+    address = str(notifications.outgoing(ending, URL, KEY)["extend_url"])
     assert address.startswith(f"{URL}/extend/")
     return address.rpartition("/")[2]
 
@@ -183,9 +183,9 @@ def test_a_link_goes_no_further_than_the_longest_and_then_there_is_none(
     window = system.open("forge", ttl=3000)
     system.tick(2950)
     tap(system, link_of(system, one))
-    found = system.window(window)
-    assert found.opening_at
-    assert found.deadline == found.opening_at + timedelta(seconds=3600)
+    row = system.window(window)
+    assert row.opening_at
+    assert row.deadline == row.opening_at + timedelta(seconds=3600)
 
     system.tick(630)
     last = [notice for notice in take_in(system, one) if notice.event == "window.ending"][-1]
@@ -214,8 +214,8 @@ def test_without_an_address_there_is_no_link(system: System) -> None:
     take_in(system, one)
     system.open("forge", ttl=600)
     system.tick(590)
-    (found,) = take_in(system, one)
-    assert "extend_url" not in notifications.outgoing(found, one.public_url, KEY)
+    (notice,) = take_in(system, one)
+    assert "extend_url" not in notifications.outgoing(notice, one.public_url, KEY)
 
 
 def test_what_was_claimed_by_a_worker_that_died_is_due_again(system: System) -> None:
@@ -226,7 +226,7 @@ def test_what_was_claimed_by_a_worker_that_died_is_due_again(system: System) -> 
 
     def claimed() -> list[str]:
         with system.database.write() as session:
-            return [found.id for found in notifications.claim_due(session, "local", system.now, 9)]
+            return [notice.id for notice in notifications.claim_due(session, "local", system.now, 9)]
 
     assert claimed() == [noted.id]
     assert claimed() == []
@@ -242,8 +242,8 @@ def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(system: 
     pauses = []
     while True:
         with system.database.write() as session:
-            (found,) = notifications.claim_due(session, "local", system.now, 9)
-            notifications.record_attempt(session, found.id, system.now, 7, ok=False, answer="503 no")
+            (notice,) = notifications.claim_due(session, "local", system.now, 9)
+            notifications.record_attempt(session, notice.id, system.now, 7, ok=False, answer="503 no")
         with system.database.read() as session:
             row = session.get_one(Notice, noted.id)
             if row.state == rows.GIVEN_UP_STATE:

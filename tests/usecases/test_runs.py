@@ -27,9 +27,9 @@ def start(system: System, *services: str, **more: Any) -> str:
 
 def row(system: System, run: str) -> ScenarioRun:
     with system.database.read() as session:
-        found = rows.with_report(session, run)
-        assert found
-        return found
+        stored = rows.with_report(session, run)
+        assert stored
+        return stored
 
 
 def begin(system: System, run: str) -> str:
@@ -55,10 +55,10 @@ FORGE_LOG = {"quiet": {"log": {"service": "forge", "pattern": "x"}}}
 def test_a_run_is_queued_with_its_entry(system: System) -> None:
     run = start(system, "forge", steps=FORGE_LOG, ttl="1m")
 
-    found = row(system, run)
-    assert (found.state, found.node, found.actor, found.services) == ("queued", "local", "ada", ["forge"])
-    assert found.document["ttl"] == 60
-    assert [one["status"] for one in found.steps] == ["pending"]
+    stored = row(system, run)
+    assert (stored.state, stored.node, stored.actor, stored.services) == ("queued", "local", "ada", ["forge"])
+    assert stored.document["ttl"] == 60
+    assert [one["status"] for one in stored.steps] == ["pending"]
     assert system.said("run.started")[-1].actor == "ada"
     assert system.facts("run.started")["run"] == run
 
@@ -136,8 +136,8 @@ def cancel(system: System, run: str) -> None:
 def test_a_queued_run_is_cut_at_once(system: System) -> None:
     run = start(system, "forge")
     cancel(system, run)
-    found = row(system, run)
-    assert (found.state, found.outcome, found.cancelled_by) == (RunState.FINISHED, RunOutcome.CUT, "grace")
+    stored = row(system, run)
+    assert (stored.state, stored.outcome, stored.cancelled_by) == (RunState.FINISHED, RunOutcome.CUT, "grace")
 
 
 def test_cancelling_closes_the_window_and_leaves_the_rest_to_the_worker(system: System) -> None:
@@ -191,9 +191,9 @@ def test_start_times_are_those_of_earlier_windows(system: System) -> None:
         system.close(system.open("forge", "db"))
     last = system.open("forge")
     with system.database.read() as session:
-        found = rows.start_times(session, system.window(last), 10)
-    assert [len(times) for times in found.values()] == [2]
-    assert all(seconds > 0 for seconds in found["forge"])
+        start_times = rows.start_times(session, system.window(last), 10)
+    assert [len(times) for times in start_times.values()] == [2]
+    assert all(seconds > 0 for seconds in start_times["forge"])
 
 
 def test_old_runs_are_forgotten_and_unfinished_ones_are_not(system: System) -> None:

@@ -25,18 +25,18 @@ from tests.usecases.clock_host import HOURS, NOON, Host, alive, opened, state, s
 
 @pytest.fixture
 def host(database_url: str) -> Iterator[Host]:
-    found = Host(database_url)
-    yield found
-    found.open.close()
+    host = Host(database_url)
+    yield host
+    host.open.close()
 
 
 @pytest.fixture
 def worker(host: Host) -> Database:
-    found = host.process()
-    with found.write() as session:
-        published_stacks.publish_stack(session, studio(), found.now())
-    tend(found)
-    return found
+    database = host.process()
+    with database.write() as session:
+        published_stacks.publish_stack(session, studio(), database.now())
+    tend(database)
+    return database
 
 
 @pytest.mark.integration
@@ -55,9 +55,9 @@ def test_a_window_lives_its_length_whatever_the_clock_on_the_wall_does(
     host.pass_by(21)
 
     assert state(worker, window) == "closing"
-    (told,) = steps(worker)
-    assert told["step_sec"] == step.total_seconds()
-    assert told["offset_sec"] == -step.total_seconds()
+    (step_facts,) = steps(worker)
+    assert step_facts["step_sec"] == step.total_seconds()
+    assert step_facts["offset_sec"] == -step.total_seconds()
 
 
 @pytest.mark.parametrize("step", [-59.0, 59.0])

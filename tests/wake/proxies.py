@@ -45,25 +45,30 @@ def nginx(home: Path, port: int, places: Mapping[str, str], token: str) -> Itera
 def caddy(home: Path, port: int, places: Mapping[str, str], token: str) -> Iterator[None]:
     (home / "Caddyfile").write_text("{\n\tadmin off\n}\n" + adapted("Caddyfile", places))
     command = [_program("caddy"), "run", "--config", str(home / "Caddyfile"), "--adapter", "caddyfile"]
-    told = {"WAKE_TOKEN": token, "HOME": str(home), "XDG_DATA_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
-    with _serving(command, port, home, told):
+    variables = {
+        "WAKE_TOKEN": token,
+        "HOME": str(home),
+        "XDG_DATA_HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+    }
+    with _serving(command, port, home, variables):
         yield
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name, path=PATH)
-    assert found, f"{name} is not installed; `make test` installs it"
-    return found
+    path = shutil.which(name, path=PATH)
+    assert path, f"{name} is not installed; `make test` installs it"
+    return path
 
 
 @contextmanager
 def _serving(
-    command: list[str], port: int, home: Path, told: Mapping[str, str] | None = None
+    command: list[str], port: int, home: Path, variables: Mapping[str, str] | None = None
 ) -> Iterator[None]:
     log = home / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=home, env={**os.environ, **(told or {})}, stdout=output, stderr=output
+            command, cwd=home, env={**os.environ, **(variables or {})}, stdout=output, stderr=output
         )
     try:
         until(lambda: process.poll() is not None or _answers(port), f"{command[0]} listens", 30)

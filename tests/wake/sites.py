@@ -68,24 +68,24 @@ def standing(scripts: Mapping[str, str], **more: Any) -> Iterator[Site]:
     """A standalone with one service published at a port, the first of `scripts`, and `more` beside it."""
     image.ensure()
     with tempfile.TemporaryDirectory() as directory:
-        found = Standalone(Path(directory))
+        standalone = Standalone(Path(directory))
         port, project = free_port(), f"pw-wake-{secrets.token_hex(3)}"
         services = {
             name: python(code, ports=[f"127.0.0.1:{port}:8000"]) for name, code in scripts.items()
         } | more
-        (found.directory / "docker-compose.yml").write_text(
+        (standalone.directory / "docker-compose.yml").write_text(
             json.dumps({"services": services, "networks": {"default": _own_addresses()}})
         )
-        (found.directory / "power.toml").write_text(
+        (standalone.directory / "power.toml").write_text(
             f'[stacks.small]\nproject = "{project}"\nallow = {json.dumps(list(services))}\n'
             f'default_ttl = "{TTL:g}s"\nmax_ttl = "{CAP:g}s"\n'
         )
         try:
-            found.start()
-            yield Site(found, port, project)
-            found.stop()
+            standalone.start()
+            yield Site(standalone, port, project)
+            standalone.stop()
         finally:
-            found.clear()
+            standalone.clear()
             label = f"label=com.docker.compose.project={project}"
             for kind, remove in ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"])):
                 if left := docker(*kind, "-q", "--filter", label).split():

@@ -43,8 +43,8 @@ Server(("", 8000), Handler).serve_forever()
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with standing({"streams": STREAMS}) as found:
-        yield found
+    with standing({"streams": STREAMS}) as site_with_streams:
+        yield site_with_streams
 
 
 @pytest.fixture(params=KINDS)
@@ -59,8 +59,8 @@ def newest(site: Site) -> dict[str, Any]:
 
 def extensions(site: Site, window: str) -> list[Any]:
     with site.api as api:
-        said = list(api.audit(window=window, limit=500))
-    return [one for one in said if one["event"] == "window.extended" and one["actor"] == "power-windows"]
+        entries = list(api.audit(window=window, limit=500))
+    return [one for one in entries if one["event"] == "window.extended" and one["actor"] == "power-windows"]
 
 
 def lasted(window: dict[str, Any]) -> float:
@@ -73,9 +73,9 @@ def test_a_slow_answer_gets_its_last_byte_and_then_it_goes_off(front: httpx.Clie
     window = newest(site)["id"]
     answer = front.get("/stream/9")
     assert answer.text == "word\n" * 18 + "last"
-    said = extensions(site, window)
-    assert said
-    assert all(one["facts"]["reason"] == "a request was under way" for one in said)
+    extended = extensions(site, window)
+    assert extended
+    assert all(one["facts"]["reason"] == "a request was under way" for one in extended)
     until(lambda: not site.running(), "it goes off", TTL + 20)
     ended = newest(site)
     assert (ended["id"], ended["close_reason"]) == (window, "expired")

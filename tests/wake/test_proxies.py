@@ -43,8 +43,8 @@ while True:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with standing({"echo": ECHO}, broken=exits(3, saying="secret words")) as found:
-        yield found
+    with standing({"echo": ECHO}, broken=exits(3, saying="secret words")) as broken_site:
+        yield broken_site
 
 
 @pytest.fixture(params=KINDS)

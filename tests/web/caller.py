@@ -115,10 +115,10 @@ class Caller:
             return
         path = openapi.path_template(rule.rule)
         operation = specification()["paths"][path][method.lower()]
-        said = operation["responses"].get(str(answer.status_code))
-        assert said, f"{method} {path} answers {answer.status_code}, which is not in the specification"
+        documented = operation["responses"].get(str(answer.status_code))
+        assert documented, f"{method} {path} answers {answer.status_code}, which is not in the specification"
         self.checked.add((path, method, answer.status_code))
-        content = said["content"].get(answer.media)
+        content = documented["content"].get(answer.media)
         assert content, f"{method} {path} answers {answer.media}, which is not in the specification"
         if "json" in answer.media and "ndjson" not in answer.media and "$ref" in content["schema"]:
             model = getattr(schemas, content["schema"]["$ref"].rpartition("/")[2])

@@ -30,16 +30,16 @@ def broker() -> Remembering:
 @pytest.fixture
 def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
     """The house's clock is everybody's."""
-    found = System(database)
-    monkeypatch.setattr(database, "now", lambda: found.now)
-    return found
+    system = System(database)
+    monkeypatch.setattr(database, "now", lambda: system.now)
+    return system
 
 
 @pytest.fixture
 def app(settings: Settings, database: Database, broker: Remembering, system: System) -> Iterator[Flask]:
-    found = create_app(settings, database, broker)
-    yield found
-    found.extensions["power-windows"].event_feed.stop()
+    application = create_app(settings, database, broker)
+    yield application
+    application.extensions["power-windows"].event_feed.stop()
 
 
 @pytest.fixture

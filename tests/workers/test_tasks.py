@@ -32,16 +32,16 @@ STUDIO = StackSpec("studio", "pw-nothing", "local", {"forge": ServiceSpec("forge
 
 @pytest.fixture
 def context(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerContext]:
-    found = WorkerContext(
+    worker_context = WorkerContext(
         Database(databases.migrated("sqlite")), Engine(), Identity(tmp_path, "local"), "local", tmp_path
     )
-    found.stacks["studio"] = Served(STUDIO)
-    with found.database.write() as session:
-        published_stacks.publish_stack(session, STUDIO, found.database.now())
-    monkeypatch.setattr(runtime.process_state, "context", found)
-    yield found
-    found.engine.close()
-    found.database.close()
+    worker_context.stacks["studio"] = Served(STUDIO)
+    with worker_context.database.write() as session:
+        published_stacks.publish_stack(session, STUDIO, worker_context.database.now())
+    monkeypatch.setattr(runtime.process_state, "context", worker_context)
+    yield worker_context
+    worker_context.engine.close()
+    worker_context.database.close()
 
 
 def test_a_worker_that_cannot_begin_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,9 +32,9 @@ NOISE = {
 
 @pytest.mark.parametrize("log", NOISE.values(), ids=NOISE.keys())
 def test_a_service_that_runs_on_has_survived_what_it_wrote(log: str) -> None:
-    found = diagnose(Facts.of(from_fields(RUNS | {"log": log})), RULES)
+    diagnoses = diagnose(Facts.of(from_fields(RUNS | {"log": log})), RULES)
 
-    assert [one.cause for one in found] == ["unknown"]
+    assert [one.cause for one in diagnoses] == ["unknown"]
 
 
 @pytest.mark.parametrize("log", NOISE.values(), ids=NOISE.keys())
@@ -57,9 +57,9 @@ def test_what_was_written_long_before_the_end_weighs_less() -> None:
 def test_a_running_service_that_says_it_over_and_over_means_it() -> None:
     log = "\n".join(["connecting", "dial tcp 10.0.0.7:5432: connect: connection refused"] * 5)
 
-    (found,) = diagnose(Facts.of(from_fields(RUNS | {"log": log})), RULES)
+    (diagnosis,) = diagnose(Facts.of(from_fields(RUNS | {"log": log})), RULES)
 
-    assert (found.cause, found.confidence < 0.9) == ("connection-refused", True)
+    assert (diagnosis.cause, diagnosis.confidence < 0.9) == ("connection-refused", True)
 
 
 def test_a_sentence_about_giving_up_hides_nothing() -> None:
@@ -82,9 +82,9 @@ def test_a_chain_of_exceptions_is_followed_to_its_cause() -> None:
 
 def test_several_causes_come_most_specific_first() -> None:
     log = "/entry.sh: line 3: /data/log: Permission denied\nModuleNotFoundError: No module named 'switch'"
-    found = diagnose(Facts.of(from_fields(ENDED | {"log": log})), RULES)
+    diagnoses = diagnose(Facts.of(from_fields(ENDED | {"log": log})), RULES)
 
-    assert found[0].cause == "missing-module"
+    assert diagnoses[0].cause == "missing-module"
 
 
 def test_memory_outranks_whatever_the_log_says() -> None:

@@ -43,6 +43,6 @@ def admit(system: System) -> list[str]:
     appear(system, sign(system, "w2"))
     with system.database.write() as session:
         waiting = [one.id for one in session.scalars(select(Window).where(Window.state == "waiting"))]
-        found = [opening.admit(session, window, system.now) for window in waiting]
+        admitted = [opening.admit(session, window, system.now) for window in waiting]
     system.work()
-    return [one.id for one in found if one]
+    return [one.id for one in admitted if one]

@@ -55,16 +55,16 @@ def test_a_change_of_location_is_refused_while_anything_is_held_or_owed(
     placed.will_not_stop.add("forge")
     window, moved = placed.open("forge"), replace(studio(), **changed, digest="another")  # type: ignore[arg-type]
 
-    said = held(placed, moved, engine_id)
+    refusal = held(placed, moved, engine_id)
     for word in ("power.toml: stacks.studio", window, "forge", "'studio'", "power relocate studio"):
-        assert word in said
-    assert "\n" not in said
+        assert word in refusal
+    assert "\n" not in refusal
 
     placed.close(window, force=True)
     assert placed.state(window) == "closed"
-    said = held(placed, moved, engine_id)
-    assert window not in said
-    assert "the off of forge" in said
+    refusal = held(placed, moved, engine_id)
+    assert window not in refusal
+    assert "the off of forge" in refusal
 
     placed.will_not_stop.clear()
     placed.tick(600)
@@ -105,9 +105,9 @@ def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(pl
     window = placed.open("forge")
     renamed = replace(studio(), name="atelier")
 
-    said = held(placed, renamed)
+    refusal = held(placed, renamed)
     for word in ("stacks.atelier.project", "'studio'", window, "the off of forge"):
-        assert word in said
+        assert word in refusal
 
     placed.close(window)
     publish(placed, renamed)

@@ -75,9 +75,9 @@ def test_what_a_hand_stopped_under_an_open_window_is_found_once(system: System) 
     system.finish("forge", code=143)
     for _ in range(3):
         system.tick(10)
-    (found,) = system.said("drift.found")
-    assert (found.service, found.window_id) == ("forge", window)
-    facts = json.loads(found.facts)
+    (drift,) = system.said("drift.found")
+    assert (drift.service, drift.window_id) == ("forge", window)
+    facts = json.loads(drift.facts)
     assert facts["why"] == "stopped, though an open window holds it"
     assert facts["windows"] == [window]
     assert system.status(window) == "partial"

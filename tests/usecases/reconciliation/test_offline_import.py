@@ -63,8 +63,12 @@ def test_a_blind_stop_is_on_record_once_however_often_it_is_taken_in(system: Sys
     assert system.state(window) == State.CLOSED
     (finished,) = blind(system)
     assert finished["started_at"] < finished["finished_at"]
-    (told,) = facts(system, Event.NODE_BLIND)
-    assert (told["calls"], told["node"], told["workers"]) == (1, "local", ["worker-9"])
+    (facts_of_outage,) = facts(system, Event.NODE_BLIND)
+    assert (facts_of_outage["calls"], facts_of_outage["node"], facts_of_outage["workers"]) == (
+        1,
+        "local",
+        ["worker-9"],
+    )
     assert not system.row("forge").stop_pending
     # It was undone blind, so nothing is left to be undone.
     assert "stop forge" not in system.made
@@ -153,5 +157,5 @@ def test_one_outage_that_two_workers_went_through_is_one_entry(system: System) -
 
     take_in(system, dead, mine)
 
-    (told,) = facts(system, Event.NODE_BLIND)
-    assert (told["calls"], told["workers"]) == (2, ["worker-8", "worker-9"])
+    (facts_of_outage,) = facts(system, Event.NODE_BLIND)
+    assert (facts_of_outage["calls"], facts_of_outage["workers"]) == (2, ["worker-8", "worker-9"])

@@ -37,9 +37,9 @@ def test_an_exception_after_a_change_leaves_neither_change_nor_entry(system: Sys
 
 def _close_and_pull_the_plug(system: System, window: str) -> None:
     with system.database.write() as session:
-        found = rows.lock_window(session, window)
-        assert found
-        transitions.advance(session, found, State.CLOSING, actor="ada", now=system.now, detail="mistaken")
+        row = rows.lock_window(session, window)
+        assert row
+        transitions.advance(session, row, State.CLOSING, actor="ada", now=system.now, detail="mistaken")
         session.flush()
         raise PulledPlug
 
@@ -74,10 +74,10 @@ def test_the_trail_of_a_window_tells_its_whole_life(system: System) -> None:
 
 def test_a_call_is_told_with_its_whole_command_line(system: System) -> None:
     window = system.open("forge")
-    told = {entry.event: json.loads(entry.facts) for entry in system.entries(window)}
-    assert told["call.started"]["argv"] == ["docker", "compose", "up", "--", "forge"]
-    assert told["call.finished"]["returncode"] == 0
-    assert told["call.finished"]["elapsed_ms"] == 400
+    facts_of = {entry.event: json.loads(entry.facts) for entry in system.entries(window)}
+    assert facts_of["call.started"]["argv"] == ["docker", "compose", "up", "--", "forge"]
+    assert facts_of["call.finished"]["returncode"] == 0
+    assert facts_of["call.finished"]["elapsed_ms"] == 400
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_a_call_whose_end_is_on_record_is_not_lost_as_well(system: System, statu
         call = session.scalars(select(Call).where(Call.window_id == window)).one()
         call.status = CallStatus.RUNNING
     with system.database.write() as session:
-        found = session.scalars(select(Call).where(Call.status == CallStatus.RUNNING)).one()
+        row = session.scalars(select(Call).where(Call.status == CallStatus.RUNNING)).one()
         # Whoever was quicker is not seen in what was read before.
         quicker = update(Call).values(status=status).execution_options(synchronize_session=False)
         session.execute(quicker)
-        calls.lose_call(session, found, system.now)
+        calls.lose_call(session, row, system.now)
 
     assert not system.said("call.lost")
     assert system.intact()

@@ -47,14 +47,14 @@ def test_it_is_said_when_closing_begins_and_stays_so(system: System) -> None:
     system.will_not_stop.add("forge")
     window = system.open("forge", ttl=60)
     system.tick(60)
-    said = ("expired", CLOCK_ACTOR, "its time was up")
-    assert (system.state(window), why(system, window)) == ("closing", said)
+    ending = ("expired", CLOCK_ACTOR, "its time was up")
+    assert (system.state(window), why(system, window)) == ("closing", ending)
 
     system.close(window, actor="ada")
-    assert why(system, window) == said
+    assert why(system, window) == ending
     system.will_not_stop.clear()
     system.tick(301)
-    assert (system.state(window), why(system, window)) == ("closed", said)
+    assert (system.state(window), why(system, window)) == ("closed", ending)
 
 
 def test_force_says_so_later_and_who(system: System) -> None:

@@ -13,8 +13,8 @@ def test_who_forces_is_on_record_and_by_name(system: System) -> None:
     window = system.open("forge", actor="ada")
     system.close(window, actor="ada")
     system.close(window, actor="grace", force=True)
-    said = [(one.actor, json.loads(one.facts).get("forced")) for one in system.said("window.closing")]
-    assert said == [("ada", None), ("grace", True)]
+    closings = [(one.actor, json.loads(one.facts).get("forced")) for one in system.said("window.closing")]
+    assert closings == [("ada", None), ("grace", True)]
     reason = system.window(window).close_detail
     assert reason == "forced by grace; still owing an off: forge"
     (closed,) = system.said("window.closed")

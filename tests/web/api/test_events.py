@@ -19,8 +19,8 @@ from tests.web.caller import Answer, Caller
 
 @pytest.fixture
 def front(api: Caller) -> WebContext:
-    found: WebContext = api.client.application.extensions["power-windows"]
-    return found
+    context: WebContext = api.client.application.extensions["power-windows"]
+    return context
 
 
 def told(answer: Answer) -> Iterator[str]:

@@ -47,23 +47,23 @@ class Hands:
             return True
         self.asked.append(wanted)
         fresh = [one for one in self.lines if one["at"] > wanted.after.get(one["container"], "")]
-        found = [one for one in fresh if one["service"] in wanted.services]
+        lines = [one for one in fresh if one["service"] in wanted.services]
         with self.system.database.write() as session:
             rows.answer(
-                session, wanted.id, logs.fitting(found, wanted.tail), self.notes, self.system.database.now()
+                session, wanted.id, logs.fitting(lines, wanted.tail), self.notes, self.system.database.now()
             )
         return True
 
 
 @pytest.fixture
 def worker(system: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
-    found, plain = Hands(system), broker.nudge
+    reader, plain = Hands(system), broker.nudge
 
     def nudge(name: str, args: list[Any], to: str, shown: str = "") -> bool:
-        return found.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, shown)
+        return reader.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, shown)
 
     monkeypatch.setattr(broker, "nudge", nudge)
-    return found
+    return reader
 
 
 @pytest.fixture(autouse=True)
@@ -153,9 +153,9 @@ def test_an_answer_that_is_there_is_not_written_over(system: System) -> None:
     with system.database.write() as session:
         rows.answer(session, read, [line(2)], {}, system.now)
     with system.database.read() as session:
-        found = rows.answered_request(session, read)
-        assert found
-        assert found.lines == [line(1)]
+        request = rows.answered_request(session, read)
+        assert request
+        assert request.lines == [line(1)]
         assert logs.log_request(session, read, {}) is None
 
 
@@ -194,9 +194,9 @@ def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, s
 def test_a_node_that_is_away_is_named(api: Caller, system: System, worker: Hands) -> None:
     window = opened(api, "forge")["id"]
     with system.database.write() as session:
-        told = {"started_at": system.now, "seen_at": system.now}
-        session.add(Node(name="local", engine_id="e", worker="w", **told))
-        session.add(Worker(name="w", node="local", engine_id="e", locks_id="l", stacks=["studio"], **told))
+        times = {"started_at": system.now, "seen_at": system.now}
+        session.add(Node(name="local", engine_id="e", worker="w", **times))
+        session.add(Worker(name="w", node="local", engine_id="e", locks_id="l", stacks=["studio"], **times))
     system.now += timedelta(minutes=5)
 
     answer = api.get(f"/windows/{window}/logs")
@@ -220,8 +220,8 @@ Heard = Callable[[], str]
 
 def follow(api: Caller, window: str) -> Heard:
     answer = api.get(f"/windows/{window}/logs?follow=1", buffered=False)
-    told = answer.iter_encoded()
-    return lambda: next(told).decode()
+    chunks = answer.iter_encoded()
+    return lambda: next(chunks).decode()
 
 
 def to_the_end(heard: Heard) -> None:
@@ -286,9 +286,9 @@ def test_a_revoked_token_follows_no_longer(api: Caller, system: System, worker: 
 def test_the_newest_lines_are_kept_within_bounds() -> None:
     long = [line(number, "x" * 10_000) for number in range(60)]
 
-    kept = logs.fitting(long, 1000)
+    fitting = logs.fitting(long, 1000)
 
-    assert all(len(one["line"]) == logs.LINE + 1 for one in kept)
-    assert sum(len(one["line"]) for one in kept) <= logs.TEXT
-    assert kept[-1]["at"] == long[-1]["at"]
+    assert all(len(one["line"]) == logs.LINE + 1 for one in fitting)
+    assert sum(len(one["line"]) for one in fitting) <= logs.TEXT
+    assert fitting[-1]["at"] == long[-1]["at"]
     assert logs.fitting([line(1, "a\0b")], 5)[0]["line"] == "a\ufffdb"

@@ -20,8 +20,8 @@ def test_every_route_that_is_served_is_in_the_specification_and_the_reverse(app:
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    said = {(path, verb) for path, verbs in specification()["paths"].items() for verb in verbs}
-    assert served == said
+    documented = {(path, verb) for path, verbs in specification()["paths"].items() for verb in verbs}
+    assert served == documented
 
 
 def test_everything_that_is_referred_to_is_there(api: Caller) -> None:

@@ -76,6 +76,6 @@ def test_close_without_an_id_is_409_where_it_is_not_clear(api: Caller, system: S
 def test_status_shows_the_mode_the_services_and_the_live_windows(api: Caller, system: System) -> None:
     assert api.get("/madre/power/status").json["mode"] == "SOLO_CORE"
     window = opened(api, "forge")["id"]
-    said = api.get("/madre/power/status").json
-    assert (said["mode"], [one["id"] for one in said["windows"]]) == ("OPEN", [window])
-    assert {one["name"] for one in said["stacks"][0]["services"]} >= {"forge", "redis"}
+    status = api.get("/madre/power/status").json
+    assert (status["mode"], [one["id"] for one in status["windows"]]) == ("OPEN", [window])
+    assert {one["name"] for one in status["stacks"][0]["services"]} >= {"forge", "redis"}

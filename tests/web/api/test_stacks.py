@@ -13,8 +13,8 @@ from tests.web.caller import Caller
 
 
 def stack(api: Caller) -> dict[str, Any]:
-    found: dict[str, Any] = api.get("/stacks/studio").json
-    return found
+    shown: dict[str, Any] = api.get("/stacks/studio").json
+    return shown
 
 
 def service(api: Caller, name: str) -> dict[str, Any]:

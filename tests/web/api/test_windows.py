@@ -23,8 +23,8 @@ NO_TTL: list[Any] = [0, -1, True, "60", [], float("nan"), float("inf")]
 def opened(api: Caller, *services: str, **rest: Any) -> dict[str, Any]:
     answer = api.post("/windows", {"services": services, **rest})
     assert answer.status_code == 202, answer.text
-    found: dict[str, Any] = answer.json
-    return found
+    window: dict[str, Any] = answer.json
+    return window
 
 
 def test_an_open_is_accepted_at_once_and_the_node_is_nudged(api: Caller, broker: Remembering) -> None:
@@ -295,9 +295,9 @@ def test_a_deadline_that_passes_while_the_row_is_waited_for_has_passed(
     locked = rows.lock_window
 
     def slowly(session: Session, window: str) -> Window | None:
-        found = locked(session, window)
+        row = locked(session, window)
         system.now = NOON + timedelta(seconds=120)
-        return found
+        return row
 
     monkeypatch.setattr(rows, "lock_window", slowly)
     assert api.patch(f"/windows/{window}", {"ttl_sec": 600}).status_code == 409

@@ -31,10 +31,10 @@ class Browser:
 
     @classmethod
     def signed_in(cls, app: Flask, token: str) -> Browser:
-        found = cls(app.test_client())
-        assert found.sign_in(token).status_code == 303
-        found.csrf = _hidden("csrf", found.get("/").text)
-        return found
+        browser = cls(app.test_client())
+        assert browser.sign_in(token).status_code == 303
+        browser.csrf = _hidden("csrf", browser.get("/").text)
+        return browser
 
     def sign_in(self, token: str, **more: str) -> TestResponse:
         nonce = _hidden("nonce", self.client.get("/sign-in").text)
@@ -56,26 +56,26 @@ class Browser:
 
 
 def _hidden(name: str, page: str) -> str:
-    found = re.search(f'name="{name}" value="([^"]*)"', page)
-    assert found, page
-    return found[1]
+    match = re.search(f'name="{name}" value="([^"]*)"', page)
+    assert match, page
+    return match[1]
 
 
 @pytest.fixture
 def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
     """The house's clock is everybody's."""
-    found = System(database)
-    monkeypatch.setattr(database, "now", lambda: found.now)
-    return found
+    system = System(database)
+    monkeypatch.setattr(database, "now", lambda: system.now)
+    return system
 
 
 @pytest.fixture
 def app(database: Database, system: System, tmp_path: Path) -> Iterator[Flask]:
     url = database.url.render_as_string(hide_password=False)
     settings = Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
-    found = create_app(settings, database, Remembering())
-    yield found
-    found.extensions["power-windows"].event_feed.stop()
+    application = create_app(settings, database, Remembering())
+    yield application
+    application.extensions["power-windows"].event_feed.stop()
 
 
 @pytest.fixture

@@ -218,8 +218,8 @@ def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Brow
     assert "Older" in first.text
     older = unescape(first.text.rpartition('<a class="button" href="/trail?')[2].partition('"')[0])
     assert ada.get(f"/trail?{older}").status_code == 200
-    found = ada.get(f"/trail?window={mine}&event=window.opening&actor=grace&stack=studio").text
-    assert found.count("<td>window.opening</td>") == 1
+    page = ada.get(f"/trail?window={mine}&event=window.opening&actor=grace&stack=studio").text
+    assert page.count("<td>window.opening</td>") == 1
     assert ada.get("/trail?window=&actor=nobody").text.count("No entries.") == 1
 
 
@@ -292,9 +292,9 @@ def test_of_many_samples_some_are_drawn_and_the_newest_among_them(system: System
             session.add(Sample(stack="studio", service="forge", at=at, cpu=1.0, memory=number))
     with system.database.read() as session:
         until = system.now + timedelta(hours=1)
-        (found,) = samples.between(session, "studio", ["forge"], system.now, until).values()
-    assert len(found) <= samples.MOST_POINTS
-    assert found[-1].memory == 1000
+        (drawn,) = samples.between(session, "studio", ["forge"], system.now, until).values()
+    assert len(drawn) <= samples.MOST_POINTS
+    assert drawn[-1].memory == 1000
     with system.database.write() as session:
         samples.forget(session, system.now + timedelta(seconds=1000))
     with system.database.read() as session:

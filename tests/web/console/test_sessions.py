@@ -33,11 +33,11 @@ def copied(app: Flask, browser: Browser, name: str = sessions.COOKIE) -> Browser
 def everything(system: System) -> str:
     """All that a copy of the database says."""
     with system.database.read() as session:
-        found = {
+        contents = {
             name: [list(map(str, row)) for row in session.execute(table.select())]
             for name, table in Table.metadata.tables.items()
         }
-    return json.dumps(found)
+    return json.dumps(contents)
 
 
 @pytest.mark.integration
@@ -152,10 +152,10 @@ def test_over_https_cookies_are_secure_and_of_this_host_alone(app: Flask, token:
         assert "Domain" not in cookie
     assert client.get("/", **https).status_code == 200
     # What another host of the domain could set, without the prefix, counts for nothing.
-    kept = client.get_cookie("__Host-" + sessions.COOKIE, domain="power.example")
-    assert kept
+    secure_cookie = client.get_cookie("__Host-" + sessions.COOKIE, domain="power.example")
+    assert secure_cookie
     other = app.test_client()
-    header = {"Cookie": f"{sessions.COOKIE}={kept.value}"}
+    header = {"Cookie": f"{sessions.COOKIE}={secure_cookie.value}"}
     assert other.get("/", headers=header, **https).status_code == 303
 
 

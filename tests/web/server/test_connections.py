@@ -35,7 +35,7 @@ KINDS = {
 def hold(served: Served) -> Iterator[Callable[[int, bytes], None]]:
     held: list[socket.socket] = []
 
-    def connect(number: int, said: bytes) -> None:
+    def connect(number: int, request_bytes: bytes) -> None:
         for _ in range(number):
             one = socket.socket()
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
@@ -44,7 +44,7 @@ def hold(served: Served) -> Iterator[Callable[[int, bytes], None]]:
             one.connect(("127.0.0.1", served.port))
             with suppress(OSError):
                 one.setblocking(False)
-                one.send(said)
+                one.send(request_bytes)
 
     yield connect
     for one in held:

@@ -46,8 +46,11 @@ class Served:
     ) -> tuple[int, dict[str, str], Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
         with closing(connection):
-            said = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"} | headers
-            connection.request(method, path, None if body is None else json.dumps(body), said)
+            all_headers = {
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+            } | headers
+            connection.request(method, path, None if body is None else json.dumps(body), all_headers)
             answer = connection.getresponse()
             text = answer.read()
             return answer.status, dict(answer.headers), json.loads(text) if text else None
@@ -67,13 +70,13 @@ class Stream:
 
     def event(self) -> tuple[str, dict[str, Any]]:
         """The next event: its id and its entry."""
-        found: dict[str, str] = {}
+        fields: dict[str, str] = {}
         while True:
             line = self._answer.readline().decode().rstrip("\n")
-            if not line and "data" in found:
-                return found["id"], json.loads(found["data"])
+            if not line and "data" in fields:
+                return fields["id"], json.loads(fields["data"])
             name, _, value = line.partition(": ")
-            found[name] = value
+            fields[name] = value
 
     def first_id(self) -> str:
         """Where the stream begins; having read it, the stream is surely open."""
@@ -105,10 +108,10 @@ def served(databases: Databases, tmp_path: Path) -> Iterator[Served]:
         "POWER_BROKER_URL": "memory://",
     }
     process = subprocess.Popen(server.command("127.0.0.1", port), env=environ)
-    found = Served(port, token, system, process)
+    served = Served(port, token, system, process)
     try:
-        _await(found)
-        yield found
+        _await(served)
+        yield served
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(_PATIENCE)
@@ -153,8 +156,10 @@ def test_five_hundred_open_streams_starve_nobody_and_all_are_told(served: Served
             assert status == 202
             assert slowest < PROMPT
 
-            told = list(pool.map(lambda stream: stream.event()[1], streams))
-            assert {(entry["event"], entry["window"]) for entry in told} == {("window.opening", window["id"])}
+            entries = list(pool.map(lambda stream: stream.event()[1], streams))
+            assert {(entry["event"], entry["window"]) for entry in entries} == {
+                ("window.opening", window["id"])
+            }
         finally:
             for stream in streams:
                 stream.close()

@@ -47,10 +47,10 @@ def proxied(served: Served, tmp_path: Path) -> Iterator[Served]:
     }
     port = brokers.free_port()
     process = subprocess.Popen(server.command("127.0.0.1", port), env=environ)
-    found = Served(port, served.token, served.system, process)
+    served_by_proxy = Served(port, served.token, served.system, process)
     try:
-        until(lambda: answers(found), "it answers", 30)
-        yield found
+        until(lambda: answers(served_by_proxy), "it answers", 30)
+        yield served_by_proxy
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
@@ -124,7 +124,7 @@ def test_scheme_and_prefix_are_a_named_proxys_to_say(proxied: Served, served: Se
 
 
 @pytest.mark.parametrize(
-    ("peer", "said", "client"),
+    ("peer", "forwarded", "client"),
     [
         ("10.0.0.1", "192.0.2.1", "192.0.2.1"),
         ("10.0.0.1", "203.0.113.9, 192.0.2.1, 10.0.0.2", "192.0.2.1"),
@@ -137,8 +137,10 @@ def test_scheme_and_prefix_are_a_named_proxys_to_say(proxied: Served, served: Se
         ("", "192.0.2.1", ""),
     ],
 )
-def test_the_client_is_the_last_address_that_no_named_proxy_has(peer: str, said: str, client: str) -> None:
-    assert trusted_proxies.client_of(peer, said, trusted_proxies.parse("10.0.0.0/8")) == client
+def test_the_client_is_the_last_address_that_no_named_proxy_has(
+    peer: str, forwarded: str, client: str
+) -> None:
+    assert trusted_proxies.client_of(peer, forwarded, trusted_proxies.parse("10.0.0.0/8")) == client
 
 
 def test_what_is_no_address_is_refused_by_name() -> None:

@@ -155,8 +155,8 @@ def test_a_service_that_may_not_be_powered_any_more_is_refused_and_once_on_recor
         assert kind(door.get(FORGE)) == (403, "not-allowed")
     assert kind(door.get(f"{FORGE}?as=nginx")) == (403, "not-allowed")
     with system.database.read() as session:
-        said = [one for one in audit.entries(session, limit=500) if one.event == Event.REFUSED]
-    assert len(said) == 1
+        refusals = [one for one in audit.entries(session, limit=500) if one.event == Event.REFUSED]
+    assert len(refusals) == 1
 
 
 def test_two_doors_to_one_service_have_a_window_each(app: Flask, door: Caller, system: System) -> None:

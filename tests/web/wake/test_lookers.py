@@ -70,9 +70,9 @@ def test_who_only_looks_is_shown_with_the_token_and_on_record(
     assert "/robots.txt" in shown["only_looks_paths"]
     with system.database.read() as session:
         entries = audit.entries(session, limit=5000)
-    said = [one.as_json()["facts"] for one in entries if one.event == Event.TOKEN_CREATED]
-    assert said[-1]["only_looks_agents"] == []
-    assert "only_looks_paths" not in said[-1]
+    facts = [one.as_json()["facts"] for one in entries if one.event == Event.TOKEN_CREATED]
+    assert facts[-1]["only_looks_agents"] == []
+    assert "only_looks_paths" not in facts[-1]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_lists_that_cannot_be_meant_are_refused_by_name(api: Caller, wrong: dict
 
 
 @pytest.mark.parametrize(
-    "said",
+    "request_headers",
     [
         {"Sec-Purpose": "prefetch;prerender"},
         {"Purpose": "prefetch"},
@@ -103,15 +103,15 @@ def test_lists_that_cannot_be_meant_are_refused_by_name(api: Caller, wrong: dict
     ],
 )
 def test_what_is_only_looked_at_is_not_opened_nor_kept(
-    door: Caller, system: System, said: dict[str, str]
+    door: Caller, system: System, request_headers: dict[str, str]
 ) -> None:
-    assert door.get(FORGE, headers=said).status_code == 503
+    assert door.get(FORGE, headers=request_headers).status_code == 503
     assert windows(system) == []
     door.get(FORGE)
     system.work()
     deadline = windows(system)[0].deadline
     system.tick(300)
-    assert door.get(FORGE, headers=said).status_code == 200
+    assert door.get(FORGE, headers=request_headers).status_code == 200
     assert windows(system)[0].deadline == deadline
 
 

@@ -54,8 +54,8 @@ def test_a_token_is_made_listed_and_revoked(app: Flask, api: Caller, system: Sys
     # A name may be taken again: that is how a text that got about is changed for another.
     again = api.post("/tokens", body).json["token"]
     assert again != text
-    said = [one["event"] for one in api.get("/audit").json["items"] if one["event"].startswith("token")]
-    assert said == ["token.created", "token.created", "token.revoked", "token.created"]
+    events = [one["event"] for one in api.get("/audit").json["items"] if one["event"].startswith("token")]
+    assert events == ["token.created", "token.created", "token.revoked", "token.created"]
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,9 @@ class Clients:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def environ(self, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
         return {
-            **kept,
+            **inherited,
             "PYTHONUNBUFFERED": "1",
             "POWER_DATA_DIR": str(self.data),
             "POWER_CONFIG": str(self.directory / "power.toml"),

@@ -22,8 +22,8 @@ LONG = 60.0
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Clients]]:
-    with started(tmp_path_factory.mktemp("broker")) as found:
-        yield found
+    with started(tmp_path_factory.mktemp("broker")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -98,10 +98,10 @@ def test_a_broker_that_answers_with_an_error_ends_nobody(
         before = {name: clients.said(name).count("the broker cannot be used") for name in clients.processes}
         breaks(client)
         try:
-            for name, told in before.items():
+            for name, errors_before in before.items():
                 until(
-                    lambda name=name, told=told: (  # type: ignore[misc]
-                        clients.said(name).count("the broker cannot be used") > told
+                    lambda name=name, errors_before=errors_before: (  # type: ignore[misc]
+                        clients.said(name).count("the broker cannot be used") > errors_before
                     ),
                     f"{name} says that the broker cannot be used",
                     within=LONG,

@@ -18,8 +18,8 @@ from workers.celery import app
 Change = Callable[[dict[str, Any]], object]
 
 
-def body(*found: object) -> str:
-    return base64.b64encode(json.dumps(list(found)).encode()).decode()
+def body(*parts: object) -> str:
+    return base64.b64encode(json.dumps(list(parts)).encode()).decode()
 
 
 def message(name: str = task_queue.OPEN, *arguments: object) -> dict[str, Any]:
@@ -55,15 +55,15 @@ def message(name: str = task_queue.OPEN, *arguments: object) -> dict[str, Any]:
 
 
 def test_what_celery_sends_is_passed_on() -> None:
-    found = messages.validate(message())
+    valid = messages.validate(message())
 
-    assert found["body"] == message()["body"]
-    assert {key: found["headers"][key] for key in ("task", "id", "argsrepr")} == {
+    assert valid["body"] == message()["body"]
+    assert {key: valid["headers"][key] for key in ("task", "id", "argsrepr")} == {
         "task": task_queue.OPEN,
         "id": "f0e1",
         "argsrepr": "w1 studio: forge",
     }
-    assert found["properties"]["delivery_tag"] == "a1b2"
+    assert valid["properties"]["delivery_tag"] == "a1b2"
 
 
 def test_the_arguments_are_those_of_the_tasks() -> None:
@@ -122,20 +122,20 @@ def test_the_arguments_are_those_of_the_tasks() -> None:
     ],
 )
 def test_what_is_no_message_of_ours_is_refused_and_says_why(change: Change, reason: str) -> None:
-    found = message()
-    change(found)
+    changed = message()
+    change(changed)
 
     with pytest.raises(RefusedMessage, match=reason) as refused:
-        messages.validate(found)
+        messages.validate(changed)
 
     assert len(str(refused.value)) < 300
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("found", [None, 5, "w1", [], [1, 2], True])
-def test_what_is_no_message_at_all_is_refused(found: object) -> None:
+@pytest.mark.parametrize("value", [None, 5, "w1", [], [1, 2], True])
+def test_what_is_no_message_at_all_is_refused(value: object) -> None:
     with pytest.raises(RefusedMessage):
-        messages.validate(found)
+        messages.validate(value)
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_what_is_no_message_at_all_is_refused(found: object) -> None:
 )
 def test_a_field_that_nobody_reads_is_left_out(header: dict[str, Any]) -> None:
     """A forged delay would hold a message for ever, a forged time limit would break its request."""
-    found = message()
-    found["headers"].update(header)
+    sent_message = message()
+    sent_message["headers"].update(header)
 
-    headers = messages.validate(found)["headers"]
+    headers = messages.validate(sent_message)["headers"]
 
     assert not header.keys() & headers.keys() - {"retries"}
     assert headers["retries"] == 0

@@ -23,10 +23,10 @@ def step(name: str, *depends_on: str, retries: int = 0) -> ScenarioStep:
 
 
 def run(
-    found: Scenario, try_check: TryCheck, interrupted: threading.Event | None = None
+    scenario: Scenario, try_check: TryCheck, interrupted: threading.Event | None = None
 ) -> tuple[bool, RunRecord]:
-    record = RunRecord(initial_steps(found))
-    return run_steps(found, record, try_check, interrupted or threading.Event(), lambda: NOON), record
+    record = RunRecord(initial_steps(scenario))
+    return run_steps(scenario, record, try_check, interrupted or threading.Event(), lambda: NOON), record
 
 
 def test_steps_that_do_not_depend_on_each_other_run_at_the_same_time() -> None:

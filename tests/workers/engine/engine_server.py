@@ -92,8 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: EngineServer
 
     def do_GET(self) -> None:
-        status, said = self.server.answer(self.path)
-        body = said.encode() if isinstance(said, str) else json.dumps(said).encode()
+        status, answer = self.server.answer(self.path)
+        body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -117,12 +117,14 @@ def serving(release: Release | None = None, answers: Answers | None = None) -> I
     # A socket's path may have some hundred characters only, and pytest's are long.
     with (
         tempfile.TemporaryDirectory(prefix="pw-engine-") as directory,
-        EngineServer(Path(directory) / "s", release or Release(), answers or {}) as found,
+        EngineServer(Path(directory) / "s", release or Release(), answers or {}) as engine_server,
     ):
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread = threading.Thread(
+            target=engine_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         thread.start()
         try:
-            yield found
+            yield engine_server
         finally:
-            found.let_go()
-            found.shutdown()
+            engine_server.let_go()
+            engine_server.shutdown()

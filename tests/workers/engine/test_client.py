@@ -55,13 +55,13 @@ def test_the_engines_times_are_read_to_the_microsecond(text: Any, expected: date
 
 
 def test_a_container_is_described_by_its_state_and_labels() -> None:
-    found = containers.container_from_inspection(INSPECTED)
+    container = containers.container_from_inspection(INSPECTED)
 
-    assert (found.id, found.service, found.number) == ("c0ffee", "forge", 2)
-    assert (found.state, found.health, found.restarts) == ("running", "starting", 3)
-    assert (found.image, found.config_hash) == ("sha256:1234", "abc")
-    assert found.started_at == datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)
-    assert found.finished_at is None
+    assert (container.id, container.service, container.number) == ("c0ffee", "forge", 2)
+    assert (container.state, container.health, container.restarts) == ("running", "starting", 3)
+    assert (container.image, container.config_hash) == ("sha256:1234", "abc")
+    assert container.started_at == datetime(2030, 5, 1, 12, 0, 0, 500000, UTC)
+    assert container.finished_at is None
 
 
 @pytest.mark.parametrize("health", [None, {"Status": "none"}, {}])
@@ -75,9 +75,9 @@ def test_a_container_without_labels_belongs_to_nobody() -> None:
     assert containers.container_from_inspection({**INSPECTED, "Config": {"Labels": None}}).service == ""
 
 
-@pytest.mark.parametrize("said", ["abc", "", None, "1.5", "²", "9" * 5000, [], {}])
-def test_a_container_whose_number_is_none_is_the_first(said: Any) -> None:
-    labels = {**INSPECTED["Config"]["Labels"], "com.docker.compose.container-number": said}
+@pytest.mark.parametrize("number_label", ["abc", "", None, "1.5", "²", "9" * 5000, [], {}])
+def test_a_container_whose_number_is_none_is_the_first(number_label: Any) -> None:
+    labels = {**INSPECTED["Config"]["Labels"], "com.docker.compose.container-number": number_label}
 
     assert containers.container_from_inspection({**INSPECTED, "Config": {"Labels": labels}}).number == 1
 
@@ -95,20 +95,22 @@ def test_what_is_not_told_of_a_container_does_not_hide_it(missing: str, null: bo
     if null:
         holder[key] = None
 
-    found = containers.container_from_inspection(raw)
+    container = containers.container_from_inspection(raw)
 
-    assert (found.id, found.alive) == ("c0ffee", True)
+    assert (container.id, container.alive) == ("c0ffee", True)
 
 
-@pytest.mark.parametrize(("said", "grace"), [(60, 60.0), (0, 0.0), (None, None), ("soon", None), (-1, None)])
-def test_the_time_to_leave_is_a_number_of_seconds_or_unknown(said: Any, grace: float | None) -> None:
-    config = {**INSPECTED["Config"], "StopTimeout": said}
+@pytest.mark.parametrize(
+    ("stop_timeout", "grace"), [(60, 60.0), (0, 0.0), (None, None), ("soon", None), (-1, None)]
+)
+def test_the_time_to_leave_is_a_number_of_seconds_or_unknown(stop_timeout: Any, grace: float | None) -> None:
+    config = {**INSPECTED["Config"], "StopTimeout": stop_timeout}
 
     assert containers.container_from_inspection({**INSPECTED, "Config": config}).grace == grace
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("healthcheck", "seconds"),
     [
         (None, None),
         ({"Test": ["NONE"]}, None),
@@ -119,8 +121,8 @@ def test_the_time_to_leave_is_a_number_of_seconds_or_unknown(said: Any, grace: f
     ],
 )
 def test_the_time_to_be_ready_is_that_of_the_containers_own_healthcheck(
-    said: Any, seconds: float | None
+    healthcheck: Any, seconds: float | None
 ) -> None:
-    config = {**INSPECTED["Config"], "Healthcheck": said}
+    config = {**INSPECTED["Config"], "Healthcheck": healthcheck}
 
     assert containers.container_from_inspection({**INSPECTED, "Config": config}).ready_within == seconds

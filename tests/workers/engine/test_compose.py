@@ -82,10 +82,10 @@ def test_all_services_cannot_be_said(make: Callable[..., Command]) -> None:
 
 
 def test_the_shared_file_joins_the_networks_and_has_no_containers() -> None:
-    said = json.loads(compose.shared_file({"front", "default"}))
+    parsed = json.loads(compose.shared_file({"front", "default"}))
 
     service = {"image": "scratch", "scale": 0, "networks": ["default", "front"]}
-    assert said == {"services": {"power-windows-shared": service}}
+    assert parsed == {"services": {"power-windows-shared": service}}
 
 
 def test_an_address_of_compose_that_answers_nothing_is_passed_over(

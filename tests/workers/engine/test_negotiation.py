@@ -60,8 +60,8 @@ def test_the_newest_version_that_both_sides_speak_is_spoken(least: str, most: st
         engine,
     ):
         if not least:
-            said = {key: value for key, value in server.release.says().items() if key != "MinAPIVersion"}
-            server.answers["/version"] = (200, said)
+            version = {key: value for key, value in server.release.says().items() if key != "MinAPIVersion"}
+            server.answers["/version"] = (200, version)
         assert engine.id() == "X@forge:/d"
         assert engine.agreement().api == spoken
         assert f"/v{spoken}/info" in server.asked
@@ -123,10 +123,10 @@ def test_an_engine_that_cannot_be_served_is_one_line(release: Release, words: li
         with pytest.raises(EngineUnsupported) as refused:
             engine.containers("studio")
 
-        said = str(refused.value)
-        assert [word for word in [*words, str(server.endpoint)] if word not in said] == []
-        assert "\n" not in said
-        assert engine.fault == said
+        message = str(refused.value)
+        assert [word for word in [*words, str(server.endpoint)] if word not in message] == []
+        assert "\n" not in message
+        assert engine.fault == message
 
         server.release = Release()
         server.answers[LIST] = (200, [])
@@ -237,14 +237,14 @@ def test_a_line_without_labels_is_nobodys(labels: Any) -> None:
 
 
 def test_logs_that_cannot_be_read_are_a_refusal_and_no_silence() -> None:
-    said = "configured logging driver does not support reading"
+    reason = "configured logging driver does not support reading"
     answers: Answers = {
         "/containers/forge/json": (200, inspected("forge")),
-        "/containers/forge/logs": (501, {"message": said}),
+        "/containers/forge/logs": (501, {"message": reason}),
     }
     with asking(answers=answers) as (_server, engine):
         assert engine.log("forge") == ""
-        with pytest.raises(EngineRefused, match=said):
+        with pytest.raises(EngineRefused, match=reason):
             engine.lines("forge", PAST, None, 10)
 
 
@@ -262,7 +262,7 @@ def test_an_image_that_the_engine_cannot_name_has_no_digest() -> None:
         assert engine.image("Bad") == ""
 
 
-@pytest.mark.parametrize("said", [None, "yesterday", 5, "2030-13-01T00:00:00Z"])
-def test_an_engine_that_does_not_know_its_time_has_ours(said: Any) -> None:
-    with asking(answers={"/info": (200, {"SystemTime": said})}) as (_server, engine):
+@pytest.mark.parametrize("system_time", [None, "yesterday", 5, "2030-13-01T00:00:00Z"])
+def test_an_engine_that_does_not_know_its_time_has_ours(system_time: Any) -> None:
+    with asking(answers={"/info": (200, {"SystemTime": system_time})}) as (_server, engine):
         assert abs((engine.now() - datetime.now(UTC)).total_seconds()) < 5

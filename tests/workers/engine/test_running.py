@@ -123,10 +123,10 @@ def test_a_directory_that_is_not_there_is_a_failed_call(tmp_path: Path) -> None:
 
 
 def test_a_call_writes_down_who_makes_it(tmp_path: Path) -> None:
-    told: list[int] = []
-    compose.run(shell(tmp_path, "echo $$ > pid"), 10, started=told.append)
+    pids: list[int] = []
+    compose.run(shell(tmp_path, "echo $$ > pid"), 10, started=pids.append)
 
-    assert told == [pid_in(tmp_path / "pid")]
+    assert pids == [pid_in(tmp_path / "pid")]
 
 
 WORKER = """
@@ -183,8 +183,8 @@ def test_a_directory_that_is_gone_is_named_and_not_the_program(tmp_path: Path) -
 def test_a_file_where_a_directory_should_be_is_named(tmp_path: Path, below: str) -> None:
     (tmp_path / "stack").write_text("")
     where = Path(f"{tmp_path / 'stack'}{below}")
-    said = compose.run(shell(where, "true"), 10).stderr
-    assert said == f"the directory {where} cannot be entered: Not a directory"
+    stderr = compose.run(shell(where, "true"), 10).stderr
+    assert stderr == f"the directory {where} cannot be entered: Not a directory"
 
 
 def test_a_directory_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
@@ -202,10 +202,12 @@ def test_a_directory_that_may_not_be_entered_is_named(tmp_path: Path) -> None:
     for directory in (tmp_path, *tmp_path.parents):
         if directory.stat().st_uid == os.geteuid() and directory.name.startswith(("pytest", "test_")):
             directory.chmod(0o755)
-    said = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code, str(shut)], capture_output=True, text=True, timeout=60, check=False
     )
-    assert said.stdout == f"the directory {shut} cannot be entered: Permission denied\n", said.stderr
+    assert completed.stdout == f"the directory {shut} cannot be entered: Permission denied\n", (
+        completed.stderr
+    )
 
 
 def test_a_program_that_is_missing_is_still_named(tmp_path: Path) -> None:
@@ -241,9 +243,9 @@ SPAWNING = [
 ]
 
 
-@pytest.mark.parametrize(("error", "said"), SPAWNING, ids=lambda one: str(one)[:20])
+@pytest.mark.parametrize(("error", "reason"), SPAWNING, ids=lambda one: str(one)[:20])
 def test_a_call_that_cannot_begin_has_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
     def spawn(*_arguments: object) -> None:
         raise error
@@ -252,7 +254,7 @@ def test_a_call_that_cannot_begin_has_failed(
     outcome = compose.run(shell(tmp_path, "true"), 10)
 
     assert (outcome.status, outcome.returncode) == (CallStatus.FAIL, None)
-    assert outcome.stderr == f"/bin/sh: {said}"
+    assert outcome.stderr == f"/bin/sh: {reason}"
 
 
 def full(_pid: int) -> None:

@@ -45,10 +45,10 @@ class Certificates:
             self._openssl("x509", "-req", *authority, *signed, "-days", "2")
 
     def context(self) -> ssl.SSLContext:
-        found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self._at("ca"))
-        found.load_cert_chain(self._at("server"), self._at("server-key"))
-        found.verify_mode = ssl.CERT_REQUIRED
-        return found
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self._at("ca"))
+        tls.load_cert_chain(self._at("server"), self._at("server-key"))
+        tls.verify_mode = ssl.CERT_REQUIRED
+        return tls
 
     def _files(self, name: str, key: str) -> tuple[str, ...]:
         return ("-out", self._at(name), "-keyout", self._at(key))
@@ -95,8 +95,8 @@ def address(certificates: Certificates) -> Iterator[str]:
             server.shutdown()
 
 
-def asked(found: Endpoint) -> str:
-    engine = Engine(found, timeout=5)
+def asked(endpoint: Endpoint) -> str:
+    engine = Engine(endpoint, timeout=5)
     try:
         return engine.id()
     finally:
@@ -125,11 +125,11 @@ def test_an_engine_behind_tls_answers(environ: dict[str, str], monkeypatch: pyte
 
 
 def test_compose_is_given_the_same_certificates(environ: dict[str, str], address: str) -> None:
-    found = engine_endpoint.find(environ)
+    endpoint = engine_endpoint.find(environ)
 
     answer = subprocess.run(
         [*compose_program.program(), "-p", "pw-test-none", "ps"],
-        env=found.environment(environ),
+        env=endpoint.environment(environ),
         capture_output=True,
         text=True,
         check=False,

@@ -47,20 +47,20 @@ class Beat(DeadlineScheduler):
 
 @pytest.fixture
 def database(databases: Databases) -> Iterator[Database]:
-    found = Database(databases.migrated("sqlite"))
-    with found.write() as session:
-        published_stacks.publish_stack(session, STUDIO, found.now())
-    yield found
-    found.close()
+    database = Database(databases.migrated("sqlite"))
+    with database.write() as session:
+        published_stacks.publish_stack(session, STUDIO, database.now())
+    yield database
+    database.close()
 
 
 @pytest.fixture
 def beat(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beat]:
     monkeypatch.setenv("POWER_DATABASE_URL", str(database.url))
-    found = Beat(app, max_interval=1, lazy=False)
-    yield found
-    found.close()
-    found.database.close()
+    beat = Beat(app, max_interval=1, lazy=False)
+    yield beat
+    beat.close()
+    beat.database.close()
 
 
 def window(database: Database, ttl: float) -> str:

@@ -39,26 +39,26 @@ class Collected:
     by_service: dict[str, dict[str, Any] | Exception] = field(default_factory=dict)
 
     def __call__(self, _context: WorkerContext, _served: Served, request: DiagnosisRequest) -> Evidence:
-        found = self.by_service[request.service]
-        if isinstance(found, Exception):
-            raise found
-        return from_fields({"stack": request.stack, "service": request.service, **found})
+        fields = self.by_service[request.service]
+        if isinstance(fields, Exception):
+            raise fields
+        return from_fields({"stack": request.stack, "service": request.service, **fields})
 
 
 @pytest.fixture
 def collected(monkeypatch: pytest.MonkeyPatch) -> Collected:
-    found = Collected()
-    monkeypatch.setattr(evidence, "collect_evidence", found)
+    collected = Collected()
+    monkeypatch.setattr(evidence, "collect_evidence", collected)
     monkeypatch.setattr(diagnoser, "_LATER", 0.0)
-    return found
+    return collected
 
 
 @pytest.fixture
 def context(system: System, tmp_path: Path) -> WorkerContext:
     me = Identity(tmp_path / "locks", "local")
-    found = WorkerContext(system.database, cast(Engine, None), me, "local", tmp_path / "locks")
-    found.stacks["studio"] = Served(system.spec)
-    return found
+    worker_context = WorkerContext(system.database, cast(Engine, None), me, "local", tmp_path / "locks")
+    worker_context.stacks["studio"] = Served(system.spec)
+    return worker_context
 
 
 def causes(system: System, service: str) -> list[str]:

@@ -129,11 +129,11 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
 def test_failures_of_loops_are_on_record_with_the_sign_of_life(
     system: System, context: WorkerContext, tmp_path: Path
 ) -> None:
-    found = watch(context, tmp_path)
+    watching = watch(context, tmp_path)
     for _ in range(2):
         context.guard.record_failure(Loop.LOOKS, KeyError("x"), "studio")
-        found.clock.record_failures()
-    found.clock.record_failures()
+        watching.clock.record_failures()
+    watching.clock.record_failures()
 
     with system.database.read() as session:
         assert loop_failures.counts(session) == {("local", "looks"): 2}

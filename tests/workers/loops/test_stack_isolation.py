@@ -57,10 +57,10 @@ def test_a_stack_that_is_not_published_keeps_no_other_from_it(
 ) -> None:
     published = published_stacks.publish_stack
 
-    def breaks(session: Any, found: StackSpec, *arguments: Any) -> None:
-        if found.name == "bad":
+    def breaks(session: Any, served: StackSpec, *arguments: Any) -> None:
+        if served.name == "bad":
             raise TypeError("a definition that cannot be read")
-        published(session, found, *arguments)
+        published(session, served, *arguments)
 
     monkeypatch.setattr(published_stacks, "publish_stack", breaks)
     monkeypatch.setattr(stack_reader, "read", lambda _path, _toml, name, **_more: Served(spec(name)))
@@ -74,8 +74,8 @@ def test_a_stack_that_is_not_published_keeps_no_other_from_it(
 
 
 def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext) -> None:
-    found = Served(spec("studio"))
-    context.adopt(found)
+    served = Served(spec("studio"))
+    context.adopt(served)
     context.adopt(Served(spec("other")))
     context.claimed |= {"studio", "other"}
     context.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
@@ -93,9 +93,9 @@ def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext
 def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
     context: WorkerContext, tmp_path: Path
 ) -> None:
-    found = watch(context, tmp_path)
+    watching = watch(context, tmp_path)
     context.adopt(Served(spec("studio")))
-    found.mark("studio", None, Trigger.START)
+    watching.mark("studio", None, Trigger.START)
 
     def taken_out(project: str, services: Any) -> list[Any]:
         context.forget("studio")
@@ -103,10 +103,10 @@ def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
 
     engine: Any = context.engine
     engine.containers, engine.now = taken_out, lambda: NOON
-    found.inspections.inspect_or_retry("studio")
+    watching.inspections.inspect_or_retry("studio")
 
     assert look(context, "studio") == {}
-    assert not found.inspections.act("studio")
+    assert not watching.inspections.act("studio")
     assert not context.guard.take_counts()
 
 
@@ -114,15 +114,15 @@ def test_only_restarts_of_served_projects_are_remembered(context: WorkerContext,
     context.restarts = RestartHistory()
     context.adopt(Served(spec("studio")))
     mine = {"com.docker.compose.project": "studio", "com.docker.compose.service": "forge"}
-    found = watch(context, tmp_path)
+    watching = watch(context, tmp_path)
 
     for code in ("3", "", "a stray word"):
-        found.events.handle("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
-    found.events.handle("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
+        watching.events.handle("die", {"ID": f"container {code}", "Attributes": {"exitCode": code, **mine}})
+    watching.events.handle("die", {"ID": "another's", "Attributes": {"exitCode": "1"}})
 
-    ((key, kept),) = context.restarts.services.items()
+    ((key, service),) = context.restarts.services.items()
     assert key == ("studio", "forge")
-    assert kept.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
+    assert service.codes == {"container 3": 3, "container ": 0, "container a stray word": 0}
 
 
 def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(

@@ -96,8 +96,8 @@ def peak_kib() -> int:
 def test_an_answer_of_300_mib_is_read_for_4_kib() -> None:
     before = peak_kib()
     with receiver(floods) as port:
-        said = senders.send(hook(port), "n1", BODY)
-    assert (said[:7], len(said)) == ("200 xxx", 300)
+        answer = senders.send(hook(port), "n1", BODY)
+    assert (answer[:7], len(answer)) == ("200 xxx", 300)
     assert peak_kib() - before < 30 * 1024
 
 
@@ -188,10 +188,10 @@ def test_the_address_is_in_nothing_that_is_said(caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.DEBUG)
 
     def echoes(connection: socket.socket) -> None:
-        said = f"Cannot POST {HIDDEN} nor {HIDDEN.split('/')[3]}, T0AB12CD, anotherSecret99".encode()
-        connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+        body = f"Cannot POST {HIDDEN} nor {HIDDEN.split('/')[3]}, T0AB12CD, anotherSecret99".encode()
+        connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
-    told = list[str]()
+    texts = list[str]()
     with receiver(echoes) as port:
         ways = [
             hook(port),
@@ -208,10 +208,10 @@ def test_the_address_is_in_nothing_that_is_said(caplog: pytest.LogCaptureFixture
             try:
                 senders.send(one, "n1", BODY)
             except senders.DeliveryFailed as error:
-                told += [repr(one), "".join(traceback.format_exception(error))]
-    assert len(told) == 14
+                texts += [repr(one), "".join(traceback.format_exception(error))]
+    assert len(texts) == 14
     for secret in ("T0AB12CD", "xoxLongSecretOfOurs", "anotherSecret99", "opensesame"):
-        assert secret not in "".join(told) + caplog.text
+        assert secret not in "".join(texts) + caplog.text
 
 
 def test_who_ends_waits_for_no_receiver_and_takes_its_sender_along() -> None:

@@ -49,15 +49,15 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    found = Receiver()
+    receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            if found.hangs:
-                found.hangs.wait(20)
-            self.send_response(found.answer)
+            receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            if receiver.hangs:
+                receiver.hangs.wait(20)
+            self.send_response(receiver.answer)
             self.end_headers()
             self.wfile.write(b"said")
 
@@ -65,12 +65,12 @@ def receiver() -> Iterator[Receiver]:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.port = server.server_address[1]
+    receiver.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield found
-    if found.hangs:
-        found.hangs.set()
+    yield receiver
+    if receiver.hangs:
+        receiver.hangs.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -156,10 +156,10 @@ def notifier(
         guard=LoopGuard(is_outage),
     )
     loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})
-    found = Notifier(cast(Any, context), cast(Any, loading), None, tmp_path)
-    found.turn()
-    yield found
-    until(lambda: found.busy == 0, "nothing is being sent", 30)
+    notifier = Notifier(cast(Any, context), cast(Any, loading), None, tmp_path)
+    notifier.turn()
+    yield notifier
+    until(lambda: notifier.busy == 0, "nothing is being sent", 30)
 
 
 def states(system: System) -> list[tuple[str, int]]:

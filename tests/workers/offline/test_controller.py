@@ -203,9 +203,9 @@ def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
     look = Snapshot._stacks
 
     def looks(*arguments: Any) -> Any:
-        found = look(*arguments)
+        result = look(*arguments)
         read.note(system.spec, [held("forge", 60)])
-        return found
+        return result
 
     monkeypatch.setattr(Snapshot, "_stacks", looks)
     read.refresh("local", system.now)

@@ -40,9 +40,11 @@ class Engine:
 
 
 def context(database: Database, spec: StackSpec, engine: Engine, directory: Path) -> WorkerContext:
-    found = WorkerContext(database, cast(Any, engine), Identity(directory, "local"), "local", directory)
-    found.stacks[spec.name] = Served(spec)
-    return found
+    worker_context = WorkerContext(
+        database, cast(Any, engine), Identity(directory, "local"), "local", directory
+    )
+    worker_context.stacks[spec.name] = Served(spec)
+    return worker_context
 
 
 @pytest.mark.parametrize("gone", ["from the allowlist", "from the file"])

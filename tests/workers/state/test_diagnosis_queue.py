@@ -22,9 +22,9 @@ def test_a_service_waits_once_with_what_was_seen_last() -> None:
     queue.submit(DiagnosisRequest("studio", "forge", "first"))
     queue.submit(DiagnosisRequest("studio", "forge", "second"))
 
-    found = queue.take(0)
-    assert found
-    assert found.detail == "second"
+    request = queue.take(0)
+    assert request
+    assert request.detail == "second"
     assert queue.take(0) is None
 
 

@@ -63,8 +63,8 @@ def test_containers_that_are_gone_are_forgotten() -> None:
 
     restarts.forget_gone("studio", ["forge"], set())
 
-    found = restarts.remember("studio", restarted(1, 8))
-    assert (found.restarted, found.exit_code) == ((NOON + timedelta(seconds=8),), 0)
+    history = restarts.remember("studio", restarted(1, 8))
+    assert (history.restarted, history.exit_code) == ((NOON + timedelta(seconds=8),), 0)
 
 
 def test_what_another_project_runs_is_not_forgotten_with_it() -> None:
@@ -86,8 +86,8 @@ def test_ten_thousand_containers_leave_nothing_behind() -> None:
         restarts.remember("studio", one)
         restarts.forget_gone("studio", ["forge"], {one.id})
 
-    (kept,) = restarts.services.values()
-    assert (len(kept.seen), len(kept.codes)) == (1, 1)
+    (history,) = restarts.services.values()
+    assert (len(history.seen), len(history.codes)) == (1, 1)
     restarts.forget_gone("studio", ["forge"], set())
     assert not restarts.services
 
