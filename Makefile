@@ -70,6 +70,9 @@ docs: venv ## Build the documentation as a site, into site/
 
 install: venv ## Set up what the others share: .venv, and a Docker engine that answers
 	@bin/engine
+	@# Only where a person typed it: the other targets go on by themselves.
+	@[[ " $(MAKECMDGOALS) " != *" install "* ]] || printf '%s\n' 'install: done; next, to see the main job in half a minute:' \
+		'    make demo' 'or, for a stack of your own:' '    . .venv/bin/activate && power standalone --config power.toml'
 
 venv:
 	@PYTHON=$(PYTHON) bin/venv

@@ -11,6 +11,7 @@ from itertools import islice
 import click
 from click.shell_completion import CompletionItem
 
+from app.cli import output
 from app.domain import durations
 from app.domain.enums import Role, State
 from power_windows.errors import NotFound, PowerError, WrongUsage
@@ -23,6 +24,16 @@ REACH = 2000
 # The characters of ids and of services.
 _WINDOW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+
+
+utc_option = click.option(
+    "--utc",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda _ctx, _param, utc: output.show_utc(utc),
+    help="Show times in UTC, not in local time.",
+)
+"""Times for people are local, with their zone; with this option they are in UTC. JSON is always in UTC."""
 
 
 class Duration(click.ParamType[float]):

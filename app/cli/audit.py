@@ -1,7 +1,7 @@
 """`power audit`: print, verify and archive the audit trail."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,10 @@ import click
 from rich.text import Text
 
 from app.cli import follow, output
-from app.cli.arguments import Duration, any_window, resolve
+from app.cli.arguments import Duration, any_window, resolve, utc_option
+from app.cli.event_text import EventText
 from app.cli.output import TextTable
+from app.domain.event_sentences import EventSentences
 from power_windows.errors import Failed, Unreachable
 from power_windows.payloads import Chain, Entry, Verdict
 from power_windows.rest import Api, connect
@@ -25,6 +27,8 @@ from power_windows.rest import Api, connect
 @click.option(
     "-f", "--follow", "following", is_flag=True, help="Go on, and show entries as they are written."
 )
+@click.option("--raw", is_flag=True, help="Print event, actor and facts in place of a sentence.")
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's entries, one a line.")
 @click.pass_context
 def audit(
@@ -34,14 +38,15 @@ def audit(
     actor: str | None,
     last: int | None,
     following: bool,
+    raw: bool,
     as_json: bool,
 ) -> None:
-    """Read the audit trail, oldest first.
+    """Read the audit trail, oldest first, as sentences.
 
     \b
     Examples:
       power audit --last 20
-      power audit --window 3f2a
+      power audit --window 3f2a --raw
       power audit --follow --json | jq .event
       power audit verify
       power audit archive --before 90d --to archive
@@ -51,20 +56,26 @@ def audit(
     with connect() as api:
         filters = {"window": resolve(api, window)["id"] if window else None, "actor": actor}
         entries = _follow(api, filters, last) if following else _last(api.audit(**filters), last)
-        _print(entries, as_json)
+        if as_json or raw:
+            _print(entries, output.dump_line if as_json else _print_raw)
+        else:
+            sentences = EventSentences(complete=True)
+            event_text = EventText(named=len(api.stacks()) > 1, sentences=sentences)
+            _print(entries, lambda entry: output.say(*event_text.lines(entry)))
 
 
 def _last(entries: Iterable[Entry], last: int | None) -> Iterable[Entry]:
     return entries if last is None else deque(entries, maxlen=last)
 
 
-def _print(entries: Iterable[Entry], as_json: bool) -> None:
+def _print(entries: Iterable[Entry], print_entry: Callable[[Entry], None]) -> None:
     with follow.until_interrupted():
         for entry in entries:
-            if as_json:
-                output.dump_line(entry)
-            else:
-                output.say(_line(entry))
+            print_entry(entry)
+
+
+def _print_raw(entry: Entry) -> None:
+    output.say(_line(entry))
 
 
 def _follow(api: Api, filters: dict[str, Any], last: int | None) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from app.cli import output, run_progress
 from app.cli.compare_runs import compare
@@ -33,8 +34,20 @@ class ConductCommand(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
 
+def _scenarios_or_compare(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """`compare`, and the files that the shell finds itself."""
+    offers = [CompletionItem(incomplete, type="file")]
+    if compare.name and compare.name.startswith(incomplete):
+        offers.insert(0, CompletionItem(compare.name, help="Name what became slower or broke."))
+    return offers
+
+
 @click.command(cls=ConductCommand)
-@click.argument("scenario", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument(
+    "scenario", type=click.Path(path_type=Path, dir_okay=False), shell_complete=_scenarios_or_compare
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -3,7 +3,7 @@
 import click
 
 from app.cli import output
-from app.cli.arguments import Duration, resolve, unfinished_windows
+from app.cli.arguments import Duration, resolve, unfinished_windows, utc_option
 from power_windows.rest import connect
 
 
@@ -11,6 +11,7 @@ from power_windows.rest import connect
 @click.argument("window", shell_complete=unfinished_windows)
 @click.argument("duration", required=False, type=Duration())
 @click.option("--ttl", type=Duration(), help="The same as DURATION.")
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def extend(window: str, duration: float | None, ttl: float | None, as_json: bool) -> None:
     """Move a window's deadline: from now on it has DURATION left, written as 90, 90s, 30m or 1h30m.

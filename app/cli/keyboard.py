@@ -12,12 +12,16 @@ from contextlib import contextmanager, suppress
 QUIT = frozenset({"q", "Q", "\x1b", "\x03", "\x04"})
 CLOSED = ""
 """The value in place of a key when the terminal is closed."""
-_ARROWS = {"\x1b[A": "k", "\x1b[B": "j", "\x1bOA": "k", "\x1bOB": "j"}
+UP, DOWN, PAGE_UP, PAGE_DOWN = "up", "down", "page up", "page down"
+ENTER, ESCAPE, ERASE = frozenset("\r\n"), "\x1b", frozenset({"\x7f", "\b"})
+_NAMED = {
+    "\x1b[A": UP, "\x1b[B": DOWN, "\x1bOA": UP, "\x1bOB": DOWN, "\x1b[5~": PAGE_UP, "\x1b[6~": PAGE_DOWN,
+}  # fmt: skip
 
 
 @contextmanager
 def listen_for_keys(handle: Callable[[str], None]) -> Iterator[None]:
-    """Call `handle` in a thread for each key during the block; an arrow is `j` or `k`.
+    """Call `handle` in a thread for each key during the block: a character, or a name such as `UP`.
 
     Where standard input is no terminal it does nothing.
     """
@@ -53,7 +57,7 @@ def _listen(descriptor: int, stop_read: int, handle: Callable[[str], None]) -> N
         if not text:
             handle(CLOSED)
             return
-        for key in [_ARROWS[text]] if text in _ARROWS else _single(text):
+        for key in [_NAMED[text]] if text in _NAMED else _single(text):
             handle(key)
 
 

@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from app.cli import follow, output
-from app.cli.arguments import any_window, resolve, window_services
+from app.cli.arguments import any_window, resolve, utc_option, window_services
 from power_windows.rest import connect
 
 _COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "bright_red")
@@ -27,6 +27,7 @@ _COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "bright_red")
     help="The number of newest lines of each service.",
 )
 @click.option("-t", "--timestamps", is_flag=True, help="Begin each line with its time.")
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's lines, one a line.")
 def logs(
     window: str, *, service: str | None, following: bool, tail: int, timestamps: bool, as_json: bool

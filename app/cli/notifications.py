@@ -3,6 +3,7 @@
 import click
 
 from app.cli import output
+from app.cli.arguments import utc_option
 from power_windows.rest import connect
 
 
@@ -13,6 +14,7 @@ from power_windows.rest import connect
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="The number of newest ones."
 )
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def notices(state: str | None, limit: int, as_json: bool) -> None:
     """List notices and their deliveries, newest first.
@@ -37,4 +39,5 @@ def _line(one: dict) -> str:  # type: ignore[type-arg]
     tries = one["deliveries"]
     last = f"{len(tries)} tries, last: {tries[-1]['said']}" if tries else "not tried yet"
     about = f"{one['stack']} {one['window'] or ''}".strip()
-    return f"{one['created_at']}  {one['state']:<9}  {one['sink']}  {one['event']}  {about}  {last}"
+    at, what = output.clock(one["created_at"]), f"{one['state']:<9}  {one['sink']}  {one['event']}"
+    return f"{at}  {what}  {about}  {last}"

@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from app.cli import follow, output, progress, window_text
-from app.cli.arguments import Duration, as_duration, service_names, stack_names
+from app.cli.arguments import Duration, as_duration, service_names, stack_names, utc_option
 from app.cli.failures import INTERRUPTED
 from app.domain.enums import State, Status
 from power_windows.errors import PowerError, Refused, WrongUsage
@@ -33,6 +33,7 @@ from power_windows.rest import Api, connect
 @click.option("--reason", metavar="TEXT", help="The reason, for the audit trail.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the services are ready.")
 @click.option("--plan", is_flag=True, help="Change nothing; show the services that would start, in waves.")
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 @click.pass_context
 def open(

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import click
@@ -21,6 +21,9 @@ from app.cli.failures import tell
 from app.domain import durations, untrusted_text
 
 GAP = 2
+_INDENT = 4
+_LEAST_WRAPPED = 24
+"""Columns below which the last column of a table is put below its rows."""
 _STYLES = {
     "on": "green", "ready": "green", "ok": "green", "open": "green", "OPEN": "green", "done": "green",
     "starting": "yellow", "stopping": "yellow", "opening": "yellow", "closing": "yellow", "CLOSING": "yellow",
@@ -29,6 +32,10 @@ _STYLES = {
     "failing": "bold red", "fail": "bold red", "DRIFT": "bold red", "stuck": "bold red", "broken": "bold red",
     "unknown": "magenta", "off": "dim", "closed": "dim", "-": "dim", "none": "dim",
 }  # fmt: skip
+
+
+_zone: tzinfo | None = None
+"""The time zone of printed times; None is the local one."""
 
 
 def console() -> Console:
@@ -93,10 +100,14 @@ def style(text: str) -> str:
 
 @dataclass
 class TextTable:
-    """Rows under headings; `loose` has the least width of each column that may shrink."""
+    """Rows under headings; `loose` has the least width of each column that may shrink.
+
+    With `whole`, the last column is never cut: it is wrapped, or put on lines of its own below each row.
+    """
 
     heads: Sequence[str]
     loose: Mapping[int, int] = field(default_factory=dict)
+    whole: bool = False
     rows: list[list[Text]] = field(default_factory=list)
 
     def add(self, *cells: str | Text) -> None:
@@ -107,9 +118,24 @@ class TextTable:
         """The table as lines of at most `width` columns; at its full width where that is None."""
         table = [[Text(head, style="bold") for head in self.heads], *self.rows]
         widths = [max(cell_len(row[at].plain) for row in table) for at in range(len(self.heads))]
+        if width is not None and self.whole:
+            room = width - sum(widths[:-1]) - GAP * (len(widths) - 1)
+            if room < min(widths[-1], _LEAST_WRAPPED):
+                return self._lines_with_last_below(width)
+            return [
+                line for row in table for line in _wrapped_lines(row, [*widths[:-1], min(widths[-1], room)])
+            ]
         if width is not None:
             widths = _fit(widths, self.loose, width - GAP * (len(widths) - 1))
         return [_line(row, widths) for row in table]
+
+    def _lines_with_last_below(self, width: int) -> list[Text]:
+        """Each row without its last cell, and that cell on indented lines below it."""
+        loose = {at: least for at, least in self.loose.items() if at < len(self.heads) - 1}
+        table = TextTable(self.heads[:-1], loose, rows=[row[:-1] for row in self.rows])
+        head, *lines = table.lines(width)
+        below = [[_indent(part) for part in _wrap(row[-1], width - _INDENT)] for row in self.rows]
+        return [head, *(one for line, more in zip(lines, below, strict=True) for one in [line, *more])]
 
     def show(self) -> None:
         """Print the table, cut at the width of the terminal if there is one."""
@@ -127,6 +153,25 @@ def _fit(widths: list[int], loose: Mapping[int, int], room: int) -> list[int]:
             break
         widths[max(columns, key=lambda at: widths[at])] -= 1
     return widths
+
+
+def _wrapped_lines(cells: Sequence[Text], widths: Sequence[int]) -> list[Text]:
+    """The row, with the rest of its last cell on further lines in the same column."""
+    parts = _wrap(cells[-1], widths[-1]) or [Text()]
+    blank = [Text()] * (len(cells) - 1)
+    return [_line([*(blank if at else cells[:-1]), part], widths) for at, part in enumerate(parts)]
+
+
+def _wrap(cell: Text, width: int) -> list[Text]:
+    """The cell as lines of at most so many columns, broken between words; empty for an empty cell."""
+    lines = list(cell.wrap(console(), width, overflow="fold")) if cell.plain.strip() else []
+    for line in lines:
+        line.rstrip()
+    return lines
+
+
+def _indent(line: Text) -> Text:
+    return Text(" " * _INDENT).append_text(line)
 
 
 def _line(cells: Sequence[Text], widths: Sequence[int]) -> Text:
@@ -159,14 +204,23 @@ def seconds(left: float | None) -> str:
 
 
 def clock(moment: str | None) -> str:
-    """A time in the local time zone, with its day unless that is today; in a pipe as the API sent it."""
+    """A time with its zone: `14:05:09 CET`, with its day unless that is today; in a pipe as the API sent it.
+
+    The zone is the local one, or UTC after `show_utc(True)`.
+    """
     if moment is None:
         return "-"
     if not live():
         return moment
-    local = datetime.fromisoformat(moment).astimezone()
+    local = datetime.fromisoformat(moment).astimezone(_zone)
     today = local.date() == datetime.now(local.tzinfo).date()
-    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
+    return f"{local:%H:%M:%S %Z}" if today else f"{local:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def show_utc(utc: bool) -> None:
+    """Choose between UTC and local time for `clock`."""
+    global _zone  # noqa: PLW0603
+    _zone = UTC if utc else None
 
 
 def command(argv: Iterable[str]) -> str:

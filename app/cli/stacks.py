@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from app.cli import output, window_text
-from app.cli.arguments import stack_names
+from app.cli.arguments import stack_names, utc_option
 from app.cli.follow import Hints
 from app.cli.output import TextTable
 from app.domain.enums import Power
@@ -21,6 +21,7 @@ _RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
 
 
 @click.command()
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def stacks(as_json: bool) -> None:
     """List the stacks and their mode.
@@ -43,7 +44,7 @@ def stacks(as_json: bool) -> None:
 
 
 def _stacks(listed: Iterable[Stack]) -> TextTable:
-    table = TextTable(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose={0: 16, 2: 8, 5: 8})
+    table = TextTable(("STACK", "MODE", "NODE", "ON", "WINDOWS", "NOTE"), loose={0: 16, 2: 8}, whole=True)
     for stack in listed:
         services = stack["services"]
         running = sum(service["power"] in _RUNNING for service in services)
@@ -89,6 +90,7 @@ def _note(what: str, names: list[str]) -> list[str]:
 @click.command()
 @click.argument("stack", required=False, shell_complete=stack_names)
 @click.option("-w", "--watch", "watching", is_flag=True, help="Go on, and show changes as they happen.")
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def ps(stack: str | None, watching: bool, as_json: bool) -> None:
     """Show services: power, readiness, windows, time left.
@@ -139,7 +141,7 @@ def _one_table(listed: list[Stack], names: dict[str, str]) -> TextTable:
 
 
 def _stack_lines(stack: Stack, names: dict[str, str], width: int, since: float) -> list[Text]:
-    table = TextTable(_HEADS, loose={0: 20, 5: 8, 6: 8})
+    table = TextTable(_HEADS, loose={0: 20, 5: 8}, whole=True)
     for service in stack["services"]:
         table.add(*_cells(service, names, since))
     head = Text.assemble(

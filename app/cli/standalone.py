@@ -22,7 +22,7 @@ from power_windows.errors import WrongUsage
 )
 @click.option(
     "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Database, token, broker and logs.  [default: POWER_DATA_DIR, else ~/.local/state/power-windows]",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from app.cli import output
-from app.cli.arguments import Duration
+from app.cli.arguments import Duration, utc_option
 from power_windows.errors import WrongUsage
 from power_windows.rest import connect
 
@@ -79,6 +79,7 @@ def _values_or_none(given: tuple[str, ...]) -> list[str] | None:
 
 
 @token.command("list")
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def list_tokens(as_json: bool) -> None:
     """List all tokens, revoked ones too."""

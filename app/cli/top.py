@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.text import Text
 
 from app.cli import keyboard, output, top_view
-from app.cli.arguments import read_unfinished_windows
+from app.cli.arguments import read_unfinished_windows, utc_option
 from app.cli.event_text import EventText
 from app.cli.follow import Hints
 from app.domain import durations
@@ -37,11 +37,13 @@ RETRY_SECONDS = 1.0
 
 
 @click.command()
+@utc_option
 def top() -> None:
     """Show stacks, services, windows and events on one screen.
 
     Changes are shown as they happen. Keys: up and down choose a window, e extends it to its own ttl from
-    now, x closes it (both ask first), q quits. In a pipe it prints plain lines once.
+    now, x closes it (both ask first); page up and down scroll the services; / shows only what contains the
+    typed text, Esc shows all again; q quits. In a pipe it prints plain lines once.
 
     \b
     Examples:
@@ -116,6 +118,10 @@ class Board:
     chosen: str | None = None
     asking: str | None = None
     message: str = ""
+    pattern: str = ""
+    is_typing: bool = False
+    """Whether keys are characters of the pattern."""
+    scroll: top_view.Scroll = field(default_factory=top_view.Scroll)
     leaving: threading.Event = field(default_factory=threading.Event)
     pressed: threading.Event = field(default_factory=threading.Event)
     _events: deque[Text] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS))
@@ -157,9 +163,18 @@ class Board:
             since = time.monotonic() - self.read_at
             lost = None if self.lost_since is None else time.monotonic() - self.lost_since
             events = list(self._events)
-            message = self._question() or self.message
+            message = f"filter: {self.pattern}_" if self.is_typing else self._question() or self.message
             return top_view.TopScreen(
-                self.api.url, self.stacks, self.windows, events, since, lost, self.chosen, message
+                self.api.url,
+                self.stacks,
+                self.windows,
+                events,
+                since,
+                lost,
+                self.chosen,
+                message,
+                self.pattern,
+                self.scroll,
             )
 
     # Keys.
@@ -168,23 +183,53 @@ class Board:
         """Act on a pressed key."""
         if key == keyboard.CLOSED:
             self.leaving.set()
+        elif self.is_typing:
+            self._type(key)
         elif self.asking:
             self._answer(key)
+        elif key == keyboard.ESCAPE and self.pattern:
+            self.pattern = ""
         elif key in keyboard.QUIT:
             self.leaving.set()
-        elif key in {"j", "k"}:
-            self._choose(1 if key == "j" else -1)
-        elif key in {"e", "x"} and self.chosen:
-            self.asking, self.message = key, ""
+        else:
+            self._act(key)
         self.pressed.set()
 
+    def _act(self, key: str) -> None:
+        if key in {"j", "k", keyboard.UP, keyboard.DOWN}:
+            self._choose(1 if key in {"j", keyboard.DOWN} else -1)
+        elif key in {keyboard.PAGE_UP, keyboard.PAGE_DOWN}:
+            step = self.scroll.page if key == keyboard.PAGE_DOWN else -self.scroll.page
+            self.scroll.first = max(0, self.scroll.first + step)
+        elif key == "/":
+            self.is_typing, self.message = True, ""
+        elif key in {"e", "x"} and self.chosen:
+            self.asking, self.message = key, ""
+
+    def _type(self, key: str) -> None:
+        """Change the pattern: Enter keeps it, Esc and Ctrl-C remove it."""
+        if key in keyboard.ENTER:
+            self.is_typing = False
+        elif key in keyboard.QUIT - {"q", "Q"}:
+            self.is_typing, self.pattern = False, ""
+        elif key in keyboard.ERASE:
+            self.pattern = self.pattern[:-1]
+        elif len(key) == 1 and key.isprintable():
+            self.pattern += key
+        self.scroll.first = 0
+        if self.chosen not in self._visible_ids():
+            self.chosen = None
+
     def _choose(self, step: int) -> None:
+        ids = self._visible_ids()
         with self._lock:
-            ids = [one["id"] for one in self.windows]
             self.message = "" if ids else "no window to choose"
             if ids:
                 at = ids.index(self.chosen) + step if self.chosen in ids else (0 if step > 0 else -1)
                 self.chosen = ids[at % len(ids)]
+
+    def _visible_ids(self) -> list[str]:
+        return [one["id"] for one in self.screen().apply_filter().windows]
 
     def _question(self) -> str:
         window = self._window()

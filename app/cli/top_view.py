@@ -4,7 +4,7 @@ This module sends no request; it turns the state of the screen into lines.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from rich.text import Text
 
@@ -21,9 +21,20 @@ _MIN_EVENTS = 3
 """Event lines that are shown even where there is little room."""
 
 
+@dataclass
+class Scroll:
+    """The first visible line of the services, and how many are visible; drawing keeps both in range."""
+
+    first: int = 0
+    page: int = 1
+
+
 @dataclass(frozen=True)
 class TopScreen:
-    """The state to draw. `since` is its age in seconds, `lost` the seconds since the connection was lost."""
+    """The state to draw. `since` is its age in seconds, `lost` the seconds since the connection was lost.
+
+    With `pattern`, only the stacks, services and windows that contain it are drawn.
+    """
 
     url: str
     stacks: list[Stack]
@@ -33,11 +44,35 @@ class TopScreen:
     lost: float | None
     chosen: str | None
     message: str
+    pattern: str = ""
+    scroll: Scroll = field(default_factory=Scroll)
+
+    def apply_filter(self) -> "TopScreen":
+        """The same with the stacks, services and windows that contain the pattern."""
+        pattern = self.pattern.casefold()
+        if not pattern:
+            return self
+        stacks = [_filter_stack(stack, pattern) for stack in self.stacks]
+        windows = [window for window in self.windows if pattern in _searched_text(window)]
+        return replace(self, stacks=[stack for stack in stacks if stack["services"]], windows=windows)
 
     def time_left(self, window: Window) -> float | None:
         """Seconds until the window's deadline, at least 0; None where it has none."""
         left = progress.times_left([window])[window["id"]]
         return None if left is None else max(0.0, left - self.since)
+
+
+def _filter_stack(stack: Stack, pattern: str) -> Stack:
+    """The stack with the services that match; with all of them where its own name matches."""
+    if pattern in stack["name"].casefold():
+        return stack
+    services = [one for one in stack["services"] if pattern in f"{one['name']} {one['power']}".casefold()]
+    return {**stack, "services": services}
+
+
+def _searched_text(window: Window) -> str:
+    parts = [window["id"], window["stack"], window["state"], window["actor"], *window["services"]]
+    return " ".join([*parts, window["reason"] or ""]).casefold()
 
 
 def plain_lines(screen: TopScreen) -> list[Text]:
@@ -49,23 +84,39 @@ def plain_lines(screen: TopScreen) -> list[Text]:
 def screen_lines(screen: TopScreen, width: int, height: int) -> list[Text]:
     """The lines for a screen of this size, at most `height`."""
     head, foot = _head(screen, width), _foot(screen)
-    windows = [Text(), *_windows(screen, width)]
-    services = [line for stack in screen.stacks for line in [Text(), *_stack(screen, stack, width)]]
+    screen = screen.apply_filter()
     room = height - len(head) - 1
+    windows = [Text(), *_fit_windows(screen, width, max(3, room // 2))]
+    services = [line for stack in screen.stacks for line in [Text(), *_stack(screen, stack, width)]]
     events = screen.events[-max(_MIN_EVENTS, room - len(windows) - len(services) - 1) :]
     below = [*windows, *([Text(), *events] if events else [])]
     if len(services) + len(below) > room:
-        services = _fit_lines(services, max(3, room - len(below)))
+        services = _fit_services(services, max(3, room - len(below)), screen.scroll)
     body = [*services, *below][:room]
     return [*head, *body, *[Text()] * (room - len(body)), foot]
 
 
-def _fit_lines(lines: list[Text], room: int) -> list[Text]:
-    """The lines that fit, the last one with the number of the others."""
+def _fit_services(lines: list[Text], room: int, scroll: Scroll) -> list[Text]:
+    """The lines that fit, from the one to which the user has scrolled; a last one counts the others."""
     lines = [line for line in lines if line.plain]
     if len(lines) <= room:
         return lines
-    return [*lines[: room - 1], Text(f"… {len(lines) - room + 1} more lines; power ps shows all", "dim")]
+    scroll.page = room - 1
+    scroll.first = max(0, min(scroll.first, len(lines) - scroll.page))
+    after = len(lines) - scroll.first - scroll.page
+    others = Text(f"… {after} more lines, {scroll.first} before; PgUp and PgDn scroll, / filters", "dim")
+    return [*lines[scroll.first : scroll.first + scroll.page], others]
+
+
+def _fit_windows(screen: TopScreen, width: int, room: int) -> list[Text]:
+    """The heading and the windows that fit, among them the chosen one; a last line counts the others."""
+    head, *rows = _windows(screen, width)
+    if len(rows) < room:
+        return [head, *rows]
+    chosen = next((at for at, one in enumerate(screen.windows) if one["id"] == screen.chosen), 0)
+    page = max(1, room - 2)
+    first = max(0, min(chosen - page // 2, len(rows) - page))
+    return [head, *rows[first : first + page], Text(f"… {len(rows) - page} more windows", "dim")]
 
 
 def _head(screen: TopScreen, width: int) -> list[Text]:
@@ -84,7 +135,8 @@ def _foot(screen: TopScreen) -> Text:
     if screen.message:
         return Text(output.harmless(screen.message), "yellow")
     keys = "  e extend  x close" if screen.chosen else ""
-    return Text(f"↑↓ choose{keys}  q quit", "dim")
+    filtered = f"  filter: {output.harmless(screen.pattern)} (Esc ends it)" if screen.pattern else ""
+    return Text(f"↑↓ choose{keys}  / filter  q quit{filtered}", "dim")
 
 
 def _stack(screen: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]:
@@ -92,7 +144,7 @@ def _stack(screen: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]
     heads = (
         ("SERVICE", "POWER", "LEFT") if narrow else ("SERVICE", "POWER", "READY", "LEFT", "HELD BY", "DETAIL")
     )
-    table = TextTable(heads, loose={0: 10} if narrow else {0: 16, 4: 8, 5: 8})
+    table = TextTable(heads, loose={0: 10} if narrow else {0: 16, 4: 8}, whole=not narrow)
     names = output.short({holder for one in stack["services"] for holder in one["holders"]})
     for service in stack["services"]:
         if service["role"] != Role.NONE or service["power"] != Power.OFF:

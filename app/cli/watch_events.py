@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import click
 
 from app.cli import follow, output
-from app.cli.arguments import any_window, read_unfinished_windows, resolve, stack_names
+from app.cli.arguments import any_window, read_unfinished_windows, resolve, stack_names, utc_option
 from app.cli.event_text import EventText
 from app.domain.enums import Event
 from power_windows.payloads import Entry
@@ -21,6 +21,7 @@ from power_windows.rest import connect
     help="Only this window, until it is closed.",
 )
 @click.option("-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Only this stack.")
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's entries, one a line.")
 def watch(window: str | None, stack: str | None, as_json: bool) -> None:
     """Follow events: windows that open, close or are stuck, services that get ready, fail or drift.
@@ -37,6 +38,9 @@ def watch(window: str | None, stack: str | None, as_json: bool) -> None:
     """
     with connect() as api, follow.until_interrupted():
         only = resolve(api, window)["id"] if window else None
+        if stack:
+            # Events of a stack that does not exist would be waited for without end.
+            api.stack(stack)
         event_text = EventText(named=stack is None and len(api.stacks()) > 1)
 
         def before() -> Iterable[Entry]:

@@ -37,7 +37,7 @@ def readiness(power: str, ready: bool) -> Text:
 
 def services(window: Window) -> TextTable:
     """A table of a window's services."""
-    table = TextTable(("SERVICE", "POWER", "READY", "DETAIL"), loose={0: 20, 3: 8})
+    table = TextTable(("SERVICE", "POWER", "READY", "DETAIL"), loose={0: 20}, whole=True)
     for name, one in health(window).items():
         state = readiness(one["power"], one["ready"])
         table.add(name, output.word(one["power"]), state, first_line(one["detail"]))

@@ -1,11 +1,13 @@
 """`power windows` and `power show`: list windows, and print one of them."""
 
+from itertools import islice
+
 import click
 from rich.text import Text
 
 from app.cli import follow, output, progress, window_text
-from app.cli.arguments import any_window, resolve, stack_names
-from app.domain.enums import State
+from app.cli.arguments import REACH, any_window, resolve, stack_names, utc_option
+from app.domain.enums import State, Status
 from power_windows.payloads import Window
 from power_windows.rest import Api, connect
 
@@ -18,25 +20,54 @@ from power_windows.rest import Api, connect
     "-s", "--stack", metavar="STACK", shell_complete=stack_names, help="Only windows on this stack."
 )
 @click.option(
+    "--partial", is_flag=True, help=f"Only windows with some services ready, among the newest {REACH}."
+)
+@click.option("--stuck", is_flag=True, help="Only windows whose services do not stop.")
+@click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="The number of newest ones."
 )
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
-def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> None:
+def windows(
+    *, state: str | None, stack: str | None, partial: bool, stuck: bool, limit: int, as_json: bool
+) -> None:
     """List windows, newest first.
 
     \b
     Examples:
       power windows --state open
       power windows -s vx11 --limit 10
+      power windows --stuck
     """
     with connect() as api:
-        listed = list(api.windows(limit=limit, state=state, stack=stack))
+        listed = _read(api, state=state, stack=stack, partial=partial, stuck=stuck, limit=limit)
+        if stack and not listed:
+            # A stack that was removed may still have windows; without any, its name must be right.
+            api.stack(stack)
     if as_json:
         output.dump({"items": listed})
     elif listed:
         window_text.windows(listed, progress.times_left(listed)).show()
     else:
-        output.note("no windows" if state is None and stack is None else "no such windows")
+        filtered = partial or stuck or state is not None or stack is not None
+        output.note("no such windows" if filtered else "no windows")
+
+
+def _read(
+    api: Api, *, state: str | None, stack: str | None, partial: bool, stuck: bool, limit: int
+) -> list[Window]:
+    """The newest windows that pass every given filter, at most `limit`."""
+    if not partial and not stuck:
+        return list(api.windows(limit=limit, state=state, stack=stack))
+    # Only a window that closes can be stuck.
+    state = State.CLOSING if stuck and state is None else state
+    listed = api.windows(limit=REACH, state=state, stack=stack)
+    matching = (
+        one
+        for one in listed
+        if (one["stuck"] or not stuck) and (one["status"] == Status.PARTIAL or not partial)
+    )
+    return list(islice(matching, limit))
 
 
 @click.command()
@@ -44,6 +75,7 @@ def windows(state: str | None, stack: str | None, limit: int, as_json: bool) -> 
 @click.option(
     "-f", "--follow", "following", is_flag=True, help="Go on, with the time left, until it is closed."
 )
+@utc_option
 @click.option("--json", "as_json", is_flag=True, help="Print the API's answer.")
 def show(window: str, following: bool, as_json: bool) -> None:
     """Show one window: services, calls, time left.

@@ -5,6 +5,7 @@ An entry is a mapping with the keys of the API: `event`, `at`, `actor`, `stack`,
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from app.domain.enums import CallStatus, Event
 
 AuditEntry = Mapping[str, Any]
 """An audit entry as the API answers it."""
-# A call is described only where it fails.
+# Without `complete` a call is described only where it fails.
 _QUIET = {Event.CALL_STARTED, Event.CALL_FINISHED}
 _LINES = 3
 
@@ -24,6 +25,8 @@ _LINES = 3
 class EventSentences:
     """Describes entries, oldest first. It keeps the times of each window, to tell how long a step took."""
 
+    complete: bool = False
+    """Whether every entry has a sentence, that of a successful call too."""
     began: dict[str, datetime] = field(default_factory=dict)
     closing: dict[str, datetime] = field(default_factory=dict)
 
@@ -34,7 +37,8 @@ class EventSentences:
 
     def describe(self, entry: AuditEntry) -> list[str]:
         """A sentence, then the last log lines of a failure; empty for an unimportant entry."""
-        if entry["event"] in _QUIET and entry["facts"].get("status") in {None, CallStatus.OK}:
+        quiet = entry["event"] in _QUIET and entry["facts"].get("status") in {None, CallStatus.OK}
+        if quiet and not self.complete:
             return []
         self._remember(entry)
         describe = _DESCRIPTIONS.get(entry["event"], _describe_other)
@@ -118,10 +122,15 @@ def _describe_drift(_: EventSentences, entry: AuditEntry) -> list[str]:
     return [f"{entry['service']} {first}: {_text(entry, 'why') or 'it is ' + _text(entry, 'power')}"]
 
 
+def _describe_started_call(_: EventSentences, entry: AuditEntry) -> list[str]:
+    return [f"{entry['facts'].get('action', 'call')} of {entry['service']} begins"]
+
+
 def _describe_call(_: EventSentences, entry: AuditEntry) -> list[str]:
     ended = entry["facts"].get("status", CallStatus.LOST)
-    first = _text(entry, "stderr").strip().splitlines()[-_LINES:]
-    return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *first]
+    last_lines = _text(entry, "stderr").strip().splitlines()[-_LINES:]
+    more = [] if ended == CallStatus.OK else last_lines
+    return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *more]
 
 
 def _describe_refusal(_: EventSentences, entry: AuditEntry) -> list[str]:
@@ -133,7 +142,29 @@ def _describe_rejection(_: EventSentences, entry: AuditEntry) -> list[str]:
 
 
 def _describe_other(_: EventSentences, entry: AuditEntry) -> list[str]:
+    if phrase := _PHRASES.get(entry["event"]):
+        names = defaultdict(lambda: "?", {**entry["facts"], "stack": entry["stack"] or "?"})
+        return [f"{entry['actor']} {phrase.format_map(names)}"]
     return [" ".join(filter(None, [entry["event"], entry["service"], "by", entry["actor"]]))]
+
+
+# What the actor of an entry does; the names in braces are facts of the entry.
+_PHRASES: dict[str, str] = {
+    Event.TOKEN_CREATED: "creates the token {name}",
+    Event.TOKEN_REVOKED: "revokes the token {name}",
+    Event.STACK_LOADED: "takes the files of {stack} into use",
+    Event.STACK_RELOCATED: "releases {stack} from its old location",
+    Event.NODE_CLAIMED: "lets a worker serve node {node}",
+    Event.NODE_REFUSED: "refuses a second worker for node {node}",
+    Event.NODE_BLIND: "records what node {node} did without the database, from {since} to {until}",
+    Event.AUDIT_ARCHIVED: "moves old entries into {file}",
+    Event.DATABASE_RESTORED: "restores the database from a backup",
+    Event.DATABASE_BEHIND: "finds that the database is older than the worker's snapshot of {stack}",
+    Event.CLOCK_STEPPED: "finds that the clock was set by {step_sec} s",
+    Event.RUN_STARTED: "starts a run of the scenario {name}",
+    Event.RUN_FINISHED: "ends a run of the scenario {name}: {outcome}",
+    Event.RUN_CUT: "cuts a run of the scenario {name} short",
+}
 
 
 _DESCRIPTIONS: dict[str, Callable[[EventSentences, AuditEntry], list[str]]] = {
@@ -149,6 +180,7 @@ _DESCRIPTIONS: dict[str, Callable[[EventSentences, AuditEntry], list[str]]] = {
     Event.DRIFT_FOUND: _describe_drift,
     Event.DRIFT_STOPPED: _describe_drift,
     Event.DRIFT_ENDED: _describe_drift,
+    Event.CALL_STARTED: _describe_started_call,
     Event.CALL_FINISHED: _describe_call,
     Event.CALL_LOST: _describe_call,
     Event.REFUSED: _describe_refusal,

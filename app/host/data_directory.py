@@ -13,7 +13,8 @@ import stat
 from pathlib import Path
 
 _SECRETS = ("token", "broker.url", "power.db", "power.db-wal")
-_OTHER = "choose another directory with --data-dir or POWER_DATA_DIR"
+ANOTHER = "choose another directory with --data-dir or POWER_DATA_DIR"
+"""What to do about a directory that cannot be used."""
 
 
 class UnusableDirectory(Exception):
@@ -45,15 +46,15 @@ def check(path: Path) -> list[str]:
         status = path.stat()
     except OSError as error:
         raise UnusableDirectory(
-            f"the data directory {path} cannot be used: {error.strerror}; {_OTHER}"
+            f"the data directory {path} cannot be used: {error.strerror}; {ANOTHER}"
         ) from error
     if not stat.S_ISDIR(status.st_mode):
-        raise UnusableDirectory(f"the data directory {path} is a file; {_OTHER}")
+        raise UnusableDirectory(f"the data directory {path} is a file; {ANOTHER}")
     _check_owner(path, status)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         raise UnusableDirectory(
             f"the data directory {path} cannot be written to by {_name(os.geteuid())}; "
-            f"{_command('chmod', 'u+rwx', path)}, or mount it writable; else {_OTHER}"
+            f"{_command('chmod', 'u+rwx', path)}, or mount it writable; else {ANOTHER}"
         )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise UnusableDirectory(
@@ -68,7 +69,7 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
     if me not in {0, status.st_uid}:
         raise UnusableDirectory(
             f"the data directory {path} belongs to {_name(status.st_uid)}, not to {_name(me)}; "
-            f"run as {_name(status.st_uid)}, or {_OTHER}"
+            f"run as {_name(status.st_uid)}, or {ANOTHER}"
         )
 
 
@@ -106,8 +107,8 @@ def _cannot_be_made(path: Path, why: str) -> str:
     there = _nearest(path)
     if not there.is_dir():
         what = "is a file" if there == path else f"cannot be made, since {there} is a file"
-        return f"the data directory {path} {what}; {_OTHER}"
-    return f"the data directory {path} cannot be made in {there}: {why}; {_OTHER}"
+        return f"the data directory {path} {what}; {ANOTHER}"
+    return f"the data directory {path} cannot be made in {there}: {why}; {ANOTHER}"
 
 
 def _mode(status: os.stat_result) -> str:

@@ -6,7 +6,7 @@ Every fault becomes one line that names the file and the key.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -258,7 +258,7 @@ def _known_wording(fault: Any, parts: list[Any]) -> str | None:
     return _KNOWN.get(fault["type"])
 
 
-_KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting; see the reference for the names"}
+_KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting"}
 
 
 def _proposal(fault: Any, parts: list[Any]) -> str:
@@ -267,6 +267,25 @@ def _proposal(fault: Any, parts: list[Any]) -> str:
         return f'; write project = "{name}"'
     if fault["type"] == "extra_forbidden" and parts[0] == "features":
         return scenarios.suggestion(str(parts[-1]), FEATURE_NAMES)
-    if fault["type"] == "extra_forbidden" and isinstance(fault["input"], dict):
+    return _known_keys(fault, parts) if fault["type"] == "extra_forbidden" else ""
+
+
+def _known_keys(fault: Any, parts: list[Any]) -> str:
+    """The similar key, else the known keys; for a table, how a name with a dot is written."""
+    proposal = scenarios.suggestion(str(parts[-1]), _keys_beside(parts))
+    if isinstance(fault["input"], dict) and len(parts) > 1 and "did you mean" not in proposal:
         return f'; a name with a dot is quoted: [{parts[0]}."{".".join(str(part) for part in parts[1:])}"]'
-    return ""
+    return proposal
+
+
+def _keys_beside(parts: list[Any]) -> Collection[str]:
+    """The keys of the table to which the last of these parts belongs."""
+    match parts:
+        case ["stacks", _, _]:
+            return StackToml.model_fields
+        case ["stacks", _, "services", _, _]:
+            return ServiceToml.model_fields
+        case ["notices", _, _]:
+            return NoticeToml.model_fields
+        case _:
+            return _File.model_fields

@@ -89,7 +89,12 @@ def _standalone(environ: Mapping[str, str]) -> Running:
 
 
 def _in_directory(directory: Path) -> Running:
-    """Return the standalone of a data directory; raises Unreachable where none runs there."""
+    """Return the standalone of a data directory; raises Unreachable where none runs there.
+
+    Raises WrongUsage where it is a file.
+    """
+    if directory.is_file():
+        raise WrongUsage(f"POWER_DATA_DIR={directory} is a file; name the directory of a standalone")
     running = _alive(directory / RECORD)
     if running is None:
         raise Unreachable(

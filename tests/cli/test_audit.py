@@ -19,7 +19,26 @@ BROKEN = {
 }
 
 
-def test_an_entry_is_a_line(service: Service, power: Power) -> None:
+def test_an_entry_is_a_sentence(service: Service, power: Power) -> None:
+    called = {"service": "switch", "window": "3f2a9c1d00", "actor": "worker@local"}
+    service.entries = [
+        entry(1, "window.opening", window="3f2a9c1d00", facts={"services": ["switch"], "ttl_sec": 1800}),
+        entry(2, "call.started", **called, facts={"action": "up"}),
+        entry(3, "call.finished", **called, facts={"action": "up", "status": "ok", "stderr": "Started"}),
+        entry(1, "token.created", stack=None, facts={"name": "grace", "scope": "all"}),
+        entry(4, "node.claimed", actor="power-windows"),
+    ]
+
+    assert power("audit").stdout.splitlines() == [
+        "2026-03-01T10:00:01.000Z  3f2a9c1d00  ada opens switch for 30m",
+        "2026-03-01T10:00:02.000Z  3f2a9c1d00  up of switch begins",
+        "2026-03-01T10:00:03.000Z  3f2a9c1d00  up of switch: ok",
+        "2026-03-01T10:00:01.000Z  -  ada creates the token grace",
+        "2026-03-01T10:00:04.000Z  -  power-windows lets a worker serve node ?",
+    ]
+
+
+def test_raw_is_a_line_with_the_facts(service: Service, power: Power) -> None:
     facts = {"argv": ["docker", "compose", "up", "a b"], "returncode": 0, "stderr": "", "why": "ready now"}
     service.entries = [
         entry(1, "window.opening", window="3f2a9c1d00"),
@@ -27,7 +46,7 @@ def test_an_entry_is_a_line(service: Service, power: Power) -> None:
         entry(1, "token.created", stack=None),
     ]
 
-    assert power("audit").stdout.splitlines() == [
+    assert power("audit", "--raw").stdout.splitlines() == [
         "2026-03-01T10:00:01.000Z  window.opening   ada  vx11  3f2a9c1d00",
         "2026-03-01T10:00:02.000Z  call.finished    worker@local  vx11/switch  3f2a9c1d00  "
         "argv=docker compose up 'a b' returncode=0 why='ready now'",

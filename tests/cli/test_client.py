@@ -39,6 +39,17 @@ def test_no_standalone_is_three(tmp_path: Path) -> None:
     assert "power standalone" in result.stderr
 
 
+def test_a_data_directory_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "data"
+    file.write_text("")
+    environ = {"HOME": str(tmp_path), "POWER_URL": None, "POWER_DATA_DIR": str(file), "XDG_STATE_HOME": None}
+
+    for words in (["ps"], ["backup", "x"], ["standalone"], ["standalone", "--data-dir", str(file)]):
+        result = CliRunner(env=environ).invoke(main, words)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert f"{file} is a file; " in result.stderr
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8420", "ftp://host", "http://[", "http://ho st/"])
 def test_an_address_that_is_none_is_wrong_usage(power: Power, url: str) -> None:
     result = power("ps", POWER_URL=url)

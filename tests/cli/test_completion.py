@@ -45,8 +45,15 @@ def test_commands_are_offered(power: Power) -> None:
     assert offered(power, "power s") == ["standalone", "stacks", "show"]
 
 
+def test_compare_is_offered_after_conduct(power: Power) -> None:
+    assert offered(power, "power conduct com") == ["compare", "com"]
+    assert offered(power, "power conduct compare --j") == ["--json"]
+
+
 def test_options_are_offered(power: Power) -> None:
     assert "--ttl" in offered(power, "power open --t")
+    assert offered(power, "power windows --st") == ["--state", "--stack", "--stuck"]
+    assert offered(power, "power audit --u") == ["--utc"]
 
 
 def test_what_may_be_powered_is_offered(stacked: Service, power: Power) -> None:

@@ -6,18 +6,22 @@ import os
 import signal
 import struct
 import termios
+from dataclasses import replace
 from fcntl import ioctl
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
-from app.cli import top_view
+from app.cli import keyboard, top_view
+from app.cli.top import Board
 from app.cli.top_view import TopScreen
+from power_windows.discovery import Target
+from power_windows.rest import Api
 from tests.cli.api_bodies import ON, entry, stack, window
 from tests.cli.api_bodies import service as compose_service
 from tests.cli.conftest import Power
-from tests.cli.service import Service
+from tests.cli.service import TOKEN, Service
 from tests.cli.test_terminal import Terminal
 
 pytestmark = pytest.mark.integration
@@ -52,6 +56,59 @@ def test_a_picture_fills_the_screen_and_no_more(service: Service, width: int, he
     assert len(lines) == height
     assert lines[-1].plain.startswith("↑↓")
     assert "more lines" in "".join(line.plain for line in lines) or height in {5, 60}
+
+
+def test_what_does_not_fit_is_scrolled_to(service: Service) -> None:
+    service.stacks[0]["services"] += [compose_service(f"another-{number:02}") for number in range(40)]
+    service.add(*(window(f"w{number:02}", state="open") for number in range(30)))
+    screen = replace(scene(service, chosen="w29"), scroll=top_view.Scroll(first=999))
+
+    text = "\n".join(line.plain for line in top_view.screen_lines(screen, 80, 24))
+
+    assert "another-39" in text
+    assert "another-00" not in text
+    assert "0 more lines, " in text
+    assert "w29" in text
+    assert screen.scroll.first == 45 - screen.scroll.page
+
+
+@pytest.mark.parametrize(
+    ("pattern", "seen", "unseen"),
+    [
+        ("MCP", ["mcp"], ["switch", "redis", "batch 7"]),
+        ("batch", ["batch 7", ID[:8]], ["redis"]),
+        ("vx11", ["redis", "mcp", "batch 7"], []),
+        ("nosuch", ["no windows"], ["redis", "mcp"]),
+    ],
+)
+def test_a_filter_leaves_what_contains_it(
+    service: Service, pattern: str, seen: list[str], unseen: list[str]
+) -> None:
+    screen = replace(scene(service), pattern=pattern)
+
+    text = "\n".join(line.plain for line in top_view.screen_lines(screen, 80, 24))
+
+    assert [one for one in seen if one not in text] == []
+    assert [one for one in unseen if one in text] == []
+    assert f"filter: {pattern}" in text
+
+
+def test_keys_type_a_filter_and_scroll(service: Service) -> None:
+    board = Board(Api(Target(service.url, TOKEN)))
+    board.reload()
+    for key in ["/", *"switq", keyboard.DOWN, "\x7f", "ch", "c", "\r", "j"]:
+        board.press(key)
+    assert (board.pattern, board.chosen, board.leaving.is_set()) == ("switc", ID, False)
+
+    board.press("/")
+    board.press("z")
+    assert (board.screen().message, board.chosen) == ("filter: switcz_", None)
+    for key in ["\r", keyboard.ESCAPE, keyboard.PAGE_DOWN, keyboard.PAGE_DOWN, keyboard.PAGE_UP]:
+        board.press(key)
+    assert (board.pattern, board.scroll.first, board.leaving.is_set()) == ("", 1, False)
+
+    board.press("q")
+    assert board.leaving.is_set()
 
 
 def test_a_narrow_screen_says_less_rather_than_cutting(service: Service) -> None:

@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-from tests.cli.api_bodies import ON, call, health, window
+import pytest
+
+from tests.cli.api_bodies import ON, call, health, stack, window
 from tests.cli.conftest import Power
 from tests.cli.service import Service
 
@@ -30,6 +32,43 @@ def test_they_are_filtered_by_the_service(service: Service, power: Power) -> Non
 
     args = service.requests("GET", "/windows")[0].args
     assert (args["state"], args["stack"]) == ("open", "vx11")
+
+
+def test_partial_and_stuck_ones_are_chosen(service: Service, power: Power) -> None:
+    service.add(
+        window("w1", state="closing", stuck=True),
+        window("w2", state="open", status="partial"),
+        window("w3", state="closing"),
+        window("w4", state="closed", status="partial"),
+        window("w5", state="open", status="ok"),
+    )
+
+    def listed(*options: str) -> list[str]:
+        answer = json.loads(power("windows", "--json", *options).stdout)
+        return [one["id"] for one in answer["items"]]
+
+    assert listed("--stuck") == ["w1"]
+    assert listed("--partial") == ["w2", "w4"]
+    assert listed("--partial", "--limit", "1") == ["w2"]
+    assert listed("--partial", "--state", "closed") == ["w4"]
+    assert listed("--partial", "--stuck") == []
+    assert power("windows", "--partial", "--stuck").stderr == "no such windows\n"
+
+
+@pytest.mark.parametrize("command", ["windows", "watch"])
+def test_a_stack_that_does_not_exist_is_refused(service: Service, power: Power, command: str) -> None:
+    service.stacks = [stack("homelab")]
+
+    result = power(command, "-s", "homelap")
+
+    assert result.exit_code == 4
+    assert "did you mean 'homelab' instead of 'homelap'?" in result.stderr
+
+
+def test_a_stack_that_was_removed_still_has_its_windows(service: Service, power: Power) -> None:
+    service.add(window("w1", stack="gone", state="closed"))
+
+    assert power("windows", "-s", "gone").stdout.splitlines()[1].startswith("w1")
 
 
 def test_pages_are_read_until_there_are_enough(service: Service, power: Power) -> None:

@@ -242,3 +242,23 @@ def test_what_is_wrong_outside_of_the_stacks_rejects_the_file(tmp_path: Path) ->
     lines = faults(tmp_path, f'{PLAIN}[stacks.bad]\nallow = ["web"]\n[rejected.x]\na = 1\n')
     assert any("rejected" in line and "is not a setting" in line for line in lines)
     assert any("stacks.bad.project" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("section", "proposal"),
+    [
+        ('[stack.x]\nproject = "x"\n', "stack: is not a setting; did you mean stacks?"),
+        ('[stacks.lab]\nprojekt = "x"\n', "stacks.lab.projekt: is not a setting; did you mean project?"),
+        (
+            "[stacks.lab.services.web]\nready_timout = 5\n",
+            "stacks.lab.services.web.ready_timout: is not a setting; did you mean ready_timeout?",
+        ),
+        ("[notices.ops]\nurls = 'x'\n", "notices.ops.urls: is not a setting; did you mean url?"),
+        (
+            "[stacks.lab.services.web]\nx = 5\n",
+            "is not a setting; there is oneshot, ready_timeout, stable_for, stop_timeout, up_timeout",
+        ),
+    ],
+)
+def test_a_key_that_was_nearly_right_is_proposed(tmp_path: Path, section: str, proposal: str) -> None:
+    assert any(proposal in line for line in faults(tmp_path, section))
