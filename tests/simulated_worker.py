@@ -15,6 +15,7 @@ from app.domain.enums import Action, CallStatus, Condition, Power, Role, State
 from app.domain.locations import Location
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container, judge
+from app.domain.stack_id import StackId
 from app.store import services
 from app.store import windows as rows
 from app.store.database import Database
@@ -51,7 +52,7 @@ def studio() -> StackSpec:
         allowed("report", job=Condition.COMPLETED),
     ]
     by_name = {one.name: one for one in all_of_them}
-    return StackSpec("studio", "studio", "local", by_name, default_ttl=600.0, max_ttl=3600.0)
+    return StackSpec(StackId("studio"), "studio", "local", by_name, default_ttl=600.0, max_ttl=3600.0)
 
 
 class WorkerKilled(Exception):

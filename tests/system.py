@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.domain.enums import Power
+from app.domain.stack_id import StackId
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.tables import Call, Entry, Lease, Service, Window
@@ -47,7 +48,9 @@ class System(SimulatedWorker):
     def ask_on(self, stack: str, *names: str) -> tuple[str, bool]:
         """The same, where there are several stacks."""
         with self.database.write() as session:
-            window, new = opening.open_window(session, OpenRequest(names, stack), actor="ada", now=self.now)
+            window, new = opening.open_window(
+                session, OpenRequest(names, StackId(stack)), actor="ada", now=self.now
+            )
             return window.id, new
 
     def open(self, *names: str, ttl: float | None = None, actor: str = "ada") -> str:

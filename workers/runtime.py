@@ -6,6 +6,7 @@ import logging
 from contextlib import ExitStack
 
 from app import settings, tracing
+from app.domain.stack_id import StackId
 from app.domain.throttling import CallBounds, CallLimit
 from app.host import data_directory, node_snapshot
 from app.host.engine_endpoint import BadEndpoint
@@ -173,7 +174,7 @@ def nodes() -> list[str]:
         return [node.name for node in known.nodes(session)]
 
 
-def close_soon(stack: str) -> bool:
+def close_soon(stack: StackId) -> bool:
     """Have a stack of this node seen to at once; False where it is another's."""
     if process_state.watch is None or stack not in context().stacks:
         return False

@@ -11,6 +11,7 @@ from rich.text import Text
 from app.cli import output, patch_files
 from app.cli.arguments import resolve
 from app.cli.output import TextTable
+from app.domain.stack_id import StackId
 from power_windows.errors import NotFound, PowerError, WrongUsage
 from power_windows.payloads import Cause, Diagnosis, SuggestedPatch
 from power_windows.rest import Api, connect
@@ -187,7 +188,7 @@ def _verify(diagnoses: list[Diagnosis], config: Path | None) -> None:
     failed = []
     for one, cause, patch in listed:
         output.note(f"{_subject(one)}: trying the patch of {patch['file']} in a throw-away project")
-        result = patch_trial.try_patch(path, one["stack"], one["service"], cause["cause"], patch)
+        result = patch_trial.try_patch(path, StackId(one["stack"]), one["service"], cause["cause"], patch)
         output.note(f"{_subject(one)}: {'cured' if result.cured else 'not cured'}: {result.why}")
         failed += [] if result.cured else [_subject(one)]
     if failed:

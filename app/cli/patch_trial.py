@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from app.domain.stack_id import StackId
 from app.host import compose_binaries, engine_endpoint
 from app.settings import StackToml, read_power_toml
 from app.settings.errors import ConfigError
@@ -52,7 +53,7 @@ class TrialResult:
     why: str
 
 
-def try_patch(config: Path, stack: str, service: str, cause: str, patch: SuggestedPatch) -> TrialResult:
+def try_patch(config: Path, stack: StackId, service: str, cause: str, patch: SuggestedPatch) -> TrialResult:
     """Try one patch, and remove all that was made for it. Raises TrialFailed or WrongUsage."""
     defined = _stack(config, stack)
     if not Path(patch["directory"]).is_dir():
@@ -68,7 +69,7 @@ def try_patch(config: Path, stack: str, service: str, cause: str, patch: Suggest
             trial.remove()
 
 
-def _stack(config: Path, name: str) -> StackToml:
+def _stack(config: Path, name: StackId) -> StackToml:
     try:
         stacks = read_power_toml(config).stacks
     except ConfigError as error:

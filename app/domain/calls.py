@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.enums import Action, CallStatus, Power
+from app.domain.stack_id import StackId
 
 
 @dataclass(frozen=True, slots=True)
 class StartedCall:
     """A compose call about to be made: for whom, by whom, and the whole command line."""
 
-    stack: str
+    stack: StackId
     service: str
     action: Action
     argv: tuple[str, ...]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from app.domain.stack_id import StackId
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -60,7 +62,7 @@ def elsewhere(holdings: Iterable[Holding], here: Location) -> list[Holding]:
     return sorted(others, key=lambda one: (not one.location.on_engine(here.engine_id), one.location.project))
 
 
-def why_not_moved(key: str, stack: str, here: Location, holdings: Collection[Holding]) -> str:
+def why_not_moved(key: str, stack: StackId, here: Location, holdings: Collection[Holding]) -> str:
     """One line for a stack that cannot be served at `here` yet: what is still held where, and what to do."""
     first = next(iter(holdings))
     there, held = first.location, str(first)

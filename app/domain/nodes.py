@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.domain.stack_id import StackId
 from app.domain.throttling import NO_LIMIT, CallLimit
 
 AWAY_AFTER = timedelta(seconds=20)
@@ -28,7 +29,7 @@ class Heartbeat:
     node: str
     engine_id: str
     locks_id: str
-    stacks: Collection[str]
+    stacks: Collection[StackId]
     started_at: datetime
     seen_at: datetime
     call_limit: CallLimit = NO_LIMIT
@@ -65,7 +66,7 @@ def _conflicts(mine: Heartbeat, other: Heartbeat) -> Iterator[str]:
 
 
 def away_since(
-    stack: str, node: str, heard_at: datetime | None, signs: Iterable[Heartbeat], now: datetime
+    stack: StackId, node: str, heard_at: datetime | None, signs: Iterable[Heartbeat], now: datetime
 ) -> datetime | None:
     """Since when no worker that serves a stack has sent a heartbeat; None where one does, or may be starting.
 

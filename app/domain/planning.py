@@ -13,6 +13,7 @@ from typing import Any
 
 from app.domain.enums import Condition, Role
 from app.domain.errors import NotAllowed, NothingAsked, UnknownServices
+from app.domain.stack_id import StackId
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class ServiceSpec:
 class StackSpec:
     """One stack as the worker of its node read and checked it. Times are seconds."""
 
-    name: str
+    name: StackId
     project: str
     node: str
     services: Mapping[str, ServiceSpec]

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable
 
 from app.domain.errors import NoStackHasAll, ServicesOfNoStack, StackNeeded
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 
 
-def choose_stack(stacks: Collection[StackSpec], services: Iterable[str]) -> str:
+def choose_stack(stacks: Collection[StackSpec], services: Iterable[str]) -> StackId:
     """The name of the only stack that has all these services.
 
     A stack that allows them goes before one that only defines them. Raises StackNeeded where several stacks

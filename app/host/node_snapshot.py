@@ -19,6 +19,7 @@ from app.domain.enums import State
 from app.domain.leases import HeldLease
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.host.boot_clock import boot_clock, boot_id
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class StackSnapshot:
 class NodeSnapshot:
     """All stacks of a node at one moment."""
 
-    stacks: Mapping[str, StackSnapshot]
+    stacks: Mapping[StackId, StackSnapshot]
     ahead: float = 0.0
     """Seconds by which the shared clock was ahead of this host's clock."""
     boot: str = ""

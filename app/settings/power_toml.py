@@ -25,6 +25,7 @@ from pydantic import (
 from app.domain import durations, names, scenarios
 from app.domain.enums import WINDOW_ENDING, Event
 from app.domain.features import FEATURE_NAMES, Features
+from app.domain.stack_id import StackId
 from app.settings.errors import ConfigError
 
 
@@ -172,13 +173,13 @@ class _File(_Strict):
 class PowerToml:
     """The whole file, with directories made absolute."""
 
-    stacks: Mapping[str, StackToml]
+    stacks: Mapping[StackId, StackToml]
     notices: dict[str, NoticeToml] = field(default_factory=dict)
-    rejected: Mapping[str, RejectedToml] = field(default_factory=dict)
+    rejected: Mapping[StackId, RejectedToml] = field(default_factory=dict)
     """Stacks whose section has faults, which keep no other from being served."""
     features: Features = field(default_factory=Features)
 
-    def on_node(self, node: str) -> dict[str, StackToml]:
+    def on_node(self, node: str) -> dict[StackId, StackToml]:
         """The stacks of one node, by name."""
         return {name: stack for name, stack in self.stacks.items() if stack.node == node}
 
@@ -196,7 +197,7 @@ def read_power_toml(path: Path) -> PowerToml:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
     try:
-        parsed, rejected = _File.model_validate(raw), dict[str, RejectedToml]()
+        parsed, rejected = _File.model_validate(raw), dict[StackId, RejectedToml]()
     except ValidationError as error:
         faults = [fault for fault in error.errors() if _is_a_cause(fault)]
         rejected = _rejected_stacks(path, raw, faults)
@@ -204,11 +205,12 @@ def read_power_toml(path: Path) -> PowerToml:
             raise ConfigError([_line(path, fault) for fault in faults]) from error
         good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
         parsed = _File.model_validate({**raw, "stacks": good})
-    stacks = {name: _place(stack, path.absolute().parent) for name, stack in parsed.stacks.items()}
+    beside = path.absolute().parent
+    stacks = {StackId(name): _place(stack, beside) for name, stack in parsed.stacks.items()}
     return PowerToml(stacks, parsed.notices, rejected, parsed.features.switches())
 
 
-def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[str, RejectedToml]:
+def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[StackId, RejectedToml]:
     """The stacks that have all the faults; none where every stack has some, or something else has."""
     by_stack: dict[str, list[Any]] = {}
     for fault in faults:
@@ -217,7 +219,9 @@ def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> d
         by_stack.setdefault(str(fault["loc"][1]), []).append(fault)
     if not raw["stacks"].keys() - by_stack.keys():
         return {}
-    return {name: _set_apart(path, name, raw["stacks"][name], wrong) for name, wrong in by_stack.items()}
+    return {
+        StackId(name): _set_apart(path, name, raw["stacks"][name], wrong) for name, wrong in by_stack.items()
+    }
 
 
 def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> RejectedToml:

@@ -19,6 +19,7 @@ from sqlalchemy import RowMapping, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Event
+from app.domain.stack_id import StackId
 from app.store.tables import ChainHead, Entry, insert_if_new, stamp
 
 SYSTEM_CHAIN = "house"
@@ -33,7 +34,7 @@ class Note:
     event: Event
     actor: str
     at: datetime
-    stack: str | None
+    stack: StackId | None
     window: str | None
     service: str | None
     facts: Mapping[str, Any]
@@ -50,7 +51,7 @@ def record(
     *,
     actor: str,
     now: datetime,
-    stack: str | None = None,
+    stack: StackId | None = None,
     window: str | None = None,
     service: str | None = None,
     **facts: Any,
@@ -268,7 +269,7 @@ def latest(
     *,
     window: str | None = None,
     actor: str | None = None,
-    stack: str | None = None,
+    stack: StackId | None = None,
     event: Event | None = None,
     before: tuple[datetime, str, int] | None = None,
     limit: int = 100,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
+from app.domain.stack_id import StackId
 from app.store.tables import Diagnosis, Window
 
 DIAGNOSIS_RETENTION = timedelta(days=14)
@@ -18,7 +19,7 @@ DIAGNOSIS_RETENTION = timedelta(days=14)
 def record(
     session: Session,
     *,
-    stack: str,
+    stack: StackId,
     service: str,
     window: str | None,
     node: str,
@@ -41,14 +42,14 @@ def record(
     )
 
 
-def causes_of(session: Session, stack: str, service: str, window: str | None) -> list[dict[str, Any]]:
+def causes_of(session: Session, stack: StackId, service: str, window: str | None) -> list[dict[str, Any]]:
     """The causes that are on record of a service under this window, or under none."""
     held = Diagnosis.window_id == window if window else Diagnosis.window_id.is_(None)
     query = select(Diagnosis.causes).where(Diagnosis.stack == stack, Diagnosis.service == service, held)
     return session.scalar(query.order_by(Diagnosis.id.desc()).limit(1)) or []
 
 
-def newest(session: Session, stack: str, services: Collection[str]) -> dict[str, Diagnosis]:
+def newest(session: Session, stack: StackId, services: Collection[str]) -> dict[str, Diagnosis]:
     """The newest diagnosis of each of these services, where there is one."""
     ids = (
         select(func.max(Diagnosis.id))

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import untrusted_text
 from app.domain.enums import State
+from app.domain.stack_id import StackId
 from app.store import paging
 from app.store.tables import (
     LONGEST_MS,
@@ -59,7 +60,7 @@ def next_entries(session: Session, node: str, sink: str, chain: str) -> list[Ent
     return entries
 
 
-def ending(session: Session, stacks: Sequence[str], now: datetime, longest: timedelta) -> list[Window]:
+def ending(session: Session, stacks: Sequence[StackId], now: datetime, longest: timedelta) -> list[Window]:
     """Live windows of these stacks whose deadline comes within so long."""
     query = select(Window).where(
         Window.state.in_((State.OPENING, State.OPEN)),

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, undefer
 
 from app.domain.scenarios import RunState
+from app.domain.stack_id import StackId
 from app.store import paging
 from app.store.tables import Lease, ScenarioRun, Window
 
@@ -34,7 +35,7 @@ def lock_run(session: Session, run: str) -> ScenarioRun | None:
 
 
 def page(
-    session: Session, *, stack: str | None = None, before: paging.RowPlace | None = None, limit: int = 50
+    session: Session, *, stack: StackId | None = None, before: paging.RowPlace | None = None, limit: int = 50
 ) -> list[ScenarioRun]:
     """Runs, newest first, from beyond `before` (created_at, id)."""
     query = paging.newest_first(select(ScenarioRun), ScenarioRun, before, limit)

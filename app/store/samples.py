@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from app.domain.stack_id import StackId
 from app.store.tables import Sample
 
 MOST_POINTS = 400
@@ -15,7 +16,7 @@ MOST_POINTS = 400
 
 
 def between(
-    session: Session, stack: str, services: Sequence[str], since: datetime, until: datetime
+    session: Session, stack: StackId, services: Sequence[str], since: datetime, until: datetime
 ) -> dict[str, list[Sample]]:
     """Samples by service, oldest first; only services that have some."""
     query = select(Sample).where(

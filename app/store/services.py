@@ -10,50 +10,51 @@ from sqlalchemy.orm import Session
 
 from app.domain.enums import Action, CallStatus, Power, Role
 from app.domain.locations import Location
+from app.domain.stack_id import StackId
 from app.store.tables import Call, Service, Stack, insert_if_new
 
 _OFF = {Action.PRE_STOP, Action.STOP, Action.KILL}
 
 
-def of(session: Session, stack: str) -> dict[str, Service]:
+def of(session: Session, stack: StackId) -> dict[str, Service]:
     """The services of a stack, by name."""
     return {row.name: row for row in session.scalars(select(Service).where(Service.stack == stack))}
 
 
-def lock_services(session: Session, stack: str) -> dict[str, Service]:
+def lock_services(session: Session, stack: StackId) -> dict[str, Service]:
     """All services of a stack, locked in name order, as they are after any other change to them."""
     query = select(Service).where(Service.stack == stack).order_by(Service.name).with_for_update()
     rows = session.scalars(query, execution_options={"populate_existing": True})
     return {row.name: row for row in rows}
 
 
-def ensure(session: Session, stack: str, roles: Mapping[str, Role]) -> None:
+def ensure(session: Session, stack: StackId, roles: Mapping[str, Role]) -> None:
     """A row for each of these; one that another transaction makes at the same moment will do."""
     new = [{"stack": stack, "name": name, "role": role} for name, role in sorted(roles.items())]
     if new:
         session.execute(insert_if_new(session, Service).values(new))
 
 
-def hurry(session: Session, stack: str, names: Collection[str]) -> None:
+def hurry(session: Session, stack: StackId, names: Collection[str]) -> None:
     """What failed to stop is tried again now."""
     those = update(Service).where(Service.stack == stack, Service.name.in_(names))
     session.execute(those.values(retry_at=None))
 
 
-def mark_stops_pending(session: Session, stack: str, names: Collection[str], at: Location) -> None:
+def mark_stops_pending(session: Session, stack: StackId, names: Collection[str], at: Location) -> None:
     """Mark these stops as pending at this location; a stop that is pending already keeps its location."""
     for row in _of(session, stack, names):
         row.mark_stop_pending(at)
 
 
-def doubt(session: Session, stack: str, names: Collection[str], at: Location) -> None:
+def doubt(session: Session, stack: StackId, names: Collection[str], at: Location) -> None:
     """Mark these services as possibly running: only a confirmed stop shows that they are off."""
     for row in _of(session, stack, names):
         row.mark_stop_pending(at)
         row.unsure, row.observed_at, row.retry_at = True, None, None
 
 
-def _of(session: Session, stack: str, names: Collection[str]) -> list[Service]:
+def _of(session: Session, stack: StackId, names: Collection[str]) -> list[Service]:
     query = select(Service).where(Service.stack == stack, Service.name.in_(names)).order_by(Service.name)
     return list(session.scalars(query.with_for_update(), execution_options={"populate_existing": True}))
 
@@ -76,13 +77,13 @@ def core_down(session: Session) -> list[str]:
     return list(session.scalars(select(Service.stack).where(Service.role == Role.CORE, down)))
 
 
-def calling(session: Session, stack: str) -> dict[str, Action]:
+def calling(session: Session, stack: StackId) -> dict[str, Action]:
     """The call that is under way for each service of a stack, where there is one."""
     query = select(Call.service, Call.action).where(Call.stack == stack, Call.status == CallStatus.RUNNING)
     return {service: Action(action) for service, action in session.execute(query)}
 
 
-def last_calls(session: Session, stacks: Collection[str]) -> dict[tuple[str, str], Call]:
+def last_calls(session: Session, stacks: Collection[StackId]) -> dict[tuple[StackId, str], Call]:
     """The newest call of each service, by one look into the index each, however many calls there were."""
     newest = (
         select(func.max(Call.id))
@@ -94,7 +95,7 @@ def last_calls(session: Session, stacks: Collection[str]) -> dict[tuple[str, str
     return {(row.stack, row.service): row for row in rows}
 
 
-def cut_off_since(session: Session, stack: str, service: str, since: datetime) -> bool:
+def cut_off_since(session: Session, stack: StackId, service: str, since: datetime) -> bool:
     """Has the last start of a service ended since then, and not well? The engine may go on with it."""
     starts = select(Call.status, Call.finished_at).where(Call.stack == stack, Call.service == service)
     last = session.execute(starts.where(Call.action == Action.UP).order_by(Call.id.desc()).limit(1)).first()

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import stack_choice
 from app.domain.errors import UnknownStack
+from app.domain.stack_id import StackId
 from app.store.tables import Node, Stack
 
 
@@ -17,17 +18,19 @@ def every(session: Session) -> list[Stack]:
     return list(session.scalars(select(Stack).order_by(Stack.name)))
 
 
-def names(session: Session) -> list[str]:
+def names(session: Session) -> list[StackId]:
     """The names of all stacks, sorted."""
     return list(session.scalars(select(Stack.name).order_by(Stack.name)))
 
 
-def stack_by_name(session: Session, name: str) -> Stack | None:
+def stack_by_name(session: Session, name: StackId) -> Stack | None:
     """The stack of this name, or None."""
     return session.get(Stack, name)
 
 
-def chosen(session: Session, name: str | None, services: Iterable[str] = (), *, keep: bool = False) -> Stack:
+def chosen(
+    session: Session, name: StackId | None, services: Iterable[str] = (), *, keep: bool = False
+) -> Stack:
     """The stack of that name; without a name the only stack there is, or the only one with these services.
 
     With `keep`, no worker publishes it anew before this transaction ends. Raises UnknownStack, StackNeeded,
@@ -41,12 +44,12 @@ def chosen(session: Session, name: str | None, services: Iterable[str] = (), *, 
     return stack
 
 
-def keep(session: Session, name: str) -> None:
+def keep(session: Session, name: StackId) -> None:
     """Lock the stack's row, so that no worker publishes it anew before this transaction ends."""
     session.get(Stack, name, with_for_update={"read": True}, populate_existing=True)
 
 
-def lock_stack(session: Session, name: str) -> Stack | None:
+def lock_stack(session: Session, name: StackId) -> Stack | None:
     """The stack of that name; nothing is opened on it before this transaction ends."""
     return session.get(Stack, name, with_for_update=True, populate_existing=True)
 

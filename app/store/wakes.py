@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.enums import State
 from app.domain.passive_requests import AGENTS, PATHS, PassiveRequestRules
+from app.domain.stack_id import StackId
 from app.store.tables import Wake, Window
 
 
@@ -20,7 +21,7 @@ class Ending:
 
     token: str
     window: str
-    stack: str
+    stack: StackId
     service: str
     deadline: datetime
     ttl_sec: float | None
@@ -40,7 +41,7 @@ def lock_binding(session: Session, token: str) -> Wake | None:
 def bind(
     session: Session,
     token: str,
-    stack: str,
+    stack: StackId,
     service: str,
     ttl_sec: float | None,
     *,

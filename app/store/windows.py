@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import leases
 from app.domain.enums import CallStatus, State
+from app.domain.stack_id import StackId
 from app.store import paging
 from app.store.tables import Call, IdempotencyKey, Lease, Window, insert_if_new
 
@@ -39,7 +40,7 @@ def page(
     session: Session,
     *,
     state: State | None = None,
-    stack: str | None = None,
+    stack: StackId | None = None,
     before: paging.RowPlace | None = None,
     limit: int = 50,
 ) -> list[Window]:
@@ -62,7 +63,7 @@ def between(session: Session, since: datetime, until: datetime, limit: int) -> l
     return list(session.scalars(paging.newest_first(query, Window, None, limit)))
 
 
-def _of(stack: str) -> ColumnElement[bool]:
+def _of(stack: StackId) -> ColumnElement[bool]:
     """Is it of this stack? Said so that no index by stack is taken, over all its windows that ever were.
 
     SQLite knows no numbers and would think that the better one; by state there are always few.
@@ -70,7 +71,7 @@ def _of(stack: str) -> ColumnElement[bool]:
     return Window.stack + "" == stack
 
 
-def unfinished_windows(session: Session, stack: str) -> list[Window]:
+def unfinished_windows(session: Session, stack: StackId) -> list[Window]:
     """Everything of a stack that still moves or holds, oldest first, each row locked."""
     query = (
         select(Window)
@@ -81,7 +82,7 @@ def unfinished_windows(session: Session, stack: str) -> list[Window]:
     return list(session.scalars(query, execution_options={"populate_existing": True}))
 
 
-def moving_of(session: Session, stack: str) -> list[Window]:
+def moving_of(session: Session, stack: StackId) -> list[Window]:
     """The same as `unfinished`, to be shown only: nothing is locked."""
     query = select(Window).where(_of(stack), Window.state.in_((*_LIVE, State.CLOSING)))
     return list(session.scalars(query.order_by(Window.id)))
@@ -107,7 +108,7 @@ def waiting(session: Session, node: str) -> list[Window]:
     return list(session.scalars(query.order_by(Window.created_at, Window.id)))
 
 
-def not_begun(session: Session, stack: str) -> list[Window]:
+def not_begun(session: Session, stack: StackId) -> list[Window]:
     """Windows that wait, or open with nothing of theirs on or tried yet, each row locked."""
     query = select(Window).where(_of(stack), Window.state.in_((State.WAITING, State.OPENING)))
     waiting = session.scalars(
@@ -138,7 +139,7 @@ def lock_forced(session: Session) -> list[Window]:
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
 
 
-def move(session: Session, stack: str, node: str) -> None:
+def move(session: Session, stack: StackId, node: str) -> None:
     """Give a stack's unfinished windows, and calls that have not ended, to another node."""
     unfinished = update(Window).where(_of(stack), Window.state != State.CLOSED)
     session.execute(unfinished.values(node=node))
@@ -154,7 +155,7 @@ def next_deadline(session: Session, node: str | None = None) -> datetime | None:
 
 def find_unattended(
     session: Session, node: str, since: datetime, abandoned: datetime
-) -> list[tuple[str, str, State]]:
+) -> list[tuple[str, StackId, State]]:
     """(window, stack, state) of a node's moving windows that no worker has attended to since they last moved.
 
     Those attended to before `abandoned` count too: the worker may be dead.
@@ -172,7 +173,7 @@ def touch(session: Session, window: str, now: datetime) -> None:
     session.execute(update(Window).where(Window.id == window).values(attended_at=now))
 
 
-def live_leases(session: Session, stacks: Collection[str], now: datetime) -> list[leases.HeldLease]:
+def live_leases(session: Session, stacks: Collection[StackId], now: datetime) -> list[leases.HeldLease]:
     """Every live lease of these stacks: all that desired power is computed from."""
     query = (
         select(Window.id, Lease.service, Window.state, Window.deadline)
@@ -185,12 +186,12 @@ def live_leases(session: Session, stacks: Collection[str], now: datetime) -> lis
     ]
 
 
-def is_wanted(session: Session, stack: str, service: str, now: datetime) -> bool:
+def is_wanted(session: Session, stack: StackId, service: str, now: datetime) -> bool:
     """Does any live lease hold this service?"""
     return leases.is_wanted(live_leases(session, [stack], now), service, now)
 
 
-def ready_since(session: Session, stack: str, service: str, moment: datetime) -> bool:
+def ready_since(session: Session, stack: StackId, service: str, moment: datetime) -> bool:
     """Was the service ready under any window after this moment?"""
     later = select(Lease.window_id).where(
         Lease.stack == stack, Lease.service == service, Lease.ready_at > moment
@@ -198,7 +199,7 @@ def ready_since(session: Session, stack: str, service: str, moment: datetime) ->
     return session.scalar(later.limit(1)) is not None
 
 
-def is_forced(session: Session, stack: str, service: str) -> bool:
+def is_forced(session: Session, stack: StackId, service: str) -> bool:
     """Does a window that holds this service close by force?"""
     query = select(Window.id).join(Lease, Lease.window_id == Window.id)
     those = query.where(Lease.stack == stack, Lease.service == service)
@@ -269,14 +270,14 @@ def forget_keys(session: Session, before: datetime) -> None:
         )
 
 
-def record_kill(session: Session, stack: str, service: str) -> None:
+def record_kill(session: Session, stack: StackId, service: str) -> None:
     """A service was killed: every window that closes has had its attempt at it."""
     closing = select(Window.id).where(_of(stack), Window.state == State.CLOSING)
     those = update(Lease).where(Lease.window_id.in_(closing), Lease.service == service)
     session.execute(those.values(killed=True))
 
 
-def holding(session: Session, stack: str, service: str, at: datetime) -> list[Window]:
+def holding(session: Session, stack: StackId, service: str, at: datetime) -> list[Window]:
     """The windows that held a service at a moment that has passed, by all that is known of them now."""
     began = func.coalesce(Window.opening_at, Window.created_at)
     query = (

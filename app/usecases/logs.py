@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import untrusted_text
 from app.domain.errors import NodeAway, NotInWindow, UnknownWindow
+from app.domain.stack_id import StackId
 from app.store import log_reads, stacks, workers
 from app.store import windows as rows
 from app.store.tables import LogRead
@@ -40,7 +41,7 @@ class LogRequest:
     """What a worker is to read: of which services, and of which time."""
 
     id: str
-    stack: str
+    stack: StackId
     services: list[str]
     since: datetime
     until: datetime | None
@@ -84,7 +85,9 @@ def ask(
     return read
 
 
-def log_request(session: Session, identifier: str, core: Mapping[str, Collection[str]]) -> LogRequest | None:
+def log_request(
+    session: Session, identifier: str, core: Mapping[StackId, Collection[str]]
+) -> LogRequest | None:
     """What a row asks for, cut down to what its window holds; None where no client waits.
 
     `core` is what the worker itself calls core, by stack: those are never read.

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from app.domain import notifications as rules
 from app.domain.enums import WINDOW_ENDING
 from app.domain.errors import TimeIsUp
+from app.domain.stack_id import StackId
 from app.settings import NoticeToml
 from app.store import notifications as rows
 from app.store import stacks, wakes, windows
@@ -42,7 +43,7 @@ class Sink:
     node: str
     name: str
     toml: NoticeToml
-    stacks: tuple[str, ...]
+    stacks: tuple[StackId, ...]
     public_url: str | None = None
     link_key: bytes = b""
     """What the texts of one-tap links are made with. It is in a file of the node, never in the database."""

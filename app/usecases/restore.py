@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.domain.enums import Event, Role
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import audit, services, sessions, stacks
 from app.store import windows as rows
 from app.store.tables import Mark, Service, Stack
@@ -80,7 +81,7 @@ def doubt(session: Session, spec: StackSpec, at: Location) -> None:
 
 
 def _doubt(
-    session: Session, stack: str, allowed: Mapping[str, Role], locations: Mapping[str, Location]
+    session: Session, stack: StackId, allowed: Mapping[str, Role], locations: Mapping[str, Location]
 ) -> None:
     services.lock_services(session, stack)
     services.ensure(session, stack, allowed)

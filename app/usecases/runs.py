@@ -20,6 +20,7 @@ from app.domain.errors import NodeAway
 from app.domain.planning import StackSpec
 from app.domain.run_errors import CheckOutsideWindow, InvalidScenario, TooManyRuns, UnknownRun
 from app.domain.scenarios import RunOutcome, RunState, Scenario, StepStatus
+from app.domain.stack_id import StackId
 from app.settings import ConfigError
 from app.settings.scenario_toml import as_document, parse_scenario
 from app.store import audit, runs, workers
@@ -75,7 +76,8 @@ def parse_or_refuse(document: Any) -> Scenario:
 
 def open_request(scenario: Scenario, reason: str | None = None) -> OpenRequest:
     """The request for the window of a scenario."""
-    return OpenRequest(list(scenario.services), scenario.stack, scenario.ttl, reason)
+    stack = None if scenario.stack is None else StackId(scenario.stack)
+    return OpenRequest(list(scenario.services), stack, scenario.ttl, reason)
 
 
 def check_scope(spec: StackSpec, scenario: Scenario) -> None:

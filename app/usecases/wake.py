@@ -16,6 +16,7 @@ from app.domain import wake
 from app.domain.enums import Power, State, Status
 from app.domain.errors import LastToken, TokenExists, UnknownToken
 from app.domain.passive_requests import PassiveRequestRules
+from app.domain.stack_id import StackId
 from app.domain.wake import Hold, Step, WakeVerdict
 from app.store import stacks, tokens, wakes, windows
 from app.store.tables import Token, Wake, Window
@@ -32,7 +33,7 @@ UNDER_WAY = "a request was under way"
 class WakeBinding:
     """What is known of a bound token: its route, its window if it has one, and for how long it opens."""
 
-    stack: str
+    stack: StackId
     service: str
     hold: Hold | None
     ttl: float
@@ -131,7 +132,7 @@ def create(
     session: Session,
     name: str,
     *,
-    stack: str,
+    stack: StackId,
     service: str,
     ttl_sec: float | None,
     actor: str,

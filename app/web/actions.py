@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.enums import State
 from app.domain.errors import Refusal
 from app.domain.scenarios import RunState
+from app.domain.stack_id import StackId
 from app.store import runs, stacks, windows
 from app.store.tables import ScenarioRun, Window
 from app.task_queue import about
@@ -99,8 +100,8 @@ def close_and_dispatch(
 def start_run_and_dispatch(context: WebContext, caller: Caller, scenario: Any) -> ScenarioRun:
     """Commit a new run of a scenario and message its node."""
     stack = scenario.get("stack") if isinstance(scenario, dict) else None
-    stack_name = stack if isinstance(stack, str) else None
-    with audit_refusals(context, caller, "run", stack_name), context.database.write() as session:
+    stack_id = caller.stack_id(stack) if isinstance(stack, str) else None
+    with audit_refusals(context, caller, "run", stack_id), context.database.write() as session:
         run = conducting.start_run(session, scenario, actor=caller.name, now=context.database.now())
     context.count_unsent(
         context.dispatch.conducting(run.id, run.node, about(run.id, run.stack, run.services))
@@ -132,7 +133,7 @@ def wait_if_preferred(context: WebContext, condition: WaitCondition, window: str
 
 @contextmanager
 def audit_refusals(
-    context: WebContext, caller: Caller, what: str, stack: str | None = None
+    context: WebContext, caller: Caller, what: str, stack: StackId | None = None
 ) -> Iterator[None]:
     """Record a refusal with status 403, 409 or 503 in the audit trail, in its own transaction; raise it."""
     try:
@@ -145,5 +146,5 @@ def audit_refusals(
         raise
 
 
-def _only(names: list[str]) -> str | None:
+def _only(names: list[StackId]) -> StackId | None:
     return names[0] if len(names) == 1 else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Request
 
+from app.domain.stack_id import StackId
 from app.store import tokens
 from app.store.changes import ChangeCounter
 from app.store.database import Database
@@ -35,6 +36,14 @@ class Caller:
 
     name: str
     scope: str
+
+    def stack_id(self, name: str) -> StackId:
+        """The id of the stack that the caller means by this name."""
+        return StackId(name)
+
+    def stack_id_or_none(self, name: str | None) -> StackId | None:
+        """The same for a name that may be absent."""
+        return None if name is None else self.stack_id(name)
 
 
 class Authenticator:

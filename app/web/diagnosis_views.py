@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.domain.stack_id import StackId
 from app.store import diagnoses, windows
 from app.store.tables import Diagnosis, Service, Window, stamp
 
@@ -22,7 +23,7 @@ def describe_diagnosis(row: Diagnosis) -> dict[str, Any]:
     }
 
 
-def describe_service(session: Session, stack: str, service: Service | None, name: str) -> dict[str, Any]:
+def describe_service(session: Session, stack: StackId, service: Service | None, name: str) -> dict[str, Any]:
     """The newest diagnosis of a service, without causes where it is ready or has been ready since."""
     row = diagnoses.newest(session, stack, [name]).get(name)
     if row is None or (service and service.ready) or windows.ready_since(session, stack, name, row.at):
@@ -31,7 +32,7 @@ def describe_service(session: Session, stack: str, service: Service | None, name
 
 
 def of_failing(
-    session: Session, stack: str, seen: Mapping[str, Service], *, refused: bool
+    session: Session, stack: StackId, seen: Mapping[str, Service], *, refused: bool
 ) -> dict[str, dict[str, Any]]:
     """By service: the newest diagnosis of each that fails now; under "" that of refused files."""
     failing = [name for name, row in seen.items() if not row.ready and (row.power == "failing" or row.fault)]

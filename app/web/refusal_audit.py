@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.domain.errors import Refusal
+from app.domain.stack_id import StackId
 from app.store.database import Database
 from app.usecases.windows import refusals
 
@@ -29,7 +30,7 @@ MOST_KINDS = 1000
 """Kinds of refusals in memory at most."""
 _SEVERAL = "several refusals, each with another reason"
 
-RefusalKind = tuple[str, str, str | None, str]
+RefusalKind = tuple[str, str, StackId | None, str]
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class RefusalAudit:
     _counts: dict[RefusalKind, _Repeated] = field(default_factory=dict)
     _timer: threading.Timer | None = None
 
-    def record(self, refusal: Refusal, *, actor: str, what: str, stack: str | None = None) -> None:
+    def record(self, refusal: Refusal, *, actor: str, what: str, stack: StackId | None = None) -> None:
         """Record a refusal in full where it is the first of its kind, else count it."""
         self.write_finished()
         if self._count_repeat(actor, what, stack, str(refusal)):
@@ -74,7 +75,7 @@ class RefusalAudit:
             counts, self._counts = self._counts, {}
         self._write(counts)
 
-    def _count_repeat(self, actor: str, what: str, stack: str | None, why: str) -> bool:
+    def _count_repeat(self, actor: str, what: str, stack: StackId | None, why: str) -> bool:
         """Count a repeat of a recorded refusal; False for the first of its kind."""
         at, ends = self.database.now(), self.clock() + COUNT_SECONDS
         with self._lock:
@@ -89,7 +90,7 @@ class RefusalAudit:
             self._wake_at_the_end()
             return True
 
-    def _key(self, actor: str, what: str, stack: str | None, why: str) -> RefusalKind:
+    def _key(self, actor: str, what: str, stack: StackId | None, why: str) -> RefusalKind:
         key = (actor, what, stack, why)
         of_actor = Counter(one[0] for one in self._counts)
         if key in self._counts or (of_actor[actor] < OF_ONE_ACTOR and len(self._counts) < MOST_KINDS):

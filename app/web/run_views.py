@@ -9,6 +9,7 @@ from app.domain.run_errors import NoReport, UnknownRun
 from app.store import runs
 from app.store.tables import ScenarioRun, stamp
 from app.web import cursors, schemas
+from app.web.authentication import Caller
 from app.web.context import WebContext
 
 _ID = 32
@@ -49,11 +50,12 @@ def require_report(front: WebContext, run: str) -> dict[str, Any]:
     return report
 
 
-def read_run_page(context: WebContext, query: schemas.RunsQuery) -> dict[str, Any]:
+def read_run_page(context: WebContext, caller: Caller, query: schemas.RunsQuery) -> dict[str, Any]:
     """A page of runs and the cursor of the next one."""
     before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    stack = caller.stack_id_or_none(query.stack)
     with context.database.read() as session:
-        rows = runs.page(session, stack=query.stack, before=before, limit=query.limit + 1)
+        rows = runs.page(session, stack=stack, before=before, limit=query.limit + 1)
         page, following = cursors.split_page(rows, query.limit, lambda row: (row.created_at, row.id))
         items = [describe_run(row) for row in page]
     return {"items": items, "next": following}

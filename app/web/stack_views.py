@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.domain import stack_mode
 from app.domain.enums import Power, Role, State
 from app.domain.leases import HeldLease
+from app.domain.stack_id import StackId
 from app.domain.stack_mode import ServiceStatus
 from app.store import services, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
@@ -33,7 +34,7 @@ class _StackView:
     services: Mapping[str, Service]
     live: list[HeldLease]
     moving: list[Window]
-    calls: Mapping[tuple[str, str], Call]
+    calls: Mapping[tuple[StackId, str], Call]
     now: datetime
     away: datetime | None
     """The time since which no worker that serves it has sent a heartbeat; None while one does."""

@@ -7,6 +7,7 @@ import pytest
 from app.domain.dependencies import DependencyStatus, Gate, Way, gate
 from app.domain.enums import Condition, Power, Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.stack_id import StackId
 
 
 def way(
@@ -17,7 +18,7 @@ def way(
     optional: bool = False,
 ) -> Gate:
     api = ServiceSpec("api", Role.ALLOWED, {"db": condition}, frozenset({"db"} if optional else ()))
-    spec = StackSpec("studio", "studio", "local", {"api": api, "db": ServiceSpec("db", role)})
+    spec = StackSpec(StackId("studio"), "studio", "local", {"api": api, "db": ServiceSpec("db", role)})
     return gate(spec, "api", {"db": dependency}.get)
 
 
@@ -83,7 +84,7 @@ def test_a_service_goes_by_its_worst_gate() -> None:
         "api": ServiceSpec("api", Role.ALLOWED, needs),
         **{n: ServiceSpec(n, Role.ALLOWED) for n in needs},
     }
-    spec = StackSpec("studio", "studio", "local", services)
+    spec = StackSpec(StackId("studio"), "studio", "local", services)
     stand: dict[str, DependencyStatus | None] = {"good": ON, "slow": STARTING, "dead": DIED}
     assert gate(spec, "api", stand.get).way is Way.SHUT
     assert gate(spec, "api", {**stand, "dead": ON}.get).way is Way.WAIT

@@ -9,10 +9,13 @@ import pytest
 from app.domain.enums import Role
 from app.domain.errors import NoStackHasAll, ServicesOfNoStack, StackNeeded, TTLTooLong
 from app.domain.stack_choice import choose_stack
+from app.domain.stack_id import StackId
 from tests.domain.stacks import service, stack
 
-HOME = replace(stack(service("jellyfin"), service("db"), service("proxy", role=Role.CORE)), name="home")
-GPU = replace(stack(service("llm"), service("db"), service("jellyfin", role=Role.NONE)), name="gpu")
+HOME = replace(
+    stack(service("jellyfin"), service("db"), service("proxy", role=Role.CORE)), name=StackId("home")
+)
+GPU = replace(stack(service("llm"), service("db"), service("jellyfin", role=Role.NONE)), name=StackId("gpu"))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from app.domain.enums import Event, State
+from app.domain.stack_id import StackId
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.database import Database
@@ -200,11 +201,9 @@ class Stack:
 
     def ask(self, *names: str, ttl: float = 600.0) -> str:
         """A window whose nudge is lost."""
+        request = OpenRequest(names, StackId("studio"), ttl)
         with self.database.write() as session:
-            window, _new = opening.open_window(
-                session, OpenRequest(names, "studio", ttl), actor="ada", now=self.database.now()
-            )
-            return window.id
+            return opening.open_window(session, request, actor="ada", now=self.database.now())[0].id
 
     def open(self, *names: str, ttl: float = 600.0) -> str:
         window = self.ask(*names, ttl=ttl)
@@ -218,7 +217,7 @@ class Stack:
 
     def close(self, window: str) -> None:
         self.let_go(window)
-        self.watch.close_soon("studio")
+        self.watch.close_soon(StackId("studio"))
 
     def by_hand(self, *words: str) -> None:
         """Somebody uses compose past the house."""
@@ -238,7 +237,7 @@ class Stack:
 
     def row(self, service: str) -> Service | None:
         with self.database.read() as session:
-            return services.of(session, "studio").get(service)
+            return services.of(session, StackId("studio")).get(service)
 
     def calls(self, service: str | None = None) -> list[Call]:
         with self.database.read() as session:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain.enums import CallStatus, Power, State, Status
+from app.domain.stack_id import StackId
 from app.settings import read_power_toml
 from tests.engine.stacks import Stack, checked, docker, needs, python, running
 from workers.stacks import stack_reader
@@ -17,7 +18,7 @@ from workers.stacks.stack_reader import Rejected
 def refusals(stack: Stack) -> str:
     toml, keep = read_power_toml(stack.config), stack.directory / "kept"
     with pytest.raises(Rejected) as refused:
-        stack_reader.read(stack.config, toml, "studio", keep=keep)
+        stack_reader.read(stack.config, toml, StackId("studio"), keep=keep)
     return "\n".join(refused.value.faults)
 
 
@@ -87,7 +88,7 @@ def test_a_changed_secret_is_another_reading(stack: Stack) -> None:
     for value in ("one", "two"):
         (stack.directory / ".env").write_text(f"TOK={value}\n")
         keep = stack.directory / "kept"
-        reading = stack_reader.read(stack.config, read_power_toml(stack.config), "studio", keep=keep)
+        reading = stack_reader.read(stack.config, read_power_toml(stack.config), StackId("studio"), keep=keep)
         digests.add(reading.spec.digest)
     assert len(digests) == 2
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.enums import Status
+from app.domain.stack_id import StackId
 from app.settings import read_power_toml
 from tests.engine.compose_features import FEATURES, Feature
 from tests.engine.stacks import Stack
@@ -69,7 +70,7 @@ def test_the_message_of_the_page_is_the_one_that_is_given(stack: Stack, name: st
 
     with pytest.raises(Rejected) as refused:
         stack_reader.read(
-            stack.config, read_power_toml(stack.config), "studio", keep=stack.directory / "kept"
+            stack.config, read_power_toml(stack.config), StackId("studio"), keep=stack.directory / "kept"
         )
 
     messages = [fault.partition("stacks.studio.")[2] for fault in refused.value.faults]

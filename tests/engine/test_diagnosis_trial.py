@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.cli import patch_files, patch_trial
+from app.domain.stack_id import StackId
 from examples.vx11 import image
 from power_windows.payloads import SuggestedPatch
 from tests.engine.small_images import ensure_image
@@ -75,7 +76,7 @@ def test_the_patch_copies_the_module_and_cures(broken: Stack) -> None:
 
     assert "+COPY switch /app/switch/" in patch["diff"].splitlines()
     before = (broken.directory / "Dockerfile").read_text()
-    result = patch_trial.try_patch(broken.config, "studio", "web", "missing-module", patch)
+    result = patch_trial.try_patch(broken.config, StackId("studio"), "web", "missing-module", patch)
     assert result.cured, result.why
     assert (broken.directory / "Dockerfile").read_text() == before
     assert left_over() == ""
@@ -88,7 +89,7 @@ def test_a_patch_that_does_not_cure_is_said_not_to(broken: Stack) -> None:
     wrong = patch["diff"].replace("COPY switch /app/switch/", "LABEL of=nothing")
 
     result = patch_trial.try_patch(
-        broken.config, "studio", "web", "missing-module", SuggestedPatch(**{**patch, "diff": wrong})
+        broken.config, StackId("studio"), "web", "missing-module", SuggestedPatch(**{**patch, "diff": wrong})
     )
 
     assert (result.cured, "ended with exit code 1" in result.why) == (False, True)
@@ -106,7 +107,7 @@ def test_a_signal_that_a_shell_does_not_pass_on_is_cured_by_an_init(stack: Stack
     patch = patch_of(stack, "signal-ignored")
 
     assert '"init": true' in patch["diff"]
-    result = patch_trial.try_patch(stack.config, "studio", "web", "signal-ignored", patch)
+    result = patch_trial.try_patch(stack.config, StackId("studio"), "web", "signal-ignored", patch)
     assert result.cured, result.why
 
 

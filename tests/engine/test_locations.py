@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import make_url, update
 
 from app.domain.enums import Event, State
+from app.domain.stack_id import StackId
 from app.store import stacks
 from app.store.tables import Stack as Row
 from app.usecases.nodes import relocation
@@ -18,7 +19,7 @@ from tests.databases import Databases
 from tests.engine.stacks import Stack, docker, running, standing, until
 from workers.offline.controller import OfflineController
 
-PATIENCE = 60.0
+PATIENCE, STUDIO = 60.0, StackId("studio")
 
 
 class Projects:
@@ -55,7 +56,7 @@ def projects(stack: Stack) -> Iterator[Projects]:
 
 def row(stack: Stack, name: str = "studio") -> Row:
     with stack.database.read() as session:
-        return stacks.chosen(session, name)
+        return stacks.chosen(session, StackId(name))
 
 
 def moved(stack: Stack, projects: Projects) -> None:
@@ -222,7 +223,7 @@ def test_a_worker_that_finds_another_engine_serves_nothing_until_that_is_given_u
     assert (stop_pending.stop_pending, stop_pending.power) == (True, "unknown")
     stack.let_go(window)
     with stack.database.write() as session:
-        relocation.relocate(session, "studio", actor="ada", now=stack.database.now())
+        relocation.relocate(session, STUDIO, actor="ada", now=stack.database.now())
     # The engine is the same after all, so its containers are found and turned off.
     stack.closed(window, within=PATIENCE)
     until(lambda: stack.alive() == set(), "what ran is off", PATIENCE, stack)
@@ -280,7 +281,7 @@ def test_blind_stops_are_made_in_the_project_that_owes_them(tmp_path: Path, data
         stack.write({"forge": running()}, blind_grace="1s").begin()
         window = stack.open("forge", ttl=3600)
         stack.opened(window)
-        until(lambda: stack.context.snapshot.latest.stacks["studio"].pending_stops, "it is known", 10, stack)
+        until(lambda: stack.context.snapshot.latest.stacks[STUDIO].pending_stops, "it is known", 10, stack)
         stack.end()
         stack.database.close()
         _shorten(stack)
@@ -306,8 +307,8 @@ def _shorten(stack: Stack) -> None:
 def test_nothing_is_stopped_blind_on_another_engine(stack: Stack) -> None:
     stack.write({"forge": running()}, blind_grace="1s").begin()
     stack.opened(stack.open("forge"))
-    until(lambda: stack.context.snapshot.latest.stacks["studio"].pending_stops, "it is known", 10, stack)
-    (owing,) = stack.context.snapshot.latest.stacks["studio"].pending_stops.values()
+    until(lambda: stack.context.snapshot.latest.stacks[STUDIO].pending_stops, "it is known", 10, stack)
+    (owing,) = stack.context.snapshot.latest.stacks[STUDIO].pending_stops.values()
     blind = OfflineController(stack.context)
 
     assert blind.is_here(owing)

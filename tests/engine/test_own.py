@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app import settings
+from app.domain.stack_id import StackId
 from tests.engine.stacks import Stack, running
 from workers.stacks import self_protection, stack_reader
 from workers.stacks.self_protection import LABEL, Surroundings
@@ -80,7 +81,7 @@ def test_a_stack_that_lists_the_controller_is_turned_down_by_name(stack: Stack) 
     stack.write({"web": running(labels={LABEL: "true"}), "forge": running()}, allow=["forge", "web"])
 
     with pytest.raises(Rejected) as rejected:
-        stack_reader.read(stack.config, settings.read_power_toml(stack.config), "studio")
+        stack_reader.read(stack.config, settings.read_power_toml(stack.config), StackId("studio"))
 
     assert rejected.value.faults == [
         f"{stack.config}: stacks.studio.allow: web carries the label {LABEL}; "
@@ -90,4 +91,4 @@ def test_a_stack_that_lists_the_controller_is_turned_down_by_name(stack: Stack) 
 
 def test_the_controller_may_be_core_since_core_is_never_touched(stack: Stack) -> None:
     stack.write({"web": running(labels={LABEL: "true"}), "forge": running()}, core=["web"], allow=["forge"])
-    assert stack_reader.read(stack.config, settings.read_power_toml(stack.config), "studio").place
+    assert stack_reader.read(stack.config, settings.read_power_toml(stack.config), StackId("studio")).place

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.domain.enums import Action, CallStatus, Event, Power, State, Status
+from app.domain.stack_id import StackId
 from app.store.tables import Call
 from app.usecases.windows import close as closing
 from tests.engine.cut_off_stacks import LONG, far, line, server, written
@@ -53,7 +54,7 @@ def of_hooks(stack: Stack) -> Call:
 def force(stack: Stack, window: str) -> None:
     with stack.database.write() as session:
         closing.close(session, window, actor="ada", now=stack.database.now(), force=True)
-    stack.watch.close_soon("studio")
+    stack.watch.close_soon(StackId("studio"))
 
 
 WELL = [(Action.PRE_STOP, CallStatus.OK), (Action.STOP, CallStatus.OK)]
@@ -195,7 +196,7 @@ def test_a_stack_that_was_taken_out_of_power_toml_is_stopped_without_hooks(stack
     window = stack.opened(stack.open("web"))
     text = stack.config.read_text()
     stack.config.write_text(text.replace("[stacks.studio]", "[stacks.other]").replace(stack.project, "other"))
-    until(lambda: stack.context.stacks["studio"].place is None, "it is taken out", 20, stack)
+    until(lambda: stack.context.stacks[StackId("studio")].place is None, "it is taken out", 20, stack)
 
     stack.close(window.id)
     until(lambda: stack.alive() == set(), "it is off", 20, stack)

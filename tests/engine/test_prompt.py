@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.enums import Action, CallStatus, Event, State, Status
+from app.domain.stack_id import StackId
 from app.usecases.windows import close as closing
 from tests.engine.stacks import Stack, checked, docker, exits, needs, python, running, until
 from workers.state.concurrency import CallQueue, Limits
@@ -239,7 +240,7 @@ def test_force_cuts_a_running_stop_short(stack: Stack) -> None:
 
     with stack.database.write() as session:
         closing.close(session, window, actor="bob", now=stack.database.now(), force=True)
-    stack.watch.close_soon("studio")
+    stack.watch.close_soon(StackId("studio"))
 
     began = time.monotonic()
     assert stack.closed(window, within=15).forced

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from app.domain.enums import Action, Event, Power, State, Status
+from app.domain.stack_id import StackId
 from tests.engine.stacks import Stack, checked, exits, python, running, until
 from workers.state.inspection_queue import Trigger
 
@@ -99,7 +100,7 @@ def test_a_stop_waits_for_the_grace_that_a_service_asks_for(stack: Stack) -> Non
     """A limit shorter than the grace would call a stop failed that is only slow."""
     stubborn = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
     stack.write({"forge": python(stubborn, stop_grace_period="3s")}).begin()
-    assert stack.context.stacks["studio"].spec.services["forge"].stop_timeout == 13.0
+    assert stack.context.stacks[StackId("studio")].spec.services["forge"].stop_timeout == 13.0
     window = stack.open("forge")
     stack.opened(window)
 

@@ -9,6 +9,7 @@ import pytest
 
 from app import settings
 from app.domain.enums import Event, Role
+from app.domain.stack_id import StackId
 from tests.engine.stacks import Stack, exits, needs, running
 from workers.stacks import stack_reader
 from workers.stacks.stack_reader import Rejected
@@ -16,7 +17,7 @@ from workers.stacks.stack_reader import Rejected
 
 def faults(stack: Stack) -> list[str]:
     with pytest.raises(Rejected) as rejected:
-        stack_reader.read(stack.config, settings.read_power_toml(stack.config), "studio")
+        stack_reader.read(stack.config, settings.read_power_toml(stack.config), StackId("studio"))
     return rejected.value.faults
 
 
@@ -100,7 +101,7 @@ def test_a_good_stack_is_known_with_all_that_counts(stack: Stack) -> None:
     }
     stack.write(defined, core=["redis"], allow=["job", "api"], tuned={"api": {"stable_for": "3s"}})
 
-    served = stack_reader.read(stack.config, settings.read_power_toml(stack.config), "studio")
+    served = stack_reader.read(stack.config, settings.read_power_toml(stack.config), StackId("studio"))
 
     spec = served.spec.services
     assert {name: one.role for name, one in spec.items()} == {
@@ -144,7 +145,7 @@ def test_the_time_to_be_ready_follows_from_the_healthcheck(stack: Stack) -> None
     services = {name: running(healthcheck=check) for name, (check, _) in CHECKS.items()}
     stack.write({**services, "plain": running()}, tuned={"usual": {"ready_timeout": "20s"}})
 
-    spec = stack_reader.read(stack.config, settings.read_power_toml(stack.config), "studio").spec
+    spec = stack_reader.read(stack.config, settings.read_power_toml(stack.config), StackId("studio")).spec
 
     expected = {name: seconds for name, (_, seconds) in CHECKS.items()} | {"usual": 20, "plain": 60}
     assert {name: one.ready_timeout for name, one in spec.services.items()} == expected

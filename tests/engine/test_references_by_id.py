@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.enums import Event, Power, Status
+from app.domain.stack_id import StackId
 from app.standalone import broker as brokers
 from app.store import windows as rows
 from tests.engine.stacks import Stack, docker, python, running, until
@@ -102,7 +103,7 @@ def test_a_changed_network_is_made_anew_once_nothing_runs_on_it(stack: Stack) ->
     assert "changed" not in labels("network", f"{stack.project}_default")
 
     with stack.database.read() as session:
-        live = [one.id for one in rows.unfinished_windows(session, "studio")]
+        live = [one.id for one in rows.unfinished_windows(session, StackId("studio"))]
     for window in live:
         stack.close(window)
         stack.closed(window)

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.enums import Power
 from app.domain.errors import StackRejected
+from app.domain.stack_id import StackId
 from app.store import stacks as known
 from app.usecases import logs
 from app.usecases.windows import close as closing
@@ -107,7 +108,7 @@ def test_an_engine_that_cannot_be_served_is_said_and_asked_again(
 
 def faults(stack: Stack) -> list[str]:
     with stack.database.read() as session:
-        row = known.stack_by_name(session, "studio")
+        row = known.stack_by_name(session, StackId("studio"))
         return list(row.faults) if row else []
 
 
@@ -120,7 +121,7 @@ def test_a_refusal_is_shown_in_the_engines_own_words(guarded: Stack, guard: Door
     guarded.opened(window)
 
     guard.refusals["GET /[^ ]*containers/json"] = 500, "the vault is shut"
-    guarded.watch.mark("studio", None, Trigger.RESYNC)
+    guarded.watch.mark(StackId("studio"), None, Trigger.RESYNC)
 
     until(lambda: shown(guarded, "forge")[0] == Power.UNKNOWN, "it is unknown", 20, guarded)
     assert shown(guarded, "forge")[1] == "the engine refuses to tell: the vault is shut"
@@ -142,7 +143,7 @@ def test_a_container_that_is_not_described_hides_no_other_and_is_turned_off(
     # Compose inspects it too, in order to stop it; what it asks for is answered.
     worker = "(?s:.*)docker-sdk-python"
     guard.refusals[rf"GET /v1\.\d+/containers/{bad}/json {worker}"] = status, "no such luck"
-    guarded.watch.mark("studio", None, Trigger.RESYNC)
+    guarded.watch.mark(StackId("studio"), None, Trigger.RESYNC)
 
     until(lambda: shown(guarded, "bad")[0] == Power.UNKNOWN, "bad is unknown", 20, guarded)
     assert shown(guarded, "bad")[1] == "the engine says of it: no such luck"
@@ -177,7 +178,7 @@ def test_a_container_with_odd_labels_keeps_nothing_on(stack: Stack, forced: bool
 
     with stack.database.write() as session:
         closing.close(session, window, actor="ada", now=stack.database.now(), force=forced)
-    stack.watch.close_soon("studio")
+    stack.watch.close_soon(StackId("studio"))
 
     stack.closed(window, within=60)
     assert stack.alive() == set()
@@ -188,7 +189,9 @@ def test_logs_that_nobody_keeps_are_said_to_be_so_and_the_others_are_read(stack:
     stack.write({"mute": mute, "forge": running(network_mode="none")}).begin()
     window = stack.open("mute", "forge")
     stack.opened(window)
-    wanted = logs.LogRequest("x", "studio", ["mute", "forge"], datetime(2020, 1, 1, tzinfo=UTC), None, {}, 10)
+    wanted = logs.LogRequest(
+        "x", StackId("studio"), ["mute", "forge"], datetime(2020, 1, 1, tzinfo=UTC), None, {}, 10
+    )
 
     _lines, notes = reading.read_lines(stack.context, wanted)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.enums import Event, Status
+from app.domain.stack_id import StackId
 from app.store import stacks
 from tests.engine.stacks import Stack, running, until
 
@@ -49,7 +50,7 @@ def test_a_section_that_becomes_bad_leaves_its_stack_as_it_was(stack: Stack) -> 
     )
     until(lambda: stack.entries(Event.STACK_REJECTED), "the change is refused", 20, stack)
 
-    place = stack.context.stacks["studio"].place
+    place = stack.context.stacks[StackId("studio")].place
     assert place
     assert stack.window(window.id).status == Status.OK
     assert stack.opened(stack.open("mill")).status == Status.OK
@@ -63,7 +64,7 @@ def test_a_name_that_no_stack_may_have_keeps_no_other_from_being_served(stack: S
 
     assert stack.opened(stack.open("web")).status == Status.OK
     with stack.database.read() as session:
-        assert stacks.stack_by_name(session, name) is None
+        assert stacks.stack_by_name(session, StackId(name)) is None
 
 
 @pytest.mark.parametrize(

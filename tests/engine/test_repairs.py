@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from app.domain.enums import Loop, Power, State
+from app.domain.stack_id import StackId
 from tests.engine.stacks import Stack, docker, running, until
 from workers.state.inspection_queue import Trigger
 from workers.state.repairs import EVENT_GRACE
@@ -48,7 +49,7 @@ def test_a_missing_look_after_a_request_is_counted(stack: Stack) -> None:
 
     def not_for_requests(name: str, services: Iterable[str] | None, trigger: Trigger) -> None:
         if trigger is not Trigger.REQUEST:
-            look_again(name, services, trigger)
+            look_again(StackId(name), services, trigger)
 
     stack.context.look_again = not_for_requests
     window = stack.open("forge")

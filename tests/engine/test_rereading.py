@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import make_url
 
 from app.domain.enums import Event
+from app.domain.stack_id import StackId
 from app.store.tables import Stack as Row
 from tests.databases import Databases
 from tests.engine.stacks import Stack, running, standing, until
@@ -145,7 +146,7 @@ def test_a_persons_own_compose_finds_nothing_to_recreate(stack: Stack) -> None:
 
 def test_what_is_kept_is_for_the_worker_alone(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
-    place = stack.context.stacks["studio"].place
+    place = stack.context.stacks[StackId("studio")].place
     assert place
     (path,) = place.paths()[:1]
     assert path.stat().st_mode & 0o777 == 0o600
@@ -204,7 +205,7 @@ def test_a_worker_begins_with_its_database_away(tmp_path: Path, databases: Datab
     place.rename(hidden)
     with standing(tmp_path, f"sqlite:///{place / 'power.db'}") as stack:
         stack.write({"forge": running()}).begin()
-        assert stack.context.stacks["studio"].place
+        assert stack.context.stacks[StackId("studio")].place
         assert stack.context.claimed == set()
 
         hidden.rename(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from app.domain.stack_id import StackId
 from app.store import samples
 from app.store.tables import Sample
 from tests.engine.stacks import Stack, python, running
@@ -16,7 +17,7 @@ def taken(stack: Stack) -> dict[str, list[Sample]]:
     now = stack.database.now()
     with stack.database.read() as session:
         services = ["forge", "mill", "gate"]
-        return samples.between(session, "studio", services, now.replace(year=2000), now)
+        return samples.between(session, StackId("studio"), services, now.replace(year=2000), now)
 
 
 def test_what_a_window_holds_is_measured_and_nothing_else(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.enums import Action, CallStatus, Event, State
+from app.domain.stack_id import StackId
 from app.usecases.reconciliation import calls
 from app.usecases.windows import close as closing
 from tests.databases import Databases
@@ -93,7 +94,7 @@ def test_a_person_forces_it_and_the_off_is_still_owed(guarded: Stack, guard: Doo
 
     with guarded.database.write() as session:
         closing.close(session, window, actor="grace", now=guarded.database.now(), force=True)
-    guarded.watch.close_soon("studio")
+    guarded.watch.close_soon(StackId("studio"))
 
     closed = guarded.closed(window, within=60)
     assert closed.close_detail == "forced by grace; still owing an off: forge"
@@ -140,7 +141,7 @@ def test_a_container_is_given_the_grace_it_was_made_with(stack: Stack) -> None:
     stack.end()
     stack.define({"forge": running(stop_grace_period="1s")})
     stack.begin()
-    spec = stack.context.stacks["studio"].spec.services["forge"]
+    spec = stack.context.stacks[StackId("studio")].spec.services["forge"]
     containers = stack.engine.containers(stack.project, ["forge"])
     assert spec.stop_timeout == 1 + STOP_MARGIN
     assert converge.timeout_of(spec, Action.STOP, containers) == 40 + STOP_MARGIN

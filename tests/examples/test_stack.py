@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app import settings
+from app.domain.stack_id import StackId
 from examples.vx11 import image, stage
 
 Compose = dict[str, dict[str, Any]]
@@ -27,7 +28,7 @@ def services() -> Compose:
 
 @pytest.fixture(scope="module")
 def stack() -> settings.StackToml:
-    return settings.read_power_toml(stage.TOML).stacks["vx11"]
+    return settings.read_power_toml(stage.TOML).stacks[StackId("vx11")]
 
 
 def test_every_service_is_core_or_allowed(services: Compose, stack: settings.StackToml) -> None:

@@ -14,6 +14,7 @@ from hypothesis.stateful import rule
 from app.domain import errors
 from app.domain.enums import State
 from app.domain.errors import Refusal
+from app.domain.stack_id import StackId
 from app.store.tables import Window
 from app.usecases.windows import close as closing
 from app.usecases.windows import extend as extending
@@ -102,7 +103,7 @@ class ClientRequests(Simulation):
                 self._now = self.web.now()
                 return opening.open_window(
                     session,
-                    OpenRequest(services, stack, ttl, "why"),
+                    OpenRequest(services, StackId(stack), ttl, "why"),
                     actor=actor,
                     now=self._now,
                     repeat=repeat,
@@ -247,7 +248,7 @@ class ClientRequests(Simulation):
         if isinstance(refusal, errors.NotAllowed | errors.Conflict):
             with self.web.write() as session:
                 now, of = self.web.now(), stack or "studio"
-                refusals.record_refusal(session, refusal, actor=actor, now=now, stack=of, what=what)
+                refusals.record_refusal(session, refusal, actor=actor, now=now, stack=StackId(of), what=what)
             self.record.refused += 1
         return refusal
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from app.domain import decisions
 from app.domain.enums import CallStatus, Power, Role, State
+from app.domain.stack_id import StackId
 from app.store.tables import Call, Service, Window
 from tests.model.expected import LIVE, ExpectedState
 from tests.model.record import SLACK
@@ -54,7 +55,9 @@ class Convergence:
         ]
         assert len(dead) < len(asked), f"{row.id} is opening, and none of {row.services} could be started"
 
-    def _waits_to_close(self, row: Window, services: dict[Container, Service], now: datetime) -> None:
+    def _waits_to_close(
+        self, row: Window, services: dict[tuple[StackId, str], Service], now: datetime
+    ) -> None:
         spec, reasons = self._expected.stacks[row.stack], list[str]()
         for lease in row.leases:
             key = (row.stack, lease.service)
@@ -100,9 +103,9 @@ class Convergence:
             excused = core or retrying or left or key in self._expected.by_hand
             assert excused or not self._world.is_alive(key), f"{key} is still on"
 
-    def _waits_for_dependant(self, rows: dict[Container, Service], key: Container) -> bool:
+    def _waits_for_dependant(self, rows: dict[tuple[StackId, str], Service], key: Container) -> bool:
         """Does it wait for a direct or indirect dependant whose failed stop waits for its retry?"""
-        stack, todo, seen = key[0], [key[1]], set[str]()
+        stack, todo, seen = StackId(key[0]), [key[1]], set[str]()
         while todo:
             needed = todo.pop()
             for name in decisions.dependants(self._expected.stacks[stack], needed) - seen:

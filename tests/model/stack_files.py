@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.settings import PowerToml, StackToml
 from workers.engine.compose import ComposeFiles
 from workers.stacks.stack_reader import Rejected, Served
@@ -32,7 +33,7 @@ class StackFiles:
             self.stacks[stack] = spec
 
     def toml(self, _path: Path) -> PowerToml:
-        return PowerToml({name: self._section(spec) for name, spec in self.stacks.items()})
+        return PowerToml({StackId(name): self._section(spec) for name, spec in self.stacks.items()})
 
     def _section(self, spec: StackSpec) -> StackToml:
         return StackToml.model_construct(
@@ -47,7 +48,9 @@ class StackFiles:
         spec = self.stacks[name]
         if name in self.broken:
             digest = f"broken {self.version}"
-            raise Rejected(StackSpec(name, spec.project, spec.node, {}, digest=digest), ["a file is missing"])
+            raise Rejected(
+                StackSpec(StackId(name), spec.project, spec.node, {}, digest=digest), ["a file is missing"]
+            )
         place = ComposeFiles(spec.project, keep, ("docker-compose.yml",))
         return Served(spec, place, {"default": f"{spec.project}_default"})
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain.enums import Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.stack_id import StackId
 from tests.model import interruptions
 from tests.model.interruptions import KILL, WEB_FILES, WORKER_FILES, Interruption
 from tests.system import studio
@@ -22,7 +23,7 @@ def attic() -> StackSpec:
     """Return a second stack that has a service of the same name; its drift policy is `stop`."""
     services = [ServiceSpec("redis", Role.CORE, stable_for=0.0), ServiceSpec("forge", Role.ALLOWED)]
     by_name = {one.name: one for one in services}
-    return StackSpec("attic", "attic", "local", by_name, max_ttl=3600.0, drift="stop", digest="a")
+    return StackSpec(StackId("attic"), "attic", "local", by_name, max_ttl=3600.0, drift="stop", digest="a")
 
 
 def _with(spec: StackSpec, digest: str, **roles: Role) -> StackSpec:

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from app.domain.enums import Action, CallStatus, State, Status
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.store.tables import Service
 from app.usecases.reconciliation import calls, power_decisions
@@ -114,7 +115,7 @@ def _drop_trigger(trigger: Trigger) -> Callable[[], Any]:
         inspections: Inspections, stack: str, services: Iterable[str] | None, asked: Trigger
     ) -> None:
         if asked is not trigger:
-            mark(inspections, stack, services, asked)
+            mark(inspections, StackId(stack), services, asked)
 
     return lambda: mock.patch.object(Inspections, "mark", mark_others)
 

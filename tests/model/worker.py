@@ -15,6 +15,7 @@ from unittest import mock
 
 from sqlalchemy.orm import Session
 
+from app.domain.stack_id import StackId
 from app.store import locks
 from app.store.database import Database
 from tests.model.deferred import DeferredCalls, DeferredPool
@@ -133,9 +134,9 @@ class Worker:
     def inspect(self, stack: str) -> None:
         """Poll all services of a stack."""
         watch = self._running_watch()
-        watch.mark(stack, None, Trigger.POLL)
+        watch.mark(StackId(stack), None, Trigger.POLL)
         watch.inspections.due_stacks()
-        watch.inspections.inspect(stack)
+        watch.inspections.inspect(StackId(stack))
 
     def inspect_due(self) -> None:
         """Inspect the stacks that are marked or due."""
@@ -184,7 +185,7 @@ class Worker:
         context, watch = self._running_context(), self._running_watch()
 
         def close_soon(stack: str) -> bool:
-            watch.close_soon(stack)
+            watch.close_soon(StackId(stack))
             return True
 
         with mock.patch.multiple(runtime, context=lambda: context, close_soon=close_soon):

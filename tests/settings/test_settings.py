@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import settings
+from app.domain.stack_id import StackId
 from app.settings import ConfigError, read_power_toml
 
 GOOD = """
@@ -34,7 +35,7 @@ def faults(directory: Path, text: str) -> list[str]:
 
 
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
-    stack = read_power_toml(written(tmp_path, GOOD)).stacks["vx11"]
+    stack = read_power_toml(written(tmp_path, GOOD)).stacks[StackId("vx11")]
 
     assert (stack.default_ttl, stack.max_ttl, stack.drift, stack.node) == (5400, 28800, "report", "local")
     assert stack.files == ["docker-compose.yml"]
@@ -46,8 +47,8 @@ def test_a_directory_is_taken_from_where_the_file_lies(tmp_path: Path) -> None:
         written(tmp_path, GOOD + '\n[stacks.b]\nproject="b"\nallow=["x"]\ndirectory="sub"')
     )
 
-    assert stack.stacks["vx11"].directory == tmp_path.resolve()
-    assert stack.stacks["b"].directory == (tmp_path / "sub").resolve()
+    assert stack.stacks[StackId("vx11")].directory == tmp_path.resolve()
+    assert stack.stacks[StackId("b")].directory == (tmp_path / "sub").resolve()
 
 
 def test_every_fault_has_a_line_that_names_its_key(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_maximum_alone_is_enough(tmp_path: Path, longest: str, usual: float) -
     parsed = read_power_toml(
         written(tmp_path, GOOD.replace('default_ttl = "1h30m"', f'max_ttl = "{longest}"'))
     )
-    assert parsed.stacks["vx11"].default_ttl == usual
+    assert parsed.stacks[StackId("vx11")].default_ttl == usual
 
 
 def test_a_maximum_that_is_at_fault_is_one_line(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_name_with_a_dot_that_is_not_quoted_is_shown_quoted(tmp_path: Path) ->
 def test_a_service_of_any_name_that_compose_permits_may_be_listed(tmp_path: Path, name: str) -> None:
     path = tmp_path / "power.toml"
     path.write_text(PLAIN.replace('"web"', f'"{name}"'))
-    assert read_power_toml(path).stacks["lab"].allow == [name]
+    assert read_power_toml(path).stacks[StackId("lab")].allow == [name]
 
 
 @pytest.mark.parametrize("key", ["allow", "core"])
@@ -235,7 +236,7 @@ def test_a_stack_with_faults_is_set_apart_from_the_others(tmp_path: Path, sectio
 
     assert set(toml.stacks) == {"lab"}
     assert set(toml.rejected) == {named}
-    assert all(f"{path}: stacks.{named}" in fault for fault in toml.rejected[named].faults)
+    assert all(f"{path}: stacks.{named}" in fault for fault in toml.rejected[StackId(named)].faults)
 
 
 def test_what_is_wrong_outside_of_the_stacks_rejects_the_file(tmp_path: Path) -> None:

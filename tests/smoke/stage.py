@@ -18,6 +18,7 @@ import docker
 
 import migrations
 from app.domain.enums import Event
+from app.domain.stack_id import StackId
 from app.store import audit, stacks
 from app.store import windows as rows
 from app.store.database import Database
@@ -69,7 +70,7 @@ class Stage:
 
     def open(self, broker: str, *services: str) -> str:
         with self.database.write() as session:
-            ask = OpenRequest(services, STACK, ttl_sec=600)
+            ask = OpenRequest(services, StackId(STACK), ttl_sec=600)
             window, _ = opening.open_window(session, ask, actor="ada", now=self.database.now())
             opened = window.id
         assert Dispatch.to(broker).opening(opened, NODE)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Event
+from app.domain.stack_id import StackId
 from app.store import audit
 from app.store.database import Database
 from app.store.tables import ChainHead, Entry
@@ -23,7 +24,7 @@ NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 def say(database: Database, *chains: str, at: datetime = NOON, **facts: Any) -> None:
     with database.write() as session:
         for chain in chains:
-            stack = None if chain == audit.SYSTEM_CHAIN else chain
+            stack = None if chain == audit.SYSTEM_CHAIN else StackId(chain)
             audit.record(session, Event.REFUSED, actor="ada", now=at, stack=stack, **facts)
 
 
@@ -209,7 +210,7 @@ def test_the_times_of_a_chain_never_run_backwards(database: Database) -> None:
 def test_heads_are_locked_last(database: Database) -> None:
     """Until its end a transaction leaves the heads alone, so nobody waits for it there."""
     with database.write() as session:
-        audit.record(session, Event.REFUSED, actor="ada", now=NOON, stack="studio")
+        audit.record(session, Event.REFUSED, actor="ada", now=NOON, stack=StackId("studio"))
         session.flush()
         assert session.query(ChainHead).count() == 0
     with database.read() as session:

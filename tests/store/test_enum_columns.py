@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Column, Table, select, text
 
 from app.domain.enums import Power, Role, State
+from app.domain.stack_id import StackId
 from app.store import services
 from app.store import tables as models
 from app.store import windows as rows
@@ -101,5 +102,5 @@ def test_a_strange_power_is_as_unknown_and_a_strange_role_as_none(system: System
     with database.write() as session:
         session.execute(text("UPDATE services SET power = 'strange', role = 'strange' WHERE name = 'forge'"))
     with database.read() as session:
-        row = services.of(session, "studio")["forge"]
+        row = services.of(session, StackId("studio"))["forge"]
     assert (row.power, row.role) == (Power.UNKNOWN, Role.NONE)

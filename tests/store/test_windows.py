@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event, insert
 from sqlalchemy.orm import Session
 
 from app.domain.enums import State
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.store.database import Database
 from app.store.tables import Window
@@ -18,16 +19,16 @@ from tests.databases import Databases
 from tests.system import NOON, System
 
 ASKED = {
-    "unfinished": lambda session: rows.unfinished_windows(session, "studio"),
-    "moving_of": lambda session: rows.moving_of(session, "studio"),
-    "live_leases": lambda session: rows.live_leases(session, ["studio"], NOON),
+    "unfinished": lambda session: rows.unfinished_windows(session, StackId("studio")),
+    "moving_of": lambda session: rows.moving_of(session, StackId("studio")),
+    "live_leases": lambda session: rows.live_leases(session, [StackId("studio")], NOON),
     "due": lambda session: rows.due(session, NOON, "local"),
     "next_deadline": lambda session: rows.next_deadline(session, "local"),
     "counts": rows.counts,
     "live_of": lambda session: rows.live_of(session, "ada", NOON),
-    "attempted": lambda session: rows.record_kill(session, "studio", "forge"),
+    "attempted": lambda session: rows.record_kill(session, StackId("studio"), "forge"),
     "page of a state": lambda session: rows.page(session, state=State.OPEN),
-    "page of a stack's state": lambda session: rows.page(session, stack="studio", state=State.OPEN),
+    "page of a stack's state": lambda session: rows.page(session, stack=StackId("studio"), state=State.OPEN),
 }
 
 
@@ -84,10 +85,10 @@ def test_windows_come_newest_first_in_pages(system: System) -> None:
         first = rows.page(session, limit=2)
         rest = rows.page(session, before=(first[-1].created_at, first[-1].id))
         assert [window.id for window in [*first, *rest]] == opened[::-1]
-        assert [window.id for window in rows.page(session, stack="studio", state=State.OPENING)] == opened[
-            ::-1
-        ]
-        assert rows.page(session, state=State.OPEN) == rows.page(session, stack="other") == []
+        assert [
+            window.id for window in rows.page(session, stack=StackId("studio"), state=State.OPENING)
+        ] == opened[::-1]
+        assert rows.page(session, state=State.OPEN) == rows.page(session, stack=StackId("other")) == []
 
 
 def test_windows_of_the_same_moment_are_all_on_some_page(system: System) -> None:

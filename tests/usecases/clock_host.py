@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.domain.enums import Event
 from app.domain.nodes import Heartbeat
+from app.domain.stack_id import StackId
 from app.store.database import Database
 from app.store.tables import Entry, Window
 from app.usecases.nodes import claims
@@ -69,6 +70,6 @@ def steps(database: Database) -> list[dict[str, float]]:
 
 def alive(database: Database, worker: str = "w1", host: str = "L1") -> None:
     now = database.now()
-    mine = Heartbeat(worker, "local", "E1", host, ["studio"], now, now)
+    mine = Heartbeat(worker, "local", "E1", host, [StackId("studio")], now, now)
     with database.write() as session:
         claims.appear(session, mine, dead=lambda _one: False, now=now)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.errors import TimeIsUp
+from app.domain.stack_id import StackId
 from app.settings import NoticeToml
 from app.store import notifications as rows
 from app.store.tables import Delivery, Link, Notice
@@ -24,7 +25,7 @@ KEY = b"k" * 32
 
 def sink(name: str = "ops", public_url: str | None = URL, **more: Any) -> Sink:
     toml = NoticeToml(url="http://127.0.0.1:9/hook", secret="opensesame", **more)
-    return Sink("local", name, toml, ("studio",), public_url, KEY)
+    return Sink("local", name, toml, (StackId("studio"),), public_url, KEY)
 
 
 def take_in(system: System, one: Sink) -> list[Notice]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.domain.enums import State
 from app.domain.nodes import AWAY_AFTER
+from app.domain.stack_id import StackId
 from app.store import audit, services, windows, workers
 from app.store.clock import ANCHOR_FOR
 from app.store.database import Database
@@ -188,7 +189,7 @@ def test_nobody_is_declared_dead_and_no_key_is_forgotten(host: Host, worker: Dat
 def test_a_failed_stop_is_tried_again_when_it_would_have_been(host: Host, worker: Database) -> None:
     opened(worker, 600)
     with worker.write() as session:
-        services.of(session, "studio")["forge"].retry_at = worker.now() + timedelta(seconds=40)
+        services.of(session, StackId("studio"))["forge"].retry_at = worker.now() + timedelta(seconds=40)
     host.wall -= HOURS
     host.pass_by(41)
     with worker.read() as session:
@@ -226,7 +227,7 @@ def test_what_nothing_goes_by_is_led_back_a_second_at_a_time(host: Host, worker:
     assert worker.clock.offset == timedelta(seconds=70)
     with worker.write() as session:
         session.get_one(Window, window).state = State.CLOSED
-        services.of(session, "studio")["forge"].stop_pending = False
+        services.of(session, StackId("studio"))["forge"].stop_pending = False
     before = worker.now()
 
     for _ in range(80):
@@ -249,8 +250,8 @@ def test_a_house_that_begins_with_nothing_open_is_set_by_the_clock_again(
     alive(worker)
     with worker.write() as session:
         session.add(_notice(worker.now() + timedelta(seconds=5)))
-        services.ensure(session, "studio", {"forge": studio().services["forge"].role})
-        services.of(session, "studio")["forge"].observed_at = worker.now()
+        services.ensure(session, StackId("studio"), {"forge": studio().services["forge"].role})
+        services.of(session, StackId("studio"))["forge"].observed_at = worker.now()
         claims.leave(session, "w1")
 
     first = host.process()

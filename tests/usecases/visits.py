@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.stack_id import StackId
 from app.usecases import wake
 from tests.system import System
 
@@ -11,7 +12,9 @@ TOKEN = "front"
 def visited(system: System, service: str = "forge", ttl: float = 100.0) -> str:
     """The open window of a token that is made for it."""
     with system.database.write() as session:
-        wake.create(session, TOKEN, stack="studio", service=service, ttl_sec=ttl, actor="ada", now=system.now)
+        wake.create(
+            session, TOKEN, stack=StackId("studio"), service=service, ttl_sec=ttl, actor="ada", now=system.now
+        )
     with system.database.write() as session:
         _bell, new = wake.ring(session, TOKEN, lambda: system.now)
     assert new is not None

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.domain.enums import Loop
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.domain.throttling import CallLimit
 from app.store import loop_failures, workers
 from app.store.audit import Place
@@ -51,7 +52,7 @@ def test_a_stack_that_is_rejected_has_a_figure(api: Caller, system: System) -> N
     assert figure(api, "power_stack_rejected", **named) == 0
     with system.database.write() as session:
         published_stacks.reject_stack(
-            session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now
+            session, StackSpec(StackId("studio"), "studio", "local", {}), ["no file"], system.now
         )
     assert figure(api, "power_stack_rejected", **named) == 1
 
@@ -122,7 +123,7 @@ def test_the_limit_of_starting_calls_is_that_of_a_nodes_live_workers(api: Caller
             ("old", system.now - timedelta(hours=1)),
         ):
             limit = CallLimit(8, "")
-            heartbeat = Heartbeat(name, "local", "e", "l", ["studio"], system.now, seen, limit)
+            heartbeat = Heartbeat(name, "local", "e", "l", [StackId("studio")], system.now, seen, limit)
             workers.write(session, heartbeat)
     assert figure(api, "power_call_limit", node="local") == 16
 

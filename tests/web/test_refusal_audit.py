@@ -9,6 +9,7 @@ from flask import Flask
 
 from app.domain.enums import Event
 from app.domain.errors import NodeAway, NotAllowed, Refusal
+from app.domain.stack_id import StackId
 from app.store import audit
 from app.web.refusal_audit import MOST_KINDS, OF_ONE_ACTOR, RefusalAudit
 from app.web.unknown_tokens import ADDRESSES, ALLOWED, COUNTING_SECONDS, UnknownTokens
@@ -52,7 +53,7 @@ def test_a_refusal_that_repeats_is_in_full_once_and_then_a_count_a_minute(
 ) -> None:
     for _ in range(3):
         for _ in range(50):
-            refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
+            refusals.record(not_allowed(), actor="ada", what="open", stack=StackId("studio"))
         clock.now += 61
         refusals.write_finished()
     assert counted(system) == [49, 50, 50]
@@ -64,7 +65,7 @@ def test_what_was_quiet_for_a_minute_is_in_full_again(
     system: System, refusals: RefusalAudit, clock: Clock
 ) -> None:
     for _ in range(3):
-        refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
+        refusals.record(not_allowed(), actor="ada", what="open", stack=StackId("studio"))
         clock.now += 61
     assert (len(refused(system)), counted(system)) == (3, [])
 
@@ -72,7 +73,7 @@ def test_what_was_quiet_for_a_minute_is_in_full_again(
 def test_others_and_other_reasons_are_in_full(system: System, refusals: RefusalAudit) -> None:
     for actor in ("ada", "bob"):
         for refusal in (not_allowed(), not_allowed("axe")):
-            refusals.record(refusal, actor=actor, what="open", stack="studio")
+            refusals.record(refusal, actor=actor, what="open", stack=StackId("studio"))
     assert (len(refused(system)), counted(system)) == (4, [])
 
 
@@ -80,7 +81,7 @@ def test_made_up_reasons_do_not_fill_the_trail_and_none_is_lost_of_count(
     system: System, refusals: RefusalAudit
 ) -> None:
     for number in range(500):
-        refusals.record(not_allowed(f"s{number}"), actor="ada", what="open", stack="studio")
+        refusals.record(not_allowed(f"s{number}"), actor="ada", what="open", stack=StackId("studio"))
     refusals.flush()
     assert len(refused(system)) <= OF_ONE_ACTOR + 2
     assert sum(int(str(facts.get("times", 1))) for _actor, facts in refused(system)) == 500
@@ -91,12 +92,12 @@ def test_a_count_that_could_not_be_written_is_written_later(
     system: System, refusals: RefusalAudit, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(10):
-        refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
+        refusals.record(not_allowed(), actor="ada", what="open", stack=StackId("studio"))
     with monkeypatch.context() as patched:
         patched.setattr("app.usecases.windows.refusals.record_repeated_refusals", lambda *_, **__: 1 / 0)
         clock.now += 61
         refusals.write_finished()
-    refusals.record(not_allowed(), actor="ada", what="open", stack="studio")
+    refusals.record(not_allowed(), actor="ada", what="open", stack=StackId("studio"))
     refusals.flush()
     assert counted(system) == [10]
 
@@ -145,6 +146,8 @@ def test_addresses_are_bounded_and_forgiven(clock: Clock) -> None:
 
 def test_a_node_that_is_away_is_one_refusal(system: System, refusals: RefusalAudit) -> None:
     for _ in range(3):
-        refusals.record(NodeAway("studio", "attic", system.now), actor="ada", what="wake", stack="studio")
+        refusals.record(
+            NodeAway("studio", "attic", system.now), actor="ada", what="wake", stack=StackId("studio")
+        )
     refusals.flush()
     assert counted(system) == [2]

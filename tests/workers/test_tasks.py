@@ -15,6 +15,7 @@ import celeryconfig
 from app import task_queue
 from app.domain.enums import Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.stack_id import StackId
 from app.store import windows
 from app.store.database import Database
 from app.store.tables import Call, Entry
@@ -27,7 +28,7 @@ from workers.stacks.stack_reader import READING, Served
 from workers.state.context import WorkerContext
 from workers.state.identity import Identity
 
-STUDIO = StackSpec("studio", "pw-nothing", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
+STUDIO = StackSpec(StackId("studio"), "pw-nothing", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def context(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     worker_context = WorkerContext(
         Database(databases.migrated("sqlite")), Engine(), Identity(tmp_path, "local"), "local", tmp_path
     )
-    worker_context.stacks["studio"] = Served(STUDIO)
+    worker_context.stacks[StackId("studio")] = Served(STUDIO)
     with worker_context.database.write() as session:
         published_stacks.publish_stack(session, STUDIO, worker_context.database.now())
     monkeypatch.setattr(runtime.process_state, "context", worker_context)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import untrusted_text
 from app.domain.scenarios import RunOutcome
+from app.domain.stack_id import StackId
 from app.store import diagnoses, runs
 from app.store import windows as rows
 from app.store.tables import Call, ScenarioRun, Window, stamp
@@ -41,7 +42,7 @@ class RunEnd:
     at: datetime
 
 
-def prove_only_core(context: WorkerContext, stack: str, services: Sequence[str]) -> dict[str, Any]:
+def prove_only_core(context: WorkerContext, stack: StackId, services: Sequence[str]) -> dict[str, Any]:
     """Ask the engine what runs of a stack, and compare it with core and with what live windows hold.
 
     `released`: none of these services runs that no live window holds. `only_core`: nothing but core runs.

@@ -19,6 +19,7 @@ from app.domain import planning
 from app.domain.enums import Power, State, Status
 from app.domain.errors import Refusal
 from app.domain.scenarios import RunOutcome, Scenario, ScenarioStep
+from app.domain.stack_id import StackId
 from app.settings import ConfigError
 from app.settings.scenario_toml import parse_scenario
 from app.store import runs as rows
@@ -52,7 +53,7 @@ class Converging(Protocol):
     def open_soon(self, window: str) -> None:
         """Start what the opening window needs."""
 
-    def close_soon(self, stack: str) -> None:
+    def close_soon(self, stack: StackId) -> None:
         """Stop what no live window of the stack holds."""
 
 

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from app.domain.enums import Loop
+from app.domain.stack_id import StackId
 from workers.reconcile.attend import attend_closing, attend_opening
 from workers.state.context import WorkerContext
 
@@ -28,7 +30,7 @@ class ConvergePools:
         """Start what the opening window with this id needs."""
         self._submit(self.opening, Loop.OPENING, attend_opening, window)
 
-    def close_soon(self, stack: str) -> None:
+    def close_soon(self, stack: StackId) -> None:
         """Stop what no live window of this stack holds."""
         self._submit(self.closing, Loop.CLOSING, attend_closing, stack)
 
@@ -38,7 +40,7 @@ class ConvergePools:
             pool.shutdown(wait=wait, cancel_futures=True)
 
     def _submit(
-        self, pool: ThreadPoolExecutor, loop: Loop, work: Callable[[WorkerContext, str], None], what: str
+        self, pool: ThreadPoolExecutor, loop: Loop, work: Callable[[WorkerContext, Any], None], what: str
     ) -> None:
         if not self._stopping.is_set():
             pool.submit(self._context.guard.run, loop, partial(work, self._context, what), what)

@@ -13,6 +13,7 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.enums import Loop, State
+from app.domain.stack_id import StackId
 from app.host.periodic_thread import PeriodicThread
 from app.store import loop_failures
 from app.store import windows as rows
@@ -103,12 +104,12 @@ class DeadlineClock:
             self._guard.give_back(counts)
             raise
 
-    def expire(self, now: datetime) -> set[str]:
+    def expire(self, now: datetime) -> set[StackId]:
         """Expire every due window of this node; return the stacks concerned.
 
         All windows share one transaction or, where one window breaks that, each has its own.
         """
-        stacks: set[str] = set()
+        stacks: set[StackId] = set()
         if not self._guard.isolate(
             Loop.CLOCK, "all that is due", partial(self._expire_some, now, None, stacks)
         ):
@@ -163,7 +164,7 @@ class DeadlineClock:
         for stack in self.expire(now):
             self._pools.close_soon(stack)
 
-    def _expire_some(self, now: datetime, window: str | None, stacks: set[str]) -> None:
+    def _expire_some(self, now: datetime, window: str | None, stacks: set[StackId]) -> None:
         with self._context.database.write() as session:
             expired = {one.stack for one in expiry.expire_due(session, now, self._context.node, window)}
         stacks.update(expired)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.enums import Loop
 from app.domain.nodes import Heartbeat
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.usecases.nodes import claims
 from app.usecases.nodes.claims import NodeTaken
@@ -102,7 +103,7 @@ class HeartbeatLoop:
             self._context.guard.isolate(Loop.CLOCK, f"window {window}", admit)
         return admitted
 
-    def _serves(self, stack: str) -> bool:
+    def _serves(self, stack: StackId) -> bool:
         served = self._context.stacks.get(stack)
         return stack in self._context.claimed and served is not None and served.place is not None
 

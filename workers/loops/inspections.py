@@ -12,6 +12,7 @@ from functools import partial
 
 from app.domain import backoff
 from app.domain.enums import Loop, Role, State
+from app.domain.stack_id import StackId
 from app.host.periodic_thread import PeriodicThread
 from app.store import services
 from app.store import windows as rows
@@ -61,7 +62,7 @@ class Inspections:
         """Whether the queue of inspections still works, for the watchdog."""
         return self._running.answers()
 
-    def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
+    def mark(self, stack: StackId, services: Iterable[str] | None, trigger: Trigger) -> None:
         """Inspect these services of a stack soon (None: all). A stack of another node is ignored."""
         if stack in self._context.stacks:
             self._queue.mark(stack, services, trigger)
@@ -71,7 +72,7 @@ class Inspections:
         for stack in list(self._context.stacks):
             self.mark(stack, None, trigger)
 
-    def due_stacks(self) -> list[str]:
+    def due_stacks(self) -> list[StackId]:
         """Take the stacks that are marked or due; `inspect` each of them next."""
         return self._queue.hand_out()
 
@@ -79,7 +80,7 @@ class Inspections:
         """Forget every planned poll, so that only marks and timers lead to an inspection."""
         self._queue.drop_polls()
 
-    def inspect(self, stack: str) -> None:
+    def inspect(self, stack: StackId) -> None:
         """Inspect what was marked on a stack, start and stop what is due, and plan the next inspection."""
         request = self._queue.take(stack)
         if request is None:
@@ -94,13 +95,13 @@ class Inspections:
         left = {name: (at - now).total_seconds() + 0.01 for name, at in again.items()}
         self._queue.plan(stack, request, left, moving=moving, took=time.monotonic() - began)
 
-    def inspect_or_retry(self, stack: str) -> None:
+    def inspect_or_retry(self, stack: StackId) -> None:
         """Inspect a stack; where that fails, log it and inspect the stack again after a backoff."""
         if failures := self._context.guard.run(Loop.LOOKS, partial(self.inspect, stack), stack):
             # A stack that cannot be inspected delays no other.
             self._queue.retry(stack, backoff.seconds(failures, POLL_MOVING, LONGEST_RETRY))
 
-    def act(self, stack: str) -> bool:
+    def act(self, stack: StackId) -> bool:
         """Submit what is due on one stack; True while a window opens or a stop is pending there."""
         now, served = self._context.database.now(), self._context.stacks.get(stack)
         if served is None:
@@ -132,7 +133,7 @@ class Inspections:
         for stack in self.due_stacks():
             self._running.submit(stack, partial(self.inspect_or_retry, stack))
 
-    def _without_call(self, stack: str, names: Iterable[str]) -> list[str]:
+    def _without_call(self, stack: StackId, names: Iterable[str]) -> list[str]:
         """Services for which this worker has no call under way or queued."""
         queues = self._context.opening, self._context.closing
         return [name for name in names if not any((stack, name) in queue for queue in queues)]

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.enums import Loop
 from app.domain.nodes import Heartbeat
+from app.domain.stack_id import StackId
 from app.settings import PowerToml
 from app.store import stacks as known
 from app.store.tables import Stack
@@ -35,13 +36,13 @@ class RemovedStacks:
         context: WorkerContext,
         publisher: StackPublisher,
         path: Path,
-        forget_reading: Callable[[str], object],
+        forget_reading: Callable[[StackId], object],
     ) -> None:
         self._context, self._publisher, self._path = context, publisher, path
         self._forget_reading = forget_reading
         """Drops what the loader remembers of a stack's files."""
 
-    def drop(self, name: str, toml: PowerToml) -> None:
+    def drop(self, name: StackId, toml: PowerToml) -> None:
         """Stop serving a stack that `toml` does not give to this node; publish that it is removed."""
         served = self._context.stacks.get(name)
         if served is not None and served.place is not None:
@@ -61,7 +62,7 @@ class RemovedStacks:
                 take_over = partial(self._take_over, row, toml)
                 self._context.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
 
-    def _release(self, session: Session, mine: Heartbeat, name: str, toml: PowerToml) -> AfterCommit:
+    def _release(self, session: Session, mine: Heartbeat, name: StackId, toml: PowerToml) -> AfterCommit:
         """Release the stack's row; raise NotYet while one of its services may still be on."""
         row = known.stack_by_name(session, name)
         if row is not None and row.node == self._context.node:
@@ -78,7 +79,7 @@ class RemovedStacks:
                 raise NotYet
         return partial(self._forget, name)
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, name: StackId) -> None:
         self._context.forget(name)
         self._context.core.pop(name, None)
         self._forget_reading(name)

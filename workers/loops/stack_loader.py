@@ -22,6 +22,7 @@ from app.domain.enums import Loop
 from app.domain.load_results import POWER_TOML, LoadOutcome
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.host import file_permissions
 from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
 from workers.engine import child_processes, negotiation
@@ -57,7 +58,7 @@ class StackLoader:
 
     def __init__(self, context: WorkerContext, path: Path) -> None:
         self._context, self._path = context, path
-        self._known: dict[str, _Known] = {}
+        self._known: dict[StackId, _Known] = {}
         self._toml_stamp: Stamp = ()
         self._toml_changing = False
         self._toml: PowerToml | None = None
@@ -76,7 +77,7 @@ class StackLoader:
         for name in toml.on_node(self._context.node):
             self._read_stack(name, toml)
         self._reject_sections(toml)
-        self._publishing.tell("", self._drop_unlisted)
+        self._publishing.tell(StackId(""), self._drop_unlisted)
 
     def publish(self, mine: Callable[[], Heartbeat]) -> None:
         """Offer what is new to the database; raises what the store raises while it is away."""
@@ -116,12 +117,12 @@ class StackLoader:
         assert self._toml
         self._removed.drop_unlisted(session, self._toml)
 
-    def _forget_reading(self, name: str) -> None:
+    def _forget_reading(self, name: StackId) -> None:
         self._known.pop(name, None)
 
     # What is on disk.
 
-    def look(self) -> set[str]:
+    def look(self) -> set[StackId]:
         """Read what has changed on disk and come to rest again; return the stacks it was news of."""
         before = self._publishing.waiting
         if self._toml_came_to_rest():
@@ -138,14 +139,14 @@ class StackLoader:
         self._toml_stamp = now
         return rested
 
-    def _came_to_rest(self, name: str) -> bool:
+    def _came_to_rest(self, name: StackId) -> bool:
         one = self._known.setdefault(name, _Known())
         now = file_versions.stamp(self._files(name))
         rested, one.changing = now == one.stamp and one.changing, now != one.stamp
         one.stamp = now
         return rested or (not one.changing and time.monotonic() - one.read_at > THOROUGH)
 
-    def _files(self, name: str) -> list[Path]:
+    def _files(self, name: StackId) -> list[Path]:
         toml = self._toml.stacks.get(name) if self._toml else None
         return [] if toml is None else toml.paths()
 
@@ -177,7 +178,7 @@ class StackLoader:
             if name in self._context.stacks or one.node == self._context.node:
                 self._reject_section(name, one)
 
-    def _reject_section(self, name: str, one: RejectedToml) -> None:
+    def _reject_section(self, name: StackId, one: RejectedToml) -> None:
         digest, faults = file_versions.digest([self._path]), list(one.faults)
         if not one.is_nameable:
             log_faults(POWER_TOML, LoadOutcome.REJECTED, digest, faults)
@@ -196,21 +197,21 @@ class StackLoader:
         self._context.stacks.setdefault(name, Served(rejected.spec))
         self._publishing.reject(rejected, digest)
 
-    def _forget_news(self, mine: Collection[str]) -> None:
+    def _forget_news(self, mine: Collection[StackId]) -> None:
         """Drop the news of stacks that another worker serves and that were taken out of power.toml."""
         served = {*self._context.stacks, *self._context.claimed}
-        gone = self._publishing.waiting - {"", *mine, *served}
+        gone = self._publishing.waiting - {StackId(""), *mine, *served}
         self._publishing.forget(gone)
         for name in gone:
             self._known.pop(name, None)
             self._context.core.pop(name, None)
 
-    def _is_refused(self, name: str) -> bool:
+    def _is_refused(self, name: StackId) -> bool:
         return bool(self._known.get(name, _Known()).refused) or name in self._publishing.held_back
 
     # What a reading comes to.
 
-    def _read_stack(self, name: str, toml: PowerToml) -> None:
+    def _read_stack(self, name: StackId, toml: PowerToml) -> None:
         one = self._known.setdefault(name, _Known())
         one.stamp, one.read_at, one.changing = (
             file_versions.stamp(toml.stacks[name].paths()),
@@ -237,19 +238,19 @@ class StackLoader:
             return
         self._adopt(name, toml, served)
 
-    def _warn(self, name: str, toml: PowerToml) -> None:
+    def _warn(self, name: StackId, toml: PowerToml) -> None:
         """Log which files of the stack another user could write; each state of theirs once."""
         warnings = file_permissions.warnings([self._path, *toml.stacks[name].paths()])
         for line in warnings if warnings != self._known[name].warned else ():
             log.warning("stack %s: %s", name, line)
         self._known[name].warned = warnings
 
-    def _unreadable(self, name: str, toml: PowerToml, error: Exception) -> Rejected:
+    def _unreadable(self, name: StackId, toml: PowerToml, error: Exception) -> Rejected:
         stack = toml.stacks[name]
         fault = f"{self._path}: stacks.{name}: could not be read: {type(error).__name__}: {error}"
         return Rejected(StackSpec(name, stack.project, stack.node, {}), [fault], unanswered=True)
 
-    def _refuse_what_core_uses(self, name: str, served: Served) -> None:
+    def _refuse_what_core_uses(self, name: StackId, served: Served) -> None:
         """Raises Rejected where a network or volume of core is defined otherwise than it exists."""
         key = f"{self._path}: stacks.{name}"
         try:
@@ -263,11 +264,11 @@ class StackLoader:
             empty = StackSpec(name, served.spec.project, served.spec.node, {}, digest=served.spec.digest)
             raise Rejected(empty, faults)
 
-    def _adopt(self, name: str, toml: PowerToml, served: Served) -> None:
+    def _adopt(self, name: StackId, toml: PowerToml, served: Served) -> None:
         self._known[name].refused = ""
         self._publishing.adopt(OfferedStack(served, frozenset(toml.stacks[name].core)))
 
-    def _withhold(self, name: str, toml: PowerToml) -> None:
+    def _withhold(self, name: StackId, toml: PowerToml) -> None:
         stack, fault = toml.stacks[name], f"{self._path}: stacks.{name}: {self.engine_fault}"
         if self._known[name].refused == fault:
             return
@@ -280,7 +281,7 @@ class StackLoader:
         rejected = Rejected(known.spec, [fault])
         self._publishing.reject(rejected, digest)
 
-    def _turn_down(self, name: str, toml: PowerToml, rejected: Rejected) -> None:
+    def _turn_down(self, name: StackId, toml: PowerToml, rejected: Rejected) -> None:
         now = self._context.stacks.get(name)
         if now is not None and now.place is not None:
             # Where compose gave no answer in time, nothing is known to be wrong with the files.
@@ -300,7 +301,7 @@ class StackLoader:
         self._context.stacks.setdefault(name, Served(rejected.spec))
         self._publishing.reject(rejected, digest)
 
-    def _refuse(self, name: str, faults: list[str], digest: str, *, log_it: bool = True) -> None:
+    def _refuse(self, name: StackId, faults: list[str], digest: str, *, log_it: bool = True) -> None:
         """A later reading is no good: what is in force stays so."""
         one = self._known.setdefault(name, _Known())
         if one.refused == digest:

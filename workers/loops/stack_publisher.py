@@ -27,6 +27,7 @@ from app.domain.load_results import LoadOutcome, LoadResult
 from app.domain.locations import Location, elsewhere, why_not_moved
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import stacks as known
 from app.store import workers as signs
 from app.store.tables import Stack
@@ -62,26 +63,26 @@ class StackPublisher:
 
     def __init__(self, context: WorkerContext, path: Path) -> None:
         self._context, self._path = context, path
-        self._news: dict[str, Publication] = {}
-        self._logged: dict[str, str] = {}
+        self._news: dict[StackId, Publication] = {}
+        self._logged: dict[StackId, str] = {}
         """The last fault that was logged of each stack."""
-        self._offered: dict[str, OfferedStack] = {}
+        self._offered: dict[StackId, OfferedStack] = {}
         """What was last offered to the database of each stack."""
-        self.held_back: dict[str, str] = {}
+        self.held_back: dict[StackId, str] = {}
         """The digest of a reading that is good and waits until something elsewhere has ended, by stack."""
         self._lock = threading.Lock()
 
     @property
-    def waiting(self) -> set[str]:
+    def waiting(self) -> set[StackId]:
         """The stacks that there is news of."""
         return set(self._news)
 
-    def tell(self, name: str, news: Publication) -> None:
+    def tell(self, name: StackId, news: Publication) -> None:
         """Publish `news` about the stack `name` with the next heartbeat, in place of what waits there."""
         with self._lock:
             self._news[name] = news
 
-    def forget(self, names: Collection[str]) -> None:
+    def forget(self, names: Collection[StackId]) -> None:
         """Drop everything about these stacks."""
         with self._lock:
             for name in names:
@@ -94,7 +95,7 @@ class StackPublisher:
             offer = partial(self._offer, name, news, mine)
             self._context.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
 
-    def _offer(self, name: str, news: Publication, mine: Callable[[], Heartbeat]) -> None:
+    def _offer(self, name: StackId, news: Publication, mine: Callable[[], Heartbeat]) -> None:
         try:
             with self._context.database.write() as session:
                 done = news(session, mine())
@@ -153,7 +154,7 @@ class StackPublisher:
         self.held_back.pop(name, None)
         self._serve(offered)
 
-    def _claim(self, session: Session, mine: Heartbeat, name: str) -> None:
+    def _claim(self, session: Session, mine: Heartbeat, name: StackId) -> None:
         self._context.claimed.add(name)
         signs.write(session, replace(mine, stacks=sorted(self._context.claimed)))
 
@@ -178,7 +179,7 @@ class StackPublisher:
 
     # One that waits for what is held or owed elsewhere, or is another worker's.
 
-    def _hold_back(self, name: str, held: StackHeld) -> None:
+    def _hold_back(self, name: StackId, held: StackHeld) -> None:
         """Keep what is in force, or else only turn off what is left in the old location."""
         fault, spec = str(held), self._offered[name].served.spec
         stays = self._stays(name, held)
@@ -197,7 +198,7 @@ class StackPublisher:
         if not stays:
             self.only_turn_off(spec, held.at)
 
-    def _stays(self, name: str, held: StackHeld) -> bool:
+    def _stays(self, name: StackId, held: StackHeld) -> bool:
         """Is what is served of this stack known to the database, and where its own is held?"""
         now = self._context.stacks.get(name)
         if now is None or now.place is None or name not in self._context.claimed:
@@ -221,7 +222,7 @@ class StackPublisher:
             self._context.stacks[spec.name] = Served(replace(spec, project=at.project or spec.project))
             self._context.look_again(spec.name, None, Trigger.REQUEST)
 
-    def _leave_to_holder(self, name: str, fault: str) -> None:
+    def _leave_to_holder(self, name: StackId, fault: str) -> None:
         """Leave a stack to the worker that has it, and ask again with the next sign of life."""
         served = self._context.stacks.get(name)
         self._context.forget(name)
@@ -240,7 +241,7 @@ class StackPublisher:
         self._diagnose(rejected.spec.name, rejected.faults)
         self.tell(rejected.spec.name, lambda session, _mine: self._reject(session, rejected, digest))
 
-    def _diagnose(self, name: str, faults: list[str]) -> None:
+    def _diagnose(self, name: StackId, faults: list[str]) -> None:
         self._context.diagnosing.submit(DiagnosisRequest(name, "", faults=tuple(faults)))
 
     def _reject(self, session: Session, rejected: Rejected, digest: str) -> None:
@@ -255,7 +256,7 @@ class StackPublisher:
             self._context.stacks[name] = Served(row.spec)
         self._context.claimed.add(name)
 
-    def refuse(self, name: str, faults: list[str], digest: str) -> None:
+    def refuse(self, name: StackId, faults: list[str], digest: str) -> None:
         """Publish the faults for which a stack cannot be read; `digest` is that of its files."""
         self._diagnose(name, faults)
         self.tell(

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterable
 from datetime import datetime
 
+from app.domain.stack_id import StackId
 from app.host.periodic_thread import PeriodicThread
 from workers.loops.converge_pools import ConvergePools
 from workers.loops.deadline_clock import DeadlineClock
@@ -89,7 +90,7 @@ class Watch:
         """Whether another live worker has claimed this node."""
         return self.heartbeat.refused
 
-    def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
+    def mark(self, stack: StackId, services: Iterable[str] | None, trigger: Trigger) -> None:
         """Inspect these services of a stack soon (None: all)."""
         self.inspections.mark(stack, services, trigger)
 
@@ -101,7 +102,7 @@ class Watch:
         """Start what the opening window with this id needs."""
         self.pools.open_soon(window)
 
-    def close_soon(self, stack: str) -> None:
+    def close_soon(self, stack: StackId) -> None:
         """Stop what no live window of this stack holds."""
         self.pools.close_soon(stack)
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from app.domain.enums import Loop
+from app.domain.stack_id import StackId
 from app.usecases.reconciliation import offline_import
 from app.usecases.reconciliation.offline_import import JournalPage
 from workers.state import identity, journal
@@ -95,7 +96,7 @@ def _seconds(outage: Outage, now: datetime) -> float:
     return ((outage.until or now) - outage.since).total_seconds()
 
 
-def _end(context: WorkerContext, stack: str, service: str) -> None:
+def _end(context: WorkerContext, stack: StackId, service: str) -> None:
     known = context.snapshot.latest.stacks.get(stack)
     if known and identity.end_leftover(context.lock_dir, known.project_of(service), service, context.me.dead):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)

@@ -20,6 +20,7 @@ from app.domain.calls import StartedCall
 from app.domain.decisions import Decision
 from app.domain.enums import Action, Loop, Role
 from app.domain.planning import ServiceSpec
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.usecases.reconciliation.power_decisions import (
     DueCalls,
@@ -51,7 +52,7 @@ def attend_opening(context: WorkerContext, window: str) -> None:
     context.look_again(served.spec.name, due.others, Trigger.REQUEST)
 
 
-def attend_closing(context: WorkerContext, stack: str) -> None:
+def attend_closing(context: WorkerContext, stack: StackId) -> None:
     """Submit the stop of every service of a stack that may stop now, and inspect the others."""
     served = context.stacks.get(stack)
     if served is None or context.snapshot.lost:

@@ -8,6 +8,7 @@ from app.domain.calls import CallOutcome
 from app.domain.enums import Action, CallStatus, Power, Role
 from app.domain.planning import ServiceSpec
 from app.domain.readiness import Container, ReadinessVerdict
+from app.domain.stack_id import StackId
 from workers.state.context import WorkerContext
 from workers.state.diagnosis_queue import DiagnosisRequest
 
@@ -18,7 +19,7 @@ _SHARE = 0.9
 
 def after_inspection(
     context: WorkerContext,
-    stack: str,
+    stack: StackId,
     service: ServiceSpec,
     containers: Iterable[Container],
     verdict: ReadinessVerdict,
@@ -36,7 +37,7 @@ def after_inspection(
 
 def after_call(
     context: WorkerContext,
-    stack: str,
+    stack: StackId,
     service: str,
     containers: Sequence[Container] | None,
     *,

@@ -12,6 +12,7 @@ from app.domain.calls import SeenContainers
 from app.domain.enums import Power, Role
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container, ReadinessVerdict, judge
+from app.domain.stack_id import StackId
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
@@ -35,7 +36,9 @@ JudgedService = tuple[SeenContainers, datetime | None]
 """What a service does, and when that may change without an event."""
 
 
-def look(context: WorkerContext, stack: str, request: InspectionRequest | None = None) -> dict[str, datetime]:
+def look(
+    context: WorkerContext, stack: StackId, request: InspectionRequest | None = None
+) -> dict[str, datetime]:
     """Take in what the engine shows of a stack, or only of the services of `request`.
 
     Returns, by service, when its verdict may change by itself, by the engine's clock.

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Action
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from workers.state.context import WorkerContext
 from workers.state.running_calls import RunningCall
@@ -20,7 +21,7 @@ from workers.state.running_calls import RunningCall
 log = logging.getLogger(__name__)
 
 
-def cancel_outdated(context: WorkerContext, stack: str | None = None) -> None:
+def cancel_outdated(context: WorkerContext, stack: StackId | None = None) -> None:
     """End every running call, of one stack or of all, that the database says is not needed any more."""
     calls = [one for one in context.running.all() if stack in {None, one.stack} and not one.cancelled]
     if not calls:

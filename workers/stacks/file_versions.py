@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from app.domain.stack_id import StackId
 from app.host import private_files
 
 Stamp = tuple[tuple[str, int, int, int], ...]
@@ -44,7 +45,7 @@ def digest(paths: Iterable[Path]) -> str:
     return checksum.hexdigest()
 
 
-def keep(directory: Path, stack: str, digest: str, rendered: str) -> Path:
+def keep(directory: Path, stack: StackId, digest: str, rendered: str) -> Path:
     """Put a rendered configuration where a start finds it; it may hold secrets, so only we may read it."""
     folder = directory / _KEPT
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -63,7 +64,7 @@ def _reads(path: Path, text: str) -> bool:
         return False
 
 
-def _forget_older(folder: Path, stack: str) -> None:
+def _forget_older(folder: Path, stack: StackId) -> None:
     versions = sorted(folder.glob(f"{stack}@*.json"), key=lambda one: one.stat().st_mtime, reverse=True)
     for old in versions[_OF_EACH:]:
         old.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import yaml
 from app.domain import redaction
 from app.domain.diagnosis.evidence import Evidence
 from app.domain.diagnosis.rules import PatchTemplate
+from app.domain.stack_id import StackId
 from workers.stacks.stack_reader import Served
 
 _LARGEST = 512 * 1024
@@ -251,7 +252,7 @@ def _power_toml_patch(target: PatchTarget, change: PatchTemplate) -> Patch | Non
     )
 
 
-def set_in_toml(text: str, stack: str, service: str, key: str, value: str) -> str | None:
+def set_in_toml(text: str, stack: StackId, service: str, key: str, value: str) -> str | None:
     """power.toml with a setting of a service added; None where it is set already or the section is inline."""
     header = f"[stacks.{stack}.services.{service}]"
     lines = text.splitlines(keepends=True)

@@ -18,6 +18,7 @@ from typing import Any
 from app.domain import healthchecks, planning
 from app.domain.enums import CallStatus, Condition, Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.stack_id import StackId
 from app.settings import PowerToml, StackToml
 from workers.engine import compose, stack_secrets
 from workers.engine.compose import Command, ComposeFiles
@@ -66,7 +67,7 @@ class Rejected(Exception):
         return self.spec.digest
 
 
-def read(path: Path, toml: PowerToml, name: str, *, keep: Path | None = None) -> Served:
+def read(path: Path, toml: PowerToml, name: StackId, *, keep: Path | None = None) -> Served:
     """Read and check one stack; raises Rejected.
 
     Where there is a directory to keep it in, the stack is started from what was read here,
@@ -154,7 +155,7 @@ def _variable_files(place: ComposeFiles) -> list[Path]:
     return [place.directory / name for name in place.env_files or (".env",)]
 
 
-def _shared_project(key: str, toml: PowerToml, name: str) -> Iterator[str]:
+def _shared_project(key: str, toml: PowerToml, name: StackId) -> Iterator[str]:
     mine = toml.stacks[name]
     for other, stack in toml.stacks.items():
         if other != name and (stack.project, stack.node) == (mine.project, mine.node):
@@ -224,7 +225,7 @@ def _unknown(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterato
                 yield f"{key}.{setting}: the compose files have no service {name!r}; they have {known}"
 
 
-def _spec(name: str, stack: StackToml, config: Mapping[str, Any], hashes: Mapping[str, str]) -> StackSpec:
+def _spec(name: StackId, stack: StackToml, config: Mapping[str, Any], hashes: Mapping[str, str]) -> StackSpec:
     services = config["services"]
     awaited = {
         dependency

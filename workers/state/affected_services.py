@@ -10,8 +10,9 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 
 from app.domain.readiness import Container
+from app.domain.stack_id import StackId
 
-StackService = tuple[str, str]
+StackService = tuple[StackId, str]
 """A stack and a service of it."""
 
 
@@ -23,14 +24,14 @@ class AffectedServices:
         self._owners: dict[StackService, frozenset[str]] = {}
         self._lock = threading.Lock()
 
-    def note(self, stack: str, service: str, containers: Iterable[Container]) -> None:
+    def note(self, stack: StackId, service: str, containers: Iterable[Container]) -> None:
         """A look has shown these containers of a service, and no others."""
         inspected = list(containers)
         with self._lock:
             self._own[stack, service] = frozenset(one.id for one in inspected)
             self._owners[stack, service] = frozenset(id for one in inspected for id in one.owners.values())
 
-    def forget(self, stack: str) -> None:
+    def forget(self, stack: StackId) -> None:
         """Nothing of this stack is looked at any more."""
         with self._lock:
             for name in [name for name in self._own if name[0] == stack]:

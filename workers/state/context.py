@@ -11,6 +11,7 @@ from pathlib import Path
 from app.domain.enums import Loop
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.domain.throttling import NO_LIMIT, CallLimit
 from app.host import node_snapshot
 from app.host.loop_guard import LoopGuard
@@ -31,7 +32,7 @@ from workers.state.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
-LookAgain = Callable[[str, Iterable[str] | None, Trigger], None]
+LookAgain = Callable[[StackId, Iterable[str] | None, Trigger], None]
 """Requests an inspection of these services of a stack (None: all), soon and in another thread."""
 
 
@@ -57,8 +58,8 @@ class WorkerContext:
     node: str
     lock_dir: Path
     engine_id: str = ""
-    stacks: dict[str, Served] = field(default_factory=dict)
-    claimed: set[str] = field(default_factory=set)
+    stacks: dict[StackId, Served] = field(default_factory=dict)
+    claimed: set[StackId] = field(default_factory=set)
     """The stacks that the database knows to be served here."""
     restarts: RestartHistory = field(default_factory=RestartHistory)
     opening: CallQueue = field(default_factory=_opening_queue)
@@ -70,14 +71,14 @@ class WorkerContext:
     running: RunningCalls = field(default_factory=RunningCalls)
     diagnosing: DiagnosisQueue = field(default_factory=DiagnosisQueue)
     look_again: LookAgain = _ignore
-    core: dict[str, frozenset[str]] = field(default_factory=dict)
+    core: dict[StackId, frozenset[str]] = field(default_factory=dict)
     """The core services by this worker's own power.toml; rows of the database do not count."""
     digests: dict[str, str] = field(default_factory=dict)
     """The digest of each image by name, as last looked up."""
     under_way: set[int] = field(default_factory=set)
     """Ids of the calls that this worker is making right now."""
-    looking: dict[str, threading.Lock] = field(default_factory=dict)
-    unread_stacks: dict[str, str] = field(default_factory=dict)
+    looking: dict[StackId, threading.Lock] = field(default_factory=dict)
+    unread_stacks: dict[StackId, str] = field(default_factory=dict)
     """Why the engine shows nothing of a stack at present."""
     concerned: AffectedServices = field(default_factory=AffectedServices)
     guard: LoopGuard = field(default_factory=lambda: LoopGuard(is_outage))
@@ -111,7 +112,7 @@ class WorkerContext:
         self.restarts.forget_services(served.spec.project, but=served.spec.services)
         self._drop_unused_digests()
 
-    def forget(self, stack: str) -> None:
+    def forget(self, stack: StackId) -> None:
         """Drop a stack that is not this worker's (any more), and what was remembered of it."""
         served = self.stacks.pop(stack, None)
         self.claimed.discard(stack)
@@ -132,7 +133,7 @@ class WorkerContext:
         for image in list(self.digests.keys() - used):
             self.digests.pop(image, None)
 
-    def unread(self, stack: str, why: str) -> None:
+    def unread(self, stack: StackId, why: str) -> None:
         """The engine shows nothing of a stack for this reason or, where that is empty, shows it."""
         if why and self.unread_stacks.get(stack) != why:
             self.unread_stacks[stack] = why
@@ -140,6 +141,6 @@ class WorkerContext:
         elif not why and self.unread_stacks.pop(stack, ""):
             log.warning("stack %s: the engine shows it again", stack)
 
-    def one_look(self, stack: str) -> threading.Lock:
+    def one_look(self, stack: StackId) -> threading.Lock:
         """Looks at one stack are taken in one after another."""
         return self.looking.setdefault(stack, threading.Lock())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.domain.readiness import Container
+from app.domain.stack_id import StackId
 
 MOST_WAITING = 500
 """Services that wait at the most; the oldest gives way."""
@@ -23,7 +24,7 @@ class DiagnosisRequest:
     With an empty `service` it is the stack whose files were refused, for `faults`.
     """
 
-    stack: str
+    stack: StackId
     service: str
     detail: str = ""
     containers: tuple[Container, ...] = ()
@@ -32,7 +33,7 @@ class DiagnosisRequest:
     """Seconds that a stop took which went well and was slow."""
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> tuple[StackId, str]:
         """What it is about."""
         return self.stack, self.service
 
@@ -49,9 +50,9 @@ class DiagnosisQueue:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
-        self._waiting: OrderedDict[tuple[str, str], DiagnosisRequest] = OrderedDict()
-        self._last: dict[tuple[str, str], tuple[tuple[object, ...], float]] = {}
-        self._unhealthy: dict[tuple[str, str], frozenset[str]] = {}
+        self._waiting: OrderedDict[tuple[StackId, str], DiagnosisRequest] = OrderedDict()
+        self._last: dict[tuple[StackId, str], tuple[tuple[object, ...], float]] = {}
+        self._unhealthy: dict[tuple[StackId, str], frozenset[str]] = {}
 
     def submit(self, request: DiagnosisRequest, *, again: bool = False) -> None:
         """Diagnose this soon, unless it was just done in the same state; `again` does it in any case."""
@@ -75,12 +76,12 @@ class DiagnosisQueue:
             self._last[key] = (request.signature, self._clock())
             return request
 
-    def note_unhealthy(self, key: tuple[str, str], containers: Sequence[Container]) -> None:
+    def note_unhealthy(self, key: tuple[StackId, str], containers: Sequence[Container]) -> None:
         """Remember which containers of a service were unhealthy, to tell when they recover."""
         if ids := frozenset(one.id for one in containers if one.health == "unhealthy"):
             self._unhealthy[key] = ids
 
-    def has_recovered(self, key: tuple[str, str], containers: Sequence[Container]) -> bool:
+    def has_recovered(self, key: tuple[StackId, str], containers: Sequence[Container]) -> bool:
         """Is a container healthy that was unhealthy before? True once."""
         ids = self._unhealthy.get(key, frozenset())
         if not any(one.id in ids and one.health == "healthy" for one in containers):

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from app.domain.stack_id import StackId
+
 POLL_MOVING, POLL_IDLE = 1.0, 60.0
 """Seconds between looks at a whole stack without an event: while something moves, and otherwise."""
 LOOK_SHARE = 20
@@ -69,16 +71,16 @@ class InspectionQueue:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
-        self._marked: dict[str, InspectionRequest] = {}
-        self._handed: dict[str, InspectionRequest] = {}
+        self._marked: dict[StackId, InspectionRequest] = {}
+        self._handed: dict[StackId, InspectionRequest] = {}
         """Requests that a look is about to take."""
-        self._polls: dict[str, tuple[float, Trigger]] = {}
-        self._timers: dict[str, dict[str, float]] = {}
+        self._polls: dict[StackId, tuple[float, Trigger]] = {}
+        self._timers: dict[StackId, dict[str, float]] = {}
         """By stack and service: when a verdict may change by itself."""
-        self._whole_at: dict[str, float] = {}
+        self._whole_at: dict[StackId, float] = {}
         """When each stack was last looked at as a whole."""
 
-    def mark(self, stack: str, services: Iterable[str] | None, trigger: Trigger) -> None:
+    def mark(self, stack: StackId, services: Iterable[str] | None, trigger: Trigger) -> None:
         """Ask for a look at these services of a stack (None: all), as soon as may be."""
         with self._changed:
             self._marked.setdefault(stack, InspectionRequest()).add(services, [trigger])
@@ -95,7 +97,7 @@ class InspectionQueue:
         with self._changed:
             self._changed.notify_all()
 
-    def hand_out(self) -> list[str]:
+    def hand_out(self) -> list[StackId]:
         """The stacks that a look is due on; each look then takes its request with `take`."""
         with self._changed:
             self._mark_due()
@@ -105,13 +107,19 @@ class InspectionQueue:
                 self._handed.setdefault(stack, InspectionRequest()).add(request.services, request.triggers)
             return stacks
 
-    def take(self, stack: str) -> InspectionRequest | None:
+    def take(self, stack: StackId) -> InspectionRequest | None:
         """What to look at now; None where an earlier look has taken it."""
         with self._changed:
             return self._handed.pop(stack, None)
 
     def plan(
-        self, stack: str, request: InspectionRequest, again: Mapping[str, float], *, moving: bool, took: float
+        self,
+        stack: StackId,
+        request: InspectionRequest,
+        again: Mapping[str, float],
+        *,
+        moving: bool,
+        took: float,
     ) -> None:
         """Plan the looks after one that took `took` seconds.
 
@@ -131,12 +139,12 @@ class InspectionQueue:
             else:
                 self._polls[stack] = self._whole_at.get(stack, now) + POLL_IDLE, Trigger.IDLE
 
-    def retry(self, stack: str, seconds: float) -> None:
+    def retry(self, stack: StackId, seconds: float) -> None:
         """A look has failed: look at the whole stack again after so long."""
         with self._changed:
             self._polls[stack] = self._clock() + seconds, Trigger.POLL
 
-    def forget(self, stack: str) -> None:
+    def forget(self, stack: StackId) -> None:
         """Drop everything about a stack that is not served any more."""
         with self._changed:
             for by_stack in (self._marked, self._handed, self._polls, self._timers, self._whole_at):

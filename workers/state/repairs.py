@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.enums import CloseReason, Power, State
+from app.domain.stack_id import StackId
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Call, Window
@@ -40,7 +41,7 @@ class ObservedState:
     """Was a window asked for or ended, or a call begun or ended, a moment ago?"""
 
     @classmethod
-    def of(cls, session: Session, stack: str, now: datetime) -> ObservedState:
+    def of(cls, session: Session, stack: StackId, now: datetime) -> ObservedState:
         """Read the state of a stack's services and windows; locks the services' rows."""
         services.lock_services(session, stack)
         windows = rows.unfinished_windows(session, stack)
@@ -51,7 +52,7 @@ class ObservedState:
             or _has_recent_call(session, stack, now - EVENT_GRACE),
         )
 
-    def changes(self, session: Session, stack: str) -> UnexplainedChanges:
+    def changes(self, session: Session, stack: StackId) -> UnexplainedChanges:
         """What has changed since then, in the same transaction."""
         powers = {}
         for name, row in services.of(session, stack).items():
@@ -93,14 +94,14 @@ def _moved_since(window: Window, moment: datetime) -> bool:
     return any(at is not None and at > moment for at in moves)
 
 
-def _has_recent_call(session: Session, stack: str, moment: datetime) -> bool:
+def _has_recent_call(session: Session, stack: StackId, moment: datetime) -> bool:
     recent = Call.finished_at.is_(None) | (Call.finished_at > moment)
     return session.scalars(select(Call.id).where(Call.stack == stack, recent).limit(1)).first() is not None
 
 
 @dataclass(slots=True)
 class _Doubt:
-    stack: str
+    stack: StackId
     changes: UnexplainedChanges
     seen_at: datetime
     told_of: set[str]
@@ -120,7 +121,7 @@ class Repairs:
         self.confirmed: list[str] = []
         """The first confirmed repairs, one sentence each."""
 
-    def record_event(self, stack: str, service: str, at: datetime) -> None:
+    def record_event(self, stack: StackId, service: str, at: datetime) -> None:
         """An event of this service has arrived, which the engine dates so."""
         with self._lock:
             self._events[stack, service] = at
@@ -128,14 +129,14 @@ class Repairs:
                 if doubt.stack == stack and at <= doubt.seen_at + SEEN_FIRST:
                     doubt.told_of.add(service)
 
-    def forget(self, stack: str) -> None:
+    def forget(self, stack: StackId) -> None:
         """Drop everything about a stack that is not served any more."""
         with self._lock:
             self._doubts = [one for one in self._doubts if one.stack != stack]
             for key in [key for key in self._events if key[0] == stack]:
                 del self._events[key]
 
-    def record_repair(self, stack: str, changes: UnexplainedChanges, seen_at: datetime) -> None:
+    def record_repair(self, stack: StackId, changes: UnexplainedChanges, seen_at: datetime) -> None:
         """A repair has changed this, by what the engine showed until then."""
         since = self._heard_since()
         if not changes.description or since is None or seen_at - since < EVENT_GRACE:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from app.domain.enums import Action
+from app.domain.stack_id import StackId
 from workers.engine.compose import Cancellation
 
 ENDS_WITHIN = 2.0
@@ -18,7 +19,7 @@ ENDS_WITHIN = 2.0
 class RunningCall:
     """One call under way. `forced`: when it began, the service was to be killed already."""
 
-    stack: str
+    stack: StackId
     service: str
     action: Action
     forced: bool = False
@@ -48,7 +49,7 @@ class RunningCalls:
             self._calls.pop(key, None)
             call.ended.set()
 
-    def get(self, stack: str, service: str) -> RunningCall | None:
+    def get(self, stack: StackId, service: str) -> RunningCall | None:
         """The call under way for a service, or None."""
         return self._calls.get((stack, service))
 

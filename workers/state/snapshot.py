@@ -24,6 +24,7 @@ from app.domain.enums import Loop
 from app.domain.leases import HeldLease
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.host import node_snapshot, private_files
 from app.host.boot_clock import boot_clock, boot_id
 from app.host.loop_guard import LoopGuard
@@ -75,7 +76,7 @@ class Snapshot:
         self._outage: Outage | None = None
         self._written = node_snapshot.read_file(self._path)
         self._latest = self._written or NodeSnapshot({})
-        self._unconfirmed: Mapping[str, StackSnapshot] = self._latest.stacks
+        self._unconfirmed: Mapping[StackId, StackSnapshot] = self._latest.stacks
         """The stacks as the file had them, until the database is checked for lost transactions."""
         self.over: list[Outage] = []
         """Outages that have ended and are not in the audit trail yet."""
@@ -167,7 +168,7 @@ class Snapshot:
 
     # The content of the snapshot.
 
-    def refresh(self, node: str, now: datetime) -> list[str]:
+    def refresh(self, node: str, now: datetime) -> list[StackId]:
         """Read the database if it has changed; return the stacks of which the database has lost transactions.
 
         Raises every error of the store.
@@ -176,9 +177,9 @@ class Snapshot:
         self._read_again(node, now)
         return behind
 
-    def _confirm(self, now: datetime) -> list[str]:
+    def _confirm(self, now: datetime) -> list[StackId]:
         """Once per process: mark services as doubtful where the database has lost transactions since."""
-        behind = []
+        behind: list[StackId] = []
         for name, known in self._unconfirmed.items():
             with self._database.write() as session:
                 doubted = restore.behind_snapshot(
@@ -214,7 +215,7 @@ class Snapshot:
                 self._version = version
                 self._keep(snapshot)
 
-    def _stacks(self, session: Session, node: str, now: datetime) -> dict[str, StackSnapshot]:
+    def _stacks(self, session: Session, node: str, now: datetime) -> dict[StackId, StackSnapshot]:
         """Return every stack of the node. A stack whose row cannot be read keeps its previous snapshot."""
         stacks = dict(self._latest.stacks)
         mine = {row.name: row for row in stored.every(session) if row.node == node}
@@ -253,7 +254,7 @@ class Snapshot:
             log.error("%s: cannot be written: %s", self._path, error.strerror)
 
 
-def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[str, StackSnapshot]) -> None:
+def _read_stack(session: Session, row: Stack, now: datetime, stacks: dict[StackId, StackSnapshot]) -> None:
     stacks[row.name] = _stack(session, row.spec, now)
 
 

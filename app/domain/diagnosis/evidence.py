@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from app.domain.stack_id import StackId
+
 FieldValue = str | int | float | bool | tuple[str, ...] | None
 """What a rule sees of one field; None where it is not known."""
 
@@ -155,7 +157,7 @@ class LogEvidence:
 class Evidence:
     """All that is known of one failing service."""
 
-    stack: str
+    stack: StackId
     service: str
     detail: str = ""
     """The verdict's own words (`exited with code 1`)."""
@@ -211,7 +213,7 @@ def fields(evidence: Evidence) -> dict[str, FieldValue]:
     return values
 
 
-FIELDS = frozenset(fields(Evidence("", ""))) | {"log"}
+FIELDS = frozenset(fields(Evidence(StackId(""), ""))) | {"log"}
 """The names of all fields."""
 
 
@@ -241,7 +243,7 @@ def from_fields(given: Mapping[str, Any]) -> Evidence:
 
 
 _SEVERAL = frozenset(
-    {name for name, value in fields(Evidence("", "")).items() if isinstance(value, tuple)}
+    {name for name, value in fields(Evidence(StackId(""), "")).items() if isinstance(value, tuple)}
 ) | {"container.listening"}
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, Table, stamp
 
 
@@ -33,7 +34,7 @@ class Entry(Table):
     at: Mapped[datetime]
     event: Mapped[str] = mapped_column(String(40))
     actor: Mapped[str] = mapped_column(String(120))
-    stack: Mapped[str | None] = mapped_column(String(120))
+    stack: Mapped[StackId | None] = mapped_column(String(120))
     window_id: Mapped[str | None] = mapped_column(String(32))
     service: Mapped[str | None] = mapped_column(String(120))
     facts: Mapped[str] = mapped_column(Text)

@@ -10,6 +10,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.stack_id import StackId
 from app.store.tables.base import Table
 
 
@@ -31,7 +32,7 @@ class Wake(Table):
     __tablename__ = "wakes"
 
     token: Mapped[str] = mapped_column(String(120), primary_key=True)
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     service: Mapped[str] = mapped_column(String(120))
     ttl_sec: Mapped[float | None]
     """Seconds that a window lasts after the last request; empty for the stack's default."""

@@ -18,6 +18,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from app.domain.stack_id import StackId
+
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -81,7 +83,12 @@ class EnumColumn(TypeDecorator[Closed]):
 class Table(DeclarativeBase):
     """The base class of all rows."""
 
-    type_annotation_map = {datetime: Moment(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012
+    type_annotation_map = {  # noqa: RUF012
+        datetime: Moment(),
+        dict[str, Any]: JSON(),
+        list[str]: JSON(),
+        list[StackId]: JSON(),
+    }
 
 
 def insert_if_new(session: Session, table: type[Table]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, Table
 
 
@@ -21,7 +22,7 @@ class Diagnosis(Table):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     service: Mapped[str] = mapped_column(String(120))
     window_id: Mapped[str | None] = mapped_column(String(32))
     """The newest window that held the service then; null where none did."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, Table
 
 
@@ -33,7 +34,7 @@ class Worker(Table):
     engine_id: Mapped[str] = mapped_column(String(120))
     locks_id: Mapped[str] = mapped_column(String(64))
     """Tells its lock directory from another; workers of one node share one."""
-    stacks: Mapped[list[str]]
+    stacks: Mapped[list[StackId]]
     """The stacks it serves."""
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]

@@ -13,6 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, Table
 
 
@@ -28,7 +29,7 @@ class Notice(Table):
     key: Mapped[str] = mapped_column(String(300))
     """What it tells of, so that it is noted once: an entry of the trail, or a window's deadline."""
     event: Mapped[str] = mapped_column(String(40))
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     window_id: Mapped[str | None] = mapped_column(String(32))
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
     state: Mapped[str] = mapped_column(String(20), default="pending")

@@ -9,6 +9,7 @@ from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.scenarios import RunOutcome, RunState
+from app.domain.stack_id import StackId
 from app.store.tables.base import EnumColumn, Table
 
 
@@ -22,7 +23,7 @@ class ScenarioRun(Table):
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
     name: Mapped[str] = mapped_column(String(60))
     actor: Mapped[str] = mapped_column(String(120))

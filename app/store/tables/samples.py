@@ -10,6 +10,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, Table
 
 
@@ -19,7 +20,7 @@ class Sample(Table):
     __tablename__ = "samples"
     __table_args__ = (Index("samples_in_time", "at"),)
 
-    stack: Mapped[str] = mapped_column(String(120), primary_key=True)
+    stack: Mapped[StackId] = mapped_column(String(120), primary_key=True)
     service: Mapped[str] = mapped_column(String(120), primary_key=True)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     cpu: Mapped[float]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.domain.enums import Power, Role
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store.tables.base import EnumColumn, Table
 
 
@@ -23,7 +24,7 @@ class Stack(Table):
 
     __tablename__ = "stacks"
 
-    name: Mapped[str] = mapped_column(String(120), primary_key=True)
+    name: Mapped[StackId] = mapped_column(String(120), primary_key=True)
     node: Mapped[str] = mapped_column(String(120))
     project: Mapped[str] = mapped_column(String(120))
     definition: Mapped[dict[str, Any]]
@@ -51,7 +52,7 @@ class Service(Table):
 
     __tablename__ = "services"
 
-    stack: Mapped[str] = mapped_column(String(120), primary_key=True)
+    stack: Mapped[StackId] = mapped_column(String(120), primary_key=True)
     name: Mapped[str] = mapped_column(String(120), primary_key=True)
     role: Mapped[Role] = mapped_column(EnumColumn(Role, Role.NONE))
     power: Mapped[Power] = mapped_column(EnumColumn(Power, Power.UNKNOWN), default=Power.UNKNOWN)

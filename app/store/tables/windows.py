@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.domain.enums import Action, CallStatus, CloseReason, Power, State, Status
 from app.domain.leases import HeldLease as LeaseValue
 from app.domain.locations import Location
+from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, EnumColumn, Table
 
 
@@ -33,7 +34,7 @@ class Window(Table):
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
     state: Mapped[State] = mapped_column(EnumColumn(State, State.CLOSED))
     status: Mapped[Status | None] = mapped_column(EnumColumn(Status, None))
@@ -70,7 +71,7 @@ class Lease(Table):
 
     window_id: Mapped[str] = mapped_column(ForeignKey("windows.id", ondelete="CASCADE"), primary_key=True)
     service: Mapped[str] = mapped_column(String(120), primary_key=True)
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     wave: Mapped[int]
     asked: Mapped[bool]
     """False for a dependency that was opened along."""
@@ -113,7 +114,7 @@ class Call(Table):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     window_id: Mapped[str | None] = mapped_column(String(32))
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     service: Mapped[str] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
     worker: Mapped[str] = mapped_column(String(120))

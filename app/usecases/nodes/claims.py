@@ -17,6 +17,7 @@ from app.domain.enums import Event
 from app.domain.locations import Holding, Location, elsewhere, why_not_moved
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import audit, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Node, Stack
@@ -81,7 +82,11 @@ def _claim(session: Session, mine: Heartbeat, now: datetime, up: bool) -> None:
     before = session.get(Node, mine.node)
     engine = mine.engine_id or (before.engine_id if before else "")
     if before is None or before.engine_id != engine:
-        facts = {"engine": engine, "before": before.engine_id if before else None, "worker": mine.worker}
+        facts: dict[str, Any] = {
+            "engine": engine,
+            "before": before.engine_id if before else None,
+            "worker": mine.worker,
+        }
         audit.record(session, Event.NODE_CLAIMED, actor=SYSTEM_ACTOR, now=now, node=mine.node, **facts)
     session.merge(
         Node(
@@ -196,7 +201,7 @@ def _no_rival(session: Session, spec: StackSpec, mine: Heartbeat, other: Heartbe
                 )
 
 
-def rejected_elsewhere(session: Session, stack: str, fault: str, digest: str, now: datetime) -> None:
+def rejected_elsewhere(session: Session, stack: StackId, fault: str, digest: str, now: datetime) -> None:
     """A worker turned a stack down that is another's: on record, and nothing of the other's is touched."""
     row = session.get(Stack, stack)
     before = row.digest if row else None
@@ -212,7 +217,7 @@ def rejected_elsewhere(session: Session, stack: str, fault: str, digest: str, no
     )
 
 
-def at_rest(session: Session, stack: str) -> bool:
+def at_rest(session: Session, stack: StackId) -> bool:
     """True where the stack has no unfinished window and no pending stop."""
     stop_pending = any(row.stop_pending for row in services.of(session, stack).values())
     return not stop_pending and not rows.unfinished_windows(session, stack)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain.enums import Event, Role
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.tables import Node, Stack
@@ -58,7 +59,9 @@ def _differs(before: Stack | None, spec: StackSpec) -> bool:
     return (before.digest, before.node) != (spec.digest, spec.node)
 
 
-def record_refused_edit(session: Session, stack: str, faults: list[str], digest: str, now: datetime) -> None:
+def record_refused_edit(
+    session: Session, stack: StackId, faults: list[str], digest: str, now: datetime
+) -> None:
     """A worker has turned down a later change of a stack's files: what was good before stays in force."""
     row = session.get(Stack, stack)
     if row is None or row.faults or (row.refused == faults and _told_of(session, stack, digest)):
@@ -73,7 +76,7 @@ def _roles(session: Session, spec: StackSpec) -> None:
         row.role = spec.services[name].role if name in spec.services else Role.NONE
 
 
-def _told_of(session: Session, stack: str, digest: str) -> bool:
+def _told_of(session: Session, stack: StackId, digest: str) -> bool:
     """Has another worker of the node, which reads the same files, said so already?"""
     last = audit.newest(session, stack, Event.STACK_REJECTED)
     return last is not None and json.loads(last.facts).get("digest") == digest

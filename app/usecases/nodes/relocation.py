@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 from app.domain.enums import Event, Role
 from app.domain.errors import NotDisplaced
 from app.domain.locations import Holding, Location
+from app.domain.stack_id import StackId
 from app.store import audit, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Stack
 
 
-def holdings(session: Session, stack: str) -> list[Holding]:
+def holdings(session: Session, stack: StackId) -> list[Holding]:
     """What a stack's windows hold and which stops are pending, one value for each location."""
     windows, pending_stops, core = (defaultdict[Location, set[str]](set) for _ in range(3))
     for lease in _leases(session, stack):
@@ -36,25 +37,25 @@ def holdings(session: Session, stack: str) -> list[Holding]:
     ]
 
 
-def _leases(session: Session, stack: str) -> list[Lease]:
+def _leases(session: Session, stack: StackId) -> list[Lease]:
     return [lease for window in rows.moving_of(session, stack) for lease in window.leases]
 
 
-def _owing(session: Session, stack: str) -> list[Service]:
+def _owing(session: Session, stack: StackId) -> list[Service]:
     return [row for row in services.of(session, stack).values() if row.stop_pending]
 
 
-def _tied_rows(session: Session, stack: str) -> list[Lease | Service]:
+def _tied_rows(session: Session, stack: StackId) -> list[Lease | Service]:
     return [*_leases(session, stack), *_owing(session, stack)]
 
 
-def complete(session: Session, stack: str, at: Location) -> None:
+def complete(session: Session, stack: StackId, at: Location) -> None:
     """Complete the locations of leases and pending stops of which a part was not known."""
     for one in _tied_rows(session, stack):
         one.project, one.engine_id = one.project or at.project, one.engine_id or at.engine_id
 
 
-def relocate(session: Session, name: str, *, actor: str, now: datetime) -> Stack:
+def relocate(session: Session, name: StackId, *, actor: str, now: datetime) -> Stack:
     """Let a stack's windows and offs count for wherever its worker serves it next.
 
     What may still run in the old location is not turned off any more. Raises UnknownStack

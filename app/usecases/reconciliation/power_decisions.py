@@ -22,6 +22,7 @@ from app.domain.leases import HeldLease
 from app.domain.locations import Location
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.readiness import Container, judge
+from app.domain.stack_id import StackId
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Lease, Service, Window
@@ -138,7 +139,7 @@ def _power(spec: ServiceSpec, containers: Sequence[Container], row: Service | No
 
 
 def stop_decision(
-    session: Session, stack: str, service: str, role: Role, answer: EngineAnswer, *, now: datetime
+    session: Session, stack: StackId, service: str, role: Role, answer: EngineAnswer, *, now: datetime
 ) -> tuple[Decision, str | None]:
     """Decide whether to stop a service; return the id of the newest window that lets it go.
 

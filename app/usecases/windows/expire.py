@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.domain.enums import CloseReason, State, Status
+from app.domain.stack_id import StackId
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Window
@@ -57,7 +58,7 @@ def end_unopened(session: Session, window: Window, reason: CloseReason, why: str
     advance(session, window, to, actor=SYSTEM_ACTOR, now=now, reason=reason, detail=why)
 
 
-def lose_stack(session: Session, stack: str, now: datetime) -> None:
+def lose_stack(session: Session, stack: StackId, now: datetime) -> None:
     """End what never began on a stack that its node has no more; what is on keeps its time."""
     services.lock_services(session, stack)
     for window in rows.not_begun(session, stack):

@@ -23,6 +23,7 @@ from app.domain.errors import (
     UnknownStack,
 )
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Lease, Stack, Window, stamp
@@ -41,7 +42,7 @@ class OpenRequest:
     """A request to open a window. `ttl_sec` in seconds; None is the stack's default."""
 
     services: Sequence[str]
-    stack: str | None = None
+    stack: StackId | None = None
     ttl_sec: float | None = None
     reason: str | None = None
 
@@ -59,7 +60,7 @@ class Repeat:
 class OpeningPlan:
     """What opening would do: the services that would start, in waves, and those that run already."""
 
-    stack: str
+    stack: StackId
     services: list[str]
     ttl_sec: float
     waves: list[list[str]]

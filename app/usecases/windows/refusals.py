@@ -10,13 +10,14 @@ from app.domain.enums import Event
 from app.domain.errors import (
     Refusal,
 )
+from app.domain.stack_id import StackId
 from app.store import audit, stacks
 from app.store.tables import stamp
 from app.usecases.windows.transitions import SYSTEM_ACTOR
 
 
 def record_refusal(
-    session: Session, refusal: Refusal, *, actor: str, now: datetime, stack: str | None = None, what: str
+    session: Session, refusal: Refusal, *, actor: str, now: datetime, stack: StackId | None = None, what: str
 ) -> None:
     """Write an audit entry for a refused request, whose own transaction was rolled back."""
     known = stack if stack in stacks.names(session) else None
@@ -38,7 +39,7 @@ def record_repeated_refusals(
     actor: str,
     now: datetime,
     *,
-    stack: str | None,
+    stack: StackId | None,
     what: str,
     why: str,
     times: int,

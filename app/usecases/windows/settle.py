@@ -21,7 +21,7 @@ from app.domain.windows import ServiceHealth
 from app.store import audit, services
 from app.store.tables import Call, Lease, Service, Window
 from app.usecases.windows.expire import expire
-from app.usecases.windows.transitions import SYSTEM_ACTOR, advance
+from app.usecases.windows.transitions import SYSTEM_ACTOR, advance, record_entry
 
 STUCK_AFTER = 3
 """Failed stops in a row (the second and later ones are kills) after which a window is stuck."""
@@ -147,9 +147,10 @@ def _note(situation: StackSituation, window: Window, lease: Lease) -> ServiceHea
     if health.ready and lease.ready_at is None:
         lease.ready_at = situation.now
     if event:
-        names = {"stack": window.stack, "window": window.id, "service": lease.service}
         facts = {"power": health.power, "detail": health.detail}
-        audit.record(situation.session, event, actor=SYSTEM_ACTOR, now=situation.now, **names, **facts)
+        record_entry(
+            situation.session, window, event, SYSTEM_ACTOR, situation.now, service=lease.service, **facts
+        )
     return health
 
 

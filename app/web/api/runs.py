@@ -36,7 +36,7 @@ def start_run(context: WebContext, caller: Caller, *, body: schemas.RunRequest) 
 )
 def list_runs(context: WebContext, caller: Caller, *, query: schemas.RunsQuery) -> Response:
     """List runs, newest first."""
-    return responses.json(read_run_page(context, query))
+    return responses.json(read_run_page(context, caller, query))
 
 
 @routes.add("GET", "/runs/<run>", {200: Answer("The run.", schemas.Run)}, refuses=(404,))

@@ -28,12 +28,12 @@ routes = Routes("tokens", "/api/v1")
 )
 def create_token(context: WebContext, caller: Caller, *, body: schemas.NewToken) -> Response:
     """Create a token that is valid for one service's waiting page only."""
-    route = body.wake
-    with audit_refusals(context, caller, "token", route.stack), context.database.write() as session:
+    route, stack = body.wake, caller.stack_id(body.wake.stack)
+    with audit_refusals(context, caller, "token", stack), context.database.write() as session:
         text = wake.create(
             session,
             body.name,
-            stack=route.stack,
+            stack=stack,
             service=route.service,
             ttl_sec=body.ttl_sec,
             actor=caller.name,

@@ -55,7 +55,7 @@ def open_window(
     window waits for the node, and its time counts from when it begins; with the setting
     POWER_AWAY=refuse it is refused with 503.
     """
-    ask = OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
+    ask = OpenRequest(body.services, caller.stack_id_or_none(body.stack), body.ttl_sec, body.reason)
     if query.plan:
         return _plan_response(context, ask, caller)
     window = open_and_dispatch(context, ask, caller, _repeat(body, caller))
@@ -98,10 +98,9 @@ def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
 def list_windows(context: WebContext, caller: Caller, *, query: schemas.WindowsQuery) -> Response:
     """List windows, newest first."""
     before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    stack = caller.stack_id_or_none(query.stack)
     with context.database.read() as session:
-        rows = windows.page(
-            session, state=query.state, stack=query.stack, before=before, limit=query.limit + 1
-        )
+        rows = windows.page(session, state=query.state, stack=stack, before=before, limit=query.limit + 1)
         page, after = cursors.split_page(rows, query.limit, lambda row: (row.created_at, row.id))
         items = describe_windows(session, page, context.database.now())
     return responses.json({"items": items, "next": after})

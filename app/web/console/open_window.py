@@ -54,7 +54,7 @@ class OpenForm:
             form.get("key", "")[:64],
         )
 
-    def ask(self) -> OpenRequest:
+    def ask(self, caller: Caller) -> OpenRequest:
         """The request of this form; raises ApiError or a Refusal that names the field."""
         values: dict[str, Any] = {"services": self.services, "reason": self.reason.strip() or None}
         if self.stack:
@@ -62,7 +62,7 @@ class OpenForm:
         if self.ttl:
             values["ttl_sec"] = seconds(self.ttl)
         body = request_parsing.validate(schemas.Open, values)
-        return OpenRequest(body.services, body.stack, body.ttl_sec, body.reason)
+        return OpenRequest(body.services, caller.stack_id_or_none(body.stack), body.ttl_sec, body.reason)
 
 
 def seconds(text: str) -> float:
@@ -85,7 +85,7 @@ def opening(context: WebContext, caller: Caller) -> PageResponse:
     """Show the plan of the form; at the second step open the window."""
     form = OpenForm.from_request()
     try:
-        ask = form.ask()
+        ask = form.ask(caller)
         if request.form.get("step") == "open":
             window = actions.open_and_dispatch(context, ask, caller, _repeat(form, ask, caller))
             return redirect(f"/windows/{window.id}", 303)

@@ -20,10 +20,10 @@ FILES = {"md": "report.md", "json": "report.json", "html": "report.html", "junit
 
 
 @pages.add("GET", "/runs")
-def runs_page(context: WebContext, _caller: Caller) -> PageResponse:
+def runs_page(context: WebContext, caller: Caller) -> PageResponse:
     """Runs, newest first, in pages."""
     given = {name: value.strip() for name, value in request.args.items() if value.strip()}
-    page = run_views.read_run_page(context, request_parsing.validate(schemas.RunsQuery, given))
+    page = run_views.read_run_page(context, caller, request_parsing.validate(schemas.RunsQuery, given))
     more = {**given, "cursor": page["next"]} if page["next"] else None
     return render_page("runs.html", runs=page["items"], more=more)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from app.domain.nodes import AWAY_AFTER, Heartbeat
+from app.domain.stack_id import StackId
 from app.store.tables import Window
 from app.usecases.nodes import claims
 from app.usecases.windows import open as opening
@@ -15,7 +16,7 @@ from tests.system import System
 
 
 def sign(system: System, worker: str = "w1", node: str = "local", **more: object) -> Heartbeat:
-    plain = Heartbeat(worker, node, "E1", "L1", ["studio"], system.now, system.now)
+    plain = Heartbeat(worker, node, "E1", "L1", [StackId("studio")], system.now, system.now)
     return replace(plain, **more)  # type: ignore[arg-type]
 
 

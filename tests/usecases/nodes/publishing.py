@@ -6,13 +6,14 @@ import pytest
 
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.usecases.nodes import claims, published_stacks
 from app.usecases.nodes.claims import StackHeld
 from tests.system import System
 
 
 def sign(system: System, engine_id: str = "E1", node: str = "local") -> Heartbeat:
-    return Heartbeat("w1", node, engine_id, "L1", ["studio"], system.now, system.now)
+    return Heartbeat("w1", node, engine_id, "L1", [StackId("studio")], system.now, system.now)
 
 
 def publish(system: System, spec: StackSpec, engine_id: str = "E1") -> None:

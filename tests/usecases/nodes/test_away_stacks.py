@@ -10,6 +10,7 @@ import pytest
 from app.domain.enums import Role
 from app.domain.errors import NodeAway
 from app.domain.nodes import AWAY_AFTER
+from app.domain.stack_id import StackId
 from app.store import stacks, workers
 from app.usecases.nodes import claims, published_stacks
 from app.usecases.windows import close as closing
@@ -26,7 +27,7 @@ from tests.usecases.nodes.heartbeats import admit, appear, ask, go_away, sign
 
 def is_away(system: System) -> bool:
     with system.database.read() as session:
-        row = stacks.stack_by_name(session, "studio")
+        row = stacks.stack_by_name(session, StackId("studio"))
         assert row
         return workers.is_away(session, row, system.now) is not None
 
@@ -144,7 +145,7 @@ def test_it_is_lost_when_its_stack_is_gone_for_good(system: System) -> None:
     go_away(system)
     window = ask(system, "forge")
     with system.database.write() as session:
-        stack = stacks.stack_by_name(session, "studio")
+        stack = stacks.stack_by_name(session, StackId("studio"))
         assert stack
         published_stacks.forget_stack(session, stack, "it is gone", system.now)
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from app.domain.enums import Event
 from app.domain.nodes import AWAY_AFTER, Heartbeat
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import audit
 from app.store.database import Database
 from app.store.tables import Entry
@@ -129,7 +130,7 @@ def test_a_project_under_another_name_on_the_same_node_is_refused_by_name(system
     appear(system, sign(system))
 
     with pytest.raises(StackTaken) as taken:
-        take(system, replace(studio(), name="other"), sign(system, "w2", stacks=[]))
+        take(system, replace(studio(), name=StackId("other")), sign(system, "w2", stacks=[]))
 
     for word in ("stacks.x.project", "'studio'", "'local'"):
         assert word in str(taken.value)

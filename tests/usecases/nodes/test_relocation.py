@@ -13,6 +13,7 @@ from app.domain.errors import NotDisplaced, StackRejected
 from app.domain.locations import Location
 from app.domain.nodes import AWAY_AFTER, Heartbeat
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import services, stacks
 from app.store.tables import Lease, Service, Stack, Window
 from app.usecases.nodes import claims, published_stacks, relocation
@@ -103,7 +104,7 @@ def test_what_is_seen_elsewhere_confirms_no_off(placed: System) -> None:
 
 def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(placed: System) -> None:
     window = placed.open("forge")
-    renamed = replace(studio(), name="atelier")
+    renamed = replace(studio(), name=StackId("atelier"))
 
     refusal = held(placed, renamed)
     for word in ("stacks.atelier.project", "'studio'", window, "the off of forge"):
@@ -112,11 +113,13 @@ def test_a_renamed_stack_waits_until_the_old_name_owes_nothing_in_the_project(pl
     placed.close(window)
     publish(placed, renamed)
     with placed.database.write() as session, pytest.raises(StackRejected, match="another stack's"):
-        opening.open_window(session, opening.OpenRequest(["forge"], "studio"), actor="ada", now=placed.now)
+        opening.open_window(
+            session, opening.OpenRequest(["forge"], StackId("studio")), actor="ada", now=placed.now
+        )
 
 
 def test_two_stacks_swap_their_projects_one_after_the_other(placed: System) -> None:
-    other = replace(studio(), name="other", project="atelier", digest="o")
+    other = replace(studio(), name=StackId("other"), project="atelier", digest="o")
     publish(placed, other)
     window, _new = placed.ask_on("studio", "forge")
     mine, theirs = (
@@ -131,7 +134,7 @@ def test_two_stacks_swap_their_projects_one_after_the_other(placed: System) -> N
 
     publish(placed, mine)
     with placed.database.read() as session:
-        assert stacks.chosen(session, "other").faults
+        assert stacks.chosen(session, StackId("other")).faults
     publish(placed, theirs)
     with placed.database.read() as session:
         assert [(one.project, one.faults) for one in stacks.every(session)] == [
@@ -142,7 +145,7 @@ def test_two_stacks_swap_their_projects_one_after_the_other(placed: System) -> N
 
 def test_another_node_with_a_project_of_the_same_name_is_not_in_the_way(placed: System) -> None:
     placed.open("forge")
-    attic = replace(studio(), name="attic", node="attic")
+    attic = replace(studio(), name=StackId("attic"), node="attic")
     with placed.database.write() as session:
         mine = Heartbeat("w2", "attic", "", "L2", [], placed.now, placed.now)
         claims.take(session, attic, mine, key="power.toml: x", dead=lambda _one: False, now=placed.now)
@@ -166,7 +169,7 @@ def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(p
 
     with placed.database.read() as session:
         stack = session.get_one(Stack, "studio")
-        locations = {one.location for one in relocation.holdings(session, "studio")}
+        locations = {one.location for one in relocation.holdings(session, StackId("studio"))}
     assert locations == {stack.location}
 
 
@@ -178,10 +181,10 @@ def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: System) 
     moved = replace(studio(), project="atelier", digest="another")
     fault = held(placed, moved)
     with placed.database.write() as session:
-        published_stacks.record_refused_edit(session, "studio", [fault], "another", placed.now)
+        published_stacks.record_refused_edit(session, StackId("studio"), [fault], "another", placed.now)
 
     with placed.database.write() as session:
-        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+        relocation.relocate(session, StackId("studio"), actor="ada", now=placed.now)
 
     (entry,) = placed.said(Event.STACK_RELOCATED)
     assert entry.actor == "ada"
@@ -194,10 +197,10 @@ def test_relocating_lets_what_is_held_count_where_the_worker_is(placed: System) 
 
 def test_a_stack_that_is_where_it_is_held_is_not_relocated(placed: System) -> None:
     with placed.database.write() as session, pytest.raises(NotDisplaced):
-        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+        relocation.relocate(session, StackId("studio"), actor="ada", now=placed.now)
     placed.open("forge")
     with placed.database.write() as session, pytest.raises(NotDisplaced):
-        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+        relocation.relocate(session, StackId("studio"), actor="ada", now=placed.now)
 
 
 def test_a_node_that_is_gone_for_good_is_let_go_of(placed: System) -> None:
@@ -208,7 +211,7 @@ def test_a_node_that_is_gone_for_good_is_let_go_of(placed: System) -> None:
         publish(placed, attic, "E2")
 
     with placed.database.write() as session:
-        relocation.relocate(session, "studio", actor="ada", now=placed.now)
+        relocation.relocate(session, StackId("studio"), actor="ada", now=placed.now)
     publish(placed, attic, "E2")
 
     assert placed.window(window).node == "attic"
@@ -229,7 +232,7 @@ def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: System) ->
 def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: System) -> None:
     """Such as a file that broke at the same time as its project changed, while the worker was down."""
     window = placed.open("forge")
-    empty = StackSpec("studio", "atelier", "local", {})
+    empty = StackSpec(StackId("studio"), "atelier", "local", {})
     with placed.database.write() as session:
         published_stacks.reject_stack(session, empty, ["no file"], placed.now)
         assert session.get_one(Stack, "studio").location == OLD
@@ -240,7 +243,10 @@ def test_a_reading_that_is_rejected_does_not_say_where_the_stack_is(placed: Syst
 def test_rows_of_a_version_that_knew_no_location_agree_with_any(placed: System) -> None:
     window = placed.open("forge")
     with placed.database.write() as session:
-        for row in (*services.of(session, "studio").values(), *session.get_one(Window, window).leases):
+        for row in (
+            *services.of(session, StackId("studio")).values(),
+            *session.get_one(Window, window).leases,
+        ):
             assert isinstance(row, Service | Lease)
             row.project = row.engine_id = ""
     placed.close(window)

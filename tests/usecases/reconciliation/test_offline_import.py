@@ -9,6 +9,7 @@ from typing import Any
 
 from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Event, State
+from app.domain.stack_id import StackId
 from app.store import audit, services
 from app.store.tables import Entry
 from app.usecases.reconciliation import calls, offline_import
@@ -20,7 +21,7 @@ DONE = CallOutcome(CallStatus.OK, 0, 300)
 
 def stop(service: str, window: str | None = None, action: Action = Action.STOP) -> StartedCall:
     argv = ("docker", "compose", str(action), "--", service)
-    return StartedCall("studio", service, action, argv, "local", "worker-9", window)
+    return StartedCall(StackId("studio"), service, action, argv, "local", "worker-9", window)
 
 
 def exits(system: System, service: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Power
+from app.domain.stack_id import StackId
 from app.store.tables import Call
 from app.usecases.reconciliation import calls
 from app.usecases.windows import close as ending
@@ -23,7 +24,7 @@ def closing(system: System) -> System:
 
 def begun(system: System, action: Action) -> int:
     with system.database.write() as session:
-        made = StartedCall("studio", "forge", action, ("docker", "compose"), "local", "worker-1")
+        made = StartedCall(StackId("studio"), "forge", action, ("docker", "compose"), "local", "worker-1")
         return calls.start_call(session, made, system.now)
 
 

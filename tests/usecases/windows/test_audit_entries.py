@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from app.domain.enums import CallStatus, State
 from app.domain.errors import NotAllowed, Refusal, TimeIsUp, UnknownStack, UnknownWindow, WhichWindow
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.store.tables import Call
 from app.usecases.reconciliation import calls
@@ -92,7 +93,9 @@ def test_a_call_is_told_with_its_whole_command_line(system: System) -> None:
 )
 def test_a_refusal_is_put_on_record_whatever_it_says(system: System, refusal: Refusal) -> None:
     with system.database.write() as session:
-        refusals.record_refusal(session, refusal, actor="bob", now=system.now, stack="studio", what="open")
+        refusals.record_refusal(
+            session, refusal, actor="bob", now=system.now, stack=StackId("studio"), what="open"
+        )
     entry = system.entries()[-1]
     assert (entry.event, entry.actor, json.loads(entry.facts)["why"]) == ("refused", "bob", str(refusal))
 
@@ -101,7 +104,9 @@ def test_a_refusal_on_no_known_stack_goes_to_the_house(system: System) -> None:
     before = system.trail()
     with system.database.write() as session:
         refusal = UnknownStack("nowhere", ["studio"])
-        refusals.record_refusal(session, refusal, actor="bob", now=system.now, stack="nowhere", what="open")
+        refusals.record_refusal(
+            session, refusal, actor="bob", now=system.now, stack=StackId("nowhere"), what="open"
+        )
     assert system.trail() == before
     assert system.intact()
 

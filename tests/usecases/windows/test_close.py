@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus
+from app.domain.stack_id import StackId
 from app.store import services
 from app.store.tables import LONGEST_MS
 from app.usecases.reconciliation import calls
@@ -73,7 +74,7 @@ def test_a_window_is_stuck_no_longer_once_the_stuck_service_is_off(system: Syste
 
     system.run_by_hand("mill")
     with system.database.write() as session:
-        services.of(session, "studio")["mill"].stop_pending = True
+        services.of(session, StackId("studio"))["mill"].stop_pending = True
     system.will_not_stop = {"mill"}
     system.tick(300)
     assert (system.state(window), system.window(window).stuck) == ("closing", False)
@@ -123,7 +124,7 @@ def test_after_ever_so_many_failed_stops_the_stack_lives_on(system: System, fail
     system.will_not_stop.add("forge")
     system.close(system.open("forge"))
     with system.database.write() as session:
-        services.of(session, "studio")["forge"].failures = failures
+        services.of(session, StackId("studio"))["forge"].failures = failures
     system.tick(300)
 
     assert system.row("forge").failures > failures
@@ -135,7 +136,7 @@ def test_after_ever_so_many_failed_stops_the_stack_lives_on(system: System, fail
 
 def test_a_call_of_a_month_is_put_on_record(system: System) -> None:
     window = system.open("forge")
-    begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", "w", window)
+    begun = StartedCall(StackId("studio"), "forge", Action.STOP, ("docker",), "local", "w", window)
     with system.database.write() as session:
         call = calls.start_call(session, begun, system.now)
     with system.database.write() as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from app.domain.enums import CloseReason, Event
+from app.domain.stack_id import StackId
 from app.store import stacks
 from app.usecases.nodes import published_stacks
 from app.usecases.windows import close as closing
@@ -117,7 +118,7 @@ def test_at_closing_the_status_stays_as_it_was(system: System) -> None:
 def forget(system: System) -> bool:
     """The stack is no longer in the power.toml of its node."""
     with system.database.write() as session:
-        row = stacks.stack_by_name(session, "studio")
+        row = stacks.stack_by_name(session, StackId("studio"))
         return row is None or published_stacks.forget_stack(session, row, "it is gone", system.now)
 
 

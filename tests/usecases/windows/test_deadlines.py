@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import BadTTL, TimeIsUp, TTLTooLong, UnknownWindow, WouldShorten
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.usecases.windows import expire as expiry
 from app.usecases.windows import open as opening
@@ -83,10 +84,10 @@ def test_past_its_deadline_it_is_over_though_nobody_has_noticed(system: System) 
     deadline = system.window(window).deadline
     system.now = deadline - timedelta(microseconds=1)
     with system.database.read() as session:
-        assert rows.is_wanted(session, "studio", "forge", system.now)
+        assert rows.is_wanted(session, StackId("studio"), "forge", system.now)
     system.now = deadline
     with system.database.read() as session:
-        assert not rows.is_wanted(session, "studio", "forge", system.now)
+        assert not rows.is_wanted(session, StackId("studio"), "forge", system.now)
     with pytest.raises(TimeIsUp):
         system.extend(window, 60)
     assert system.state(window) == "opening"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.domain.stack_id import StackId
 from app.store import diagnoses
 from tests.system import System
 from tests.web.api.test_stacks import service, stack
@@ -26,7 +27,7 @@ def record(system: System, name: str, window: str | None = None, **facts: Any) -
     with system.database.write() as session:
         diagnoses.record(
             session,
-            stack="studio",
+            stack=StackId("studio"),
             service=name,
             window=window,
             node="local",
@@ -80,7 +81,7 @@ def test_a_diagnosis_goes_with_its_time_but_not_while_its_window_is_kept(api: Ca
     with system.database.write() as session:
         diagnoses.forget(session, system.now + diagnoses.DIAGNOSIS_RETENTION)
     with system.database.read() as session:
-        assert set(diagnoses.newest(session, "studio", ["forge", "mill"])) == {"forge"}
+        assert set(diagnoses.newest(session, StackId("studio"), ["forge", "mill"])) == {"forge"}
 
 
 def test_a_stack_without_faults_has_no_diagnosis(api: Caller, system: System) -> None:

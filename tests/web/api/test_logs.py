@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app.domain.enums import Event
+from app.domain.stack_id import StackId
 from app.store import audit
 from app.store import log_reads as rows
 from app.store.tables import LogRead, Node, Token, Worker
@@ -37,7 +38,7 @@ class Hands:
         self.lines: list[Line] = []
         self.notes: dict[str, str] = {}
         self.asked: list[LogRequest] = []
-        self.core: dict[str, list[str]] = {"studio": ["redis"]}
+        self.core: dict[StackId, list[str]] = {StackId("studio"): ["redis"]}
 
     def nudged(self, name: str, args: list[Any], to: str) -> bool:
         assert (name, to) == ("power.read_logs", "power.local")
@@ -126,7 +127,7 @@ def test_an_unknown_window_has_no_logs(api: Caller, worker: Hands) -> None:
 
 def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, system: System, worker: Hands) -> None:
     window = opened(api, "forge", "mill")["id"]
-    worker.core = {"studio": ["forge"]}
+    worker.core = {StackId("studio"): ["forge"]}
     worker.lines = [line(1), line(2, service="mill")]
 
     assert [one["line"] for one in api.get(f"/windows/{window}/logs").json["items"]] == ["line 2"]

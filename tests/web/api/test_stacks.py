@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store.tables import stamp
 from app.usecases.nodes import published_stacks
 from tests.system import System
@@ -108,7 +109,7 @@ def test_a_service_names_its_holders_and_its_last_call(api: Caller, system: Syst
 def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, system: System) -> None:
     with system.database.write() as session:
         published_stacks.reject_stack(
-            session, StackSpec("studio", "studio", "local", {}), ["no file"], system.now
+            session, StackSpec(StackId("studio"), "studio", "local", {}), ["no file"], system.now
         )
     assert (stack(api)["mode"], stack(api)["faults"]) == ("REJECTED", ["no file"])
     assert api.get("/stacks").json["items"][0]["mode"] == "REJECTED"
@@ -118,7 +119,9 @@ def test_a_stack_that_was_turned_down_says_why_and_opens_nothing(api: Caller, sy
 
 def test_stacks_come_in_pages_by_name(api: Caller, system: System) -> None:
     with system.database.write() as session:
-        published_stacks.publish_stack(session, StackSpec("atelier", "atelier", "local", {}), system.now)
+        published_stacks.publish_stack(
+            session, StackSpec(StackId("atelier"), "atelier", "local", {}), system.now
+        )
     first = api.get("/stacks?limit=1").json
     second = api.get("/stacks", query_string={"limit": "1", "cursor": first["next"]}).json
     assert [one["name"] for one in first["items"] + second["items"]] == ["atelier", "studio"]
@@ -127,7 +130,9 @@ def test_stacks_come_in_pages_by_name(api: Caller, system: System) -> None:
 
 def test_with_several_stacks_one_has_to_be_named(api: Caller, system: System) -> None:
     with system.database.write() as session:
-        published_stacks.publish_stack(session, StackSpec("atelier", "atelier", "local", {}), system.now)
+        published_stacks.publish_stack(
+            session, StackSpec(StackId("atelier"), "atelier", "local", {}), system.now
+        )
     answer = api.post("/windows", {"services": ["forge"]})
     assert (answer.status_code, answer.json["allowed"]) == (422, ["atelier", "studio"])
     assert opened(api, "forge", stack="studio")["stack"] == "studio"
@@ -145,7 +150,7 @@ def test_a_stack_that_is_held_elsewhere_is_relocated_and_no_other(api: Caller, s
     opened(api, "forge")
     with system.database.write() as session:
         published_stacks.record_refused_edit(
-            session, "studio", ["held in another project"], "digest", system.now
+            session, StackId("studio"), ["held in another project"], "digest", system.now
         )
 
     answer = api.post("/stacks/studio/relocate")

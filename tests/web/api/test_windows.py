@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.store.tables import Window
 from app.usecases.nodes.published_stacks import publish_stack
@@ -260,7 +261,7 @@ def test_windows_are_listed_newest_first_in_pages(api: Caller, system: System) -
 
 
 def test_a_stack_that_is_not_named_is_the_only_one_with_the_service(api: Caller, system: System) -> None:
-    other = replace(stack(service("jellyfin"), service("forge")), name="lab", project="lab")
+    other = replace(stack(service("jellyfin"), service("forge")), name=StackId("lab"), project="lab")
     with system.database.write() as session:
         publish_stack(session, other, system.now)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.diagnosis import advice
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store import diagnoses, samples
 from app.store.tables import Sample
 from app.usecases.nodes import published_stacks
@@ -91,7 +92,9 @@ def test_a_window_is_extended_and_closed(ada: Browser, system: System) -> None:
 def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, system: System) -> None:
     faults = ["no file", "no <service>"]
     with system.database.write() as session:
-        published_stacks.reject_stack(session, StackSpec("studio", "studio", "local", {}), faults, system.now)
+        published_stacks.reject_stack(
+            session, StackSpec(StackId("studio"), "studio", "local", {}), faults, system.now
+        )
     page = ada.get("/").text
     assert '<span class="pill REJECTED">REJECTED</span>' in page
     assert page.count('<p class="wrong">rejected: ') == 2
@@ -142,7 +145,7 @@ def test_a_failing_service_shows_its_diagnosis(ada: Browser, system: System) -> 
     with system.database.write() as session:
         diagnoses.record(
             session,
-            stack="studio",
+            stack=StackId("studio"),
             service="forge",
             window=window,
             node="local",
@@ -292,7 +295,7 @@ def test_of_many_samples_some_are_drawn_and_the_newest_among_them(system: System
             session.add(Sample(stack="studio", service="forge", at=at, cpu=1.0, memory=number))
     with system.database.read() as session:
         until = system.now + timedelta(hours=1)
-        (drawn,) = samples.between(session, "studio", ["forge"], system.now, until).values()
+        (drawn,) = samples.between(session, StackId("studio"), ["forge"], system.now, until).values()
     assert len(drawn) <= samples.MOST_POINTS
     assert drawn[-1].memory == 1000
     with system.database.write() as session:

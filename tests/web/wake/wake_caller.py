@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask
 
+from app.domain.stack_id import StackId
 from app.store import windows as rows
 from app.store.tables import Window
 from app.usecases import wake as waking
@@ -19,7 +20,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 def bound(app: Flask, system: System, service: str = "forge", name: str = "door") -> Caller:
     with system.database.write() as session:
         text = waking.create(
-            session, name, stack="studio", service=service, ttl_sec=None, actor="ada", now=system.now
+            session, name, stack=StackId("studio"), service=service, ttl_sec=None, actor="ada", now=system.now
         )
     return Caller.of(app, text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.stack_id import StackId
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.stack_loader import StackLoader
 from workers.loops.watch import Watch
@@ -17,4 +18,4 @@ def watch(context: WorkerContext, tmp_path: Path) -> Watch:
 
 
 def spec(name: str) -> StackSpec:
-    return StackSpec(name, name, "local", {"forge": ServiceSpec("forge", image=f"{name}-forge")})
+    return StackSpec(StackId(name), name, "local", {"forge": ServiceSpec("forge", image=f"{name}-forge")})

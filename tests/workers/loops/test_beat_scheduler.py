@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.domain.enums import Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.stack_id import StackId
 from app.store.database import Database
 from app.store.tables import Window
 from app.usecases.nodes import published_stacks
@@ -22,7 +23,7 @@ from tests.databases import Databases
 from workers.celery import app
 from workers.loops.beat_scheduler import SETTLED, DeadlineScheduler
 
-STUDIO = StackSpec("studio", "studio", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
+STUDIO = StackSpec(StackId("studio"), "studio", "local", {"forge": ServiceSpec("forge", Role.ALLOWED)})
 
 
 class Beat(DeadlineScheduler):

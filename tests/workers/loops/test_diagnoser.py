@@ -11,6 +11,7 @@ import pytest
 
 from app.domain.diagnosis.evidence import Evidence, from_fields
 from app.domain.enums import Loop
+from app.domain.stack_id import StackId
 from app.settings import diagnosis_rules
 from app.store import diagnoses
 from tests.deadline import until
@@ -57,13 +58,13 @@ def collected(monkeypatch: pytest.MonkeyPatch) -> Collected:
 def context(system: System, tmp_path: Path) -> WorkerContext:
     me = Identity(tmp_path / "locks", "local")
     worker_context = WorkerContext(system.database, cast(Engine, None), me, "local", tmp_path / "locks")
-    worker_context.stacks["studio"] = Served(system.spec)
+    worker_context.stacks[StackId("studio")] = Served(system.spec)
     return worker_context
 
 
 def causes(system: System, service: str) -> list[str]:
     with system.database.read() as session:
-        row = diagnoses.newest(session, "studio", [service]).get(service)
+        row = diagnoses.newest(session, StackId("studio"), [service]).get(service)
         return [one["cause"] for one in row.causes] if row else []
 
 
@@ -78,7 +79,7 @@ def test_a_service_that_cannot_be_read_stops_no_other(
     stopping = threading.Event()
     Diagnoser(context, tmp_path / "power.toml", stopping).start()
     for name in ("forge", "press", "mill"):
-        context.diagnosing.submit(DiagnosisRequest("studio", name))
+        context.diagnosing.submit(DiagnosisRequest(StackId("studio"), name))
 
     until(lambda: causes(system, "mill") == ["missing-module"], "mill is diagnosed")
     stopping.set()
@@ -90,7 +91,7 @@ def test_a_stack_that_is_gone_is_not_diagnosed(
     context: WorkerContext, collected: Collected, system: System, tmp_path: Path
 ) -> None:
     Diagnoser(context, tmp_path / "power.toml", threading.Event()).diagnose(
-        DiagnosisRequest("other", "forge")
+        DiagnosisRequest(StackId("other"), "forge")
     )
 
     assert causes(system, "forge") == []
@@ -102,7 +103,7 @@ def test_what_is_known_is_not_given_up_for_an_unknown(
     loop = Diagnoser(context, tmp_path / "power.toml", threading.Event())
     for fields in (MODULE, {"container.state": "running"}):
         collected.by_service["forge"] = fields
-        loop.diagnose(DiagnosisRequest("studio", "forge"))
+        loop.diagnose(DiagnosisRequest(StackId("studio"), "forge"))
 
     assert causes(system, "forge") == ["missing-module"]
 
@@ -119,7 +120,7 @@ def test_a_slow_stop_is_added_to_what_is_known(
     }
     for fields, seconds in ((MODULE, None), (killed | {"call.whole_grace": True}, 2.0)):
         collected.by_service["forge"] = fields
-        loop.diagnose(DiagnosisRequest("studio", "forge", stopped_in=seconds))
+        loop.diagnose(DiagnosisRequest(StackId("studio"), "forge", stopped_in=seconds))
 
     assert causes(system, "forge") == ["missing-module", "signal-ignored"]
 

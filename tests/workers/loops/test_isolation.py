@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Loop
+from app.domain.stack_id import StackId
 from app.store import loop_failures
 from app.store.tables import Notice
 from app.usecases import notifications
@@ -55,7 +56,7 @@ def test_a_lost_call_that_cannot_be_ended_keeps_no_other_running(
 ) -> None:
     with system.database.write() as session:
         for service in ("forge", "mill"):
-            begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", "dead-worker")
+            begun = StartedCall(StackId("studio"), service, Action.STOP, ("docker",), "local", "dead-worker")
             calls.start_call(session, begun, system.now)
     lost = calls.lose_call
 
@@ -78,7 +79,7 @@ def test_a_call_that_has_ended_meanwhile_is_not_lost(
 ) -> None:
     """It was running when the list was read, and its worker is through with it when it is judged."""
     with system.database.write() as session:
-        begun = StartedCall("studio", "forge", Action.STOP, ("docker",), "local", context.me.name)
+        begun = StartedCall(StackId("studio"), "forge", Action.STOP, ("docker",), "local", context.me.name)
         call = calls.start_call(session, begun, system.now)
     (listed,) = system.calls("forge")
     with system.database.write() as session:
@@ -94,7 +95,7 @@ def test_a_call_that_has_ended_meanwhile_is_not_lost(
 def blind_stop(context: WorkerContext, worker: str, service: str, **changed: Any) -> None:
     """A dead worker left a journal behind, which tells of one stop."""
     left = Journal(context.offline_dir, worker)
-    begun = StartedCall("studio", service, Action.STOP, ("docker",), "local", worker)
+    begun = StartedCall(StackId("studio"), service, Action.STOP, ("docker",), "local", worker)
     outage = Outage(f"outage of {worker}", NOON)
     left.record_end(
         left.record_begin(outage, replace(begun, **changed), NOON), CallOutcome(CallStatus.OK, 0, 5), NOON

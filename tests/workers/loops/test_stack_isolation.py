@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.store.database import Database
 from app.store.tables import Stack
 from app.usecases.nodes import published_stacks
@@ -48,8 +49,8 @@ def test_a_stack_that_cannot_be_read_keeps_no_other_from_being_served(
     HeartbeatLoop(context, loading).begin()
 
     assert context.claimed == {"good", "bad"}
-    assert context.stacks["good"].place
-    assert not context.stacks["bad"].place
+    assert context.stacks[StackId("good")].place
+    assert not context.stacks[StackId("bad")].place
 
 
 def test_a_stack_that_is_not_published_keeps_no_other_from_it(
@@ -77,12 +78,12 @@ def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext
     served = Served(spec("studio"))
     context.adopt(served)
     context.adopt(Served(spec("other")))
-    context.claimed |= {"studio", "other"}
+    context.claimed |= {StackId("studio"), StackId("other")}
     context.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
-    context.one_look("studio")
+    context.one_look(StackId("studio"))
     context.restarts.record_death("studio", "forge", "c0ffee", 1)
 
-    context.forget("studio")
+    context.forget(StackId("studio"))
 
     assert set(context.stacks) == context.claimed == {"other"}
     assert set(context.digests) == {"other-forge"}
@@ -95,18 +96,18 @@ def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
 ) -> None:
     watching = watch(context, tmp_path)
     context.adopt(Served(spec("studio")))
-    watching.mark("studio", None, Trigger.START)
+    watching.mark(StackId("studio"), None, Trigger.START)
 
     def taken_out(project: str, services: Any) -> list[Any]:
-        context.forget("studio")
+        context.forget(StackId("studio"))
         return []
 
     engine: Any = context.engine
     engine.containers, engine.now = taken_out, lambda: NOON
-    watching.inspections.inspect_or_retry("studio")
+    watching.inspections.inspect_or_retry(StackId("studio"))
 
-    assert look(context, "studio") == {}
-    assert not watching.inspections.act("studio")
+    assert look(context, StackId("studio")) == {}
+    assert not watching.inspections.act(StackId("studio"))
     assert not context.guard.take_counts()
 
 
@@ -139,5 +140,5 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
     context.snapshot.refresh("local", system.now)
 
     known = context.snapshot.latest.stacks
-    assert {lease.deadline for lease in known["studio"].leases} == {system.window(window).deadline}
-    assert known["other"].spec == spec("other")
+    assert {lease.deadline for lease in known[StackId("studio")].leases} == {system.window(window).deadline}
+    assert known[StackId("other")].spec == spec("other")

@@ -16,6 +16,7 @@ from app.domain.decisions import PendingStop
 from app.domain.enums import State
 from app.domain.leases import HeldLease
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from app.host.boot_clock import boot_clock, boot_id
 from app.host.node_snapshot import StackSnapshot
 from app.store.database import Database
@@ -179,7 +180,7 @@ def test_a_successor_knows_what_was_known(tmp_path: Path, system: System, read: 
     again = Snapshot(tmp_path / "blind", system.database).latest
 
     assert again == read.latest
-    stack = again.stacks["studio"]
+    stack = again.stacks[StackId("studio")]
     assert stack.pending_stops.keys() == {"api", "db"}
     assert {(one.window, one.service) for one in stack.leases} == {(window, "api"), (window, "db")}
     assert stack.spec == system.spec
@@ -192,7 +193,7 @@ def test_what_is_about_to_be_started_is_known_on_disk_before(
 
     read.note(system.spec, [held("forge", 60)])
 
-    again = Snapshot(tmp_path / "blind", system.database).latest.stacks["studio"]
+    again = Snapshot(tmp_path / "blind", system.database).latest.stacks[StackId("studio")]
     assert again.pending_stops.keys() == {"forge"}
     assert [one.service for one in again.leases] == ["forge"]
 
@@ -210,7 +211,7 @@ def test_what_is_noted_during_a_look_is_not_forgotten_by_it(
     monkeypatch.setattr(Snapshot, "_stacks", looks)
     read.refresh("local", system.now)
 
-    assert "forge" in read.latest.stacks["studio"].pending_stops
+    assert "forge" in read.latest.stacks[StackId("studio")].pending_stops
 
 
 def test_a_file_that_cannot_be_read_is_as_none(tmp_path: Path, database: Database) -> None:

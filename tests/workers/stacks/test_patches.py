@@ -11,6 +11,7 @@ import yaml
 from app.domain.diagnosis.evidence import Evidence
 from app.domain.diagnosis.rules import PatchTemplate
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 from workers.engine.compose import ComposeFiles
 from workers.stacks import patches
 from workers.stacks.stack_reader import Served
@@ -87,9 +88,9 @@ def target(tmp_path: Path, compose: str, **environment: str) -> patches.PatchTar
     (tmp_path / "docker-compose.yml").write_text(compose)
     place = ComposeFiles("studio", tmp_path, ("docker-compose.yml",))
     config = {"services": {"forge": {"environment": environment}}}
-    evidence = Evidence("studio", "forge")
+    evidence = Evidence(StackId("studio"), "forge")
     return patches.PatchTarget(
-        Served(StackSpec("studio", "studio", "local", {}), place), evidence, config, tmp_path
+        Served(StackSpec(StackId("studio"), "studio", "local", {}), place), evidence, config, tmp_path
     )
 
 
@@ -116,9 +117,9 @@ TOML = '[stacks.studio]\nallow = ["forge"]\n'
 
 
 def test_a_setting_of_a_service_is_added_to_power_toml() -> None:
-    new = patches.set_in_toml(TOML, "studio", "forge", "oneshot", "true")
+    new = patches.set_in_toml(TOML, StackId("studio"), "forge", "oneshot", "true")
     section = f'{TOML}\n[stacks.studio.services.forge]\nup_timeout = "9s"\n'
-    there = patches.set_in_toml(section, "studio", "forge", "oneshot", "true")
+    there = patches.set_in_toml(section, StackId("studio"), "forge", "oneshot", "true")
 
     assert new == f"{TOML}\n[stacks.studio.services.forge]\noneshot = true\n"
     assert there == section.replace("up_timeout", "oneshot = true\nup_timeout")
@@ -127,7 +128,8 @@ def test_a_setting_of_a_service_is_added_to_power_toml() -> None:
 def test_a_setting_that_is_there_already_is_not_set_again() -> None:
     section = f"{TOML}\n[stacks.studio.services.forge]\noneshot = false\n"
 
-    assert patches.set_in_toml(section, "studio", "forge", "oneshot", "true") is None
+    assert patches.set_in_toml(section, StackId("studio"), "forge", "oneshot", "true") is None
     assert (
-        patches.set_in_toml("[stacks.studio]\nservices = {}\n", "studio", "forge", "oneshot", "true") is None
+        patches.set_in_toml("[stacks.studio]\nservices = {}\n", StackId("studio"), "forge", "oneshot", "true")
+        is None
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.readiness import Container
+from app.domain.stack_id import StackId
 from workers.engine import containers
 from workers.state.affected_services import AffectedServices
 
@@ -13,10 +14,10 @@ def container(id: str, **owners: str) -> Container:
 
 def test_all_that_use_a_namespace_through_it_are_concerned() -> None:
     concerned = AffectedServices()
-    concerned.note("home", "vpn", [container("v")])
-    concerned.note("home", "proxy", [container("p", network="v")])
-    concerned.note("lab", "dl", [container("d", pid="p")])
-    concerned.note("lab", "web", [container("w")])
+    concerned.note(StackId("home"), "vpn", [container("v")])
+    concerned.note(StackId("home"), "proxy", [container("p", network="v")])
+    concerned.note(StackId("lab"), "dl", [container("d", pid="p")])
+    concerned.note(StackId("lab"), "web", [container("w")])
 
     assert concerned.by("v") == {("home", "vpn"), ("home", "proxy"), ("lab", "dl")}
     assert concerned.by("w") == {("lab", "web")}
@@ -25,18 +26,18 @@ def test_all_that_use_a_namespace_through_it_are_concerned() -> None:
 
 def test_the_last_look_counts() -> None:
     concerned = AffectedServices()
-    concerned.note("home", "dl", [container("d", network="v")])
-    concerned.note("home", "dl", [])
+    concerned.note(StackId("home"), "dl", [container("d", network="v")])
+    concerned.note(StackId("home"), "dl", [])
 
     assert concerned.by("v") == set()
 
 
 def test_a_stack_that_is_gone_is_forgotten() -> None:
     concerned = AffectedServices()
-    concerned.note("home", "vpn", [container("v")])
-    concerned.note("lab", "dl", [container("d", network="v")])
+    concerned.note(StackId("home"), "vpn", [container("v")])
+    concerned.note(StackId("lab"), "dl", [container("d", network="v")])
 
-    concerned.forget("home")
+    concerned.forget(StackId("home"))
 
     assert concerned.by("v") == {("lab", "dl")}
 

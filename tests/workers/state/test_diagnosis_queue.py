@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.domain.readiness import Container
+from app.domain.stack_id import StackId
 from workers.state.diagnosis_queue import APART, MOST_WAITING, DiagnosisQueue, DiagnosisRequest
 
 
@@ -19,8 +20,8 @@ def container(state: str = "exited", health: str = "") -> Container:
 
 def test_a_service_waits_once_with_what_was_seen_last() -> None:
     queue = DiagnosisQueue(Clock())
-    queue.submit(DiagnosisRequest("studio", "forge", "first"))
-    queue.submit(DiagnosisRequest("studio", "forge", "second"))
+    queue.submit(DiagnosisRequest(StackId("studio"), "forge", "first"))
+    queue.submit(DiagnosisRequest(StackId("studio"), "forge", "second"))
 
     request = queue.take(0)
     assert request
@@ -31,7 +32,7 @@ def test_a_service_waits_once_with_what_was_seen_last() -> None:
 def test_the_same_state_is_diagnosed_again_only_after_a_while() -> None:
     clock = Clock()
     queue = DiagnosisQueue(clock)
-    request = DiagnosisRequest("studio", "forge", containers=(container(),))
+    request = DiagnosisRequest(StackId("studio"), "forge", containers=(container(),))
     queue.submit(request)
     queue.take(0)
 
@@ -39,17 +40,17 @@ def test_the_same_state_is_diagnosed_again_only_after_a_while() -> None:
     assert queue.take(0) is None
     queue.submit(request, again=True)
     assert queue.take(0)
-    queue.submit(DiagnosisRequest("studio", "forge", containers=(container("restarting"),)))
+    queue.submit(DiagnosisRequest(StackId("studio"), "forge", containers=(container("restarting"),)))
     assert queue.take(0)
     clock.now += APART
-    queue.submit(DiagnosisRequest("studio", "forge", containers=(container("restarting"),)))
+    queue.submit(DiagnosisRequest(StackId("studio"), "forge", containers=(container("restarting"),)))
     assert queue.take(0)
 
 
 def test_the_oldest_gives_way_where_too_many_wait() -> None:
     queue = DiagnosisQueue(Clock())
     for number in range(MOST_WAITING + 1):
-        queue.submit(DiagnosisRequest("studio", f"s{number}"))
+        queue.submit(DiagnosisRequest(StackId("studio"), f"s{number}"))
 
     first = queue.take(0)
     assert first
@@ -58,8 +59,8 @@ def test_the_oldest_gives_way_where_too_many_wait() -> None:
 
 def test_a_recovery_is_told_once() -> None:
     queue = DiagnosisQueue(Clock())
-    queue.note_unhealthy(("studio", "forge"), [container("running", "unhealthy")])
+    queue.note_unhealthy((StackId("studio"), "forge"), [container("running", "unhealthy")])
 
-    assert not queue.has_recovered(("studio", "forge"), [container("running", "starting")])
-    assert queue.has_recovered(("studio", "forge"), [container("running", "healthy")])
-    assert not queue.has_recovered(("studio", "forge"), [container("running", "healthy")])
+    assert not queue.has_recovered((StackId("studio"), "forge"), [container("running", "starting")])
+    assert queue.has_recovered((StackId("studio"), "forge"), [container("running", "healthy")])
+    assert not queue.has_recovered((StackId("studio"), "forge"), [container("running", "healthy")])

@@ -11,6 +11,7 @@ import pytest
 
 from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus
+from app.domain.stack_id import StackId
 from workers.state import journal
 from workers.state.journal import Journal
 from workers.state.snapshot import Outage
@@ -18,7 +19,7 @@ from workers.state.snapshot import Outage
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 OUTAGE = Outage("outage", NOON)
 STOP = StartedCall(
-    "studio", "forge", Action.STOP, ("docker", "compose", "stop", "--", "forge"), "local", "w", "ada"
+    StackId("studio"), "forge", Action.STOP, ("docker", "compose", "stop", "--", "forge"), "local", "w", "ada"
 )
 DONE = CallOutcome(CallStatus.OK, 0, 300)
 
