@@ -11,6 +11,7 @@ import click
 
 # Name, module, and the line that `power --help` shows, in its order.
 _COMMANDS = {
+    "init": ("app.cli.init", "Write a power.toml for the compose project in this folder."),
     "standalone": ("app.cli.standalone", "Run the whole service on this machine."),
     "check": ("app.cli.check", "Check power.toml against the compose files; start nothing."),
     "doctor": ("app.cli.doctor", "Check what the service needs, and tell how to mend it."),

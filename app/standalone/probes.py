@@ -40,13 +40,21 @@ class ProbeResult:
     stderr: str = ""
 
 
-def ask(*argv: str, environ: Mapping[str, str] | None = None, seconds: float = 20.0) -> ProbeResult:
-    """Run a program for at most so many seconds; returns how it answered."""
+def ask(
+    *argv: str,
+    environ: Mapping[str, str] | None = None,
+    seconds: float = 20.0,
+    folder: Path | None = None,
+) -> ProbeResult:
+    """Run a program for at most so many seconds; returns how it answered.
+
+    It runs in `folder`, by default where nothing of the user's folder is imported.
+    """
     try:
         done = subprocess.run(
             argv,
             env=None if environ is None else dict(environ),
-            cwd=children.root(),
+            cwd=folder or children.root(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -35,6 +35,7 @@ listed = [*served.spec.core, *served.spec.allowed]
 print(json.dumps({
     "images": {name: served.spec.services[name].image for name in listed},
     "built": [name for name in listed if services[name].get("build")],
+    "hashes": {name: served.spec.services[name].config_hash for name in services},
 }))
 """
 
@@ -71,6 +72,8 @@ class StackReading:
     """The image of each core and each allowed service."""
     built: frozenset[str] = frozenset()
     """The services whose image is built from the stack's own files."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Compose's configuration hash of each service of the files."""
 
 
 def read_stack(config: Path, stack: str, environ: Mapping[str, str]) -> StackReading:
@@ -78,7 +81,7 @@ def read_stack(config: Path, stack: str, environ: Mapping[str, str]) -> StackRea
     answer = probes.ask(sys.executable, "-c", _READ_STACK, str(config), stack, environ=environ, seconds=90.0)
     if answer.returncode == 0:
         printed: dict[str, Any] = json.loads(answer.stdout)
-        return StackReading(images=printed["images"], built=frozenset(printed["built"]))
+        return StackReading([], printed["images"], frozenset(printed["built"]), printed["hashes"])
     lines = [line for line in answer.stderr.splitlines() if line.strip()] or ["the check gave no answer"]
     # After a traceback the last line is the one that tells.
     return StackReading(lines[-1:] if any(line.startswith("Traceback") for line in lines) else lines)
