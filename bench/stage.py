@@ -61,7 +61,7 @@ class Stage:
         return self.folder / "docker-compose.yml"
 
     def compose(self, project: str, *words: str) -> None:
-        """Run Compose as somebody at a terminal would."""
+        """Run Compose as a person at a terminal would."""
         argv = [*compose_program.program(), "-p", project, "-f", str(self.compose_file), *words]
         ran = subprocess.run(argv, cwd=self.folder, capture_output=True, text=True, check=False)
         if ran.returncode:

@@ -1,4 +1,4 @@
-"""The people of a run: each window has somebody who opens it and does with it what the plan says.
+"""The people of a run: each window has a person who opens it and acts on it by the plan.
 
 A request that gets no answer, or hears that the database is away, is made again with the
 same Idempotency-Key until it is known what became of it.

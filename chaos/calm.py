@@ -1,8 +1,8 @@
-"""After each round: everything runs again, and what nobody holds has to go off.
+"""After each round: everything runs again, and every service that no window holds has to go off.
 
 This is line 1. From the moment when all runs again, or when the last lease on a
 service is dead, whichever is later, its stop has ten seconds to begin, and from there
-its grace and ten more to end. The engines are asked, nobody else.
+its grace and ten more to end. The engines are the only source.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Calm:
     broken: list[Broken] = field(default_factory=list)
     off: dict[Place, float] = field(default_factory=dict)
     renewed: list[str] = field(default_factory=list)
-    """Engines that had to be started anew, since they could not end a container whoever asked."""
+    """Engines that were restarted, since they could not end a container."""
 
     @property
     def worst_off(self) -> float:
@@ -46,10 +46,10 @@ class Calm:
 
 
 def settle(system: System, ledger: Ledger, restored: float, patience: float) -> Calm:
-    """Wait until every service is off that should be, and say what took too long.
+    """Wait until every service is off that should be off, and report those that took too long.
 
-    An engine that was killed may have lost hold of a container for good: it fails whoever
-    asks it to kill that one, until it is started anew. So it is, once, and then all counts.
+    An engine that was killed may be unable to kill a container until it is restarted. Such an
+    engine is restarted once. After that every service that stays on is a fault.
     """
     calm = Calm(restored)
     _until_answered(ledger, calm)

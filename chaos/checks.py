@@ -1,13 +1,12 @@
-"""The eight lines that must hold, held against the engines' own word.
+"""The eight guarantees of a run, checked against the events of the engines.
 
     1 nothing stays on            5 one call at a time per service
     2 core and what runs          6 every change has its entry
-    3 nobody's window cut short   7 open only when ready
+    3 no window is cut short      7 open only when ready
     4 nothing unlisted started    8 every answer prompt
 
-Each check yields what it found broken, with its evidence. The first is judged while
-things settle, in `chaos.calm`; an exception that the house documents is made where it
-applies, and nowhere else.
+Each check yields the broken guarantees with their evidence. `chaos.calm` checks the first one at the
+end of each round. A documented exception is made only in the check that it concerns.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def _died(evidence: Evidence, place: Place, at: float) -> Found:
         yield Broken(
             3,
             f"{'/'.join(place)} died under {holders[0].plan.name}",
-            f"at {at:.3f}, and nobody had stopped it",
+            f"at {at:.3f}, and no call had stopped it",
         )
     if not calls:
         return
@@ -120,7 +119,7 @@ def _over(evidence: Evidence, place: Place, promise: Promise, at: float) -> bool
 
 def _unlisted(evidence: Evidence) -> Found:
     for stack in stacks.STACKS:
-        place = (stack, stacks.STRANGER)
+        place = (stack, stacks.UNLISTED)
         for one in (*evidence.happenings.get(place, ()), *evidence.calls.get(place, ())):
             yield Broken(4, f"the unlisted service of {stack} was touched", str(one))
     for entry in evidence.trail:
@@ -203,7 +202,7 @@ def _windows_on_record(evidence: Evidence) -> Found:
         elif _ORDER[states[-1]] != f"window.{row['state']}":
             yield Broken(6, f"window {window} is {row['state']}", _story(evidence, window))
         if window not in promised and row["reason"] not in {one.plan.name for one in evidence.promises}:
-            yield Broken(4, f"window {window} was asked for by nobody", f"{row['reason']} {row['services']}")
+            yield Broken(4, f"window {window} was not requested", f"{row['reason']} {row['services']}")
     for window in promised - evidence.windows.keys():
         yield Broken(6, f"window {window} was accepted and is gone", "it is in no table")
 
@@ -231,7 +230,7 @@ def _open_when_ready(evidence: Evidence) -> Found:
 
 
 def _not_ready(evidence: Evidence, promise: Promise, place: Place, at: float) -> str:
-    """Why a service was not ready then; nothing where it was, or where nobody can know."""
+    """Why a service was not ready then; empty where it was, or where that cannot be known."""
     happened = [one for one in evidence.happenings.get(place, ()) if one.at <= at + 0.25]
     if place[1] in stacks.ONE_SHOTS:
         done = any(one.action == "die" and one.code == 0 for one in happened)

@@ -1,7 +1,7 @@
 """The run's own PostgreSQL: a real server, from the binaries that the tests use too.
 
 It keeps its word when it is killed: what it confirmed was written. Only the machine's own
-crash, which nobody stages here, could still lose it.
+crash, which no fault here causes, could still lose it.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class Evidence:
         return any(a <= until and b >= since for a, b in self.gaps.get(stack, ()))
 
     def frozen(self, stack: str, since: float, until: float) -> bool:
-        """Was somebody frozen who works for this stack, or cut off from what it works with?"""
+        """Was a process of this stack frozen, or cut off from a service that it needs?"""
         node = stacks.NODES[stack]
         mine = [name for name, of in WORKERS.items() if of == node]
         wires = [f"wire {to}:{name}" for name in mine for to in ("database", "broker", f"engine.{node}")]

@@ -24,7 +24,7 @@ from chaos.plan import Fault, Round
 from chaos.system import MARK, System
 
 HUNT = 4.0
-"""Seconds for which somebody to be killed is waited for."""
+"""Seconds of waiting for a process to kill."""
 
 
 class Faults:
@@ -188,14 +188,14 @@ class Faults:
         if kind == "close":
             return [("power.close_window", [window], queue) for window, queue in ids]
         if kind == "core":
-            orders = ([stacks.CORE], [stacks.STRANGER], ["alpha", stacks.CORE], ["; docker stop gate"])
+            orders = ([stacks.CORE], [stacks.UNLISTED], ["alpha", stacks.CORE], ["; docker stop gate"])
             return [("power.open_window", list(order), queue) for order in orders for queue in nodes]
         if kind == "strange":
             names = ("power.open_window", "power.close_window", "power.run", "os.system", "power.resync")
             return [(name, ["0" * 16], queue) for name in names for queue in nodes]
         garbled: list[Any] = [
             None,
-            {"services": [stacks.STRANGER]},
+            {"services": [stacks.UNLISTED]},
             "\0",
             "x" * 5000,
             7,

@@ -39,7 +39,7 @@ class Promise:
     plan: WindowPlan
     window: str = ""
     accepted: float = math.inf
-    """When the answer came; before that nobody may rely on it."""
+    """When the answer came; before that no caller may rely on it."""
     asked: float = math.inf
     sure: float = 0.0
     longest: float = 0.0
@@ -67,7 +67,7 @@ class Promise:
             self.odd.append(f"asked at {sent:.2f} for {ttl:g} s, the answer says {deadline:.2f}")
 
     def perhaps_moved(self, sent: float, ttl: float) -> None:
-        """It may have been moved: nobody heard."""
+        """The deadline may have moved: the answer was lost."""
         self.sure, self.longest = min(self.sure, sent + ttl), max(self.longest, time.time() + ttl + SLACK)
 
     def closed(self) -> None:

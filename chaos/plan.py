@@ -4,7 +4,7 @@
                     |-> faults: what is done to whom, when, and for how long
 
 Times are seconds from the beginning of a round. What really happens differs from run to
-run, since nobody schedules processes by a seed, but the same seed sets the same traps.
+run, since a seed does not schedule processes, but the same seed sets the same traps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chaos.stacks import ALLOWED, CORE, STACKS, STRANGER
+from chaos.stacks import ALLOWED, CORE, STACKS, UNLISTED
 
 PER_ROUND = 25
 """Windows of a round, at most."""
@@ -109,7 +109,7 @@ def _round(dice: random.Random, number: int, first: int, count: int) -> Round:
     windows = tuple(_window(dice, first + index) for index in range(count))
     faults = sorted(_faults(dice), key=lambda fault: fault.at)
     refusals = tuple(
-        Refusal(_moment(dice), dice.choice(STACKS), service) for service in (STRANGER, CORE, STRANGER)
+        Refusal(_moment(dice), dice.choice(STACKS), service) for service in (UNLISTED, CORE, UNLISTED)
     )
     return Round(number, windows, tuple(faults), refusals)
 

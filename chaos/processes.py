@@ -93,7 +93,7 @@ class Keeper:
         self._lock = threading.RLock()
         self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
         self.unexpected: list[tuple[float, str, int | None]] = []
-        """Ends that nobody had ordered: when, whose, and with which code."""
+        """Unexpected ends of processes: when, which process, and with which code."""
 
     def add(self, one: Kept) -> None:
         with self._lock:

@@ -1,7 +1,7 @@
 """A wire that can be cut: every connection to database, broker and engines goes through one.
 
 cut        connections are reset and new ones refused, until it is mended
-silence    nothing is passed on, and nobody is told; once mended, what was held back arrives
+silence    nothing is passed on, without an error; once mended, what was held back arrives
 half-open  the same, but the connections of that time stay dead for ever
 """
 

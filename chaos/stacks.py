@@ -20,7 +20,7 @@ STACKS = ("alpha", "beta")
 NODES = {"alpha": "a", "beta": "b"}
 
 CORE = "gate"
-STRANGER = "stranger"
+UNLISTED = "unlisted"
 GRACE = 2.0
 """Seconds of every service's stop_grace_period."""
 
@@ -61,7 +61,7 @@ def closure(services: tuple[str, ...]) -> set[str]:
 
 
 def definition() -> dict[str, Any]:
-    services = {name: _service(_RUNS.get(name, _STAYS)) for name in (*ALLOWED, CORE, STRANGER)}
+    services = {name: _service(_RUNS.get(name, _STAYS)) for name in (*ALLOWED, CORE, UNLISTED)}
     for name, needs in NEEDS.items():
         if needs:
             services[name]["depends_on"] = {other: {"condition": how} for other, how in needs.items()}

@@ -80,9 +80,7 @@ class System:
         while not true():
             if time.monotonic() > end:
                 down = [name for name, one in self.keeper.kept.items() if not one.up]
-                raise Failed(
-                    f"waited {within:g} s in vain until {what}; not up: {', '.join(down) or 'nobody'}"
-                )
+                raise Failed(f"waited {within:g} s in vain until {what}; not up: {', '.join(down) or 'none'}")
             time.sleep(0.1)
 
     def renew(self, name: str) -> None:
@@ -180,7 +178,7 @@ def _tokens(system: System) -> dict[str, str]:
 
 
 def _core(system: System, stack: str) -> None:
-    """Start what is always on, as whoever owns the machine would."""
+    """Start the services that are always on, as the owner of the machine would."""
     engine, directory = system.engine_of(stack), system.directory / stack
     argv = [
         str(Path(sys.executable).with_name("docker-compose")),

@@ -1,8 +1,8 @@
 """Fresh databases for tests: a copy of a migrated SQLite file, or a database of a real PostgreSQL.
 
 The server comes from a package, of which only the binaries are used: its Python side
-makes a system user and opens the directories above its own to everybody. Postgres
-refuses to run as root, so there it runs as `nobody`, from a copy that nobody may read.
+makes a system user and opens the directories above its own to all users. Postgres
+refuses to run as root, so there it runs as the system's user without rights, from a copy that this user may read.
 """
 
 from __future__ import annotations

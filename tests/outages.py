@@ -70,7 +70,7 @@ class Line:
 
     @property
     def beyond(self) -> str:
-        """The same database, for somebody at the other end."""
+        """The same database, for a client at the other end."""
         return self._url.render_as_string(hide_password=False)
 
     def cut(self) -> None:

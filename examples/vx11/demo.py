@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def refuse_company() -> None:
-    """Leave alone a project of this name that is somebody else's, or that is in use."""
+    """Leave alone a project of this name that another user made, or that is in use."""
     strangers = stage.homes() - {str(stage.HERE)}
     expect(
         not strangers,
@@ -138,7 +138,7 @@ def while_watching(tell: Narrator, api: httpx.Client, ask: Callable[[], Json]) -
     while thread.is_alive():
         now = powers(api)
         for service in now:
-            # What nobody had looked at yet did not change when somebody did.
+            # A service that had not been inspected yet did not change with the inspection.
             if seen.get(service, "unknown") not in {now[service], "unknown"}:
                 tell.say(f"{service}: {seen[service]} → {now[service]}")
         seen = now
@@ -229,7 +229,7 @@ def leave(tell: Narrator, standalone: Standalone) -> None:
 
 
 def show_log(tell: Narrator, log: Path) -> None:
-    """Show the end of what the standalone said, for whoever has to find out why."""
+    """Show the last output of the standalone, to explain a failure."""
     if log.exists():
         tell.say(f"the end of the standalone's log, {log}:")
         tell.plain("\n".join(log.read_text(errors="replace").splitlines()[-40:]))

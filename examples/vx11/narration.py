@@ -41,7 +41,7 @@ class Narrator:
         self.say(f"✗ {text}", "bold red")
 
     def plain(self, text: str) -> None:
-        """Write somebody else's words as they are."""
+        """Write the output of another program unchanged."""
         self._console.print(Text(text.rstrip("\n"), style="dim"))
 
     def typed(

@@ -83,7 +83,7 @@ def _docker(*arguments: str) -> str:
 
 @dataclass
 class Standalone:
-    """A `power standalone` of the demo's own, with its data in a directory that nobody else uses."""
+    """A `power standalone` of the demo's own, with its data in a directory of its own."""
 
     process: subprocess.Popen[bytes]
     data_dir: Path
@@ -198,5 +198,5 @@ def _serves(url: str, token_file: Path) -> bool:
         reply = httpx.get(f"{url}/api/v1/stacks/{PROJECT}", headers=headers, timeout=5)
         return reply.is_success and json.loads(reply.text).get("name") == PROJECT
     except (OSError, ValueError, httpx.HTTPError):
-        # One that cannot be asked serves nobody.
+        # One that does not answer serves no page.
         return False

@@ -1,4 +1,4 @@
-"""Windows, leases, services, calls, stacks, nodes, tokens and the trail, which nobody may rewrite."""
+"""Windows, leases, services, calls, stacks, nodes, tokens and the audit trail, which no statement may change."""
 
 from __future__ import annotations
 

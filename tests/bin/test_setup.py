@@ -1,4 +1,4 @@
-"""The set-up asks rather than guesses, and tells whoever may not install what to type."""
+"""The set-up asks rather than guesses, and tells a user who may not install what to type."""
 
 from __future__ import annotations
 

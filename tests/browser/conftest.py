@@ -75,7 +75,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def signed_in(site: Site, context: BrowserContext, url: str | None = None) -> Page:
-    """A page of somebody who came by the sign-in form, where no script may fail."""
+    """A page of a user who signed in by the form, where no script may fail."""
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: pytest.fail(f"a script failed: {error}"))

@@ -1,4 +1,4 @@
-"""What somebody sees who uses the console, with real containers behind it."""
+"""What a user of the console sees, with real containers behind it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_it_is_used_by_keyboard_alone(page: Page, site: Site) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_shuts_anybody_out(site: Site, chromium: Browser, scheme: str) -> None:
+def test_every_page_is_accessible(site: Site, chromium: Browser, scheme: str) -> None:
     context = chromium.new_context(
         color_scheme="dark" if scheme == "dark" else "light", viewport={"width": 390, "height": 800}
     )
@@ -125,7 +125,7 @@ def test_no_page_shuts_anybody_out(site: Site, chromium: Browser, scheme: str) -
         f"{window.removeprefix(site.url)}/force",
         f"{window.removeprefix(site.url)}/logs",
         "/trail?event=x",
-        "/extend/nobodys",
+        "/extend/unknown",
     ):
         page.goto(site.url + path)
         assert_open_to_all(page)

@@ -68,7 +68,7 @@ SEEN = "(hidden) => Object.defineProperty(document, 'hidden', { configurable: tr
 
 
 def seen(tab: Page, is_seen: bool) -> None:
-    """Say to the page that somebody sees it, or nobody: a browser without windows hides no tab."""
+    """Tell the page that it is visible, or hidden: a browser without windows hides no tab."""
     tab.evaluate(SEEN, not is_seen)
     tab.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
 

@@ -23,7 +23,7 @@ def refusal(status: int) -> docker.errors.APIError:
     return docker.errors.APIError("no", response=response)
 
 
-class House:
+class FakeSystem:
     """One engine with one container that is on until `kill` or `renew` ends it."""
 
     def __init__(self, kills: Exception | None, *, mends: bool = True) -> None:
@@ -33,10 +33,10 @@ class House:
         self.engines = {"a": self}
         self.postgres = SimpleNamespace(rows=lambda _: [[]])
 
-    def engine_of(self, _: str) -> House:
+    def engine_of(self, _: str) -> FakeSystem:
         return self
 
-    def client(self, _: float) -> House:
+    def client(self, _: float) -> FakeSystem:
         return self
 
     def close(self) -> None:
@@ -65,23 +65,23 @@ def settled(system: Any, monkeypatch: pytest.MonkeyPatch) -> calm.Calm:
 def test_an_engine_that_fails_every_hand_is_started_anew(
     how: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    system = House(how)
+    system = FakeSystem(how)
     calm = settled(system, monkeypatch)
     assert (calm.renewed, system.renewed, calm.broken) == (["engine.a"], 1, [])
     assert calm.restored > 0
 
 
 def test_what_a_hand_could_end_had_to_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    system = House(None)
+    system = FakeSystem(None)
     calm = settled(system, monkeypatch)
     assert (calm.renewed, system.renewed) == ([], 0)
     assert [broken.what for broken in calm.broken] == ["alpha/crash stays on"]
 
 
 def test_a_container_that_is_on_even_then_stays_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    calm = settled(House(refusal(500), mends=False), monkeypatch)
+    calm = settled(FakeSystem(refusal(500), mends=False), monkeypatch)
     assert [broken.what for broken in calm.broken] == ["alpha/crash stays on"]
 
 
 def test_a_refusal_with_a_reason_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settled(House(refusal(409)), monkeypatch).renewed == []
+    assert settled(FakeSystem(refusal(409)), monkeypatch).renewed == []

@@ -77,7 +77,7 @@ def test_core_is_let_alone_unless_its_engine_dies() -> None:
     assert lines(evidence(died, outages=(Outage("engine.a", "freeze", 49.5, 52.0),))) == {2}
 
 
-def test_no_call_names_core_or_everybody() -> None:
+def test_no_call_names_core_or_all_services() -> None:
     assert lines(evidence(calls=[call(50.0, "stop", stacks.CORE)])) == {2, 6}
     assert 2 in lines(evidence(calls=[call(50.0, "stop", "ALL")]))
 
@@ -88,7 +88,7 @@ def test_what_runs_is_not_recreated() -> None:
     assert not lines(evidence(ran[0], event(25.0, "die"), ran[1]))
 
 
-# 3: nobody's window is cut short.
+# 3: no window is cut short.
 
 
 def cut(*, decided: float, **more: Any) -> Evidence:
@@ -128,7 +128,7 @@ def test_a_blind_stop_may_cut_only_what_its_node_could_not_read() -> None:
     assert 3 in lines(cut_short)
 
 
-def test_a_death_that_nobody_ordered_is_seen_unless_its_engine_died() -> None:
+def test_an_unexpected_end_is_seen_unless_its_engine_died() -> None:
     ran = (event(20.0, "start"), event(50.0, "die"))
     alone: dict[str, Any] = {
         "promises": [promise("store")],
@@ -143,7 +143,7 @@ def test_a_death_that_nobody_ordered_is_seen_unless_its_engine_died() -> None:
 
 
 def test_an_unlisted_start_is_seen() -> None:
-    assert lines(evidence(event(50.0, "start", stacks.STRANGER))) == {4}
+    assert lines(evidence(event(50.0, "start", stacks.UNLISTED))) == {4}
 
 
 def test_a_start_that_no_window_asked_for_is_seen() -> None:
@@ -160,7 +160,7 @@ def test_a_request_for_core_that_is_not_refused_is_seen() -> None:
 # 5 and 6: one call at a time, each on record.
 
 
-def test_calls_that_nobody_takes_down_prove_nothing() -> None:
+def test_calls_without_a_record_prove_nothing() -> None:
     """Were the workers to find another program first, two calls at once would go unseen."""
     made = [started(50.0, "stop"), entry(51.0, "call.finished", "store", call=1, status="ok")]
     assert 5 in lines(evidence(trail=made))

@@ -72,7 +72,7 @@ def test_a_killed_call_lets_go(shim: Shim) -> None:
     assert all(call.alone for call in shim.calls())
 
 
-def test_a_call_that_names_nobody_means_all(shim: Shim) -> None:
+def test_a_call_without_a_service_means_all(shim: Shim) -> None:
     begun(shim, "stop").communicate()
 
     assert shim.calls()[0].service == "ALL"

@@ -48,7 +48,7 @@ class Service:
     page: int = 100
     streams: bool = True
     said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    news: threading.Condition = field(default_factory=threading.Condition)
+    changed: threading.Condition = field(default_factory=threading.Condition)
     listeners: int = 0
     logs: list[dict[str, Any]] = field(default_factory=list)
     breaks_after: int | None = None
@@ -66,22 +66,22 @@ class Service:
         self.refusals[method, path] = (status, problem)
 
     def say(self, identifier: str, entry: dict[str, Any]) -> None:
-        """Tell everybody who listens."""
-        with self.news:
+        """Send this to every listener."""
+        with self.changed:
             self.said.append((identifier, entry))
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def wait_for_listener(self) -> None:
-        with self.news:
-            assert self.news.wait_for(lambda: self.listeners > 0, timeout=10)
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.listeners > 0, timeout=10)
 
     def requests(self, method: str, path: str) -> list[Asked]:
         return [one for one in self.asked if (one.method, one.path) == (method, path)]
 
     def stop(self) -> None:
-        with self.news:
+        with self.changed:
             self.over = True
-            self.news.notify_all()
+            self.changed.notify_all()
 
     def look(self, identifier: str) -> dict[str, Any]:
         if steps := self.courses.get(identifier):
@@ -234,13 +234,13 @@ def _stream(service: Service, last: str | None) -> Iterator[str]:
 
     # A comment opens the stream, so that the listener knows it is heard.
     yield ": here\n\n"
-    with service.news:
+    with service.changed:
         service.listeners += 1
-        service.news.notify_all()
+        service.changed.notify_all()
     told_here = 0
     while not service.over:
-        with service.news:
-            service.news.wait_for(more, timeout=10)
+        with service.changed:
+            service.changed.wait_for(more, timeout=10)
             fresh, at = service.said[at:], len(service.said)
         for identifier, told_entry in fresh:
             yield f"id: {identifier}\nevent: {told_entry['event']}\ndata: {json.dumps(told_entry)}\n\n"

@@ -20,15 +20,15 @@ from tests.cli.conftest import Power
 from tests.cli.service import Service
 
 
-def test_nobody_there_is_three(power: Power) -> None:
+def test_an_unreachable_server_is_three(power: Power) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        unreachable = f"http://127.0.0.1:{bound.getsockname()[1]}"
 
-        result = power("ps", POWER_URL=nobody)
+        result = power("ps", POWER_URL=unreachable)
 
     assert result.exit_code == 3
-    assert f"{nobody} cannot be reached" in result.stderr
+    assert f"{unreachable} cannot be reached" in result.stderr
 
 
 def test_no_standalone_is_three(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_proxy_for_the_world_does_not_stand_before_this_machine(service: Servi
     assert power("stacks", HTTP_PROXY="http://127.0.0.1:9", ALL_PROXY="http://127.0.0.1:9").exit_code == 0
 
 
-class _Stranger(BaseHTTPRequestHandler):
+class _OtherServer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -101,8 +101,8 @@ class _Stranger(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def stranger() -> Iterator[HTTPServer]:
-    server = HTTPServer(("127.0.0.1", 0), _Stranger)
+def other_server() -> Iterator[HTTPServer]:
+    server = HTTPServer(("127.0.0.1", 0), _OtherServer)
     server.asked = 0  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -112,22 +112,22 @@ def stranger() -> Iterator[HTTPServer]:
     server.server_close()
 
 
-def test_another_service_on_that_port_is_recognised(power: Power, stranger: HTTPServer) -> None:
-    result = power("ps", POWER_URL=f"http://127.0.0.1:{stranger.server_port}")
+def test_another_service_on_that_port_is_recognised(power: Power, other_server: HTTPServer) -> None:
+    result = power("ps", POWER_URL=f"http://127.0.0.1:{other_server.server_port}")
 
     assert result.exit_code == 3
     assert "is POWER_URL right?" in result.stderr
 
 
 def test_an_opening_whose_answer_is_lost_is_asked_for_again(
-    power: Power, stranger: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    power: Power, other_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "RETRY_PAUSES", (0.0, 0.0))
 
-    result = power("open", "switch", POWER_URL=f"http://127.0.0.1:{stranger.server_port}")
+    result = power("open", "switch", POWER_URL=f"http://127.0.0.1:{other_server.server_port}")
 
     assert result.exit_code == 3
-    assert stranger.asked == 3  # type: ignore[attr-defined]
+    assert other_server.asked == 3  # type: ignore[attr-defined]
 
 
 def test_it_is_asked_for_again_under_the_same_key(

@@ -152,7 +152,7 @@ def test_a_service_that_does_not_stop_is_told_with_the_way_out(opened: Service, 
     assert "power close 3f2a9c1d00 --force" in result.stdout
 
 
-def test_a_window_at_which_nobody_works_is_not_waited_for_for_ever(
+def test_a_window_without_a_worker_is_not_waited_for_for_ever(
     opened: Service, power: Power, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "STILL", 0.1)

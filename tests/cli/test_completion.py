@@ -1,4 +1,4 @@
-"""What a shell is offered while somebody types."""
+"""What a shell offers while a user types."""
 
 import pytest
 

@@ -182,7 +182,7 @@ def test_ctrl_c_cancels_the_run_and_says_so(
     assert "cut  cancelled by ada" in result.stdout
 
 
-def test_a_run_is_only_started_where_nobody_waits(
+def test_a_run_is_only_started_without_waiting(
     course: Course, service: Service, power: Power, scenario: Path
 ) -> None:
     result = power("conduct", str(scenario), "--no-wait", "--json")

@@ -22,7 +22,7 @@ def followed(
 
 
 def test_a_hint_is_followed_at_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Without the hint nobody would look again within this test.
+    # Without the hint there would be no second look within this test.
     monkeypatch.setattr(follow, "READ_SECONDS", 600.0)
     monkeypatch.setattr(follow, "READ_SECONDS_WITHOUT_STREAM", 600.0)
     closing = window(state="closing")

@@ -24,7 +24,7 @@ from tests.system import System
 pytestmark = pytest.mark.integration
 
 
-class Hands(Dispatch):
+class ImmediateDispatch(Dispatch):
     """The nudge and the worker in one: what is said is done at once."""
 
     def __init__(self, system: System) -> None:
@@ -38,7 +38,7 @@ class Hands(Dispatch):
 
 
 @dataclass
-class Desk:
+class CommandLine:
     """A house, its front on a port, and the command pointed at it."""
 
     system: System
@@ -49,17 +49,17 @@ class Desk:
 
 
 @pytest.fixture
-def desk(databases: Databases, tmp_path: Path) -> Iterator[Desk]:
+def command_line(databases: Databases, tmp_path: Path) -> Iterator[CommandLine]:
     database = Database(databases.migrated("sqlite"))
     system = System(database, now=datetime.now(UTC))
     with database.write() as session:
         token = tokens.create(session, "ada", datetime.now(UTC))
     environ = {"POWER_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)}
-    app = create_app(settings.load(environ), database, Hands(system))
+    app = create_app(settings.load(environ), database, ImmediateDispatch(system))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield Desk(
+    yield CommandLine(
         system, {"POWER_URL": f"http://127.0.0.1:{server.server_port}", "POWER_TOKEN": token, **environ}
     )
     server.shutdown()
@@ -68,48 +68,48 @@ def desk(databases: Databases, tmp_path: Path) -> Iterator[Desk]:
     database.close()
 
 
-def test_a_window_from_opening_to_closing(desk: Desk) -> None:
-    opened = desk.power("open", "forge", "--ttl", "10m", "--reason", "a batch", "--json")
+def test_a_window_from_opening_to_closing(command_line: CommandLine) -> None:
+    opened = command_line.power("open", "forge", "--ttl", "10m", "--reason", "a batch", "--json")
     window = json.loads(opened.stdout)
     assert (opened.exit_code, window["state"], window["status"]) == (0, "open", "ok")
 
-    assert f"{window['id']}  studio  open   " in desk.power("windows", "--state", "open").stdout
-    assert "a batch" in desk.power("show", window["id"][:6]).stdout
-    assert desk.power("extend", window["id"][:6], "--ttl", "20m").stdout.startswith(
+    assert f"{window['id']}  studio  open   " in command_line.power("windows", "--state", "open").stdout
+    assert "a batch" in command_line.power("show", window["id"][:6]).stdout
+    assert command_line.power("extend", window["id"][:6], "--ttl", "20m").stdout.startswith(
         f"window {window['id']} until"
     )
-    assert "studio  OPEN" in desk.power("stacks").stdout
+    assert "studio  OPEN" in command_line.power("stacks").stdout
 
-    closed = desk.power("close", window["id"][:6])
+    closed = command_line.power("close", window["id"][:6])
     assert closed.exit_code == 0
     assert closed.stdout.endswith(f"window {window['id']}  closed  stopped: forge\n")
-    assert desk.system.running() == {"redis"}
+    assert command_line.system.running() == {"redis"}
 
 
-def test_part_of_it_failing_is_one_and_told(desk: Desk) -> None:
-    desk.system.will_crash.add("mill")
+def test_part_of_it_failing_is_one_and_told(command_line: CommandLine) -> None:
+    command_line.system.will_crash.add("mill")
 
-    result = desk.power("open", "forge", "mill")
+    result = command_line.power("open", "forge", "mill")
 
     assert result.exit_code == 1
     assert "partial: ready: forge; not ready: mill" in result.stdout
 
 
-def test_all_of_it_failing_is_one_and_told(desk: Desk) -> None:
-    desk.system.will_crash.add("mill")
+def test_all_of_it_failing_is_one_and_told(command_line: CommandLine) -> None:
+    command_line.system.will_crash.add("mill")
 
-    result = desk.power("open", "mill")
+    result = command_line.power("open", "mill")
 
     assert result.exit_code == 1
     assert "failed: nothing came up" in result.stdout
     assert "mill" in result.stdout.partition("failed:")[2]
 
 
-def test_what_is_refused_is_told_with_what_is_meant(desk: Desk) -> None:
+def test_what_is_refused_is_told_with_what_is_meant(command_line: CommandLine) -> None:
     typed, core, long = (
-        desk.power("open", "forg"),
-        desk.power("open", "redis"),
-        desk.power("open", "mill", "--ttl", "9h"),
+        command_line.power("open", "forg"),
+        command_line.power("open", "redis"),
+        command_line.power("open", "mill", "--ttl", "9h"),
     )
 
     assert (typed.exit_code, core.exit_code, long.exit_code) == (4, 4, 4)
@@ -118,112 +118,112 @@ def test_what_is_refused_is_told_with_what_is_meant(desk: Desk) -> None:
     assert "3600" in long.stderr
 
 
-def test_a_stack_that_is_not_there_is_told_with_those_that_are(desk: Desk) -> None:
-    assert "did you mean 'studio' instead of 'studoi'?" in desk.power("ps", "studoi").stderr
-    assert "did you mean 'studio' instead of 'studoi'?" in desk.power("open", "-s", "studoi", "forge").stderr
+def test_a_stack_that_is_not_there_is_told_with_those_that_are(command_line: CommandLine) -> None:
+    assert "did you mean 'studio' instead of 'studoi'?" in command_line.power("ps", "studoi").stderr
+    assert "did you mean 'studio' instead of 'studoi'?" in command_line.power("open", "-s", "studoi", "forge").stderr
 
 
-def test_a_plan_has_its_waves(desk: Desk) -> None:
-    assert desk.power("open", "api", "--plan").stdout.splitlines() == [
+def test_a_plan_has_its_waves(command_line: CommandLine) -> None:
+    assert command_line.power("open", "api", "--plan").stdout.splitlines() == [
         "WAVE  STARTS",
         "1     db",
         "2     api",
     ]
 
 
-def test_a_service_that_will_not_stop_is_one_and_told(desk: Desk) -> None:
-    desk.system.will_not_stop.add("forge")
-    window = json.loads(desk.power("open", "forge", "--json").stdout)["id"]
-    desk.power("close", window, "--no-wait")
+def test_a_service_that_will_not_stop_is_one_and_told(command_line: CommandLine) -> None:
+    command_line.system.will_not_stop.add("forge")
+    window = json.loads(command_line.power("open", "forge", "--json").stdout)["id"]
+    command_line.power("close", window, "--no-wait")
     for _ in range(20):
-        desk.system.tick(10)
+        command_line.system.tick(10)
 
-    result = desk.power("close", "--all")
+    result = command_line.power("close", "--all")
 
     assert result.exit_code == 1
     assert "closing, stuck" in result.stdout
     assert "--force" in result.stdout
 
 
-def test_the_trail_is_read_and_proved(desk: Desk) -> None:
-    window = json.loads(desk.power("open", "forge", "--json").stdout)["id"]
+def test_the_trail_is_read_and_proved(command_line: CommandLine) -> None:
+    window = json.loads(command_line.power("open", "forge", "--json").stdout)["id"]
 
-    lines = desk.power("audit", "--window", window).stdout.splitlines()
+    lines = command_line.power("audit", "--window", window).stdout.splitlines()
 
     assert lines[0].split()[1:5] == ["window.opening", "ada", "studio", window]
-    assert desk.power("audit", "verify").exit_code == 0
+    assert command_line.power("audit", "verify").exit_code == 0
 
 
-def test_a_trail_that_was_tampered_with_is_named(desk: Desk) -> None:
-    desk.power("open", "forge")
-    with desk.system.database.write() as session:
+def test_a_trail_that_was_tampered_with_is_named(command_line: CommandLine) -> None:
+    command_line.power("open", "forge")
+    with command_line.system.database.write() as session:
         for name in session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
             session.execute(text(f"DROP TRIGGER {name}"))
         session.execute(text("UPDATE audit SET actor = 'eve' WHERE chain = 'studio' AND seq = 2"))
 
-    result = desk.power("audit", "verify")
+    result = command_line.power("audit", "verify")
 
     assert result.exit_code == 1
     assert "the trail of studio is broken: entry 2 is altered" in result.stderr
 
 
-def test_services_are_listed_with_their_holders(desk: Desk) -> None:
-    window = json.loads(desk.power("open", "forge", "--json").stdout)["id"]
+def test_services_are_listed_with_their_holders(command_line: CommandLine) -> None:
+    window = json.loads(command_line.power("open", "forge", "--json").stdout)["id"]
 
-    row = next(line for line in desk.power("ps").stdout.splitlines() if " forge " in line)
+    row = next(line for line in command_line.power("ps").stdout.splitlines() if " forge " in line)
 
     assert row.split()[:5] == ["studio", "forge", "allowed", "on", "yes"]
     assert window in row
 
 
-def test_a_token_is_made_shown_once_listed_and_revoked(desk: Desk) -> None:
-    made = desk.power("token", "create", "nginx", "--wake", "studio/forge", "--ttl", "15m")
+def test_a_token_is_made_shown_once_listed_and_revoked(command_line: CommandLine) -> None:
+    made = command_line.power("token", "create", "nginx", "--wake", "studio/forge", "--ttl", "15m")
     assert made.exit_code == 0, made.output
     secret = made.stdout.split()[0]
     assert secret.startswith("pw_")
 
-    listed = desk.power("token", "list")
+    listed = command_line.power("token", "list")
     assert "studio/forge" in listed.stdout
     assert secret not in listed.stdout
-    again = desk.power("token", "create", "nginx", "--wake", "studio/forge")
+    again = command_line.power("token", "create", "nginx", "--wake", "studio/forge")
     assert again.exit_code in {1, 4}
     assert "nginx" in again.output
-    wrong = desk.power("token", "create", "other", "--wake", "forge")
+    wrong = command_line.power("token", "create", "other", "--wake", "forge")
     assert (wrong.exit_code, "STACK/SERVICE" in wrong.output) == (2, True)
 
-    assert desk.power("token", "revoke", "nginx").exit_code == 0
+    assert command_line.power("token", "revoke", "nginx").exit_code == 0
     (row,) = [
         one
-        for one in json.loads(desk.power("token", "list", "--json").stdout)["items"]
+        for one in json.loads(command_line.power("token", "list", "--json").stdout)["items"]
         if one["name"] == "nginx"
     ]
     assert row["revoked_at"]
-    assert desk.power("token", "revoke", "nobody").exit_code == 4
+    assert command_line.power("token", "revoke", "unknown").exit_code == 4
 
 
-def test_a_token_is_made_with_who_only_looks(desk: Desk) -> None:
+def test_a_token_is_made_with_who_only_looks(command_line: CommandLine) -> None:
     arguments = ("--wake", "studio/forge", "--json")
     more = ("--only-looks-agent", "reader", "--only-looks-agent", "feed", "--only-looks-path", "")
-    made = json.loads(desk.power("token", "create", "own", *arguments, *more).stdout)
+    made = json.loads(command_line.power("token", "create", "own", *arguments, *more).stdout)
     assert (made["only_looks_agents"], made["only_looks_paths"]) == (["reader", "feed"], [])
-    usual = json.loads(desk.power("token", "create", "usual", *arguments).stdout)
+    usual = json.loads(command_line.power("token", "create", "usual", *arguments).stdout)
     assert "bot" in usual["only_looks_agents"]
     assert "/robots.txt" in usual["only_looks_paths"]
-    wrong = desk.power("token", "create", "other", *arguments, "--only-looks-path", "feed")
+    wrong = command_line.power("token", "create", "other", *arguments, "--only-looks-path", "feed")
     assert wrong.exit_code != 0
     assert "only_looks_paths" in wrong.output
 
 
-def test_notices_are_listed(desk: Desk) -> None:
+def test_notices_are_listed(command_line: CommandLine) -> None:
     from app.store import notifications
 
-    assert "no notices" in desk.power("notices").output
-    with desk.system.database.write() as session:
+    assert "no notices" in command_line.power("notices").output
+    with command_line.system.database.write() as session:
         body = {"event": "window.stuck", "stack": "studio", "window": "w"}
-        notifications.note(session, "local", "ops", "k", body=body, now=desk.system.now)
-        (one,) = notifications.due(session, "local", desk.system.now, 9)
-        notifications.record_delivery(session, one.id, desk.system.now, 7, ok=False, answer="503 away")
-    output = desk.power("notices", "--state", "pending").stdout
+        notifications.note(session, "local", "ops", "k", body=body, now=command_line.system.now)
+        (one,) = notifications.due(session, "local", command_line.system.now, 9)
+        notifications.record_delivery(session, one.id, command_line.system.now, 7, ok=False, answer="503 away")
+    output = command_line.power("notices", "--state", "pending").stdout
     assert "window.stuck" in output
     assert "1 tries, last: 503 away" in output
-    assert desk.power("notices", "--state", "delivered").stdout == ""
+    assert command_line.power("notices", "--state", "delivered").stdout == ""

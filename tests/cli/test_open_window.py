@@ -167,7 +167,7 @@ def test_a_call_that_fails_is_told_as_it_was_run(service: Service, power: Power)
     assert "    Error: No such image: studio/switch:1" in result.stdout
 
 
-def test_a_failure_that_was_over_before_anybody_looked_is_told_by_its_reason(
+def test_a_failure_that_was_over_before_a_look_is_shown_with_its_reason(
     service: Service, power: Power
 ) -> None:
     over = {"state": "closed", "status": "fail", "health": {"switch": health("off")}}
@@ -178,7 +178,7 @@ def test_a_failure_that_was_over_before_anybody_looked_is_told_by_its_reason(
     assert lines[-2:] == ["  nothing came up: switch:", "  ModuleNotFoundError"]
 
 
-def test_a_window_that_somebody_closes_meanwhile_is_not_open(service: Service, power: Power) -> None:
+def test_a_window_that_is_closed_meanwhile_is_not_open(service: Service, power: Power) -> None:
     service.course("3f2a9c1d00", {"state": "closing", "close_reason": "ada wants it off"})
 
     result = power("open", "switch")

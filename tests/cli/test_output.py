@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_front import Desk, desk
+from tests.cli.test_front import CommandLine, command_line
 
 pytestmark = pytest.mark.integration
 
-__all__ = ["desk"]
+__all__ = ["command_line"]
 POWER = str(Path(sys.executable).with_name("power"))
 COMMANDS = (
     "--help",
@@ -55,12 +55,12 @@ COMMANDS = (
 class Terminal:
     """Runs `power` as a shell would."""
 
-    def __init__(self, desk: Desk, tmp_path: Path) -> None:
+    def __init__(self, command_line: CommandLine, tmp_path: Path) -> None:
         own = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
-        given = {name: value for name, value in desk.environ.items() if value is not None}
+        given = {name: value for name, value in command_line.environ.items() if value is not None}
         self.environ = {**own, **given, "POWER_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
-        assert desk.power("open", "forge", "--no-wait").exit_code == 0
-        self.window = desk.power("windows", "--json").output.partition('"id": "')[2].partition('"')[0]
+        assert command_line.power("open", "forge", "--no-wait").exit_code == 0
+        self.window = command_line.power("windows", "--json").output.partition('"id": "')[2].partition('"')[0]
 
     def run(self, line: str, redirected: str = "", *more: str) -> tuple[int, str]:
         """The exit code, and what it says on its errors, of a line of shell."""
@@ -73,8 +73,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(desk: Desk, tmp_path: Path) -> Terminal:
-    return Terminal(desk, tmp_path)
+def terminal(command_line: CommandLine, tmp_path: Path) -> Terminal:
+    return Terminal(command_line, tmp_path)
 
 
 def lines(output: str) -> Sequence[str]:
@@ -112,7 +112,7 @@ def test_a_reader_that_has_gone_ends_it_without_a_word(terminal: Terminal, comma
     assert (done.returncode, lines(done.stderr)) == (1, [])
 
 
-def test_where_nobody_can_be_told_the_exit_code_is_the_same(terminal: Terminal) -> None:
+def test_without_an_output_the_exit_code_is_the_same(terminal: Terminal) -> None:
     assert [terminal.run("open nothing", end)[0] for end in ("", "2>/dev/full", "2>&-")] == [4, 4, 4]
 
 

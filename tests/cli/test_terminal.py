@@ -75,7 +75,7 @@ class Terminal:
         try:
             read = os.read(self.master, 65536)
         except OSError:
-            # This is how a terminal says that nobody writes to it any more.
+            # A terminal reports so that its last writer has closed it.
             return False
         self.raw += read.decode()
         return bool(read)
@@ -143,7 +143,7 @@ def test_faults_are_whole_and_red_on_a_terminal(service: Service, tmp_path: Path
 
 
 def test_long_names_are_cut_and_every_line_fits(service: Service, tmp_path: Path) -> None:
-    long = "a-service-with-a-name-that-nobody-would-choose-without-need"
+    long = "a-service-with-a-name-that-is-longer-than-a-table-cell-expects"
     held = {"holders": ["3f2a9c1d00", "77aa000000"], "time_left_sec": 1793.2, "detail": "exit code 1, " * 9}
     service.stacks = [
         stack("vx11", "OPEN", [compose_service(long, "failing", **held), compose_service("mcp")])

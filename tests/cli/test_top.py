@@ -132,7 +132,7 @@ def test_in_a_pipe_it_is_shown_once_and_whole(power: Power) -> None:
     assert "\x1b" not in result.stdout
 
 
-def test_nobody_there_is_three(power: Power) -> None:
+def test_an_unreachable_server_is_three(power: Power) -> None:
     assert power("top", POWER_URL="http://127.0.0.1:9").exit_code == 3
 
 

@@ -81,7 +81,7 @@ def test_what_concerns_no_window() -> None:
 
 @contextmanager
 def telling(service: Service, *entries: dict[str, Any]) -> Iterator[None]:
-    """Say these as soon as somebody listens."""
+    """Send these as soon as a client listens."""
 
     def tell() -> None:
         service.wait_for_listener()
@@ -137,5 +137,5 @@ def test_a_stream_that_breaks_is_taken_up_where_it_broke(
     assert all(resumed[1:])
 
 
-def test_nobody_there_is_three(power: Power) -> None:
+def test_an_unreachable_server_is_three(power: Power) -> None:
     assert power("watch", POWER_URL="http://127.0.0.1:9").exit_code == 3

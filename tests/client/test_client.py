@@ -58,11 +58,11 @@ def test_what_is_not_there_is_said_in_the_services_words(client: Client) -> None
     assert (refused.value.status, refused.value.problem["detail"]) == (404, "there is no window 'nosuch'")
 
 
-def test_a_wrong_token_is_refused_and_nobody_there_is_unreachable(service: Service) -> None:
-    with Client(service.url, "wrong") as stranger, pytest.raises(Refused):
-        stranger.stacks()
-    with Client("http://127.0.0.1:9", "any") as nobody, pytest.raises(Unreachable):
-        nobody.stacks()
+def test_a_wrong_token_is_refused_and_no_server_is_unreachable(service: Service) -> None:
+    with Client(service.url, "wrong") as unauthorized, pytest.raises(Refused):
+        unauthorized.stacks()
+    with Client("http://127.0.0.1:9", "any") as client, pytest.raises(Unreachable):
+        client.stacks()
 
 
 def test_a_duration_that_is_none_is_said_before_anything_is_asked(client: Client, service: Service) -> None:

@@ -40,7 +40,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def dead() -> int:
-    """A process number that was somebody's and is nobody's now."""
+    """The id of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid

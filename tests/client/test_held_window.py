@@ -130,7 +130,7 @@ def test_a_window_is_given_its_whole_time_again_while_the_block_runs(
     assert set(extensions(service)) == {0.6}
 
 
-def test_a_window_that_somebody_gave_more_time_keeps_it(client: Client, service: Service) -> None:
+def test_a_window_that_another_caller_extended_keeps_its_time(client: Client, service: Service) -> None:
     opens(service, ttl_remaining_sec=7200)
 
     with client.window("switch", ttl=0.6):

@@ -85,7 +85,7 @@ class Site:
         (self.home / "private").mkdir()
         (self.home / "private" / "compose.json").write_text(json.dumps({"services": {"forge": running}}))
         (self.home / "power.toml").write_text(_TOML.format(project=self.stack, own=self.project))
-        # As anybody may have it who deploys: the worker is not who wrote these.
+        # As in a real deployment: the worker's user did not write these files.
         for path in (self.home, *self.home.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         self.private = self.home / "private" / ".env"

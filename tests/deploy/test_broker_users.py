@@ -171,7 +171,7 @@ def test_no_part_can_do_what_another_does(deployment: Deployment, user: str, com
         client.execute_command(*command.split())
 
 
-def test_nobody_comes_in_without_a_password(deployment: Deployment) -> None:
+def test_no_client_connects_without_a_password(deployment: Deployment) -> None:
     for user in (None, *USERS):
         with (
             redis.Redis(port=deployment.port, username=user, retry=Retry(NoBackoff(), 0)) as client,
@@ -207,8 +207,8 @@ def test_each_part_does_its_work_as_its_own_user(deployment: Deployment) -> None
         until(lambda: _seen_in_flower(deployment.flower_port, window), "flower shows it", within=30)
 
         refused = {(one["username"], one["object"]) for one in operator.acl_log()}
-        # Kombu tries to restore messages for whoever consumes; Flower's are not acknowledged. Redis 7.0 does
-        # not know CLIENT SETINFO, so nobody is given it; the client library takes no for an answer.
+        # Kombu tries to restore messages for every consumer; Flower's are not acknowledged. Redis 7.0 does
+        # not know CLIENT SETINFO, so no user may call it; the client library takes no for an answer.
         assert refused <= {("flower", "set"), *((user, "client|setinfo") for user in USERS)}
     for service in ("worker", "beat"):
         assert "cannot be used" not in deployment.log(service).read_text()

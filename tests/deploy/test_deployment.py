@@ -90,7 +90,7 @@ def test_only_the_front_and_flower_are_published_and_only_on_loopback(site: Site
     assert published == {("web", "127.0.0.1", site.port), ("flower", "127.0.0.1", site.flower_port)}
 
 
-def test_nobody_is_root_and_nothing_can_be_gained(site: Site) -> None:
+def test_no_container_runs_as_root_or_gains_rights(site: Site) -> None:
     for service, one in site.containers().items():
         host = one["HostConfig"]
         assert one["Config"]["User"] not in {"", "0", "root"}, service
@@ -153,7 +153,7 @@ def test_it_refuses_to_power_itself(site: Site, api: httpx.Client) -> None:
 
 
 def test_a_private_file_is_named_with_what_to_do(site: Site, api: httpx.Client) -> None:
-    """Its owner may read it, and the worker is somebody else; compose would stop there without a hint."""
+    """Only its owner may read it, and the worker is another user; compose would stop there without a hint."""
     message = f"{site.private} cannot be read by the worker's user 8420: give it"
     until(lambda: message in site.compose("logs", "worker"), "the worker names the file")
 

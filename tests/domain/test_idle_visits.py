@@ -31,7 +31,7 @@ def moved(received: int, packets_in: int, sent: int, packets_out: int) -> bool:
         pytest.param((54, 1, 80, 1), id="a visitor whose packets have no time stamps"),
     ],
 )
-def test_whoever_speaks_and_is_heard_uses_it(moves: tuple[int, int, int, int]) -> None:
+def test_traffic_in_both_directions_is_use(moves: tuple[int, int, int, int]) -> None:
     assert moved(*moves)
 
 
@@ -42,7 +42,7 @@ def test_whoever_speaks_and_is_heard_uses_it(moves: tuple[int, int, int, int]) -
         pytest.param((42, 1, 42, 1), id="ARP"),
         pytest.param((84, 2, 84, 2), id="ARP, asked from either side"),
         pytest.param((66, 1, 66, 1), id="a keep-alive"),
-        pytest.param((900, 10, 0, 0), id="announcements to everybody on the network"),
+        pytest.param((900, 10, 0, 0), id="broadcasts on the network"),
         pytest.param((0, 0, 540, 6), id="calls into the void"),
     ],
 )

@@ -47,7 +47,7 @@ def test_one_that_is_never_healthy_is_failing_after_its_ready_timeout() -> None:
     assert "60 s" in late.detail
 
 
-def test_where_nobody_has_set_it_the_containers_own_healthcheck_says_how_long() -> None:
+def test_without_a_setting_the_containers_own_healthcheck_says_how_long() -> None:
     """The healthcheck may be the image's, of which the compose files say nothing."""
     derived = replace(CHECKED, ready_timeout_derived=True)
     slow = container(health="starting", started=299, ready_within=300.0)
@@ -105,7 +105,7 @@ def test_one_restart_or_two_far_apart_are_none() -> None:
     assert verdict(container("restarting", restarts=1, restarted=(ago(0),))).power is Power.STARTING
 
 
-def test_restarts_that_nobody_saw_count_as_close_together() -> None:
+def test_unseen_restarts_count_as_close_together() -> None:
     assert verdict(container(started=2, restarts=7)).power is Power.FAILING
 
 
@@ -126,18 +126,18 @@ def test_it_is_on_when_all_of_its_replicas_are() -> None:
     assert verdict(one, container("exited", exit_code=1), spec=PAIR).power is Power.FAILING
 
 
-def test_nothing_that_runs_is_off_whoever_wants_it() -> None:
+def test_without_a_running_container_it_is_off() -> None:
     assert verdict().power is Power.OFF
     assert verdict(wanted=False).power is Power.OFF
     assert verdict(container("created")).power is Power.OFF
 
 
-def test_one_that_nobody_wants_and_that_exited_is_simply_off() -> None:
+def test_an_unwanted_one_that_exited_is_simply_off() -> None:
     assert verdict(container("exited", exit_code=137), wanted=False).power is Power.OFF
     assert verdict(container("exited"), spec=ONESHOT, wanted=False).power is Power.OFF
 
 
-def test_one_that_nobody_wants_and_that_runs_is_on() -> None:
+def test_an_unwanted_one_that_runs_is_on() -> None:
     assert verdict(container(), wanted=False).power is Power.ON
 
 

@@ -38,7 +38,7 @@ def test_near_the_cap_it_is_lengthened_up_to_it_once() -> None:
     assert after(CAP, full) == (Step.OPEN, None)
 
 
-def test_a_window_that_somebody_made_longer_is_not_made_shorter() -> None:
+def test_a_window_that_was_extended_is_not_made_shorter() -> None:
     longer = replace(OPEN, deadline=NOON + timedelta(seconds=3000))
     assert after(300, longer) == (Step.PASS, None)
 
@@ -49,7 +49,7 @@ def test_who_waits_keeps_it_too() -> None:
     assert after(100, opening) == (Step.WAIT, TTL)
 
 
-def test_a_dependency_of_an_open_window_that_is_not_ready_keeps_nobody_out() -> None:
+def test_an_unready_dependency_of_an_open_window_blocks_no_visitor() -> None:
     assert after(1, replace(OPEN, status=Status.PARTIAL, count=(1, 2)))[0] == Step.PASS
 
 
@@ -60,7 +60,7 @@ def test_what_fails_under_its_window_is_said_and_not_kept() -> None:
 
 
 @pytest.mark.parametrize("state", [State.CLOSING, State.CLOSED])
-def test_after_a_failure_nobody_opens_for_half_a_minute(state: State) -> None:
+def test_after_a_failure_there_is_no_opening_for_half_a_minute(state: State) -> None:
     failed = replace(OPEN, state=state, status=Status.FAIL, ended=NOON, power=Power.FAILING, ready=False)
     assert after(BACKOFF - 1, failed) == (Step.FAILED, None)
     assert after(BACKOFF, failed) == (Step.OPEN, None)

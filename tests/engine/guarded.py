@@ -39,7 +39,7 @@ class Door(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, engine: str) -> None:
         self.engine = engine
         self.guarded: set[str] = set()
-        """Ids of containers that nobody may stop or kill."""
+        """Ids of containers that no call may stop or kill."""
         self.refusals: dict[str, tuple[int, str]] = {}
         """By a pattern of the request line: the status and the sentence it is answered with."""
         self.delays: dict[str, float] = {}

@@ -177,13 +177,13 @@ def test_a_database_that_takes_nothing_is_away_though_it_can_be_read(stack: Stac
     stack.write({"forge": running()}, blind_grace="1s").begin()
     window = stack.open("forge", ttl=8)
     stack.opened(window)
-    stranger = sqlite3.connect(make_url(stack.database_url).database or "", isolation_level=None)
-    stranger.execute("BEGIN IMMEDIATE")
+    other_connection = sqlite3.connect(make_url(stack.database_url).database or "", isolation_level=None)
+    other_connection.execute("BEGIN IMMEDIATE")
     try:
         until(lambda: is_off(stack), "it is off", LONG)
         assert stack.window(window).state == State.OPEN
     finally:
-        stranger.close()
+        other_connection.close()
 
     stack.closed(window, within=LONG)
 

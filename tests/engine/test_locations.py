@@ -129,7 +129,7 @@ def test_a_project_changed_while_the_worker_was_down_is_turned_off_in_the_old_on
     moved(stack, projects)
 
 
-def test_what_came_due_while_the_project_was_changed_and_nobody_ran_is_turned_off(
+def test_what_came_due_while_the_project_changed_and_no_worker_ran_is_turned_off(
     stack: Stack, projects: Projects
 ) -> None:
     stack.write({"forge": running()}).begin()

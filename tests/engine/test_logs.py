@@ -32,7 +32,7 @@ def said(stack: Stack, window: str, **rest: Any) -> list[str]:
     return [f"{line['service']}: {line['line']}" for line in read(stack, window, **rest)[0]]
 
 
-def test_both_streams_of_a_windows_services_and_nobody_elses(stack: Stack) -> None:
+def test_both_streams_of_a_windows_services_and_no_other(stack: Stack) -> None:
     stack.write({"redis": python(TALKS), "forge": python(TALKS), "mill": python(TALKS)}, core=["redis"])
     stack.by_hand("up", "-d", "redis", "mill")
     stack.begin()
@@ -154,7 +154,7 @@ def test_a_service_without_readable_lines_that_fails_says_so(stack: Stack) -> No
     assert "the logging driver none" in read(stack, window)[1]["forge"]
 
 
-def test_a_forged_message_makes_nobody_read_anything(stack: Stack) -> None:
+def test_a_forged_message_makes_no_worker_read_logs(stack: Stack) -> None:
     stack.write({"forge": python(TALKS)}).begin()
 
     for forged in ("", "nosuch", "'; DROP TABLE windows; --"):

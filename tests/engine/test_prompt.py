@@ -262,7 +262,7 @@ def test_force_whose_message_is_lost_cuts_a_stop_short_too(stack: Stack) -> None
     assert stack.alive() == set()
 
 
-def test_a_volume_that_cannot_be_made_delays_nobody_else(stack: Stack) -> None:
+def test_a_volume_that_cannot_be_made_delays_no_other_service(stack: Stack) -> None:
     definitions = {"api": running(volumes=["bad:/bad"]), "plain": running()}
     stack.write(definitions).define(definitions, volumes={"bad": {"driver": "nosuchdriver"}})
     stack.begin()

@@ -65,7 +65,7 @@ def test_what_uses_the_network_of_one_without_is_failing(stack: Stack) -> None:
     failing(stack, "dl", "has lost it: it runs, but is attached to no network")
 
 
-def test_a_container_of_nobody_is_watched_while_its_network_is_used(stack: Stack, outsider: str) -> None:
+def test_a_container_of_no_stack_is_watched_while_its_network_is_used(stack: Stack, outsider: str) -> None:
     stack.write({"dl": running(network_mode=f"container:{outsider}")}).begin()
     window = stack.opened(stack.open("dl"))
     assert window.status == Status.OK

@@ -42,7 +42,7 @@ def test_a_core_service_that_is_also_allowed_is_refused(stack: Stack) -> None:
     assert fault.startswith(f"{stack.config}: stacks.studio: allow: forge is core")
 
 
-def test_a_dependency_that_nobody_may_start_is_refused(stack: Stack) -> None:
+def test_a_dependency_that_may_not_be_started_is_refused(stack: Stack) -> None:
     stack.write({"db": running(), "api": running(**needs(db="started"))}, allow=["api"])
 
     assert faults(stack) == [

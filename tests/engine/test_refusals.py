@@ -184,7 +184,7 @@ def test_a_container_with_odd_labels_keeps_nothing_on(stack: Stack, forced: bool
     assert stack.alive() == set()
 
 
-def test_logs_that_nobody_keeps_are_said_to_be_so_and_the_others_are_read(stack: Stack) -> None:
+def test_logs_that_are_not_kept_are_named_and_the_others_are_read(stack: Stack) -> None:
     mute = running(network_mode="none", logging={"driver": "none"})
     stack.write({"mute": mute, "forge": running(network_mode="none")}).begin()
     window = stack.open("mute", "forge")

@@ -100,7 +100,7 @@ def test_a_change_that_compose_can_read_and_that_breaks_a_rule_names_its_own_dig
 
 
 def test_a_file_that_breaks_at_the_very_moment_of_a_start_changes_nothing(stack: Stack) -> None:
-    """Before anybody has noticed: a start never reads what has not been checked."""
+    """Before the change is noticed: a start never reads what has not been checked."""
     stack.write({"forge": running()}).begin()
 
     stack.file.write_text(BROKEN)
@@ -126,7 +126,7 @@ ODD: Mapping[str, Any] = {
 }
 
 
-def test_a_persons_own_compose_finds_nothing_to_recreate(stack: Stack) -> None:
+def test_a_manual_compose_call_recreates_nothing(stack: Stack) -> None:
     """What is started from what was kept carries the hash of the files themselves."""
     (stack.directory / "more.env").write_text("MORE=1$$2\nQUOTED='a b'\n")
     (stack.directory / ".env").write_text("FILLED=from-the-file\n")

@@ -29,7 +29,7 @@ def test_a_password_in_last_words_is_kept_nowhere(stack: Stack) -> None:
     assert SECRET not in on_record(stack, window.id)
 
 
-def test_a_password_in_logs_is_sent_to_nobody(stack: Stack) -> None:
+def test_a_password_in_logs_is_not_sent(stack: Stack) -> None:
     talks = python(f"{TELLS}signal.pause()", environment={"DB_PASSWORD": "${FROM_ENV}"})
     (stack.directory / ".env").write_text(f"FROM_ENV={SECRET}\n")
     stack.write({"forge": talks}).begin()

@@ -177,7 +177,7 @@ def test_tests_that_are_interrupted_or_killed_let_go(
         assert next(client.windows(limit=1)).close_detail == "its time was up"
 
 
-def test_whoever_names_no_service_is_told_how(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_call_without_a_service_prints_the_usage(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(FAILS)
     ended = subprocess.run(
         sample(environ, str(tmp_path / "test_it.py")),

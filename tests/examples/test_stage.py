@@ -16,7 +16,7 @@ from examples.vx11 import demo, image, stage
 
 
 @pytest.fixture
-def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def foreign_container(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Somebody else's container, under the project name that the demo is about to use."""
     project = f"stage-{uuid.uuid4().hex[:12]}"
     monkeypatch.setattr(stage, "PROJECT", project)
@@ -37,12 +37,12 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     subprocess.run(["docker", "rm", "--force", project], check=True, capture_output=True, timeout=60)
 
 
-def test_the_engine_is_the_witness(stranger: str) -> None:
+def test_the_engine_is_the_witness(foreign_container: str) -> None:
     assert stage.running() == {"madre"}
-    assert stranger in stage.listing()
+    assert foreign_container in stage.listing()
 
 
-def test_a_project_of_the_same_name_from_elsewhere_is_not_touched(stranger: str) -> None:
+def test_a_project_of_the_same_name_from_elsewhere_is_not_touched(foreign_container: str) -> None:
     with pytest.raises(stage.NotAsPromised, match="from /elsewhere; not touched"):
         demo.refuse_company()
 

@@ -1,4 +1,4 @@
-"""Which Compose binary is run: Docker's own before the package's, and never one that nobody knows."""
+"""Which Compose binary is run: Docker's own before the package's, and never an unknown one."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ NOBODY = 65_534
 
 
 @pytest.fixture
-def nobody() -> Iterator[None]:
-    """As somebody who is not root, for whom the modes of files count."""
+def unprivileged() -> Iterator[None]:
+    """As a user who is not root, for whom the modes of files count."""
     if os.geteuid() == 0:
         os.seteuid(NOBODY)
         yield
@@ -77,17 +77,17 @@ def test_one_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     directory.chmod(0o500)
     if os.geteuid() == 0:
         os.chown(directory, NOBODY, NOBODY)
-    assert "cannot be written to" in _as_nobody(directory)
+    assert "cannot be written to" in _as_unprivileged(directory)
 
 
-def test_one_of_somebody_else_is_named(tmp_path: Path) -> None:
+def test_one_of_another_user_is_named(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     directory.mkdir(mode=0o755)
     _open_to_all(tmp_path)
-    assert "belongs to" in _as_nobody(directory)
+    assert "belongs to" in _as_unprivileged(directory)
 
 
-def _as_nobody(directory: Path) -> str:
+def _as_unprivileged(directory: Path) -> str:
     if os.geteuid() == 0:
         os.seteuid(NOBODY)
     try:

@@ -30,7 +30,7 @@ def test_a_file_of_ours_that_others_may_read_is_fine(file: Path) -> None:
     assert said(file) == []
 
 
-def test_a_file_that_everybody_can_write_is_named_with_the_command(file: Path) -> None:
+def test_a_file_that_all_users_can_write_is_named_with_the_command(file: Path) -> None:
     file.chmod(0o666)
     (line,) = said(file)
     assert line.startswith(
@@ -39,13 +39,13 @@ def test_a_file_that_everybody_can_write_is_named_with_the_command(file: Path) -
     assert line.endswith(f"; chmod go-w {file}")
 
 
-def test_a_folder_that_everybody_can_write_is_as_bad(file: Path) -> None:
+def test_a_folder_that_all_users_can_write_is_as_bad(file: Path) -> None:
     file.parent.chmod(0o777)
     (line,) = said(file)
     assert line.startswith(f"{file.parent} can be written by every user")
 
 
-def test_a_sticky_folder_lets_nobody_exchange_the_files_of_others(file: Path) -> None:
+def test_a_sticky_folder_protects_the_files_of_others(file: Path) -> None:
     file.parent.chmod(0o1777)
     assert said(file) == []
 
@@ -71,7 +71,7 @@ def test_a_file_of_another_user_is_named(file: Path, monkeypatch: pytest.MonkeyP
     assert ", who could have any container run on this host; chown " in line
 
 
-def test_a_private_group_is_nobody_else(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_private_group_has_no_other_user(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.chmod(0o664)
     owner = pwd.getpwuid(file.stat().st_uid)
     monkeypatch.setattr(pwd, "getpwall", lambda: [owner])

@@ -84,7 +84,7 @@ STARTER = """
 """
 
 
-def test_an_engine_ends_with_whoever_started_it() -> None:
+def test_an_engine_ends_with_the_process_that_started_it() -> None:
     environ = {**os.environ, "PYTHONPATH": str(roots.REPOSITORY)}
     command = [sys.executable, "-c", textwrap.dedent(STARTER)]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as starter:

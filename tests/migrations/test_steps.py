@@ -131,7 +131,7 @@ def test_several_that_upgrade_at_once_do_each_other_no_harm(empty: str) -> None:
 def test_an_upgrade_that_dies_at_its_last_step_has_changed_nothing_and_is_run_again(
     empty: str, step: str
 ) -> None:
-    """Everything up to that step was done, and nobody was left to say that it was to stay."""
+    """Everything up to that step was done, and the process died before the commit."""
     migrations.upgrade(empty, "0001")
     rows.fill(empty)
     before, indexed = rows.kept(empty), rows.indexes(empty)

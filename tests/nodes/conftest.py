@@ -36,7 +36,7 @@ def fleet(tmp_path: Path, databases: Databases) -> Iterator[Fleet]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Node]:
-    """The node with the engine that everybody uses."""
+    """The node with the shared engine of this machine."""
     node = Node("here", tmp_path / "here", dict(os.environ))
     node.write("studio", "forge", "mill")
     yield node

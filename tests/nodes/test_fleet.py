@@ -1,4 +1,4 @@
-"""Two engines, two workers, one front: every window ends on its own node, whoever is killed."""
+"""Two engines, two workers, one front: every window ends on its own node, whichever process is killed."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_a_default_over_the_maximum_is_a_fault(tmp_path: Path) -> None:
     assert "default_ttl: 32400 s is over max_ttl, 28800 s" in lines[0]
 
 
-def test_a_default_over_a_maximum_that_nobody_set_says_to_set_it(tmp_path: Path) -> None:
+def test_a_default_over_an_unset_maximum_says_to_set_it(tmp_path: Path) -> None:
     lines = faults(tmp_path, GOOD.replace('"1h30m"', '"9h"'))
     assert lines[0].endswith("28800 s where it is not set; set it as well")
     assert not faults(tmp_path, GOOD.replace('"1h30m"', '"9h"\nmax_ttl = "8h"'))[0].endswith("as well")

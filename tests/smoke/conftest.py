@@ -1,7 +1,7 @@
 """A broker and a worker in containers of their own, put together by pytest-celery.
 
 The plugin is off for all other tests, since loading it takes seconds and its fixtures
-would be everybody's. Here its fixtures come in by name, and those are replaced that
+would be shared by all. Here its fixtures come in by name, and those are replaced that
 would pull an image, open a port to all interfaces, or run something other than the product.
 """
 
@@ -143,7 +143,7 @@ def worker_volumes(stage: Stage) -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 def worker_user() -> str:
-    """What the worker writes belongs to whoever runs the tests."""
+    """What the worker writes belongs to the user who runs the tests."""
     return f"{os.getuid()}:{os.getgid()}"
 
 

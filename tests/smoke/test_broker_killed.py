@@ -20,7 +20,7 @@ def test_the_worker_outlives_its_broker(setup: CeleryTestSetup, broker_url: str,
     until(lambda: stage.calling(in_flight, "stop"), "anvil is being stopped")
 
     setup.broker.kill()
-    # The end of the task finds nobody to acknowledge it to.
+    # At the end of the task there is no broker for the acknowledgement.
     stage.reaches(in_flight, "closed")
     setup.broker.restart()
 

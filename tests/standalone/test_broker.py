@@ -71,17 +71,17 @@ def far(tmp_path: Path) -> Path:
 
 
 def test_a_stranger_without_the_password_is_refused(running: Running) -> None:
-    stranger = redis.Redis(unix_socket_path=str(running.broker.socket), retry=ONCE)
+    unauthorized = redis.Redis(unix_socket_path=str(running.broker.socket), retry=ONCE)
 
-    with pytest.raises(redis.AuthenticationError), stranger:
-        stranger.ping()
+    with pytest.raises(redis.AuthenticationError), unauthorized:
+        unauthorized.ping()
 
 
 def test_no_port_is_opened(running: Running) -> None:
     assert listening(running.pid) == set()
 
 
-def test_nobody_else_may_read_or_enter(running: Running, tmp_path: Path) -> None:
+def test_no_other_user_may_read_or_enter(running: Running, tmp_path: Path) -> None:
     directory = tmp_path / "broker"
 
     private = [tmp_path / "broker.url", directory / "broker.conf", directory / "password"]
@@ -164,9 +164,9 @@ def test_a_directory_too_deep_for_a_socket_gets_a_loopback_port(far: Path) -> No
             connection.ensure_connection(max_retries=1)
         with (
             pytest.raises(redis.AuthenticationError),
-            redis.Redis(port=server.broker.port, retry=ONCE) as stranger,
+            redis.Redis(port=server.broker.port, retry=ONCE) as unauthorized,
         ):
-            stranger.ping()
+            unauthorized.ping()
     finally:
         server.end()
 

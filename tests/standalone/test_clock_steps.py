@@ -22,7 +22,7 @@ HOURS = 7200.0
 PATIENCE = 60.0
 
 
-class House:
+class ClockedStandalone:
     """A standalone with one real service, and the clock that its processes see."""
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,20 +67,20 @@ class House:
 
 
 @pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClockedStandalone]:
     image.ensure()
-    house = House(tmp_path, monkeypatch)
-    house.standalone.start()
-    yield house
-    if house.standalone.process:
-        house.standalone.stop()
-    project = f"label=com.docker.compose.project={house.standalone.project}"
+    clocked = ClockedStandalone(tmp_path, monkeypatch)
+    clocked.standalone.start()
+    yield clocked
+    if clocked.standalone.process:
+        clocked.standalone.stop()
+    project = f"label=com.docker.compose.project={clocked.standalone.project}"
     if left := docker("ps", "-aq", "--filter", project).split():
         docker("rm", "-f", *left)
 
 
 @pytest.mark.parametrize("ahead", [-HOURS, HOURS])
-def test_windows_live_their_length_and_one_entry_says_what_happened(system: House, ahead: float) -> None:
+def test_windows_live_their_length_and_one_entry_says_what_happened(system: ClockedStandalone, ahead: float) -> None:
     began = time.monotonic()
     short, long = system.open(40), system.open(600)
 

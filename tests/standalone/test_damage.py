@@ -35,7 +35,7 @@ from tests.standalone.whole_standalone import Standalone
 PAGE = 4096
 
 
-class House(Standalone):
+class OneServiceStandalone(Standalone):
     """A standalone of one service that really runs."""
 
     def __init__(self, directory: Path) -> None:
@@ -99,8 +99,8 @@ class House(Standalone):
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[House]:
-    one = House(tmp_path)
+def system(tmp_path: Path) -> Iterator[OneServiceStandalone]:
+    one = OneServiceStandalone(tmp_path)
     yield one
     one.clear()
     assert one.living() == set()
@@ -156,7 +156,7 @@ UNUSABLE: dict[Harm, str] = {
 
 
 @pytest.mark.parametrize("harm", UNUSABLE, ids=lambda harm: harm.__name__)
-def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(system: House, harm: Harm) -> None:
+def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(system: OneServiceStandalone, harm: Harm) -> None:
     system.start()
     system.open(15)
     system.cut_the_power()
@@ -183,7 +183,7 @@ def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(system: Ho
 
 
 @pytest.mark.parametrize("harm", [garbage, overwritten], ids=lambda harm: harm.__name__)
-def test_where_nothing_can_be_on_the_start_ends_and_says_what_mends_it(system: House, harm: Harm) -> None:
+def test_where_nothing_can_be_on_the_start_ends_and_says_what_mends_it(system: OneServiceStandalone, harm: Harm) -> None:
     system.start()
     assert system.stop() == 0
     assert system.cli("backup", str(system.directory / "backup.db")).returncode == 0
@@ -230,7 +230,7 @@ def without_its_log(place: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [emptied, removed, without_its_log], ids=lambda harm: harm.__name__)
-def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(system: House, harm: Harm) -> None:
+def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(system: OneServiceStandalone, harm: Harm) -> None:
     system.start()
     merged_copy(system)
     window = system.open(600)
@@ -249,13 +249,13 @@ def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(system: H
     assert system.stop() == 0
 
 
-def merged_copy(system: House) -> None:
+def merged_copy(system: OneServiceStandalone) -> None:
     copy = system.place.with_name("before.db")
     with closing(sqlite3.connect(system.place)) as one, closing(sqlite3.connect(copy)) as other:
         one.backup(other)
 
 
-def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turned_off(system: House) -> None:
+def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turned_off(system: OneServiceStandalone) -> None:
     system.start()
     system.open(12)
     with system.place.open("r+b") as file:

@@ -124,7 +124,7 @@ def assert_off_in_time(standalone: OnDisk, window: dict[str, Any]) -> None:
     assert seconds_past(window) < GRACE + LATE
 
 
-def test_what_is_due_ends_on_a_full_disk_and_nobody_dies_of_it(standalone: OnDisk) -> None:
+def test_what_is_due_ends_on_a_full_disk_and_no_process_dies(standalone: OnDisk) -> None:
     standalone.start()
     window = standalone.open()
     pids = standalone.pids()

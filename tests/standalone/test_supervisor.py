@@ -29,7 +29,7 @@ STUBBORN = "trap '' TERM; while :; do sleep 0.05; done"
 FAMILY = "sleep 600 & sleep 600 & wait"
 
 
-class House:
+class Supervision:
     """A supervisor over shell commands, and all that is left of it on disk."""
 
     def __init__(self, directory: Path, signals: Signals) -> None:
@@ -68,15 +68,15 @@ class House:
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[House]:
+def system(tmp_path: Path) -> Iterator[Supervision]:
     with Signals() as signals:
-        system = House(tmp_path, signals)
+        system = Supervision(tmp_path, signals)
         yield system
         system.supervisor.stop()
         assert system.living() == set()
 
 
-def test_what_is_killed_is_started_again(system: House) -> None:
+def test_what_is_killed_is_started_again(system: Supervision) -> None:
     system.supervise(system.child("worker", SLEEPER))
     first = system.pid("worker")
 
@@ -86,7 +86,7 @@ def test_what_is_killed_is_started_again(system: House) -> None:
     assert "worker was killed (SIGKILL); starting it again in 0.2 s" in system.said()
 
 
-def test_the_others_are_left_alone_meanwhile(system: House) -> None:
+def test_the_others_are_left_alone_meanwhile(system: Supervision) -> None:
     system.supervise(system.child("worker", SLEEPER), system.child("beat", SLEEPER))
     worker, beat = system.pid("worker"), system.pid("beat")
 
@@ -96,7 +96,7 @@ def test_the_others_are_left_alone_meanwhile(system: House) -> None:
     assert system.pid("beat") == beat
 
 
-def test_what_dies_takes_its_family_along(system: House) -> None:
+def test_what_dies_takes_its_family_along(system: Supervision) -> None:
     system.supervise(system.child("web", FAMILY))
     leader = system.pid("web")
     until(lambda: len(processes.in_group(leader)) == 3)
@@ -107,7 +107,7 @@ def test_what_dies_takes_its_family_along(system: House) -> None:
     assert processes.in_group(leader) == set()
 
 
-def test_what_keeps_dying_is_tried_ever_later(system: House) -> None:
+def test_what_keeps_dying_is_tried_ever_later(system: Supervision) -> None:
     system.supervise(system.child("worker", "echo no such module; exit 3"))
 
     system.until(lambda: "starting it again in 0.8 s" in system.said())
@@ -117,7 +117,7 @@ def test_what_keeps_dying_is_tried_ever_later(system: House) -> None:
     assert [child.name for child in system.supervisor.down()] == ["worker"]
 
 
-def test_the_wait_between_tries_has_an_end(system: House) -> None:
+def test_the_wait_between_tries_has_an_end(system: Supervision) -> None:
     seat = SupervisedChild(system.child("worker", SLEEPER))
 
     delays = []
@@ -127,7 +127,7 @@ def test_the_wait_between_tries_has_an_end(system: House) -> None:
     assert delays == [0.2, 0.4, 3.2, 6.4, *[10.0] * 5]
 
 
-def test_the_hundred_thousandth_death_ends_nothing(system: House) -> None:
+def test_the_hundred_thousandth_death_ends_nothing(system: Supervision) -> None:
     system.supervise(system.child("worker", "exit 3"), system.child("beat", SLEEPER))
     system.supervisor.seat("worker").failures = 100_000
 
@@ -140,7 +140,7 @@ def test_the_hundred_thousandth_death_ends_nothing(system: House) -> None:
     "error", [OSError(28, "No space left on device"), RuntimeError("no thread"), KeyError("x")]
 )
 def test_a_round_that_breaks_ends_neither_the_others_nor_the_supervisor(
-    system: House, monkeypatch: pytest.MonkeyPatch, error: Exception
+    system: Supervision, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     system.supervise(system.child("worker", SLEEPER), system.child("beat", SLEEPER))
     worker, beat = system.pid("worker"), system.pid("beat")
@@ -163,7 +163,7 @@ def test_a_round_that_breaks_ends_neither_the_others_nor_the_supervisor(
     monkeypatch.setattr(system.record, "remove", remove)
 
 
-def test_a_command_that_is_not_there_does_not_bring_the_house_down(system: House) -> None:
+def test_a_command_that_is_not_there_does_not_bring_the_house_down(system: Supervision) -> None:
     absent = Child("flower", ("/nowhere/flower",), {}, system.directory / "flower.log")
 
     system.supervise(absent, system.child("worker", SLEEPER))
@@ -172,7 +172,7 @@ def test_a_command_that_is_not_there_does_not_bring_the_house_down(system: House
     assert "flower cannot be started" in system.said()
 
 
-def test_stopping_leaves_no_process_behind(system: House) -> None:
+def test_stopping_leaves_no_process_behind(system: Supervision) -> None:
     system.supervise(system.child("web", FAMILY), system.child("worker", SLEEPER, wave=1))
     until(lambda: len(system.living()) == 4)
 
@@ -182,7 +182,7 @@ def test_stopping_leaves_no_process_behind(system: House) -> None:
     assert process_record.left_over(system.record.path) == {}
 
 
-def test_what_does_not_listen_is_killed_when_patience_ends(system: House) -> None:
+def test_what_does_not_listen_is_killed_when_patience_ends(system: Supervision) -> None:
     system.supervise(system.child("worker", f"echo up; {STUBBORN}", patience=0.3))
     until((system.directory / "worker.log").read_text)
 
@@ -192,7 +192,7 @@ def test_what_does_not_listen_is_killed_when_patience_ends(system: House) -> Non
     assert 0.3 <= time.monotonic() - began < 3
 
 
-def test_children_leave_wave_by_wave(system: House) -> None:
+def test_children_leave_wave_by_wave(system: Supervision) -> None:
     order = system.directory / "order"
 
     def leaving(name: str) -> str:
@@ -211,7 +211,7 @@ def test_children_leave_wave_by_wave(system: House) -> None:
     assert order.read_text().split() == ["web", "worker", "broker"]
 
 
-def test_a_second_ctrl_c_ends_everything_at_once(system: House) -> None:
+def test_a_second_ctrl_c_ends_everything_at_once(system: Supervision) -> None:
     system.supervise(system.child("worker", f"echo up; {STUBBORN}", patience=60))
     until((system.directory / "worker.log").read_text)
     system.signals.asked = 1
@@ -223,7 +223,7 @@ def test_a_second_ctrl_c_ends_everything_at_once(system: House) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_an_error_in_a_log_comes_to_the_terminal(system: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_a_log_comes_to_the_terminal(system: Supervision, capsys: pytest.CaptureFixture[str]) -> None:
     system.supervise(system.child("worker", "echo fine; echo '[ERROR/x] the disk is full'; sleep 600"))
 
     system.until(lambda: "the disk is full" in capsys.readouterr().out)
@@ -255,16 +255,16 @@ def test_a_child_that_no_record_tells_of_is_found_by_its_mark(tmp_path: Path) ->
 
 
 def test_a_stranger_who_got_a_recorded_number_is_left_alone(tmp_path: Path) -> None:
-    stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    Record(tmp_path / "children.json").add("worker", Process(stranger.pid, started=1))
+    foreign_process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    Record(tmp_path / "children.json").add("worker", Process(foreign_process.pid, started=1))
     try:
         assert process_record.left_over(tmp_path / "children.json") == {}
 
-        process_record.end({"worker": Process(stranger.pid, started=1)}, tmp_path)
-        assert stranger.poll() is None
+        process_record.end({"worker": Process(foreign_process.pid, started=1)}, tmp_path)
+        assert foreign_process.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        foreign_process.kill()
+        foreign_process.wait()
 
 
 def test_a_record_from_before_a_reboot_means_nothing(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_second_one_on_the_same_directory_is_refused_by_name(tmp_path: Path) -
     Lock(tmp_path).take("http://127.0.0.1:8421")
 
 
-def test_children_do_not_inherit_the_lock(system: House) -> None:
+def test_children_do_not_inherit_the_lock(system: Supervision) -> None:
     first = Lock(system.directory)
     first.take("http://127.0.0.1:8420")
     system.supervise(system.child("worker", SLEEPER))
@@ -308,11 +308,11 @@ def _supervisor_process(directory: Path) -> subprocess.Popen[bytes]:
     """A supervisor of its own, with one child that has two of its own, to be killed."""
     script = (
         "import sys, pathlib\n"
-        "from tests.standalone.test_supervisor import FAMILY, House, Signals\n"
+        "from tests.standalone.test_supervisor import FAMILY, Supervision, Signals\n"
         "with Signals() as signals:\n"
-        "    house = House(pathlib.Path(sys.argv[1]), signals)\n"
-        "    house.supervise(house.child('web', FAMILY))\n"
+        "    supervision = Supervision(pathlib.Path(sys.argv[1]), signals)\n"
+        "    supervision.supervise(supervision.child('web', FAMILY))\n"
         "    while True:\n"
-        "        house.supervisor.wait(1)\n"
+        "        supervision.supervisor.wait(1)\n"
     )
     return subprocess.Popen([sys.executable, "-c", script, str(directory)], stdout=subprocess.DEVNULL)

@@ -124,7 +124,7 @@ def test_a_second_one_on_the_same_directory_is_refused(system: Standalone) -> No
 
 def test_killed_itself_its_children_carry_on_and_a_successor_replaces_them(standalone: Standalone) -> None:
     standalone.start()
-    # Those it started itself: whoever of them starts something for a moment is not the question here.
+    # Only its direct children: their short-lived children do not matter here.
     before = {child for name in CHILDREN if (child := standalone.child(name))}
     standalone.stop(signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""What somebody with the keys to the database can do to the trail."""
+"""What a user with write access to the database can do to the trail."""
 
 from __future__ import annotations
 

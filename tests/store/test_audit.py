@@ -208,7 +208,7 @@ def test_the_times_of_a_chain_never_run_backwards(database: Database) -> None:
 
 
 def test_heads_are_locked_last(database: Database) -> None:
-    """Until its end a transaction leaves the heads alone, so nobody waits for it there."""
+    """Until its end a transaction leaves the heads alone, so no other transaction waits for it."""
     with database.write() as session:
         audit.record(session, Event.REFUSED, actor="ada", now=NOON, stack=StackId("studio"))
         session.flush()

@@ -13,8 +13,8 @@ from app.store.database import Database
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 
 
-class Tower:
-    """A clock on a tower that can be looked at, set, and hidden by fog; and seconds that pass."""
+class WallClock:
+    """A clock on a wall_clock that can be looked at, set, and hidden by fog; and seconds that pass."""
 
     def __init__(self) -> None:
         self.time, self.seconds, self.asked, self.fog = NOON, 1000.0, 0, False
@@ -31,49 +31,49 @@ class Tower:
 
 
 @pytest.fixture
-def tower() -> Tower:
-    return Tower()
+def wall_clock() -> WallClock:
+    return WallClock()
 
 
 @pytest.fixture
-def clock(tower: Tower) -> Clock:
-    return Clock(tower.ask, lambda: tower.seconds)
+def clock(wall_clock: WallClock) -> Clock:
+    return Clock(wall_clock.ask, lambda: wall_clock.seconds)
 
 
-def test_it_is_carried_on_between_looks(tower: Tower, clock: Clock) -> None:
+def test_it_is_carried_on_between_looks(wall_clock: WallClock, clock: Clock) -> None:
     assert clock.now() == NOON
-    tower.pass_by(ANCHOR_FOR - 1)
-    assert (clock.now(), tower.asked) == (tower.time, 1)
+    wall_clock.pass_by(ANCHOR_FOR - 1)
+    assert (clock.now(), wall_clock.asked) == (wall_clock.time, 1)
 
 
-def test_a_step_of_the_hosts_clock_does_not_move_it(tower: Tower, clock: Clock) -> None:
+def test_a_step_of_the_hosts_clock_does_not_move_it(wall_clock: WallClock, clock: Clock) -> None:
     clock.now()
-    tower.time += timedelta(hours=1)
-    tower.seconds += 1
+    wall_clock.time += timedelta(hours=1)
+    wall_clock.seconds += 1
     assert clock.now() == NOON + timedelta(seconds=1)
 
 
-def test_it_looks_again_after_a_while(tower: Tower, clock: Clock) -> None:
+def test_it_looks_again_after_a_while(wall_clock: WallClock, clock: Clock) -> None:
     clock.now()
-    tower.time += timedelta(milliseconds=40)
-    tower.pass_by(ANCHOR_FOR)
-    assert (clock.now(), tower.asked) == (tower.time, 2)
+    wall_clock.time += timedelta(milliseconds=40)
+    wall_clock.pass_by(ANCHOR_FOR)
+    assert (clock.now(), wall_clock.asked) == (wall_clock.time, 2)
 
 
-def test_while_the_database_is_away_the_last_answer_is_carried_on(tower: Tower, clock: Clock) -> None:
+def test_while_the_database_is_away_the_last_answer_is_carried_on(wall_clock: WallClock, clock: Clock) -> None:
     clock.now()
-    tower.fog = True
-    tower.pass_by(ANCHOR_FOR)
-    assert [clock.now() for _ in range(5)] == [tower.time] * 5
+    wall_clock.fog = True
+    wall_clock.pass_by(ANCHOR_FOR)
+    assert [clock.now() for _ in range(5)] == [wall_clock.time] * 5
     # It is asked once, not at every look, since asking may take seconds.
-    assert tower.asked == 2
-    tower.pass_by(ASK_AGAIN)
-    tower.fog = False
-    assert (clock.now(), tower.asked) == (tower.time, 3)
+    assert wall_clock.asked == 2
+    wall_clock.pass_by(ASK_AGAIN)
+    wall_clock.fog = False
+    assert (clock.now(), wall_clock.asked) == (wall_clock.time, 3)
 
 
-def test_a_clock_that_never_had_an_answer_has_none(tower: Tower, clock: Clock) -> None:
-    tower.fog = True
+def test_a_clock_that_never_had_an_answer_has_none(wall_clock: WallClock, clock: Clock) -> None:
+    wall_clock.fog = True
     with pytest.raises(OperationalError):
         clock.now()
 

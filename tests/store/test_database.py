@@ -71,7 +71,7 @@ def test_a_reader_sees_one_moment(database: Database, database_url: str) -> None
     other.close()
 
 
-def test_a_stranger_or_a_replaced_token_is_nobody(database: Database) -> None:
+def test_an_unknown_or_a_replaced_token_has_no_bearer(database: Database) -> None:
     with database.write() as session:
         first = tokens.create(session, "ada", NOON)
     with database.write() as session:

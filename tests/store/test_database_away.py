@@ -163,15 +163,15 @@ def test_writers_behind_a_locked_file_give_up_together(
     """One after another would wait ten seconds each."""
     monkeypatch.setattr(store, "SILENCE_SECONDS", PATIENCE)
     url = databases.migrated("sqlite")
-    way, stranger = Database(url), sqlite3.connect(make_url(url).database or "", isolation_level=None)
-    stranger.execute("BEGIN IMMEDIATE")
+    way, other_connection = Database(url), sqlite3.connect(make_url(url).database or "", isolation_level=None)
+    other_connection.execute("BEGIN IMMEDIATE")
     try:
         with ThreadPoolExecutor(20) as writers:
             began = time.monotonic()
             faults = [one.exception() for one in [writers.submit(tell, way) for _ in range(20)]]
             assert time.monotonic() - began < AT_MOST
     finally:
-        stranger.close()
+        other_connection.close()
     assert all(isinstance(fault, OUTAGE_ERRORS) for fault in faults)
     tell(way)
     way.close()

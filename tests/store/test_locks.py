@@ -109,14 +109,14 @@ def test_closing_our_descriptor_does_not_unlock_it_for_a_child(tmp_path: Path) -
 def test_a_process_that_was_not_given_the_descriptor_does_not_hold_it(tmp_path: Path) -> None:
     with locks.hold_lock(tmp_path, "studio", "forge") as lock:
         assert lock
-        stranger = subprocess.Popen(
+        other_process = subprocess.Popen(
             ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, close_fds=False
         )
     assert free(tmp_path)
-    stranger.communicate()
+    other_process.communicate()
 
 
-def test_the_locks_are_nobody_elses_to_read(tmp_path: Path) -> None:
+def test_no_other_user_can_read_the_locks(tmp_path: Path) -> None:
     directory = tmp_path / "locks"
     assert free(directory)
     assert directory.stat().st_mode & 0o777 == 0o700

@@ -21,7 +21,7 @@ def saved(system: System, since: datetime, service: str) -> float:
         return savings.saved_seconds(session, since, system.now)[system.spec.name, service]
 
 
-def test_what_nobody_holds_is_saved_whole_and_core_saves_nothing(system: System) -> None:
+def test_unheld_time_is_saved_whole_and_core_saves_nothing(system: System) -> None:
     began = system.now
     system.now += timedelta(hours=2)
     with system.database.read() as session:

@@ -160,7 +160,7 @@ class Person:
             return answer.raise_for_status().json()
 
 
-class Ear:
+class EventListener:
     """Listens to the events, and comes back with its last one whenever a front leaves."""
 
     def __init__(self, fleet: Fleet) -> None:

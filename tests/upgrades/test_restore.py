@@ -120,7 +120,7 @@ def original(tmp_path: Path, databases: object, monkeypatch: pytest.MonkeyPatch)
     return system
 
 
-def test_a_backup_is_one_file_of_one_moment_and_takes_nobodys_place(original: System, tmp_path: Path) -> None:
+def test_a_backup_is_one_file_of_one_moment_and_replaces_no_file(original: System, tmp_path: Path) -> None:
     place = tmp_path / "copy.db"
     done(backup, str(place))
     again = CliRunner().invoke(main, ["backup", str(place)])

@@ -14,7 +14,7 @@ from app.store import audit
 from app.store.tables import Entry, Window
 from tests.databases import Databases
 from tests.engine.stacks import Stack, running, standing, until
-from tests.upgrades.fleet import LONG, Ear, Fleet, Person, fleet
+from tests.upgrades.fleet import LONG, EventListener, Fleet, Person, fleet
 
 SERVICES = ("forge", "mill", "press")
 ORDER = ("web0", "worker0", "web1", "worker1", "worker0", "web0")
@@ -33,15 +33,15 @@ def many(tmp_path: Path, databases: Databases) -> Iterator[Fleet]:
 
 def test_a_rolling_restart_loses_no_job_and_no_event(many: Fleet) -> None:
     stack, over, deaf = many.stack, threading.Event(), threading.Event()
-    people, ear = [Person(many, service) for service in SERVICES], Ear(many)
+    people, listener = [Person(many, service) for service in SERVICES], EventListener(many)
     threads = [threading.Thread(target=person.live, args=[over]) for person in people]
-    hearing = threading.Thread(target=ear.listen, args=[deaf.is_set])
+    hearing = threading.Thread(target=listener.listen, args=[deaf.is_set])
     hearing.start()
-    until(lambda: ear.begun, "somebody listens", LONG)
+    until(lambda: listener.begun, "a client listens", LONG)
     for thread in threads:
         thread.start()
 
-    until(lambda: all(person.windows for person in people), "everybody is at work", LONG)
+    until(lambda: all(person.windows for person in people), "every person has a window", LONG)
     codes = {name: many.restart(name) for name in ORDER}
     made = [len(person.windows) for person in people]
     until(lambda: _further(people, made), "work goes on after the last restart", LONG, stack)
@@ -63,15 +63,15 @@ def test_a_rolling_restart_loses_no_job_and_no_event(many: Fleet) -> None:
     assert {str(call.status) for call in stack.calls()} == {"ok"}
     assert stack.entries(Event.CALL_LOST) == []
 
-    written = _written(stack, ear.begun)
-    until(lambda: len(ear.heard) >= len(written), "everything was heard", LONG)
+    written = _written(stack, listener.begun)
+    until(lambda: len(listener.heard) >= len(written), "everything was heard", LONG)
     deaf.set()
     hearing.join(LONG)
     for chain in {chain for chain, _ in written}:
-        mine = [seq for name, seq in ear.heard if name == chain]
+        mine = [seq for name, seq in listener.heard if name == chain]
         assert mine == list(range(mine[0], mine[0] + len(mine))), f"{chain}: in order, each once"
-    assert set(written) <= set(ear.heard)
-    assert ear.returns > 0, "a front that was listened to has left at least once"
+    assert set(written) <= set(listener.heard)
+    assert listener.returns > 0, "a front that was listened to has left at least once"
     with stack.database.read() as session:
         assert all(proof.ok for proof in audit.verify(session))
 

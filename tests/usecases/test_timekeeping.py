@@ -79,7 +79,7 @@ def test_many_small_steps_are_followed_and_told_of_never(host: Host, worker: Dat
     assert steps(worker) == []
 
 
-def test_until_anybody_has_corrected_it_nobody_goes_by_the_new_time(host: Host, worker: Database) -> None:
+def test_until_it_is_corrected_no_process_uses_the_new_time(host: Host, worker: Database) -> None:
     web, before = host.process(), worker.now()
     web.now()
     host.wall -= HOURS
@@ -167,7 +167,7 @@ def test_two_steps_are_two_entries_and_the_second_may_undo_the_first(host: Host,
     assert worker.now() == host.wall
 
 
-def test_nobody_is_declared_dead_and_no_key_is_forgotten(host: Host, worker: Database) -> None:
+def test_no_worker_is_declared_dead_and_no_key_is_forgotten(host: Host, worker: Database) -> None:
     web = host.process()
     alive(worker)
     with worker.write() as session:

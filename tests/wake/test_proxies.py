@@ -92,7 +92,7 @@ def test_visits_keep_it_silence_lets_it_go_and_the_cap_ends_it(front: httpx.Clie
     assert ended.close_detail == "its time was up"
 
     until(lambda: passes(front), "the next window is there", 60)
-    until(lambda: not site.running(), "nobody visits and it goes off", TTL + 30)
+    until(lambda: not site.running(), "without visits it goes off", TTL + 30)
 
 
 def websocket(front: httpx.Client) -> socket.socket:

@@ -29,7 +29,7 @@ def broker() -> Remembering:
 
 @pytest.fixture
 def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
-    """The house's clock is everybody's."""
+    """All processes share one clock."""
     system = System(database)
     monkeypatch.setattr(database, "now", lambda: system.now)
     return system

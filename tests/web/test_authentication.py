@@ -19,8 +19,8 @@ OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"}
 @pytest.mark.parametrize("route", route_table.ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_every_route_takes_the_token(app: Flask, route: ApiRoute) -> None:
     path = route.path.replace("<window>", "x").replace("<name>", "x").replace("<stack>/<service>", "x/y")
-    stranger = Caller.of(app, "pw_nobody")
-    answer = stranger.call(route.method, path)
+    unknown_caller = Caller.of(app, "pw_unknown")
+    answer = unknown_caller.call(route.method, path)
     if path in OPEN_TO_ALL:
         assert answer.status_code == 200
     else:
@@ -40,9 +40,9 @@ def test_anything_else_is_a_stranger(api: Caller, header: str) -> None:
 
 def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, system: System) -> None:
     before = api.get("/audit").json
-    stranger = Caller.of(app, "pw_nobody")
+    unknown_caller = Caller.of(app, "pw_unknown")
     for _ in range(3):
-        stranger.get("/windows")
+        unknown_caller.get("/windows")
     assert "power_unknown_tokens_total 3.0" in api.get("/metrics").text
     assert api.get("/audit").json == before
 

@@ -1,4 +1,4 @@
-"""A database that hangs keeps nobody waiting for ever, and none who needs it not."""
+"""A request never waits for ever for a database that hangs, and not at all if it does not need it."""
 
 from __future__ import annotations
 

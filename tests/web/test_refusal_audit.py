@@ -112,13 +112,13 @@ def test_the_api_refuses_each_time_and_records_once(app: Flask, api: Caller, sys
 
 
 def test_bad_tokens_of_one_address_are_slowed_and_a_good_one_is_not(app: Flask, api: Caller) -> None:
-    stranger = Caller.of(app, "pw_nobody")
-    answers = [stranger.get("/windows") for _ in range(ALLOWED + 3)]
+    unknown_caller = Caller.of(app, "pw_unknown")
+    answers = [unknown_caller.get("/windows") for _ in range(ALLOWED + 3)]
     assert [one.status_code for one in answers] == [401] * ALLOWED + [429] * 3
     assert 0 < int(answers[-1].headers["Retry-After"]) <= COUNTING_SECONDS
     assert answers[-1].json["type"] == "/problems/too-many-bad-tokens"
     assert api.get("/windows").status_code == 200
-    from_elsewhere = stranger.client.get(
+    from_elsewhere = unknown_caller.client.get(
         "/api/v1/windows",
         headers={"Authorization": "Bearer pw_x"},
         environ_overrides={"REMOTE_ADDR": "192.0.2.9"},

@@ -1,4 +1,4 @@
-"""The tasks' names, their terms of delivery, and messages that nobody should have sent."""
+"""The tasks' names, their terms of delivery, and forged messages."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_no_task_outlasts_the_visibility_timeout() -> None:
     assert celeryconfig.broker_transport_options["visibility_timeout"] > 2 * longest
 
 
-def test_ticks_that_nobody_took_do_not_pile_up() -> None:
+def test_unconsumed_ticks_do_not_pile_up() -> None:
     for entry in celeryconfig.beat_schedule.values():
         assert entry["options"]["queue"] == "power"  # type: ignore[index]
         assert entry["options"]["expires"]  # type: ignore[index]

@@ -20,11 +20,11 @@ def sign(system: System, worker: str = "w1", node: str = "local", **more: object
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
-def nobody_is_dead(_worker: str) -> bool:
+def no_worker_is_dead(_worker: str) -> bool:
     return False
 
 
-def appear(system: System, mine: Heartbeat, dead: Callable[[str], bool] = nobody_is_dead) -> None:
+def appear(system: System, mine: Heartbeat, dead: Callable[[str], bool] = no_worker_is_dead) -> None:
     with system.database.write() as session:
         claims.appear(session, mine, dead=dead, now=system.now)
 

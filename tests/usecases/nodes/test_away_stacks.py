@@ -32,7 +32,7 @@ def is_away(system: System) -> bool:
         return workers.is_away(session, row, system.now) is not None
 
 
-def test_a_stack_is_away_when_nobody_who_serves_it_is_heard_of(system: System) -> None:
+def test_a_stack_is_away_without_a_heartbeat_of_a_worker_that_serves_it(system: System) -> None:
     assert not is_away(system)
     appear(system, sign(system))
     system.now += AWAY_AFTER - timedelta(seconds=1)

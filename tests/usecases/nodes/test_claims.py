@@ -20,7 +20,7 @@ from app.usecases.nodes.claims import NodeTaken, StackTaken
 from app.usecases.windows import close as closing
 from tests.simultaneous import together
 from tests.system import System, studio
-from tests.usecases.nodes.heartbeats import appear, go_away, nobody_is_dead, sign
+from tests.usecases.nodes.heartbeats import appear, go_away, no_worker_is_dead, sign
 
 
 def refused(system: System, mine: Heartbeat) -> str:
@@ -86,7 +86,7 @@ def test_a_name_passes_on_from_one_who_is_dead_by_its_lock(system: System) -> No
     ]
 
 
-def test_a_name_passes_on_from_one_who_is_silent_and_back_to_nobody(system: System) -> None:
+def test_a_name_passes_on_from_a_silent_worker_and_not_back(system: System) -> None:
     """Who was frozen meanwhile finds its place taken."""
     appear(system, sign(system))
     system.now += AWAY_AFTER
@@ -113,7 +113,7 @@ def test_of_many_claims_at_once_one_wins(database: Database) -> None:
 
 def take(system: System, spec: StackSpec, mine: Heartbeat) -> None:
     with system.database.write() as session:
-        claims.take(session, spec, mine, key="power.toml: stacks.x", dead=nobody_is_dead, now=system.now)
+        claims.take(session, spec, mine, key="power.toml: stacks.x", dead=no_worker_is_dead, now=system.now)
 
 
 def test_a_stack_that_another_node_serves_is_refused_by_name(system: System) -> None:

@@ -109,7 +109,7 @@ def test_what_never_was_ready_is_failing_and_no_drift(system: System) -> None:
     assert system.lease(window, "forge").ready_at is None
 
 
-def test_while_a_window_is_opening_somebody_waits_for_it(system: System) -> None:
+def test_while_a_window_is_opening_there_is_no_drift(system: System) -> None:
     window = system.open("forge", "db")
     assert system.state(window) == "opening"
     system.finish("forge", code=1)
@@ -173,7 +173,7 @@ def test_a_window_that_takes_a_drifting_service_ends_the_drift(strict: System) -
     assert (strict.state(window), strict.made) == ("open", [])
 
 
-def test_unlisted_services_are_nobodys_business(strict: System) -> None:
+def test_unlisted_services_never_drift(strict: System) -> None:
     strict.run_by_hand("secret")
     strict.tick(3600)
     assert "drift.found" not in strict.trail()

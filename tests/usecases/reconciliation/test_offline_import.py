@@ -25,7 +25,7 @@ def stop(service: str, window: str | None = None, action: Action = Action.STOP) 
 
 
 def exits(system: System, service: str) -> None:
-    """While nobody looks."""
+    """Without an inspection."""
     system.containers[service] = replace(system.containers[service], state="exited", exit_code=143)
 
 
@@ -76,7 +76,7 @@ def test_a_blind_stop_is_on_record_once_however_often_it_is_taken_in(system: Sys
     assert system.intact()
 
 
-def test_a_blind_stop_whose_end_nobody_saw_is_lost_and_the_truth_looked_up(system: System) -> None:
+def test_a_blind_stop_with_an_unseen_end_is_lost_and_inspected_again(system: System) -> None:
     window = system.open("forge", ttl=60)
     system.now += timedelta(seconds=100)
 

@@ -20,36 +20,36 @@ from app.usecases.windows.open import OpenRequest
 from tests.system import System
 
 
-class PulledPlug(Exception):
+class Crash(Exception):
     pass
 
 
 def test_an_exception_after_a_change_leaves_neither_change_nor_entry(system: System) -> None:
     window = system.open("forge")
     before = system.trail()
-    with pytest.raises(PulledPlug):
-        _close_and_pull_the_plug(system, window)
+    with pytest.raises(Crash):
+        _close_and_crash(system, window)
     assert (system.state(window), system.trail()) == ("open", before)
-    with pytest.raises(PulledPlug):
+    with pytest.raises(Crash):
         _open_and_pull_the_plug(system)
     assert system.trail() == before
     assert system.intact()
 
 
-def _close_and_pull_the_plug(system: System, window: str) -> None:
+def _close_and_crash(system: System, window: str) -> None:
     with system.database.write() as session:
         row = rows.lock_window(session, window)
         assert row
         transitions.advance(session, row, State.CLOSING, actor="ada", now=system.now, detail="mistaken")
         session.flush()
-        raise PulledPlug
+        raise Crash
 
 
 def _open_and_pull_the_plug(system: System) -> None:
     with system.database.write() as session:
         opening.open_window(session, OpenRequest(["mill"]), actor="ada", now=system.now)
         session.flush()
-        raise PulledPlug
+        raise Crash
 
 
 def test_the_trail_of_a_window_tells_its_whole_life(system: System) -> None:

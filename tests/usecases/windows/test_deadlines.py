@@ -79,7 +79,7 @@ def test_only_the_owner_may_shorten(system: System) -> None:
     system.extend(window, 60, actor="ada")
 
 
-def test_past_its_deadline_it_is_over_though_nobody_has_noticed(system: System) -> None:
+def test_past_its_deadline_it_is_over_before_the_clock_has_run(system: System) -> None:
     window, _new = system.ask("forge", ttl=60)
     deadline = system.window(window).deadline
     system.now = deadline - timedelta(microseconds=1)

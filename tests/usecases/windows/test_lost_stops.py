@@ -89,7 +89,7 @@ def test_a_stop_that_returned_0_is_not_confirmed_while_the_engine_shows_nothing(
 
 
 @pytest.mark.integration
-def test_stops_that_nobody_can_confirm_are_made_ever_later(system: System) -> None:
+def test_unconfirmed_stops_are_repeated_with_backoff(system: System) -> None:
     window = system.open("forge")
     system.shows_nothing = True
     system.close(window)

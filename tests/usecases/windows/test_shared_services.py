@@ -1,4 +1,4 @@
-"""Windows that share services: the last one out turns off the light, and nobody's is cut short."""
+"""Windows that share services: the last one to close stops them, and no window is cut short."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_window_opened_while_the_last_one_closes_gets_its_service_back(system:
     assert system.made == ["up forge"]
 
 
-def test_what_somebody_started_by_hand_goes_with_the_last_window_that_held_it(system: System) -> None:
+def test_a_manually_started_service_goes_with_the_last_window_that_held_it(system: System) -> None:
     system.run_by_hand("forge")
     assert system.row("forge").stop_pending is False
 

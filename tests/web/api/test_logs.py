@@ -30,7 +30,7 @@ def line(number: int, text: str = "", service: str = "forge") -> Line:
     return {"service": service, "container": f"c-{service}", "at": at, "line": text or f"line {number}"}
 
 
-class Hands:
+class LogWorker:
     """The worker of the node, without an engine: it has lines, and answers each nudge."""
 
     def __init__(self, system: System) -> None:
@@ -57,8 +57,8 @@ class Hands:
 
 
 @pytest.fixture
-def worker(system: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> Hands:
-    reader, plain = Hands(system), broker.nudge
+def worker(system: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> LogWorker:
+    reader, plain = LogWorker(system), broker.nudge
 
     def nudge(name: str, args: list[Any], to: str, shown: str = "") -> bool:
         return reader.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, shown)
@@ -79,7 +79,7 @@ def left_behind(system: System) -> int:
 
 
 def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(
-    api: Caller, system: System, worker: Hands
+    api: Caller, system: System, worker: LogWorker
 ) -> None:
     window = opened(api, "forge", "mill")["id"]
     system.work()
@@ -94,7 +94,7 @@ def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(
     assert left_behind(system) == 0
 
 
-def test_only_one_service_and_as_lines(api: Caller, system: System, worker: Hands) -> None:
+def test_only_one_service_and_as_lines(api: Caller, system: System, worker: LogWorker) -> None:
     window = opened(api, "forge", "mill")["id"]
     worker.lines = [line(1), line(2, service="mill")]
 
@@ -104,7 +104,7 @@ def test_only_one_service_and_as_lines(api: Caller, system: System, worker: Hand
 
 
 @pytest.mark.parametrize("service", ["redis", "mill", "secret", "nothing", "--help"])
-def test_a_service_that_the_window_does_not_hold_is_refused(api: Caller, worker: Hands, service: str) -> None:
+def test_a_service_that_the_window_does_not_hold_is_refused(api: Caller, worker: LogWorker, service: str) -> None:
     window = opened(api, "forge")["id"]
 
     answer = api.get(f"/windows/{window}/logs", query_string={"service": service})
@@ -120,12 +120,12 @@ def test_what_cannot_be_meant_is_422(api: Caller, query: str) -> None:
     assert api.get(f"/windows/{window}/logs?{query}").status_code == 422
 
 
-def test_an_unknown_window_has_no_logs(api: Caller, worker: Hands) -> None:
+def test_an_unknown_window_has_no_logs(api: Caller, worker: LogWorker) -> None:
     for unknown in ("nosuch", "x" * 40, "%00"):
         assert api.get(f"/windows/{unknown}/logs").status_code == 404
 
 
-def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, system: System, worker: Hands) -> None:
+def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, system: System, worker: LogWorker) -> None:
     window = opened(api, "forge", "mill")["id"]
     worker.core = {StackId("studio"): ["forge"]}
     worker.lines = [line(1), line(2, service="mill")]
@@ -160,7 +160,7 @@ def test_an_answer_that_is_there_is_not_written_over(system: System) -> None:
         assert logs.log_request(session, read, {}) is None
 
 
-def test_what_nobody_came_back_for_is_forgotten(system: System) -> None:
+def test_an_unfetched_answer_is_deleted(system: System) -> None:
     window = system.open("forge")
     for _ in range(3):
         with system.database.write() as session:
@@ -192,7 +192,7 @@ def test_a_worker_that_does_not_answer_is_not_waited_for_for_ever(api: Caller, s
     assert left_behind(system) == 0
 
 
-def test_a_node_that_is_away_is_named(api: Caller, system: System, worker: Hands) -> None:
+def test_a_node_that_is_away_is_named(api: Caller, system: System, worker: LogWorker) -> None:
     window = opened(api, "forge")["id"]
     with system.database.write() as session:
         times = {"started_at": system.now, "seen_at": system.now}
@@ -235,7 +235,7 @@ def to_the_end(heard: Heard) -> None:
 
 
 def test_who_follows_hears_each_line_once_until_the_window_has_ended(
-    api: Caller, system: System, worker: Hands
+    api: Caller, system: System, worker: LogWorker
 ) -> None:
     window = opened(api, "forge")["id"]
     system.work()
@@ -253,8 +253,8 @@ def test_who_follows_hears_each_line_once_until_the_window_has_ended(
     to_the_end(heard)
 
 
-def test_who_follows_is_told_when_nobody_answers_and_goes_on_when_somebody_does(
-    api: Caller, system: System, worker: Hands, broker: Remembering, monkeypatch: pytest.MonkeyPatch
+def test_a_follower_gets_a_note_without_an_answer_and_goes_on_after_one(
+    api: Caller, system: System, worker: LogWorker, broker: Remembering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = opened(api, "forge")["id"]
     system.work()
@@ -269,7 +269,7 @@ def test_who_follows_is_told_when_nobody_answers_and_goes_on_when_somebody_does(
     assert "line 2" in heard()
 
 
-def test_a_revoked_token_follows_no_longer(api: Caller, system: System, worker: Hands) -> None:
+def test_a_revoked_token_follows_no_longer(api: Caller, system: System, worker: LogWorker) -> None:
     window = opened(api, "forge")["id"]
     system.work()
     worker.lines = [line(1)]

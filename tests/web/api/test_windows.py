@@ -155,7 +155,7 @@ def test_what_cannot_be_meant_is_named(api: Caller, body: Any, problem: str, fie
 
 
 @pytest.mark.parametrize("digits", ["1e400", "1" * 350, "1" * 5000])
-def test_a_number_that_nobody_can_count_to_is_no_ttl(api: Caller, digits: str) -> None:
+def test_a_huge_number_is_no_ttl(api: Caller, digits: str) -> None:
     body = f'{{"services": ["forge"], "ttl_sec": {digits}}}'
     answer = api.post("/windows", data=body, content_type="application/json")
     assert (answer.status_code, answer.json["field"]) == (422, "ttl_sec")
@@ -187,8 +187,8 @@ def test_a_body_over_64_kib_is_413_after_the_token_and_before_anything_else(api:
     chunked = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
     answer = api.post("/windows", data=big, content_type="text/plain", environ_overrides=chunked)
     assert (answer.status_code, answer.json["limit"]) == (413, 65536)
-    stranger = Caller(api.client, "nobody")
-    assert stranger.post("/windows", data=big).status_code == 401
+    unknown_caller = Caller(api.client, "unknown")
+    assert unknown_caller.post("/windows", data=big).status_code == 401
 
 
 def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Caller, system: System) -> None:
@@ -202,9 +202,7 @@ def test_an_extension_counts_from_now_and_the_maximum_from_the_opening(api: Call
         assert answer.json["allowed"] < 3570.1
 
 
-def test_past_its_deadline_a_window_is_over_whether_or_not_anybody_noticed(
-    api: Caller, system: System
-) -> None:
+def test_past_its_deadline_a_window_is_over_before_the_clock_has_run(api: Caller, system: System) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
     system.now = system.window(window).deadline
     answer = api.patch(f"/windows/{window}", {"ttl_sec": 600})
@@ -212,7 +210,7 @@ def test_past_its_deadline_a_window_is_over_whether_or_not_anybody_noticed(
     assert system.entries()[-1].event == "refused"
 
 
-def test_nobody_shortens_anothers_window(api: Caller, grace: Caller) -> None:
+def test_only_its_owner_shortens_a_window(api: Caller, grace: Caller) -> None:
     window = opened(api, "forge", ttl_sec=60)["id"]
     assert grace.patch(f"/windows/{window}", {"ttl_sec": 5}).status_code == 409
     assert grace.patch(f"/windows/{window}", {"ttl_sec": 90}).status_code == 200

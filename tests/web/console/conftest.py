@@ -63,7 +63,7 @@ def _hidden(name: str, page: str) -> str:
 
 @pytest.fixture
 def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
-    """The house's clock is everybody's."""
+    """All processes share one clock."""
     system = System(database)
     monkeypatch.setattr(database, "now", lambda: system.now)
     return system

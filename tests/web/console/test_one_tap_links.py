@@ -13,43 +13,43 @@ from tests.usecases.test_notifications import link_of, sink, take_in
 
 
 @pytest.fixture
-def stranger(app: Flask) -> FlaskClient:
+def visitor(app: Flask) -> FlaskClient:
     """Somebody without a session, as who opens a mail is."""
     return app.test_client()
 
 
-def test_looking_changes_nothing_and_the_button_extends_once(system: System, stranger: FlaskClient) -> None:
+def test_looking_changes_nothing_and_the_button_extends_once(system: System, visitor: FlaskClient) -> None:
     one = sink(before="1m")
     take_in(system, one)
     window = system.open("forge", ttl=600)
     system.tick(590)
     path, before = f"/extend/{link_of(system, one)}", system.window(window).deadline
     for _ in range(3):
-        page = stranger.get(path)
-        assert stranger.head(path).status_code == page.status_code == 200
+        page = visitor.get(path)
+        assert visitor.head(path).status_code == page.status_code == 200
         assert "Extend this window?" in page.text
         assert page.headers["Cache-Control"] == "no-store"
     assert system.window(window).deadline == before
 
-    taken = stranger.post(path)
+    taken = visitor.post(path)
 
     assert (taken.status_code, "Extended" in taken.text) == (200, True)
     assert system.window(window).deadline == before + timedelta(seconds=600)
-    assert stranger.post(path).status_code == stranger.get(path).status_code == 409
+    assert visitor.post(path).status_code == visitor.get(path).status_code == 409
 
 
-def test_a_link_to_what_is_over_says_so(system: System, stranger: FlaskClient) -> None:
+def test_a_link_to_what_is_over_says_so(system: System, visitor: FlaskClient) -> None:
     one = sink(before="1m")
     take_in(system, one)
     window = system.open("forge", ttl=600)
     system.tick(590)
     path = f"/extend/{link_of(system, one)}"
     system.close(window)
-    answer = stranger.post(path)
+    answer = visitor.post(path)
     assert (answer.status_code, "Nothing was done" in answer.text) == (410, True)
 
 
 @pytest.mark.parametrize("text", ["x", "%00", "a.b.c", "é", "x" * 3000])
-def test_nonsense_is_no_link(stranger: FlaskClient, text: str) -> None:
-    assert stranger.get(f"/extend/{text}").status_code == 404
-    assert stranger.post(f"/extend/{text}").status_code == 404
+def test_nonsense_is_no_link(visitor: FlaskClient, text: str) -> None:
+    assert visitor.get(f"/extend/{text}").status_code == 404
+    assert visitor.post(f"/extend/{text}").status_code == 404

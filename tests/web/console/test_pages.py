@@ -109,7 +109,7 @@ def test_an_extension_that_cannot_be_says_why(ada: Browser, ttl: str) -> None:
     assert 'role="alert"' in answer.text
 
 
-def test_nobody_shortens_anothers_window(ada: Browser, grace: Browser) -> None:
+def test_only_its_owner_shortens_a_window(ada: Browser, grace: Browser) -> None:
     window = ada.opened("forge")
     answer = grace.post(f"/windows/{window}/extend", ttl="1s")
     assert answer.status_code == 409
@@ -182,7 +182,7 @@ def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(
         ("was killed for using too much memory with code 137", "memory"),
         ("Bind for 0.0.0.0:80 failed: port is already allocated", "port"),
         ("running, but waited in vain for its healthcheck for 60 s", "healthcheck"),
-        ("something that nobody has seen", ""),
+        ("an unknown error", ""),
     ],
 )
 def test_advice(trouble: str, about: str) -> None:
@@ -223,7 +223,7 @@ def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Brow
     assert ada.get(f"/trail?{older}").status_code == 200
     page = ada.get(f"/trail?window={mine}&event=window.opening&actor=grace&stack=studio").text
     assert page.count("<td>window.opening</td>") == 1
-    assert ada.get("/trail?window=&actor=nobody").text.count("No entries.") == 1
+    assert ada.get("/trail?window=&actor=unknown").text.count("No entries.") == 1
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_sessions_of_one_token_are_bounded_and_the_oldest_ends(
     assert ada.get("/").status_code == 303
 
 
-def test_nothing_in_the_database_signs_anybody_in(
+def test_nothing_in_the_database_signs_a_user_in(
     app: Flask, ada: Browser, system: System, token: str
 ) -> None:
     one = sink(before="1m")

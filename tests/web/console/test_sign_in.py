@@ -63,7 +63,7 @@ def test_a_sign_in_form_from_elsewhere_is_not_taken(app: Flask, token: str) -> N
 @pytest.mark.parametrize(
     "going", ["//evil.example/", "https://evil.example", "/\\evil.example", "javascript:x", ""]
 )
-def test_nobody_is_sent_out_of_the_house(app: Flask, token: str, going: str) -> None:
+def test_a_sign_in_redirects_to_this_site_only(app: Flask, token: str, going: str) -> None:
     assert Browser(app.test_client()).sign_in(token, next=going).location == "/"
 
 

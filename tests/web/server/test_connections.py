@@ -116,7 +116,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_a_body_that_cannot_be_read_is_refused_and_harms_nobody(served: Served, case: str) -> None:
+def test_a_body_that_cannot_be_read_is_refused_without_harm(served: Served, case: str) -> None:
     follows = b"GET /healthz HTTP/1.1\r\nHost: smuggled\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=20) as one:
         one.sendall(HEAD + UNREADABLE[case])

@@ -138,7 +138,7 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_five_hundred_open_streams_starve_nobody_and_all_are_told(served: Served) -> None:
+def test_five_hundred_open_streams_block_no_request_and_all_get_events(served: Served) -> None:
     with ThreadPoolExecutor(50) as pool:
         streams = list(pool.map(lambda _: served.listen(), range(LISTENERS)))
         try:

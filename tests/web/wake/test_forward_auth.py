@@ -61,7 +61,7 @@ def test_visits_keep_it_up_to_the_cap_and_then_begin_anew(door: Caller, system: 
     assert system.intact()
 
 
-def test_a_window_that_nobody_visits_ends(door: Caller, system: System) -> None:
+def test_a_window_without_visits_ends(door: Caller, system: System) -> None:
     door.get(FORGE)
     system.work()
     system.tick(599)

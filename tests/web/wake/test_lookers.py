@@ -55,7 +55,7 @@ def test_a_token_may_have_paths_of_its_own_that_only_look(app: Flask, api: Calle
 
 
 @pytest.mark.parametrize("headers", [BOT, ICON])
-def test_empty_lists_let_everybody_wake_it(app: Flask, api: Caller, headers: dict[str, str]) -> None:
+def test_with_empty_lists_every_visitor_wakes_it(app: Flask, api: Caller, headers: dict[str, str]) -> None:
     own = made(app, api, only_looks_agents=[], only_looks_paths=[])
     assert not wakes(own, **{"Purpose": "prefetch"})
     assert wakes(own, **headers)

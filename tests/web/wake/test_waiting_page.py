@@ -95,7 +95,7 @@ def test_nginx_hears_401_instead_of_what_it_does_not_know(door: Caller, system: 
     assert kind(door.get(f"{FORGE}/waiting")) == (503, "starting")
 
 
-def test_a_visitors_query_that_a_proxy_left_there_is_nobodys_business(door: Caller) -> None:
+def test_a_visitors_query_from_a_proxy_is_ignored(door: Caller) -> None:
     assert kind(door.get(f"{FORGE}?a=1&a=2&limit=x")) == (503, "starting")
 
 

@@ -1,4 +1,4 @@
-"""A worker and a beat outlive whatever their broker answers, and drop what nobody should have sent."""
+"""A worker and a beat survive any answer of their broker, and drop forged messages."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ ANSWERS: dict[str, tuple[Callable[[Any], object], Callable[[Any], object] | None
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_a_broker_that_answers_with_an_error_ends_nobody(
+def test_a_broker_that_answers_with_an_error_ends_no_process(
     server: Server, clients: Clients, answer: str
 ) -> None:
     breaks, mends = ANSWERS[answer]
@@ -144,7 +144,7 @@ POISON["too many arguments"] = DATA.replace(b"W1tdLCB7fSwge31d", b"W1sxLDIsM10sI
 
 @pytest.mark.parametrize("poison", POISON)
 @pytest.mark.parametrize("queue", ["power", "power.local"])
-def test_what_nobody_should_have_sent_is_dropped_and_touches_nothing_else(
+def test_forged_messages_are_dropped_and_touch_nothing_else(
     server: Server, clients: Clients, queue: str, poison: str
 ) -> None:
     before, tags = clients.said(), list[str]()
@@ -176,7 +176,7 @@ def test_what_is_kept_of_unacknowledged_messages_may_be_forged(server: Server, c
     assert clients.running()
 
 
-def test_nobody_can_end_a_worker_from_afar(server: Server, clients: Clients) -> None:
+def test_no_message_can_end_a_worker(server: Server, clients: Clients) -> None:
     app = Celery("stranger", broker=server.broker.url, set_as_current=False)
 
     with server.client() as client, contextlib.closing(app):

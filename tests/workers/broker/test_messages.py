@@ -148,7 +148,7 @@ def test_what_is_no_message_at_all_is_refused(value: object) -> None:
         {"group": {}, "root_id": [], "shadow": "x\ny", "argsrepr": 5},
     ],
 )
-def test_a_field_that_nobody_reads_is_left_out(header: dict[str, Any]) -> None:
+def test_an_unused_field_is_left_out(header: dict[str, Any]) -> None:
     """A forged delay would hold a message for ever, a forged time limit would break its request."""
     sent_message = message()
     sent_message["headers"].update(header)

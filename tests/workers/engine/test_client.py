@@ -71,7 +71,7 @@ def test_no_healthcheck_has_several_spellings(health: dict[str, str] | None) -> 
     assert containers.container_from_inspection({**INSPECTED, "State": state}).health == ""
 
 
-def test_a_container_without_labels_belongs_to_nobody() -> None:
+def test_a_container_without_labels_belongs_to_no_service() -> None:
     assert containers.container_from_inspection({**INSPECTED, "Config": {"Labels": None}}).service == ""
 
 

@@ -230,7 +230,7 @@ def test_one_container_that_hangs_in_the_engine_is_no_veil_either() -> None:
 
 
 @pytest.mark.parametrize("labels", [None, {}, []])
-def test_a_line_without_labels_is_nobodys(labels: Any) -> None:
+def test_a_line_without_labels_belongs_to_no_service(labels: Any) -> None:
     with asking(answers={LIST: (200, [line("odd", Labels=labels)])}) as (_server, engine):
         assert engine.containers("studio", ["forge"]) == []
         assert engine.service_by_id("studio", ["forge"]) == {}

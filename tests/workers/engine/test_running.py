@@ -71,7 +71,7 @@ def test_a_call_that_ends_leaves_no_grandchild_either(tmp_path: Path) -> None:
 
 
 def test_a_service_stays_locked_while_a_grandchild_lives(tmp_path: Path) -> None:
-    """One that left the family's group is not killed with it; while it works, nobody else may."""
+    """One that left the family's group is not killed with it; while it works, no other process may."""
     script = (
         "setsid sh -c 'echo $$ > stray; exec sleep 600 >/dev/null 2>&1' & while [ ! -s stray ]; do :; done"
     )

@@ -165,7 +165,7 @@ def test_a_name_server_that_never_answers_has_the_same_deadline(tmp_path: Path) 
     assert "Timeout" in asked.stdout
 
 
-def test_a_redirect_is_followed_by_nobody() -> None:
+def test_no_redirect_is_followed() -> None:
     asked = list[bytes]()
 
     def notes(connection: socket.socket) -> None:

@@ -103,9 +103,9 @@ def test_a_sink_that_is_away_or_hangs_has_failed(receiver: Receiver, monkeypatch
     receiver.hangs = threading.Event()
     with pytest.raises(senders.DeliveryFailed, match="Timeout"):
         senders.send(hook(receiver), "n1", BODY)
-    nobody = NoticeToml(url="http://127.0.0.1:9/", secret=SECRET)
+    unreachable = NoticeToml(url="http://127.0.0.1:9/", secret=SECRET)
     with pytest.raises(senders.DeliveryFailed, match="Connect"):
-        senders.send(nobody, "n1", BODY)
+        senders.send(unreachable, "n1", BODY)
 
 
 def test_a_secret_that_is_missing_or_no_secret_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +218,7 @@ def test_what_was_sent_and_not_recorded_is_sent_again_under_the_same_id(
     assert len(set(receiver.ids)) == 1
 
 
-def test_a_sink_that_hangs_keeps_nobody_waiting(
+def test_a_sink_that_hangs_delays_no_other_notice(
     system: System, notifier: Notifier, receiver: Receiver
 ) -> None:
     receiver.hangs = threading.Event()

@@ -17,7 +17,7 @@ from workers.reconcile import restart_policy
 
 
 @dataclass
-class Eyes:
+class FakeEngine:
     """An engine that was seen at noon, came back a minute later, and has been listened to since."""
 
     heard_since: datetime | None = NOON + timedelta(seconds=60)
@@ -35,28 +35,28 @@ def started(seconds: float) -> Container:
     return Container("c1", "forge", "running", "", started_at=at, policy="on-failure")
 
 
-def brought_back(container: Container, eyes: Eyes) -> bool:
+def brought_back(container: Container, engine: FakeEngine) -> bool:
     before = Service(stack="studio", name="forge", role=Role.ALLOWED, power=Power.OFF, observed_at=NOON)
-    return restart_policy.by_the_engine(cast(Engine, eyes), [container], before, NOON + timedelta(seconds=90))
+    return restart_policy.by_the_engine(cast(Engine, engine), [container], before, NOON + timedelta(seconds=90))
 
 
 def test_what_started_with_the_engine_was_started_by_it() -> None:
-    assert brought_back(started(59), Eyes())
+    assert brought_back(started(59), FakeEngine())
 
 
-def test_what_started_while_somebody_listened_was_started_by_a_hand() -> None:
-    assert not brought_back(started(70), Eyes())
+def test_a_start_while_events_were_received_was_manual() -> None:
+    assert not brought_back(started(70), FakeEngine())
 
 
 @pytest.mark.parametrize("seconds", [59, 70])
 def test_a_crash_loop_that_the_engine_began_is_no_hands(seconds: float) -> None:
-    """Each of its restarts moves its start on, past the moment from which somebody listened."""
-    assert brought_back(replace(started(seconds), restarts=3), Eyes())
+    """Each of its restarts moves its start on, past the moment since which events were received."""
+    assert brought_back(replace(started(seconds), restarts=3), FakeEngine())
 
 
 def test_a_crash_loop_that_a_hand_began_is_a_hands() -> None:
-    assert not brought_back(replace(started(70), restarts=3), Eyes(ran_on=True))
+    assert not brought_back(replace(started(70), restarts=3), FakeEngine(ran_on=True))
 
 
 def test_what_has_no_restart_policy_is_never_the_engines() -> None:
-    assert not brought_back(replace(started(59), policy=""), Eyes())
+    assert not brought_back(replace(started(59), policy=""), FakeEngine())

@@ -21,7 +21,7 @@ def test_all_that_use_a_namespace_through_it_are_concerned() -> None:
 
     assert concerned.by("v") == {("home", "vpn"), ("home", "proxy"), ("lab", "dl")}
     assert concerned.by("w") == {("lab", "web")}
-    assert concerned.by("nobody's") == set()
+    assert concerned.by("unknown") == set()
 
 
 def test_the_last_look_counts() -> None:
