@@ -74,23 +74,23 @@ class Dispatch:
         )
         return cls(app)
 
-    def opening(self, window: str, node: str, shown: str = "") -> bool:
+    def opening(self, window: str, node: str, label: str = "") -> bool:
         """Ask the node to open this window; False where the broker is down."""
-        return self.nudge(OPEN, [window], queue(node), shown)
+        return self.nudge(OPEN, [window], queue(node), label)
 
-    def closing(self, window: str, node: str, shown: str = "") -> bool:
+    def closing(self, window: str, node: str, label: str = "") -> bool:
         """Ask the node to close this window; False where the broker is down."""
-        return self.nudge(CLOSE, [window], queue(node), shown)
+        return self.nudge(CLOSE, [window], queue(node), label)
 
     def reading(self, read: str, node: str) -> bool:
         """Ask the node to read the logs of this request; False where the broker is down."""
         return self.nudge(READ_LOGS, [read], queue(node))
 
-    def conducting(self, run: str, node: str, shown: str = "") -> bool:
+    def conducting(self, run: str, node: str, label: str = "") -> bool:
         """Ask the node to conduct this run; False where the broker is down."""
-        return self.nudge(RUN_SCENARIO, [run], queue(node), shown)
+        return self.nudge(RUN_SCENARIO, [run], queue(node), label)
 
-    def nudge(self, name: str, args: list[Any], to: str, shown: str = "") -> bool:
+    def nudge(self, name: str, args: list[Any], to: str, label: str = "") -> bool:
         """Send, or log that it could not be; never raises for a broker that is away.
 
         `shown` is what a monitor displays in place of the arguments; it orders nothing.
@@ -105,7 +105,7 @@ class Dispatch:
                 queue=to,
                 retry=False,
                 ignore_result=True,
-                argsrepr=shown or repr(tuple(args)),
+                argsrepr=label or repr(tuple(args)),
                 headers=tracing.carry(),
             )
         except Exception as error:  # noqa: BLE001 - the window is committed; no word of a broker's may unsay that

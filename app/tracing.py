@@ -51,8 +51,8 @@ class Noted:
     def tell(self, **facts: str | int | None) -> None:
         """Facts as attributes, `__` for a dot; those that are None are left out."""
         if self._span is not None:
-            known = {name.replace("__", "."): fact for name, fact in facts.items() if fact is not None}
-            self._span.set_attributes(known)
+            attributes = {name.replace("__", "."): fact for name, fact in facts.items() if fact is not None}
+            self._span.set_attributes(attributes)
 
 
 def begin(service: str, timeout_set: bool = False) -> None:

@@ -91,7 +91,7 @@ class Actors:
         body = reply.json()
         promise.window = body["id"]
         # The first of several tries may be the one that counted.
-        promise.told(promise.asked, _moment(body["deadline"]), promise.plan.ttl)
+        promise.confirm(promise.asked, _moment(body["deadline"]), promise.plan.ttl)
         promise.accepted = time.time()
 
     def _act(self, promise: Promise, act: Act) -> None:
@@ -109,7 +109,7 @@ class Actors:
             status = reply.status_code if reply is not None else 0
             promise.acts.append({"at": time.time(), "kind": "extend", "ttl": act.ttl, "status": status})
             if reply is not None and status == 200:
-                return promise.told(first, _moment(reply.json()["deadline"]), act.ttl)
+                return promise.confirm(first, _moment(reply.json()["deadline"]), act.ttl)
             if 0 < status < 500:
                 return None
             promise.perhaps_moved(first, act.ttl)

@@ -5,7 +5,7 @@
     3 no window is cut short      7 open only when ready
     4 nothing unlisted started    8 every answer prompt
 
-Each check yields the broken guarantees with their evidence. `chaos.calm` checks the first one at the
+Each check yields the broken guarantees with their evidence. `chaos.settling` checks the first one at the
 end of each round. A documented exception is made only in the check that it concerns.
 """
 

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from chaos.processes import Kept
+from chaos.processes import ManagedProcess
 from tests.databases import NOBODY, binaries, not_root
 
 NAME = "power"
@@ -55,7 +55,7 @@ class Postgres:
     def socket(self) -> Path:
         return self._sockets / f".s.PGSQL.{PORT}"
 
-    def kept(self, environ: dict[str, str]) -> Kept:
+    def managed_process(self, environ: dict[str, str]) -> ManagedProcess:
         words = (
             "fsync=off",
             "synchronous_commit=on",
@@ -66,7 +66,9 @@ class Postgres:
         options = [word for setting in words for word in ("-c", setting)]
         place = ["-D", str(self._data), "-h", "", "-k", str(self._sockets)]
         argv = [*not_root(), "setpriv", "--pdeathsig", "KILL", str(self._bin / "postgres"), *place, *options]
-        return Kept("database", argv, environ, self.log, lambda _: self.answers(), leave=signal.SIGQUIT)
+        return ManagedProcess(
+            "database", argv, environ, self.log, lambda _: self.answers(), leave=signal.SIGQUIT
+        )
 
     def answers(self) -> bool:
         try:

@@ -24,7 +24,7 @@ import docker
 
 from app.host import processes
 from app.host.processes import Process
-from chaos.processes import Kept
+from chaos.processes import ManagedProcess
 from workers.engine.containers import PROJECT, SERVICE, moment
 from workers.engine.negotiation import Away
 
@@ -80,7 +80,7 @@ class Engine:
     def key(self) -> str:
         return f"engine.{self.name}"
 
-    def kept(self, environ: dict[str, str]) -> Kept:
+    def managed_process(self, environ: dict[str, str]) -> ManagedProcess:
         self.directory.mkdir(parents=True, exist_ok=True)
         argv = [
             "dockerd",
@@ -93,9 +93,9 @@ class Engine:
             *(("--live-restore",) if self._number == 0 else ()),
         ]
         log = self.directory.with_suffix(".log")
-        return Kept(self.key, argv, environ, log, self._works, self._tidy)
+        return ManagedProcess(self.key, argv, environ, log, self._works, self._tidy)
 
-    def _works(self, child: Kept) -> bool:
+    def _works(self, child: ManagedProcess) -> bool:
         """It answers, and its containerd is there."""
         return bool(processes.descendants(child.pid)) and self.answers()
 

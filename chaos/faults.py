@@ -121,7 +121,7 @@ class Faults:
 
     def _victims(self, target: str) -> tuple[str, set[Process]]:
         """Whom a kill or a freeze of this is meant for, and under which name it is kept."""
-        children = self._system.keeper.kept
+        children = self._system.keeper.processes
         if target.startswith("containerd."):
             name = f"engine.{target.partition('.')[2]}"
             return name, processes.descendants(children[name].pid) if children[name].alive else set()

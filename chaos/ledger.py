@@ -59,7 +59,7 @@ class Promise:
     def surely_held(self, at: float) -> bool:
         return self.accepted <= at < min(self.sure, self.let_go)
 
-    def told(self, sent: float, deadline: float, ttl: float) -> None:
+    def confirm(self, sent: float, deadline: float, ttl: float) -> None:
         """An answer names the deadline; by the actor's own clock it must lie where it was asked for."""
         self.sure = self.longest = deadline
         self.changed = time.time()

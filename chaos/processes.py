@@ -30,14 +30,14 @@ def nothing() -> None:
 
 
 @dataclass
-class Kept:
+class ManagedProcess:
     """One process to be kept running. `answers` says whether it does its work."""
 
     name: str
     argv: Sequence[str]
     environ: Mapping[str, str]
     log: Path
-    answers: Callable[[Kept], bool]
+    answers: Callable[[ManagedProcess], bool]
     prepare: Callable[[], None] = nothing
     leave: signal.Signals = signal.SIGTERM
     starts: int = 0
@@ -87,7 +87,7 @@ class Keeper:
     """Starts what has died and notices when it works again."""
 
     def __init__(self, outages: Outages) -> None:
-        self.kept: dict[str, Kept] = {}
+        self.processes: dict[str, ManagedProcess] = {}
         self._outages = outages
         self._ending = threading.Event()
         self._lock = threading.RLock()
@@ -95,9 +95,9 @@ class Keeper:
         self.unexpected: list[tuple[float, str, int | None]] = []
         """Unexpected ends of processes: when, which process, and with which code."""
 
-    def add(self, one: Kept) -> None:
+    def add(self, one: ManagedProcess) -> None:
         with self._lock:
-            self.kept[one.name] = one
+            self.processes[one.name] = one
             self._outages.begin(one.name, "start")
 
     def begin(self) -> None:
@@ -106,7 +106,7 @@ class Keeper:
     def kill(self, name: str, after: float, victims: set[Process]) -> None:
         """Kill, and start again `after` seconds."""
         with self._lock:
-            one = self.kept[name]
+            one = self.processes[name]
             whole = one.pid in {victim.pid for victim in victims}
             self._down(one, "kill", after if whole else AGAIN)
             for victim in victims:
@@ -114,7 +114,7 @@ class Keeper:
 
     def freeze(self, name: str, victims: set[Process]) -> None:
         with self._lock:
-            one = self.kept[name]
+            one = self.processes[name]
             one.frozen |= victims
             self._outages.begin(name, "freeze")
             for victim in victims:
@@ -122,7 +122,7 @@ class Keeper:
 
     def thaw(self, name: str) -> None:
         with self._lock:
-            one = self.kept[name]
+            one = self.processes[name]
             for victim in one.frozen:
                 processes.send(victim, signal.SIGCONT)
             one.frozen.clear()
@@ -130,7 +130,7 @@ class Keeper:
 
     def hurry(self) -> None:
         """Everything that is down is started now, and everything frozen goes on."""
-        for name, one in self.kept.items():
+        for name, one in self.processes.items():
             self.thaw(name)
             one.start_at = 0.0
 
@@ -139,11 +139,11 @@ class Keeper:
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
-        for one in reversed(self.kept.values()):
+        for one in reversed(self.processes.values()):
             with contextlib.suppress(OSError):
                 self._end(one)
 
-    def _end(self, one: Kept) -> None:
+    def _end(self, one: ManagedProcess) -> None:
         if one.child is None:
             return
         for victim in one.frozen:
@@ -159,11 +159,11 @@ class Keeper:
 
     def _keep(self) -> None:
         while not self._ending.wait(0.1):
-            for one in list(self.kept.values()):
+            for one in list(self.processes.values()):
                 with self._lock:
                     self._look(one)
 
-    def _look(self, one: Kept) -> None:
+    def _look(self, one: ManagedProcess) -> None:
         if one.alive:
             if not one.up and not one.frozen and time.time() >= one.start_at and one.answers(one):
                 one.up = True
@@ -179,6 +179,6 @@ class Keeper:
             one.start_at = time.time() + AGAIN
             one.start()
 
-    def _down(self, one: Kept, how: str, after: float) -> None:
+    def _down(self, one: ManagedProcess, how: str, after: float) -> None:
         one.up, one.start_at = False, time.time() + after
         self._outages.begin(one.name, how)

@@ -1,4 +1,4 @@
-"""One run, round by round: trouble, then everything runs again, then calm, then the eight lines."""
+"""One run, round by round: faults, restart of every process, settling, then the eight guarantees."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.figures import percentile
-from chaos import calm as calms
-from chaos import checks, plan, system
+from chaos import checks, plan, settling, system
 from chaos.actors import Actors
-from chaos.calm import Calm
 from chaos.checks import Broken
 from chaos.evidence import Evidence, Place
 from chaos.faults import Faults
 from chaos.ledger import Ledger
 from chaos.plan import Round
+from chaos.settling import SettledRound
 from chaos.system import System
 
 Json = dict[str, Any]
@@ -41,7 +40,7 @@ class Result:
     late_in_trouble: list[float] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     """How the windows went: `ok`, `partial`, `fail`, or `ended` before that was known."""
-    told: list[Json] = field(default_factory=list)
+    summaries: list[Json] = field(default_factory=list)
     seconds: float = 0.0
 
     def as_json(self) -> Json:
@@ -57,7 +56,7 @@ class Result:
             "faults": dict(sorted(self.faults.items())),
             "seconds": round(self.seconds),
             "patience": self.patience,
-            "rounds": self.told,
+            "rounds": self.summaries,
             "plan": plan.as_json(self.rounds),
         }
 
@@ -101,31 +100,35 @@ class _Run:
         return Evidence.gather(self._system, self._ledger, self._since)
 
     def play(self, one: Round) -> None:
-        """Trouble, then everything runs again, then calm, then the eight lines."""
+        """Cause faults, restart every process, wait until all settle, then check the eight guarantees."""
         began = time.time()
         self.actors.play(one, began)
         self._faults.play(one, began)
         time.sleep(max(0.0, began + plan.SECONDS - time.time()))
         self._faults.end()
         self._system.until(self._system.all_up, "everything runs again", RESTORED_WITHIN)
-        calm = calms.settle(self._system, self._ledger, time.time(), self._result.patience)
-        new = self._judged(one, calm)
-        self._result.told.append(self._summary(one, began, calm) | {"broken": len(new)})
+        settled = settling.settle(self._system, self._ledger, time.time(), self._result.patience)
+        new = self._judged(one, settled)
+        self._result.summaries.append(self._summary(one, began, settled) | {"broken": len(new)})
         say(_line(self._result, one, new))
 
-    def _judged(self, one: Round, calm: Calm) -> list[Json]:
+    def _judged(self, one: Round, settled: SettledRound) -> list[Json]:
         """What broke that was not known yet."""
         result, evidence = self._result, self.evidence()
-        calms.judge(calm, evidence, result.patience)
+        settling.judge(settled, evidence, result.patience)
         known = {(broken["line"], broken["what"]) for broken in result.broken}
-        all_broken = [*calm.broken, *_verified(self.actors), *checks.all_of(evidence, result.patience)]
-        new = [_told(broken, one.number) for broken in all_broken if (broken.line, broken.what) not in known]
+        all_broken = [*settled.broken, *_verified(self.actors), *checks.all_of(evidence, result.patience)]
+        new = [
+            _broken_as_json(broken, one.number)
+            for broken in all_broken
+            if (broken.line, broken.what) not in known
+        ]
         result.broken += new
-        result.worst_off = max(result.worst_off, calm.worst_off)
+        result.worst_off = max(result.worst_off, settled.worst_off)
         result.kills, result.faults = self._faults.kills, self._faults.done
         return new
 
-    def _summary(self, one: Round, began: float, calm: Calm) -> Json:
+    def _summary(self, one: Round, began: float, settled: SettledRound) -> Json:
         outages = [
             {"target": of.target, "kind": of.kind, "from": of.began, "to": of.ended}
             for of in self._system.outages.all
@@ -139,10 +142,10 @@ class _Run:
         return {
             "round": one.number,
             "began": began,
-            "restored": calm.restored,
-            "engines_renewed": calm.renewed,
-            "worst_off_s": round(calm.worst_off, 2),
-            "off_s": {"/".join(place): round(took, 2) for place, took in sorted(calm.off.items())},
+            "restored": settled.restored,
+            "engines_renewed": settled.renewed,
+            "worst_off_s": round(settled.worst_off, 2),
+            "off_s": {"/".join(place): round(took, 2) for place, took in sorted(settled.off.items())},
             "faults": [fault for fault in self._faults.log if fault["at"] >= began],
             "outages": outages,
             "ended_by_themselves": ended,
@@ -156,14 +159,14 @@ def _verified(actors: Actors) -> list[Broken]:
     return [Broken(6, "the trail does not verify", reply.text[:500] if reply is not None else "no answer")]
 
 
-def _told(broken: Broken, number: int) -> Json:
+def _broken_as_json(broken: Broken, number: int) -> Json:
     return {"line": broken.line, "what": broken.what, "evidence": broken.evidence, "round": number}
 
 
 def _line(result: Result, one: Round, new: list[Json]) -> str:
     lines = [
         f"round {one.number + 1}/{len(result.rounds)}: {result.kills} kills so far, "
-        f"worst off {result.told[-1]['worst_off_s']:.1f} s, {len(new) or 'nothing'} broken"
+        f"worst off {result.summaries[-1]['worst_off_s']:.1f} s, {len(new) or 'nothing'} broken"
     ]
     lines += [f"  line {broken['line']}: {broken['what']}\n      {broken['evidence']}" for broken in new]
     return "\n".join(lines)
@@ -171,15 +174,15 @@ def _line(result: Result, one: Round, new: list[Json]) -> str:
 
 def _lateness(evidence: Evidence) -> tuple[list[float], list[float]]:
     """From each deadline that had something to stop to the first stop call: in order, and in trouble."""
-    calm: list[float] = []
+    undisturbed: list[float] = []
     trouble: list[float] = []
     for promise in evidence.opened:
         for service in promise.holds if promise.sure < promise.let_go else ():
             place = (promise.plan.stack, service)
             if (at := _first_stop(evidence, place, promise.sure, promise.window)) is not None:
                 disturbed = evidence.outages.meeting(promise.sure - 1, at)
-                (trouble if disturbed else calm).append(max(0.0, at - promise.sure))
-    return calm, trouble
+                (trouble if disturbed else undisturbed).append(max(0.0, at - promise.sure))
+    return undisturbed, trouble
 
 
 def _first_stop(evidence: Evidence, place: Place, deadline: float, window: str) -> float | None:

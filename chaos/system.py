@@ -37,7 +37,7 @@ from chaos.disks import Disk
 from chaos.engines import Engine
 from chaos.outages import Outages
 from chaos.plan import ACTORS
-from chaos.processes import Keeper, Kept
+from chaos.processes import Keeper, ManagedProcess
 from chaos.proxy import Wires
 from chaos.shim import Shim
 
@@ -79,17 +79,17 @@ class System:
         end = time.monotonic() + within
         while not true():
             if time.monotonic() > end:
-                down = [name for name, one in self.keeper.kept.items() if not one.up]
+                down = [name for name, one in self.keeper.processes.items() if not one.up]
                 raise Failed(f"waited {within:g} s in vain until {what}; not up: {', '.join(down) or 'none'}")
             time.sleep(0.1)
 
     def renew(self, name: str) -> None:
         """Have a process killed and started anew, and wait until all runs again."""
-        self.keeper.kill(name, 0.0, self.keeper.kept[name].family())
+        self.keeper.kill(name, 0.0, self.keeper.processes[name].family())
         self.until(self.all_up, f"{name} runs anew")
 
     def all_up(self) -> bool:
-        return all(one.up and one.alive for one in self.keeper.kept.values())
+        return all(one.up and one.alive for one in self.keeper.processes.values())
 
 
 @contextlib.contextmanager
@@ -135,8 +135,8 @@ def _begin(system: System) -> None:
     own = dict(os.environ) | {MARK: str(system.directory)}
     keeper = system.keeper
     for engine in system.engines.values():
-        keeper.add(engine.kept(own))
-    keeper.add(system.postgres.kept(own))
+        keeper.add(engine.managed_process(own))
+    keeper.add(system.postgres.managed_process(own))
     keeper.add(_broker(system, own))
     keeper.begin()
     system.until(system.all_up, "the engines, the database and the broker answer")
@@ -230,34 +230,38 @@ def _log(system: System, name: str) -> Path:
     return logs / f"{name}.log"
 
 
-def _broker(system: System, own: dict[str, str]) -> Kept:
+def _broker(system: System, own: dict[str, str]) -> ManagedProcess:
     argv = [str(brokers.server_binary()), str(system.broker.config_file)]
-    return Kept("broker", argv, own, _log(system, "broker"), lambda _: brokers.answers(system.broker))
+    return ManagedProcess(
+        "broker", argv, own, _log(system, "broker"), lambda _: brokers.answers(system.broker)
+    )
 
 
-def _front(system: System, own: dict[str, str]) -> Kept:
+def _front(system: System, own: dict[str, str]) -> ManagedProcess:
     environ = _environ(system, own, "front", system.directory / "front")
 
-    def answers(_: Kept) -> bool:
+    def answers(_: ManagedProcess) -> bool:
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(f"{system.url}/healthz", timeout=1).status_code == 200
         return False
 
-    return Kept("front", serving(f"127.0.0.1:{system.port}"), environ, _log(system, "front"), answers)
+    return ManagedProcess(
+        "front", serving(f"127.0.0.1:{system.port}"), environ, _log(system, "front"), answers
+    )
 
 
-def _beat(system: System, own: dict[str, str]) -> Kept:
+def _beat(system: System, own: dict[str, str]) -> ManagedProcess:
     data_dir = system.directory / "beat-data"
     data_dir.mkdir()
     environ = _environ(system, own, "beat", data_dir)
     child = beat(_plan(data_dir, environ, "a"))
     log = _log(system, "beat")
-    return Kept(
+    return ManagedProcess(
         "beat", child.argv, environ, log, lambda one: one.said("beat: Starting"), lambda: child.before(0)
     )
 
 
-def _worker(system: System, own: dict[str, str], name: str) -> Kept:
+def _worker(system: System, own: dict[str, str], name: str) -> ManagedProcess:
     node = WORKERS[name]
     stack = next(stack for stack, of in stacks.NODES.items() if of == node)
     data_dir = system.disks[f"data.{node}"].at / "power"
@@ -273,4 +277,4 @@ def _worker(system: System, own: dict[str, str], name: str) -> Kept:
     environ = _environ(system, own, name, data_dir, **more)
     _, *words = worker(_plan(data_dir, environ, node)).argv
     argv = [str(system.shim.python), *(word.replace(f"power@{node}", f"power@{name}") for word in words)]
-    return Kept(name, argv, environ, _log(system, name), lambda one: one.said(" ready."))
+    return ManagedProcess(name, argv, environ, _log(system, name), lambda one: one.said(" ready."))

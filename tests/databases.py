@@ -2,7 +2,7 @@
 
 The server comes from a package, of which only the binaries are used: its Python side
 makes a system user and opens the directories above its own to all users. Postgres
-refuses to run as root, so there it runs as the system's user without rights, from a copy that this user may read.
+refuses to run as root. There it runs as an unprivileged system user, from a copy that this user may read.
 """
 
 from __future__ import annotations

@@ -86,10 +86,10 @@ def sweep() -> None:
         nudges = {
             one.stack: (one.id, one.node, task_queue.about(one.id, one.stack, one.services)) for one in due
         }
-    for stack, (window, node, shown) in nudges.items():
+    for stack, (window, node, label) in nudges.items():
         # What is this node's own need not go through the broker once more.
         if not runtime.close_soon(stack):
-            task_queue.Dispatch(app).closing(window, node, shown)
+            task_queue.Dispatch(app).closing(window, node, label)
 
 
 @app.task(name=task_queue.RESYNC)

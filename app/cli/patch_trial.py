@@ -142,12 +142,12 @@ class _Trial:
 
     def _judge(self, *, once: bool) -> TrialResult:
         end, steady_since = time.monotonic() + READY_WITHIN, None
-        shown: Mapping[str, Any] = {}
+        container: Mapping[str, Any] = {}
         while time.monotonic() < end:
-            shown = self._container()
-            state, health = str(shown.get("State", "")), str(shown.get("Health") or "")
+            container = self._container()
+            state, health = str(container.get("State", "")), str(container.get("Health") or "")
             if state == "exited":
-                code = shown.get("ExitCode")
+                code = container.get("ExitCode")
                 return TrialResult(code == 0 and once, f"it ended with exit code {code}{self._last_line()}")
             if health == "unhealthy":
                 return TrialResult(False, f"its healthcheck says unhealthy{self._last_line()}")
@@ -159,7 +159,7 @@ class _Trial:
                     return TrialResult(True, f"it has run for {_STEADY:g} s")
             time.sleep(_PAUSE)
         return TrialResult(
-            False, f"it was not ready within {READY_WITHIN:g} s ({shown.get('State', 'no container')})"
+            False, f"it was not ready within {READY_WITHIN:g} s ({container.get('State', 'no container')})"
         )
 
     def _stopped_in_time(self) -> TrialResult:
@@ -172,8 +172,8 @@ class _Trial:
 
     def _container(self) -> Mapping[str, Any]:
         lines = self._compose("-f", str(self._file), "ps", "-a", "--format", "json", "--", self._service)
-        shown = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
-        return shown[0] if shown else {}
+        containers = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+        return containers[0] if containers else {}
 
     def _last_line(self) -> str:
         words = ("logs", "--no-color", "--no-log-prefix", "--tail", "1", "--", self._service)

@@ -12,11 +12,12 @@ from app.settings import StackToml
 
 def warnings(name: str, stack: StackToml) -> list[str]:
     """A warning where the files of a stack name another project than power.toml, with what to do."""
-    own = own_name([stack.directory / file for file in stack.files])
-    if not own or own == stack.project:
+    named = own_name([stack.directory / file for file in stack.files])
+    if not named or named == stack.project:
         return []
     return [
-        f"{name}: the compose files name the project {own!r}, and power.toml {stack.project!r}; by hand, use "
+        f"{name}: the compose files name the project {named!r}, and power.toml {stack.project!r}; "
+        "by hand, use "
         f"`docker compose -p {stack.project}`, or make both the same"
     ]
 

@@ -43,10 +43,10 @@ class UnknownStack(Unknown):
 
     field = "stack"
 
-    def __init__(self, stack: str, known: Iterable[str]) -> None:
-        known = sorted(known)
+    def __init__(self, stack: str, names: Iterable[str]) -> None:
+        names = sorted(names)
         super().__init__(
-            f"there is no stack {stack!r}; there is {_either(known)}", stack=stack, allowed=known
+            f"there is no stack {stack!r}; there is {_either(names)}", stack=stack, allowed=names
         )
 
 
@@ -66,11 +66,11 @@ class StackNeeded(Wrong):
 
     field = "stack"
 
-    def __init__(self, known: Iterable[str], services: Iterable[str] = ()) -> None:
-        known, services = sorted(known), sorted(services)
+    def __init__(self, names: Iterable[str], services: Iterable[str] = ()) -> None:
+        names, services = sorted(names), sorted(services)
         verb = "is" if len(services) == 1 else "are"
         why = f"{_either(services)} {verb} on several stacks; " if services else ""
-        super().__init__(f"{why}say which stack: {_either(known)}", allowed=known)
+        super().__init__(f"{why}say which stack: {_either(names)}", allowed=names)
 
 
 class NoStackHasAll(Wrong):
@@ -155,8 +155,8 @@ def _too_long(stack: str, given: float, limit: float, longest: float) -> str:
 
 def _durations_apart(given: float, longest: float) -> tuple[str, str]:
     """Both as text; in seconds where their largest units are the same."""
-    shown = durations.show(given), durations.show(longest)
-    return shown if shown[0] != shown[1] else (f"{given:.15g} s", f"{longest:.15g} s")
+    texts = durations.show(given), durations.show(longest)
+    return texts if texts[0] != texts[1] else (f"{given:.15g} s", f"{longest:.15g} s")
 
 
 class NotInWindow(Wrong):

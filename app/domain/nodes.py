@@ -46,14 +46,14 @@ def conflicts(mine: Heartbeat, others: Iterable[Heartbeat]) -> list[str]:
 
 
 def _conflicts(mine: Heartbeat, other: Heartbeat) -> Iterator[str]:
-    known = bool(mine.engine_id and other.engine_id)
+    comparable = bool(mine.engine_id and other.engine_id)
     if mine.node != other.node:
-        if known and mine.engine_id == other.engine_id:
+        if comparable and mine.engine_id == other.engine_id:
             yield (
                 f"node {mine.node!r} is refused: its engine {mine.engine_id} is served already as node "
                 f"{other.node!r}, by worker {other.worker}; use that name (POWER_NODE), or another engine"
             )
-    elif known and mine.engine_id != other.engine_id:
+    elif comparable and mine.engine_id != other.engine_id:
         yield (
             f"node {mine.node!r} is refused: worker {other.worker} serves it with engine {other.engine_id}, "
             f"and this one has engine {mine.engine_id}; give this one a name of its own (POWER_NODE)"

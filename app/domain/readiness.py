@@ -146,18 +146,20 @@ def _judge_exited(spec: ServiceSpec, container: Container) -> ReadinessVerdict:
 def _restarting(spec: ServiceSpec, container: Container, now: datetime) -> ReadinessVerdict | None:
     """A crash loop, or None where it is not in one (or is over it)."""
     last = container.restarted[-1] if container.restarted else container.started_at
-    calm_at = (last or now) + RECOVERED_AFTER
-    if container.state != "restarting" and now >= calm_at:
+    recovered_at = (last or now) + RECOVERED_AFTER
+    if container.state != "restarting" and now >= recovered_at:
         return None
     if _crash_loop(spec, container):
         killed = ", out of memory" if container.oom_killed else ""
         return ReadinessVerdict(
             Power.FAILING,
             f"keeps restarting: {container.restarts} restarts, exit code {container.exit_code}{killed}",
-            look_again=calm_at,
+            look_again=recovered_at,
         )
     if container.state == "restarting":
-        return ReadinessVerdict(Power.STARTING, f"restarting after exit code {container.exit_code}", calm_at)
+        return ReadinessVerdict(
+            Power.STARTING, f"restarting after exit code {container.exit_code}", recovered_at
+        )
     return None
 
 

@@ -261,7 +261,7 @@ def value_at(document: Any, path: str) -> tuple[bool, Any]:
     return True, value
 
 
-def suggestion(given: str, known: Collection[str]) -> str:
+def suggestion(given: str, allowed: Collection[str]) -> str:
     """`; did you mean …?` where a known name is near, else the known names."""
-    near = difflib.get_close_matches(given, sorted(known), n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there is {', '.join(sorted(known)) or 'none'}"
+    near = difflib.get_close_matches(given, sorted(allowed), n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there is {', '.join(sorted(allowed)) or 'none'}"

@@ -56,10 +56,12 @@ def candidates(
     """What may run Compose here, the best first."""
     if chosen := environ.get(CHOSEN):
         return [Candidate((chosen,), chosen=True)]
-    own = [Candidate((str(path),), own=True) for path in _plugins(environ, folders) if not _is_packaged(path)]
+    plugins = [
+        Candidate((str(path),), own=True) for path in _plugins(environ, folders) if not _is_packaged(path)
+    ]
     beside = python.with_name(_NAME)
     packaged = [Candidate((str(beside),))] if _is_packaged(beside) else []
-    return [*own, *packaged, Candidate(("docker", "compose"), own=True), Candidate((_NAME,))]
+    return [*plugins, *packaged, Candidate(("docker", "compose"), own=True), Candidate((_NAME,))]
 
 
 def first_usable(

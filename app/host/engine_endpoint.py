@@ -59,10 +59,10 @@ class Endpoint:
     def __str__(self) -> str:
         return f"{self.host} ({self.source})"
 
-    def environment(self, own: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """A child's environment: `own`, with this address and no other way to find one."""
         dropped = {*VARIABLES, "DOCKER_API_VERSION"}
-        variables = {name: value for name, value in own.items() if name not in dropped}
+        variables = {name: value for name, value in environ.items() if name not in dropped}
         return variables | {"DOCKER_HOST": self.host} | self._tls_variables()
 
     def _tls_variables(self) -> dict[str, str]:
@@ -206,8 +206,8 @@ def _tcp(given: str, rest: str, source: str, port: int) -> str:
         raise BadEndpoint(f"{source}: an address of an engine names no user; write tcp://HOST:PORT")
     if not host or parts.query or parts.fragment or any(character.isspace() for character in rest):
         raise BadEndpoint(f"{source}: {given!r} is no address; write tcp://HOST:PORT")
-    shown = f"[{host}]" if ":" in host else host
-    return f"tcp://{shown}:{named or port}{parts.path.rstrip('/')}"
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"tcp://{bracketed}:{named or port}{parts.path.rstrip('/')}"
 
 
 def _readable(tls: TLS, setting: str) -> TLS:

@@ -88,11 +88,11 @@ def descendants(pid: int) -> set[Process]:
 def processes_with(variable: str, value: str) -> set[Process]:
     """Processes that were started with this environment variable, save our own line of ancestors."""
     wanted = f"{variable}={value}".encode()
-    own = set(_line(os.getpid()))
+    ancestors = set(_line(os.getpid()))
     return {
         sight.process
         for sight in living()
-        if sight.process.pid not in own and wanted in _environment(sight.process.pid)
+        if sight.process.pid not in ancestors and wanted in _environment(sight.process.pid)
     }
 
 

@@ -38,8 +38,8 @@ def draw_timeline(report: Report) -> str:
 
 
 def _short(name: str) -> str:
-    shown = harmless(name)
-    return escape(shown if len(shown) <= _NAME else f"{shown[: _NAME - 1]}…")
+    text = harmless(name)
+    return escape(text if len(text) <= _NAME else f"{text[: _NAME - 1]}…")
 
 
 def _svg(wide: int, high: int, label: str, inside: str) -> str:

@@ -122,9 +122,9 @@ class NoticeToml(_Strict):
             raise ValueError("url: begins with neither http:// nor https://")
         if self.url is not None and (self.secret is None) == (self.secret_env is None):
             raise ValueError("a webhook is signed: give one of secret and secret_env (a variable's name)")
-        known = {WINDOW_ENDING, *Event}
-        if strange := sorted(set(self.events) - known):
-            raise ValueError(f"events: {', '.join(strange)} is none of {', '.join(sorted(known))}")
+        valid = {WINDOW_ENDING, *Event}
+        if strange := sorted(set(self.events) - valid):
+            raise ValueError(f"events: {', '.join(strange)} is none of {', '.join(sorted(valid))}")
         return self
 
 

@@ -165,12 +165,12 @@ def _substitute(value: Any, variables: Mapping[str, str]) -> Any:
     return value
 
 
-def _unknown_variables(value: Any, known: Mapping[str, Any], where: str) -> Iterator[str]:
+def _unknown_variables(value: Any, keys: Mapping[str, Any], where: str) -> Iterator[str]:
     """A line for each `${KEY}` that the matrix does not have, with its place in the document."""
     if isinstance(value, str):
         for place in _PLACE.finditer(value):
-            if place[1] is not None and place[1] not in known:
-                yield f"{where}: ${{{place[1]}}} is no variable of the matrix{suggestion(place[1], known)}"
+            if place[1] is not None and place[1] not in keys:
+                yield f"{where}: ${{{place[1]}}} is no variable of the matrix{suggestion(place[1], keys)}"
     inside = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
     for name, one in inside:
-        yield from _unknown_variables(one, known, f"{where}.{name}" if where else str(name))
+        yield from _unknown_variables(one, keys, f"{where}.{name}" if where else str(name))

@@ -142,8 +142,8 @@ def _line(fault: Any) -> str:
     parts = [part for part in fault["loc"] if part != "[key]"]
     where = ".".join(str(part) for part in parts if not isinstance(part, int)) or "the document"
     if fault["type"] == "extra_forbidden":
-        known = _known_keys(parts[:-1])
-        return f"{where}: is not a key here{scenarios.suggestion(str(parts[-1]), known)}"
+        allowed = _known_keys(parts[:-1])
+        return f"{where}: is not a key here{scenarios.suggestion(str(parts[-1]), allowed)}"
     if fault["type"] == "missing":
         return f"{where}: is missing"
     entry = f"{str(fault['input'])[:80]!r}: " if parts and isinstance(parts[-1], int) else ""

@@ -84,16 +84,16 @@ def _broker_faults(url: str) -> Iterator[str]:
         yield from _number_faults(_after_host(rest).partition("?")[0].strip("/"), _BROKER_SHAPE)
 
 
-def _general_faults(url: str, known: Sequence[str], shape: str) -> Iterator[str]:
+def _general_faults(url: str, schemes: Sequence[str], shape: str) -> Iterator[str]:
     scheme, sign, _ = url.partition("://")
     if _UNPRINTABLE.search(url):
         yield f"it holds a space or a character that cannot be printed; write {shape}, others as %XX"
     elif not sign:
         yield f"it is no address; write {shape}"
-    elif scheme not in known:
-        guess = _OTHER_NAMES.get(scheme) or next(iter(difflib.get_close_matches(scheme, known, 1)), None)
-        meant = f"did you mean {guess}://?" if guess else f"write {shape}"
-        yield f"{scheme}:// is none of {', '.join(f'{name}://' for name in known)}; {meant}"
+    elif scheme not in schemes:
+        guess = _OTHER_NAMES.get(scheme) or next(iter(difflib.get_close_matches(scheme, schemes, 1)), None)
+        proposal = f"did you mean {guess}://?" if guess else f"write {shape}"
+        yield f"{scheme}:// is none of {', '.join(f'{name}://' for name in schemes)}; {proposal}"
 
 
 def _server_faults(rest: str, forbidden: str, shape: str) -> Iterator[str]:

@@ -35,10 +35,10 @@ def faults(text: str) -> Iterator[str]:
 def is_trusted(address: str, trusted: Iterable[Network]) -> bool:
     """Is this the address of a proxy that was named?"""
     try:
-        known = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return False
-    mapped = getattr(known, "ipv4_mapped", None) or known
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(mapped in network for network in trusted if network.version == mapped.version)
 
 

@@ -63,9 +63,9 @@ class ChildSettings:
         return self.data_dir / "logs" / f"{name}.log"
 
 
-def environment(own: Mapping[str, str], data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
+def environment(environ: Mapping[str, str], data_dir: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """A child's environment: ours, less what is not meant for it, plus its settings."""
-    inherited = {name: value for name, value in own.items() if name not in _FOREIGN}
+    inherited = {name: value for name, value in environ.items() if name not in _FOREIGN}
     # Hundreds of threads would otherwise each be given a heap of their own.
     fixed = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
     return fixed | inherited | dict(settings) | {PROCESS_MARK: str(data_dir)}
@@ -76,16 +76,16 @@ def root() -> Path:
     return Path(app.__file__).parent.parent
 
 
-def broker(plan: ChildSettings, server: Path, own: Broker) -> Child:
+def broker(plan: ChildSettings, server: Path, address: Broker) -> Child:
     """The embedded broker as a child; its data is set aside after three failed starts."""
 
     def mend(failures: int) -> None:
         if failures >= 3:
-            brokers.set_aside(own)
+            brokers.set_aside(address)
 
     return Child(
         "broker",
-        brokers.command(server, own),
+        brokers.command(server, address),
         plan.environ,
         plan.log("broker"),
         patience=10.0,

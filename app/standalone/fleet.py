@@ -35,9 +35,9 @@ def troubles(database_url: str) -> tuple[list[str], list[Trouble]]:
 
 def _node(node: Node, away: list[Stack]) -> Iterator[Trouble]:
     if names := [stack.name for stack in away if stack.node == node.name]:
-        heard = stamp(node.seen_at)
+        last_sign = stamp(node.seen_at)
         yield (
-            f"{node.name}: not heard of since {heard}; away: {', '.join(names)}",
+            f"{node.name}: not heard of since {last_sign}; away: {', '.join(names)}",
             f"start its worker, `celery -A workers worker -Q power,power.{node.name}`, "
             f"with POWER_NODE={node.name}",
         )

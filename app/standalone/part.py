@@ -58,8 +58,10 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"name one of {', '.join(PARTS)}")
     (name,) = arguments
     argv = command(name, os.environ)
-    own = dict(os.environ) | ({"FLOWER_BASIC_AUTH": _with_password(os.environ)} if name == "flower" else {})
-    os.execve(argv[0], argv, own)
+    environ = dict(os.environ) | (
+        {"FLOWER_BASIC_AUTH": _with_password(os.environ)} if name == "flower" else {}
+    )
+    os.execve(argv[0], argv, environ)
 
 
 def _with_password(environ: Mapping[str, str]) -> str:

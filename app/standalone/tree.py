@@ -254,6 +254,6 @@ class Tree:
             "POWER_BROKER_URL": broker_url,
             "POWER_NODE": self._found.node,
         }
-        own = self._endpoint.environment(self._environ)
-        environ = children.environment(own, self._data_dir, variables)
+        inherited = self._endpoint.environment(self._environ)
+        environ = children.environment(inherited, self._data_dir, variables)
         return ChildSettings(self._data_dir, self._found.node, environ, self._database_started_at)

@@ -79,9 +79,9 @@ def strike(session: Session, names: Iterable[str]) -> None:
 def away(session: Session, stacks: Iterable[Stack], now: datetime) -> dict[str, datetime]:
     """Those of these stacks that no worker serves, and since when."""
     there = signs(session)
-    heard = {node.name: node.seen_at for node in session.scalars(select(Node))}
+    seen_at = {node.name: node.seen_at for node in session.scalars(select(Node))}
     since = {
-        one.name: nodes.away_since(one.name, one.node, heard.get(one.node), there, now) for one in stacks
+        one.name: nodes.away_since(one.name, one.node, seen_at.get(one.node), there, now) for one in stacks
     }
     return {name: at for name, at in since.items() if at is not None}
 

@@ -49,8 +49,8 @@ class Sink:
     """What the texts of one-tap links are made with. It is in a file of the node, never in the database."""
 
 
-def news(session: Session, sink: Sink, now: datetime) -> bool:
-    """True where entries wait to become notifications. Changes nothing."""
+def has_new(session: Session, sink: Sink, now: datetime) -> bool:
+    """Return whether entries wait to become notifications. Changes nothing."""
     return bool(rows.behind(session, sink.node, sink.name, sink.stacks) or _ending(session, sink, now))
 
 
@@ -97,8 +97,8 @@ def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]
         f"ending:{window.id}" + ("" if window.id in visited else f":{stamp(window.deadline)}"): window
         for window in soon
     }
-    known = rows.known_keys(session, sink.node, sink.name, list(ending)) if ending else set()
-    return {key: window for key, window in ending.items() if key not in known}
+    announced = rows.known_keys(session, sink.node, sink.name, list(ending)) if ending else set()
+    return {key: window for key, window in ending.items() if key not in announced}
 
 
 def _ending_body(session: Session, sink: Sink, key: str, window: Window, now: datetime) -> dict[str, Any]:

@@ -63,9 +63,9 @@ def behind_snapshot(
 
 def _may_be_on(session: Session, spec: StackSpec, name: str) -> bool:
     """Core is never turned off, whether the backup or the worker calls it core."""
-    known = session.get(Service, (spec.name, name))
+    row = session.get(Service, (spec.name, name))
     role = spec.services[name].role if name in spec.services else None
-    return Role.CORE not in {role, Role(known.role) if known else None}
+    return Role.CORE not in {role, Role(row.role) if row else None}
 
 
 def behind(session: Session, before: Stack | None) -> bool:

@@ -146,8 +146,8 @@ def create(
     Raises what opening that service would, and TokenExists.
     """
     opening.plan(session, OpenRequest([service], stack, ttl_sec))
-    known = tokens.lock_token(session, name)
-    if known and known.revoked_at is None:
+    existing = tokens.lock_token(session, name)
+    if existing and existing.revoked_at is None:
         raise TokenExists(name)
     given = {"ttl_sec": ttl_sec, "only_looks_agents": agents, "only_looks_paths": paths}
     limits = {key: value for key, value in given.items() if value is not None}

@@ -105,10 +105,10 @@ def _token(request: Request, *, own_first: bool = False) -> str:
 
     A proxy may forward a visitor's Authorization, which is for another server.
     """
-    own = request.headers.get("X-VX11-Token", "").strip()
-    if own and own_first:
-        return own
+    header = request.headers.get("X-VX11-Token", "").strip()
+    if header and own_first:
+        return header
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and text.strip():
         return text.strip()
-    return own
+    return header

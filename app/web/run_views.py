@@ -44,9 +44,9 @@ def read_report(context: WebContext, run: str) -> tuple[dict[str, Any], dict[str
 
 def require_report(front: WebContext, run: str) -> dict[str, Any]:
     """The report of a run; raises UnknownRun or NoReport."""
-    shown, report = read_report(front, run)
+    view, report = read_report(front, run)
     if report is None:
-        raise NoReport(run, str(shown["state"]))
+        raise NoReport(run, str(view["state"]))
     return report
 
 

@@ -46,7 +46,7 @@ class UnknownTokens:
 def _network(address: str) -> str:
     """The /64 network of an IPv6 address, since one client has all of its addresses; IPv4 as it is."""
     try:
-        known = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network(f"{known}/64", strict=False)) if known.version == 6 else address
+    return str(ipaddress.ip_network(f"{parsed}/64", strict=False)) if parsed.version == 6 else address

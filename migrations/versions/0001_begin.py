@@ -1,4 +1,4 @@
-"""Windows, leases, services, calls, stacks, nodes, tokens and the audit trail, which no statement may change."""
+"""Windows, leases, services, calls, stacks, nodes, tokens and the audit trail, which is append-only."""
 
 from __future__ import annotations
 

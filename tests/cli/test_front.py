@@ -30,7 +30,7 @@ class ImmediateDispatch(Dispatch):
     def __init__(self, system: System) -> None:
         self._runtime = system
 
-    def opening(self, window: str, node: str, shown: str = "") -> bool:
+    def opening(self, window: str, node: str, label: str = "") -> bool:
         self._runtime.work()
         return True
 
@@ -120,7 +120,10 @@ def test_what_is_refused_is_told_with_what_is_meant(command_line: CommandLine) -
 
 def test_a_stack_that_is_not_there_is_told_with_those_that_are(command_line: CommandLine) -> None:
     assert "did you mean 'studio' instead of 'studoi'?" in command_line.power("ps", "studoi").stderr
-    assert "did you mean 'studio' instead of 'studoi'?" in command_line.power("open", "-s", "studoi", "forge").stderr
+    assert (
+        "did you mean 'studio' instead of 'studoi'?"
+        in command_line.power("open", "-s", "studoi", "forge").stderr
+    )
 
 
 def test_a_plan_has_its_waves(command_line: CommandLine) -> None:
@@ -222,7 +225,9 @@ def test_notices_are_listed(command_line: CommandLine) -> None:
         body = {"event": "window.stuck", "stack": "studio", "window": "w"}
         notifications.note(session, "local", "ops", "k", body=body, now=command_line.system.now)
         (one,) = notifications.due(session, "local", command_line.system.now, 9)
-        notifications.record_delivery(session, one.id, command_line.system.now, 7, ok=False, answer="503 away")
+        notifications.record_delivery(
+            session, one.id, command_line.system.now, 7, ok=False, answer="503 away"
+        )
     output = command_line.power("notices", "--state", "pending").stdout
     assert "window.stuck" in output
     assert "1 tries, last: 503 away" in output

@@ -91,10 +91,10 @@ class Interruptible:
     _now: ClassVar[Interruptible | None] = None
 
     def __init__(
-        self, plan: Sequence[Interruption], meanwhile: Callable[[str, int], None], calm: Callable[[], bool]
+        self, plan: Sequence[Interruption], meanwhile: Callable[[str, int], None], is_idle: Callable[[], bool]
     ) -> None:
         self._left = {one: one.after for one in plan}
-        self._meanwhile, self._calm = meanwhile, calm
+        self._meanwhile, self._is_idle = meanwhile, is_idle
         self._before: Interruptible | None = None
 
     def __enter__(self) -> Interruptible:
@@ -114,7 +114,7 @@ class Interruptible:
                 self._left[one] = left - 1
             elif one.what == KILL:
                 self._kill(where)
-            elif self._calm() and not _waits_for_lock():
+            elif self._is_idle() and not _waits_for_lock():
                 del self._left[one]
                 self._interrupt(one)
 

@@ -80,7 +80,9 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClockedS
 
 
 @pytest.mark.parametrize("ahead", [-HOURS, HOURS])
-def test_windows_live_their_length_and_one_entry_says_what_happened(system: ClockedStandalone, ahead: float) -> None:
+def test_windows_live_their_length_and_one_entry_says_what_happened(
+    system: ClockedStandalone, ahead: float
+) -> None:
     began = time.monotonic()
     short, long = system.open(40), system.open(600)
 

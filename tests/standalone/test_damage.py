@@ -156,7 +156,9 @@ UNUSABLE: dict[Harm, str] = {
 
 
 @pytest.mark.parametrize("harm", UNUSABLE, ids=lambda harm: harm.__name__)
-def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(system: OneServiceStandalone, harm: Harm) -> None:
+def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(
+    system: OneServiceStandalone, harm: Harm
+) -> None:
     system.start()
     system.open(15)
     system.cut_the_power()
@@ -183,7 +185,9 @@ def test_what_is_due_is_turned_off_though_the_database_cannot_be_used(system: On
 
 
 @pytest.mark.parametrize("harm", [garbage, overwritten], ids=lambda harm: harm.__name__)
-def test_where_nothing_can_be_on_the_start_ends_and_says_what_mends_it(system: OneServiceStandalone, harm: Harm) -> None:
+def test_where_nothing_can_be_on_the_start_ends_and_says_what_mends_it(
+    system: OneServiceStandalone, harm: Harm
+) -> None:
     system.start()
     assert system.stop() == 0
     assert system.cli("backup", str(system.directory / "backup.db")).returncode == 0
@@ -230,7 +234,9 @@ def without_its_log(place: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [emptied, removed, without_its_log], ids=lambda harm: harm.__name__)
-def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(system: OneServiceStandalone, harm: Harm) -> None:
+def test_a_window_that_the_database_lost_is_turned_off_by_the_snapshot(
+    system: OneServiceStandalone, harm: Harm
+) -> None:
     system.start()
     merged_copy(system)
     window = system.open(600)
@@ -255,7 +261,9 @@ def merged_copy(system: OneServiceStandalone) -> None:
         one.backup(other)
 
 
-def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turned_off(system: OneServiceStandalone) -> None:
+def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turned_off(
+    system: OneServiceStandalone,
+) -> None:
     system.start()
     system.open(12)
     with system.place.open("r+b") as file:

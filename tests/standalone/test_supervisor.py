@@ -223,7 +223,9 @@ def test_a_second_ctrl_c_ends_everything_at_once(system: Supervision) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_an_error_in_a_log_comes_to_the_terminal(system: Supervision, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_a_log_comes_to_the_terminal(
+    system: Supervision, capsys: pytest.CaptureFixture[str]
+) -> None:
     system.supervise(system.child("worker", "echo fine; echo '[ERROR/x] the disk is full'; sleep 600"))
 
     system.until(lambda: "the disk is full" in capsys.readouterr().out)

@@ -49,7 +49,7 @@ def test_it_starts_serves_and_leaves_no_process_behind(standalone: Standalone) -
     assert token not in (standalone.data / "logs" / "standalone.log").read_text()
     running = json.loads((standalone.data / "standalone.json").read_text())
     assert running["pid"] == standalone.process.pid
-    assert _answers_to_a_stranger(output) == 401
+    assert _answers_without_a_password(output) == 401
 
     assert standalone.stop() == 0
     assert {process for process in family if processes.alive(process)} == set()
@@ -238,7 +238,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     assert (code, one.living()) == (0, set())
 
 
-def _answers_to_a_stranger(output: str) -> int:
+def _answers_without_a_password(output: str) -> int:
     """What Flower's port says without a password."""
     match = re.search(r"flower +http://127\.0\.0\.1:(\d+)", output)
     assert match

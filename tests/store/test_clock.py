@@ -60,7 +60,9 @@ def test_it_looks_again_after_a_while(wall_clock: WallClock, clock: Clock) -> No
     assert (clock.now(), wall_clock.asked) == (wall_clock.time, 2)
 
 
-def test_while_the_database_is_away_the_last_answer_is_carried_on(wall_clock: WallClock, clock: Clock) -> None:
+def test_while_the_database_is_away_the_last_answer_is_carried_on(
+    wall_clock: WallClock, clock: Clock
+) -> None:
     clock.now()
     wall_clock.fog = True
     wall_clock.pass_by(ANCHOR_FOR)

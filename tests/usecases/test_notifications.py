@@ -30,8 +30,8 @@ def sink(name: str = "ops", public_url: str | None = URL, **more: Any) -> Sink:
 
 def take_in(system: System, one: Sink) -> list[Notice]:
     with system.database.read() as session:
-        news = notifications.news(session, one, system.now)
-    if news:
+        has_new = notifications.has_new(session, one, system.now)
+    if has_new:
         with system.database.write() as session:
             notifications.take_in(session, one, system.now)
     with system.database.read() as session:

@@ -28,10 +28,10 @@ class Remembering(Dispatch):
         self.shown: list[str] = []
         self.away = False
 
-    def nudge(self, name: str, args: list[Any], to: str, shown: str = "") -> bool:
+    def nudge(self, name: str, args: list[Any], to: str, label: str = "") -> bool:
         if not self.away:
             self.sent.append((name, args, to))
-            self.shown.append(shown)
+            self.shown.append(label)
         return not self.away
 
     def depths(self, names: Sequence[str]) -> dict[str, int]:

@@ -76,8 +76,8 @@ class UsageCollector:
     def of(self, service: str) -> ServiceUsage:
         """A copy of what is known of a service."""
         with self._lock:
-            known = self._usage[service]
-            return ServiceUsage(list(known.points), known.peak_cpu, known.peak_memory, known.restarts)
+            usage = self._usage[service]
+            return ServiceUsage(list(usage.points), usage.peak_cpu, usage.peak_memory, usage.restarts)
 
     def _repeat(self) -> None:
         while not self._over.is_set():
@@ -101,8 +101,8 @@ class UsageCollector:
         totals: dict[str, tuple[float, float]] = {}
         for one in self._context.engine.containers(self._project, self._usage):
             with self._lock:
-                known = self._usage[one.service]
-                known.restarts = max(known.restarts or 0, one.restarts)
+                usage = self._usage[one.service]
+                usage.restarts = max(usage.restarts or 0, one.restarts)
             if one.state == "running" and (sample := self._sample(one.id)):
                 cpu, memory = totals.get(one.service, (0.0, 0.0))
                 totals[one.service] = (cpu + sample[0], memory + sample[1])

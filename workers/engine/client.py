@@ -71,9 +71,9 @@ class Engine:
         """
         info = self._info()
         where = f"{info.get('Name', '')}:{info.get('DockerRootDir', '')}"
-        own = str(info.get("ID", ""))
-        name = f"{own}@{where}"
-        return name if len(name) <= _ID else f"{own}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
+        engine_id = str(info.get("ID", ""))
+        name = f"{engine_id}@{where}"
+        return name if len(name) <= _ID else f"{engine_id}@{hashlib.sha256(where.encode()).hexdigest()}"[:_ID]
 
     def now(self) -> datetime:
         """Return the time of the engine's clock, without the steps of that clock.

@@ -23,15 +23,15 @@ def listening(pid: int, container: str, proc: Path = _PROC) -> tuple[str, ...] |
 
     `pid` is the engine's; a process of that number may be another where the engine runs elsewhere.
     """
-    own = proc / str(pid)
+    process = proc / str(pid)
     try:
-        if pid <= 0 or container not in (own / "cgroup").read_text():
+        if pid <= 0 or container not in (process / "cgroup").read_text():
             return None
-        sockets = [one for name in ("tcp", "tcp6") for one in _sockets(own / "net" / name)]
+        sockets = [one for name in ("tcp", "tcp6") for one in _sockets(process / "net" / name)]
     except OSError:
         return None
-    shown = {f"{address}:{port}" for address, port, _inode in sockets if address != _DOCKER_DNS}
-    return tuple(sorted(shown))
+    ports = {f"{address}:{port}" for address, port, _inode in sockets if address != _DOCKER_DNS}
+    return tuple(sorted(ports))
 
 
 def port_holder(engine: Engine, port: int, proc: Path = _PROC) -> str:
@@ -79,9 +79,9 @@ def _process_with(inodes: set[str], proc: Path) -> str:
     wanted = {f"socket:[{inode}]" for inode in inodes}
     if not wanted:
         return ""
-    for own in proc.iterdir():
-        if own.name.isdigit() and wanted & set(_descriptors(own / "fd")):
-            return f"the program {(own / 'comm').read_text().strip()} (process {own.name})"
+    for process in proc.iterdir():
+        if process.name.isdigit() and wanted & set(_descriptors(process / "fd")):
+            return f"the program {(process / 'comm').read_text().strip()} (process {process.name})"
     return ""
 
 

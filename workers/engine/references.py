@@ -19,9 +19,9 @@ Owners = Mapping[str, Container | None]
 
 def reachable(engine: Engine, containers: Iterable[Container]) -> list[Container]:
     """The same containers; those that run and cannot be reached carry the reason."""
-    known = list(containers)
-    owners = _owners(engine, [one for one in known if one.alive])
-    return [replace(one, severed=_severed_reason(one, owners)) if one.alive else one for one in known]
+    inspected = list(containers)
+    owners = _owners(engine, [one for one in inspected if one.alive])
+    return [replace(one, severed=_severed_reason(one, owners)) if one.alive else one for one in inspected]
 
 
 def check_references(engine: Engine, containers: Iterable[Container]) -> list[Container]:

@@ -174,13 +174,13 @@ def _combine(
     before: list[dict[str, Any]], causes: list[dict[str, Any]], *, added: bool
 ) -> list[dict[str, Any]]:
     """The causes to keep. A known one is not given up for an unknown; what a stop shows is `added`."""
-    known = [one for one in before if one["cause"] != UNKNOWN_CAUSE]
+    causes_before = [one for one in before if one["cause"] != UNKNOWN_CAUSE]
     if causes[0]["cause"] == UNKNOWN_CAUSE:
-        return known or causes
+        return causes_before or causes
     if not added:
         return causes
     new = {one["cause"] for one in causes}
-    return [*(one for one in known if one["cause"] not in new), *causes]
+    return [*(one for one in causes_before if one["cause"] not in new), *causes]
 
 
 def _fails(collected: Evidence) -> bool:

@@ -83,8 +83,8 @@ class Notifier:
     def _note(self, sink: Sink) -> None:
         database = self._context.database
         with database.read() as session:
-            news = notifications.news(session, sink, database.now())
-        if news:
+            has_new = notifications.has_new(session, sink, database.now())
+        if has_new:
             with database.write() as session:
                 notifications.take_in(session, sink, database.now())
 

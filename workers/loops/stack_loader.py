@@ -123,7 +123,7 @@ class StackLoader:
     # What is on disk.
 
     def look(self) -> set[StackId]:
-        """Read what has changed on disk and come to rest again; return the stacks it was news of."""
+        """Read the files that have changed on disk and have settled; return the stacks that changed."""
         before = self._publishing.waiting
         if self._toml_came_to_rest():
             self._read_toml()
@@ -170,7 +170,7 @@ class StackLoader:
             (self._context.stacks.keys() | self._context.claimed) - mine.keys() - toml.rejected.keys()
         ):
             self._removed.drop(name, toml)
-        self._forget_news(mine)
+        self._forget_removed_stacks(mine)
 
     def _reject_sections(self, toml: PowerToml) -> None:
         """Turn down the stacks whose section of power.toml has faults; what was good of them stays."""
@@ -197,8 +197,8 @@ class StackLoader:
         self._context.stacks.setdefault(name, Served(rejected.spec))
         self._publishing.reject(rejected, digest)
 
-    def _forget_news(self, mine: Collection[StackId]) -> None:
-        """Drop the news of stacks that another worker serves and that were taken out of power.toml."""
+    def _forget_removed_stacks(self, mine: Collection[StackId]) -> None:
+        """Drop the publications of stacks of other workers and of stacks removed from power.toml."""
         served = {*self._context.stacks, *self._context.claimed}
         gone = self._publishing.waiting - {StackId(""), *mine, *served}
         self._publishing.forget(gone)
@@ -273,12 +273,12 @@ class StackLoader:
         if self._known[name].refused == fault:
             return
         self._known[name].refused = fault
-        known = self._context.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
+        served = self._context.stacks.get(name) or Served(StackSpec(name, stack.project, stack.node, {}))
         self._context.core[name] = frozenset(stack.core)
-        self._context.stacks[name] = replace(known, place=None)
+        self._context.stacks[name] = replace(served, place=None)
         digest = file_versions.digest([self._path, *stack.paths()])
         log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, [fault])
-        rejected = Rejected(known.spec, [fault])
+        rejected = Rejected(served.spec, [fault])
         self._publishing.reject(rejected, digest)
 
     def _turn_down(self, name: StackId, toml: PowerToml, rejected: Rejected) -> None:

@@ -47,7 +47,7 @@ Publication = Callable[[Session, Heartbeat], AfterCommit | None]
 
 
 class NotYet(Exception):
-    """Something of a stack has not ended yet; its news is offered again."""
+    """Something of a stack has not ended yet; its publication is offered again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class OfferedStack:
 
 
 class StackPublisher:
-    """One worker's news of its stacks. `publish` may be called from another thread than the rest."""
+    """One worker's publications of its stacks. `publish` may be called from another thread than the rest."""
 
     def __init__(self, context: WorkerContext, path: Path) -> None:
         self._context, self._path = context, path
-        self._news: dict[StackId, Publication] = {}
+        self._publications: dict[StackId, Publication] = {}
         self._logged: dict[StackId, str] = {}
         """The last fault that was logged of each stack."""
         self._offered: dict[StackId, OfferedStack] = {}
@@ -74,31 +74,31 @@ class StackPublisher:
 
     @property
     def waiting(self) -> set[StackId]:
-        """The stacks that there is news of."""
-        return set(self._news)
+        """The stacks with a queued publication."""
+        return set(self._publications)
 
-    def tell(self, name: StackId, news: Publication) -> None:
-        """Publish `news` about the stack `name` with the next heartbeat, in place of what waits there."""
+    def tell(self, name: StackId, publication: Publication) -> None:
+        """Queue `publication` of the stack `name` for the next heartbeat; it replaces a queued one."""
         with self._lock:
-            self._news[name] = news
+            self._publications[name] = publication
 
     def forget(self, names: Collection[StackId]) -> None:
         """Drop everything about these stacks."""
         with self._lock:
             for name in names:
-                for by_stack in (self._news, self._logged, self._offered, self.held_back):
+                for by_stack in (self._publications, self._logged, self._offered, self.held_back):
                     by_stack.pop(name, None)
 
     def publish(self, mine: Callable[[], Heartbeat]) -> None:
-        """Offer every piece of news to the database; raises what the store raises while it is away."""
-        for name, news in list(self._news.items()):
-            offer = partial(self._offer, name, news, mine)
+        """Offer every publication to the database; raises what the store raises while it is away."""
+        for name, publication in list(self._publications.items()):
+            offer = partial(self._offer, name, publication, mine)
             self._context.guard.isolate(Loop.CLOCK, f"publishing stack {name}", offer)
 
-    def _offer(self, name: StackId, news: Publication, mine: Callable[[], Heartbeat]) -> None:
+    def _offer(self, name: StackId, publication: Publication, mine: Callable[[], Heartbeat]) -> None:
         try:
             with self._context.database.write() as session:
-                done = news(session, mine())
+                done = publication(session, mine())
         except NotYet:
             return
         except StackTaken as taken:
@@ -110,8 +110,8 @@ class StackPublisher:
         if done:
             done()
         with self._lock:
-            if self._news.get(name) is news:
-                del self._news[name]
+            if self._publications.get(name) is publication:
+                del self._publications[name]
 
     def _now(self) -> datetime:
         return self._context.database.now()
@@ -161,7 +161,7 @@ class StackPublisher:
     def publish_again(self) -> None:
         """The engine is another one than before: every stack is claimed anew, for that one."""
         for name, served in list(self._context.stacks.items()):
-            if served.place is not None and name not in self._news:
+            if served.place is not None and name not in self._publications:
                 offered = OfferedStack(served, self._context.core.get(name, frozenset()))
                 self.tell(name, partial(self._publish, offered=offered))
 

@@ -72,40 +72,40 @@ class OfflineController:
             self._outage = outage
             self._off, self.tried = set(), {}
         if outage:
-            for name, known in self._context.snapshot.latest.stacks.items():
-                self._context.guard.run(Loop.BLIND, partial(self._turn_to, outage, known), name)
+            for name, stack in self._context.snapshot.latest.stacks.items():
+                self._context.guard.run(Loop.BLIND, partial(self._turn_to, outage, stack), name)
 
-    def _turn_to(self, outage: Outage, known: StackSnapshot) -> None:
-        for service in self.due(known):
-            self._submit(outage, known, service)
+    def _turn_to(self, outage: Outage, stack: StackSnapshot) -> None:
+        for service in self.due(stack):
+            self._submit(outage, stack, service)
 
-    def due(self, known: StackSnapshot) -> list[str]:
+    def due(self, stack: StackSnapshot) -> list[str]:
         """The services of a stack to stop now, while the database is away."""
-        spec, snapshot = self._spec(known), self._context.snapshot
+        spec, snapshot = self._spec(stack), self._context.snapshot
         if spec.blind == "hold" or not snapshot.is_silent_for(spec.blind_grace):
             return []
         now = snapshot.now()
         barely = now - timedelta(seconds=spec.blind_grace)
-        held = {lease.service for lease in known.leases if lease.live(barely)}
+        held = {lease.service for lease in stack.leases if lease.live(barely)}
         pending_stops = {
             name: self.tried.get((spec.name, name), before)
-            for name, before in known.pending_stops.items()
+            for name, before in stack.pending_stops.items()
             if name not in held
             and (spec.name, name) not in self._off
-            and not self._is_core(known, name)
+            and not self._is_core(stack, name)
             and self.is_here(before)
         }
         return decisions.in_turn(spec, pending_stops, now)
 
-    def _spec(self, known: StackSnapshot) -> StackSpec:
+    def _spec(self, stack: StackSnapshot) -> StackSpec:
         """By the files of this host, where they could be read; else as it was last known."""
-        served = self._context.stacks.get(known.spec.name)
-        return served.spec if served and served.place else known.spec
+        served = self._context.stacks.get(stack.spec.name)
+        return served.spec if served and served.place else stack.spec
 
-    def _is_core(self, known: StackSnapshot, service: str) -> bool:
-        if service in self._context.core.get(known.spec.name, ()):
+    def _is_core(self, stack: StackSnapshot, service: str) -> bool:
+        if service in self._context.core.get(stack.spec.name, ()):
             return True
-        spec = self._spec(known).services.get(service)
+        spec = self._spec(stack).services.get(service)
         return spec is not None and spec.role is Role.CORE
 
     def is_here(self, stop: PendingStop) -> bool:
@@ -118,42 +118,42 @@ class OfflineController:
                 self._context.engine_id = self._context.engine.id()
         return wanted == self._context.engine_id
 
-    def _submit(self, outage: Outage, known: StackSnapshot, service: str) -> None:
-        key = (known.spec.name, service)
+    def _submit(self, outage: Outage, stack: StackSnapshot, service: str) -> None:
+        key = (stack.spec.name, service)
         if key not in self._under_way:
             self._under_way.add(key)
-            work = partial(self._see_to, outage, known, service)
+            work = partial(self._see_to, outage, stack, service)
             self._context.closing.submit(("blind", *key), work)
 
-    def _see_to(self, outage: Outage, known: StackSnapshot, service: str) -> None:
-        name = f"{known.spec.name}/{service}"
+    def _see_to(self, outage: Outage, stack: StackSnapshot, service: str) -> None:
+        name = f"{stack.spec.name}/{service}"
         try:
             # One that breaks is tried again and keeps nothing else on.
-            if self._context.guard.run(Loop.BLIND, partial(self._converge, outage, known, service), name):
-                self.record_failure(known, service)
+            if self._context.guard.run(Loop.BLIND, partial(self._converge, outage, stack, service), name):
+                self.record_failure(stack, service)
         finally:
-            self._under_way.discard((known.spec.name, service))
+            self._under_way.discard((stack.spec.name, service))
 
-    def _converge(self, outage: Outage, known: StackSnapshot, service: str) -> None:
+    def _converge(self, outage: Outage, stack: StackSnapshot, service: str) -> None:
         """Under the service's lock: look, make at most one call, look again."""
-        spec, context, project = self._spec(known), self._context, known.project_of(service)
+        spec, context, project = self._spec(stack), self._context, stack.project_of(service)
         with locks.hold_lock(context.lock_dir, project, service) as lock:
             # While a call of before is still at it, its end is waited for.
             if lock is None or context.snapshot.outage() != outage:
                 return
             defined = spec.services.get(service) or ServiceSpec(service)
-            self._run_hooks(outage, known, defined, lock)
+            self._run_hooks(outage, stack, defined, lock)
             if context.snapshot.outage() != outage:
                 return  # It has ended meanwhile, and who wants the service is to be asked again.
             containers = self._containers(project, service)
-            decision = self._decision(known, service, containers)
+            decision = self._decision(stack, service, containers)
             if decision.action is Action.NONE:
                 self._off.add((spec.name, service))
                 return
             log.warning("%s/%s: %s blind: %s", spec.name, service, decision.action, decision.why)
             command = _command(project, service, decision)
             begun, timeout = (
-                self._started_call(known, defined, command),
+                self._started_call(stack, defined, command),
                 timeout_of(defined, command.action, containers),
             )
             outcome = self._make(outage, begun, command, timeout, lock)
@@ -161,23 +161,23 @@ class OfflineController:
             if outcome.status is CallStatus.OK and after is not None and not any(one.alive for one in after):
                 self._off.add((spec.name, service))
             else:
-                self.record_failure(known, service, unsure=outcome.status is not CallStatus.OK)
+                self.record_failure(stack, service, unsure=outcome.status is not CallStatus.OK)
 
-    def _run_hooks(self, outage: Outage, known: StackSnapshot, defined: ServiceSpec, lock: int) -> None:
+    def _run_hooks(self, outage: Outage, stack: StackSnapshot, defined: ServiceSpec, lock: int) -> None:
         """Run the service's pre_stop hooks, where it has some, runs and is to be stopped plainly."""
         if not defined.pre_stop:
             return
-        project = known.project_of(defined.name)
+        project = stack.project_of(defined.name)
         containers = self._containers(project, defined.name)
         alive = any(one.alive for one in containers or ())
-        decision = pre_stop.before(self._decision(known, defined.name, containers), defined, alive=alive)
+        decision = pre_stop.before(self._decision(stack, defined.name, containers), defined, alive=alive)
         if decision.action is Action.PRE_STOP:
-            served = self._context.stacks.get(known.spec.name)
+            served = self._context.stacks.get(stack.spec.name)
             # Files that name another project by now would stop what is not owed.
             place = served.place if served and served.spec.project == project else None
             command = pre_stop.command(place, defined.name)
             begun, timeout = (
-                self._started_call(known, defined, command),
+                self._started_call(stack, defined, command),
                 timeout_of(defined, Action.STOP, containers),
             )
             self._make(outage, begun, command, timeout, lock)
@@ -189,9 +189,9 @@ class OfflineController:
             log.warning("%s/%s: %s", project, service, negotiation.why(error))
             return None
 
-    def _decision(self, known: StackSnapshot, service: str, containers: Seen) -> Decision:
-        stop = self.tried.get((known.spec.name, service), known.pending_stops[service])
-        spec = self._spec(known)
+    def _decision(self, stack: StackSnapshot, service: str, containers: Seen) -> Decision:
+        stop = self.tried.get((stack.spec.name, service), stack.pending_stops[service])
+        spec = self._spec(stack)
         role = spec.services[service].role if service in spec.services else Role.NONE
         return decisions.off(role, containers, stop_pending=True, unsure=stop.unsure, kill=stop.failures > 0)
 
@@ -207,14 +207,14 @@ class OfflineController:
         journal.record_end(call, outcome, snapshot.now())
         return outcome
 
-    def _started_call(self, known: StackSnapshot, spec: ServiceSpec, command: Command) -> StartedCall:
+    def _started_call(self, stack: StackSnapshot, spec: ServiceSpec, command: Command) -> StartedCall:
         last = max(
-            (lease for lease in known.leases if lease.service == spec.name),
+            (lease for lease in stack.leases if lease.service == spec.name),
             key=lambda lease: lease.deadline,
             default=None,
         )
         return StartedCall(
-            stack=known.spec.name,
+            stack=stack.spec.name,
             service=spec.name,
             action=command.action,
             argv=command.argv,
@@ -225,13 +225,13 @@ class OfflineController:
             config_hash=spec.config_hash,
         )
 
-    def record_failure(self, known: StackSnapshot, service: str, *, unsure: bool = True) -> None:
+    def record_failure(self, stack: StackSnapshot, service: str, *, unsure: bool = True) -> None:
         """Count a failed stop and set its next retry; `unsure` if the stop may still take effect."""
-        key = (known.spec.name, service)
-        failures = self.tried.get(key, known.pending_stops[service]).failures + 1
+        key = (stack.spec.name, service)
+        failures = self.tried.get(key, stack.pending_stops[service]).failures + 1
         retry_at = self._context.snapshot.now() + backoff.delay(failures, RETRY_FIRST, RETRY_CAP)
         self.tried[key] = replace(
-            known.pending_stops[service], failures=failures, retry_at=retry_at, unsure=unsure
+            stack.pending_stops[service], failures=failures, retry_at=retry_at, unsure=unsure
         )
 
 

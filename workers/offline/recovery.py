@@ -37,14 +37,14 @@ def take_in(context: WorkerContext, now: datetime) -> None:
     for path in dead.values():
         if not context.guard.isolate(Loop.CLOCK, f"journal {path.name}", partial(_add, context, path, left)):
             _set_aside(path)
-    news = any(one.made or one.ended or one.blind for one in (page, *left.values()))
-    if news:
+    has_records = any(one.made or one.ended or one.blind for one in (page, *left.values()))
+    if has_records:
         _record(context, page, left, now)
         for stack in list(context.stacks):
             context.look_again(stack, None, Trigger.START)
     if page.blind or not outages:
         # Else a call is still being made, whose end belongs to the same outage.
-        context.snapshot.forget_outages(over, written=news)
+        context.snapshot.forget_outages(over, written=has_records)
     context.journal.forget(taken)
     for path in left:
         path.unlink(missing_ok=True)
@@ -97,8 +97,8 @@ def _seconds(outage: Outage, now: datetime) -> float:
 
 
 def _end(context: WorkerContext, stack: StackId, service: str) -> None:
-    known = context.snapshot.latest.stacks.get(stack)
-    if known and identity.end_leftover(context.lock_dir, known.project_of(service), service, context.me.dead):
+    snapshot = context.snapshot.latest.stacks.get(stack)
+    if snapshot and identity.end_leftover(context.lock_dir, snapshot.project_of(service), service, context.me.dead):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)
 
 

@@ -253,13 +253,13 @@ def _health(
     if not health.status:
         return health
     ports = {one.rpartition(":")[2] for one in sockets} if sockets is not None else set()
-    known = bool(health.port) and container.listening is not None
+    has_both = bool(health.port) and container.listening is not None
     return replace(
         health,
         status=seen.health or health.status,
         test=" ".join(clean(health.test)),
         output=clean("\n".join(health.output)),
-        port_open=health.port in ports if known else None,
+        port_open=health.port in ports if has_both else None,
     )
 
 
@@ -283,9 +283,9 @@ def _log(
     ages: list[float] = []
     for at, (_stamp, text) in zip(times, stamped, strict=True):
         # A line of the engine's may hold several: what is between carriage returns stays one.
-        shown = clean(text) or ("",)
-        lines += shown
-        ages += [_age(at, end)] * len(shown)
+        cleaned = clean(text) or ("",)
+        lines += cleaned
+        ages += [_age(at, end)] * len(cleaned)
     return LogEvidence(tuple(lines), tuple(ages))
 
 

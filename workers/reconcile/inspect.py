@@ -71,8 +71,8 @@ def _verdicts(
         wanted = {lease.service for lease in rows.live_leases(session, [spec.name], at)}
         before = services.of(session, spec.name)
     pending = {name for name, row in before.items() if row.stop_pending}
-    meant = None if only is None else _with_namespace_users(spec, only)
-    watched = [one for one in _services_to_inspect(spec, pending) if meant is None or one.name in meant]
+    selected = None if only is None else _with_namespace_users(spec, only)
+    watched = [one for one in _services_to_inspect(spec, pending) if selected is None or one.name in selected]
     if not watched:
         return {}
     try:

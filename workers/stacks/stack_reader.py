@@ -217,12 +217,12 @@ def _hashes(printed: str) -> dict[str, str]:
 
 
 def _unknown(key: str, stack: StackToml, services: Mapping[str, Any]) -> Iterator[str]:
-    known = ", ".join(sorted(services))
+    defined = ", ".join(sorted(services))
     named = {"core": stack.core, "allow": stack.allow, "services": list(stack.services)}
     for setting, names in named.items():
         for name in names:
             if name not in services:
-                yield f"{key}.{setting}: the compose files have no service {name!r}; they have {known}"
+                yield f"{key}.{setting}: the compose files have no service {name!r}; they have {defined}"
 
 
 def _spec(name: StackId, stack: StackToml, config: Mapping[str, Any], hashes: Mapping[str, str]) -> StackSpec:

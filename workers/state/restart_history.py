@@ -45,14 +45,14 @@ class RestartHistory:
     def remember(self, project: str, container: Container) -> Container:
         """The same container, with the times of its last restarts."""
         with self._lock:
-            known = self.services.setdefault((project, container.service), _Service())
-            count, times = known.seen.get(container.id, (0, ()))
+            history = self.services.setdefault((project, container.service), _Service())
+            count, times = history.seen.get(container.id, (0, ()))
             if container.restarts < count:  # A person started it: the engine counts from zero again.
                 count, times = 0, ()
             grown = min(container.restarts - count, REMEMBERED_RESTARTS)
             times = (*times, *_times(container, grown))[-REMEMBERED_RESTARTS:]
-            known.seen[container.id] = (container.restarts, times)
-            return replace(container, restarted=times, exit_code=known.exit_code(container))
+            history.seen[container.id] = (container.restarts, times)
+            return replace(container, restarted=times, exit_code=history.exit_code(container))
 
     def record_death(self, project: str, service: str, container: str, exit_code: int) -> None:
         """A container has died; once it runs again, the engine no longer tells how."""
@@ -63,7 +63,7 @@ class RestartHistory:
         """Drop what is remembered of these services' containers that are not there (any more)."""
         with self._lock:
             for service in services:
-                if (known := self.services.get((project, service))) and not known.keep(there):
+                if (history := self.services.get((project, service))) and not history.keep(there):
                     del self.services[project, service]
 
     def forget_services(self, project: str, but: Collection[str] = ()) -> None:

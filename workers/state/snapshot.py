@@ -180,14 +180,14 @@ class Snapshot:
     def _confirm(self, now: datetime) -> list[StackId]:
         """Once per process: mark services as doubtful where the database has lost transactions since."""
         behind: list[StackId] = []
-        for name, known in self._unconfirmed.items():
+        for name, stack in self._unconfirmed.items():
             with self._database.write() as session:
                 doubted = restore.behind_snapshot(
                     session,
-                    known.spec,
-                    windows={lease.window for lease in known.leases},
-                    services_on=known.locations(),
-                    place=known.place,
+                    stack.spec,
+                    windows={lease.window for lease in stack.leases},
+                    services_on=stack.locations(),
+                    place=stack.place,
                     actor=SYSTEM_ACTOR,
                     now=now,
                 )
@@ -222,7 +222,7 @@ class Snapshot:
         for name, row in mine.items():
             read = partial(_read_stack, session, row, now, stacks)
             self._guard.isolate(Loop.CLOCK, f"the snapshot of stack {name}", read)
-        return {name: known for name, known in stacks.items() if name in mine}
+        return {name: stack for name, stack in stacks.items() if name in mine}
 
     def note(self, spec: StackSpec, leases: Iterable[HeldLease], engine_id: str = "") -> None:
         """Add the leases of a start to the snapshot. Call it before the start."""

@@ -111,8 +111,8 @@ class FieldCondition:
         for pattern in self.matches:
             for text in reversed(texts):
                 if match := pattern.search(text[: log_weight.LONGEST_LINE]):
-                    shown = text.strip() if isinstance(value, tuple) else f"{self.field}: {text.strip()}"
-                    return ConditionMatch(_groups(match), (shown,))
+                    line = text.strip() if isinstance(value, tuple) else f"{self.field}: {text.strip()}"
+                    return ConditionMatch(_groups(match), (line,))
         return None
 
     def _in_log(self, facts: Facts) -> ConditionMatch | None:
@@ -140,8 +140,8 @@ class AllOf:
         """What all of them found; None where one does not hold."""
         joined = ConditionMatch()
         for condition in self.conditions:
-            known = Facts(facts.evidence, facts.values, {**facts.groups, **joined.groups})
-            if (one := condition.match(known)) is None:
+            enriched = Facts(facts.evidence, facts.values, {**facts.groups, **joined.groups})
+            if (one := condition.match(enriched)) is None:
                 return None
             joined = joined.join(one)
         return joined

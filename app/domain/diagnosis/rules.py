@@ -107,16 +107,16 @@ def _speak(rule: DiagnosisRule, facts: Facts) -> Diagnosis | None:
     match = rule.when.match(facts)
     if match is None or rule.confidence * match.weight < ENOUGH:
         return None
-    known = Facts(facts.evidence, facts.values, match.groups)
+    enriched = Facts(facts.evidence, facts.values, match.groups)
     return Diagnosis(
         cause=rule.cause,
-        title=known.text(rule.title),
+        title=enriched.text(rule.title),
         confidence=round(rule.confidence * match.weight, 2),
         evidence=match.lines[:_MOST_LINES] or _state(facts),
-        suggestion=known.text(rule.suggestion),
+        suggestion=enriched.text(rule.suggestion),
         rule=rule.name,
         source=rule.source,
-        change=rule.patch.fill(known) if rule.patch else None,
+        change=rule.patch.fill(enriched) if rule.patch else None,
     )
 
 

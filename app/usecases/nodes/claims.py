@@ -59,9 +59,9 @@ def appear(session: Session, mine: Heartbeat, *, dead: Dead, now: datetime, up: 
     engine than before, goes on record.
     """
     workers.lock_claims(session)
-    known = workers.signs(session)
-    gone = {one.worker for one in known if _is_gone(one, mine, dead, now)}
-    if faults := nodes.conflicts(mine, _alive(known, gone, now)):
+    signs = workers.signs(session)
+    gone = {one.worker for one in signs if _is_gone(one, mine, dead, now)}
+    if faults := nodes.conflicts(mine, _alive(signs, gone, now)):
         raise NodeTaken(faults)
     workers.strike(session, gone - {mine.worker})
     _claim(session, mine, now, up)
@@ -74,8 +74,8 @@ def _is_gone(one: Heartbeat, mine: Heartbeat, dead: Dead, now: datetime) -> bool
     return (one.locks_id == mine.locks_id and dead(one.worker)) or now - one.seen_at > workers.FORGOTTEN
 
 
-def _alive(known: list[Heartbeat], gone: set[str], now: datetime) -> list[Heartbeat]:
-    return [one for one in known if one.worker not in gone and one.live(now)]
+def _alive(signs: list[Heartbeat], gone: set[str], now: datetime) -> list[Heartbeat]:
+    return [one for one in signs if one.worker not in gone and one.live(now)]
 
 
 def _claim(session: Session, mine: Heartbeat, now: datetime, up: bool) -> None:
@@ -124,9 +124,9 @@ def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: 
     another location, is ended there first, or it would be lost.
     """
     workers.lock_claims(session)
-    known = workers.signs(session)
-    gone = {one.worker for one in known if _is_gone(one, mine, dead, now)}
-    for other in _alive(known, gone, now):
+    signs = workers.signs(session)
+    gone = {one.worker for one in signs if _is_gone(one, mine, dead, now)}
+    for other in _alive(signs, gone, now):
         if other.worker != mine.worker:
             _no_rival(session, spec, mine, other, key)
     row = stacks.lock_stack(session, spec.name)

@@ -91,12 +91,12 @@ def reject_stack(
     `empty` stands in where nothing was known.
     """
     before = session.get(Stack, empty.name)
-    known = before.digest if before else None
+    digest_before = before.digest if before else None
     if before is None:
         before = Stack(name=empty.name, project=empty.project, definition=empty.as_json(), digest="")
         session.add(before)
     if before.faults != faults:
-        facts: dict[str, Any] = {"faults": faults, "digest": digest or empty.digest, "before": known}
+        facts: dict[str, Any] = {"faults": faults, "digest": digest or empty.digest, "before": digest_before}
         audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=empty.name, **facts)
     if not before.spec.services:
         before.project, before.definition = empty.project, empty.as_json()

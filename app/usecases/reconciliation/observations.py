@@ -1,7 +1,7 @@
 """What workers report: calls that began and ended, and what the engine was seen doing.
 
 Everything that is learned goes through here, so that a window changes in the same
-transaction as the news that changed it. `app.usecases.windows.settle` draws the conclusions.
+transaction as the observation that changed it. `app.usecases.windows.settle` draws the conclusions.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ def record_inspection(
     An older look never overwrites a newer one, and a service whose stop is pending in another location was
     not seen. Returns the ids of windows that changed.
     """
-    known = _rows(session, spec, seen)
+    row_of = _rows(session, spec, seen)
     here = Location(spec.project, engine_id)
     seen = {
-        name: _unseen(known[name]) if known[name].has_stop_pending_outside(here) else one
+        name: _unseen(row_of[name]) if row_of[name].has_stop_pending_outside(here) else one
         for name, one in seen.items()
     }
     wanted = {lease.service for lease in rows.live_leases(session, [spec.name], now)}
     calling = services.calling(session, spec.name)
-    new = [name for name in seen if (last := known[name].observed_at) is None or last < at]
+    new = [name for name in seen if (last := row_of[name].observed_at) is None or last < at]
     for name in new:
         _take_in(
-            known[name],
+            row_of[name],
             seen[name],
             spec.services.get(name),
             wanted=name in wanted,
@@ -57,16 +57,16 @@ def record_inspection(
             at=at,
             now=now,
         )
-    shown = [known[name] for name in new if seen[name].power != Power.UNKNOWN]
-    for name in _in_vain(session, shown, wanted | calling.keys(), at):
-        record_failed_stop(known[name], now)
-    back = [known[name] for name in new if name not in wanted and drift.is_back(known[name])]
+    changed = [row_of[name] for name in new if seen[name].power != Power.UNKNOWN]
+    for name in _in_vain(session, changed, wanted | calling.keys(), at):
+        record_failed_stop(row_of[name], now)
+    back = [row_of[name] for name in new if name not in wanted and drift.is_back(row_of[name])]
     ours = {
         row.name: why for row in back if (why := drift.why_ours(session, row, seen[row.name].revived, now))
     }
     for name in ours:
-        known[name].mark_stop_pending(services.location(session, known[name]))
-    return settle_stack(session, spec, known, now, ours)
+        row_of[name].mark_stop_pending(services.location(session, row_of[name]))
+    return settle_stack(session, spec, row_of, now, ours)
 
 
 def _unseen(row: Service) -> SeenContainers:
@@ -91,10 +91,10 @@ def _ended_well(call: Call | None, at: datetime) -> bool:
 
 def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, Service]:
     """Every service of the stack, locked; what is seen for the first time gets its row."""
-    known = services.lock_services(session, spec.name)
-    new = {name: spec.services[name].role for name in seen if name not in known}
+    rows = services.lock_services(session, spec.name)
+    new = {name: spec.services[name].role for name in seen if name not in rows}
     if not new:
-        return known
+        return rows
     services.ensure(session, spec.name, new)
     return services.lock_services(session, spec.name)
 
@@ -112,9 +112,14 @@ def _take_in(
     one = replace(one, detail=bounded_output(one.detail))
     if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
         _answers_again(row)
-    shown = _judge_shown(row, one, spec, wanted=wanted, calling=calling)
-    if (shown.power, shown.ready, shown.detail, shown.alive) != (row.power, row.ready, row.detail, row.alive):
-        row.power, row.ready, row.detail, row.alive = shown.power, shown.ready, shown.detail, shown.alive
+    judged = _judge_shown(row, one, spec, wanted=wanted, calling=calling)
+    if (judged.power, judged.ready, judged.detail, judged.alive) != (
+        row.power,
+        row.ready,
+        row.detail,
+        row.alive,
+    ):
+        row.power, row.ready, row.detail, row.alive = judged.power, judged.ready, judged.detail, judged.alive
         row.changed_at = now
     row.observed_at = at
     row.severed = one.severed or (wanted and is_start_unfinished(row, spec, one.alive))
@@ -172,8 +177,8 @@ def _confirmed_off(row: Service, *, wanted: bool, calling: Action | None) -> boo
 
     Core is no exception: the stop of what a window started before it became core stays pending.
     """
-    known = row.power != Power.UNKNOWN
-    return known and not (wanted or calling or row.alive or row.unsure)
+    observed = row.power != Power.UNKNOWN
+    return observed and not (wanted or calling or row.alive or row.unsure)
 
 
 def settle_stack(
@@ -196,9 +201,9 @@ def settle_stack(
 
 def mark_unreachable(session: Session, stack: Stack, engine_id: str, now: datetime) -> None:
     """Services with a pending stop on another engine may run there; a worker on this one cannot tell."""
-    known = services.lock_services(session, stack.name)
+    rows = services.lock_services(session, stack.name)
     here = Location(engine_id=engine_id)
-    for row in known.values():
+    for row in rows.values():
         if row.has_stop_pending_outside(here) and row.power != Power.UNKNOWN:
             row.power, row.ready, row.detail, row.changed_at = Power.UNKNOWN, False, _unseen(row).detail, now
-    settle_stack(session, stack.spec, known, now)
+    settle_stack(session, stack.spec, rows, now)

@@ -71,11 +71,9 @@ def close_without_node(session: Session, window: Window, actor: str, now: dateti
     stack = stacks.stack_by_name(session, window.stack)
     if stack is None:
         return
-    known = services.of(session, window.stack)
+    rows = services.of(session, window.stack)
     pending_stops = [
-        known[one.service]
-        for one in window.leases
-        if one.service in known and known[one.service].stop_pending
+        rows[one.service] for one in window.leases if one.service in rows and rows[one.service].stop_pending
     ]
     away = _away(session, stack, pending_stops, now)
     if not away:

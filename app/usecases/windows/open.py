@@ -148,12 +148,12 @@ def is_positive(ttl: Any) -> bool:
 
 def _first(session: Session, repeat: Repeat, now: datetime) -> Window | None:
     rows.forget_keys(session, now - KEY_LIFETIME)
-    known = rows.key(session, repeat.token, repeat.key)
-    if known is None:
+    key_row = rows.key(session, repeat.token, repeat.key)
+    if key_row is None:
         return None
-    if known.body != repeat.body:
-        raise KeyReused(repeat.key, known.window_id)
-    return rows.get(session, known.window_id)
+    if key_row.body != repeat.body:
+        raise KeyReused(repeat.key, key_row.window_id)
+    return rows.get(session, key_row.window_id)
 
 
 def _quicker(session: Session, repeat: Repeat, window: Window, now: datetime) -> Window | None:
@@ -205,10 +205,8 @@ def hold_services(session: Session, stack: Stack, window: Window) -> None:
     The rows are taken in name order, as everywhere, so that two openings cannot wait for each other.
     """
     spec, held = stack.spec, sorted(lease.service for lease in window.leases)
-    known = services.lock_services(session, spec.name)
-    services.ensure(
-        session, spec.name, {name: spec.services[name].role for name in held if name not in known}
-    )
+    rows = services.lock_services(session, spec.name)
+    services.ensure(session, spec.name, {name: spec.services[name].role for name in held if name not in rows})
     services.mark_stops_pending(session, spec.name, held, stack.location)
 
 

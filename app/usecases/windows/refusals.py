@@ -20,14 +20,14 @@ def record_refusal(
     session: Session, refusal: Refusal, *, actor: str, now: datetime, stack: StackId | None = None, what: str
 ) -> None:
     """Write an audit entry for a refused request, whose own transaction was rolled back."""
-    known = stack if stack in stacks.names(session) else None
+    existing = stack if stack in stacks.names(session) else None
     facts = {name: value for name, value in refusal.facts.items() if name != "stack"}
     audit.record(
         session,
         Event.REFUSED,
         actor=actor,
         now=now,
-        stack=known,
+        stack=existing,
         what=what,
         why=str(refusal),
         **facts,
@@ -47,13 +47,13 @@ def record_repeated_refusals(
     until: datetime,
 ) -> None:
     """Record how many more requests were refused for a reason whose first refusal is on record in full."""
-    known = stack if stack in stacks.names(session) else None
+    existing = stack if stack in stacks.names(session) else None
     audit.record(
         session,
         Event.REFUSED,
         actor=actor or SYSTEM_ACTOR,
         now=now,
-        stack=known,
+        stack=existing,
         what=what,
         why=why,
         times=times,

@@ -140,9 +140,9 @@ def _last_stop_output(call: Call | None) -> str:
 
 
 def _note(situation: StackSituation, window: Window, lease: Lease) -> ServiceHealth:
-    """Write down how a service stands under this window, and say so when it has become ready or failing."""
+    """Store the health of a service in its lease; record an event when it becomes ready or failing."""
     health = _health(situation.spec, situation.seen, window, lease)
-    event = _news(lease, health) if window.state in windows.LIVE else None
+    event = _health_event(lease, health) if window.state in windows.LIVE else None
     lease.power, lease.ready, lease.detail = health.power, health.ready, health.detail
     if health.ready and lease.ready_at is None:
         lease.ready_at = situation.now
@@ -154,7 +154,7 @@ def _note(situation: StackSituation, window: Window, lease: Lease) -> ServiceHea
     return health
 
 
-def _news(lease: Lease, health: ServiceHealth) -> Event | None:
+def _health_event(lease: Lease, health: ServiceHealth) -> Event | None:
     if health.ready and not lease.ready:
         return Event.SERVICE_READY
     if health.power is Power.FAILING and lease.power != Power.FAILING:

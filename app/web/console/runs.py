@@ -41,10 +41,10 @@ def run_part(context: WebContext, _caller: Caller, *, run: str) -> PageResponse:
 
 
 def _values(context: WebContext, run: str) -> dict[str, Any]:
-    shown, report = run_views.read_report(context, run)
+    view, report = run_views.read_report(context, run)
     # What the report renders is escaped there.
     body = Markup(render_body(report)) if report else ""
-    return {"run": shown, "report": body, "forms": FILES}
+    return {"run": view, "report": body, "forms": FILES}
 
 
 @pages.add("GET", "/runs/<run>/<form>")

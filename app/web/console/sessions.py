@@ -99,8 +99,8 @@ def end(context: WebContext, identifier: str) -> None:
 
 def cookie(request: Request, name: str) -> str:
     """The value of a console cookie; over https only of the one that no other host of the domain can set."""
-    own = request.cookies.get(_HOST + name, "")
-    return own if own or is_https(request) else request.cookies.get(name, "")
+    host_cookie = request.cookies.get(_HOST + name, "")
+    return host_cookie if host_cookie or is_https(request) else request.cookies.get(name, "")
 
 
 def set_cookie(response: Response, request: Request, name: str, value: str) -> None:

@@ -83,7 +83,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         """Accept waiting connections, a bounded number at a time."""
         for _ in range(_AT_ONCE):
             try:
-                own, address = listener.accept()
+                connected, address = listener.accept()
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE}:
                     self._close_oldest(self._fullest())
@@ -91,7 +91,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                     raise
                 return
             self.nr_conns += 1
-            conn = Connection(self.cfg, BufferedSocket(own), address, listener.getsockname())
+            conn = Connection(self.cfg, BufferedSocket(connected), address, listener.getsockname())
             conn.deadline = time.monotonic() + REQUEST_SECONDS
             self._reset_client(conn)
             self._wait(conn, selectors.EVENT_READ)

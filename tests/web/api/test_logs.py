@@ -60,8 +60,8 @@ class LogWorker:
 def worker(system: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> LogWorker:
     reader, plain = LogWorker(system), broker.nudge
 
-    def nudge(name: str, args: list[Any], to: str, shown: str = "") -> bool:
-        return reader.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, shown)
+    def nudge(name: str, args: list[Any], to: str, label: str = "") -> bool:
+        return reader.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, label)
 
     monkeypatch.setattr(broker, "nudge", nudge)
     return reader
@@ -104,7 +104,9 @@ def test_only_one_service_and_as_lines(api: Caller, system: System, worker: LogW
 
 
 @pytest.mark.parametrize("service", ["redis", "mill", "secret", "nothing", "--help"])
-def test_a_service_that_the_window_does_not_hold_is_refused(api: Caller, worker: LogWorker, service: str) -> None:
+def test_a_service_that_the_window_does_not_hold_is_refused(
+    api: Caller, worker: LogWorker, service: str
+) -> None:
     window = opened(api, "forge")["id"]
 
     answer = api.get(f"/windows/{window}/logs", query_string={"service": service})
@@ -125,7 +127,9 @@ def test_an_unknown_window_has_no_logs(api: Caller, worker: LogWorker) -> None:
         assert api.get(f"/windows/{unknown}/logs").status_code == 404
 
 
-def test_a_worker_reads_no_core_whatever_the_row_asks_for(api: Caller, system: System, worker: LogWorker) -> None:
+def test_a_worker_reads_no_core_whatever_the_row_asks_for(
+    api: Caller, system: System, worker: LogWorker
+) -> None:
     window = opened(api, "forge", "mill")["id"]
     worker.core = {StackId("studio"): ["forge"]}
     worker.lines = [line(1), line(2, service="mill")]

@@ -37,7 +37,9 @@ def started(seconds: float) -> Container:
 
 def brought_back(container: Container, engine: FakeEngine) -> bool:
     before = Service(stack="studio", name="forge", role=Role.ALLOWED, power=Power.OFF, observed_at=NOON)
-    return restart_policy.by_the_engine(cast(Engine, engine), [container], before, NOON + timedelta(seconds=90))
+    return restart_policy.by_the_engine(
+        cast(Engine, engine), [container], before, NOON + timedelta(seconds=90)
+    )
 
 
 def test_what_started_with_the_engine_was_started_by_it() -> None:

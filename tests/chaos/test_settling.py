@@ -9,7 +9,7 @@ import docker
 import pytest
 import requests
 
-from chaos import calm
+from chaos import settling
 from chaos.engines import Sight
 from chaos.ledger import Ledger
 
@@ -55,32 +55,32 @@ class FakeSystem:
         self.on = not self._mends
 
 
-def settled(system: Any, monkeypatch: pytest.MonkeyPatch) -> calm.Calm:
-    monkeypatch.setattr(calm, "STAYS", 0.0)
-    monkeypatch.setattr(calm, "_last_word", lambda *_: 0.0)
-    return calm.settle(system, Ledger(), 0.0, 1.0)
+def settled(system: Any, monkeypatch: pytest.MonkeyPatch) -> settling.SettledRound:
+    monkeypatch.setattr(settling, "STAYS", 0.0)
+    monkeypatch.setattr(settling, "_last_word", lambda *_: 0.0)
+    return settling.settle(system, Ledger(), 0.0, 1.0)
 
 
 @pytest.mark.parametrize("how", [refusal(500), requests.ReadTimeout()])
-def test_an_engine_that_fails_every_hand_is_started_anew(
+def test_an_engine_that_fails_every_kill_is_restarted(
     how: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = FakeSystem(how)
-    calm = settled(system, monkeypatch)
-    assert (calm.renewed, system.renewed, calm.broken) == (["engine.a"], 1, [])
-    assert calm.restored > 0
+    result = settled(system, monkeypatch)
+    assert (result.renewed, system.renewed, result.broken) == (["engine.a"], 1, [])
+    assert result.restored > 0
 
 
-def test_what_a_hand_could_end_had_to_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_that_a_kill_ends_should_have_been_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     system = FakeSystem(None)
-    calm = settled(system, monkeypatch)
-    assert (calm.renewed, system.renewed) == ([], 0)
-    assert [broken.what for broken in calm.broken] == ["alpha/crash stays on"]
+    result = settled(system, monkeypatch)
+    assert (result.renewed, system.renewed) == ([], 0)
+    assert [broken.what for broken in result.broken] == ["alpha/crash stays on"]
 
 
 def test_a_container_that_is_on_even_then_stays_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    calm = settled(FakeSystem(refusal(500), mends=False), monkeypatch)
-    assert [broken.what for broken in calm.broken] == ["alpha/crash stays on"]
+    result = settled(FakeSystem(refusal(500), mends=False), monkeypatch)
+    assert [broken.what for broken in result.broken] == ["alpha/crash stays on"]
 
 
 def test_a_refusal_with_a_reason_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

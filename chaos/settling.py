@@ -1,8 +1,8 @@
-"""After each round: everything runs again, and every service that no window holds has to go off.
+"""Check guarantee 1 after each round: every service that no window holds goes off.
 
-This is line 1. From the moment when all runs again, or when the last lease on a
-service is dead, whichever is later, its stop has ten seconds to begin, and from there
-its grace and ten more to end. The engines are the only source.
+The time counts from when every process runs again, or from the end of the last lease on the service
+if that is later. The stop must begin within ten seconds. It must end within its grace and ten
+seconds more. The engines are the only source.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ LATEST = 60.0
 
 
 @dataclass
-class Calm:
-    """How one calm went. `off` has seconds from when a service should have gone to when it had."""
+class SettledRound:
+    """The result of one round. `off` has the seconds from the due time of each stop to its end."""
 
     restored: float
     broken: list[Broken] = field(default_factory=list)
@@ -45,35 +45,35 @@ class Calm:
         return max(self.off.values(), default=0.0)
 
 
-def settle(system: System, ledger: Ledger, restored: float, patience: float) -> Calm:
+def settle(system: System, ledger: Ledger, restored: float, patience: float) -> SettledRound:
     """Wait until every service is off that should be off, and report those that took too long.
 
     An engine that was killed may be unable to kill a container until it is restarted. Such an
     engine is restarted once. After that every service that stays on is a fault.
     """
-    calm = Calm(restored)
-    _until_answered(ledger, calm)
+    settled = SettledRound(restored)
+    _until_answered(ledger, settled)
     alive = _left(system, ledger, restored, patience)
     if helpless := {place: sight for place, sight in alive.items() if _helpless(system, place, sight)}:
-        calm.renewed = sorted({system.engine_of(stack).key for stack, _service in helpless})
-        for key in calm.renewed:
+        settled.renewed = sorted({system.engine_of(stack).key for stack, _service in helpless})
+        for key in settled.renewed:
             system.renew(key)
-        calm.restored = time.time()
-        alive = _left(system, ledger, calm.restored, patience)
+        settled.restored = time.time()
+        alive = _left(system, ledger, settled.restored, patience)
     for place, sight in alive.items():
-        since = time.time() - _base(ledger.promises, place, calm.restored)
-        calm.broken.append(
+        since = time.time() - _base(ledger.promises, place, settled.restored)
+        settled.broken.append(
             Broken(1, f"{'/'.join(place)} stays on", f"{since:.1f} s after all ran again: {sight}")
         )
     if not alive:
         time.sleep(STAYS)
         for place, sight in _alive(system).items():
-            calm.broken.append(Broken(1, f"{'/'.join(place)} came on again", str(sight)))
-    return calm
+            settled.broken.append(Broken(1, f"{'/'.join(place)} came on again", str(sight)))
+    return settled
 
 
 def _left(system: System, ledger: Ledger, restored: float, patience: float) -> dict[Place, Sight]:
-    """What is still on when all should be off, or nothing as soon as all is."""
+    """Return the services that are still on when all should be off; empty as soon as all are off."""
     alive = _alive(system)
     while time.time() < _last_word(ledger, restored, patience):
         alive = _alive(system)
@@ -84,7 +84,7 @@ def _left(system: System, ledger: Ledger, restored: float, patience: float) -> d
 
 
 def _helpless(system: System, place: Place, sight: Sight) -> bool:
-    """Does the engine fail a hand as well? One that does as it is told was told too late, or not at all."""
+    """Does the engine fail a kill of ours as well? If not, the stop was late or missing."""
     try:
         with contextlib.closing(system.engine_of(place[0]).client(30)) as client:
             client.kill(sight.container)
@@ -97,10 +97,10 @@ def _unfinished(system: System) -> bool:
     return bool(system.postgres.rows("SELECT id FROM windows WHERE state <> 'closed' LIMIT 1")[0])
 
 
-def judge(calm: Calm, evidence: Evidence, patience: float) -> None:
-    """How long each service that was on when all ran again took to begin and to end, by events."""
+def judge(settled: SettledRound, evidence: Evidence, patience: float) -> None:
+    """Store how long each stop took to begin and to end, by the events of the engines."""
     for place in _allowed():
-        base = _base(evidence.promises, place, calm.restored)
+        base = _base(evidence.promises, place, settled.restored)
         if not evidence.running_at(place, base):
             continue
         off = next(
@@ -109,34 +109,34 @@ def judge(calm: Calm, evidence: Evidence, patience: float) -> None:
         )
         if off is None:
             continue
-        calm.off[place] = off - base
+        settled.off[place] = off - base
         calls = [call.at for call in evidence.calls.get(place, ()) if call.verb in {"stop", "kill"}]
         kills = [one.at for one in evidence.happenings.get(place, ()) if one.action == "kill"]
         begun = [at for at in (*calls, *kills) if base - 30 < at <= off]
         begin = min((at for at in begun if at >= base), default=base if begun else off)
         if begin - base > BEGINS * patience:
             what = f"the stop of {'/'.join(place)} began {begin - base:.1f} s late"
-            calm.broken.append(Broken(1, what, f"all ran again or its lease was over at {base:.3f}"))
+            settled.broken.append(Broken(1, what, f"all ran again or its lease was over at {base:.3f}"))
         if off - begin > ENDS * patience:
-            calm.broken.append(
+            settled.broken.append(
                 Broken(1, f"the stop of {'/'.join(place)} took {off - begin:.1f} s", f"from {begin:.3f}")
             )
     for window, row in evidence.windows.items():
         if row["state"] != "closed":
-            calm.broken.append(
+            settled.broken.append(
                 Broken(
                     1, f"window {window} is still {row['state']}", f"{row['reason']} {row['close_detail']}"
                 )
             )
 
 
-def _until_answered(ledger: Ledger, calm: Calm) -> None:
-    """Whoever had no answer yet asks again, and has a window of its own then."""
+def _until_answered(ledger: Ledger, settled: SettledRound) -> None:
+    """Wait until each actor without an answer has repeated its request and has a window."""
     end = time.time() + LATEST
     while ledger.unanswered and time.time() < end:
         time.sleep(0.2)
     for promise in ledger.unanswered:
-        calm.broken.append(Broken(8, f"{promise.plan.name} is never answered", "all runs again"))
+        settled.broken.append(Broken(8, f"{promise.plan.name} is never answered", "all runs again"))
 
 
 def _last_word(ledger: Ledger, restored: float, patience: float) -> float:
