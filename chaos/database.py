@@ -18,7 +18,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from chaos.processes import ManagedProcess
-from tests.databases import NOBODY, binaries, not_root
+from tests.databases import UNPRIVILEGED, binaries, not_root
 
 NAME = "power"
 PORT = 5432
@@ -36,7 +36,7 @@ class Postgres:
         self._sockets.mkdir(mode=0o755)
         for mine in (self._data, self._sockets):
             if os.geteuid() == 0:
-                os.chown(mine, NOBODY, NOBODY)
+                os.chown(mine, UNPRIVILEGED, UNPRIVILEGED)
         self._bin = binaries(home)
         options = [
             "-U",

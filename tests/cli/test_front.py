@@ -1,4 +1,4 @@
-"""The command against the real front and a house that does what a worker does: that both mean the same."""
+"""The command against the real API and a system that does the work of a worker."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 
 class ImmediateDispatch(Dispatch):
-    """The nudge and the worker in one: what is said is done at once."""
+    """A dispatch that does the work of each message at once."""
 
     def __init__(self, system: System) -> None:
         self._runtime = system
@@ -39,7 +39,7 @@ class ImmediateDispatch(Dispatch):
 
 @dataclass
 class CommandLine:
-    """A house, its front on a port, and the command pointed at it."""
+    """A system, its API on a port, and the command with its address."""
 
     system: System
     environ: dict[str, str | None]

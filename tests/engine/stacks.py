@@ -220,7 +220,7 @@ class Stack:
         self.watch.close_soon(StackId("studio"))
 
     def by_hand(self, *words: str) -> None:
-        """Somebody uses compose past the house."""
+        """A person calls Compose without Power Windows."""
         command = [*compose_program.program(), "-p", self.project, "-f", str(self.file), *words]
         subprocess.run(command, check=True, capture_output=True)
 

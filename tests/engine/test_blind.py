@@ -173,7 +173,7 @@ def test_the_end_of_a_call_that_the_database_did_not_hear_of_is_no_lost_call(lin
 
 
 def test_a_database_that_takes_nothing_is_away_though_it_can_be_read(stack: Stack) -> None:
-    """Somebody is frozen in the middle of writing; a full disk looks the same."""
+    """A process is frozen while it writes; a full disk looks the same."""
     stack.write({"forge": running()}, blind_grace="1s").begin()
     window = stack.open("forge", ttl=8)
     stack.opened(window)

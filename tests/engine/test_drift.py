@@ -253,7 +253,7 @@ def test_what_comes_back_with_the_host_is_stopped_again(rebooted: Stack, second:
 
 
 def test_what_a_hand_started_is_left_alone_with_whatever_policy(rebooted: Stack, second: OwnEngine) -> None:
-    """Before the worker's eyes, behind its back, and over a start of the engine."""
+    """While the worker runs, while it does not, and over a restart of the engine."""
     closed_before(rebooted)
     rebooted.by_hand("start", "forge")
     assert found(rebooted, "forge")["why"] == "runs, though no window holds it"

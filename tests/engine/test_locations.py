@@ -32,7 +32,7 @@ class Projects:
         return {one.service for one in self.stack.engine.containers(project) if one.alive}
 
     def change_to(self, project: str) -> None:
-        """Somebody edits power.toml."""
+        """A person edits power.toml."""
         lines = self.stack.config.read_text().splitlines()
         lines = [f"project = {json.dumps(project)}" if line.startswith("project") else line for line in lines]
         self.stack.config.write_text("\n".join(lines) + "\n")

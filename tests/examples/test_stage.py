@@ -17,7 +17,7 @@ from examples.vx11 import demo, image, stage
 
 @pytest.fixture
 def foreign_container(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Somebody else's container, under the project name that the demo is about to use."""
+    """A container of another user, under the project name that the demo is about to use."""
     project = f"stage-{uuid.uuid4().hex[:12]}"
     monkeypatch.setattr(stage, "PROJECT", project)
     labels = {"project": project, "project.working_dir": "/elsewhere", "service": "madre"}

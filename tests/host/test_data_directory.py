@@ -13,14 +13,14 @@ import pytest
 from app.host import data_directory
 from app.host.data_directory import UnusableDirectory
 
-NOBODY = 65_534
+UNPRIVILEGED = 65_534
 
 
 @pytest.fixture
 def unprivileged() -> Iterator[None]:
     """As a user who is not root, for whom the modes of files count."""
     if os.geteuid() == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED)
         yield
         os.seteuid(0)
     else:
@@ -76,7 +76,7 @@ def test_one_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     _open_to_all(tmp_path)
     directory.chmod(0o500)
     if os.geteuid() == 0:
-        os.chown(directory, NOBODY, NOBODY)
+        os.chown(directory, UNPRIVILEGED, UNPRIVILEGED)
     assert "cannot be written to" in _as_unprivileged(directory)
 
 
@@ -89,7 +89,7 @@ def test_one_of_another_user_is_named(tmp_path: Path) -> None:
 
 def _as_unprivileged(directory: Path) -> str:
     if os.geteuid() == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED)
     try:
         return refusal(directory)
     finally:

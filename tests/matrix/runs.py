@@ -75,7 +75,7 @@ def run(target: Target, tests: Sequence[str], *, echo: bool = False) -> Result:
 def _tested(target: Target, engine: OwnEngine, tests: Sequence[str], began: float, *, echo: bool) -> Result:
     with tempfile.TemporaryDirectory(prefix="pw-matrix-") as directory:
         report = Path(directory, "report.xml")
-        # Whoever kills this process interrupts the tests.
+        # A signal to this process interrupts the tests.
         command = ["setpriv", "--pdeathsig", "INT", "--", sys.executable, "-m", "pytest"]
         command += ["-p", "no:cacheprovider", f"--junit-xml={report}", *tests]
         code, output = _run_pytest(command, _environ(target, engine), echo=echo)

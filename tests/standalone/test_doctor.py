@@ -19,7 +19,7 @@ CHECKS = ["engine", "compose", "broker", "database", "schema", "stacks", "featur
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """A healthy house that was never started."""
+    """A valid configuration that was never started."""
     (tmp_path / "power.toml").write_text('[stacks.small]\nproject = "small"\nallow = ["forge"]\n')
     (tmp_path / "docker-compose.yml").write_text(f"services:\n  forge:\n    image: {image.ensure()}\n")
     return {
@@ -39,7 +39,7 @@ def examine(environ: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     return result.exit_code, {"all": checks} | {one["check"]: one for one in checks if not one["ok"]}
 
 
-def test_a_healthy_house_is_all_ok(environ: dict[str, str]) -> None:
+def test_a_valid_configuration_is_all_ok(environ: dict[str, str]) -> None:
     code, report = examine(environ)
 
     assert (code, [one["check"] for one in report["all"]]) == (0, CHECKS), report

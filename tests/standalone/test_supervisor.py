@@ -163,7 +163,7 @@ def test_a_round_that_breaks_ends_neither_the_others_nor_the_supervisor(
     monkeypatch.setattr(system.record, "remove", remove)
 
 
-def test_a_command_that_is_not_there_does_not_bring_the_house_down(system: Supervision) -> None:
+def test_a_missing_command_does_not_end_the_others(system: Supervision) -> None:
     absent = Child("flower", ("/nowhere/flower",), {}, system.directory / "flower.log")
 
     system.supervise(absent, system.child("worker", SLEEPER))

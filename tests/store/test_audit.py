@@ -35,7 +35,7 @@ def proof(database: Database, chain: str = "studio") -> audit.Proof:
 
 @pytest.fixture
 def five(database: Database) -> Database:
-    """A chain of five entries, and one of the house."""
+    """A chain of five entries of a stack, and the chain of the system."""
     for number in range(5):
         say(database, "studio", number=number)
     say(database, audit.SYSTEM_CHAIN)

@@ -1,4 +1,4 @@
-"""The house clock is the database's, carried on this process's own count of seconds."""
+"""The shared clock is the database's, carried on by this process's own count of seconds."""
 
 from __future__ import annotations
 

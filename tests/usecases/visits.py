@@ -23,6 +23,6 @@ def visited(system: System, service: str = "forge", ttl: float = 100.0) -> str:
 
 
 def kept(system: System, window: str) -> bool:
-    """Somebody saw bytes move there."""
+    """The worker measured traffic there."""
     with system.database.write() as session:
         return wake.keep_for_traffic(session, TOKEN, window, lambda: system.now)

@@ -97,7 +97,7 @@ def test_a_slow_upload_arrives_whole(front: httpx.Client, site: Site) -> None:
 def test_one_that_never_ends_is_cut_at_the_cap(front: httpx.Client, site: Site) -> None:
     until(lambda: passes(front), "it is there", 60)
     window = newest(site)["id"]
-    # Whoever is cut sees the connection break off, or end early: by proxy.
+    # A client that is cut off sees the connection break, or end early, depending on the proxy.
     try:
         cut = front.get("/stream/60").text
     except httpx.HTTPError:

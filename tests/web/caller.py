@@ -1,4 +1,4 @@
-"""Somebody who calls the front, and checks every answer against the specification."""
+"""A caller of the API that checks every answer against the specification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A front before the house, on both databases, with the house's clock and a broker that remembers."""
+"""An application on both databases, with the clock of the test and a broker that records its messages."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def api(app: Flask, token: str) -> Caller:
 
 @pytest.fixture
 def grace(app: Flask, system: System) -> Caller:
-    """Somebody else."""
+    """Another caller."""
     with system.database.write() as session:
         return Caller.of(app, tokens.create(session, "grace", system.now))

@@ -1,4 +1,4 @@
-"""Who may come in, and what strangers leave behind: a count."""
+"""Authentication, and the count of requests without a valid token."""
 
 from __future__ import annotations
 

@@ -98,7 +98,9 @@ def _seconds(outage: Outage, now: datetime) -> float:
 
 def _end(context: WorkerContext, stack: StackId, service: str) -> None:
     snapshot = context.snapshot.latest.stacks.get(stack)
-    if snapshot and identity.end_leftover(context.lock_dir, snapshot.project_of(service), service, context.me.dead):
+    if snapshot and identity.end_leftover(
+        context.lock_dir, snapshot.project_of(service), service, context.me.dead
+    ):
         log.warning("ended what a dead worker left running on %s/%s", stack, service)
 
 

@@ -124,7 +124,7 @@ def test_a_call_whose_end_is_on_record_is_not_lost_as_well(system: System, statu
         call.status = CallStatus.RUNNING
     with system.database.write() as session:
         row = session.scalars(select(Call).where(Call.status == CallStatus.RUNNING)).one()
-        # Whoever was quicker is not seen in what was read before.
+        # A change that committed in between is missing in what was read before.
         quicker = update(Call).values(status=status).execution_options(synchronize_session=False)
         session.execute(quicker)
         calls.lose_call(session, row, system.now)

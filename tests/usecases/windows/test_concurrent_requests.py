@@ -38,7 +38,7 @@ def test_a_window_is_expired_exactly_once(system: System, database_url: str) -> 
 
 
 def test_extending_and_expiring_on_the_stroke_agree(system: System, database_url: str) -> None:
-    """Whoever comes first wins, and the other knows."""
+    """The first request wins, and the other one gets the reason."""
     window, _new = system.ask("forge", ttl=60)
     deadline = system.window(window).deadline
     ways = [Database(database_url) for _ in range(2)]
@@ -61,7 +61,7 @@ def test_extending_and_expiring_on_the_stroke_agree(system: System, database_url
 
 
 def test_the_first_openings_of_a_stack_do_not_collide(database: Database) -> None:
-    """Nobody has a row for any service yet, and a worker looks at the same time."""
+    """No service has a row yet, and a worker inspects at the same time."""
     with database.write() as session:
         published_stacks.publish_stack(session, studio(), System.now)
 

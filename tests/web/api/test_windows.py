@@ -1,4 +1,4 @@
-"""Windows over HTTP, before a house whose containers are remembered."""
+"""Windows over HTTP, on a system with simulated containers."""
 
 from __future__ import annotations
 

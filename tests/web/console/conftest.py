@@ -1,4 +1,4 @@
-"""The console before the house: pages and forms as a browser sends them, on both databases."""
+"""The console: pages and forms as a browser sends them, on both databases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.web.caller import Remembering
 
 @dataclass
 class Browser:
-    """Somebody's browser. Forms carry what the pages gave."""
+    """The browser of one user. Forms send what the pages contain."""
 
     client: FlaskClient
     csrf: str = ""

@@ -1,4 +1,4 @@
-"""One-tap links before the house: looking does nothing, the button acts once, nothing is a 500."""
+"""One-tap links: looking does nothing, the button acts once, nothing is a 500."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.usecases.test_notifications import link_of, sink, take_in
 
 @pytest.fixture
 def visitor(app: Flask) -> FlaskClient:
-    """Somebody without a session, as who opens a mail is."""
+    """A visitor without a session, such as the reader of a mail."""
     return app.test_client()
 
 

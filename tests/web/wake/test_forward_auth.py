@@ -133,7 +133,7 @@ def test_a_service_that_fails_is_said_so_and_not_opened_at_each_refresh(door: Ca
     failed = door.get(FORGE, headers=HTML)
     assert failed.status_code == 503
     assert "could not be started" in failed.text
-    # Visitors are strangers: what the engine said is for those who run it.
+    # Visitors are not authenticated: the engine's message is for operators only.
     assert "No such image" not in failed.text
     for _ in range(5):
         system.now += timedelta(seconds=5)

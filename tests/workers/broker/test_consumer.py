@@ -177,7 +177,7 @@ def test_what_is_kept_of_unacknowledged_messages_may_be_forged(server: Server, c
 
 
 def test_no_message_can_end_a_worker(server: Server, clients: Clients) -> None:
-    app = Celery("stranger", broker=server.broker.url, set_as_current=False)
+    app = Celery("foreign", broker=server.broker.url, set_as_current=False)
 
     with server.client() as client, contextlib.closing(app):
         app.control.broadcast("shutdown")

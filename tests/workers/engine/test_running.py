@@ -26,7 +26,7 @@ def shell(directory: Path, script: str) -> Command:
 
 
 def alive(pid: int) -> bool:
-    """Does this process run? One that is dead and not yet buried does not."""
+    """Does this process run? A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -262,7 +262,7 @@ def full(_pid: int) -> None:
 
 
 def test_a_start_whose_process_cannot_be_written_down_is_ended(tmp_path: Path) -> None:
-    """Nobody could end it if this worker were killed meanwhile."""
+    """No process could end it if this worker were killed meanwhile."""
     outcome = compose.run(shell(tmp_path, "echo $$ > child; sleep 600"), 10, started=full)
 
     assert (outcome.status, outcome.stderr) == (CallStatus.FAIL, "/bin/sh: No space left on device")

@@ -1,4 +1,4 @@
-"""Handing notices to real receivers, and the postman's rounds among them."""
+"""Notices to real receivers, and the rounds of the notifier."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BODY = {"event": "window.stuck", "stack": "studio", "window": "w", "actor": "ada
 
 @dataclass
 class Receiver:
-    """Somebody's server: what it is to answer, and what it was sent."""
+    """A webhook receiver: what it answers, and what it was sent."""
 
     answer: int = 200
     hangs: threading.Event | None = None
@@ -140,7 +140,7 @@ def test_an_address_that_apprise_does_not_know_says_so(receiver: Receiver) -> No
         senders.send(NoticeToml(apprise="nosuch://x"), "n1", BODY)
 
 
-# The postman.
+# The notifier.
 
 
 @pytest.fixture

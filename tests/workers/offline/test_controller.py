@@ -169,7 +169,7 @@ def test_a_stack_that_holds_has_nothing_due(snapshot: Snapshot) -> None:
 
 @pytest.fixture
 def read(tmp_path: Path, system: System) -> Snapshot:
-    """A snapshot of a real database, whose clock is that of the house."""
+    """A snapshot of a real database with the clock of the test."""
     return Snapshot(tmp_path / "blind", system.database)
 
 

@@ -1,4 +1,4 @@
-"""Who started it: a hand, or the engine by itself? With an engine that says what the test tells it to."""
+"""Did a person start a container, or the engine by its restart policy? With a fake engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workers.reconcile import restart_policy
 
 @dataclass
 class FakeEngine:
-    """An engine that was seen at noon, came back a minute later, and has been listened to since."""
+    """An engine that was seen at noon, came back a minute later, and whose events were received since."""
 
     heard_since: datetime | None = NOON + timedelta(seconds=60)
     ran_on: bool = False
