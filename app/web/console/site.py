@@ -19,6 +19,7 @@ from app.domain.untrusted_text import harmless_lines
 from app.store import tokens
 from app.web import problems
 from app.web.console import formatting, history, home, one_tap_links, open_window, runs, sessions, window
+from app.web.console.navigation import navigation_links
 from app.web.console.pages import Page, PageResponse
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
@@ -57,6 +58,7 @@ def mount_console(app: Flask) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.finalize = _harmless_value
     app.jinja_env.filters.update(formatting.FILTERS)
+    app.jinja_env.globals["navigation"] = navigation_links([page.path for page in PAGES])
     app.register_blueprint(site)
     return app
 

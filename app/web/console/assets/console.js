@@ -66,7 +66,7 @@ function isDark() {
   return chosenTheme ? chosenTheme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-function name() { theme.textContent = isDark() ? "Light" : "Dark"; theme.hidden = false; }
+function name() { theme.querySelector("span").textContent = isDark() ? "Light" : "Dark"; theme.hidden = false; }
 theme.addEventListener("click", () => {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
   localStorage.setItem("theme", document.documentElement.dataset.theme);

@@ -19,7 +19,7 @@ function follow(address, report) {
     // An EventSource does not reconnect after an HTTP error, so the page opens a new one.
     if (source.readyState !== EventSource.CLOSED) return;
     setTimeout(async () => {
-      const answer = await fetch("/parts/home").catch(() => null);
+      const answer = await fetch(address.replace(/live$/, "parts/home")).catch(() => null);
       if (answer && answer.status === 401) report("ended");
       else follow(address, report);
     }, 2000);
