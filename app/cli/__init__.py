@@ -27,6 +27,7 @@ _COMMANDS = {
     "diagnose": ("app.cli.diagnose", "Say why services fail, and what would mend them."),
     "watch": ("app.cli.watch_events", "Follow events as they happen."),
     "top": ("app.cli.top", "Show everything on one screen, live."),
+    "mcp": ("app.cli.mcp_server", "Let an assistant open and close windows, over MCP."),
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
     "token": ("app.cli.tokens", "Create, list and revoke tokens."),
     "notices": ("app.cli.notifications", "List notifications and their deliveries."),

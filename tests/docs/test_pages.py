@@ -19,7 +19,12 @@ from tests.standalone.whole_standalone import Standalone
 
 HERE = Path(__file__).parents[2]
 DOCS = HERE / "docs"
-PAGES = sorted([DOCS / "tutorial.md", *(DOCS / "how-to").glob("*.md")])
+PAGES = sorted(
+    path
+    for path in [DOCS / "tutorial.md", *(DOCS / "how-to").glob("*.md")]
+    if "```console" in path.read_text()
+)
+"""The pages with commands of a shell."""
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVICE = "power standalone --config power.toml"
 SET_UP = {"make install", ". .venv/bin/activate"}
