@@ -26,12 +26,40 @@ ANCHOR_FOR = 15.0
 """Seconds after which a clock is compared with the one it follows again."""
 ASK_AGAIN = 1.0
 """Seconds after which one that was away, or has stepped, is asked for the time again."""
+QUICK = 0.1
+"""Seconds within which an answer must come to be taken for the time; a slower one only bounds it."""
+SLOW = 1.0
+"""Seconds after which an answer is too late to go by for long: the clock is asked again soon."""
+FIRST_TRIES = 3
+"""How often a clock that has no earlier answer is asked, where its answers are slow."""
 SMALLEST_STEP = timedelta(minutes=1)
 """Smaller differences are followed, as those that NTP corrects."""
 WITNESSED = timedelta(seconds=15)
 """A worker that wrote the time on record no longer ago than this goes by the same clock as the database."""
 
 _AWAY = (DBAPIError, PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAnswer:
+    """What a remote clock answered."""
+
+    at: float
+    """The middle between asking and hearing it, in seconds since boot."""
+    time: datetime
+    took: float
+    """Seconds between asking and hearing it; the time is true at one moment of these."""
+
+    def closest_to(self, carried: datetime | None) -> datetime:
+        """The time at `at`: the answer, or `carried` where the answer is slow and does not rule that out.
+
+        A database that stands still for ten seconds may have read its clock before or after the
+        pause, so its answer is wrong by up to five seconds.
+        """
+        if carried is None or self.took <= QUICK:
+            return self.time
+        error = timedelta(seconds=self.took / 2)
+        return min(max(carried, self.time - error), self.time + error)
 
 
 class Clock:
@@ -70,18 +98,34 @@ class Clock:
             return self._anchor
 
     def _ask_again(self) -> tuple[float, datetime]:
-        before = self._elapsed()
         try:
-            answer = self._ask()
+            answer = self._quickest_answer()
         except self._away:
             if self._anchor is None:
                 raise
             self._ask_at = self._elapsed() + ASK_AGAIN
             return self._anchor
-        # The answer was true somewhere between asking and hearing it.
-        middle = (before + self._elapsed()) / 2
-        self._ask_at = middle + ANCHOR_FOR
-        return middle, self._accept(middle, answer)
+        self._ask_at = self._elapsed() + (ANCHOR_FOR if answer.took <= SLOW else ASK_AGAIN)
+        return answer.at, self._accept(answer.at, answer.closest_to(self._carried_source(answer.at)))
+
+    def _quickest_answer(self) -> ClockAnswer:
+        """One answer; the quickest of a few where there is no earlier one to bound a slow one by."""
+        answer = self._time_answer()
+        for _ in range(0 if self._anchor else FIRST_TRIES - 1):
+            if answer.took <= QUICK:
+                break
+            answer = min(answer, self._time_answer(), key=lambda one: one.took)
+        return answer
+
+    def _time_answer(self) -> ClockAnswer:
+        before = self._elapsed()
+        time = self._ask()
+        took = self._elapsed() - before
+        return ClockAnswer(before + took / 2, time, took)
+
+    def _carried_source(self, at: float) -> datetime | None:
+        """What the remote clock should show at `at`, by the earlier answers; None where there is none."""
+        return _carry_on(self._anchor, at) if self._anchor else None
 
     def _accept(self, _at: float, answer: datetime) -> datetime:
         """The time to go by from this moment on, `_at` by the time since boot."""

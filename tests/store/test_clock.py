@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.store.clock import ANCHOR_FOR, ASK_AGAIN, Clock
+from app.store.clock import ANCHOR_FOR, ASK_AGAIN, FIRST_TRIES, Clock
 from app.store.database import Database
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -18,12 +18,18 @@ class WallClock:
 
     def __init__(self) -> None:
         self.time, self.seconds, self.asked, self.fog = NOON, 1000.0, 0, False
+        self.pauses: list[tuple[float, float]] = []
+        """For each of the next questions the seconds before and after the clock is read."""
 
     def ask(self) -> datetime:
         self.asked += 1
         if self.fog:
             raise OperationalError("SELECT clock_timestamp()", {}, Exception("away"))
-        return self.time
+        before, after = self.pauses.pop(0) if self.pauses else (0.0, 0.0)
+        self.pass_by(before)
+        answer = self.time
+        self.pass_by(after)
+        return answer
 
     def pass_by(self, seconds: float) -> None:
         self.seconds += seconds
@@ -83,3 +89,37 @@ def test_a_clock_that_never_had_an_answer_has_none(wall_clock: WallClock, clock:
 def test_a_real_one_is_close_to_the_hosts(database: Database) -> None:
     assert abs(database.now() - datetime.now(UTC)) < timedelta(seconds=2)
     assert database.now() <= database.now()
+
+
+@pytest.mark.parametrize("pause", [(10.0, 0.0), (0.0, 10.0), (3.0, 7.0)], ids=["before", "after", "both"])
+def test_a_slow_answer_does_not_move_it(tower: Tower, clock: Clock, pause: tuple[float, float]) -> None:
+    clock.now()
+    tower.pass_by(ANCHOR_FOR)
+    tower.pauses = [pause]
+    assert clock.now() == tower.time
+    tower.pass_by(ASK_AGAIN)
+    assert (clock.now(), tower.asked) == (tower.time, 3)
+
+
+def test_a_slow_answer_bounds_a_clock_that_was_set(tower: Tower, clock: Clock) -> None:
+    clock.now()
+    tower.pass_by(ANCHOR_FOR)
+    tower.time += timedelta(seconds=30)
+    tower.pauses = [(2.0, 2.0)]
+    assert abs(clock.now() - tower.time) <= timedelta(seconds=2)
+    tower.pass_by(ASK_AGAIN)
+    assert clock.now() == tower.time
+
+
+@pytest.mark.parametrize("pause", [(10.0, 0.0), (0.0, 10.0)], ids=["before", "after"])
+def test_a_first_answer_that_is_slow_is_asked_for_again(
+    tower: Tower, clock: Clock, pause: tuple[float, float]
+) -> None:
+    tower.pauses = [pause]
+    assert (clock.now(), tower.asked) == (tower.time, 2)
+
+
+def test_a_clock_that_is_always_slow_is_asked_a_few_times(tower: Tower, clock: Clock) -> None:
+    tower.pauses = [(1.0, 0.0)] * 9
+    assert abs(clock.now() - tower.time) <= timedelta(seconds=0.5)
+    assert tower.asked == FIRST_TRIES

@@ -51,8 +51,12 @@ class EngineClock(Clock):
         """By how much this clock is ahead of the engine's own now."""
         return self._epochs[-1][1]
 
-    def _accept(self, _at: float, answer: datetime) -> datetime:
-        expected = self.carry_on()
+    def _carried_source(self, at: float) -> datetime | None:
+        carried = super()._carried_source(at)
+        return carried - self.ahead if carried else None
+
+    def _accept(self, at: float, answer: datetime) -> datetime:
+        expected = super()._carried_source(at)
         if expected is not None and abs(answer + self.ahead - expected) > SMALLEST_STEP:
             log.warning("the engine's clock has stepped by %+.0f s", _seconds(answer + self.ahead - expected))
             self._epochs.append((answer, expected - answer))

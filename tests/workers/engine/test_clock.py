@@ -17,14 +17,20 @@ NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 
 class Engine:
     def __init__(self) -> None:
-        self.time, self.up = NOON, 1000.0
+        self.time, self.up, self.delay = NOON, 1000.0, 0.0
         self.clock = self.watched()
 
     def watched(self) -> EngineClock:
         """The clock of a process that has just begun."""
-        clock = EngineClock(lambda: self.time, lambda: self.up, away=(OSError,))
+        clock = EngineClock(self.ask, lambda: self.up, away=(OSError,))
         clock.now()
         return clock
+
+    def ask(self) -> datetime:
+        """What the engine's clock shows before its answer is delayed."""
+        answer = self.time
+        self.pass_by(self.delay)
+        return answer
 
     def pass_by(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)
@@ -118,3 +124,14 @@ def test_what_the_engine_dated_before_and_after_a_step_is_found_by_our_time(
     after = engine.clock.now()
     assert engine.clock.own_time(before) == NOON + timedelta(seconds=60)
     assert engine.clock.own_time(after) == engine.time
+
+
+@pytest.mark.parametrize("hours", [0, -2, 2])
+def test_a_slow_answer_moves_no_container(engine: Engine, hours: int) -> None:
+    engine.time += timedelta(hours=hours)
+    engine.pass_by(ANCHOR_FOR + 1)
+    engine.clock.now()
+    before = engine.clock.now() - engine.time
+    engine.pass_by(ANCHOR_FOR + 1)
+    engine.delay = 10.0
+    assert engine.clock.now() - engine.time == before
