@@ -16,6 +16,7 @@ from app.web.api import (
     original_surface,
     runs,
     stacks,
+    summary,
     tokens,
     windows,
 )
@@ -27,6 +28,7 @@ _MODULES = (
     runs,
     logs,
     stacks,
+    summary,
     audit,
     notifications,
     events,

@@ -59,6 +59,7 @@ from app.web.schemas.requests import (
 )
 from app.web.schemas.runs import Run, RunReport, Runs, RunStep
 from app.web.schemas.stacks import Drift, Service, Stack, Stacks
+from app.web.schemas.summary import DashboardSummary
 from app.web.schemas.windows import Call, Health, LogLine, LogNote, Logs, Plan, Window, Windows
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "Chain",
     "Close",
     "Cursor",
+    "DashboardSummary",
     "Delivery",
     "Diagnoses",
     "Diagnosis",
