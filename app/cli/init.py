@@ -78,7 +78,7 @@ def _read(options: DraftOptions) -> StackDraft:
     try:
         return read_draft(options, os.environ)
     except compose_project.NoComposeFile as error:
-        names = ", ".join(compose_project.FILES)
+        names = ", ".join(compose_project.COMPOSE_FILE_NAMES)
         raise WrongUsage(
             f"no compose file in {options.folder} or above ({names}): go to its folder, or name it with -f"
         ) from error

@@ -32,7 +32,7 @@ def print_proposal(draft: StackDraft) -> None:
 
 def print_warnings(draft: StackDraft) -> None:
     """Print what is particular about the compose files, and what could not be checked."""
-    lines = [*stack_draft.lines_of_warnings(draft), *_missing_images(draft), *_unchecked(draft)]
+    lines = [*stack_draft.lines_of_warnings(draft), *_missing_images(draft), *_skipped_checks(draft)]
     for line in lines:
         first, *more = line.splitlines()
         click.echo(click.style("note  ", fg="yellow") + output.harmless(first))
@@ -47,7 +47,7 @@ def _missing_images(draft: StackDraft) -> Iterator[str]:
         yield f"missing on the engine: {listed}: {_compose(draft, verb, *names)}"
 
 
-def _unchecked(draft: StackDraft) -> Iterator[str]:
+def _skipped_checks(draft: StackDraft) -> Iterator[str]:
     if draft.engine_fault:
         yield f"missing images, healthchecks of images and ended containers not checked: {draft.engine_fault}"
     if draft.read_otherwise:

@@ -30,7 +30,7 @@ INSTRUCTIONS = (
 )
 READY_WAIT_SECONDS = 60.0
 """Seconds for which `open` waits at most until the services are ready."""
-POLL_SECONDS = 0.5
+OPENING_POLL_SECONDS = 0.5
 """Seconds between two reads of a window that opens."""
 
 
@@ -78,15 +78,17 @@ class StatusInfo(BaseModel):
     windows: list[WindowInfo]
 
 
-Services = Annotated[list[str], Field(min_length=1, description="Names of services, as `status` lists them.")]
+ServicesArgument = Annotated[
+    list[str], Field(min_length=1, description="Names of services, as `status` lists them.")
+]
 Length = Annotated[str, Field(description="How long from now: 90s, 30m, 1h30m.")]
 WindowName = Annotated[
     str, Field(description="A window's id, its beginning, or a service that only one window holds.")
 ]
-Reason = Annotated[
+ReasonArgument = Annotated[
     str, Field(min_length=1, max_length=500, description="What it is for; people read it in the audit trail.")
 ]
-StackName = Annotated[str | None, Field(description="Only needed where several stacks have the service.")]
+StackArgument = Annotated[str | None, Field(description="Only needed where several stacks have the service.")]
 WindowAnswer = Annotated[CallToolResult, WindowInfo]
 StatusAnswer = Annotated[CallToolResult, StatusInfo]
 
@@ -111,13 +113,17 @@ class PowerTools:
     def __init__(self, open_api: Callable[[], Api]) -> None:
         self._open_api = open_api
 
-    def status(self, stack: StackName = None) -> StatusAnswer:
+    def status(self, stack: StackArgument = None) -> StatusAnswer:
         """Show stacks with their services, and the windows that are not closed."""
         with self._calling() as api:
             return _status(api, stack)
 
     def open(
-        self, services: Services, reason: Reason, ttl: Length = "30m", stack: StackName = None
+        self,
+        services: ServicesArgument,
+        reason: ReasonArgument,
+        ttl: Length = "30m",
+        stack: StackArgument = None,
     ) -> WindowAnswer:
         """Power services for a limited time, and wait up to a minute until they are ready."""
         body = {"services": services, "ttl_sec": _seconds(ttl), "reason": reason}
@@ -131,7 +137,7 @@ class PowerTools:
         with self._calling() as api:
             return _window_answer(api.extend(resolve(api, window)["id"], seconds))
 
-    def close(self, window: WindowName, reason: Reason) -> WindowAnswer:
+    def close(self, window: WindowName, reason: ReasonArgument) -> WindowAnswer:
         """Close a window before its deadline; services that another window holds stay on."""
         with self._calling() as api:
             return _window_answer(api.close(resolve(api, window)["id"], force=False, reason=reason))
@@ -157,7 +163,7 @@ def _await_outcome(api: Api, window: payloads.Window) -> payloads.Window:
     """The window when its outcome is known, or after READY_WAIT_SECONDS."""
     give_up_at = time.monotonic() + READY_WAIT_SECONDS
     while not follow.is_outcome_known(window) and time.monotonic() < give_up_at:
-        time.sleep(POLL_SECONDS)
+        time.sleep(OPENING_POLL_SECONDS)
         window = api.window(window["id"])
     return window
 

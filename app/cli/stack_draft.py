@@ -77,7 +77,7 @@ def read_draft(options: DraftOptions, environ: Mapping[str, str]) -> StackDraft:
             return replace(draft, read_otherwise=tuple(sorted(changed)))
         rejected = {name: why for name, why in _by_service(faults, services).items() if name not in left_out}
         if not rejected:
-            raise _rejected(faults)
+            raise _rejection(faults)
         left_out |= rejected
 
 
@@ -92,11 +92,11 @@ def choose_roles(draft: StackDraft, chosen: Mapping[str, Role], environ: Mapping
     facts = replace(draft.facts, proposal=proposal)
     draft = replace(draft, facts=facts, text=_text(draft.options, draft.project, facts))
     if faults := _check(draft, environ)[0]:
-        raise _rejected(faults)
+        raise _rejection(faults)
     return draft
 
 
-def _rejected(faults: list[str]) -> PowerError:
+def _rejection(faults: list[str]) -> PowerError:
     return PowerError("\npower: ".join(["its worker would reject the stack; nothing is written:", *faults]))
 
 

@@ -33,18 +33,18 @@ _ONE_SHOTS = frozenset(
 RESTARTERS = frozenset({"watchtower", "ouroboros", "autoheal", "diun"})
 """Images of programs that restart or update other containers by themselves."""
 
-Healthcheck = str
+ImageHealthcheck = str
 """The value of `test:` in a compose file, as YAML. Compose reads two dollar signs as one."""
 
 
-def _http(port: int, path: str = "/", tool: str = "curl -fsS -o /dev/null") -> Healthcheck:
+def _http(port: int, path: str = "/", tool: str = "curl -fsS -o /dev/null") -> ImageHealthcheck:
     return f'["CMD-SHELL", "{tool} http://127.0.0.1:{port}{path} || exit 1"]'
 
 
 _WGET = "wget -q --spider"
 _POSTGRES = '["CMD-SHELL", "pg_isready -U $${POSTGRES_USER:-postgres}"]'
 _SEARCH = _http(9200, "/_cluster/health")
-_HEALTHCHECKS: Mapping[str, Healthcheck] = {
+_HEALTHCHECKS: Mapping[str, ImageHealthcheck] = {
     "postgres": _POSTGRES, "postgis": _POSTGRES, "pgvector": _POSTGRES, "timescaledb": _POSTGRES,
     "redis": '["CMD", "redis-cli", "ping"]',
     "valkey": '["CMD", "valkey-cli", "ping"]',
@@ -76,7 +76,7 @@ def basename(image: str) -> str:
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
 
 
-def healthcheck_of(image: str) -> Healthcheck:
+def healthcheck_of(image: str) -> ImageHealthcheck:
     """A healthcheck for a well-known image; empty where there is none."""
     return _HEALTHCHECKS.get(basename(image), "")
 

@@ -56,7 +56,7 @@ def _stack(place: ComposePlace, proposal: Proposal) -> Iterator[str]:
     yield from _services(proposal, Role.ALLOWED, "allow", "Off, until a window powers them.")
     if neither := proposal.names_of(Role.NONE):
         yield from ("", "# In no list, so Power Windows leaves them as they are:")
-        yield from (f"#   {_commented(name, proposal.reasons[name])}" for name in neither)
+        yield from (f"#   {_with_reason(name, proposal.reasons[name])}" for name in neither)
     yield ""
     yield from _LIMITS
 
@@ -82,7 +82,7 @@ def _services(proposal: Proposal, role: Role, key: str, meaning: str) -> Iterato
     yield "]"
 
 
-def _commented(name: str, why: str) -> str:
+def _with_reason(name: str, why: str) -> str:
     return _one_line(f"{name}: {why}" if why else name)
 
 

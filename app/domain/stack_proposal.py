@@ -14,7 +14,7 @@ from app.domain import compose_services, known_images, names
 from app.domain.compose_services import ComposeService
 from app.domain.enums import Role
 
-Services = Mapping[str, ComposeService]
+ServiceConfigs = Mapping[str, ComposeService]
 
 
 class NothingToPower(Exception):
@@ -50,7 +50,7 @@ class _Draft:
 
 
 def propose(
-    services: Services, profiles: Iterable[str] = (), left_out: Mapping[str, str] | None = None
+    services: ServiceConfigs, profiles: Iterable[str] = (), left_out: Mapping[str, str] | None = None
 ) -> Proposal:
     """Propose roles for services; `left_out` cannot be powered, and has the reasons.
 
@@ -67,7 +67,7 @@ def propose(
 
 
 def apply_choices(
-    services: Services, chosen: Mapping[str, Role], before: Proposal, profiles: Iterable[str] = ()
+    services: ServiceConfigs, chosen: Mapping[str, Role], before: Proposal, profiles: Iterable[str] = ()
 ) -> Proposal:
     """The proposal with a person's choices, and with what their allowed services need.
 
@@ -77,21 +77,21 @@ def apply_choices(
     for name, role in chosen.items():
         draft.give(name, role, before.reasons[name] if before.roles[name] is role else "your choice")
     reasons = {name: draft.reasons[name] for name, role in chosen.items() if role is Role.NONE}
-    for name in compose_services.requirements(services, _named(draft, Role.ALLOWED)):
+    for name in compose_services.requirements(services, _names_of(draft, Role.ALLOWED)):
         if draft.roles[name] is Role.NONE and name in reasons:
             del reasons[name], draft.roles[name]
     return _finish(services, draft, reasons, profiles)
 
 
 def _finish(
-    services: Services, draft: _Draft, reasons: Mapping[str, str], profiles: Iterable[str]
+    services: ServiceConfigs, draft: _Draft, reasons: Mapping[str, str], profiles: Iterable[str]
 ) -> Proposal:
     for name in services:
         if name in reasons:
             draft.give(name, Role.NONE, reasons[name])
         elif name not in draft.roles:
             draft.give(name, Role.ALLOWED, _why_allowed(services, name))
-    allowed = _named(draft, Role.ALLOWED)
+    allowed = _names_of(draft, Role.ALLOWED)
     if not allowed:
         raise NothingToPower({name: draft.reasons[name] for name in services})
     return Proposal(
@@ -101,7 +101,7 @@ def _finish(
     )
 
 
-def _unusable(services: Services, left_out: Mapping[str, str]) -> dict[str, str]:
+def _unusable(services: ServiceConfigs, left_out: Mapping[str, str]) -> dict[str, str]:
     """The services that cannot be powered, and those that need one of them."""
     reasons = dict(left_out)
     for name in services:
@@ -116,12 +116,12 @@ def _unusable(services: Services, left_out: Mapping[str, str]) -> dict[str, str]
     return reasons
 
 
-def _core_reasons(services: Services) -> dict[str, str]:
+def _core_reasons(services: ServiceConfigs) -> dict[str, str]:
     """The services that are core by themselves, with the reason."""
     return {name: why for name in services if (why := _why_core(services, services[name]))}
 
 
-def _why_core(services: Services, service: ComposeService) -> str:
+def _why_core(services: ServiceConfigs, service: ComposeService) -> str:
     if service.has_gpu or service.name in compose_services.one_shots(services.values()):
         return ""
     if known_images.is_gateway(service.name, service.image):
@@ -135,7 +135,7 @@ def _why_core(services: Services, service: ComposeService) -> str:
     return f"{users[0]} needs it, and it has restart: {service.restart}" if users and restarts_alone else ""
 
 
-def _users(services: Services, name: str) -> list[str]:
+def _users(services: ServiceConfigs, name: str) -> list[str]:
     """The services that need this one; a gateway names sites, and needs none of them."""
     return [
         other.name
@@ -144,7 +144,7 @@ def _users(services: Services, name: str) -> list[str]:
     ]
 
 
-def _add_needs_of_core(services: Services, draft: _Draft) -> None:
+def _add_needs_of_core(services: ServiceConfigs, draft: _Draft) -> None:
     pending = list(draft.roles)
     while pending:
         one = services[pending.pop()]
@@ -155,7 +155,7 @@ def _add_needs_of_core(services: Services, draft: _Draft) -> None:
             pending.append(name)
 
 
-def _keep_one_allowed(services: Services, draft: _Draft) -> None:
+def _keep_one_allowed(services: ServiceConfigs, draft: _Draft) -> None:
     """Where everything came out as core, let windows power what no other service needs, else everything."""
     if not services or services.keys() - draft.roles.keys():
         return
@@ -164,7 +164,7 @@ def _keep_one_allowed(services: Services, draft: _Draft) -> None:
         del draft.roles[name], draft.reasons[name]
 
 
-def _why_allowed(services: Services, name: str) -> str:
+def _why_allowed(services: ServiceConfigs, name: str) -> str:
     if services[name].has_gpu:
         return "uses a GPU"
     if name in compose_services.one_shots(services.values()):
@@ -173,12 +173,12 @@ def _why_allowed(services: Services, name: str) -> str:
     return f"{', '.join(users)} {'need' if len(users) > 1 else 'needs'} it" if users else ""
 
 
-def _named(draft: _Draft, role: Role) -> list[str]:
+def _names_of(draft: _Draft, role: Role) -> list[str]:
     return [name for name, one in draft.roles.items() if one is role]
 
 
 def _needed_profiles(
-    services: Services, roles: Mapping[str, Role], profiles: tuple[str, ...]
+    services: ServiceConfigs, roles: Mapping[str, Role], profiles: tuple[str, ...]
 ) -> tuple[str, ...]:
     """The profiles that are on, and those without which something that an allowed service needs is off."""
     needed = dict.fromkeys(profiles)

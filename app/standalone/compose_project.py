@@ -18,7 +18,7 @@ from app.domain import call_output
 from app.standalone import probes
 from app.standalone.probes import ProbeResult
 
-FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+COMPOSE_FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDES = (
     "compose.override.yml", "compose.override.yaml",
     "docker-compose.override.yml", "docker-compose.override.yaml",
@@ -138,7 +138,7 @@ def _files(folder: Path, options: ComposeOptions, variables: Mapping[str, str]) 
     if named:
         return tuple(Path(os.path.normpath(folder / name)) for name in named)
     for place in (folder, *folder.parents):
-        if first := [place / name for name in FILES if (place / name).is_file()][:1]:
+        if first := [place / name for name in COMPOSE_FILE_NAMES if (place / name).is_file()][:1]:
             return (*first, *[place / name for name in _OVERRIDES if (place / name).is_file()][:1])
     raise NoComposeFile
 

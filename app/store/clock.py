@@ -28,7 +28,7 @@ ASK_AGAIN = 1.0
 """Seconds after which one that was away, or has stepped, is asked for the time again."""
 QUICK = 0.1
 """Seconds within which an answer must come to be taken for the time; a slower one only bounds it."""
-SLOW = 1.0
+SLOW_ANSWER = 1.0
 """Seconds after which an answer is too late to go by for long: the clock is asked again soon."""
 FIRST_TRIES = 3
 """How often a clock that has no earlier answer is asked, where its answers are slow."""
@@ -105,7 +105,7 @@ class Clock:
                 raise
             self._ask_at = self._elapsed() + ASK_AGAIN
             return self._anchor
-        self._ask_at = self._elapsed() + (ANCHOR_FOR if answer.took <= SLOW else ASK_AGAIN)
+        self._ask_at = self._elapsed() + (ANCHOR_FOR if answer.took <= SLOW_ANSWER else ASK_AGAIN)
         return answer.at, self._accept(answer.at, answer.closest_to(self._carried_source(answer.at)))
 
     def _quickest_answer(self) -> ClockAnswer:

@@ -48,8 +48,7 @@ def python(code: str, **more: Any) -> Definition:
     """A service that runs a few lines of Python; it leaves on TERM at once unless the lines say otherwise."""
     lines = f"import os, signal, sys, time\n{_LEAVES}\n{code}"
     entrypoint = ["python3", "-I", "-S", "-c", lines.replace("$", "$$")]
-    definition = {"image": image.NAME, "entrypoint": entrypoint, "command": [], "stop_grace_period": "2s"}
-    return definition | more
+    return {"image": image.NAME, "entrypoint": entrypoint, "command": [], "stop_grace_period": "2s"} | more
 
 
 def running(**more: Any) -> Definition:
@@ -99,8 +98,7 @@ class Stack:
         self._watch: Watch | None = None
         self.repairs_expected = False
         """Set where a test loses events on purpose."""
-        self.undo: list[Callable[[], object]] = []
-        """What a test did on the engine besides, to be undone when the stack goes."""
+        self.undo: list[Callable[[], object]] = []  # What a test did on the engine besides.
         self.repairs: list[str] = []
         """Changes that only the idle poll or a resync has noticed, by all workers so far."""
 
@@ -200,7 +198,6 @@ class Stack:
     # What people do.
 
     def ask(self, *names: str, ttl: float = 600.0) -> str:
-        """A window whose nudge is lost."""
         request = OpenRequest(names, StackId("studio"), ttl)
         with self.database.write() as session:
             return opening.open_window(session, request, actor="ada", now=self.database.now())[0].id
@@ -257,7 +254,7 @@ class Stack:
         return {one.service for one in self.engine.containers(self.project) if one.alive}
 
     def settled(self, window: str, *states: State, within: float = 30.0) -> Window:
-        """The window, once it is in one of these states."""
+        """Wait for one of these states."""
         until(lambda: self.window(window).state in states, f"{window} is {'/'.join(states)}", within, self)
         return self.window(window)
 
@@ -269,10 +266,10 @@ class Stack:
 
     def story(self) -> str:
         """What happened so far, for a test that waited in vain."""
-        lines = [
-            f"{one.at:%X.%f} {one.event} {one.service or ''} {one.facts[:200]}" for one in self.entries()
-        ]
-        return "\n".join(lines)
+        entries = self.entries()
+        return "\n".join(
+            f"{one.at:%X.%f} {one.event} {one.service or ''} {one.facts[:200]}" for one in entries
+        )
 
     def remove(self) -> None:
         self.end()
