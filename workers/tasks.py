@@ -74,7 +74,7 @@ def close_window(window_id: str) -> None:
 @app.task(name=task_queue.SWEEP)
 @ends_in_outage
 def sweep() -> None:
-    """Start closing every window whose time is up, and tell the nodes that have them."""
+    """Start closing every window whose deadline has passed, and notify the nodes of these windows."""
     database = runtime.context().database
     with database.read() as session:
         deadline = windows.next_deadline(session)

@@ -94,7 +94,7 @@ def word(text: str) -> Text:
 
 
 def style(text: str) -> str:
-    """The Rich style of a word of the API; empty where it has none."""
+    """Return the Rich style of an enum value of the API; empty if it has none."""
     return _STYLES.get(text, "")
 
 

@@ -17,7 +17,7 @@ _PROGRESS = re.compile(
     r"(Creat|Start|Stopp|Recreat|Remov|Runn|Wait|Healthy|Kill|Pull|Build|Exit|Skipp|Exists|Warning)\w*\b.*"
 )
 _STEP = re.compile(r"(service:\S+|(Network|Volume|Container|Image|Service) \S+ +Error) +(?=Error|\w)")
-"""What Compose puts before an error that it then tells once more."""
+"""What Compose prints before an error that it repeats."""
 _WARNING = re.compile(r'\s*time="[^"]*" level=(warning|info|debug)\b.*')
 _NO_IMAGE = re.compile(r"No such image: (\S+)|image (\S+) not found", re.IGNORECASE)
 _PORT = re.compile(r"(?:Bind for|listen tcp4?|exposing port TCP) \S*?:(\d+)\b", re.IGNORECASE)

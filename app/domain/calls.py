@@ -26,7 +26,7 @@ class StartedCall:
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How a call ended. `returncode` is None where it did not end by itself."""
+    """How a call ended. `returncode` is None if it was killed or never started."""
 
     status: CallStatus
     returncode: int | None

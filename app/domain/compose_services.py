@@ -18,7 +18,7 @@ class ComposeService:
 
     name: str
     image: str = ""
-    """Empty where it is built and has no name of its own."""
+    """Empty for a service that is built and has no image name."""
     built: bool = False
     restart: str = ""
     """`always` or `unless-stopped`; empty for every other policy."""
@@ -29,7 +29,7 @@ class ComposeService:
     profiles: tuple[str, ...] = ()
     container_name: str = ""
     network_of: str = ""
-    """The service whose network it uses; empty where it has its own."""
+    """The service whose network this one uses; empty if it has its own."""
     has_healthcheck: bool = False
     """True where the files define one, or disable the one of the image."""
     has_gpu: bool = False

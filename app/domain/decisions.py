@@ -25,7 +25,7 @@ class Decision:
     keep_running: bool = False
     """Some of its containers run already and must stay exactly as they are."""
     recreate: bool = False
-    """Its containers refer to what is gone, and have to be made anew."""
+    """A network or namespace of its containers no longer exists: they have to be recreated."""
     forced: bool = False
     """A window that lets the service go is closed by force."""
     outdated: bool = False

@@ -1,8 +1,8 @@
-"""Whether a request is still under way to a service whose visitors' window is about to end.
+"""Is a request still under way to a service whose wake window is about to end?
 
-A proxy says when a request begins and never when it ends. So shortly before the deadline
-the bytes that the service's containers send and receive are counted twice or more: where
-they move, a request is under way, and the window lasts a little longer.
+A proxy reports the begin of a request and never its end. Shortly before the deadline the worker therefore
+counts the traffic of the service's containers twice or more. If it grows, a request is under way, and the
+window is extended.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Traffic:
 
 
 def in_use(before: Traffic, after: Traffic) -> bool:
-    """Was anything said and heard in between?
+    """Was there traffic with content in both directions in between?
 
-    ARP, acknowledgements and keep-alives are no longer than the headers of a packet, and what
-    is only heard, such as an announcement to all, is not a conversation.
+    ARP, acknowledgements and keep-alives are no longer than the headers of a packet. Traffic in one
+    direction, such as a broadcast, is no conversation.
     """
     packets_in, packets_out = after.packets_in - before.packets_in, after.packets_out - before.packets_out
     if packets_in <= 0 or packets_out <= 0:

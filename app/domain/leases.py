@@ -1,7 +1,7 @@
-"""Who holds what: the one rule from which desired power follows.
+"""Leases: the one rule from which the desired power follows.
 
-A lease is one window's hold on one service. It is dead on the stroke of its
-window's deadline, whether or not anything runs to notice.
+A lease is the hold of one window on one service. It ends exactly at its window's deadline, even if no
+process runs to notice.
 """
 
 from __future__ import annotations

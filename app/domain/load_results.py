@@ -43,6 +43,6 @@ _LINE = re.compile(
 
 
 def parse(line: str) -> LoadResult | None:
-    """The reading that a line of a log tells of; None where it is about something else."""
+    """Return the reading that a line of a log reports; None for any other line."""
     match = _LINE.search(line)
     return LoadResult(match[1], LoadOutcome(match[2]), match[3], match[4]) if match else None

@@ -1,7 +1,7 @@
-"""Who may serve what, and who is away: the rules of several workers on several nodes.
+"""Which worker may serve which stack, and which nodes are away.
 
-A worker gives a sign of life every few seconds. One that was not heard of for `AWAY`
-counts as away; a stack is away when no worker that serves it is heard of.
+A worker sends a heartbeat every few seconds. A worker without a heartbeat for `AWAY` counts as away. A
+stack is away while no worker that serves it sends heartbeats.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ AWAY_AFTER = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A worker's sign of life: where it works, with what, and what it serves.
+    """A worker's heartbeat: its node, its engine and the stacks that it serves.
 
-    `engine_id` is empty while its engine has not answered yet; `locks_id` tells its lock
-    directory from another.
+    `engine_id` is empty until its engine has answered. `locks_id` identifies its lock directory.
     """
 
     worker: str

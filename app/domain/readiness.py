@@ -47,9 +47,9 @@ class Container:
     config_hash: str = ""
     number: int = 1
     policy: str = ""
-    """The engine's word for when it starts this one by itself (`always`, …); empty for never."""
+    """The engine's restart policy for this container (`always`, …); empty for none."""
     grace: float | None = None
-    """Seconds it is given to leave on a stop, where it was made with a time of its own."""
+    """The container's own stop timeout in seconds, if it was created with one."""
     restarted: tuple[datetime, ...] = ()
     """When the restarts that were seen happened, oldest first."""
     ready_within: float | None = None
@@ -57,13 +57,13 @@ class Container:
     networks: frozenset[str] = frozenset()
     """The ids of the networks that it is or was attached to."""
     owners: Mapping[str, str] = field(default_factory=dict)
-    """The ids of the containers whose network, ipc or pid namespace it uses, by that word."""
+    """The ids of the containers whose network, ipc or pid namespace it uses, by kind of namespace."""
     unattached: str = ""
     """Why it cannot be reached over a network though it should; empty where it can."""
     severed: str = ""
-    """Why what it refers to by id is gone, so that it has to be made anew; empty where it is there."""
+    """Why it has to be recreated: a network or namespace of it no longer exists. Else empty."""
     unreadable: str = ""
-    """Why the engine tells no more of it than its state; empty where it tells all."""
+    """Why the engine returned only its state; empty if it returned everything."""
 
     @property
     def alive(self) -> bool:

@@ -32,7 +32,7 @@ def _shows(sign: str) -> bool:
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    r"""JSON whose strings have all that they had, with what a terminal would obey written as \uXXXX."""
+    """Return JSON with all strings complete; characters that control a terminal are written as \\uXXXX."""
     printed = json.dumps(value, indent=indent, ensure_ascii=False)
     return "".join(sign if sign == "\n" or _shows(sign) else json.dumps(sign)[1:-1] for sign in printed)
 

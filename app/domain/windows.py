@@ -77,7 +77,7 @@ def status(asked: Iterable[ServiceHealth], along: Iterable[ServiceHealth] = ()) 
 
 
 def standing(healths: Iterable[ServiceHealth]) -> Status:
-    """How an open window stands now: `fail` is never said of it, since it was open once."""
+    """Return the present status of an open window. It is never `fail`, since the window was open once."""
     return Status.OK if all(health.ready for health in healths) else Status.PARTIAL
 
 

@@ -56,9 +56,9 @@ class LoopGuard:
         return 0
 
     def isolate(self, loop: Loop, item: str, work: Callable[[], object]) -> bool:
-        """Do one part of a round; False where it has failed, which keeps no other part from its turn.
+        """Run one part of a round; return False if it failed. The other parts still run.
 
-        An outage is raised, since the other parts could not be done either.
+        An outage is raised, since the other parts would fail as well.
         """
         try:
             work()

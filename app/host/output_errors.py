@@ -44,10 +44,9 @@ def discard() -> None:
 
 
 def _occupy() -> None:
-    """Put something in the place of each standard stream that is closed.
+    """Open the null device for each standard stream that is closed.
 
-    Otherwise the next file or connection would get its number, and what is written to the
-    stream would go there, or nowhere without a word.
+    Otherwise the next file or connection would get the number of the stream and receive its output.
     """
     for number in _STREAMS:
         try:

@@ -1,7 +1,6 @@
-"""Processes by identity: a number and the kernel tick it began at.
+"""Processes by identity: a process id and the kernel tick of its start.
 
-Numbers are given again to others, so nothing here signals a process by its number
-alone. A dead process that is not reaped yet counts as gone.
+The kernel reuses process ids, so no signal here goes by the id alone. A zombie counts as ended.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class ProcessTable:
 
 
 def look(pid: int) -> ProcessTable | None:
-    """What the kernel says of a process; None where it does not exist."""
+    """Return the kernel's record of a process; None if it does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

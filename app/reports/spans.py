@@ -14,7 +14,7 @@ Report = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ReportSpan:
-    """A time in which something stood as `word` says. Times are seconds since the run began."""
+    """A period with one state, `word`. Times are seconds since the run began."""
 
     since: float
     until: float

@@ -95,7 +95,7 @@ class StackToml(_Strict):
         return self
 
     def paths(self) -> list[Path]:
-        """What a stack is read from, as far as power.toml tells; `.env` is what compose reads by itself."""
+        """The files of a stack, as far as power.toml names them; Compose itself reads `.env`."""
         return [self.directory / name for name in (*self.files, *self.env_files, ".env")]
 
     def section_of(self, service: str) -> ServiceToml:
@@ -104,7 +104,7 @@ class StackToml(_Strict):
 
 
 class NoticeToml(_Strict):
-    """`[notices.NAME]`: who is told of what. Times are seconds."""
+    """`[notices.NAME]`: a sink and the events that it gets. Times are seconds."""
 
     url: str | None = Field(default=None, repr=False)
     apprise: str | None = Field(default=None, repr=False)
@@ -130,7 +130,7 @@ class NoticeToml(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class RejectedToml:
-    """A stack whose section has faults, with what can be told of it."""
+    """A stack whose section has faults, with the valid parts of that section."""
 
     project: str
     node: str

@@ -1,7 +1,7 @@
-"""What a proxy says of its clients, which is believed only of proxies that are named.
+"""Client addresses and schemes from proxy headers, accepted only from trusted proxies.
 
-`POWER_TRUSTED_PROXIES` has their addresses and networks. Of all others the headers `X-Forwarded-For`,
-`-Proto`, `-Host` and `-Prefix` stand for nothing.
+`POWER_TRUSTED_PROXIES` has their addresses and networks. The headers `X-Forwarded-For`, `-Proto`, `-Host`
+and `-Prefix` of all other peers are ignored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the database says of nodes and stacks: who is away, and whose files are not in force.
+"""Nodes that are away and stacks whose files are not in force, by the database.
 
-Apart from `power doctor`, so that the command line loads no database for anything else.
+This is apart from `power doctor`, so that the command line loads no database for other commands.
 """
 
 from __future__ import annotations

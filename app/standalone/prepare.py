@@ -64,7 +64,7 @@ def _unusable(environment: settings.Settings, why: str, mends: list[str]) -> int
 
 
 def _away(environment: settings.Settings, why: str) -> int:
-    """A database that is away, or on a full disk, may come back: who has something to turn off starts all."""
+    """Report a database that is away; go on if the snapshot has a service to stop."""
     if node_snapshot.services_on(environment.data_dir, environment.node):
         sys.stdout.write(json.dumps({"new_token": False, "server": _server(), "outage": why}))
         return 0

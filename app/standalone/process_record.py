@@ -1,8 +1,7 @@
-"""Who is alive on a data directory: the lock of the one that lives, the record of those it started.
+"""The lock of a data directory, and the record of the processes that its standalone started.
 
-The lock dies with its holder, so a second standalone is refused while the first
-lives, and only then. The record outlives a killed supervisor, and tells its
-successor which processes are left over.
+The kernel releases the lock with its holder, so a second standalone is refused exactly while the first
+one lives. The record outlives a killed supervisor: its successor reads which processes are left over.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Lock:
         self.tell(url)
 
     def tell(self, url: str) -> None:
-        """What a second one will be told about us; on a full disk it will be told less."""
+        """Write what a second standalone prints about this one; on a full disk less of it."""
         with contextlib.suppress(OSError):
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)

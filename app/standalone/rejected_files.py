@@ -25,7 +25,7 @@ class RejectedFiles:
         """By subject, the digest of the last edit that was refused, and its faults."""
 
     def begin(self) -> None:
-        """From now on tell what the worker's log says of rejected files."""
+        """Report rejected files of the worker's log from now on."""
         self._begun = True
 
     def take(self, lines: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
-"""Keeps children alive, and ends them in order.
+"""Keep children running, and end them in order.
 
-What dies is started again: at once at first, then ever later while it keeps dying.
-Each child leads a session of its own, so that neither a Ctrl-C on our terminal nor
-our own death reaches it, and so that its whole family can be ended with it.
+A child that ends is restarted: first at once, then with growing pauses while it keeps ending. Each child
+leads its own session. So neither a Ctrl-C on the terminal nor the end of the supervisor reaches it, and
+all its descendants can be ended with it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the standalone says, and where: on the terminal, and in logs/standalone.log.
+"""The output of the standalone, on the terminal and in logs/standalone.log.
 
-Saying never fails. A supervisor whose terminal was closed goes on supervising.
+A write never fails: a supervisor whose terminal was closed goes on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Has anything been committed since I last looked? Told in microseconds, so that what was read may be kept.
+"""Has anything been committed since the last look? An answer takes microseconds, so readers may cache.
 
-SQLite counts the commits of other connections; PostgreSQL's snapshot names every
-transaction that is not visible yet. Either says the same twice only while nothing
-has changed in between.
+SQLite counts the commits of other connections. PostgreSQL's snapshot names every transaction that is not
+visible yet. Both return the same value twice only if nothing has changed in between.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Is this a database of ours, and whole? Asked before it is brought up to date, and by the doctor.
+"""Does this database belong to Power Windows, and is it intact? Checked before an upgrade, and by the
+doctor.
 
-Bringing another program's database up to date would put our tables into it, and a damaged one
-is left as it is for the operator who mends it.
+An upgrade of another program's database would create our tables in it. A damaged database is left
+unchanged for the operator to repair.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def require(url: str) -> None:
 
 
 def mends(file: Path, data_dir: Path) -> tuple[str, str]:
-    """The commands that mend it, either by itself: back to a backup, or anew with the old file kept."""
+    """Return two alternative repairs: restore a backup, or begin with a new file and keep the old one."""
     folder, everything = file.parent / "damaged", f"{shlex.quote(str(file))}*"
     return (
         f"POWER_DATA_DIR={shlex.quote(str(data_dir))} power restore BACKUP",

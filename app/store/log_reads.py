@@ -13,7 +13,7 @@ from app.store.tables import LogRead
 
 
 def open_request(session: Session, identifier: str) -> LogRead | None:
-    """The request for logs, or None where it is answered or gone."""
+    """Return the request for logs; None if it is answered or deleted."""
     query = select(LogRead).where(LogRead.id == identifier, LogRead.answered_at.is_(None))
     return session.scalar(query)
 

@@ -1,9 +1,8 @@
-"""PostgreSQL, asked with a patience that ends.
+"""PostgreSQL with timeouts.
 
-A server that was stopped, or a network that has gone silent, sends neither an answer
-nor an end, and the driver would wait for as long as it takes. Here a server that is
-silent for too long is given up: the connection is closed, since no one can say what
-became of the statement, and the pool forgets all it had.
+A stopped server or a silent network sends neither an answer nor an end, and the driver would wait for
+ever. Here a connection to a server that is silent for too long is closed, since the result of its
+statement is unknown, and the pool drops all its connections.
 """
 
 from __future__ import annotations

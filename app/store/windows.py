@@ -271,7 +271,7 @@ def forget_keys(session: Session, before: datetime) -> None:
 
 
 def record_kill(session: Session, stack: StackId, service: str) -> None:
-    """A service was killed: every window that closes has had its attempt at it."""
+    """Record for every closing window that it has killed this service once."""
     closing = select(Window.id).where(_of(stack), Window.state == State.CLOSING)
     those = update(Lease).where(Lease.window_id.in_(closing), Lease.service == service)
     session.execute(those.values(killed=True))

@@ -1,8 +1,8 @@
-"""Who is to be told of what: from the trail and the clock into the outbox, and the one-tap links.
+"""Which sink gets which notice: from the audit trail and the clock into the outbox, and the one-tap
+links.
 
-The trail is what notices are made from: it is written with every change, and each sink
-keeps its own place in each chain, so nothing is told of that was undone and nothing is
-missed. The process may be killed at any statement; a notice is noted once.
+Only committed audit entries are read, and each sink keeps a cursor per chain: every event is noted
+exactly once, also if the process is killed at any statement.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _body(entry: Entry) -> dict[str, Any]:
 
 
 def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]:
-    """Windows whose end is to be told of and has not been, by what it is noted under."""
+    """Return the windows that end soon and were not announced yet, by the key of their notice."""
     if WINDOW_ENDING not in sink.toml.events:
         return {}
     longest = timedelta(seconds=sink.toml.before)

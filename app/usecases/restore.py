@@ -1,8 +1,8 @@
-"""A database that was restored is behind the engine: what it does not know of is turned off.
+"""After a restore the database is behind the engine: services that it does not know of are stopped.
 
-Something may run that a window opened after the backup, and no row says so. So every
-allowed service of every stack has a pending stop, also those of stacks that are published for
-the first time since; what a live window still holds stays on.
+A window that was opened after the backup may still hold a running service. So every allowed service of
+every stack gets a pending stop, also of stacks that are published for the first time since. A service
+that a live window holds stays on.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ def behind_snapshot(
     actor: str,
     now: datetime,
 ) -> list[str]:
-    """Doubt what a worker's snapshot says is on, where the database is behind the snapshot; return it.
+    """Mark the services of a worker's snapshot as doubtful if the database is behind it; return their
+    names.
 
-    It is behind where it does not know one of the snapshot's `windows`, or where the stack's chain has not
-    come to the snapshot's `place` (seq and hash of an entry) or went on differently from there. `services_on`
-    says where each may be on.
+    The database is behind if it lacks one of the snapshot's `windows`, or if the stack's chain does not
+    contain the entry `place` (its seq and hash). `services_on` has the location of each service that may
+    be on.
     """
     unknown = sorted(set(windows) - rows.known_ids(session, windows))
     if not unknown and (place is None or audit.has_come_to(session, spec.name, *place)):

@@ -178,7 +178,7 @@ def finish_run(
     now: datetime,
     steps: Sequence[Mapping[str, Any]] | None = None,
 ) -> bool:
-    """Put on record how a run ended; False where it had ended already."""
+    """Record how a run ended; return False if it had ended before."""
     run = runs.lock_run(session, run_id)
     if run is None or run.state == RunState.FINISHED:
         return False

@@ -1,8 +1,8 @@
-"""Keeping the shared clock steady: a step of the database's clock is corrected once and put on record.
+"""Keep the shared clock steady: a step of the database's clock is corrected once and recorded.
 
-Every process carries the shared clock by itself (`app.store.clock`); a worker and beat also
-write down what they go by, so that a process that starts later goes by the same. While
-nothing is open and no stop is pending, the shared clock is led back to the database's, a second at a time.
+Every process computes the shared clock itself (`app.store.clock`). A worker and beat also store their
+offset, so that a process that starts later uses the same one. While no window is open and no stop is
+pending, the shared clock moves back to the database's, one second at a time.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Timekeeper:
 
 
 def correct(database: Database) -> None:
-    """Have the database show what this process goes by, and when its host was booted by that.
+    """Store this process's offset, and the boot time of its host by the shared clock.
 
-    Where the database's clock has stepped and no process has corrected that yet, the offset changes, and
-    one entry says so.
+    If the database's clock has stepped and no process has corrected that yet, the offset changes, and one
+    audit entry records the step.
     """
     step = timedelta()
     with database.write() as session:

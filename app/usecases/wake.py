@@ -47,7 +47,7 @@ class WakeBinding:
 
 
 def bell(session: Session, token: str) -> WakeBinding | None:
-    """How things stand for this token; None where it is not bound. Raises UnknownStack."""
+    """Return the state of the service of this token; None if the token is not bound. Raises UnknownStack."""
     bound = wakes.get(session, token)
     return _bell(session, bound) if bound else None
 

@@ -124,7 +124,7 @@ def cancel_run_and_dispatch(context: WebContext, caller: Caller, run: str) -> bo
 
 
 def wait_if_preferred(context: WebContext, condition: WaitCondition, window: str) -> dict[str, str]:
-    """Wait as the request prefers; return the header that says so, empty where it did not wait."""
+    """Wait as the request prefers; return the header for the response, empty if there was no wait."""
     seconds = request_parsing.wait(request)
     if seconds is None or not context.window_waits.until(condition, window, seconds):
         return {}

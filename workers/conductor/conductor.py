@@ -1,4 +1,4 @@
-"""The loop that begins the runs of this node, each in a thread of its own, and ends those of dead workers."""
+"""The loop that starts this node's runs, each in its own thread, and finishes runs of dead workers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FORGET = 3600.0
 
 
 class Conductor:
-    """Finds queued runs of this node, and runs whose worker is dead."""
+    """Find queued runs of this node, and runs whose worker is dead."""
 
     def __init__(self, context: WorkerContext, converging: Converging) -> None:
         self._context, self._converging = context, converging

@@ -131,7 +131,7 @@ def search(pattern: str, text: str, where: str) -> Verdict:
 
 
 def _cause(error: BaseException) -> str:
-    """What the system said, or what the error says of itself."""
+    """Return the system's message of an error, or else the error's own text."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

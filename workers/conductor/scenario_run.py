@@ -301,6 +301,6 @@ class ConductedRun:
 
 
 def _in_one_line(detail: str) -> str:
-    """The first line of a detail, which says what is the case, and the last one, which mostly says why."""
+    """Return the first and the last line of a detail: the state, and mostly the reason."""
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
     return "; ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else ""

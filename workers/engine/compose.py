@@ -1,9 +1,8 @@
-"""Compose command lines as data, and the one function that runs one.
+"""Compose command lines as data, and the one function that runs them.
 
-Every command names its service, after `--`, so "all of them" cannot be said and no
-name can be an option. Stopping goes by the labels on the containers alone, so a
-compose file that is broken or gone cannot keep anything on. Only `pre_stop` goes by the
-files, and a plain stop follows it.
+Every command names its services after `--`. So no command acts on all services, and no name can be an
+option. A stop finds containers by their labels alone, so a broken or missing compose file cannot block
+it. Only `pre_stop` reads the files, and a plain stop follows it.
 """
 
 from __future__ import annotations
@@ -194,13 +193,12 @@ def run(
     started: Callable[[int], None] | None = None,
     cancellation: Cancellation | None = None,
 ) -> CallOutcome:
-    """Run one command to its end or for `timeout` seconds, and leave nothing of its family behind.
+    """Run one command until it ends or for `timeout` seconds, and end all its descendants.
 
-    The child dies with this thread (a parent-death signal) and has a process group of
-    its own, which is killed on any way out. `lock` is what it keeps open, one
-    descriptor or several, so that a service stays locked while any process of the call lives.
-    `started` is called with the child's process id. `cancellation` may end the command
-    early, which is the outcome's status then.
+    The child dies with this thread (a parent-death signal). It has its own process group, which is killed
+    on every way out. `lock` is one descriptor or several that the child inherits: the service stays
+    locked while any process of the call lives. `started` is called with the child's process id.
+    `cancellation` may end the command early; the outcome then has its status.
     """
     began = time.monotonic()
     try:

@@ -162,7 +162,7 @@ def concerned_container(actor: Raw) -> str:
 
 
 def event_time(event: Mapping[str, Any]) -> datetime | None:
-    """When the engine says that an event was; None where it does not say."""
+    """Return the time of an engine event; None if the event has none."""
     try:
         return datetime.fromtimestamp(int(event["timeNano"]) / 1e9, UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):

@@ -14,7 +14,7 @@ from app.domain.readiness import Container
 from workers.engine.client import Engine
 
 Owners = Mapping[str, Container | None]
-"""The containers whose namespaces others use, by id; None for one that is gone."""
+"""The containers whose namespaces others use, by id; None for one that does not exist."""
 
 
 def reachable(engine: Engine, containers: Iterable[Container]) -> list[Container]:

@@ -1,7 +1,7 @@
-"""Diagnoses services that fail: collects evidence, lets the rules speak, and stores what they say.
+"""Diagnose failing services: collect evidence, apply the rules, and store the result.
 
-It runs in a thread of its own, so that no inspection and no call waits for it. A request that fails is
-logged and dropped: the next change of the service makes another.
+The diagnoser has its own thread, so no inspection and no call waits for it. A request that fails is
+logged and dropped: the next change of the service makes another one.
 """
 
 from __future__ import annotations

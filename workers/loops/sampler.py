@@ -88,7 +88,7 @@ class Sampler:
         return services
 
     def _measure(self, containers: dict[str, SampledService]) -> dict[SampledService, tuple[float, int]]:
-        """Cores and bytes by service. A container's first sample only says where its CPU time stands."""
+        """Return cores and bytes by service. The first sample of a container only stores its CPU time."""
         measured: dict[SampledService, tuple[float, int]] = {}
         before, self._before = self._before, {}
         for container, at, usage in self._read_usage(containers):

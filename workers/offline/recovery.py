@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def take_in(context: WorkerContext, now: datetime) -> None:
-    """Put on record what there is to tell. Raises what the store raises, with nothing lost."""
+    """Import the journals into the database. Raises errors of the store; journals stay until imported."""
     over = context.snapshot.ending(now)
     outages = [one for one in over if context.journal.tells(one.id) or _seconds(one, now) >= QUIET]
     dead = {name: path for name, path in others(context).items() if context.me.dead(name)}
@@ -59,9 +59,9 @@ def _add(context: WorkerContext, path: Path, left: dict[Path, JournalPage]) -> N
 
 
 def _record(context: WorkerContext, page: JournalPage, left: dict[Path, JournalPage], now: datetime) -> None:
-    """All pages in one transaction or, where the database refuses one for what it says, each in its own.
+    """Import all pages in one transaction, or each in its own if the database refuses one of them.
 
-    A dead worker's page that is refused is set aside. Raises what refuses this worker's own.
+    A refused page of a dead worker is set aside. A refused page of this worker raises the error.
     """
     together = partial(_take_in, context, [page, *left.values()], now)
     if context.guard.isolate(Loop.CLOCK, "journals together", together):

@@ -1,6 +1,7 @@
-"""Collects the evidence of one failing service. It only reads, and takes no lock.
+"""Collect the evidence of one failing service.
 
-What the engine refuses to tell is left out: each part of the evidence is collected by itself.
+The collection only reads, and takes no lock. Each part is collected separately: a part that the engine
+refuses is left out.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def _failing(seen: Iterable[Container]) -> Container | None:
 def _from_database(
     context: WorkerContext, served: Served, spec: ServiceSpec, clean: Callable[[str], tuple[str, ...]]
 ) -> tuple[CallEvidence, tuple[str, ...]]:
-    """The last call of the service where it says something, and its dependencies that are not ready."""
+    """Return the last call of the service if it has output, and its dependencies that are not ready."""
     stack = served.spec.name
     with context.database.read() as session:
         call = services.last_calls(session, [stack]).get((stack, spec.name))

@@ -65,7 +65,7 @@ def _present(files: Iterable[container_files.FileHead | None]) -> Iterator[int]:
 
 
 def _uid(engine: Engine, inspected: InspectedContainer) -> int | None:
-    """The number of the user that a container runs as; None where it cannot be told."""
+    """Return the user id that a container runs as; None if it is unknown."""
     name = inspected.user.partition(":")[0] or "0"
     if name.isdigit():
         return int(name)

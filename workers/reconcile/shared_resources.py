@@ -81,9 +81,9 @@ def _extra_file(
 
 
 def _missing(context: WorkerContext, served: Served, service: str) -> set[str]:
-    """The networks that a service joins and that are to be created, by their names in the files.
+    """Return the networks that a service joins and that have to be created, by their names in the files.
 
-    One whose definition has changed counts once nothing runs on it: it is then made anew.
+    A network with a changed definition is included once nothing runs on it: it is then recreated.
     """
     assert served.place
     joined = service_files.networks_of(served.place, service)

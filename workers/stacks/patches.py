@@ -137,7 +137,8 @@ def _files(target: PatchTarget) -> tuple[str, ...]:
 
 
 def set_in_service(text: str, service: str, keys: list[str], value: Any) -> str | None:
-    """A compose file with one entry of a service set; None where it has no such service of its own.
+    """Return a compose file with one entry of a service set; None if the file does not define the
+    service.
 
     The rest of the file stays as it is, comments included.
     """

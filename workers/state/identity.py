@@ -1,7 +1,7 @@
-"""Which worker is which, and which of them are dead.
+"""The names of workers, and which of them are dead.
 
-A worker holds a lock on a file of its own for as long as it lives. The kernel lets
-go of it when the worker dies, so no timer decides that a worker is dead.
+A worker holds a lock on its own file for as long as it lives. The kernel releases the lock when the
+worker dies, so no timer decides that a worker is dead.
 """
 
 from __future__ import annotations

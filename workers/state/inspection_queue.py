@@ -121,10 +121,10 @@ class InspectionQueue:
         moving: bool,
         took: float,
     ) -> None:
-        """Plan the looks after one that took `took` seconds.
+        """Plan the inspections after one that took `took` seconds.
 
-        `again`: by service, seconds until its verdict may change by itself. `moving`: a window of
-        the stack opens, or a service still owes an off.
+        `again`: seconds until a verdict may change without an event, by service. `moving`: a window of
+        the stack is opening, or a stop is pending.
         """
         with self._changed:
             now = self._clock()

@@ -1,8 +1,8 @@
-"""When containers restarted, which the engine does not tell: it only counts.
+"""When containers restarted. The engine only counts restarts and does not date them.
 
-Each time a count is seen to have grown, the container's start is remembered as the
-moment. What had happened before the first look is placed as well as can be: the
-last restart at the container's start, those before it at its creation.
+When the count of a container has grown, the history stores the container's start time. Restarts before
+the first inspection get an estimate: the last one the start time of the container, the others its
+creation time.
 """
 
 from __future__ import annotations

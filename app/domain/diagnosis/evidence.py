@@ -77,7 +77,7 @@ class ContainerEvidence:
     signalled: str = ""
     """The signal that the engine was asked to send it in its last run; empty without one."""
     severed: str = ""
-    """Why what it refers to by id is gone; empty where it is there."""
+    """Why a network or namespace of the container no longer exists; empty if all exist."""
 
 
 @dataclass(frozen=True, slots=True)

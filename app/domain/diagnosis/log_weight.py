@@ -1,7 +1,7 @@
-"""How much a line of a log says about the end of the program that wrote it.
+"""How much a line of a log explains the end of its program.
 
-A program that fails says so in its last lines. What it wrote before, what it wrote as information, and
-what it survived weighs less. The weights only ever lower a rule's confidence.
+A program that fails prints the reason in its last lines. Earlier lines, informational lines and recovered
+errors weigh less. A weight only ever lowers a rule's confidence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Rules as values, and the one function that lets them speak about evidence.
+"""Rules as values, and the one function that applies them to evidence.
 
-A rule speaks where its conditions hold and its confidence, lowered by what the matched lines weigh,
-is enough. Where none speaks the cause is "unknown", which is an answer too.
+A rule applies where its conditions hold and its confidence, multiplied by the weight of the matched
+lines, is high enough. If no rule applies, the cause is "unknown".
 """
 
 from __future__ import annotations

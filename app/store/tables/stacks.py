@@ -65,13 +65,13 @@ class Service(Table):
     stop_pending: Mapped[bool] = mapped_column("owed", default=False)
     """A window held it since it was last confirmed off, so a stop is pending once no window does."""
     unsure: Mapped[bool] = mapped_column(default=False)
-    """An `up` was started since a `stop` last returned 0; it may yet come up by itself."""
+    """An `up` was started since a `stop` last returned 0; the service may still start."""
     fault: Mapped[str] = mapped_column(Text, default="")
     """Why its last `up` failed, until one succeeds or no lease wants it."""
     start_failed: Mapped[bool] = mapped_column(default=False, server_default=false())
     """That `up` did not end well, which a container that runs all the same does not undo."""
     severed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """It runs, but what it refers to by id is gone, or its hook did not end: it has to be made anew."""
+    """It has to be recreated: a network or namespace of it no longer exists, or its hook did not end."""
     failures: Mapped[int] = mapped_column(default=0)
     """Stops that failed in a row."""
     retry_at: Mapped[datetime | None]

@@ -85,10 +85,10 @@ def _told_of(session: Session, stack: StackId, digest: str) -> bool:
 def reject_stack(
     session: Session, empty: StackSpec, faults: list[str], now: datetime, *, digest: str = ""
 ) -> None:
-    """A worker has turned a stack down: nothing can be opened on it until that is mended.
+    """Record that a worker rejected a stack: no window can be opened on it until its files are valid.
 
-    What was known of it stays, so that what a window still holds can be turned off;
-    `empty` stands in where nothing was known.
+    The last valid definition stays, so that held services can be stopped. `empty` is stored if there is
+    none.
     """
     before = session.get(Stack, empty.name)
     digest_before = before.digest if before else None

@@ -1,8 +1,8 @@
-"""Where a stack is held: which windows and offs tie it to which location, and letting go of one that is gone.
+"""Where a stack is held: the windows and pending stops that tie it to a location, and their removal.
 
-A stack is served in one location at a time. While anything is held or has to be stopped in another, its
-worker serves that one, or nothing; `relocate` is how an operator ends that where the other
-location is gone for good.
+A stack is served in one location at a time. While a window holds a service in another location, or a stop
+is pending there, its worker serves that location, or nothing. With `relocate` an operator gives up a
+location that no longer exists.
 """
 
 from __future__ import annotations

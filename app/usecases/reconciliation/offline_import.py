@@ -1,8 +1,8 @@
-"""What workers did while the database was away, put on record once it is back.
+"""Import what workers did while the database was away.
 
-A worker keeps a journal on disk of the calls it makes blind, and of the ends of calls
-that it could not report. Taking one in twice changes nothing, so a worker that takes it in
-may be killed before the file is gone.
+A worker keeps a journal on disk of its offline calls, and of the ends of calls that it could not report.
+A second import of a record changes nothing, so a worker may be killed between the import and the removal
+of the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class OfflineCall:
 
 @dataclass(frozen=True, slots=True)
 class OfflineEnd:
-    """How a call ended that had been put on record when it began."""
+    """The end of a call whose start was recorded in the database."""
 
     call: int
     outcome: CallOutcome
@@ -63,7 +63,7 @@ class JournalPage:
 
 
 def take_in(session: Session, node: str, pages: Sequence[JournalPage], now: datetime) -> None:
-    """Put on record what was done blind, oldest first, and say for how long the node was."""
+    """Import offline calls, oldest first, and record how long the node was without the database."""
     for ended in sorted((one for page in pages for one in page.ended), key=lambda one: one.at):
         calls.finish_call(session, ended.call, ended.outcome, ended.at)
     for made in sorted((one for page in pages for one in page.made), key=lambda one: one.started_at):

@@ -39,10 +39,10 @@ BLIND_START = Decision(Action.UP, "a live window holds it, and the engine shows 
 
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
-    """What the engine says of one service, and where the calls of this worker act.
+    """The engine's answer about one service, and where the calls of this worker act.
 
-    `containers` is None while the engine does not answer. `fault` says why this engine cannot be
-    used at all, and is empty otherwise. `at` is the engine's own clock.
+    `containers` is None while the engine does not answer. `fault` is the reason why this engine cannot be
+    used at all, else empty. `at` is the time of the engine's clock.
     """
 
     containers: Sequence[Container] | None

@@ -84,7 +84,7 @@ def close_without_node(session: Session, window: Window, actor: str, now: dateti
 
 
 def _away(session: Session, stack: Stack, pending_stops: Sequence[Service], now: datetime) -> str:
-    """The node, or the engine it had, that would have to stop these and is not there; empty where it is."""
+    """Return the node or former engine that would have to stop these services and is away; else empty."""
     if workers.is_away(session, stack, now):
         return f"node {stack.node}"
     node = stacks.node(session, stack.node)

@@ -200,9 +200,9 @@ def new_leases(stack: Stack, asked: list[str]) -> list[Lease]:
 
 
 def hold_services(session: Session, stack: Stack, window: Window) -> None:
-    """Mark a stop of these services as pending, also where a person had started them by hand.
+    """Mark a stop of these services as pending, also of services that a person started.
 
-    The rows are taken in name order, as everywhere, so that two openings cannot wait for each other.
+    The rows are locked in name order, as everywhere, so that two openings cannot deadlock.
     """
     spec, held = stack.spec, sorted(lease.service for lease in window.leases)
     rows = services.lock_services(session, spec.name)
@@ -211,9 +211,10 @@ def hold_services(session: Session, stack: Stack, window: Window) -> None:
 
 
 def admit(session: Session, window_id: str, now: datetime) -> Window | None:
-    """Begin a window whose node is back, by what its stack is now; None where it waits no longer.
+    """Open a waiting window whose node is back, by the present definition of its stack; None if it no
+    longer waits.
 
-    Its time counts from here. What may not be opened any more closes with the reason.
+    Its time counts from now. A window that may no longer be opened closes with the reason.
     """
     seen = rows.get(session, window_id)
     if seen is None:

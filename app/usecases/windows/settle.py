@@ -255,7 +255,7 @@ def _over(row: Service, lease: Lease) -> bool:
 
 
 def startable(spec: StackSpec, seen: Mapping[str, Service], window: Window) -> list[str]:
-    """The services of an opening window whose turn it is: not running, not tried, nothing in the way."""
+    """Return the services of an opening window that can start now: not tried, no unready dependency."""
     return [
         lease.service
         for lease in window.leases

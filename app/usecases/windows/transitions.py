@@ -55,9 +55,9 @@ def advance(
     reason: CloseReason | None = None,
     detail: str | None = None,
 ) -> None:
-    """Move a window on and put that on record: the only place where a state changes.
+    """Change a window's state and record it. No other function changes a state.
 
-    `reason` and `detail` say why it ends; what is left out stays as it was said before.
+    `reason` and `detail` say why it ends; None keeps the present value.
     """
     window.state = windows.move(State(window.state), to)
     # A window that has just moved needs a worker's attention.
@@ -78,7 +78,7 @@ def advance(
 
 
 def set_ending(window: Window, reason: CloseReason | None, actor: str, detail: str | None) -> None:
-    """Note why a window ends. The one word and its actor are those of who began it, or forced it later."""
+    """Store why a window ends: the reason and actor of the first request, or of a later forced one."""
     if reason is not None:
         window.close_reason, window.closed_by = reason, actor
     window.close_detail = detail or window.close_detail
