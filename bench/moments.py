@@ -90,13 +90,13 @@ def dispatch(standalone: Standalone) -> list[float]:
 
 def ready_lag(standalone: Standalone, engine: docker.APIClient, project: str, times: int) -> list[float]:
     """From the engine's word that a container is healthy to the moment its window is open."""
-    heard = _Healthy(engine, project)
+    healthy = _Healthy(engine, project)
     lags = []
     for _ in range(times):
-        heard.clear()
+        healthy.clear()
         window = standalone.open([PROBED])["id"]
         opened = _at(standalone.until(window, "open")["opened_at"])
-        lags.append((opened - heard.at()) * 1000)
+        lags.append((opened - healthy.at()) * 1000)
         standalone.close(window)
         standalone.until(window, "closed")
     return lags

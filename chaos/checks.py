@@ -49,10 +49,10 @@ def all_of(evidence: Evidence, patience: float) -> list[Broken]:
 def _core(evidence: Evidence) -> Found:
     for stack in stacks.STACKS:
         place = (stack, stacks.CORE)
-        known = {one.container for one in evidence.happenings.get(place, ())}
-        known |= {one.container for one in evidence.sights.get(place, ())}
-        if len(known) > 1:
-            yield Broken(2, f"core of {stack} was recreated", f"containers {sorted(known)}")
+        containers = {one.container for one in evidence.happenings.get(place, ())}
+        containers |= {one.container for one in evidence.sights.get(place, ())}
+        if len(containers) > 1:
+            yield Broken(2, f"core of {stack} was recreated", f"containers {sorted(containers)}")
         for one in evidence.happenings.get(place, ()):
             touched = one.action in {"start", "die", "kill", "stop", "restart", "destroy"}
             if touched and one.at > evidence.began and not evidence.engine_faults(stack, one.at, one.at):
@@ -171,10 +171,10 @@ def _on_record(evidence: Evidence) -> Found:
 
 
 def _calls_on_record(evidence: Evidence, place: Place, calls: list) -> Found:  # type: ignore[type-arg]
-    known = [entry for entry in evidence.trail if entry.event == "call.started" and entry.place == place]
+    started = [entry for entry in evidence.trail if entry.event == "call.started" and entry.place == place]
     for verb in ("up", "stop", "kill"):
         made = [call for call in calls if call.verb == verb]
-        entries = [entry for entry in known if entry.facts["action"] == verb]
+        entries = [entry for entry in started if entry.facts["action"] == verb]
         if len(made) > len(entries):
             what = f"{len(made)} {verb} calls on {'/'.join(place)}, {len(entries)} on record"
             yield Broken(6, what, f"the last one: {made[-1]}")

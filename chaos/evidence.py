@@ -141,12 +141,12 @@ class Evidence:
 
     def decided(self, place: Place, call: Call) -> float:
         """When a call was put on record, just before it was made; of a blind one, when it began."""
-        known = [
+        times = [
             entry.began
             for entry in self.trail
             if entry.event == "call.started" and entry.place == place and entry.facts["action"] == call.verb
         ]
-        return max((at for at in known if at <= call.at + 0.05), default=call.at)
+        return max((at for at in times if at <= call.at + 0.05), default=call.at)
 
     def running_at(self, place: Place, at: float) -> bool:
         """Was a container of it running then, by the engine's events?"""

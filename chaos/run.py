@@ -116,12 +116,12 @@ class _Run:
         """What broke that was not known yet."""
         result, evidence = self._result, self.evidence()
         settling.judge(settled, evidence, result.patience)
-        known = {(broken["line"], broken["what"]) for broken in result.broken}
+        reported = {(broken["line"], broken["what"]) for broken in result.broken}
         all_broken = [*settled.broken, *_verified(self.actors), *checks.all_of(evidence, result.patience)]
         new = [
             _broken_as_json(broken, one.number)
             for broken in all_broken
-            if (broken.line, broken.what) not in known
+            if (broken.line, broken.what) not in reported
         ]
         result.broken += new
         result.worst_off = max(result.worst_off, settled.worst_off)

@@ -58,9 +58,9 @@ class Soak:
 
     def growth(self, part: str) -> tuple[float, float]:
         """MiB of one part after its warm-up and at the end: medians of the second and the last fifth."""
-        known = [sample["mib"][part] for sample in self.samples if part in sample["mib"]]
-        fifth = max(1, len(known) // 5)
-        return median(known[fifth : 2 * fifth] or known), median(known[-fifth:])
+        measured = [sample["mib"][part] for sample in self.samples if part in sample["mib"]]
+        fifth = max(1, len(measured) // 5)
+        return median(measured[fifth : 2 * fifth] or measured), median(measured[-fifth:])
 
     def parts(self) -> list[str]:
         return sorted({part for sample in self.samples for part in sample["mib"]})

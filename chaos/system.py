@@ -132,12 +132,12 @@ def _built(directory: Path, leaving: contextlib.ExitStack) -> System:
 
 
 def _begin(system: System) -> None:
-    own = dict(os.environ) | {MARK: str(system.directory)}
+    environ = dict(os.environ) | {MARK: str(system.directory)}
     keeper = system.keeper
     for engine in system.engines.values():
-        keeper.add(engine.managed_process(own))
-    keeper.add(system.postgres.managed_process(own))
-    keeper.add(_broker(system, own))
+        keeper.add(engine.managed_process(environ))
+    keeper.add(system.postgres.managed_process(environ))
+    keeper.add(_broker(system, environ))
     keeper.begin()
     system.until(system.all_up, "the engines, the database and the broker answer")
     _lay_wires(system)
@@ -152,7 +152,11 @@ def _begin(system: System) -> None:
     for stack in stacks.STACKS:
         stacks.write(system.directory / stack, stack)
         _core(system, stack)
-    for child in (_front(system, own), _beat(system, own), *(_worker(system, own, name) for name in WORKERS)):
+    for child in (
+        _front(system, environ),
+        _beat(system, environ),
+        *(_worker(system, environ, name) for name in WORKERS),
+    ):
         keeper.add(child)
     system.until(system.all_up, "front, beat and workers are ready")
     system.until(lambda: _listed(system), "both stacks are served")
@@ -207,7 +211,9 @@ def _listed(system: System) -> bool:
 # The processes of the product, with the command lines that a standalone gives them.
 
 
-def _environ(system: System, own: dict[str, str], client: str, data_dir: Path, **more: str) -> dict[str, str]:
+def _environ(
+    system: System, environ: dict[str, str], client: str, data_dir: Path, **more: str
+) -> dict[str, str]:
     broker, database = (system.wires.all[f"{server}:{client}"].listen for server in ("broker", "database"))
     variables = {
         "POWER_DATA_DIR": str(data_dir),
@@ -216,7 +222,7 @@ def _environ(system: System, own: dict[str, str], client: str, data_dir: Path, *
         "POWER_BROKER_URL": f"redis://:{system.broker.password}@127.0.0.1:{broker}/0",
         **more,
     }
-    foreign = {name: value for name, value in own.items() if not name.startswith(("POWER_", "DOCKER_"))}
+    foreign = {name: value for name, value in environ.items() if not name.startswith(("POWER_", "DOCKER_"))}
     return environment(foreign, data_dir, variables)
 
 
@@ -230,15 +236,15 @@ def _log(system: System, name: str) -> Path:
     return logs / f"{name}.log"
 
 
-def _broker(system: System, own: dict[str, str]) -> ManagedProcess:
+def _broker(system: System, environ: dict[str, str]) -> ManagedProcess:
     argv = [str(brokers.server_binary()), str(system.broker.config_file)]
     return ManagedProcess(
-        "broker", argv, own, _log(system, "broker"), lambda _: brokers.answers(system.broker)
+        "broker", argv, environ, _log(system, "broker"), lambda _: brokers.answers(system.broker)
     )
 
 
-def _front(system: System, own: dict[str, str]) -> ManagedProcess:
-    environ = _environ(system, own, "front", system.directory / "front")
+def _front(system: System, inherited: dict[str, str]) -> ManagedProcess:
+    environ = _environ(system, inherited, "front", system.directory / "front")
 
     def answers(_: ManagedProcess) -> bool:
         with contextlib.suppress(httpx.HTTPError):
@@ -250,10 +256,10 @@ def _front(system: System, own: dict[str, str]) -> ManagedProcess:
     )
 
 
-def _beat(system: System, own: dict[str, str]) -> ManagedProcess:
+def _beat(system: System, inherited: dict[str, str]) -> ManagedProcess:
     data_dir = system.directory / "beat-data"
     data_dir.mkdir()
-    environ = _environ(system, own, "beat", data_dir)
+    environ = _environ(system, inherited, "beat", data_dir)
     child = beat(_plan(data_dir, environ, "a"))
     log = _log(system, "beat")
     return ManagedProcess(
@@ -261,7 +267,7 @@ def _beat(system: System, own: dict[str, str]) -> ManagedProcess:
     )
 
 
-def _worker(system: System, own: dict[str, str], name: str) -> ManagedProcess:
+def _worker(system: System, inherited: dict[str, str], name: str) -> ManagedProcess:
     node = WORKERS[name]
     stack = next(stack for stack, of in stacks.NODES.items() if of == node)
     data_dir = system.disks[f"data.{node}"].at / "power"
@@ -274,7 +280,7 @@ def _worker(system: System, own: dict[str, str], name: str) -> ManagedProcess:
         "CHAOS_ENGINE": node,
         "POWER_COMPOSE": str(system.shim.program),
     }
-    environ = _environ(system, own, name, data_dir, **more)
+    environ = _environ(system, inherited, name, data_dir, **more)
     _, *words = worker(_plan(data_dir, environ, node)).argv
     argv = [str(system.shim.python), *(word.replace(f"power@{node}", f"power@{name}") for word in words)]
     return ManagedProcess(name, argv, environ, _log(system, name), lambda one: one.said(" ready."))

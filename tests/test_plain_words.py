@@ -67,3 +67,18 @@ def two():
     assert [one.split()[0] for one in _vague_locals(ast.parse(code))] == [
         *("found", "got", "kept", "said", "told"),
     ]
+
+
+# Metaphors and personification that test names once had.
+PRIVATE_WORDS = re.compile(r"_(told|house|stranger|hands|eyes|postman|doorbell)(_|$)|(?<!_by)_hand(_|$)")
+
+
+def test_names_of_tests_use_the_words_of_the_field() -> None:
+    names = [
+        f"{name}: {node.name}"
+        for name in PLAIN_WORDS
+        if name.startswith("tests/")
+        for node in ast.parse((HERE / name).read_text()).body
+        if isinstance(node, ast.FunctionDef) and PRIVATE_WORDS.search(node.name)
+    ]
+    assert not names, f"name the worker, person, client or report that is meant: {names}"

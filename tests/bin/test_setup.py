@@ -49,7 +49,7 @@ def test_an_engine_that_was_named_and_is_away_is_not_replaced(stand_ins: Path) -
     assert "DOCKER_HOST=tcp://127.0.0.1:1" in answer.stderr
 
 
-def test_who_may_not_install_is_told_the_command(stand_ins: Path) -> None:
+def test_a_user_who_may_not_install_gets_the_command(stand_ins: Path) -> None:
     answer = run(["bin/packages", "no-such-command=its-package", "sh=dash"], stand_ins)
 
     assert answer.returncode == 3

@@ -77,7 +77,7 @@ def test_a_failing_service_says_why_and_what_that_usually_means(page: Page, site
     expect(page.locator("#window")).to_have_attribute("data-state", "closed")
 
 
-def test_a_lost_connection_is_told_and_comes_back(page: Page, site: Site) -> None:
+def test_a_lost_connection_is_reported_and_comes_back(page: Page, site: Site) -> None:
     line = page.locator("#connection")
     expect(line).to_have_attribute("data-state", "live")
     page.context.set_offline(True)

@@ -39,7 +39,9 @@ def heard_by_each(pages: list[Page], change: Page, site: Site) -> None:
         power(tab, "forge", "on")
 
 
-def test_eight_tabs_load_hear_and_hand_over(page: Page, site: Site, context: BrowserContext) -> None:
+def test_eight_tabs_load_share_one_stream_and_pass_it_on(
+    page: Page, site: Site, context: BrowserContext
+) -> None:
     streams: list[str] = []
     context.on("request", lambda one: streams.append(one.url) if one.url.endswith("/live") else None)
     pages = tabs(page, site, context)

@@ -187,7 +187,7 @@ def test_a_call_that_never_ends_on_record_is_seen() -> None:
     )
 
 
-def test_a_window_is_told_in_order_up_to_its_present_state() -> None:
+def test_a_window_is_reported_in_order_up_to_its_present_state() -> None:
     held: dict[str, Any] = {"promises": [promise("store")], "windows": window("closed")}
     assert not lines(evidence(trail=story("opening", "open", "closing", "closed"), **held))
     assert lines(evidence(trail=story("opening", "closing", "open", "closed"), **held)) == {6}
@@ -223,7 +223,7 @@ def test_open_means_started_and_healthy() -> None:
     assert 7 in lines(opened(start, healthy, event(25.0, "die")))
 
 
-def test_what_no_ear_heard_proves_nothing() -> None:
+def test_missing_events_prove_nothing() -> None:
     assert not lines(opened(event(20.0, "start"), gaps={"alpha": [(21.0, 24.0)]}))
 
 

@@ -12,9 +12,9 @@ from chaos.outages import Outage, Outages
 
 
 def evidence(*outages: Outage) -> Evidence:
-    known = Outages()
-    known.all += outages
-    return Evidence(0.0, known, repairs=[Repair(100.0, "a1", "stack alpha: plain from on to off")])
+    recorded = Outages()
+    recorded.all += outages
+    return Evidence(0.0, recorded, repairs=[Repair(100.0, "a1", "stack alpha: plain from on to off")])
 
 
 def test_a_repair_with_everything_in_order_is_broken() -> None:

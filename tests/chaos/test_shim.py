@@ -37,7 +37,9 @@ def test_a_call_is_taken_down(shim: Shim) -> None:
     assert call.alone
 
 
-def test_a_worker_that_is_told_of_it_takes_no_other(shim: Shim, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_with_this_setting_uses_no_other_program(
+    shim: Shim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("POWER_COMPOSE", str(shim.program))
     ask = "from workers.engine import compose_program; print(*compose_program.program())"
     shim.program.write_text("#!/bin/sh\n")

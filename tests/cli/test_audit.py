@@ -74,10 +74,10 @@ def test_the_last_few_are_shown(service: Service, power: Power) -> None:
 def test_following_shows_each_entry_once(
     service: Service, power: Power, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: list[int] = []
+    seqs: list[int] = []
 
     def show(received: dict[str, int]) -> None:
-        shown.append(received["seq"])
+        seqs.append(received["seq"])
         if received["seq"] == 4:
             raise KeyboardInterrupt
 
@@ -95,7 +95,7 @@ def test_following_shows_each_entry_once(
     result = power("audit", "--follow", "--json")
     system.join()
 
-    assert (shown, result.exit_code) == ([1, 2, 3, 4], 0)
+    assert (seqs, result.exit_code) == ([1, 2, 3, 4], 0)
 
 
 def test_a_whole_trail_is_proved(service: Service, power: Power) -> None:

@@ -140,7 +140,7 @@ def test_neither_names_nor_all_is_wrong_usage(service: Service, power: Power) ->
     assert power("close", "3f2a", "--all").exit_code == 2
 
 
-def test_a_service_that_does_not_stop_is_told_with_the_way_out(opened: Service, power: Power) -> None:
+def test_a_service_that_does_not_stop_is_reported_with_the_way_out(opened: Service, power: Power) -> None:
     stuck = call("switch", "stop", "timeout", returncode=None, stderr="waiting for switch")
     opened.course("3f2a9c1d00", {}, {"state": "closing", "stuck": True, "results": [stuck]})
 

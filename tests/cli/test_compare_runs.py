@@ -133,7 +133,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served, "application", application)
 
 
-def test_runs_of_the_server_are_told_apart_by_their_days(runs: None, service: Service, power: Power) -> None:
+def test_runs_of_the_server_are_distinguished_by_their_days(
+    runs: None, service: Service, power: Power
+) -> None:
     result = power("conduct", "compare", "cycle@..2026-03-06", "cycle@2026-03-06..")
     assert "A has 5 complete runs, B has 5." in result.stdout
     assert "slower: service forge" in result.stdout

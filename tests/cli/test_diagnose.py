@@ -89,7 +89,7 @@ def test_nothing_to_apply_exits_1(power: Power, service: Service) -> None:
     assert (result.exit_code, "no patch is suggested" in result.stderr) == (1, True)
 
 
-def test_a_service_of_two_stacks_has_to_be_told_apart(power: Power, service: Service) -> None:
+def test_a_service_of_two_stacks_has_to_be_distinguished(power: Power, service: Service) -> None:
     service.stacks = [spoken.stack(name, services=[spoken.service("switch")]) for name in ("one", "two")]
 
     result = power("diagnose", "switch")

@@ -86,7 +86,7 @@ def test_a_window_from_opening_to_closing(command_line: CommandLine) -> None:
     assert command_line.system.running() == {"redis"}
 
 
-def test_part_of_it_failing_is_one_and_told(command_line: CommandLine) -> None:
+def test_part_of_it_failing_is_one_and_reported(command_line: CommandLine) -> None:
     command_line.system.will_crash.add("mill")
 
     result = command_line.power("open", "forge", "mill")
@@ -95,7 +95,7 @@ def test_part_of_it_failing_is_one_and_told(command_line: CommandLine) -> None:
     assert "partial: ready: forge; not ready: mill" in result.stdout
 
 
-def test_all_of_it_failing_is_one_and_told(command_line: CommandLine) -> None:
+def test_all_of_it_failing_is_one_and_reported(command_line: CommandLine) -> None:
     command_line.system.will_crash.add("mill")
 
     result = command_line.power("open", "mill")
@@ -105,7 +105,7 @@ def test_all_of_it_failing_is_one_and_told(command_line: CommandLine) -> None:
     assert "mill" in result.stdout.partition("failed:")[2]
 
 
-def test_what_is_refused_is_told_with_what_is_meant(command_line: CommandLine) -> None:
+def test_what_is_refused_is_reported_with_what_is_meant(command_line: CommandLine) -> None:
     typed, core, long = (
         command_line.power("open", "forg"),
         command_line.power("open", "redis"),
@@ -118,7 +118,7 @@ def test_what_is_refused_is_told_with_what_is_meant(command_line: CommandLine) -
     assert "3600" in long.stderr
 
 
-def test_a_stack_that_is_not_there_is_told_with_those_that_are(command_line: CommandLine) -> None:
+def test_a_stack_that_is_not_there_is_reported_with_those_that_are(command_line: CommandLine) -> None:
     assert "did you mean 'studio' instead of 'studoi'?" in command_line.power("ps", "studoi").stderr
     assert (
         "did you mean 'studio' instead of 'studoi'?"
@@ -134,7 +134,7 @@ def test_a_plan_has_its_waves(command_line: CommandLine) -> None:
     ]
 
 
-def test_a_service_that_will_not_stop_is_one_and_told(command_line: CommandLine) -> None:
+def test_a_service_that_will_not_stop_is_one_and_reported(command_line: CommandLine) -> None:
     command_line.system.will_not_stop.add("forge")
     window = json.loads(command_line.power("open", "forge", "--json").stdout)["id"]
     command_line.power("close", window, "--no-wait")

@@ -65,7 +65,7 @@ def test_what_a_receiver_answered_steers_no_terminal(power: Power, service: Serv
     about = {"id": "n", "sink": "ops", "event": "window.stuck", "stack": "vx11", "window": None}
     notice = {**about, "state": "pending", "created_at": "2026-03-01T10:00:00Z", "deliveries": [tried]}
     service.refuse("GET", "/notices", 200, items=[notice], next=None)
-    shown, printed = power("notices").stdout, power("notices", "--json").stdout
-    assert len(shown.splitlines()) == 1
-    assert all(line.isprintable() for line in (shown + printed).split("\n"))
+    table, printed = power("notices").stdout, power("notices", "--json").stdout
+    assert len(table.splitlines()) == 1
+    assert all(line.isprintable() for line in (table + printed).split("\n"))
     assert json.loads(printed) == {"items": [notice]}

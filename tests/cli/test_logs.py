@@ -27,7 +27,9 @@ def _two(service: Service) -> None:
     ]
 
 
-def test_each_line_has_its_service_and_what_is_missing_is_told_beside(power: Power, service: Service) -> None:
+def test_each_line_has_its_service_and_what_is_missing_is_reported_beside(
+    power: Power, service: Service
+) -> None:
     result = power("logs", "3f2a", "--tail", "5")
 
     assert result.exit_code == 0

@@ -140,7 +140,7 @@ def test_without_a_stream_the_window_is_still_followed(service: Service, power: 
     assert power("open", "switch").exit_code == 0
 
 
-def test_a_service_that_fails_is_told_with_its_last_words(service: Service, power: Power) -> None:
+def test_a_service_that_fails_is_reported_with_its_last_words(service: Service, power: Power) -> None:
     both = {"switch": ON, "hermes": health("failing", detail=CRASH)}
     service.opens_as = window(services=["switch", "hermes"])
     service.course("3f2a9c1d00", opened(status="partial", health=both))
@@ -154,7 +154,7 @@ def test_a_service_that_fails_is_told_with_its_last_words(service: Service, powe
     assert "power close 3f2a9c1d00" in result.stdout
 
 
-def test_a_call_that_fails_is_told_as_it_was_run(service: Service, power: Power) -> None:
+def test_a_call_that_fails_is_reported_as_it_was_run(service: Service, power: Power) -> None:
     failed = call("switch", status="fail", stderr="Error: No such image: studio/switch:1\n")
     lost = {"state": "closing", "status": "fail", "health": {"switch": health("off")}, "results": [failed]}
     service.course("3f2a9c1d00", lost)
@@ -205,7 +205,7 @@ def test_json_is_the_final_window_and_nothing_else(service: Service, power: Powe
     assert result.exit_code == 0
 
 
-def test_a_partial_window_is_told_by_the_exit_code_with_json_too(service: Service, power: Power) -> None:
+def test_a_partial_window_is_reported_by_the_exit_code_with_json_too(service: Service, power: Power) -> None:
     service.course("3f2a9c1d00", opened(status="partial"))
 
     assert power("open", "switch", "--json").exit_code == 1

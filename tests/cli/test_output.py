@@ -56,9 +56,9 @@ class Terminal:
     """Runs `power` as a shell would."""
 
     def __init__(self, command_line: CommandLine, tmp_path: Path) -> None:
-        own = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
         given = {name: value for name, value in command_line.environ.items() if value is not None}
-        self.environ = {**own, **given, "POWER_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
+        self.environ = {**inherited, **given, "POWER_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
         assert command_line.power("open", "forge", "--no-wait").exit_code == 0
         self.window = command_line.power("windows", "--json").output.partition('"id": "')[2].partition('"')[0]
 

@@ -47,7 +47,7 @@ def test_there_is_nothing_to_say(tmp_path: Path, texts: tuple[str, ...]) -> None
         ("name: lab\n", f"name: other  # not ours\n{SERVICES}"),
     ],
 )
-def test_another_name_is_told_with_what_to_do(tmp_path: Path, texts: tuple[str, ...]) -> None:
+def test_another_name_is_reported_with_the_remedy(tmp_path: Path, texts: tuple[str, ...]) -> None:
     (line,) = project_names.warnings("lab", stack(tmp_path, *texts))
 
     assert line.startswith("lab: the compose files name the project 'other', and power.toml 'lab'; by hand")

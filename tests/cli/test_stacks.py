@@ -46,7 +46,7 @@ def test_a_service_is_a_line_with_its_stack_in_a_pipe(stacked: Service, power: P
     ]
 
 
-def test_drift_and_stops_that_fail_are_told_in_a_line(service: Service, power: Power) -> None:
+def test_drift_and_stops_that_fail_are_reported_in_a_line(service: Service, power: Power) -> None:
     since, again = "2030-05-01T12:03:11.000Z", "2030-05-01T12:09:00.000Z"
     unheld = {"since": since, "why": "runs, though no window holds it"}
     forced = {"since": None, "why": "runs, though no window holds it, and would not stop"}

@@ -39,9 +39,9 @@ def _one_window(service: Service) -> None:
 
 
 def scene(
-    service: Service, *, news: int = 0, lost: float | None = None, chosen: str | None = None
+    service: Service, *, events: int = 0, lost: float | None = None, chosen: str | None = None
 ) -> TopScreen:
-    lines = [Text(f"10:00:0{number}  {'x' * 200}") for number in range(news)]
+    lines = [Text(f"10:00:0{number}  {'x' * 200}") for number in range(events)]
     windows = list(service.windows.values())
     return TopScreen("http://127.0.0.1:8420", service.stacks, windows, lines, 1.0, lost, chosen, "")  # type: ignore[arg-type]
 
@@ -51,7 +51,7 @@ def test_a_picture_fills_the_screen_and_no_more(service: Service, width: int, he
     service.stacks[0]["services"] += [compose_service(f"another-service-{number}") for number in range(40)]
     service.add(*(window(f"w{number}", state="open") for number in range(5)))
 
-    lines = top_view.screen_lines(scene(service, news=9, chosen=ID), width, height)
+    lines = top_view.screen_lines(scene(service, events=9, chosen=ID), width, height)
 
     assert len(lines) == height
     assert lines[-1].plain.startswith("↑↓")
@@ -207,7 +207,7 @@ def test_a_window_is_given_its_own_time_again(service: Service, tmp_path: Path) 
     assert service.requests("PATCH", f"/windows/{ID}")[0].body == {"ttl_sec": 1800}
 
 
-def test_a_service_that_goes_away_is_told_and_found_again(service: Service, tmp_path: Path) -> None:
+def test_a_service_that_goes_away_is_reported_and_found_again(service: Service, tmp_path: Path) -> None:
     terminal = Terminal(service, tmp_path, "top")
     terminal.until("quit")
     service.refuse("GET", "/stacks", 503, detail="starting")

@@ -94,7 +94,9 @@ def telling(service: Service, *entries: dict[str, Any]) -> Iterator[None]:
     system.join()
 
 
-def test_one_window_is_told_from_its_beginning_and_watched_to_its_end(power: Power, service: Service) -> None:
+def test_one_window_is_reported_from_its_beginning_and_watched_to_its_end(
+    power: Power, service: Service
+) -> None:
     service.add(window(created_at="2026-03-01T10:00:01.000Z"))
     service.stacks = [stack()]
     service.entries = STORY[:7]
@@ -105,7 +107,9 @@ def test_one_window_is_told_from_its_beginning_and_watched_to_its_end(power: Pow
     assert [line.split(f"{ID}  ")[-1] for line in result.stdout.splitlines()] == WORDS
 
 
-def test_a_window_that_has_closed_already_is_told_and_not_waited_for(power: Power, service: Service) -> None:
+def test_a_window_that_has_closed_already_is_reported_and_not_waited_for(
+    power: Power, service: Service
+) -> None:
     service.add(window(state="closed"))
     service.entries = STORY
 

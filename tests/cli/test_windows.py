@@ -134,8 +134,8 @@ def test_why_a_window_ends_is_shown_in_a_word_with_who_and_a_sentence(service: S
     end = {"close_reason": "forced", "closed_by": "grace", "close_detail": "forced by grace: now"}
     service.add(window(**{**OPEN, "state": "closing", **end}))
 
-    shown = power("show", "3f2a9c1d00").stdout.splitlines()
-    assert shown[-6:-3] == ["closed    -  forced", "closed by grace", "because   forced by grace: now"]
+    lines = power("show", "3f2a9c1d00").stdout.splitlines()
+    assert lines[-6:-3] == ["closed    -  forced", "closed by grace", "because   forced by grace: now"]
     assert "closing, forced" in power("windows").stdout
 
 

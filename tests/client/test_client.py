@@ -24,12 +24,12 @@ from tests.cli.service import Service
 def test_a_window_is_a_value(client: Client, service: Service) -> None:
     service.add(window(state="open", status="ok", health={"switch": ON}))
 
-    shown = client.get("3f2a9c1d00")
+    first = client.get("3f2a9c1d00")
 
-    assert (shown.services, shown.state, shown.left, shown.ready) == (("switch",), "open", 1793.2, True)
-    assert shown.created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
-    assert shown.raw["ttl_sec"] == 1800
-    assert list(client.windows(state="open")) == [shown]
+    assert (first.services, first.state, first.left, first.ready) == (("switch",), "open", 1793.2, True)
+    assert first.created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert first.raw["ttl_sec"] == 1800
+    assert list(client.windows(state="open")) == [first]
 
 
 def test_opening_extending_and_closing(client: Client, service: Service) -> None:
@@ -45,10 +45,10 @@ def test_stacks_and_services(client: Client, service: Service) -> None:
     held = compose_service("switch", "on", holders=["3f2a9c1d00"], time_left_sec=12.5)
     service.stacks = [stack("vx11", "OPEN", [held])]
 
-    (shown,) = client.stacks()
+    (first,) = client.stacks()
 
-    assert (shown.name, shown.mode, shown.services[0].left) == ("vx11", "OPEN", 12.5)
-    assert client.stack("vx11") == shown
+    assert (first.name, first.mode, first.services[0].left) == ("vx11", "OPEN", 12.5)
+    assert client.stack("vx11") == first
 
 
 def test_what_is_not_there_is_said_in_the_services_words(client: Client) -> None:
@@ -83,10 +83,10 @@ def test_events_go_on_where_a_stream_broke(client: Client, service: Service) -> 
 
     system = threading.Thread(target=tell)
     system.start()
-    heard = [one.seq for one in islice(events, 3)]
+    seqs = [one.seq for one in islice(events, 3)]
     system.join()
 
-    assert heard == [2, 3, 4]
+    assert seqs == [2, 3, 4]
     assert [one.headers.get("Last-Event-Id") for one in service.requests("GET", "/events")][1:] == ["2", "3"]
 
 

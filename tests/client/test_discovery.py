@@ -147,7 +147,7 @@ def test_a_token_in_the_environment_goes_before_the_file(home: Home) -> None:
     assert discovery.find({**home.environ, "POWER_TOKEN": "other"}).token == "other"
 
 
-def test_a_token_that_is_not_there_is_told_by_its_file(home: Home) -> None:
+def test_a_missing_token_is_reported_with_its_file(home: Home) -> None:
     running = home.start("demo")
     running.token_file.unlink()
 

@@ -92,12 +92,12 @@ class Site:
         self.private.touch(mode=0o600)
         env = self.home / "deployment"
         subprocess.run([ROOT / "bin" / "secrets"], check=True, env=os.environ | {"POWER_ENV_FILE": str(env)})
-        known = dict(line.split("=", 1) for line in env.read_text().splitlines())
+        variables = dict(line.split("=", 1) for line in env.read_text().splitlines())
         # The worker sees this directory, and has no business with all passwords.
         env.unlink()
         ports = {"POWER_PORT": str(self.port), "POWER_FLOWER_PORT": str(self.flower_port)}
-        self.flower_password = known["POWER_FLOWER_PASSWORD"]
-        return os.environ | known | images | ports | {"POWER_STACKS": str(self.home)}
+        self.flower_password = variables["POWER_FLOWER_PASSWORD"]
+        return os.environ | variables | images | ports | {"POWER_STACKS": str(self.home)}
 
     # What the engine says.
 

@@ -169,8 +169,8 @@ def test_a_second_worker_of_the_node_ends_what_the_first_began(site: Site, api: 
         assert window["state"] == "open"
         killed.kill()
         until(lambda: site.running() == {"hearth"}, "the other one ends the window")
-        shown = f"/windows/{window['id']}"
-        until(lambda at=shown: api.get(at).json()["state"] == "closed", "it is closed")  # type: ignore[misc]
+        path = f"/windows/{window['id']}"
+        until(lambda at=path: api.get(at).json()["state"] == "closed", "it is closed")  # type: ignore[misc]
         killed.start()
         until(lambda: len(site.workers()) == 2 and site.healthy(), "both are back")
     grown(1)

@@ -91,7 +91,7 @@ NO_POOL = (
         ),
     ],
 )
-def test_a_reason_is_told_once_though_its_middle_was_cut_out(output: str, reason: str) -> None:
+def test_a_reason_is_reported_once_though_its_middle_was_cut_out(output: str, reason: str) -> None:
     assert call_output.reason(output) == reason
     assert call_output.reason(call_output.shorten_output(output)) == reason
 

@@ -83,7 +83,7 @@ def test_what_was_held_once_is_stopped_though_it_is_not_listed_any_more() -> Non
 
 
 @pytest.mark.parametrize("seen", [(), (ENDED,)])
-def test_after_an_up_only_a_stop_confirms_the_off_whatever_is_seen(seen: tuple[Container, ...]) -> None:
+def test_after_an_up_only_a_stop_confirms_the_off(seen: tuple[Container, ...]) -> None:
     assert off(*seen, unsure=True) is Action.STOP
     assert off(*seen, unsure=False) is Action.NONE
 

@@ -55,7 +55,7 @@ def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"),
+    ("seconds", "text"),
     [
         (0, "0s"),
         (-3, "0s"),
@@ -66,8 +66,8 @@ def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
         (90061, "1d 1h"),
     ],
 )
-def test_a_duration_is_shown_by_its_two_largest_units(seconds: float, shown: str) -> None:
-    assert durations.show(seconds) == shown
+def test_a_duration_is_shown_by_its_two_largest_units(seconds: float, text: str) -> None:
+    assert durations.show(seconds) == text
 
 
 @given(st.integers(min_value=1, max_value=10**8))

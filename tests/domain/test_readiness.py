@@ -78,16 +78,16 @@ def test_a_one_shot_is_ready_when_it_has_exited_with_nought() -> None:
 
 
 def test_what_is_no_one_shot_and_exits_is_failing_even_with_nought() -> None:
-    gone = verdict(container("exited"))
-    assert (gone.power, gone.detail) == (Power.FAILING, "exited with code 0")
+    result = verdict(container("exited"))
+    assert (result.power, result.detail) == (Power.FAILING, "exited with code 0")
 
 
 def test_out_of_memory_is_said() -> None:
-    gone = verdict(container("exited", exit_code=137, oom_killed=True, restarts=2))
-    assert gone.power is Power.FAILING
-    assert "memory" in gone.detail
-    assert "137" in gone.detail
-    assert "2 restarts" in gone.detail
+    result = verdict(container("exited", exit_code=137, oom_killed=True, restarts=2))
+    assert result.power is Power.FAILING
+    assert "memory" in result.detail
+    assert "137" in result.detail
+    assert "2 restarts" in result.detail
 
 
 @pytest.mark.parametrize("state", ["running", "restarting"])

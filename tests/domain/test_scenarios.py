@@ -16,8 +16,8 @@ def steps(**depends_on: str) -> dict[str, ScenarioStep]:
 DIAMOND = steps(top="", left="top", right="top", bottom="left right", alone="")
 
 
-def statuses(**known: StepStatus) -> dict[str, StepStatus]:
-    return dict.fromkeys(DIAMOND, StepStatus.PENDING) | known
+def statuses(**changes: StepStatus) -> dict[str, StepStatus]:
+    return dict.fromkeys(DIAMOND, StepStatus.PENDING) | changes
 
 
 def test_steps_without_dependencies_begin_together() -> None:

@@ -27,9 +27,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_one_line_is_shown_and_obeyed_by_no_terminal(kind: str) -> None:
-    shown = untrusted_text.harmless(HOSTILE[kind])
-    assert shown.isprintable()
-    assert len(shown) == len(HOSTILE[kind])
+    line = untrusted_text.harmless(HOSTILE[kind])
+    assert line.isprintable()
+    assert len(line) == len(HOSTILE[kind])
 
 
 def test_letters_of_every_language_stay() -> None:

@@ -45,8 +45,8 @@ def written(stack: Stack, kind: str) -> int:
 
 def known_deadline(stack: Stack, window: str) -> datetime:
     """Without asking the database."""
-    (known,) = stack.context.snapshot.latest.stacks.values()
-    return next(lease.deadline for lease in known.leases if lease.window == window)
+    (snapshot,) = stack.context.snapshot.latest.stacks.values()
+    return next(lease.deadline for lease in snapshot.leases if lease.window == window)
 
 
 def is_off(stack: Stack) -> bool:

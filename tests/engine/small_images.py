@@ -28,14 +28,14 @@ def ensure_image(
 ) -> str:
     """The name of an image with these files and programs; it is made unless the engine has it."""
     files = _programs(programs) | (image.gather() if python else {})
-    own = dict(written or {})
+    content_of = dict(written or {})
     configuration = ["ENV PATH=/usr/bin:/bin LD_LIBRARY_PATH=/lib PYTHONUNBUFFERED=1", *changes]
     digest = hashlib.sha256(json.dumps([sorted(files), configuration, platform]).encode())
-    for name, (content, mode) in sorted(own.items()):
+    for name, (content, mode) in sorted(content_of.items()):
         digest.update(f"{name} {mode} ".encode() + content)
     tag = f"power-windows/failing:{digest.hexdigest()[:16]}"
     if subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode:
-        _import(tag, _archive(files, own), configuration, platform)
+        _import(tag, _archive(files, content_of), configuration, platform)
     return tag
 
 
@@ -46,9 +46,9 @@ def _programs(names: Iterable[str]) -> dict[str, Path]:
     )
 
 
-def _archive(files: Mapping[str, Path], own: Written) -> bytes:
+def _archive(files: Mapping[str, Path], content_of: Written) -> bytes:
     stream = io.BytesIO()
-    contents = {name: (path.read_bytes(), 0o755) for name, path in files.items()} | dict(own)
+    contents = {name: (path.read_bytes(), 0o755) for name, path in files.items()} | dict(content_of)
     with tarfile.open(fileobj=stream, mode="w") as tar:
         folders = {str(one) for name in contents for one in PurePosixPath(name).parents} - {"."}
         for folder in sorted(folders | {"tmp"}):

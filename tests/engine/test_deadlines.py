@@ -45,7 +45,7 @@ def test_a_close_whose_nudge_is_lost_is_seen_to(stack: Stack) -> None:
     assert stack.alive() == set()
 
 
-def test_what_a_hand_started_is_drift_told_once(stack: Stack) -> None:
+def test_what_a_person_started_is_drift_reported_once(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
 
     stack.by_hand("up", "-d", "forge")

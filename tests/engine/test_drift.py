@@ -56,7 +56,7 @@ def looked_again(stack: Stack, service: str) -> None:
     )
 
 
-def test_it_is_told_once_by_however_many_workers_and_beginnings(stack: Stack) -> None:
+def test_it_is_reported_once_with_several_workers_and_starts(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
     stack.by_hand("up", "-d", "forge")
     assert found(stack, "forge")["why"] == "runs, though no window holds it"
@@ -78,7 +78,7 @@ def test_it_is_told_once_by_however_many_workers_and_beginnings(stack: Stack) ->
     found(stack, "forge", times=2)
 
 
-def test_core_that_is_down_is_told_of_and_left_alone(stack: Stack) -> None:
+def test_core_that_is_down_is_reported_and_left_alone(stack: Stack) -> None:
     defined = {"redis": running(), "madre": checked(0.0), "forge": running()}
     stack.write(defined, core=["redis", "madre"])
     stack.by_hand("up", "-d", "redis", "madre")
@@ -122,7 +122,7 @@ def test_core_that_turns_unhealthy_is_down(stack: Stack) -> None:
         (("rm", "-s", "-f"), "it ran, and its container is gone"),
     ],
 )
-def test_what_a_hand_stops_under_an_open_window(stack: Stack, words: tuple[str, ...], detail: str) -> None:
+def test_what_a_person_stops_under_an_open_window(stack: Stack, words: tuple[str, ...], detail: str) -> None:
     stack.write({"forge": running(), "mill": running()}).begin()
     window = stack.open("forge", "mill")
     stack.opened(window)
@@ -252,7 +252,7 @@ def test_what_comes_back_with_the_host_is_stopped_again(rebooted: Stack, second:
     stopped_again(rebooted)
 
 
-def test_what_a_hand_started_is_left_alone_with_whatever_policy(rebooted: Stack, second: OwnEngine) -> None:
+def test_what_a_person_started_is_left_alone_with_whatever_policy(rebooted: Stack, second: OwnEngine) -> None:
     """While the worker runs, while it does not, and over a restart of the engine."""
     closed_before(rebooted)
     rebooted.by_hand("start", "forge")

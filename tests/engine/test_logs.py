@@ -50,14 +50,14 @@ def test_what_was_read_once_is_not_read_again(stack: Stack) -> None:
     window = stack.open("forge")
     stack.opened(window)
 
-    heard: list[str] = []
+    received: list[str] = []
     after: dict[str, str] = {}
-    while len(heard) < 20:
+    while len(received) < 20:
         lines, _notes = read(stack, window, after=after)
         after = logs.last_seen(lines, after)
-        heard += [line["line"] for line in lines]
+        received += [line["line"] for line in lines]
 
-    assert heard == [str(number) for number in range(1, len(heard) + 1)]
+    assert received == [str(number) for number in range(1, len(received) + 1)]
 
 
 def test_an_earlier_windows_lines_are_not_this_ones(stack: Stack) -> None:
@@ -86,7 +86,7 @@ def test_a_service_that_keeps_failing_shows_what_it_said(stack: Stack) -> None:
     assert "forge: no such model" in said(stack, window)
 
 
-def test_where_a_container_is_gone_the_last_that_was_kept_is_told(stack: Stack) -> None:
+def test_without_a_container_the_last_stored_lines_are_shown(stack: Stack) -> None:
     stack.write({"forge": exits(3, saying="no such model"), "mill": running()}).begin()
     window = stack.open("forge", "mill")
     stack.opened(window)

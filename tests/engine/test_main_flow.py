@@ -95,12 +95,12 @@ def client(studio: Studio) -> Iterator[Client]:
 
 def reaches(client: Client, window: Window, *states: State) -> Window:
     def there() -> Window | None:
-        seen = client.get(window)
-        return seen if seen.state in states else None
+        reached = client.get(window)
+        return reached if reached.state in states else None
 
-    seen = until(there, f"{window.id} is {' or '.join(states)}", LONG)
-    assert seen
-    return seen
+    reached = until(there, f"{window.id} is {' or '.join(states)}", LONG)
+    assert reached
+    return reached
 
 
 def test_a_window_opens_is_extended_and_closes(studio: Studio, client: Client) -> None:

@@ -165,9 +165,11 @@ def test_what_is_wanted_again_during_its_hook_is_not_stopped_twice(stack: Stack)
     assert stack.alive() == {"web"}
 
 
-@pytest.mark.parametrize("gone", [exits(0), exits(1)])
-def test_a_container_that_does_not_run_has_no_hook_to_run(stack: Stack, gone: Definition) -> None:
-    stack.write({"web": {**gone, **hooked(), "entrypoint": gone["entrypoint"]}, "mill": running()}).begin()
+@pytest.mark.parametrize("definition", [exits(0), exits(1)])
+def test_a_container_that_does_not_run_has_no_hook_to_run(stack: Stack, definition: Definition) -> None:
+    stack.write(
+        {"web": {**definition, **hooked(), "entrypoint": definition["entrypoint"]}, "mill": running()}
+    ).begin()
     window = stack.open("web", "mill")
     stack.settled(window, State.OPEN, State.CLOSED, within=40)
 

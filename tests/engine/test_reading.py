@@ -82,7 +82,7 @@ def test_a_stop_timeout_that_is_no_longer_than_the_grace_is_refused(stack: Stack
     assert faults(stack) == [f"{key}: 40 s must exceed its stop_grace_period, 90 s"]
 
 
-def test_a_broken_compose_file_is_told_in_one_line(stack: Stack) -> None:
+def test_a_broken_compose_file_is_reported_in_one_line(stack: Stack) -> None:
     stack.write({"forge": running()})
     stack.file.write_text("services: [this is: no longer {yaml")
 
@@ -173,7 +173,7 @@ def test_the_healthcheck_of_an_image_counts_too(stack: Stack) -> None:
         subprocess.run(["docker", "rmi", mine], check=True, capture_output=True)
 
 
-def test_a_directory_that_is_missing_or_a_file_is_told_as_what_it_is(stack: Stack) -> None:
+def test_a_directory_that_is_missing_or_a_file_is_reported_as_what_it_is(stack: Stack) -> None:
     stack.write({"forge": running()})
     toml = stack.config.read_text()
     place = stack.directory / "gone"
@@ -188,7 +188,7 @@ def test_a_directory_that_is_missing_or_a_file_is_told_as_what_it_is(stack: Stac
     assert faults(stack) == [f"{key} is not a directory"]
 
 
-def test_a_directory_where_a_file_should_be_is_told_with_its_key(stack: Stack) -> None:
+def test_a_directory_where_a_file_should_be_is_reported_with_its_key(stack: Stack) -> None:
     stack.write({"forge": running()})
     toml = stack.config.read_text()
     stack.config.write_text(toml.replace("project", 'env_files = ["gone.env"]\nproject', 1))

@@ -60,7 +60,7 @@ def test_a_missing_look_after_a_request_is_counted(stack: Stack) -> None:
     assert f"window {window} from opening to open" in confirmed(stack)[0]
 
 
-def test_what_an_event_told_of_is_not_counted(stack: Stack) -> None:
+def test_what_an_event_reported_is_not_counted(stack: Stack) -> None:
     stack.write({"forge": running()}).begin()
     stack.opened(stack.open("forge"))
     time.sleep(QUIET)

@@ -74,10 +74,10 @@ def test_a_bad_change_is_refused_and_what_was_good_stays_in_force(stack: Stack) 
     (loaded,) = facts(stack, Event.STACK_LOADED)
     assert refused["before"] == loaded["digest"]
     assert refused["digest"] not in {"", loaded["digest"]}
-    known = row(stack)
-    assert known
-    assert str(stack.file) in known.refused[0]
-    assert known.faults == []
+    before = row(stack)
+    assert before
+    assert str(stack.file) in before.refused[0]
+    assert before.faults == []
     window = stack.open("forge")
     stack.opened(window)
     (container,) = stack.engine.containers(stack.project, ["forge"])
@@ -157,9 +157,9 @@ def test_a_stack_that_was_rejected_at_the_start_is_adopted_when_it_is_mended(sta
     stack.write({"forge": running()})
     stack.file.write_text(BROKEN)
     stack.begin()
-    known = row(stack)
-    assert known
-    assert known.faults
+    before = row(stack)
+    assert before
+    assert before.faults
 
     stack.define({"forge": running()})
 

@@ -72,8 +72,8 @@ def test_the_workers_own_variables_fill_in_no_compose_file(
     ]
     for name in [*ours, "SHARED"]:
         monkeypatch.setenv(name, "filled-in")
-    seen = "".join(f"${{{name}-}}" for name in ours)
-    both = {"OURS": seen, "OTHERS": "${SHARED-}"}
+    references = "".join(f"${{{name}-}}" for name in ours)
+    both = {"OURS": references, "OTHERS": "${SHARED-}"}
     stack.write({"forge": running(environment=both)})
     with stack.config.open("a") as config:
         config.write('\n[notices.ops]\nurl = "http://127.0.0.1:9/"\nsecret_env = "HOOK_SECRET"\n')

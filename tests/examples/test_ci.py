@@ -65,8 +65,8 @@ def environ(system: Standalone, tmp_path: Path) -> dict[str, str]:
     power.chmod(0o755)
     variables = {"POWER_URL": front.url, "POWER_TOKEN": front.token, "PYTHONPATH": str(HERE)}
     # What a runner starts is not part of this run of pytest, which may have several processes.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return {**own, **variables, "PATH": f"{power.parent}:{os.environ['PATH']}"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return {**inherited, **variables, "PATH": f"{power.parent}:{os.environ['PATH']}"}
 
 
 def unclosed(client: Client) -> list[Any]:

@@ -58,8 +58,8 @@ def test_the_packaged_binary_is_used_where_docker_has_none(python: Path) -> None
 
 
 def test_dockers_own_plugin_is_preferred(python: Path, tmp_path: Path) -> None:
-    own = plugin(tmp_path / "home/.docker/cli-plugins", OWN)
-    assert program() == (str(own),)
+    installed = plugin(tmp_path / "home/.docker/cli-plugins", OWN)
+    assert program() == (str(installed),)
 
 
 @pytest.mark.parametrize("version", ["v2.20.3", "1.29.2", "v6.0.0", "", "dev"])
@@ -69,10 +69,12 @@ def test_a_plugin_of_another_version_is_passed_over(python: Path, tmp_path: Path
 
 
 def test_a_plugin_in_a_folder_that_the_clients_file_names_is_found(python: Path, tmp_path: Path) -> None:
-    own = plugin(tmp_path / "elsewhere", OWN)
+    installed = plugin(tmp_path / "elsewhere", OWN)
     (tmp_path / "home/.docker").mkdir(parents=True)
-    (tmp_path / "home/.docker/config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(own.parent)]}))
-    assert program() == (str(own),)
+    (tmp_path / "home/.docker/config.json").write_text(
+        json.dumps({"cliPluginsExtraDirs": [str(installed.parent)]})
+    )
+    assert program() == (str(installed),)
 
 
 def test_a_link_to_the_package_is_not_dockers_own(python: Path, tmp_path: Path) -> None:
@@ -107,10 +109,10 @@ def test_a_binary_that_the_operator_names_is_used(
 
 
 def test_the_order_is_dockers_own_then_the_package_then_path(tmp_path: Path) -> None:
-    own = plugin(tmp_path / "lib/docker/cli-plugins", OWN)
-    candidates = compose_binaries.candidates({"HOME": "/nowhere"}, Path(sys.executable), (own.parent,))
+    installed = plugin(tmp_path / "lib/docker/cli-plugins", OWN)
+    candidates = compose_binaries.candidates({"HOME": "/nowhere"}, Path(sys.executable), (installed.parent,))
     assert candidates == [
-        Candidate((str(own),), own=True),
+        Candidate((str(installed),), own=True),
         Candidate((str(PACKAGED),)),
         Candidate(("docker", "compose"), own=True),
         Candidate(("docker-compose",)),

@@ -162,7 +162,7 @@ def test_a_context_that_is_in_force_and_gone_is_named_with_its_file(docker: Dock
 
 
 def test_a_child_is_given_this_address_and_no_other_way_to_find_one() -> None:
-    own = {
+    inherited = {
         "PATH": "/bin",
         "DOCKER_CONTEXT": "other",
         "DOCKER_HOST": "tcp://other:1",
@@ -171,7 +171,7 @@ def test_a_child_is_given_this_address_and_no_other_way_to_find_one() -> None:
         "DOCKER_CONFIG": "/etc/docker",
     }
 
-    environ = Endpoint("unix:///run/a.sock", "a test").environment(own)
+    environ = Endpoint("unix:///run/a.sock", "a test").environment(inherited)
 
     # Where the registry's passwords and Compose as a plugin are found stays.
     assert environ == {"PATH": "/bin", "DOCKER_HOST": "unix:///run/a.sock", "DOCKER_CONFIG": "/etc/docker"}

@@ -43,23 +43,23 @@ def traces(engine: OwnEngine) -> list[str]:
     return [*(line for line in mounts if str(engine.directory) in line), *cgroups]
 
 
-def fail_on_an_engine(seen: list[OwnEngine], family: set[processes.Process]) -> None:
+def fail_on_an_engine(engines: list[OwnEngine], family: set[processes.Process]) -> None:
     # This process may have others that stay, such as a database of the tests.
     before = processes.descendants(os.getpid())
     with own_engine() as engine:
-        seen.append(engine)
+        engines.append(engine)
         family |= run_a_container(engine) - before
         raise ZeroDivisionError
 
 
 def test_nothing_is_left_of_an_engine_whose_test_failed() -> None:
-    seen: list[OwnEngine] = []
+    engines: list[OwnEngine] = []
     family: set[processes.Process] = set()
 
     with pytest.raises(ZeroDivisionError):
-        fail_on_an_engine(seen, family)
+        fail_on_an_engine(engines, family)
 
-    (engine,) = seen
+    (engine,) = engines
     assert len(family) > 5
     assert {process for process in family if processes.alive(process)} == set()
     assert traces(engine) == []

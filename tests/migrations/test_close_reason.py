@@ -66,8 +66,8 @@ def fill(url: str) -> None:
                 last = {"event": "window.closing", "actor": actor}
                 system = {"event": "window.closed", "actor": ACTOR}
                 for seq, entry in enumerate((first, last, system)):
-                    known = {"chain": f"c{number}", "seq": seq, "window_id": f"w{number}", "at": NOON}
-                    empty = {"facts": "{}", "prev": "", "hash": "", **known}
+                    columns = {"chain": f"c{number}", "seq": seq, "window_id": f"w{number}", "at": NOON}
+                    empty = {"facts": "{}", "prev": "", "hash": "", **columns}
                     connection.execute(tables.tables["audit"].insert().values(empty | entry))
 
 

@@ -83,9 +83,9 @@ def _print_summary(small: Environment, large: Environment, how: str) -> None:
     hit = interruptions.Interruptible.hit
     print(f"killed {sum(hit.values())} times, at {len(hit)} different statements:")
     for name in (*interruptions.WEB_FILES, *interruptions.WORKER_FILES):
-        known = set(interruptions.statements((name,)))
-        killed, reached = hit.keys() & known, interruptions.Interruptible.reached.keys() & known
-        print(f"  {name}: {len(killed)} of {len(reached)} reached, of {len(known)}")
+        places = set(interruptions.statements((name,)))
+        killed, reached = hit.keys() & places, interruptions.Interruptible.reached.keys() & places
+        print(f"  {name}: {len(killed)} of {len(reached)} reached, of {len(places)}")
 
 
 if __name__ == "__main__":

@@ -61,16 +61,16 @@ class Convergence:
         spec, reasons = self._expected.stacks[row.stack], list[str]()
         for lease in row.leases:
             key = (row.stack, lease.service)
-            known = services.get(key)
+            service = services.get(key)
             if (
-                known is None
-                or not known.stop_pending
+                service is None
+                or not service.stop_pending
                 or self._expected.is_wanted(row.stack, lease.service, now)
             ):
                 continue
             if (
-                known.failures
-                or known.retry_at
+                service.failures
+                or service.retry_at
                 or self._waits_for_dependant(services, key)
                 or decisions.dependants(spec, lease.service) & self._wanted_services(row.stack, now)
             ):
@@ -105,14 +105,14 @@ class Convergence:
 
     def _waits_for_dependant(self, rows: dict[tuple[StackId, str], Service], key: Container) -> bool:
         """Does it wait for a direct or indirect dependant whose failed stop waits for its retry?"""
-        stack, todo, seen = StackId(key[0]), [key[1]], set[str]()
+        stack, todo, visited = StackId(key[0]), [key[1]], set[str]()
         while todo:
             needed = todo.pop()
-            for name in decisions.dependants(self._expected.stacks[stack], needed) - seen:
+            for name in decisions.dependants(self._expected.stacks[stack], needed) - visited:
                 row = rows.get((stack, name))
                 if row and row.stop_pending and row.failures > 0:
                     return True
-                seen.add(name)
+                visited.add(name)
                 todo.append(name)
         return False
 

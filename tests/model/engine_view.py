@@ -34,9 +34,9 @@ class EngineView:
         world, only = self._reachable_world(), None if services is None else set(services)
         world.advance(0)
         every = [one for (owner, _name), one in sorted(world.containers.items()) if owner == project]
-        seen = [one for one in every if only is None or one.service in only]
+        selected = [one for one in every if only is None or one.service in only]
         world.point()
-        return seen
+        return selected
 
     def now(self) -> datetime:
         return self._world.tick()

@@ -75,9 +75,9 @@ class ExpectedState:
         self.by_hand -= {(expected.stack, name) for name in expected.held}
 
     def closure(self, stack: str, services: list[str]) -> set[str]:
-        known, names, todo = self.stacks[stack].services, set[str](), list(services)
+        services_of, names, todo = self.stacks[stack].services, set[str](), list(services)
         while todo:
-            one = known[todo.pop()]
+            one = services_of[todo.pop()]
             if one.name not in names and one.role is not Role.CORE:
                 names.add(one.name)
                 todo += [name for name in one.depends_on if name not in one.optional]

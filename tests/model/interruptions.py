@@ -175,14 +175,14 @@ def instrumented() -> Iterator[None]:
 
 
 def _instrument(path: str, name: str) -> list[tuple[FunctionType, CodeType]]:
-    known = {(one.co_qualname, one.co_firstlineno): one for one in _codes(_compiled(path, name))}
+    functions = {(one.co_qualname, one.co_firstlineno): one for one in _codes(_compiled(path, name))}
     changed = []
     for one in gc.get_objects():
         if isinstance(one, FunctionType) and one.__code__.co_filename == path:
             place = (one.__code__.co_qualname, one.__code__.co_firstlineno)
-            if place in known:
+            if place in functions:
                 changed.append((one, one.__code__))
-                one.__code__ = known[place]
+                one.__code__ = functions[place]
     return changed
 
 

@@ -117,9 +117,9 @@ def reached_statements(environment: Environment, scenario: str = "overlapping") 
     before = Interruptible.reached.copy()
     Interruptible.reached.clear()
     run_scenario(environment, scenario=scenario)
-    known = Interruptible.reached.keys() & {*statements(WEB_FILES), *statements(WORKER_FILES), *CALLS}
+    reached = Interruptible.reached.keys() & {*statements(WEB_FILES), *statements(WORKER_FILES), *CALLS}
     Interruptible.reached.update(before)
-    return sorted(known)
+    return sorted(reached)
 
 
 def kill_at(
@@ -135,10 +135,10 @@ def kill_at(
 
 def every_kill(environment: Environment) -> Iterator[tuple[str, Where]]:
     """Yield each reached statement once, with the first scenario that reaches it."""
-    seen = set[Where]()
+    done = set[Where]()
     for scenario in SCENARIOS:
-        new = [where for where in reached_statements(environment, scenario) if where not in seen]
-        seen.update(new)
+        new = [where for where in reached_statements(environment, scenario) if where not in done]
+        done.update(new)
         yield from ((scenario, where) for where in new)
 
 

@@ -129,9 +129,9 @@ class Record:
             return
         spec = self._expected.stacks[expected.stack]
         for service in expected.held:
-            known = spec.services.get(service)
+            defined = spec.services.get(service)
             held = self._was_wanted(expected.stack, service, row.closed_at)
-            if held or (known and known.role is Role.CORE):
+            if held or (defined and defined.role is Role.CORE):
                 continue
             off = self._world.was_off((spec.project, service), expected.began, row.closed_at)
             assert off, f"closed, and {service} was never off"

@@ -134,13 +134,13 @@ class World:
     def was_ready(self, spec: StackSpec, service: str, since: datetime, until: datetime) -> bool:
         """Was the service ready at any moment between these two?"""
         # A held service that was removed from the files is ready by its container alone.
-        known = spec.services.get(service) or ServiceSpec(service)
+        defined = spec.services.get(service) or ServiceSpec(service)
         for begin, end, _running_context, one in self._stretches((spec.project, service)):
             if one is None:
                 continue
             ready = begin
-            if one.state == "running" and not one.health and not known.oneshot:
-                ready = max(begin, (one.started_at or begin) + timedelta(seconds=known.stable_for))
+            if one.state == "running" and not one.health and not defined.oneshot:
+                ready = max(begin, (one.started_at or begin) + timedelta(seconds=defined.stable_for))
             elif one.health != "healthy" and not (one.state == "exited" and one.exit_code == 0):
                 continue
             if ready <= until and end >= since and ready <= end:

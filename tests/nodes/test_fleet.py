@@ -88,9 +88,9 @@ def test_an_opening_waits_for_its_node_and_begins_when_that_is_back(
 ) -> None:
     fleet.begin()
     fleet.worker(here)
-    gone = fleet.worker(there)
+    worker = fleet.worker(there)
     fleet.served("studio", "quarry")
-    gone.kill()
+    worker.kill()
     fleet.until(lambda: fleet.stack("quarry")["away"], "the stack is away")
 
     away = fleet.stack("quarry")
@@ -116,11 +116,11 @@ def test_an_opening_waits_for_its_node_and_begins_when_that_is_back(
 
 def test_a_forced_close_lets_go_and_the_returning_worker_turns_off(fleet: Fleet, there: Node) -> None:
     fleet.begin()
-    gone = fleet.worker(there)
+    worker = fleet.worker(there)
     fleet.served("quarry")
     window = fleet.open("quarry", "drill")["id"]
     fleet.reaches(window, "open")
-    gone.kill()
+    worker.kill()
     fleet.until(lambda: fleet.stack("quarry")["away"], "the stack is away")
     assert fleet.window(window)["health"]["drill"]["power"] == "unknown"
 
@@ -134,11 +134,11 @@ def test_a_forced_close_lets_go_and_the_returning_worker_turns_off(fleet: Fleet,
     fleet.until(lambda: not there.running(), "what was owed is off")
 
 
-def test_a_house_that_does_not_wait_refuses_with_503(fleet: Fleet, there: Node) -> None:
+def test_without_waiting_an_away_node_refuses_with_503(fleet: Fleet, there: Node) -> None:
     fleet.begin(POWER_AWAY="refuse")
-    gone = fleet.worker(there)
+    worker = fleet.worker(there)
     fleet.served("quarry")
-    gone.kill()
+    worker.kill()
     fleet.until(lambda: fleet.stack("quarry")["away"], "the stack is away")
 
     refused = fleet.api.post("/api/v1/windows", json={"services": ["drill"]})

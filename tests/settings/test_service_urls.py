@@ -172,7 +172,7 @@ def broken(environ: dict[str, str]) -> list[str]:
     return caught.value.faults
 
 
-def test_no_password_is_told(tmp_path: Path) -> None:
+def test_no_password_is_printed(tmp_path: Path) -> None:
     wrong = {
         "POWER_BROKER_URL": "redis://:se#cret@b:6379/0",
         "POWER_DATABASE_URL": "postgres://ada:secret@db:5432/power",
@@ -200,7 +200,7 @@ def test_other_variables_are_checked_too(variable: str, given: str) -> None:
     assert line.startswith(f"{variable}: {given!r}")
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_fault_is_reported_at_once() -> None:
     assert len(broken({"POWER_BROKER_URL": "x", "POWER_DATABASE_URL": "y", "POWER_NODE": "!"})) == 3
 
 

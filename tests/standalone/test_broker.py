@@ -70,7 +70,7 @@ def far(tmp_path: Path) -> Path:
     return directory
 
 
-def test_a_stranger_without_the_password_is_refused(running: Running) -> None:
+def test_a_client_without_the_password_is_refused(running: Running) -> None:
     unauthorized = redis.Redis(unix_socket_path=str(running.broker.socket), retry=ONCE)
 
     with pytest.raises(redis.AuthenticationError), unauthorized:
@@ -180,13 +180,13 @@ def test_every_data_directory_has_a_password_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_server_on_the_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = tmp_path / "redis-server"
-    own.touch(mode=0o755)
+    binary = tmp_path / "redis-server"
+    binary.touch(mode=0o755)
     monkeypatch.setattr(brokers, "_bundled_server", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert brokers.server_binary() == own
+    assert brokers.server_binary() == binary
 
-    own.unlink()
+    binary.unlink()
     with pytest.raises(brokers.NoServer, match="apt-get install"):
         brokers.server_binary()
 

@@ -261,7 +261,7 @@ def merged_copy(system: OneServiceStandalone) -> None:
         one.backup(other)
 
 
-def test_a_file_that_is_damaged_while_it_is_used_is_told_and_what_is_due_is_turned_off(
+def test_a_file_that_is_damaged_while_it_is_used_is_reported_and_what_is_due_is_turned_off(
     system: OneServiceStandalone,
 ) -> None:
     system.start()

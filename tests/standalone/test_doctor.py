@@ -98,7 +98,7 @@ def test_an_engine_that_the_worker_would_refuse_is_not_ok(
     assert "name a Docker engine" in report["engine"]["mend"]
 
 
-def test_a_refusal_of_the_engine_is_told_in_its_own_words(environ: dict[str, str]) -> None:
+def test_a_refusal_of_the_engine_is_reported_in_its_own_words(environ: dict[str, str]) -> None:
     with serving(answers={"/info": (403, {"message": "the vault is shut"})}) as server:
         code, report = examine({**environ, "DOCKER_HOST": server.endpoint.host})
 

@@ -40,7 +40,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [text.strip() for text in capsys.readouterr().out.splitlines()]
 
 
-def test_every_fault_is_told_whole_and_once(
+def test_every_fault_is_reported_whole_and_once(
     refusals: RejectedFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     both = [line("aa", LONG), line("aa", "another")]
@@ -52,7 +52,7 @@ def test_every_fault_is_told_whole_and_once(
     assert faults == [LONG.strip(), "another"]
 
 
-def test_another_edit_with_the_same_fault_is_told_again(
+def test_another_edit_with_the_same_fault_is_reported_again(
     refusals: RejectedFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refusals.take([line("aa", "no")])
@@ -62,7 +62,7 @@ def test_another_edit_with_the_same_fault_is_told_again(
 
 
 @pytest.mark.parametrize("subject", ["stack small", POWER_TOML])
-def test_the_same_edit_after_it_was_mended_is_told_again(
+def test_the_same_edit_after_it_was_mended_is_reported_again(
     refusals: RejectedFiles, capsys: pytest.CaptureFixture[str], subject: str
 ) -> None:
     refusals.take([line("aa", "no", subject=subject)])
@@ -75,7 +75,7 @@ def test_the_same_edit_after_it_was_mended_is_told_again(
     ]
 
 
-def test_what_is_served_from_the_start_is_not_told(
+def test_what_is_served_from_the_start_is_not_reported(
     refusals: RejectedFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert refusals.take([line("cc", "its files are good", LoadOutcome.SERVED)]) == []

@@ -26,9 +26,9 @@ WRONG = {
 def environ(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "power.toml").write_text('[stacks.small]\nproject = "small"\nallow = ["forge"]\n')
     (tmp_path / "docker-compose.yml").write_text("services:\n  forge:\n    image: forge\n")
-    own = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("POWER_")}
     return {
-        **own,
+        **inherited,
         "POWER_DATA_DIR": str(tmp_path / "data"),
         "POWER_CONFIG": str(tmp_path / "power.toml"),
         "XDG_STATE_HOME": str(tmp_path / "state"),

@@ -96,7 +96,7 @@ def test_the_others_are_left_alone_meanwhile(system: Supervision) -> None:
     assert system.pid("beat") == beat
 
 
-def test_what_dies_takes_its_family_along(system: Supervision) -> None:
+def test_a_child_that_ends_takes_its_descendants_along(system: Supervision) -> None:
     system.supervise(system.child("web", FAMILY))
     leader = system.pid("web")
     until(lambda: len(processes.in_group(leader)) == 3)
@@ -256,7 +256,7 @@ def test_a_child_that_no_record_tells_of_is_found_by_its_mark(tmp_path: Path) ->
     assert processes.processes_with(PROCESS_MARK, str(tmp_path)) == set()
 
 
-def test_a_stranger_who_got_a_recorded_number_is_left_alone(tmp_path: Path) -> None:
+def test_a_foreign_process_with_a_recorded_id_is_left_alone(tmp_path: Path) -> None:
     foreign_process = subprocess.Popen(["sleep", "600"], start_new_session=True)
     Record(tmp_path / "children.json").add("worker", Process(foreign_process.pid, started=1))
     try:

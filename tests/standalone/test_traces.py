@@ -54,12 +54,12 @@ class Receiver:
 
     def of(self, window: str) -> list[Span]:
         """The spans above the first compose call for a window, from the request down."""
-        known = {span.span_id: span for span in list(self.spans)}
-        for span in known.values():
+        spans = {span.span_id: span for span in list(self.spans)}
+        for span in spans.values():
             if span.name == NAMES[-1] and facts(span).get("power.window") == window:
                 line = [span]
-                while line[0].parent_span_id in known:
-                    line.insert(0, known[line[0].parent_span_id])
+                while line[0].parent_span_id in spans:
+                    line.insert(0, spans[line[0].parent_span_id])
                 if [one.name for one in line] == NAMES:
                     return line
         return []

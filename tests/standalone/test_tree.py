@@ -218,7 +218,7 @@ def test_a_missing_configuration_is_named(standalone: Standalone) -> None:
     assert f"no configuration at {standalone.directory / 'power.toml'}" in standalone.said()
 
 
-def test_a_database_that_cannot_be_used_is_told_in_a_line(standalone: Standalone) -> None:
+def test_a_database_that_cannot_be_used_is_reported_in_a_line(standalone: Standalone) -> None:
     standalone.data.mkdir()
     (standalone.data / "power.db").mkdir()
 

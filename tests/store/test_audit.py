@@ -167,21 +167,21 @@ def test_a_reader_that_goes_by_places_misses_nothing(database: Database, databas
                 at = NOON + timedelta(milliseconds=(turn * 37 * number) % 11)
                 say(way, chains[turn % 4], chains[number % 4], at=at)
             return []
-        place, heard = dict[str, int](), list[tuple[str, int]]()
-        while len(heard) < (many - 1) * 24:
+        place, entries_read = dict[str, int](), list[tuple[str, int]]()
+        while len(entries_read) < (many - 1) * 24:
             with database.read() as session:
                 for entry in audit.since(session, place, limit=5):
                     place[entry.chain] = entry.seq
-                    heard.append((entry.chain, entry.seq))
-        return heard
+                    entries_read.append((entry.chain, entry.seq))
+        return entries_read
 
-    heard = together(many, act)[0]
+    entries_read = together(many, act)[0]
     way.close()
     for chain in chains:
-        seqs = [seq for name, seq in heard if name == chain]
+        seqs = [seq for name, seq in entries_read if name == chain]
         assert seqs == list(range(1, len(seqs) + 1))
     with database.read() as session:
-        assert audit.since(session, dict(heard)) == []
+        assert audit.since(session, dict(entries_read)) == []
 
 
 def test_verifying_while_others_write_raises_no_alarm(database: Database, database_url: str) -> None:

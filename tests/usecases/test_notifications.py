@@ -55,7 +55,7 @@ def tap(system: System, link: str) -> None:
         notifications.take(session, link, system.now)
 
 
-def test_a_new_sink_is_not_told_of_what_was_and_then_of_each_thing_once(system: System) -> None:
+def test_a_new_sink_gets_no_old_events_and_each_new_one_once(system: System) -> None:
     one = sink(events=["window.opening", "window.closed"])
     system.open("forge")
     assert told(system, one) == []
@@ -88,7 +88,7 @@ def test_another_stack_and_another_word_are_none_of_its_business(system: System)
     assert told(system, elsewhere) == told(system, stuck) == []
 
 
-def test_a_stuck_window_is_told_of(system: System) -> None:
+def test_a_stuck_window_is_reported(system: System) -> None:
     one = sink()
     take_in(system, one)
     system.will_not_stop.add("forge")
@@ -98,7 +98,7 @@ def test_a_stuck_window_is_told_of(system: System) -> None:
     assert "window.stuck" in told(system, one)
 
 
-def test_an_end_is_told_of_once_for_each_deadline(system: System) -> None:
+def test_an_end_is_reported_once_for_each_deadline(system: System) -> None:
     one = sink(before="2m")
     take_in(system, one)
     window = system.open("forge", ttl=600)
@@ -114,7 +114,7 @@ def test_an_end_is_told_of_once_for_each_deadline(system: System) -> None:
     assert told(system, one) == ["window.ending"] * 2
 
 
-def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(system: System) -> None:
+def test_the_end_of_a_visitors_window_is_reported_once_however_often_it_moves(system: System) -> None:
     one = sink(events=["window.ending"], before=600.0)
     take_in(system, one)
     window = visited(system, ttl=100.0)
@@ -127,7 +127,7 @@ def test_the_end_of_a_visitors_window_is_told_of_once_however_often_it_moves(sys
         assert told(system, one) == ["window.ending"]
 
 
-def test_a_short_windows_end_is_told_of_in_its_last_quarter(system: System) -> None:
+def test_a_short_windows_end_is_reported_in_its_last_quarter(system: System) -> None:
     one = sink(before="10m")
     take_in(system, one)
     system.open("forge", ttl=100)

@@ -70,7 +70,7 @@ def test_a_small_step_is_followed(host: Host, worker: Database, step: float) -> 
     assert steps(worker) == []
 
 
-def test_many_small_steps_are_followed_and_told_of_never(host: Host, worker: Database) -> None:
+def test_many_small_steps_are_followed_and_never_recorded(host: Host, worker: Database) -> None:
     for _ in range(10):
         host.wall -= timedelta(seconds=30)
         host.pass_by(ANCHOR_FOR)
@@ -241,7 +241,7 @@ def test_what_nothing_goes_by_is_led_back_a_second_at_a_time(host: Host, worker:
 
 
 @pytest.mark.parametrize("step", [HOURS, -HOURS])
-def test_a_house_that_begins_with_nothing_open_is_set_by_the_clock_again(
+def test_a_start_with_nothing_open_resets_the_shared_clock(
     host: Host, worker: Database, step: timedelta
 ) -> None:
     host.wall += step
@@ -272,7 +272,7 @@ def _notice(at: datetime) -> Notice:
     return Notice(id="n", **row, body={}, next_at=at, created_at=at)
 
 
-def test_a_house_with_an_open_window_or_a_worker_is_not_set(host: Host, worker: Database) -> None:
+def test_a_start_with_an_open_window_or_a_worker_keeps_the_shared_clock(host: Host, worker: Database) -> None:
     host.wall += HOURS
     host.pass_by(20)
     tend(worker)

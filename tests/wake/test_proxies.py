@@ -65,13 +65,13 @@ def test_a_visitor_waits_on_a_page_and_arrives(front: httpx.Client, site: Site) 
     until(lambda: passes(front), "the page becomes the service's own", 60)
 
     mine = {"X-VX11-Token": "of-a-visitor", "Authorization": "Bearer of-a-visitor", "Cookie": "a=b"}
-    heard = front.post("/form?x=1", headers=mine, content=b"words").text
-    assert heard.startswith("POST /form?x=1 ")
+    echoed = front.post("/form?x=1", headers=mine, content=b"words").text
+    assert echoed.startswith("POST /form?x=1 ")
     # What is the service's arrives there, and what is the proxy's does not.
-    assert "Bearer of-a-visitor" in heard
-    assert "a=b" in heard
-    assert "x-vx11-token" not in heard.lower()
-    assert "pw_" not in heard
+    assert "Bearer of-a-visitor" in echoed
+    assert "a=b" in echoed
+    assert "x-vx11-token" not in echoed.lower()
+    assert "pw_" not in echoed
     assert front.head("/").status_code == 200
     assert len([one for one in site.windows() if one.state == "open"]) == 1
 

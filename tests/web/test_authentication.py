@@ -34,11 +34,13 @@ def test_the_token_may_come_in_the_old_header(api: Caller, token: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer caf\xe9", "Bearer a b"])
-def test_anything_else_is_a_stranger(api: Caller, header: str) -> None:
+def test_any_other_credential_is_unauthenticated(api: Caller, header: str) -> None:
     assert api.open("GET", "/api/v1/windows", headers={"Authorization": header}).status_code == 401
 
 
-def test_strangers_are_counted_and_not_recorded(app: Flask, api: Caller, system: System) -> None:
+def test_requests_without_a_valid_token_are_counted_and_not_recorded(
+    app: Flask, api: Caller, system: System
+) -> None:
     before = api.get("/audit").json
     unknown_caller = Caller.of(app, "pw_unknown")
     for _ in range(3):

@@ -42,9 +42,9 @@ def figure(api: Caller, name: str, **labels: str) -> float:
 
 def test_the_docs_list_every_metric_and_no_other(api: Caller) -> None:
     families = re.findall(r"^# TYPE (power_\w+) (\w+)$", api.get("/metrics").text, re.MULTILINE)
-    shown = {(name, kind) for name, kind in families if not name.endswith("_created")}
+    exported = {(name, kind) for name, kind in families if not name.endswith("_created")}
     listed = re.findall(r"^\| `(power_\w+)` \| (\w+) \|", DOCS.read_text(), re.MULTILINE)
-    assert set(listed) == shown
+    assert set(listed) == exported
 
 
 def test_a_stack_that_is_rejected_has_a_figure(api: Caller, system: System) -> None:
@@ -117,13 +117,13 @@ def test_what_waits_in_the_queues_is_a_figure_while_the_broker_says_so(
 
 def test_the_limit_of_starting_calls_is_that_of_a_nodes_live_workers(api: Caller, system: System) -> None:
     with system.database.write() as session:
-        for name, seen in (
+        for name, seen_at in (
             ("one", system.now),
             ("two", system.now),
             ("old", system.now - timedelta(hours=1)),
         ):
             limit = CallLimit(8, "")
-            heartbeat = Heartbeat(name, "local", "e", "l", [StackId("studio")], system.now, seen, limit)
+            heartbeat = Heartbeat(name, "local", "e", "l", [StackId("studio")], system.now, seen_at, limit)
             workers.write(session, heartbeat)
     assert figure(api, "power_call_limit", node="local") == 16
 

@@ -126,7 +126,7 @@ def test_bad_tokens_of_one_address_are_slowed_and_a_good_one_is_not(app: Flask, 
     assert from_elsewhere.status_code == 401
 
 
-def test_who_sends_no_token_is_told_so_each_time(app: Flask) -> None:
+def test_a_request_without_a_token_gets_the_reason_each_time(app: Flask) -> None:
     client = app.test_client()
     assert {client.get("/api/v1/windows").status_code for _ in range(ALLOWED * 2)} == {401}
 

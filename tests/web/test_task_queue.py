@@ -20,7 +20,7 @@ class Clock:
 @pytest.mark.parametrize(
     "url", ["redis://127.0.0.1:1/0", "redis+socket:///no/such/socket?virtual_host=0", "nonsense://x"]
 )
-def test_a_broker_that_is_not_there_is_told_at_once_and_never_raised(url: str) -> None:
+def test_a_broker_that_is_not_there_is_reported_at_once_and_never_raised(url: str) -> None:
     dispatch = Dispatch.to(url)
     began = time.monotonic()
     assert dispatch.opening("abc", "local") is False

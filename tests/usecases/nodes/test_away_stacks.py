@@ -188,7 +188,7 @@ def test_extending_it_says_how_long_it_will_be_open_and_how_long_it_waits(system
     assert row.deadline - row.opening_at == timedelta(seconds=200)
 
 
-def test_a_house_that_does_not_wait_says_who_is_away(system: System) -> None:
+def test_without_waiting_an_away_node_is_named(system: System) -> None:
     go_away(system)
     with pytest.raises(NodeAway) as away, system.database.write() as session:
         opening.open_window(session, OpenRequest(["forge"]), actor="ada", now=system.now, wait_for_node=False)

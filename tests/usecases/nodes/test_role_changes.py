@@ -38,7 +38,7 @@ def test_core_for_a_moment_and_then_not_listed_is_turned_off_too(placed: System)
     assert placed.running() == {"redis"}
 
 
-def test_core_that_a_hand_stopped_owes_nothing_when_it_is_allowed_again(placed: System) -> None:
+def test_core_that_a_person_stopped_owes_nothing_when_it_is_allowed_again(placed: System) -> None:
     window = placed.open("forge")
     placed.publish(with_role(studio(), "forge", Role.CORE))
     placed.close(window)

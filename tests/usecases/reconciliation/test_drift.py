@@ -21,7 +21,7 @@ def strict(database: Database) -> System:
     return System(database, replace(studio(), drift="stop", grace=60.0))
 
 
-def test_a_hand_started_service_is_found_once_and_left_running(system: System) -> None:
+def test_a_manually_started_service_is_found_once_and_left_running(system: System) -> None:
     system.run_by_hand("forge")
     for _ in range(3):
         system.tick(3600)
@@ -70,7 +70,7 @@ def test_core_that_is_trying_again_is_still_down(system: System) -> None:
     assert system.trail().count("drift.found") == 1
 
 
-def test_what_a_hand_stopped_under_an_open_window_is_found_once(system: System) -> None:
+def test_what_a_person_stopped_under_an_open_window_is_found_once(system: System) -> None:
     window = system.open("forge", "mill")
     system.finish("forge", code=143)
     for _ in range(3):
@@ -92,7 +92,7 @@ def test_what_a_hand_stopped_under_an_open_window_is_found_once(system: System) 
     assert system.trail().count("drift.found") == 2
 
 
-def test_a_container_that_was_removed_is_told_of_in_words(system: System) -> None:
+def test_a_container_that_was_removed_is_reported_in_words(system: System) -> None:
     window = system.open("forge")
     del system.containers["forge"]
     system.work()
@@ -128,7 +128,7 @@ def test_a_stopped_service_drifts_until_its_window_ends(system: System) -> None:
     assert system.row("forge").drift_since is None
 
 
-def test_another_window_brings_what_a_hand_stopped_back(system: System) -> None:
+def test_another_window_brings_what_a_person_stopped_back(system: System) -> None:
     first = system.open("forge")
     system.finish("forge", code=1)
     second = system.open("forge")
@@ -180,7 +180,7 @@ def test_unlisted_services_never_drift(strict: System) -> None:
     assert strict.running() == {"redis", "secret"}
 
 
-def test_core_that_is_down_is_told_of_and_not_started(strict: System) -> None:
+def test_core_that_is_down_is_reported_and_not_started(strict: System) -> None:
     strict.finish("redis", code=1)
     strict.tick(3600)
     assert strict.trail().count("drift.found") == 1

@@ -50,7 +50,7 @@ def blind(system: System) -> list[dict[str, Any]]:
     return [one for one in facts(system, Event.CALL_FINISHED) if one.get("blind")]
 
 
-def test_a_blind_stop_is_on_record_once_however_often_it_is_taken_in(system: System) -> None:
+def test_a_blind_stop_is_recorded_once_after_several_imports(system: System) -> None:
     window = system.open("forge", ttl=60)
     system.now += timedelta(seconds=100)
     outage = OfflineRecord("outage", "worker-9", system.now, None, 1)
@@ -132,7 +132,7 @@ def test_a_stop_that_failed_blind_is_a_failed_stop(system: System) -> None:
     assert system.row("forge").failures == 1
 
 
-def test_the_end_of_a_call_is_told_late_and_only_once(system: System) -> None:
+def test_the_end_of_a_call_is_reported_late_and_only_once(system: System) -> None:
     system.open("forge")
     with system.database.write() as session:
         call = calls.start_call(session, stop("forge"), system.now)

@@ -73,7 +73,7 @@ def test_the_trail_of_a_window_tells_its_whole_life(system: System) -> None:
     assert (by["window.closing"], by["window.closed"]) == ("clock", "power-windows")
 
 
-def test_a_call_is_told_with_its_whole_command_line(system: System) -> None:
+def test_a_call_is_reported_with_its_whole_command_line(system: System) -> None:
     window = system.open("forge")
     facts_of = {entry.event: json.loads(entry.facts) for entry in system.entries(window)}
     assert facts_of["call.started"]["argv"] == ["docker", "compose", "up", "--", "forge"]
@@ -100,7 +100,7 @@ def test_a_refusal_is_put_on_record_whatever_it_says(system: System, refusal: Re
     assert (entry.event, entry.actor, json.loads(entry.facts)["why"]) == ("refused", "bob", str(refusal))
 
 
-def test_a_refusal_on_no_known_stack_goes_to_the_house(system: System) -> None:
+def test_a_refusal_on_an_unknown_stack_goes_to_the_system_chain(system: System) -> None:
     before = system.trail()
     with system.database.write() as session:
         refusal = UnknownStack("nowhere", ["studio"])

@@ -16,17 +16,17 @@ def test_the_trail_is_read_in_pages_oldest_first(api: Caller, system: System) ->
     window = opened(api, "forge")["id"]
     system.work()
     system.close(window)
-    seen, after = [], None
+    events, after = [], None
     while True:
         query = {"limit": "3", "window": window} | ({"after": after} if after else {})
         page = api.get("/audit", query_string=query).json
-        seen += [entry["event"] for entry in page["items"]]
+        events += [entry["event"] for entry in page["items"]]
         after = page["next"]
         if after is None:
             break
-    assert seen == system.trail(window)
-    assert seen[0] == "window.opening"
-    assert seen[-1] == "window.closed"
+    assert events == system.trail(window)
+    assert events[0] == "window.opening"
+    assert events[-1] == "window.closed"
 
 
 def test_the_trail_is_streamed_a_line_an_entry(api: Caller, system: System) -> None:
@@ -65,7 +65,7 @@ def archived(system: System, upto: int) -> None:
         retention.let_go(session, "studio", 0, upto, system.now)
 
 
-def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, system: System) -> None:
+def test_what_is_archived_is_reported_and_the_rest_is_answered(api: Caller, system: System) -> None:
     system.close(system.open("forge"))
     place = api.get("/audit", query_string={"limit": "1"})
     assert "Power-Archived" not in place.headers
@@ -80,9 +80,7 @@ def test_what_is_archived_is_told_and_the_rest_is_answered(api: Caller, system: 
     assert (verdict["ok"], verdict["archived"], verdict["entries"]) == (True, 4, len(seqs))
 
 
-def test_who_comes_back_from_before_the_archive_is_told_from_what_is_there(
-    api: Caller, system: System
-) -> None:
+def test_a_cursor_from_before_the_archive_continues_with_the_first_entry(api: Caller, system: System) -> None:
     system.close(system.open("forge"))
     archived(system, 4)
 

@@ -44,10 +44,10 @@ def test_a_stream_resumes_after_any_event_and_misses_nothing(api: Caller, system
     opened(api, "forge")
     system.work()
     every = [entry.event for entry in system.entries()]
-    for seen in range(len(every)):
-        answer = api.get("/events", headers={"Last-Event-ID": f"house:1,studio:{seen}"}, buffered=False)
+    for last in range(len(every)):
+        answer = api.get("/events", headers={"Last-Event-ID": f"house:1,studio:{last}"}, buffered=False)
         words = told(answer)
-        assert [next(words) for _ in every[seen:]] == every[seen:]
+        assert [next(words) for _ in every[last:]] == every[last:]
         answer.close()
 
 
@@ -81,7 +81,7 @@ def test_a_revoked_token_ends_its_streams(api: Caller, system: System) -> None:
     answer.close()
 
 
-def test_a_stream_too_many_is_told_to_come_back(api: Caller, front: WebContext) -> None:
+def test_a_stream_too_many_gets_503_with_retry_after(api: Caller, front: WebContext) -> None:
     front.streams.limit = 1
     first = api.get("/events", buffered=False)
     second = api.get("/events")

@@ -175,7 +175,7 @@ def test_an_unfetched_answer_is_deleted(system: System) -> None:
     assert left_behind(system) == 1
 
 
-def test_a_broker_that_is_away_is_told_at_once(api: Caller, system: System, broker: Remembering) -> None:
+def test_a_broker_that_is_away_is_reported_at_once(api: Caller, system: System, broker: Remembering) -> None:
     window = opened(api, "forge")["id"]
     broker.away = True
 
@@ -209,7 +209,7 @@ def test_a_node_that_is_away_is_named(api: Caller, system: System, worker: LogWo
     assert (answer.status_code, answer.json["type"]) == (503, "/problems/node-away")
 
 
-def test_too_many_readers_are_told_to_come_back(
+def test_too_many_readers_get_503_with_retry_after(
     api: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.extensions["power-windows"].readers, "limit", 0)
@@ -229,10 +229,10 @@ def follow(api: Caller, window: str) -> Heard:
     return lambda: next(chunks).decode()
 
 
-def to_the_end(heard: Heard) -> None:
+def to_the_end(next_chunk: Heard) -> None:
     """Listen until there is nothing more to come."""
     try:
-        while heard():
+        while next_chunk():
             continue
     except StopIteration:
         return
@@ -244,17 +244,17 @@ def test_who_follows_hears_each_line_once_until_the_window_has_ended(
     window = opened(api, "forge")["id"]
     system.work()
     worker.lines = [line(1), line(2)]
-    heard = follow(api, window)
+    next_chunk = follow(api, window)
 
-    assert [one.count("line ") for one in (heard(),)] == [2]
+    assert [one.count("line ") for one in (next_chunk(),)] == [2]
     worker.lines.append(line(3))
-    assert "line 3" in heard()
+    assert "line 3" in next_chunk()
     worker.lines.append(line(4, "good bye"))
     system.close(window)
-    rest = heard()
+    rest = next_chunk()
     while "good bye" not in rest:
-        rest = heard()
-    to_the_end(heard)
+        rest = next_chunk()
+    to_the_end(next_chunk)
 
 
 def test_a_follower_gets_a_note_without_an_answer_and_goes_on_after_one(
@@ -263,29 +263,29 @@ def test_a_follower_gets_a_note_without_an_answer_and_goes_on_after_one(
     window = opened(api, "forge")["id"]
     system.work()
     worker.lines = [line(1)]
-    heard = follow(api, window)
-    assert "line 1" in heard()
+    next_chunk = follow(api, window)
+    assert "line 1" in next_chunk()
 
     with monkeypatch.context() as away:
         away.setattr(broker, "nudge", lambda *_: False)
-        assert "trying again" in heard()
+        assert "trying again" in next_chunk()
     worker.lines.append(line(2))
-    assert "line 2" in heard()
+    assert "line 2" in next_chunk()
 
 
 def test_a_revoked_token_follows_no_longer(api: Caller, system: System, worker: LogWorker) -> None:
     window = opened(api, "forge")["id"]
     system.work()
     worker.lines = [line(1)]
-    heard = follow(api, window)
-    heard()
+    next_chunk = follow(api, window)
+    next_chunk()
     with system.database.write() as session:
         token = session.get(Token, "ada")
         assert token
         token.revoked_at = system.now
         audit.record(session, Event.TOKEN_REVOKED, actor="ada", now=system.now, name="ada")
 
-    to_the_end(heard)
+    to_the_end(next_chunk)
 
 
 def test_the_newest_lines_are_kept_within_bounds() -> None:

@@ -26,7 +26,7 @@ def finish(system: System, run: str, report: Any = None) -> None:
         runs.finish_run(session, run, RunOutcome.PASSED, "", report=report, now=system.now)
 
 
-def test_a_run_is_queued_and_its_node_told(api: Caller, broker: Remembering) -> None:
+def test_a_run_is_queued_and_its_node_notified(api: Caller, broker: Remembering) -> None:
     answer = api.post("/runs", scenario())
 
     assert answer.status_code == 202
@@ -86,7 +86,7 @@ def test_runs_are_listed_newest_first_in_pages(api: Caller, system: System) -> N
     assert api.get("/runs?stack=other").json["items"] == []
 
 
-def test_cancelling_is_told_to_the_node_and_may_be_repeated(api: Caller, broker: Remembering) -> None:
+def test_cancelling_notifies_the_node_and_may_be_repeated(api: Caller, broker: Remembering) -> None:
     run = api.post("/runs", scenario()).json["id"]
     first, second = api.post(f"/runs/{run}/cancel"), api.post(f"/runs/{run}/cancel")
 

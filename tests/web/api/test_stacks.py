@@ -14,8 +14,8 @@ from tests.web.caller import Caller
 
 
 def stack(api: Caller) -> dict[str, Any]:
-    shown: dict[str, Any] = api.get("/stacks/studio").json
-    return shown
+    body: dict[str, Any] = api.get("/stacks/studio").json
+    return body
 
 
 def service(api: Caller, name: str) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_core_that_is_down_is_drift(api: Caller, system: System) -> None:
     assert stack(api)["mode"] == "DRIFT"
 
 
-def test_what_a_hand_started_is_drift(api: Caller, system: System) -> None:
+def test_what_a_person_started_is_drift(api: Caller, system: System) -> None:
     system.run_by_hand("mill")
     assert stack(api)["mode"] == "DRIFT"
 
@@ -55,7 +55,7 @@ def test_drift_says_why_and_since_when(api: Caller, system: System) -> None:
     assert service(api, "redis")["drift"]["why"] == "core is down"
 
 
-def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, system: System) -> None:
+def test_what_a_person_stopped_under_an_open_window_is_drift(api: Caller, system: System) -> None:
     window = opened(api, "forge")["id"]
     system.work()
     system.finish("forge", code=143)
@@ -66,7 +66,7 @@ def test_what_a_hand_stopped_under_an_open_window_is_drift(api: Caller, system: 
     assert (stack(api)["mode"], service(api, "forge")["drift"]) == ("OPEN", None)
 
 
-def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, system: System) -> None:
+def test_a_stop_that_fails_is_reported_with_its_next_try(api: Caller, system: System) -> None:
     system.will_not_stop.add("forge")
     window = opened(api, "forge")["id"]
     system.work()
@@ -78,9 +78,9 @@ def test_a_stop_that_fails_is_told_with_its_next_try(api: Caller, system: System
     forge, retry_at = service(api, "forge"), system.row("forge").retry_at
     assert retry_at
     assert (forge["failed_stops"], forge["retry_at"], forge["drift"]) == (3, stamp(retry_at), None)
-    shown = api.get(f"/windows/{window}").json
-    assert shown["stuck"]
-    assert shown["health"]["forge"]["detail"].startswith("3 stops have failed, tried again at ")
+    body = api.get(f"/windows/{window}").json
+    assert body["stuck"]
+    assert body["health"]["forge"]["detail"].startswith("3 stops have failed, tried again at ")
     assert stack(api)["mode"] == "CLOSING"
 
 

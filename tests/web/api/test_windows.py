@@ -44,10 +44,10 @@ def test_a_window_shows_its_services_and_its_calls(api: Caller, system: System) 
     system.work()
     system.heal("db")
 
-    shown = api.get(f"/windows/{window}").json
-    assert (shown["state"], shown["status"], shown["services"]) == ("open", "ok", ["api"])
-    assert {name: health["ready"] for name, health in shown["health"].items()} == {"api": True, "db": True}
-    assert [(one["service"], one["action"], one["status"]) for one in shown["results"]] == [
+    body = api.get(f"/windows/{window}").json
+    assert (body["state"], body["status"], body["services"]) == ("open", "ok", ["api"])
+    assert {name: health["ready"] for name, health in body["health"].items()} == {"api": True, "db": True}
+    assert [(one["service"], one["action"], one["status"]) for one in body["results"]] == [
         ("db", "up", "ok"),
         ("api", "up", "ok"),
     ]
@@ -247,15 +247,15 @@ def test_windows_are_listed_newest_first_in_pages(api: Caller, system: System) -
     for _ in range(5):
         made.append(opened(api, "forge")["id"])
         system.tick(1)
-    seen, cursor = [], None
+    ids, cursor = [], None
     while True:
         query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = api.get("/windows", query_string=query).json
-        seen += [window["id"] for window in page["items"]]
+        ids += [window["id"] for window in page["items"]]
         cursor = page["next"]
         if cursor is None:
             break
-    assert seen == made[::-1]
+    assert ids == made[::-1]
 
 
 def test_a_stack_that_is_not_named_is_the_only_one_with_the_service(api: Caller, system: System) -> None:

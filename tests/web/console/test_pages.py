@@ -266,7 +266,7 @@ def test_the_stream_is_there_for_who_is_signed_in(ada: Browser) -> None:
     answer.close()
 
 
-def test_what_services_used_is_drawn_and_told_in_words(ada: Browser, system: System) -> None:
+def test_what_services_used_is_drawn_and_described_in_words(ada: Browser, system: System) -> None:
     window = ada.opened("forge")
     page = ada.get(f"/windows/{window}").text
     assert "Nothing was measured yet" in page

@@ -17,7 +17,7 @@ FORMS = ["/open", "/windows/0123456789abcdef/close", "/windows/0123456789abcdef/
 
 @pytest.mark.integration
 @pytest.mark.parametrize("path", PAGES)
-def test_a_stranger_is_sent_to_the_door_and_then_on(app: Flask, token: str, path: str) -> None:
+def test_a_visitor_without_a_session_signs_in_and_returns(app: Flask, token: str, path: str) -> None:
     browser = Browser(app.test_client())
 
     turned = browser.get(path)
@@ -27,7 +27,7 @@ def test_a_stranger_is_sent_to_the_door_and_then_on(app: Flask, token: str, path
 
 
 @pytest.mark.parametrize("path", ["/parts/home", "/live", "/parts/windows/0123456789abcdef"])
-def test_a_part_tells_a_stranger_to_sign_in(app: Flask, path: str) -> None:
+def test_a_fragment_without_a_session_asks_to_sign_in(app: Flask, path: str) -> None:
     assert app.test_client().get(path).status_code == 401
 
 

@@ -94,10 +94,10 @@ def test_a_proxy_that_asks_without_the_visitors_body_is_answered_at_once(served:
         proxy.sendall(
             b"GET /wake/small/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + body + b"\r\n\r\n"
         )
-        heard = b""
+        received = b""
         while part := proxy.recv(4096):
-            heard += part
-        assert b"HTTP/1.1 401 " in heard
+            received += part
+        assert b"HTTP/1.1 401 " in received
 
 
 UNREADABLE = {

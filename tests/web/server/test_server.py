@@ -169,13 +169,13 @@ def test_who_comes_back_has_missed_nothing(served: Served) -> None:
     stream = served.listen()
     start = stream.first_id()
     _, _, window = served.ask("POST", "/api/v1/windows", {"services": ["forge"]})
-    seen = stream.event()[0]
+    last_id = stream.event()[0]
     stream.close()
     served.system.now = served.system.database.now()
     served.system.work()
 
     words = [entry.event for entry in served.system.entries(window["id"])]
-    resumed = served.listen(**{"Last-Event-ID": seen})
+    resumed = served.listen(**{"Last-Event-ID": last_id})
     assert [resumed.event()[1]["event"] for _ in words[1:]] == words[1:]
     resumed.close()
     again = served.listen(**{"Last-Event-ID": start})

@@ -13,7 +13,7 @@ from tests.web.caller import Caller, Remembering
 from tests.web.wake.wake_caller import FORGE, HTML, kind, windows
 
 
-def test_a_long_pause_is_told_in_hours(door: Caller) -> None:
+def test_a_long_pause_is_reported_in_hours(door: Caller) -> None:
     problem: dict[str, Any] = {"type": "/problems/not-started", "title": "a", "detail": "b"}
     assert "asks again in 4 h." in waiting_page.page(problem, "14400")
     assert "asks again in 1 min 30 s." in waiting_page.page(problem, "90")
@@ -25,7 +25,7 @@ def state(door: Caller) -> str:
     return str(answer.json["state"])
 
 
-def test_the_state_is_told_and_nothing_is_done(door: Caller, system: System) -> None:
+def test_the_state_is_shown_and_nothing_is_done(door: Caller, system: System) -> None:
     assert (state(door), windows(system)) == ("asleep", [])
     door.get(FORGE)
     assert state(door) == "starting"
@@ -71,7 +71,7 @@ def test_a_browser_gets_a_page_that_asks_again_without_a_script(door: Caller) ->
     assert "Ask now" in answer.text
 
 
-def test_who_sent_a_form_is_told_that_it_was_not_passed_on(door: Caller) -> None:
+def test_a_sent_form_gets_a_note_that_it_was_not_passed_on(door: Caller) -> None:
     answer = door.get(FORGE, headers=HTML | {"X-Forwarded-Method": "POST"})
     assert "What you sent was not passed on" in answer.text
     assert "Refresh" not in answer.headers

@@ -97,6 +97,6 @@ def test_a_report_has_the_first_try_and_the_last_ones() -> None:
         return False, str(tries[one.name])
 
     _passed, record = run(scenario(step("one", retries=99)), count)
-    shown = [one["detail"] for one in record.reported_steps()[0]["attempts"]]
-    assert len(shown) == MOST_TRIES
-    assert (shown[0], shown[-1], record.step_rows()[0]["tries"]) == ("1", "100", 100)
+    details = [one["detail"] for one in record.reported_steps()[0]["attempts"]]
+    assert len(details) == MOST_TRIES
+    assert (details[0], details[-1], record.step_rows()[0]["tries"]) == ("1", "100", 100)

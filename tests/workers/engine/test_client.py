@@ -87,7 +87,7 @@ def test_a_container_whose_number_is_none_is_the_first(number_label: Any) -> Non
     ["Created", "RestartCount", "Image", "Config", "HostConfig", "State.ExitCode", "State.StartedAt"],
 )
 @pytest.mark.parametrize("null", [True, False])
-def test_what_is_not_told_of_a_container_does_not_hide_it(missing: str, null: bool) -> None:
+def test_missing_details_of_a_container_do_not_hide_it(missing: str, null: bool) -> None:
     raw = {**INSPECTED, "State": dict(INSPECTED["State"]), "HostConfig": {}}
     part, _, key = missing.rpartition(".")
     holder = raw[part] if part else raw

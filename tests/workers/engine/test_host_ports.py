@@ -26,7 +26,7 @@ def proc(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_listens_is_told_without_the_name_server_of_the_engine(proc: Path) -> None:
+def test_listening_ports_are_listed_without_the_name_server_of_the_engine(proc: Path) -> None:
     assert host_ports.listening(12, "abc123", proc) == ("0.0.0.0:8080", "[::]:80")
 
 

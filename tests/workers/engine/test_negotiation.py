@@ -167,7 +167,7 @@ def test_an_address_that_the_client_does_not_take_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 409, 500, 501, 503])
-def test_a_refusal_is_told_with_the_engines_own_sentence(status: int) -> None:
+def test_a_refusal_is_reported_with_the_engines_own_sentence(status: int) -> None:
     with asking(answers={LIST: (status, {"message": "the vault is shut"})}) as (_server, engine):
         with pytest.raises(EngineRefused) as refused:
             engine.containers("studio")

@@ -45,7 +45,7 @@ def test_a_call_that_ends_by_itself_tells_how(tmp_path: Path) -> None:
     assert (outcome.stdout, outcome.stderr) == ("said\n", "wrong\n")
 
 
-def test_a_call_that_takes_too_long_loses_its_whole_family(tmp_path: Path) -> None:
+def test_a_call_that_takes_too_long_loses_all_its_descendants(tmp_path: Path) -> None:
     """`docker compose` is two processes: killing only the first would leave the second at work."""
     script = "sh -c 'echo $$ > grandchild; exec sleep 600' & echo last words; wait"
 
@@ -173,10 +173,10 @@ def test_what_a_dead_worker_left_is_found_and_ended(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_gone_is_named_and_not_the_program(tmp_path: Path) -> None:
-    gone = tmp_path / "stack"
-    outcome = compose.run(shell(gone, "true"), 10)
+    missing = tmp_path / "stack"
+    outcome = compose.run(shell(missing, "true"), 10)
     assert (outcome.status, outcome.returncode) == (CallStatus.FAIL, None)
-    assert outcome.stderr == f"the directory {gone} cannot be entered: No such file or directory"
+    assert outcome.stderr == f"the directory {missing} cannot be entered: No such file or directory"
 
 
 @pytest.mark.parametrize("below", ["", "/further"])

@@ -107,10 +107,10 @@ def asked(endpoint: Endpoint) -> str:
 def environ(
     request: pytest.FixtureRequest, tmp_path: Path, address: str, certificates: Certificates
 ) -> dict[str, str]:
-    home, given = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin:/usr/local/bin"}, certificates.directory
+    home, folder = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin:/usr/local/bin"}, certificates.directory
     if request.param != "a context":
-        return home | {"DOCKER_HOST": address, request.param: "1", "DOCKER_CERT_PATH": str(given)}
-    files = f"ca={given}/ca.pem,cert={given}/cert.pem,key={given}/key.pem"
+        return home | {"DOCKER_HOST": address, request.param: "1", "DOCKER_CERT_PATH": str(folder)}
+    files = f"ca={folder}/ca.pem,cert={folder}/cert.pem,key={folder}/key.pem"
     create = ["docker", "context", "create", "safe", "--docker", f"host={address},{files}"]
     subprocess.run(create, env=home, check=True, capture_output=True)
     return home | {"DOCKER_CONTEXT": "safe"}

@@ -140,7 +140,7 @@ def test_failures_of_loops_are_on_record_with_the_sign_of_life(
         assert loop_failures.counts(session) == {("local", "looks"): 2}
 
 
-def test_a_sink_that_breaks_keeps_no_other_from_being_told(
+def test_a_sink_that_fails_blocks_no_other_sink(
     system: System, context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "power.toml").write_text(

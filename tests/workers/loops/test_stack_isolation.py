@@ -139,6 +139,8 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
 
     context.snapshot.refresh("local", system.now)
 
-    known = context.snapshot.latest.stacks
-    assert {lease.deadline for lease in known[StackId("studio")].leases} == {system.window(window).deadline}
-    assert known[StackId("other")].spec == spec("other")
+    snapshots = context.snapshot.latest.stacks
+    assert {lease.deadline for lease in snapshots[StackId("studio")].leases} == {
+        system.window(window).deadline
+    }
+    assert snapshots[StackId("other")].spec == spec("other")

@@ -215,12 +215,12 @@ def test_the_address_is_in_nothing_that_is_said(caplog: pytest.LogCaptureFixture
 
 
 def test_who_ends_waits_for_no_receiver_and_takes_its_sender_along() -> None:
-    gone = threading.Event()
+    ended = threading.Event()
 
     def waits(connection: socket.socket) -> None:
         connected.append(connection)
         says_nothing(connection)
-        gone.set()
+        ended.set()
 
     connected = list[socket.socket]()
     with receiver(waits) as port:
@@ -236,5 +236,5 @@ def test_who_ends_waits_for_no_receiver_and_takes_its_sender_along() -> None:
         parent = subprocess.Popen((sys.executable, "-c", script), stdin=subprocess.PIPE, env=dict(os.environ))
         until(lambda: connected, "the receiver is connected to", 30)
         parent.communicate(b"")
-        until(gone.is_set, "the sender has gone with its parent", 8)
+        until(ended.is_set, "the sender has gone with its parent", 8)
     assert parent.returncode == 0

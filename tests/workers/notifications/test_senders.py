@@ -120,7 +120,7 @@ def test_a_secret_that_is_missing_or_no_secret_says_so(monkeypatch: pytest.Monke
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_apprise_hands_over_what_a_person_reads(receiver: Receiver) -> None:
+def test_apprise_sends_readable_text(receiver: Receiver) -> None:
     body = {
         **BODY,
         "event": "window.ending",
@@ -172,7 +172,7 @@ def tries(system: System) -> int:
         return len(list(session.scalars(select(Delivery))))
 
 
-def test_it_is_told_once(system: System, notifier: Notifier, receiver: Receiver) -> None:
+def test_a_notice_is_sent_once(system: System, notifier: Notifier, receiver: Receiver) -> None:
     system.open("forge")
     notifier.turn()
     until(lambda: states(system) == [("delivered", 1)], "delivered", 20)
@@ -181,7 +181,7 @@ def test_it_is_told_once(system: System, notifier: Notifier, receiver: Receiver)
     assert len(receiver.got) == tries(system) == 1
 
 
-def test_a_receiver_that_was_down_is_told_when_it_is_back(
+def test_a_receiver_that_was_down_gets_it_when_it_is_back(
     system: System, notifier: Notifier, receiver: Receiver
 ) -> None:
     receiver.answer = 503

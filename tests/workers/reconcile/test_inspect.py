@@ -47,14 +47,14 @@ def context(database: Database, spec: StackSpec, engine: Engine, directory: Path
     return worker_context
 
 
-@pytest.mark.parametrize("gone", ["from the allowlist", "from the file"])
+@pytest.mark.parametrize("removed_from", ["from the allowlist", "from the file"])
 def test_what_owes_an_off_is_looked_at_though_it_is_gone(
-    database: Database, gone: str, tmp_path: Path
+    database: Database, removed_from: str, tmp_path: Path
 ) -> None:
     system = System(database, now=database.now() - timedelta(minutes=1))
     system.open("forge")
     left = {name: one for name, one in system.spec.services.items() if name != "forge"}
-    if gone == "from the allowlist":
+    if removed_from == "from the allowlist":
         left["forge"] = replace(system.spec.services["forge"], role=Role.NONE)
     spec = replace(system.spec, services=left)
     engine = Engine([system.containers["redis"], system.containers["forge"]])

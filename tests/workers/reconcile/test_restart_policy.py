@@ -51,12 +51,12 @@ def test_a_start_while_events_were_received_was_manual() -> None:
 
 
 @pytest.mark.parametrize("seconds", [59, 70])
-def test_a_crash_loop_that_the_engine_began_is_no_hands(seconds: float) -> None:
+def test_a_crash_loop_that_the_engine_began_is_not_manual(seconds: float) -> None:
     """Each of its restarts moves its start on, past the moment since which events were received."""
     assert brought_back(replace(started(seconds), restarts=3), FakeEngine())
 
 
-def test_a_crash_loop_that_a_hand_began_is_a_hands() -> None:
+def test_a_crash_loop_that_a_person_began_is_manual() -> None:
     assert not brought_back(replace(started(70), restarts=3), FakeEngine(ran_on=True))
 
 

@@ -57,7 +57,7 @@ def test_the_oldest_gives_way_where_too_many_wait() -> None:
     assert first.service == "s1"
 
 
-def test_a_recovery_is_told_once() -> None:
+def test_a_recovery_is_reported_once() -> None:
     queue = DiagnosisQueue(Clock())
     queue.note_unhealthy((StackId("studio"), "forge"), [container("running", "unhealthy")])
 

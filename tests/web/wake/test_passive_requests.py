@@ -41,33 +41,33 @@ ICON = {"X-Forwarded-Uri": "/favicon.ico"}
 
 
 def test_a_token_may_have_agents_of_its_own_that_only_look(app: Flask, api: Caller) -> None:
-    own = made(app, api, only_looks_agents=["MyReader"])
-    assert not wakes(own, **{"User-Agent": "myreader/1.0"})
-    assert not wakes(own, **ICON)
-    assert wakes(own, **BOT)
+    with_agents = made(app, api, only_looks_agents=["MyReader"])
+    assert not wakes(with_agents, **{"User-Agent": "myreader/1.0"})
+    assert not wakes(with_agents, **ICON)
+    assert wakes(with_agents, **BOT)
 
 
 def test_a_token_may_have_paths_of_its_own_that_only_look(app: Flask, api: Caller) -> None:
-    own = made(app, api, only_looks_paths=["/feed"])
-    assert not wakes(own, **FEED)
-    assert not wakes(own, **BOT)
-    assert wakes(own, **ICON)
+    with_paths = made(app, api, only_looks_paths=["/feed"])
+    assert not wakes(with_paths, **FEED)
+    assert not wakes(with_paths, **BOT)
+    assert wakes(with_paths, **ICON)
 
 
 @pytest.mark.parametrize("headers", [BOT, ICON])
 def test_with_empty_lists_every_visitor_wakes_it(app: Flask, api: Caller, headers: dict[str, str]) -> None:
-    own = made(app, api, only_looks_agents=[], only_looks_paths=[])
-    assert not wakes(own, **{"Purpose": "prefetch"})
-    assert wakes(own, **headers)
+    with_empty_lists = made(app, api, only_looks_agents=[], only_looks_paths=[])
+    assert not wakes(with_empty_lists, **{"Purpose": "prefetch"})
+    assert wakes(with_empty_lists, **headers)
 
 
 def test_who_only_looks_is_shown_with_the_token_and_on_record(
     app: Flask, api: Caller, system: System
 ) -> None:
     made(app, api, only_looks_agents=[])
-    (shown,) = [one for one in api.get("/tokens").json["items"] if one["name"] == "own"]
-    assert shown["only_looks_agents"] == []
-    assert "/robots.txt" in shown["only_looks_paths"]
+    (listed,) = [one for one in api.get("/tokens").json["items"] if one["name"] == "own"]
+    assert listed["only_looks_agents"] == []
+    assert "/robots.txt" in listed["only_looks_paths"]
     with system.database.read() as session:
         entries = audit.entries(session, limit=5000)
     facts = [one.as_json()["facts"] for one in entries if one.event == Event.TOKEN_CREATED]
