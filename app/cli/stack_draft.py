@@ -162,11 +162,11 @@ def _by_service(faults: list[str], services: Mapping[str, object]) -> dict[str, 
 def commands_of_missing_images(draft: StackDraft) -> dict[str, list[str]]:
     """By `build` and `pull`, the services whose image is missing and is to be had in that way."""
     missing, services = draft.facts.missing_images, draft.facts.services
-    found = {
+    names_by_command = {
         "build": [name for name in missing if services[name].built],
         "pull": [name for name in missing if not services[name].built],
     }
-    return {verb: names for verb, names in found.items() if names}
+    return {verb: names for verb, names in names_by_command.items() if names}
 
 
 def open_example(draft: StackDraft) -> str:

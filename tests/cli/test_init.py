@@ -68,7 +68,7 @@ def faults(path: Path) -> list[str]:
 def test_the_proposal_is_written_with_what_is_particular_and_the_next_commands(folder: Path) -> None:
     (folder / "compose.yaml").write_text(SHOP)
 
-    code, said = power("-y")
+    code, output = power("-y")
 
     assert (code, faults(folder / "power.toml")) == (0, [])
     stack = read_power_toml(folder / "power.toml").stacks[StackId("shop")]
@@ -81,8 +81,8 @@ def test_the_proposal_is_written_with_what_is_particular_and_the_next_commands(f
         'test: ["CMD-SHELL", "pg_isready -U $${POSTGRES_USER:-postgres}"]',
         "not checked: the engine does not answer",
     ):
-        assert words in said
-    first, second, third = [line.split("#")[0].strip() for line in said.splitlines()[-3:]]
+        assert words in output
+    first, second, third = [line.split("#")[0].strip() for line in output.splitlines()[-3:]]
     assert first.endswith("up -d --no-deps db proxy")
     assert (second, third) == ("power standalone --config power.toml", "power open app --ttl 30m")
 
@@ -145,18 +145,18 @@ def test_what_keeps_it_from_writing_is_named(
         (folder / "compose.yaml").write_text(content)
     before = sorted(folder.iterdir())
 
-    ended, said = power(*arguments)
+    ended, output = power(*arguments)
 
-    assert (ended, words in said) == (code, True), said
+    assert (ended, words in output) == (code, True), output
     assert sorted(folder.iterdir()) == before
 
 
 def test_without_compose_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWER_COMPOSE", "/bin/false")
 
-    code, said = power("-y")
+    code, output = power("-y")
 
-    assert (code, "install the plugin" in said) == (1, True)
+    assert (code, "install the plugin" in output) == (1, True)
 
 
 def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
@@ -164,8 +164,8 @@ def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
     (folder / "power.toml").write_text("mine")
     (folder / "power.toml").chmod(0o640)
 
-    code, said = power("-y")
-    assert (code, "--force replaces it" in said) == (2, True)
+    code, output = power("-y")
+    assert (code, "--force replaces it" in output) == (2, True)
     assert (folder / "power.toml").read_text() == "mine"
 
     assert power("-y", "--force")[0] == 0
@@ -184,8 +184,8 @@ def test_on_a_terminal_it_asks_and_takes_what_is_chosen(folder: Path) -> None:
     # The roles of db, web and x; db is needed by web.
     os.write(ours, b"e\nn\na\nn\ny\n")
 
-    said, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
 
-    assert (process.returncode, said.count("Write this?")) == (0, 2), said
+    assert (process.returncode, output.count("Write this?")) == (0, 2), output
     assert read_power_toml(folder / "power.toml").stacks[StackId("shop")].allow == ["db", "web"]
     assert faults(folder / "power.toml") == []

@@ -81,7 +81,7 @@ def test_a_revoked_token_ends_its_streams(api: Caller, system: System) -> None:
     answer.close()
 
 
-def test_a_stream_too_many_gets_503_with_retry_after(api: Caller, front: WebContext) -> None:
+def test_a_stream_too_many_gets_429_with_retry_after(api: Caller, front: WebContext) -> None:
     front.streams.limit = 1
     first = api.get("/events", buffered=False)
     second = api.get("/events")

@@ -209,7 +209,7 @@ def test_a_node_that_is_away_is_named(api: Caller, system: System, worker: LogWo
     assert (answer.status_code, answer.json["type"]) == (503, "/problems/node-away")
 
 
-def test_too_many_readers_get_503_with_retry_after(
+def test_too_many_readers_get_429_with_retry_after(
     api: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.extensions["power-windows"].readers, "limit", 0)
