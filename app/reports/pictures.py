@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -12,8 +13,10 @@ from app.reports.spans import Report, ReportSpan
 
 PICTURE_WIDE, NAMES_WIDE, ROW_HIGH, AXIS_HIGH = 960, 200, 24, 24
 """The time line's width, the room for names, the height of a row and of the axis, in its own units."""
-CURVE_WIDE, CURVE_HIGH = 420, 96
+CURVE_WIDE, CURVE_HIGH = 420, 140
 """The size of one curve, in its own units."""
+_CURVE_LEFT, _CURVE_TOP, _CURVE_BOTTOM = 56, 24, CURVE_HIGH - 20
+_CURVE_STEPS = 4
 _TICKS = 8
 _NAME = 28
 
@@ -90,8 +93,8 @@ def draw_curves(report: Report) -> list[tuple[str, str, str]]:
     return [
         (
             name,
-            _curve(f"CPU of {name}, percent of one core", _column(one["points"], 1)),
-            _curve(f"Memory of {name}, MiB", _column(one["points"], 2)),
+            _curve(f"CPU of {name}", "%", _column(one["points"], 1)),
+            _curve(f"Memory of {name}", "MiB", _column(one["points"], 2)),
         )
         for name, one in sorted(report["services"].items())
         if len(one.get("points") or []) > 1
@@ -102,20 +105,47 @@ def _column(points: Iterable[Sequence[float]], at: int) -> list[tuple[float, flo
     return [(float(point[0]), float(point[at])) for point in points]
 
 
-def _curve(label: str, points: Sequence[tuple[float, float]]) -> str:
-    top = max(1.0, *(value for _, value in points)) * 1.05
+def _curve(label: str, unit: str, points: Sequence[tuple[float, float]]) -> str:
+    """A curve over the run's seconds, with the peak and the last value in its title."""
+    peak, last = max(value for _, value in points), points[-1][1]
+    step = _round_step(max(peak, 0.1) / _CURVE_STEPS)
+    top = step * max(1, math.ceil(peak / step))
     since, until = points[0][0], max(points[-1][0], points[0][0] + 0.001)
-    across, up = CURVE_WIDE / (until - since), (CURVE_HIGH - 24) / top
-    drawn = " ".join(f"{across * (at - since):.1f},{CURVE_HIGH - 4 - up * value:.1f}" for at, value in points)
-    peak = max(value for _, value in points)
+    across, up = (CURVE_WIDE - _CURVE_LEFT - 8) / (until - since), (_CURVE_BOTTOM - _CURVE_TOP) / top
+    drawn = " ".join(
+        f"{_CURVE_LEFT + across * (at - since):.1f},{_CURVE_BOTTOM - up * value:.1f}" for at, value in points
+    )
+    title = f"{label}: at most {peak:.1f} {unit}, last {last:.1f} {unit}"
     return _svg(
         CURVE_WIDE,
         CURVE_HIGH,
-        f"{label}: at most {peak:.1f}",
-        f'<line class="tick" x1="0" x2="{CURVE_WIDE}" y1="{CURVE_HIGH - 4}" y2="{CURVE_HIGH - 4}"/>'
-        f'<polyline class="curve" points="{drawn}"/>'
-        f'<text x="0" y="12">{text(label)}: at most {peak:.1f}, last {points[-1][1]:.1f}</text>',
+        title,
+        _value_axis(step, top, unit)
+        + _time_axis(since, until, across)
+        + f'<polyline class="curve" points="{drawn}"><title>{text(title)}</title></polyline>'
+        + f'<text x="0" y="12">{text(title)}</text>',
     )
+
+
+def _value_axis(step: float, top: float, unit: str) -> str:
+    lines = []
+    for number in range(round(top / step) + 1):
+        y = round(_CURVE_BOTTOM - (_CURVE_BOTTOM - _CURVE_TOP) * step * number / top, 1)
+        lines.append(f'<line class="tick" x1="{_CURVE_LEFT}" x2="{CURVE_WIDE}" y1="{y}" y2="{y}"/>')
+        if number % 2 == 0:
+            lines.append(
+                f'<text class="value" x="{_CURVE_LEFT - 6}" y="{y + 4}">{step * number:g} {unit}</text>'
+            )
+    return "".join(lines)
+
+
+def _time_axis(since: float, until: float, across: float) -> str:
+    step, marks = _round_step((until - since) / _CURVE_STEPS), []
+    for number in range(math.ceil(since / step), math.floor(until / step) + 1):
+        x = round(_CURVE_LEFT + across * (step * number - since), 1)
+        marks.append(f'<line class="tick" x1="{x}" x2="{x}" y1="{_CURVE_BOTTOM}" y2="{_CURVE_BOTTOM + 4}"/>')
+        marks.append(f'<text class="time" x="{x}" y="{CURVE_HIGH - 4}">{round(step * number, 6):g} s</text>')
+    return "".join(marks)
 
 
 def draw_starts(report: Report) -> str:

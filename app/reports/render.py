@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -109,9 +110,15 @@ def _cells(row: Sequence[str]) -> str:
     return "".join(
         f'<td class="{text(cell)}">{text(cell)}</td>'
         if cell in {"passed", "failed"}
+        else f'<td class="number">{text(cell)}</td>'
+        if _MEASURED.fullmatch(cell)
         else f"<td>{text(cell)}</td>"
         for cell in row
     )
+
+
+_MEASURED = re.compile(r"[\d.]+ (s|%|MiB)")
+"""A cell that stays on one line."""
 
 
 RENDERERS: Mapping[str, tuple[str, Callable[[Report], str]]] = {

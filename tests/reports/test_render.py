@@ -143,3 +143,19 @@ def test_hostile_text_is_obeyed_by_nothing(name: str) -> None:
     if name == "md":
         assert "<script>" not in text.replace("\\<", "")
     text.encode(errors="replace")
+
+
+def test_curves_have_axes_with_units() -> None:
+    drawn = pictures.draw_curves(
+        {"services": {"switch": {"points": [[0.0, 0.0, 8.0], [2.0, 41.0, 96.0], [5.0, 12.0, 90.0]]}}}
+    )
+    ((_, processor, memory),) = drawn
+    assert all(f">{mark}</text>" in processor for mark in ("0 %", "40 %", "0 s", "2 s", "4 s"))
+    assert all(f">{mark}</text>" in memory for mark in ("0 MiB", "100 MiB"))
+
+
+def test_curves_of_a_service_that_does_nothing_have_a_scale_too() -> None:
+    ((_, processor, _),) = pictures.draw_curves(
+        {"services": {"idle": {"points": [[3.0, 0.0, 0.0], [3.0, 0.0, 0.0]]}}}
+    )
+    assert ">0 %</text>" in processor
