@@ -56,14 +56,14 @@ def one_shots(services: Iterable[ComposeService]) -> set[str]:
 
 def requirements(services: Mapping[str, ComposeService], names: Iterable[str]) -> set[str]:
     """These services and everything that they cannot start without."""
-    found: set[str] = set()
+    required: set[str] = set()
     pending = [name for name in names if name in services]
     while pending:
         name = pending.pop()
-        if name not in found:
-            found.add(name)
+        if name not in required:
+            required.add(name)
             pending += [one for one in services[name].requires if one in services]
-    return found
+    return required
 
 
 def _service(name: str, raw: Mapping[str, Any]) -> ComposeService:
