@@ -25,6 +25,9 @@ broker_transport_options = {
     "health_check_interval": 5,
 }
 
+# A feature that is off has no task.
+imports = ("workers.intent_tasks",) if _settings.features.intents else ()
+
 accept_content = ["json"]
 task_serializer = result_serializer = event_serializer = "json"
 timezone = "UTC"

@@ -24,7 +24,9 @@ SWEEP = "power.sweep"
 RESYNC = "power.resync"
 READ_LOGS = "power.read_logs"
 RUN_SCENARIO = "power.run_scenario"
-NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS, RUN_SCENARIO)
+BUILD_INTENT = "power.build_intent"
+"""Sent and known only where the feature `intents` is on."""
+NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS, RUN_SCENARIO, BUILD_INTENT)
 SHARED_QUEUE = "power"
 """The queue of what any worker may do; a node's own begins with it."""
 
@@ -37,6 +39,11 @@ SLOW, REST = 1.0, 5.0
 def queue(node: str) -> str:
     """The name of a node's queue."""
     return f"{SHARED_QUEUE}.{node}"
+
+
+def build_queue(node: str) -> str:
+    """The name of a node's queue of requests that may build; no start or stop waits in it."""
+    return f"{SHARED_QUEUE}.build.{node}"
 
 
 LONGEST_DESCRIPTION = 400
@@ -89,6 +96,10 @@ class Dispatch:
     def conducting(self, run: str, node: str, label: str = "") -> bool:
         """Ask the node to conduct this run; False where the broker is down."""
         return self.nudge(RUN_SCENARIO, [run], queue(node), label)
+
+    def building(self, request: str, node: str, label: str = "") -> bool:
+        """Ask the node to attend to this request for an intent; False where the broker is down."""
+        return self.nudge(BUILD_INTENT, [request], build_queue(node), label)
 
     def nudge(self, name: str, args: list[Any], to: str, label: str = "") -> bool:
         """Send, or log that it could not be; never raises for a broker that is away.

@@ -19,6 +19,7 @@ from app.usecases.nodes.claims import NodeTaken
 from workers.broker import transport
 from workers.conductor.conductor import Conductor
 from workers.engine.client import Engine
+from workers.intents.runner import IntentRunner
 from workers.loops.call_throttle import CallThrottle
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.idle_visits import IdleVisitChecks
@@ -41,6 +42,7 @@ class _Runtime:
         self.context: WorkerContext | None = None
         self.watch: Watch | None = None
         self.conductor: Conductor | None = None
+        self.intents: IntentRunner | None = None
         self.leaving = ExitStack()
 
 
@@ -118,6 +120,10 @@ def _begin_beside(context: WorkerContext, loading: StackLoader, environment: Set
         process_state.conductor = Conductor(context, process_state.watch.pools)
         process_state.conductor.begin()
         process_state.leaving.callback(process_state.conductor.end)
+        if environment.features.intents:
+            process_state.intents = IntentRunner(context, process_state.watch.pools)
+            process_state.intents.begin()
+            process_state.leaving.callback(process_state.intents.end)
 
 
 def _begin_throttle(context: WorkerContext, setting: CallBounds | None) -> None:
@@ -164,7 +170,8 @@ def end() -> bool:
     if process_state.watch:
         process_state.watch.stop(patiently=True)
     process_state.leaving.close()
-    process_state.context = process_state.watch = process_state.conductor = None
+    process_state.context = process_state.watch = None
+    process_state.conductor = process_state.intents = None
     return welcome
 
 
@@ -186,6 +193,12 @@ def conduct_soon() -> None:
     """Look at the unfinished runs of this node now."""
     if process_state.conductor:
         process_state.conductor.wake()
+
+
+def attend_intents_soon() -> None:
+    """Look at the unfinished requests for intents of this node now."""
+    if process_state.intents:
+        process_state.intents.wake()
 
 
 def resync() -> None:

@@ -96,6 +96,8 @@ class Action(StrEnum):
     """A stop by the compose files, which run the service's hooks; a plain `stop` or `kill` follows."""
     REMOVE = "rm"
     """Removes stopped containers with their anonymous volumes, for a scenario that begins afresh."""
+    BUILD = "build"
+    """Builds the image of a service for an intent; it starts and stops nothing."""
     NONE = "none"
 
 
@@ -144,6 +146,10 @@ class Event(StrEnum):
     RUN_STARTED = "run.started"
     RUN_FINISHED = "run.finished"
     RUN_CUT = "run.cut"
+    INTENT_REQUESTED = "intent.requested"
+    INTENT_APPROVED = "intent.approved"
+    INTENT_FINISHED = "intent.finished"
+    INTENT_CUT = "intent.cut"
 
 
 WINDOW_ENDING = "window.ending"
@@ -165,6 +171,7 @@ class Loop(StrEnum):
     DIAGNOSES = "diagnoses"
     TRAFFIC = "traffic"
     RUNS = "runs"
+    INTENTS = "intents"
     EVENT_STREAM = "event_stream"
     """Of a front, which has no node."""
     CONSUMER = "consumer"

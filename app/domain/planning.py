@@ -13,6 +13,7 @@ from typing import Any
 
 from app.domain.enums import Condition, Role
 from app.domain.errors import NotAllowed, NothingAsked, UnknownServices
+from app.domain.intents import Intent
 from app.domain.stack_id import StackId
 
 
@@ -59,6 +60,8 @@ class StackSpec:
     """What is done at a deadline while the database is away: `stop` after `blind_grace`, or `hold`."""
     blind_grace: float = 30.0
     digest: str = ""
+    intents: Mapping[str, Intent] = field(default_factory=dict)
+    """What a person may want of it by name; empty while the feature is off."""
 
     def names_of(self, role: Role) -> list[str]:
         """The names of the services of one role, in the order of the compose files."""
@@ -80,7 +83,9 @@ class StackSpec:
             name: asdict(spec) | {key: sorted(getattr(spec, key)) for key in _SETS}
             for name, spec in self.services.items()
         }
-        return {name: getattr(self, name) for name in _PLAIN} | {"services": services}
+        intents = {name: intent.as_json() for name, intent in self.intents.items()}
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return plain | {"services": services} | ({"intents": intents} if intents else {})
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> StackSpec:
@@ -90,7 +95,9 @@ class StackSpec:
         """
         services = {name: _service(spec) for name, spec in stored["services"].items()}
         # What an older worker has published may lack what was added since.
-        return cls(**{name: stored[name] for name in _PLAIN if name in stored}, services=services)
+        plain = {name: stored[name] for name in _PLAIN if name in stored}
+        intents = {name: Intent.from_json(one) for name, one in stored.get("intents", {}).items()}
+        return cls(**plain, services=services, intents=intents)
 
 
 _PLAIN = (

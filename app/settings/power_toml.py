@@ -8,45 +8,28 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.domain import durations, names, scenarios
+from app.domain import names, scenarios
 from app.domain.enums import WINDOW_ENDING, Event
 from app.domain.features import FEATURE_NAMES, Features
 from app.domain.stack_id import StackId
 from app.settings.errors import ConfigError
+from app.settings.intent_toml import IntentName, IntentToml, WrittenIntent, read_intents
+from app.settings.toml_values import (
+    CallSeconds,
+    Name,
+    ProjectName,
+    Seconds,
+    ServiceName,
+    StackName,
+    Switch,
+)
 
-
-def parse_seconds(value: Any) -> Any:
-    """Seconds, from `30s`, `1h30m` or a positive number; raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError("write a duration such as 90, 90s, 30m or 1h30m")
-    return durations.parse(value if isinstance(value, str) else repr(value))
-
-
-Seconds = Annotated[
-    float,
-    BeforeValidator(parse_seconds),
-    AfterValidator(partial(durations.at_most, durations.LONGEST_DURATION)),
-]
-CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durations.LONGEST_CALL))]
 DEFAULT_TTL = 1800.0
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)]
-StackName = Annotated[Name, AfterValidator(names.require_free)]
-ProjectName = Annotated[str, AfterValidator(names.require_project), Field(max_length=120)]
-ServiceName = Annotated[str, AfterValidator(names.require_service), Field(max_length=120)]
 
 
 class _Strict(BaseModel):
@@ -140,16 +123,6 @@ class RejectedToml:
     """May a stack have its name?"""
 
 
-def _require_boolean(value: Any) -> bool:
-    """Raises ValueError for everything but true and false, also for "true" and 1."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither true nor false")
-    return value
-
-
-Switch = Annotated[bool, BeforeValidator(_require_boolean)]
-
-
 class FeaturesToml(_Strict):
     """`[features]`: what is off unless it is switched on here."""
 
@@ -167,6 +140,7 @@ class _File(_Strict):
     stacks: dict[StackName, StackToml] = Field(min_length=1)
     notices: dict[Name, NoticeToml] = {}
     features: FeaturesToml = FeaturesToml()
+    intents: dict[IntentName, IntentToml] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +152,23 @@ class PowerToml:
     rejected: Mapping[StackId, RejectedToml] = field(default_factory=dict)
     """Stacks whose section has faults, which keep no other from being served."""
     features: Features = field(default_factory=Features)
+    intents: Mapping[str, WrittenIntent] = field(default_factory=dict)
 
     def on_node(self, node: str) -> dict[StackId, StackToml]:
         """The stacks of one node, by name."""
         return {name: stack for name, stack in self.stacks.items() if stack.node == node}
+
+    def intents_of(self, stack: str) -> dict[str, WrittenIntent]:
+        """The intents of one stack by name; none while the feature is off."""
+        if not self.features.intents:
+            return {}
+        return {name: one for name, one in self.intents.items() if one.stack == stack}
+
+    def differs_on(self, stack: str, before: PowerToml | None) -> bool:
+        """Does the file say something else of this stack than it said before?"""
+        if before is None or before.stacks.get(stack) != self.stacks[stack]:
+            return True
+        return before.intents_of(stack) != self.intents_of(stack)
 
 
 def read_power_toml(path: Path) -> PowerToml:
@@ -207,7 +194,10 @@ def read_power_toml(path: Path) -> PowerToml:
         parsed = _File.model_validate({**raw, "stacks": good})
     beside = path.absolute().parent
     stacks = {StackId(name): _place(stack, beside) for name, stack in parsed.stacks.items()}
-    return PowerToml(stacks, parsed.notices, rejected, parsed.features.switches())
+    intents, intent_faults = read_intents(path, parsed.intents, stacks, rejected)
+    if intent_faults:
+        raise ConfigError(intent_faults)
+    return PowerToml(stacks, parsed.notices, rejected, parsed.features.switches(), intents)
 
 
 def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[StackId, RejectedToml]:
@@ -259,6 +249,8 @@ def _line(path: Path, fault: Any) -> str:
 def _known_wording(fault: Any, parts: list[Any]) -> str | None:
     if fault["type"] == "extra_forbidden" and parts[0] == "features":
         return "is no feature"
+    if fault["type"] == "extra_forbidden" and parts[0] == "intents":
+        return "is no key of an intent"
     return _KNOWN.get(fault["type"])
 
 
@@ -291,5 +283,7 @@ def _keys_beside(parts: list[Any]) -> Collection[str]:
             return ServiceToml.model_fields
         case ["notices", _, _]:
             return NoticeToml.model_fields
+        case ["intents", _, _]:
+            return IntentToml.model_fields
         case _:
             return _File.model_fields

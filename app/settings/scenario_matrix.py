@@ -19,8 +19,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from app.domain.scenarios import suggestion
 from app.settings.errors import ConfigError
-from app.settings.power_toml import ServiceName
 from app.settings.scenario_toml import inline_certificates, load_document, parse_scenario
+from app.settings.toml_values import ServiceName
 
 MOST_COMBINATIONS = 100
 """Combinations of one matrix, at most."""

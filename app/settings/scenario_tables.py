@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.domain import durations, scenarios
 from app.domain.scenarios import CheckKind, Metric
 from app.domain.untrusted_text import require_storable
-from app.settings.power_toml import Seconds, ServiceName, parse_seconds
+from app.settings.toml_values import Seconds, ServiceName, parse_seconds
 
 LONGEST_CHECK_PATTERN = 500
 """Characters of a pattern, at most."""

@@ -57,6 +57,8 @@ class ChildSettings:
     node: str
     environ: Mapping[str, str]
     started_at: str
+    builds: bool = False
+    """The worker also attends to requests for intents."""
 
     def log(self, name: str) -> Path:
         """The log file of a child."""
@@ -109,17 +111,18 @@ def web(plan: ChildSettings, listener: int) -> Child:
 
 def worker(plan: ChildSettings) -> Child:
     """The Celery worker as a child."""
-    argv = worker_command(plan.node, f"power@{plan.node}")
+    argv = worker_command(plan.node, f"power@{plan.node}", builds=plan.builds)
     # It may be in the middle of a compose call.
     return Child("worker", argv, plan.environ, plan.log("worker"), patience=45.0, wave=1)
 
 
-def worker_command(node: str, name: str) -> tuple[str, ...]:
-    """`name` tells Celery's workers apart; several may serve one node."""
+def worker_command(node: str, name: str, *, builds: bool = False) -> tuple[str, ...]:
+    """`name` tells Celery's workers apart; several may serve one node. With `builds` it serves intents."""
+    queues = ["power", f"power.{node}", *([f"power.build.{node}"] if builds else [])]
     return (
         *_celery("worker"),
         *("-P", "threads"),
-        *("-Q", f"power,power.{node}"),
+        *("-Q", ",".join(queues)),
         "--without-mingle",
         "--without-gossip",
         *("-n", name),

@@ -28,7 +28,8 @@ def _web(_: Settings) -> CommandLine:
 
 
 def _worker(settings: Settings) -> CommandLine:
-    return children.worker_command(settings.node, f"power@{settings.node}.%h")
+    name = f"power@{settings.node}.%h"
+    return children.worker_command(settings.node, name, builds=settings.features.intents)
 
 
 def _beat(_: Settings) -> CommandLine:

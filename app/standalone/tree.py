@@ -256,4 +256,5 @@ class Tree:
         }
         inherited = self._endpoint.environment(self._environ)
         environ = children.environment(inherited, self._data_dir, variables)
-        return ChildSettings(self._data_dir, self._found.node, environ, self._database_started_at)
+        builds = self._found.features.intents
+        return ChildSettings(self._data_dir, self._found.node, environ, self._database_started_at, builds)

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from sqlalchemy import Select, tuple_
 
-from app.store.tables import Notice, ScenarioRun, Window
+from app.store.tables import IntentRequest, Notice, ScenarioRun, Window
 
-PagedRow = TypeVar("PagedRow", Window, Notice, ScenarioRun)
+PagedRow = TypeVar("PagedRow", Window, Notice, ScenarioRun, IntentRequest)
 RowPlace = tuple[datetime, str]
 """Where a page ended: `created_at` and id of its last row."""
 

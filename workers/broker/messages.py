@@ -20,7 +20,7 @@ MAX_BODY_LENGTH = 64 * 1024
 """Characters that a message body may have; ours have a few hundred."""
 MAX_ID_LENGTH = 200
 """Characters that an id may have: of a window, a node, a task, a delivery."""
-ARGUMENTS: Mapping[str, tuple[int, int]] = {
+ARGUMENTS: dict[str, tuple[int, int]] = {
     task_queue.OPEN: (1, 1),
     task_queue.CLOSE: (1, 1),
     task_queue.SWEEP: (0, 0),
@@ -28,7 +28,7 @@ ARGUMENTS: Mapping[str, tuple[int, int]] = {
     task_queue.READ_LOGS: (1, 1),
     task_queue.RUN_SCENARIO: (1, 1),
 }
-"""How many ids each task takes, at least and at most."""
+"""How many ids each task takes, at least and at most; a task of an optional feature adds its own."""
 
 _TEXTS = ("lang", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", tracing.HEADER)
 _ENCODINGS = (None, "utf-8", "base64")

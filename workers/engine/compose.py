@@ -100,6 +100,11 @@ def remove(project: str, service: str) -> Command:
     return _from_labels(project, Action.REMOVE, "rm", "-f", "-v", "--", service)
 
 
+def build(place: ComposeFiles, service: str) -> Command:
+    """Build the image of one service; nothing is started and nothing is pulled that is here already."""
+    return _from_files(place, Action.BUILD, "build", "--", service)
+
+
 def config(place: ComposeFiles) -> Command:
     """Everything the files say, services of every profile included, as JSON."""
     return _from_files(place, Action.NONE, "config", "--format", "json", every_profile=True)

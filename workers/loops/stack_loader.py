@@ -163,7 +163,7 @@ class StackLoader:
         _withhold_secrets(toml)
         mine = toml.on_node(self._context.node)
         for name in mine:
-            if before is None or before.stacks.get(name) != toml.stacks[name] or self._is_refused(name):
+            if toml.differs_on(name, before) or self._is_refused(name):
                 self._read_stack(name, toml)
         self._reject_sections(toml)
         for name in (

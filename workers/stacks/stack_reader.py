@@ -18,11 +18,19 @@ from typing import Any
 from app.domain import healthchecks, planning
 from app.domain.enums import CallStatus, Condition, Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.scenarios import Scenario
 from app.domain.stack_id import StackId
 from app.settings import PowerToml, StackToml
 from workers.engine import compose, stack_secrets
 from workers.engine.compose import Command, ComposeFiles
-from workers.stacks import accepted_files, file_versions, self_protection, service_files, unsupported_features
+from workers.stacks import (
+    accepted_files,
+    file_versions,
+    intent_reader,
+    self_protection,
+    service_files,
+    unsupported_features,
+)
 from workers.stacks.service_durations import (
     STOP_MARGIN,
     grace_of,
@@ -47,6 +55,8 @@ class Served:
     """Its volumes likewise."""
     outdated: set[str] = field(default_factory=set, compare=False)
     """Networks that exist with another definition, to be made anew when nothing runs on them."""
+    intent_checks: Mapping[str, Scenario] = field(default_factory=dict)
+    """The checks of its intents, whole, by the intent's name."""
 
 
 class Rejected(Exception):
@@ -76,19 +86,15 @@ def read(path: Path, toml: PowerToml, name: StackId, *, keep: Path | None = None
     stack = toml.stacks[name]
     key = f"{path}: stacks.{name}"
     empty = StackSpec(name, stack.project, stack.node, {})
-    place = ComposeFiles(
-        stack.project,
-        stack.directory,
-        tuple(stack.files),
-        tuple(stack.profiles),
-        tuple(stack.env_files),
-    )
+    files, profiles, env_files = (tuple(one) for one in (stack.files, stack.profiles, stack.env_files))
+    place = ComposeFiles(stack.project, stack.directory, files, profiles, env_files)
     if faults := [*_shared_project(key, toml, name), *_missing(key, place)]:
         raise Rejected(empty, faults)
     stack_secrets.note(stack.project, stack_secrets.of_files(_variable_files(place)))
     config = json.loads(_output(compose.config(place), key, empty))
     stack_secrets.note(stack.project, stack_secrets.of_config(config))
-    empty = replace(empty, digest=_digest(stack, config))
+    intents = toml.intents_of(name)
+    empty = replace(empty, digest=_digest(stack, config, intent_reader.identity(intents)))
     hashes = _hashes(_output(compose.hashes(place), key, empty))
     if faults := list(_unknown(key, stack, config["services"])):
         raise Rejected(empty, faults)
@@ -96,7 +102,11 @@ def read(path: Path, toml: PowerToml, name: StackId, *, keep: Path | None = None
         self_protection.faults(key, stack.project, stack.allow, config, self_protection.surroundings())
     ):
         raise Rejected(empty, faults)
-    spec = _spec(name, stack, config, hashes)
+    spec = replace(
+        _spec(name, stack, config, hashes),
+        digest=empty.digest,
+        intents={name: one.intent for name, one in intents.items()},
+    )
     too_long = overlong_durations(key, spec, config["services"])
     unable = unsupported_features.faults(key, spec, stack, config["services"])
     if faults := [
@@ -104,11 +114,14 @@ def read(path: Path, toml: PowerToml, name: StackId, *, keep: Path | None = None
         *unable,
         *too_long,
         *short_stop_timeouts(key, stack, config["services"]),
+        *intent_reader.faults(path, spec, intents, config["services"]),
     ]:
         raise Rejected(empty, faults)
     if keep is not None:
         spec, place = _keep_rendered(key, spec, place, config, keep)
-    return Served(spec, place, _own(config.get("networks")), _own(config.get("volumes")))
+    checks = {name: one.scenario for name, one in intents.items()}
+    networks, volumes = _own(config.get("networks")), _own(config.get("volumes"))
+    return Served(spec, place, networks, volumes, intent_checks=checks)
 
 
 def _keep_rendered(
@@ -247,7 +260,6 @@ def _spec(name: StackId, stack: StackToml, config: Mapping[str, Any], hashes: Ma
         grace=stack.grace,
         blind=stack.blind,
         blind_grace=stack.blind_grace,
-        digest=_digest(stack, config),
     )
 
 
@@ -286,8 +298,9 @@ def _replicas(raw: Mapping[str, Any]) -> int:
     return 1 if given is None else int(given)
 
 
-def _digest(stack: StackToml, config: Mapping[str, Any]) -> str:
-    identity = json.dumps([stack.model_dump(mode="json"), config], sort_keys=True)
+def _digest(stack: StackToml, config: Mapping[str, Any], intents: list[Any]) -> str:
+    """What a stack is read from, in one word; that of a stack without intents has none in it."""
+    identity = json.dumps([stack.model_dump(mode="json"), config, *intents], sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()
 
 

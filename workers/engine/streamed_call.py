@@ -1,0 +1,106 @@
+"""Runs one compose command whose output is read while it goes on, such as the build of an image."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import select
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from app.domain.calls import CallOutcome
+from app.domain.enums import CallStatus
+from workers.engine import child_processes, compose_program
+from workers.engine.compose import Cancellation, Command
+
+READ_SIZE = 64 * 1024
+"""Bytes that are read at once, at most."""
+READ_WAIT = 0.2
+"""Seconds between two looks at the clock while a command prints nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTerms:
+    """How a streamed command runs: its timeout in seconds, what it keeps open, and who learns of it."""
+
+    timeout: float
+    lock: int
+    started: Callable[[int], None]
+    """Called with the child's process id before anything is read."""
+    print_text: Callable[[str], None]
+    """Called with each piece of output, and with an empty one from time to time."""
+    cancellation: Cancellation
+
+
+def stream(command: Command, terms: StreamTerms) -> CallOutcome:
+    """Run a command to its end, and leave nothing of its family behind. Both streams are read as one.
+
+    The outcome has no output: `print_text` has had it.
+    """
+    began = time.monotonic()
+    try:
+        child = _spawn(command, terms.lock)
+    except Exception as error:  # noqa: BLE001 - whatever keeps a call from being made is its outcome
+        return CallOutcome(CallStatus.FAIL, None, _since(began), stderr=f"{command.argv[0]}: {error}")
+    try:
+        terms.started(child.pid)
+        terms.cancellation.watch(child)
+        in_time = _read(child, terms, began + terms.timeout)
+        status, code = _status(child, in_time=in_time)
+    except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
+        return CallOutcome(CallStatus.FAIL, None, _since(began), stderr=f"{type(error).__name__}: {error}")
+    finally:
+        child_processes.discard(child)
+    outcome = CallOutcome(status, code, _since(began))
+    if terms.cancellation.reason and status is not CallStatus.OK:
+        reason = f"cut short: {terms.cancellation.reason}"
+        return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=reason)
+    return outcome
+
+
+def _spawn(command: Command, lock: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        (*child_processes.dying_with_us(), *command.argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=command.directory,
+        env={**command.variables, **compose_program.environment()},
+        start_new_session=True,
+        pass_fds=(lock,),
+    )
+
+
+def _read(child: subprocess.Popen[str], terms: StreamTerms, until: float) -> bool:
+    """Read until the command has ended; False where its time is up before that."""
+    assert child.stdout
+    output, decoder = child.stdout.fileno(), codecs.getincrementaldecoder("utf-8")("replace")
+    while time.monotonic() < until:
+        ready, _, _ = select.select([output], [], [], READ_WAIT)
+        if ready:
+            data = os.read(output, READ_SIZE)
+            if not data:
+                return True
+            terms.print_text(decoder.decode(data))
+        elif child.poll() is not None:
+            # A process that outlives the command may keep its output open.
+            return True
+        else:
+            terms.print_text("")
+    return False
+
+
+def _status(child: subprocess.Popen[str], *, in_time: bool) -> tuple[CallStatus, int | None]:
+    if not in_time:
+        return CallStatus.TIMEOUT, None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=5)
+    return (CallStatus.OK if child.returncode == 0 else CallStatus.FAIL), child.returncode
+
+
+def _since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
