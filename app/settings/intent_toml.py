@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.domain import durations, scenarios
 from app.domain.intents import BUILD_TIMEOUT, Approval, Intent
 from app.domain.scenarios import Scenario
+from app.domain.stack_id import StackId
 from app.domain.untrusted_text import require_storable
 from app.settings.errors import ConfigError
 from app.settings.scenario_tables import StepName
@@ -63,7 +64,7 @@ class IntentToml(_Strict):
 class WrittenIntent:
     """An intent as power.toml has it, with its checks whole: these may hold secrets and leave no worker."""
 
-    stack: str
+    stack: StackId
     intent: Intent
     scenario: Scenario
 
@@ -71,14 +72,14 @@ class WrittenIntent:
 def read_intents(
     path: Path,
     tables: Mapping[str, IntentToml],
-    stacks: Mapping[str, StackToml],
-    rejected: Mapping[str, RejectedToml],
+    stacks: Mapping[StackId, StackToml],
+    rejected: Mapping[StackId, RejectedToml],
 ) -> tuple[dict[str, WrittenIntent], list[str]]:
     """The intents by name, and one line for each fault. Intents of a rejected stack are left out."""
     found, faults = dict[str, WrittenIntent](), list[str]()
     for name, table in tables.items():
         key = f"{path}: intents.{name}"
-        stack = table.stack if table.stack or len(stacks) + len(rejected) > 1 else next(iter(stacks))
+        stack = _stack_of(table, {*stacks, *rejected})
         if stack in rejected:
             continue
         if stack is None or stack not in stacks:
@@ -94,7 +95,14 @@ def read_intents(
     return found, faults
 
 
-def _stack_fault(stack: str | None, stacks: Collection[str]) -> str:
+def _stack_of(table: IntentToml, known: Collection[StackId]) -> StackId | None:
+    """The stack that an intent names, or the only one that there is."""
+    if table.stack is not None:
+        return StackId(table.stack)
+    return next(iter(known)) if len(known) == 1 else None
+
+
+def _stack_fault(stack: StackId | None, stacks: Collection[StackId]) -> str:
     if stack is None:
         return f"is missing; there is {', '.join(sorted(stacks))}"
     return f"{stack!r} is no stack of this file{scenarios.suggestion(stack, stacks)}"

@@ -158,13 +158,13 @@ class PowerToml:
         """The stacks of one node, by name."""
         return {name: stack for name, stack in self.stacks.items() if stack.node == node}
 
-    def intents_of(self, stack: str) -> dict[str, WrittenIntent]:
+    def intents_of(self, stack: StackId) -> dict[str, WrittenIntent]:
         """The intents of one stack by name; none while the feature is off."""
         if not self.features.intents:
             return {}
         return {name: one for name, one in self.intents.items() if one.stack == stack}
 
-    def differs_on(self, stack: str, before: PowerToml | None) -> bool:
+    def differs_on(self, stack: StackId, before: PowerToml | None) -> bool:
         """Does the file say something else of this stack than it said before?"""
         if before is None or before.stacks.get(stack) != self.stacks[stack]:
             return True

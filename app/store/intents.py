@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.intents import IntentState
+from app.domain.stack_id import StackId
 from app.store import paging
 from app.store.tables import BuildOutput, IntentRequest, ServiceBuild
 
@@ -85,19 +86,19 @@ def output(session: Session, request: str, after: int, limit: int) -> list[Build
     return list(session.scalars(query.order_by(BuildOutput.id).limit(limit)))
 
 
-def last_build(session: Session, stack: str, service: str) -> ServiceBuild | None:
+def last_build(session: Session, stack: StackId, service: str) -> ServiceBuild | None:
     """What the image of a service was last built from, or None."""
     return session.get(ServiceBuild, (stack, service))
 
 
-def last_builds(session: Session, stack: str) -> dict[str, ServiceBuild]:
+def last_builds(session: Session, stack: StackId) -> dict[str, ServiceBuild]:
     """What the images of a stack's services were last built from, by service."""
     found = session.scalars(select(ServiceBuild).where(ServiceBuild.stack == stack))
     return {one.service: one for one in found}
 
 
 def note_build(
-    session: Session, stack: str, service: str, *, content: str, image: str, now: datetime
+    session: Session, stack: StackId, service: str, *, content: str, image: str, now: datetime
 ) -> None:
     """Store what the image of a service was built from."""
     build = ServiceBuild(stack=stack, service=service, content=content, image_id=image, built_at=now)

@@ -29,6 +29,7 @@ from app.domain.intent_errors import (
 )
 from app.domain.intents import BuildStatus, Intent, IntentOutcome, IntentState
 from app.domain.scenarios import StepStatus
+from app.domain.stack_id import StackId
 from app.store import audit, stacks, workers
 from app.store import intents as rows
 from app.store import windows as window_rows
@@ -48,7 +49,7 @@ LONGEST_INTENT_DETAIL = 1000
 class Wanted:
     """What a caller asks of an intent. `ttl_sec` is in seconds; without it and `until` the intent says it."""
 
-    stack: str | None = None
+    stack: StackId | None = None
     ttl_sec: float | None = None
     until: datetime | None = None
     reason: str | None = None
@@ -74,7 +75,7 @@ def published_intents(session: Session) -> list[tuple[Stack, Intent]]:
     return sorted(found, key=lambda pair: (pair[1].name, pair[0].name))
 
 
-def resolve_intent(session: Session, name: str, stack: str | None) -> tuple[Stack, Intent]:
+def resolve_intent(session: Session, name: str, stack: StackId | None) -> tuple[Stack, Intent]:
     """The intent of this name; raises UnknownIntent, UnknownStack or IntentStackNeeded."""
     every = published_intents(session)
     if stack is not None and stacks.stack_by_name(session, stack) is None:

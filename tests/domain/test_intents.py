@@ -10,6 +10,7 @@ from app.domain import intents
 from app.domain.dockerignore import IgnoredPaths
 from app.domain.intents import Approval, Intent
 from app.domain.planning import StackSpec
+from app.domain.stack_id import StackId
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 TRANSLATE = Intent(
@@ -43,9 +44,9 @@ def test_a_time_that_has_passed_leaves_nothing() -> None:
 
 
 def test_a_stack_keeps_its_intents_in_the_database_and_none_where_it_has_none() -> None:
-    spec = StackSpec("vx11", "vx11", "local", {}, intents={"translate": TRANSLATE})
+    spec = StackSpec(StackId("vx11"), "vx11", "local", {}, intents={"translate": TRANSLATE})
     assert StackSpec.from_json(spec.as_json()) == spec
-    plain = StackSpec("vx11", "vx11", "local", {})
+    plain = StackSpec(StackId("vx11"), "vx11", "local", {})
     assert "intents" not in plain.as_json()
     assert StackSpec.from_json(plain.as_json()) == plain
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.intents import Approval
+from app.domain.stack_id import StackId
 from app.settings import ConfigError, read_power_toml
 
 STACK = """
@@ -47,7 +48,7 @@ def write(directory: Path, text: str) -> Path:
 def test_an_intent_is_read_with_its_checks(tmp_path: Path) -> None:
     toml = read_power_toml(write(tmp_path, STACK + INTENT))
 
-    written = toml.intents_of("vx11")["translate"]
+    written = toml.intents_of(StackId("vx11"))["translate"]
     intent = written.intent
     assert (intent.services, intent.build, intent.ttl) == (("switch", "hermes"), ("switch",), 7200)
     assert (intent.build_timeout, intent.approval) == (300, Approval.PERSON)
@@ -58,7 +59,7 @@ def test_an_intent_is_read_with_its_checks(tmp_path: Path) -> None:
 
 def test_without_the_feature_no_stack_has_an_intent(tmp_path: Path) -> None:
     toml = read_power_toml(write(tmp_path, STACK.replace("intents = true", "intents = false") + INTENT))
-    assert toml.intents_of("vx11") == {}
+    assert toml.intents_of(StackId("vx11")) == {}
 
 
 def test_a_change_of_an_intent_is_a_change_of_its_stack_alone(tmp_path: Path) -> None:
@@ -68,8 +69,8 @@ def test_a_change_of_an_intent_is_a_change_of_its_stack_alone(tmp_path: Path) ->
     changed = INTENT.replace("services", 'stack = "vx11"\nservices', 1).replace("Traceback", "Error")
     after = read_power_toml(write(tmp_path, STACK + OTHER + changed))
 
-    assert after.differs_on("vx11", before)
-    assert not after.differs_on("lab", before)
+    assert after.differs_on(StackId("vx11"), before)
+    assert not after.differs_on(StackId("lab"), before)
 
 
 @pytest.mark.parametrize(

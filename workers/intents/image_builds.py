@@ -87,8 +87,8 @@ class ImageBuilds:
         """The digest of what the image is built from, or an empty one and why there is none."""
         place = self._served.place
         assert place is not None
-        assert place.kept is not None
-        config: dict[str, Any] = json.loads(place.kept.read_text())
+        assert place.accepted is not None
+        config: dict[str, Any] = json.loads(place.accepted.read_text())
         try:
             return content_digest(config["services"][service].get("build") or {}), ""
         except Uncomparable as error:

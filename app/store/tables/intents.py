@@ -9,6 +9,7 @@ from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.domain.intents import Approval, IntentOutcome, IntentState
+from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, EnumColumn, Table
 
 
@@ -23,7 +24,7 @@ class IntentRequest(Table):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     intent: Mapped[str] = mapped_column(String(60))
-    stack: Mapped[str] = mapped_column(String(120))
+    stack: Mapped[StackId] = mapped_column(String(120))
     node: Mapped[str] = mapped_column(String(120))
     actor: Mapped[str] = mapped_column(String(120))
     services: Mapped[list[str]]
@@ -68,7 +69,7 @@ class ServiceBuild(Table):
 
     __tablename__ = "service_builds"
 
-    stack: Mapped[str] = mapped_column(String(120), primary_key=True)
+    stack: Mapped[StackId] = mapped_column(String(120), primary_key=True)
     service: Mapped[str] = mapped_column(String(120), primary_key=True)
     content: Mapped[str] = mapped_column(String(64))
     """The digest of build section, Dockerfile and build context."""
