@@ -26,7 +26,7 @@ READ_LOGS = "power.read_logs"
 RUN_SCENARIO = "power.run_scenario"
 BUILD_INTENT = "power.build_intent"
 """Sent and known only where the feature `intents` is on."""
-NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS, RUN_SCENARIO, BUILD_INTENT)
+NAMES = (OPEN, CLOSE, SWEEP, RESYNC, READ_LOGS, RUN_SCENARIO)
 SHARED_QUEUE = "power"
 """The queue of what any worker may do; a node's own begins with it."""
 

@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("node", sa.String(length=120), nullable=False),
         sa.Column("actor", sa.String(length=120), nullable=False),
         sa.Column("services", sa.JSON(), nullable=False),
-        sa.Column("ttl_sec", sa.Float(), nullable=True),
+        sa.Column("ttl_sec", sa.Double(), nullable=True),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("approval", sa.String(length=16), nullable=False),

@@ -12,11 +12,13 @@ import migrations
 from app.store.database import Database
 from app.store.tables import (
     Boot,
+    BuildOutput,
     ClockOffset,
     ConsoleSession,
     Delivery,
     Diagnosis,
     IdempotencyKey,
+    IntentRequest,
     Link,
     LogRead,
     LoopFailures,
@@ -26,6 +28,7 @@ from app.store.tables import (
     NoticePlace,
     Sample,
     ScenarioRun,
+    ServiceBuild,
     Table,
     Token,
     Wake,
@@ -78,6 +81,11 @@ def lived_in(url: str) -> None:
         )
         run = {"stack": "studio", "node": "local", "name": "cycle", "actor": "ada", "services": ["forge"]}
         session.add(ScenarioRun(id="r", **run, document={}, created_at=NOON))
+        wish = {"intent": "translate", "stack": "studio", "node": "local", "actor": "ada", "services": []}
+        session.add(IntentRequest(id="i", **wish, state="queued", created_at=NOON))
+        session.add(BuildOutput(request_id="i", service="forge", at=NOON, text="Step 1"))
+        built = {"content": "c", "image_id": "sha256:1", "built_at": NOON}
+        session.add(ServiceBuild(stack="studio", service="forge", **built))
         session.add(Token(name="ada", digest="d", scope="admin", created_at=NOON))
         session.add(Wake(token="door", stack="studio", service="forge"))
         session.add(IdempotencyKey(token="ada", key="k", body="b", window_id="w", created_at=NOON))

@@ -15,7 +15,7 @@ from app.store import services
 from app.store import tables as models
 from app.store import windows as rows
 from app.store.database import Database
-from app.store.tables import EnumColumn, ScenarioRun
+from app.store.tables import EnumColumn, IntentRequest, ScenarioRun
 from tests.system import System
 
 COLUMNS = [
@@ -55,6 +55,8 @@ def _with_rows(system: System) -> None:
     run = {"stack": "studio", "node": "local", "name": "cycle", "actor": "ada", "services": []}
     with system.database.write() as session:
         session.add(ScenarioRun(id="r", **run, document={}, created_at=system.now))
+        wish = {"intent": "translate", "stack": "studio", "node": "local", "actor": "ada", "services": []}
+        session.add(IntentRequest(id="i", **wish, state="queued", created_at=system.now))
 
 
 @pytest.mark.parametrize("column", WORDS, ids=str)

@@ -40,14 +40,14 @@ def content_digest(section: Mapping[str, Any]) -> str:
         dockerfile = context / str(section.get("dockerfile") or "Dockerfile")
         if not section.get("dockerfile_inline"):
             _add_file(checksum, "Dockerfile", dockerfile)
-        for name, path in _files(context, _ignored(context, dockerfile)):
+        for name, path in _files(context, _read_ignored_paths(context, dockerfile)):
             _add_file(checksum, name, path)
     except OSError as error:
         raise Uncomparable(f"{error.filename} cannot be read: {error.strerror}") from error
     return checksum.hexdigest()
 
 
-def _ignored(context: Path, dockerfile: Path) -> IgnoredPaths:
+def _read_ignored_paths(context: Path, dockerfile: Path) -> IgnoredPaths:
     for path in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore"):
         if path.is_file():
             return IgnoredPaths(path.read_text(errors="replace").splitlines())

@@ -108,7 +108,7 @@ class ImageBuilds:
         project, name = self._served.spec.project, build_lock_name(service)
         waits = f"{service} waits for another build"
         while not self._monitor.interrupted.is_set():
-            with _held(turn) as mine, locks.hold_lock(self._context.lock_dir, project, name) as lock:
+            with _try_turn(turn) as mine, locks.hold_lock(self._context.lock_dir, project, name) as lock:
                 if mine and lock is not None:
                     build(lock)
                     return
@@ -161,7 +161,7 @@ class ImageBuilds:
 
 
 @contextmanager
-def _held(turn: threading.Lock) -> Iterator[bool]:
+def _try_turn(turn: threading.Lock) -> Iterator[bool]:
     """Whether this thread has the turn, for as long as this lasts."""
     mine = turn.acquire(blocking=False)
     try:

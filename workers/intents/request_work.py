@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,7 +36,6 @@ from workers.state.context import WorkerContext
 log = logging.getLogger(__name__)
 
 _PAUSE = 0.2
-Result = TypeVar("Result")
 
 
 class RequestFailed(Exception):
@@ -202,11 +200,12 @@ class RequestWork:
             intents.finish_request(session, self.id, outcome, detail, now, builds=builds, checks=checks)
         log.info("request %s (%s) of stack %s: %s: %s", self.id, self._intent, self._stack, outcome, detail)
 
-    def _persist(self, work: Callable[[], Result]) -> Result:
+    def _persist(self, work: Callable[[], object]) -> None:
         """Do this, again and again while the database is away."""
         while True:
             try:
-                return work()
+                work()
+                return
             except SQLAlchemyError as error:
                 if self._stopping():
                     raise
