@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 
 import power_windows as client
 from app.domain import enums
-from app.web.route_table import specification
+from app.web.route_table import EVERY_FEATURE, specification
 
 _WORDS = (
     enums.State,
@@ -53,7 +53,7 @@ def _decisions() -> Iterator[str]:
 
 
 def _rest() -> Iterator[str]:
-    spec = specification()
+    spec = specification(EVERY_FEATURE)
     yield "# REST routes\n"
     yield f"{spec['info']['description']}\n"
     yield "The running service has it all, with schemas, at `/docs` and `/openapi.json`.\n"

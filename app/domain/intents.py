@@ -78,8 +78,8 @@ class Intent:
     ttl: float | None = None
     """None is the stack's default."""
     reason: str | None = None
-    checks: tuple[Mapping[str, str], ...] = ()
-    """`name`, `kind` and `check` of each check; `check` is one line without secrets."""
+    checks: tuple[Mapping[str, Any], ...] = ()
+    """`name`, `kind`, `check` and `depends_on` of each check; `check` is one line without secrets."""
     build: tuple[str, ...] = ()
     """The services that are built where their content has changed, in this order."""
     build_timeout: float = BUILD_TIMEOUT

@@ -139,7 +139,12 @@ def _copy(value: Any) -> Any:
 
 def _intent(name: str, table: IntentToml, scenario: Scenario) -> Intent:
     checks = tuple(
-        {"name": step.name, "kind": str(step.kind), "check": scenarios.describe_check(step.check)[:300]}
+        {
+            "name": step.name,
+            "kind": str(step.kind),
+            "check": scenarios.describe_check(step.check)[:300],
+            "depends_on": list(step.depends_on),
+        }
         for step in scenario.steps.values()
     )
     return Intent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
@@ -17,7 +18,7 @@ from app.store.database import Database
 from app.task_queue import Dispatch
 from app.web import problems, response_headers
 from app.web.context import WebContext
-from app.web.route_table import ROUTES, specification
+from app.web.route_table import routes_of, specification
 from app.web.route_views import view_of
 from app.web.wake import waiting_page
 
@@ -75,9 +76,10 @@ def application(context: WebContext) -> Flask:
     if trusted:
         app.wsgi_app = Forwarded(app.wsgi_app, trusted)  # type: ignore[assignment, method-assign]
     app.extensions["power-windows"] = context
-    app.extensions["power-windows-routes"] = ROUTES
-    app.extensions["power-windows-specification"] = specification
-    for route in ROUTES:
+    features = context.settings.features
+    app.extensions["power-windows-routes"] = routes = routes_of(features)
+    app.extensions["power-windows-specification"] = partial(specification, features)
+    for route in routes:
         app.add_url_rule(route.path, route.name, view_of(context, route), methods=[route.method])
     problems.install(app)
     # Flask calls them from the last to the first, so the counter sees the final response.

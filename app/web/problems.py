@@ -19,7 +19,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from app.domain import errors, run_errors
+from app.domain import errors, intent_errors, run_errors
 from app.domain.errors import Refusal
 from app.store.database import DatabaseUnusable
 
@@ -97,6 +97,16 @@ TABLE: Mapping[type[Refusal], Kind] = {
     run_errors.UnknownRun: Kind(404, "unknown-run", "There is no such run"),
     run_errors.TooManyRuns: Kind(409, "too-many-runs", "The node has too many unfinished runs"),
     run_errors.NoReport: Kind(409, "no-report", "The run has no report"),
+    intent_errors.UnknownIntent: Kind(404, "unknown-intent", "There is no such intent"),
+    intent_errors.UnknownIntentRequest: Kind(404, "unknown-intent-request", "There is no such request"),
+    intent_errors.IntentStackNeeded: Kind(422, "intent-stack-needed", "Several stacks have this intent"),
+    intent_errors.UntilPassed: Kind(422, "until-passed", "That time has passed"),
+    intent_errors.TwoEnds: Kind(422, "two-ends", "A length and an end were given"),
+    intent_errors.OwnRequest: Kind(403, "own-request", "Another token has to approve it"),
+    intent_errors.NotWaiting: Kind(409, "not-waiting", "The request waits for no approval"),
+    intent_errors.TooManyRequests: Kind(
+        409, "too-many-requests", "The node has too many unfinished requests"
+    ),
     errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
     errors.NotDisplaced: Kind(409, "not-displaced", "The stack is served where it is held"),
     errors.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from app.domain.features import FEATURE_NAMES, Features
 from app.web.api import (
     audit,
     docs,
     events,
     health,
+    intents,
     logs,
     notifications,
     openapi,
@@ -39,9 +41,16 @@ _MODULES = (
     original_surface,
 )
 ROUTES: list[ApiRoute] = [route for module in _MODULES for route in module.routes.all]
+"""The routes that are always served."""
+EVERY_FEATURE = Features(**dict.fromkeys(FEATURE_NAMES, True))
+
+
+def routes_of(features: Features) -> list[ApiRoute]:
+    """The routes that are served with these features; one that is off adds none."""
+    return [*ROUTES, *(intents.routes.all if features.intents else ())]
 
 
 @cache
-def specification() -> dict[str, Any]:
-    """Return the OpenAPI document of all routes."""
-    return openapi.specification(ROUTES)
+def specification(features: Features) -> dict[str, Any]:
+    """Return the OpenAPI document of the routes that are served with these features."""
+    return openapi.specification(routes_of(features))

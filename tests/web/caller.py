@@ -15,7 +15,6 @@ from werkzeug.test import TestResponse
 from app.task_queue import Dispatch
 from app.web import problems, schemas
 from app.web.api import openapi
-from app.web.route_table import specification
 
 V1 = "/api/v1"
 
@@ -103,6 +102,10 @@ class Caller:
         )
         return path if path.startswith(elsewhere) else V1 + path
 
+    def _specification(self) -> Any:
+        """The specification of the application that is called."""
+        return self.client.application.extensions["power-windows-specification"]()
+
     def _check(self, method: str, answer: Answer) -> None:
         """Is this an answer that the specification knows, in the shape it says?"""
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
@@ -114,7 +117,7 @@ class Caller:
             assert answer.content_type == problems.PROBLEM_JSON
             return
         path = openapi.path_template(rule.rule)
-        operation = specification()["paths"][path][method.lower()]
+        operation = self._specification()["paths"][path][method.lower()]
         documented = operation["responses"].get(str(answer.status_code))
         assert documented, f"{method} {path} answers {answer.status_code}, which is not in the specification"
         self.checked.add((path, method, answer.status_code))

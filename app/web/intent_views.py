@@ -1,0 +1,115 @@
+"""Read intents and their requests from the database and describe them as JSON values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from app.domain.intent_errors import UnknownIntentRequest
+from app.domain.intents import Intent, needs_approval
+from app.domain.stack_id import StackId
+from app.store import intents as rows
+from app.store.tables import IntentRequest, stamp
+from app.usecases import intents
+from app.usecases.intents import IntentPlan, Wanted
+from app.web import cursors, row_views, schemas
+from app.web.context import WebContext
+
+_ID = 32
+"""Characters of a request's id, at most."""
+
+
+def require_request_id(request: str) -> None:
+    """Raise UnknownIntentRequest for text that cannot be an id; some databases fail on it."""
+    if len(request) > _ID or not request.isascii() or not request.isalnum():
+        raise UnknownIntentRequest(request[:_ID])
+
+
+def read_intents(context: WebContext) -> list[dict[str, Any]]:
+    """All intents as JSON, by name."""
+    with context.database.read() as session:
+        return [describe_intent(stack.name, one) for stack, one in intents.published_intents(session)]
+
+
+def describe_intent(stack: StackId, intent: Intent) -> dict[str, Any]:
+    """An intent as JSON."""
+    return {
+        "name": intent.name,
+        "stack": stack,
+        "description": intent.description,
+        "services": list(intent.services),
+        "ttl_sec": None if intent.ttl is None else row_views.number(intent.ttl),
+        "reason": intent.reason,
+        "build": list(intent.build),
+        "build_timeout_sec": row_views.number(intent.build_timeout),
+        "checks": [dict(check) for check in intent.checks],
+        "approval": intent.approval,
+    }
+
+
+def describe_plan(plan: IntentPlan, wanted: Wanted) -> dict[str, Any]:
+    """The plan of a request as JSON."""
+    opening, built = plan.opening, plan.built_at
+    return {
+        "intent": describe_intent(opening.stack, plan.intent),
+        "builds": [{"service": name, "last_built_at": _stamp(built.get(name))} for name in plan.intent.build],
+        "opening": {
+            "stack": opening.stack,
+            "services": opening.services,
+            "ttl_sec": row_views.number(opening.ttl_sec),
+            "waves": opening.waves,
+            "already_on": opening.already_on,
+        },
+        "until": stamp(plan.until),
+        "waits": needs_approval(plan.intent.approval, confirmed=wanted.confirmed),
+    }
+
+
+def read_request(context: WebContext, request: str) -> dict[str, Any]:
+    """One request as JSON; raises UnknownIntentRequest."""
+    require_request_id(request)
+    with context.database.read() as session:
+        row = rows.get(session, request)
+        if row is None:
+            raise UnknownIntentRequest(request)
+        return describe_request(row)
+
+
+def read_request_page(context: WebContext, query: schemas.IntentRequestsQuery) -> dict[str, Any]:
+    """A page of requests and the cursor of the next one."""
+    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    with context.database.read() as session:
+        found = rows.page(session, intent=query.intent, before=before, limit=query.limit + 1)
+        page, following = cursors.split_page(found, query.limit, lambda row: (row.created_at, row.id))
+        items = [describe_request(row) for row in page]
+    return {"items": items, "next": following}
+
+
+def read_output(context: WebContext, request: str, after: int, limit: int) -> dict[str, Any]:
+    """Pieces of what the builds of a request have printed; raises UnknownIntentRequest."""
+    require_request_id(request)
+    with context.database.read() as session:
+        if rows.get(session, request) is None:
+            raise UnknownIntentRequest(request)
+        pieces = rows.output(session, request, after, limit)
+        items = [
+            {"seq": one.id, "service": one.service, "at": stamp(one.at), "text": one.text} for one in pieces
+        ]
+    return {"items": items, "next": items[-1]["seq"] if items else after}
+
+
+def describe_request(row: IntentRequest) -> dict[str, Any]:
+    """A request as JSON."""
+    plain = ("id", "intent", "stack", "node", "actor", "services", "reason", "approval", "approved_by")
+    progress = ("state", "outcome", "detail", "builds", "checks", "cancelled_by")
+    moments = ("until", "created_at", "started_at", "finished_at")
+    return {
+        **{name: getattr(row, name) for name in (*plain, *progress)},
+        **{name: _stamp(getattr(row, name)) for name in moments},
+        "ttl_sec": None if row.ttl_sec is None else row_views.number(row.ttl_sec),
+        "window": row.window_id,
+    }
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return stamp(moment) if moment else None
