@@ -1,4 +1,4 @@
-"""Intents over HTTP: what is listed, planned, requested, approved, cancelled and refused; nothing while off."""
+"""Intents over HTTP: what is listed, planned, requested, approved and refused; nothing while off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.simulated_worker import studio
 from tests.system import System
 from tests.web.caller import Caller, Remembering
 
-CHECKS = ({"name": "quiet", "kind": "log", "check": "log of forge lacks 'Traceback'"},)
+CHECKS = ({"name": "quiet", "kind": "log", "check": "log of forge lacks 'Traceback'", "depends_on": []},)
 INTENTS = {
     one.name: one
     for one in (
@@ -65,7 +65,7 @@ def test_a_plan_says_what_is_built_and_started_and_until_when(api: Caller, syste
 
     assert plan["builds"] == [{"service": "forge", "last_built_at": None}]
     assert plan["opening"]["waves"] == [["forge"]]
-    assert plan["until"] == "2030-05-01T12:20:00.000Z"
+    assert plan["until"].startswith("2030-05-01T12:20:00")
     assert not plan["waits"]
     assert api.get("/intent-requests").json["items"] == []
 
@@ -182,7 +182,7 @@ def test_the_window_of_a_request_ends_when_it_was_wanted_until(api: Caller, syst
         assert intents.claim_request(session, request, "worker-1", system.now)
         window = intents.open_request_window(session, request, system.now)
         assert window
-        assert window.deadline == system.now + timedelta(minutes=20)
+        assert window.deadline.isoformat() == "2030-05-01T12:30:00+00:00"
         assert (window.actor, window.reason) == ("ada", "wants translate")
         finished = intents.finish_request(session, request, IntentOutcome.PASSED, "open", system.now)
     assert finished
@@ -222,7 +222,9 @@ def test_while_off_there_is_no_route(plain_app: Flask, token: str, path: str) ->
     unknown = off.get("/nothing-at-all")
     answer = off.get(path)
     assert (answer.status_code, answer.json) == (unknown.status_code, unknown.json)
-    assert "intent" not in off.get("/openapi.json").text
+    document = off.get("/openapi.json").json
+    assert not [one for one in document["paths"] if "intent" in one]
+    assert not [one for one in document["components"]["schemas"] if "Intent" in one]
 
 
 def test_while_off_nothing_is_requested(plain_app: Flask, token: str, database: Database) -> None:
