@@ -95,7 +95,7 @@ def sweep() -> None:
 @app.task(name=task_queue.RESYNC)
 @ends_in_outage
 def resync(node: str | None = None) -> None:
-    """Compare everything with the engine and repair; without a node, tell every node to."""
+    """Compare everything with the engine and repair; without a node, send this task to every node."""
     if node is None:
         for name in runtime.nodes():
             task_queue.Dispatch(app).nudge(task_queue.RESYNC, [name], task_queue.queue(name), f"node {name}")

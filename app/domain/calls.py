@@ -45,7 +45,7 @@ class SeenContainers:
     revived: bool = False
     """Whether the engine restarted it since it was last seen off, without a person or a worker."""
     severed: bool = False
-    """It runs, but what it refers to by id is gone."""
+    """It runs, but a network or namespace of it no longer exists."""
 
     @property
     def ready(self) -> bool:

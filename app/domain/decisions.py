@@ -29,7 +29,7 @@ class Decision:
     forced: bool = False
     """A window that lets the service go is closed by force."""
     outdated: bool = False
-    """Nothing is to be done, since what is on record differs from what is seen: take in what is seen."""
+    """No call is due, but the database differs from the engine: inspect again."""
 
 
 def on(role: Role, containers: Sequence[Container], power: Power, replicas: int, tried: int) -> Decision:

@@ -38,11 +38,11 @@ class CloseReason(StrEnum):
     FORCED = "forced"
     """A caller forced it: its services were killed, and it closed even where that failed."""
     LOST = "lost"
-    """Its node or its stack is gone."""
+    """Its node or its stack no longer exists."""
 
 
 class Power(StrEnum):
-    """What a service is really doing, as far as the engine tells."""
+    """The state of a service, as the engine reports it."""
 
     OFF = "off"
     STARTING = "starting"
@@ -153,7 +153,7 @@ class Event(StrEnum):
 
 
 WINDOW_ENDING = "window.ending"
-"""Told in notices alone, since nothing has changed yet: a window will end soon."""
+"""Sent as a notice only, since no row has changed: a window will end soon."""
 
 
 class Loop(StrEnum):

@@ -23,7 +23,7 @@ _LINES = 3
 
 @dataclass
 class EventSentences:
-    """Describes entries, oldest first. It keeps the times of each window, to tell how long a step took."""
+    """Describe entries, oldest first. It keeps the times of each window to compute how long a step took."""
 
     complete: bool = False
     """Whether every entry has a sentence, that of a successful call too."""

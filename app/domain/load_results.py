@@ -21,7 +21,7 @@ class LoadOutcome(StrEnum):
     REJECTED = "is rejected"
     """Nothing was good before: nothing can be opened."""
     UNCHANGED = "stays as it was"
-    """What was good before is still in force."""
+    """The last valid version is still in force."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def elsewhere(holdings: Iterable[Holding], here: Location) -> list[Holding]:
 
 
 def why_not_moved(key: str, stack: StackId, here: Location, holdings: Collection[Holding]) -> str:
-    """One line for a stack that cannot be served at `here` yet: what is still held where, and what to do."""
+    """Return a line for a stack that is held elsewhere than `here`: what is held, and the remedy."""
     first = next(iter(holdings))
     there, held = first.location, str(first)
     let_go = f"or, if what ran there is gone, run `power relocate {stack}`"

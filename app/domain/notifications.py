@@ -26,7 +26,7 @@ def again(attempts: int) -> timedelta:
 
 
 def lead(before: float, ttl: float) -> timedelta:
-    """How long before its deadline a window's end is told of: a quarter of its time at most."""
+    """How long before its deadline the end of a window is announced: a quarter of its length at most."""
     return timedelta(seconds=min(before, ttl / 4))
 
 

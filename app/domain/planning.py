@@ -127,7 +127,7 @@ def _service(stored: Mapping[str, Any]) -> ServiceSpec:
 
 
 def check_asked(stack: StackSpec, asked: Iterable[str]) -> list[str]:
-    """What was asked for, each once and in order; raises NothingAsked, UnknownServices or NotAllowed."""
+    """Return the requested services in order; raises NothingAsked, UnknownServices or NotAllowed."""
     services = list(dict.fromkeys(asked))
     if not services:
         raise NothingAsked(stack.allowed)
@@ -145,7 +145,7 @@ def requirements(stack: StackSpec, service: str) -> list[str]:
 
 
 def closure(stack: StackSpec, asked: Iterable[str]) -> set[str]:
-    """Everything that must be powered for what was asked, without core."""
+    """Return every service that must run for the requested ones, without core."""
     names: set[str] = set()
     todo = list(asked)
     while todo:

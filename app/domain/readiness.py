@@ -20,7 +20,7 @@ RECOVERED_AFTER = timedelta(seconds=10)
 """A service that was restarting is on again after this long without a restart."""
 
 UNREADABLE_FOR = timedelta(seconds=5)
-"""What the engine would not tell of a container is asked again after this long."""
+"""How long after an incomplete answer of the engine a container is inspected again."""
 _ALIVE = frozenset({"running", "paused", "restarting", "removing"})
 
 

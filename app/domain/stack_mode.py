@@ -28,7 +28,7 @@ class ServiceStatus:
 
 
 def drifts(service: ServiceStatus) -> bool:
-    """True where its power differs from what is wanted and no window waits for it."""
+    """Whether its power differs from the desired one and no window waits for it."""
     if service.power is Power.UNKNOWN or service.role is Role.NONE:
         return False
     if service.role is Role.CORE:
@@ -37,7 +37,7 @@ def drifts(service: ServiceStatus) -> bool:
 
 
 def why(service: ServiceStatus) -> str:
-    """What is wrong with a service that drifts or strays, in words that go before "since 12:03:11"."""
+    """The fault of a drifting or stray service, as the beginning of "... since 12:03:11"."""
     if service.role is Role.CORE:
         return "core is down"
     if service.missed:

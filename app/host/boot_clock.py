@@ -14,7 +14,7 @@ def boot_clock() -> float:
 
 
 def boot_id() -> str:
-    """What tells this boot of this host from every other; empty where the host does not say."""
+    """Return the unique id of this boot of this host; empty if the host has none."""
     try:
         return _BOOT_ID.read_text().strip()
     except OSError:

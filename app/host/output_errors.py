@@ -35,7 +35,7 @@ def guard_output() -> Iterator[None]:
 
 
 def discard() -> None:
-    """Let what is written from here on go nowhere, also what is in the buffer still."""
+    """Discard all further output, and the content of the buffers."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -109,7 +109,7 @@ def kill_group(group: int) -> None:
 
 
 def wait_gone(some: Iterable[Process], seconds: float) -> set[Process]:
-    """Wait until all have gone; return those that have not."""
+    """Wait until all these processes have ended; return those that have not."""
     deadline = time.monotonic() + seconds
     left = {process for process in some if alive(process)}
     while left and time.monotonic() < deadline:

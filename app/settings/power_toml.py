@@ -258,7 +258,7 @@ _KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting"}
 
 
 def _proposal(fault: Any, parts: list[Any]) -> str:
-    """What would be right, where that can be told."""
+    """Return the valid value for a fault, if it is known."""
     if fault["type"] == "missing" and parts[-1] == "project" and (name := names.as_project(str(parts[-2]))):
         return f'; write project = "{name}"'
     if fault["type"] == "extra_forbidden" and parts[0] == "features":

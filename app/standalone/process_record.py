@@ -86,7 +86,7 @@ class Record:
 
 
 def left_over(path: Path) -> dict[str, Process]:
-    """The recorded children of a supervisor that is gone, those that still live."""
+    """Return the recorded children of a former supervisor that still live."""
     record = _json(path)
     if record.get("boot") != boot_id():
         return {}

@@ -1,4 +1,4 @@
-"""Files that are not in force, told whole on the terminal, once for each edit; read from the worker's log."""
+"""Report rejected files on the terminal in full, once for each edit, from the worker's log."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _THEN = {
 
 
 class RejectedFiles:
-    """Takes the worker's lines about files out of its log, and tells each once.
+    """Reads the worker's log lines about files, and reports each once.
 
-    Until `begin` they are only noted: what is wrong at the start is in the list of stacks.
+    Until `begin` they are only noted: faults at the start are in the list of stacks.
     """
 
     def __init__(self, voice: Terminal) -> None:

@@ -1,9 +1,8 @@
-"""Celery's consumer, made to outlive its broker.
+"""Celery's consumer, made to survive its broker.
 
-Celery reconnects after a connection that was lost, and ends the worker for any other
-answer: a replica that takes no writes, no memory left, a full disk, a changed password.
-A worker also has deadlines to keep, which need no broker. So after any error here,
-what hangs on the connection is let go, and after a bounded delay all is tried again.
+Celery reconnects after a lost connection. After any other error it ends the worker: a read-only replica,
+no memory, a full disk, a changed password. A worker also has deadlines to keep, which need no broker. So
+after any error here the connection is closed, and after a bounded delay the consumer starts again.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
         return conn
 
     def shutdown(self) -> None:
-        """Close what is open; a broker that refuses even that must not keep the worker from its own end."""
+        """Close the connection; a broker that refuses this must not keep the worker from ending."""
         try:
             super().shutdown()
         except Exception as error:  # noqa: BLE001
@@ -127,7 +126,7 @@ class Consumer(celery.Consumer):  # type: ignore[misc]
         self.event_dispatcher = self.task_consumer = None
 
     def _clear_hub(self) -> None:
-        """Forget the callbacks and timers of the transport that was let go; each try registers its own."""
+        """Remove the callbacks and timers of the closed transport; each attempt registers its own."""
         if self.hub:
             self.hub.on_tick.clear()
             self.hub.timer.clear()

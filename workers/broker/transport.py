@@ -54,7 +54,7 @@ def count_consumer_error(error: Exception) -> None:
 
 
 class QoS(kombu.QoS):  # type: ignore[misc]
-    """Acknowledgements; what is kept of unacknowledged messages may have been forged, too."""
+    """Acknowledgements. The stored list of unacknowledged messages may be forged, too."""
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Return an unacknowledged message to its queue; drop and count one that cannot be restored."""

@@ -75,7 +75,7 @@ class Conductor:
             self._hint.clear()
 
     def turn(self) -> None:
-        """Begin what is queued, end what a dead worker has left, and forget what is old."""
+        """Start queued runs, finish runs of dead workers, and delete old ones."""
         database = self._context.database
         with database.read() as session:
             unfinished = rows.unfinished_runs(session, self._context.node)

@@ -23,7 +23,7 @@ class RunMonitor:
     def __init__(
         self, context: WorkerContext, run: str, record: RunRecord, stopping: Callable[[], bool]
     ) -> None:
-        """`stopping` tells whether the worker is about to end."""
+        """`stopping` returns whether the worker is about to end."""
         self._context, self._run, self._record, self._stopping = context, run, record, stopping
         self.interrupted = threading.Event()
         """Set where the run must not go on with its steps."""

@@ -21,7 +21,7 @@ LARGEST_ANSWER = 256 * 1024
 """Bytes of an answer's body that are read, at most."""
 _QUERY = "/?%:@!$&'()*+,;=~"
 Verdict = tuple[bool, str]
-"""Whether a check has passed, and what was found."""
+"""Whether a check has passed, and the observed value."""
 
 
 def check_tcp(check: TcpCheck, timeout: float) -> Verdict:
@@ -75,7 +75,7 @@ def _target(url: str) -> str:
 
 @contextmanager
 def _cut_at(connected: socket.socket, until: float) -> Iterator[None]:
-    """Shut a connection down at a time, since a timeout of a socket counts anew for each piece it reads."""
+    """Shut a connection down at a given time: a socket's timeout alone restarts with each piece it reads."""
     timer = threading.Timer(max(0.0, until - time.monotonic()), _shut_down, [connected])
     timer.daemon = True
     timer.start()

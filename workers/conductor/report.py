@@ -217,7 +217,7 @@ def without_directory(word: str) -> str:
 
 
 def bounded_report(report: dict[str, Any]) -> dict[str, Any]:
-    """The report, or the same without what is long and not needed where it is too large."""
+    """Return the report, shortened by its long optional parts if it is too large."""
     if len(json.dumps(report)) <= LARGEST_REPORT:
         return report
     services = {name: {**one, "points": []} for name, one in report["services"].items()}

@@ -1,4 +1,4 @@
-"""What is known of a run while it goes on: its steps, its time line and its notes, for all its threads."""
+"""The record of a run while it goes on, for all its threads: its steps, its time line and its notes."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class UsageCollector:
         self._thread.join(timeout=5)
 
     def of(self, service: str) -> ServiceUsage:
-        """A copy of what is known of a service."""
+        """Return a copy of the usage of a service."""
         with self._lock:
             usage = self._usage[service]
             return ServiceUsage(list(usage.points), usage.peak_cpu, usage.peak_memory, usage.restarts)
@@ -126,4 +126,4 @@ class UsageCollector:
 
 
 Measure = Callable[[str], ServiceUsage]
-"""Returns what is known of a service's use."""
+"""Return the resource usage of a service."""

@@ -27,7 +27,7 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 _REMEMBERED = 10_000
 """Times of containers of which it is remembered where they belong."""
 _AHEAD = timedelta(seconds=2)
-"""What is later than this from now was written before the clock was set back."""
+"""A time later than this from now was written before the clock was set back."""
 
 
 class EngineClock(Clock):

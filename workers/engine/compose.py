@@ -42,7 +42,7 @@ class ComposeFiles:
     written: tuple[str, ...] = ()
     """The files as people write them, where `files` names a rendered copy."""
     accepted: Path | None = None
-    """The one rendered file that `files` names, where starts go by a copy of what was read."""
+    """The rendered file that `files` names, where starts use a copy of the accepted files."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What secrets and configs take from the environment; it is in no file and on no command line."""
 
@@ -66,10 +66,7 @@ class Command:
 
 
 def up(place: ComposeFiles, service: str, *, keep_running: bool = False, recreate: bool = False) -> Command:
-    """Start one service and nothing it depends on.
-
-    `keep_running` leaves what runs of it untouched; `recreate` makes its containers anew.
-    """
+    """Start one service alone. `keep_running` keeps its running containers; `recreate` recreates all."""
     how = ("--no-recreate",) if keep_running else ("--force-recreate",) if recreate else ()
     return _from_files(place, Action.UP, "up", "-d", *_NOT_ON_DEMAND, *how, "--", service)
 
@@ -96,7 +93,7 @@ def kill(project: str, service: str) -> Command:
 
 
 def remove(project: str, service: str) -> Command:
-    """Remove what is stopped of one service, with its anonymous volumes; what runs and named volumes stay."""
+    """Remove the stopped containers of one service with their anonymous volumes."""
     return _from_labels(project, Action.REMOVE, "rm", "-f", "-v", "--", service)
 
 

@@ -1,7 +1,7 @@
-"""Commands and files in containers, as the checks of scenarios need them, through the Engine API.
+"""Commands and files in containers through the Engine API, for the checks of scenarios.
 
-What is read is bounded in size and in time. A command that takes too long is left behind: the engine
-cannot end it, and it ends with its container.
+Every read is bounded in size and in time. A command that takes too long goes on: the engine cannot end
+it, and it ends with its container.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ def _without_headers(raw: bytes) -> bytes:
 
 
 def read_file(engine: Engine, container: str, path: str) -> FileContent | None:
-    """The beginning of a file in a container, running or not; None where there is none.
+    """Return the beginning of a file in a container, running or not; None if there is no file.
 
-    Symbolic links are followed. What is mounted as tmpfs is not seen by the engine.
+    Symbolic links are followed. The engine cannot read files on a tmpfs.
     """
     for _ in range(_LINKS):
         try:

@@ -109,7 +109,7 @@ def container_from_list(raw: Raw, unreadable: str) -> Container:
 
 
 def labels_of(raw: Raw) -> dict[str, str]:
-    """The labels of what is listed, or of a container's configuration; the engine may say null for none."""
+    """Return the labels of a list entry or a container's configuration; the engine may return null."""
     labels = _part(raw, "Labels")
     return {str(name): str(value) for name, value in labels.items()}
 
@@ -123,9 +123,9 @@ def whole(value: Any, otherwise: int) -> int:
 
 
 def moment(text: Any) -> datetime | None:
-    """The engine's RFC 3339 with nanoseconds, in UTC where no zone is named.
+    """Parse the engine's RFC 3339 time with nanoseconds, as UTC if no zone is named.
 
-    None for its year 1, which stands for never, and for what is no time.
+    None for year 1, which means never, and for invalid text.
     """
     match = _TIME.fullmatch(text) if isinstance(text, str) else None
     if match is None or match[1].startswith("0001-"):

@@ -1,4 +1,4 @@
-"""Who listens where: sockets of a container's processes, and what holds a port of the host.
+"""Listening sockets of a container's processes, and the holder of a port of the host.
 
 Read from /proc, and only where the engine runs on this machine and shows its processes here.
 """

@@ -25,7 +25,7 @@ def reachable(engine: Engine, containers: Iterable[Container]) -> list[Container
 
 
 def check_references(engine: Engine, containers: Iterable[Container]) -> list[Container]:
-    """The same containers; those that stand still and cannot start again carry the reason, too."""
+    """Return the same containers; a stopped one that cannot start again has the reason."""
     checked = reachable(engine, containers)
     still = [one for one in checked if not one.alive]
     if not still:

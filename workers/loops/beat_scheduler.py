@@ -59,7 +59,7 @@ class DeadlineScheduler(Scheduler):
             return self._schedule_retry(error)
 
     def _forget_the_future(self) -> None:
-        """Celery goes by the host's clock: where that was set back, nothing was sent after now."""
+        """Celery schedules by the host's clock: after a step back, the last run counts as now."""
         now = self.app.now()
         future = [one for one in self.schedule.values() if one.last_run_at and one.last_run_at > now]
         for entry in future:

@@ -72,7 +72,8 @@ class DeadlineClock:
         self._beat_at = 0.0
 
     def tick(self) -> None:
-        """Do all that is due now, and tell the snapshot whether the database could be read and written.
+        """Process everything that is due, and tell the snapshot whether the database could be read and
+        written.
 
         Raises SQLAlchemyError while the database is away.
         """

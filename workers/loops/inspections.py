@@ -1,4 +1,4 @@
-"""Inspects the services that were marked as changed, and starts and stops what is due on their stack.
+"""Inspect the services that were marked as changed, and start and stop the due services of their stack.
 
 Each stack has one inspection at a time, so many events cost one inspection.
 """
@@ -81,7 +81,7 @@ class Inspections:
         self._queue.drop_polls()
 
     def inspect(self, stack: StackId) -> None:
-        """Inspect what was marked on a stack, start and stop what is due, and plan the next inspection."""
+        """Inspect the marked services of a stack, start and stop due ones, and plan the next inspection."""
         request = self._queue.take(stack)
         if request is None:
             return
@@ -102,7 +102,7 @@ class Inspections:
             self._queue.retry(stack, backoff.seconds(failures, POLL_MOVING, LONGEST_RETRY))
 
     def act(self, stack: StackId) -> bool:
-        """Submit what is due on one stack; True while a window opens or a stop is pending there."""
+        """Submit the due calls of one stack; True while a window opens or a stop is pending there."""
         now, served = self._context.database.now(), self._context.stacks.get(stack)
         if served is None:
             return False

@@ -53,9 +53,9 @@ class Notifier:
         self._thread.start()
 
     def end(self) -> None:
-        """Begin nothing more, and wait for no sink.
+        """Start no further delivery, and wait for no sink.
 
-        What is being sent dies with this process, and is sent again under the same id.
+        A delivery under way ends with this process. It is repeated later under the same id.
         """
         self._thread.stop(OUTBOX_INTERVAL)
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class RemovedStacks:
-    """Turns off what is left of removed stacks and then forgets them."""
+    """Stop the services of removed stacks, then drop these stacks."""
 
     def __init__(
         self,

@@ -36,12 +36,12 @@ from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 THOROUGH = 60.0
-"""Seconds after which the files are read anew even if they look as before: they may include others."""
+"""Seconds after which unchanged files are read again, since they may include other files."""
 
 
 @dataclass
 class _Known:
-    """What was last read of one stack."""
+    """The last reading of one stack."""
 
     stamp: Stamp = ()
     changing: bool = False
@@ -49,7 +49,7 @@ class _Known:
     refused: str = ""
     """The digest of a later reading that was turned down."""
     warned: list[str] = field(default_factory=list)
-    """What was said of files that others could write."""
+    """The last warnings about files that other users can write."""
     read_at: float = field(default_factory=time.monotonic)
 
 
@@ -80,15 +80,15 @@ class StackLoader:
         self._publishing.tell(StackId(""), self._drop_unlisted)
 
     def publish(self, mine: Callable[[], Heartbeat]) -> None:
-        """Offer what is new to the database; raises what the store raises while it is away."""
+        """Offer new readings to the database; raises every error of the store."""
         self._publishing.publish(mine)
 
     def publish_again(self) -> None:
-        """Claim every stack anew: the engine is another one than before."""
+        """Claim every stack again: the engine was replaced."""
         self._publishing.publish_again()
 
     def check_locations(self) -> None:
-        """Claim anew what turns out to hold or owe something in another location."""
+        """Claim again every stack with a lease or a pending stop in another location."""
         self._publishing.check_locations()
 
     @property
@@ -98,13 +98,13 @@ class StackLoader:
 
     @property
     def notices(self) -> dict[str, NoticeToml]:
-        """Who is to be told of what, as power.toml last said without a fault."""
+        """The sinks and their events, by the last valid power.toml."""
         return self._toml.notices if self._toml else {}
 
     def serve_engine(self, fault: str) -> None:
-        """Withhold every stack for as long as the engine has a fault, and serve them again after it.
+        """Withhold every stack while the engine has a fault, and serve them again after it.
 
-        What a withheld stack owes is still turned off; nothing of it can be opened.
+        Pending stops of a withheld stack are still made; no window can be opened on it.
         """
         if fault == self.engine_fault:
             return
@@ -173,7 +173,7 @@ class StackLoader:
         self._forget_removed_stacks(mine)
 
     def _reject_sections(self, toml: PowerToml) -> None:
-        """Turn down the stacks whose section of power.toml has faults; what was good of them stays."""
+        """Reject the stacks whose section of power.toml has faults; their last valid reading stays."""
         for name, one in toml.rejected.items():
             if name in self._context.stacks or one.node == self._context.node:
                 self._reject_section(name, one)
@@ -302,7 +302,7 @@ class StackLoader:
         self._publishing.reject(rejected, digest)
 
     def _refuse(self, name: StackId, faults: list[str], digest: str, *, log_it: bool = True) -> None:
-        """A later reading is no good: what is in force stays so."""
+        """Record that a later reading is invalid; the reading in force stays."""
         one = self._known.setdefault(name, _Known())
         if one.refused == digest:
             return

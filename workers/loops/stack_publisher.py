@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 AfterCommit = Callable[[], None]
 Publication = Callable[[Session, Heartbeat], AfterCommit | None]
-"""What is to be said of one stack, in one transaction; returns what follows once that is committed."""
+"""One write about a stack, in one transaction; returns the work to do after the commit."""
 
 
 class NotYet(Exception):
@@ -67,7 +67,7 @@ class StackPublisher:
         self._logged: dict[StackId, str] = {}
         """The last fault that was logged of each stack."""
         self._offered: dict[StackId, OfferedStack] = {}
-        """What was last offered to the database of each stack."""
+        """The last reading of each stack that was offered to the database."""
         self.held_back: dict[StackId, str] = {}
         """The digest of a reading that is good and waits until something elsewhere has ended, by stack."""
         self._lock = threading.Lock()
@@ -159,14 +159,14 @@ class StackPublisher:
         signs.write(session, replace(mine, stacks=sorted(self._context.claimed)))
 
     def publish_again(self) -> None:
-        """The engine is another one than before: every stack is claimed anew, for that one."""
+        """Claim every stack again, since the engine was replaced."""
         for name, served in list(self._context.stacks.items()):
             if served.place is not None and name not in self._publications:
                 offered = OfferedStack(served, self._context.core.get(name, frozenset()))
                 self.tell(name, partial(self._publish, offered=offered))
 
     def check_locations(self) -> None:
-        """Claim anew what holds or owes something elsewhere, so that it is held back until that has ended."""
+        """Claim again every stack that is held elsewhere, so that it is held back until that has ended."""
         with self._context.database.read() as session:
             misplaced = [
                 name
@@ -180,7 +180,7 @@ class StackPublisher:
     # One that waits for what is held or owed elsewhere, or is another worker's.
 
     def _hold_back(self, name: StackId, held: StackHeld) -> None:
-        """Keep what is in force, or else only turn off what is left in the old location."""
+        """Keep the version in force, or only stop the services left in the old location."""
         fault, spec = str(held), self._offered[name].served.spec
         stays = self._stays(name, held)
         if self._logged.get(name) != fault:
@@ -215,7 +215,7 @@ class StackPublisher:
             observations.mark_unreachable(session, row, self._context.engine_id, self._now())
 
     def only_turn_off(self, spec: StackSpec, at: Location | None) -> None:
-        """Serve what is left of a stack in one project, or nothing where that is not on this engine."""
+        """Serve the services left of a stack in one project, or none if it is not on this engine."""
         if at is None or not at.on_engine(self._context.engine_id):
             self._context.stacks.pop(spec.name, None)
         else:
@@ -267,9 +267,9 @@ class StackPublisher:
         )
 
     def follow(self, session: Session, row: Stack, mine: Heartbeat) -> str:
-        """Turn off what is left of a stack that is no longer served, wherever on this engine that is.
+        """Stop the services left of a stack that is no longer served, in any project on this engine.
 
-        Returns why that cannot be done yet, where it is on another engine.
+        Returns the reason if they are on another engine.
         """
         here = self._context.location(row.spec)
         left = elsewhere(relocation.holdings(session, row.name), here)

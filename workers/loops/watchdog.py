@@ -21,7 +21,7 @@ EXIT_CODE = 70
 """Of a worker that was ended so: an internal error, by the numbers of sysexits.h."""
 
 Probe = Callable[[], bool]
-"""Tells, within a second or so, whether one part of the worker still turns."""
+"""Detect within about a second whether one part of the worker still runs."""
 
 
 class Watchdog:

@@ -29,7 +29,7 @@ _UNCHANGED = "%/:=&?~#+!$,;'@()*[]"
 
 
 class NotDelivered(Exception):
-    """The sink was not told, for the reason given."""
+    """The notice was not delivered; the message is the reason."""
 
 
 def main() -> None:

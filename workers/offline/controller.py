@@ -33,7 +33,7 @@ from workers.state.snapshot import Outage
 
 log = logging.getLogger(__name__)
 PAUSE = 0.25
-"""Seconds between looks at what is due."""
+"""Seconds between two checks for due stops."""
 FROZEN = 5.0
 """Seconds between looks that say that this process itself was stopped, and has not listened yet."""
 

@@ -81,7 +81,7 @@ def _take_in(context: WorkerContext, pages: list[JournalPage], now: datetime) ->
 
 
 def _set_aside(path: Path) -> None:
-    """Give a journal that cannot be taken in another name: its calls then count as lost."""
+    """Rename a journal that cannot be imported: its calls then count as lost."""
     with suppress(OSError):
         path.rename(path.with_suffix(".refused"))
 

@@ -118,7 +118,7 @@ def _converge_and_look(context: WorkerContext, served: Served, service: str, dec
 def _attempt(
     context: WorkerContext, served: Served, service: str, decide: Decide, session: Session
 ) -> StartedCall | None:
-    """The call that is due for a service, by what is on record alone."""
+    """Return the due call of a service, by the database alone."""
     decision, window = decide(session, service, None)
     if decision.action is Action.NONE:
         return None

@@ -44,10 +44,10 @@ Decide = Callable[[Session, str, Seen], tuple[Decision, str | None]]
 
 
 def converge(context: WorkerContext, served: Served, service: str, decide: Decide) -> bool:
-    """Under the service's lock: look, decide, make at most one call, record it.
+    """Under the service's lock: inspect, decide, make at most one call, record it.
 
-    Where that call ran its `pre_stop` hooks, look and decide once more. True where what is on
-    record of the service is out of date by that.
+    If that call ran `pre_stop` hooks, inspect and decide once more. Returns True if the row of the
+    service is out of date after that.
     """
     spec = served.spec.services.get(service) or ServiceSpec(service)
     with locks.hold_lock(context.lock_dir, served.spec.project, service) as lock:
@@ -61,7 +61,7 @@ def converge(context: WorkerContext, served: Served, service: str, decide: Decid
 
 @dataclass(frozen=True, slots=True)
 class _HooksFirst:
-    """What is decided of a service, but its hooks before its stop."""
+    """Return the decision about a service, with its hooks before its stop."""
 
     decide: Decide
     spec: ServiceSpec

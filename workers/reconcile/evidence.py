@@ -98,7 +98,7 @@ def collect_refusal(request: DiagnosisRequest) -> Evidence:
 
 
 def _optional(read: Callable[[], _Part]) -> _Part | None:
-    """A part of the evidence; None where the engine does not tell it."""
+    """Return one part of the evidence; None if the engine refuses it."""
     try:
         return read()
     except Unable as error:

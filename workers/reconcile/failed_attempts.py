@@ -21,7 +21,7 @@ from workers.state.diagnosis_queue import DiagnosisRequest
 from workers.state.inspection_queue import Trigger
 
 Attempt = Callable[[Session], StartedCall | None]
-"""The call that was to be made, as things stand in this transaction; None where none is due any more."""
+"""The call that was to be made, by this transaction; None if none is due any more."""
 
 
 @contextmanager

@@ -39,9 +39,9 @@ JudgedService = tuple[SeenContainers, datetime | None]
 def look(
     context: WorkerContext, stack: StackId, request: InspectionRequest | None = None
 ) -> dict[str, datetime]:
-    """Take in what the engine shows of a stack, or only of the services of `request`.
+    """Inspect a stack, or only the services of `request`, and store the result.
 
-    Returns, by service, when its verdict may change by itself, by the engine's clock.
+    Returns, by service, when its verdict may change without an event, by the engine's clock.
     """
     served, services = context.stacks.get(stack), request.services if request else None
     if served is None:

@@ -84,13 +84,13 @@ def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str
 
 
 def engine_time(context: WorkerContext, moment: datetime) -> datetime:
-    """A time by the database's clock as the engine dated what was written then."""
+    """Convert a time of the database's clock to the engine's clock at that moment."""
     apart = context.engine.now() - context.database.now()
     return context.engine.own_time(moment + apart if abs(apart) > _APART else moment)
 
 
 def _last_output_note(detail: str) -> str:
-    """What is left of a service without a container: the last words that were kept when it failed."""
+    """Return the note for a service without a container: its detail when it failed."""
     return (
         f"its container is gone; the last that was kept of it: {detail}" if detail else "it has no container"
     )

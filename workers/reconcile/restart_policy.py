@@ -26,9 +26,10 @@ SURELY = timedelta(seconds=1)
 
 
 def by_the_engine(engine: Engine, containers: Iterable[Container], before: Service, at: datetime) -> bool:
-    """Has the engine itself brought back what was last seen off as `before` tells? `at` is now, in its time.
+    """Did the engine itself restart a service that was last seen off, as `before` has it?
 
-    Where neither can be shown it counts as the engine's doing, since nothing may stay on.
+    `at` is now, by the engine's clock. Without a proof it counts as the engine's restart, since nothing
+    may stay on.
     """
     alive = [one for one in containers if one.alive]
     if before.observed_at is None or not all(one.policy for one in alive):

@@ -128,9 +128,9 @@ def changed_resources(engine: Engine, served: Served, directory: Path) -> tuple[
 
 
 def faults(engine: Engine, served: Served, key: str, directory: Path) -> list[str]:
-    """Why a changed network or volume cannot be taken over now: core has a container on it.
+    """Return why a changed network or volume cannot be replaced now: core has a container on it.
 
-    Notes on `served` which networks are to be made anew, and logs which volumes stay as they are.
+    Notes on `served` which networks are to be recreated, and logs which volumes stay as they are.
     """
     networks, volumes = changed_resources(engine, served, directory)
     served.outdated.update(networks)

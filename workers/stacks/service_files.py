@@ -102,6 +102,6 @@ def _references(raw: ServiceConfig) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=_READINGS)
 def _config(file: Path) -> ServiceConfig:
-    """A kept file never changes: its name carries the digest of what is in it."""
+    """Read an accepted file. It is cached, since its name contains the digest of its content."""
     config: ServiceConfig = json.loads(file.read_text())
     return config

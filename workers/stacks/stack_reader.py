@@ -54,7 +54,7 @@ class Served:
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Its volumes likewise."""
     outdated: set[str] = field(default_factory=set, compare=False)
-    """Networks that exist with another definition, to be made anew when nothing runs on them."""
+    """Networks that exist with another definition, to be recreated when no container runs on them."""
     intent_checks: Mapping[str, Scenario] = field(default_factory=dict)
     """The checks of its intents, whole, by the intent's name."""
 
@@ -73,15 +73,15 @@ class Rejected(Exception):
 
     @property
     def digest(self) -> str:
-        """Of what was turned down, where compose could read it."""
+        """The parts of a rejected stack that Compose could read."""
         return self.spec.digest
 
 
 def read(path: Path, toml: PowerToml, name: StackId, *, keep: Path | None = None) -> Served:
     """Read and check one stack; raises Rejected.
 
-    Where there is a directory to keep it in, the stack is started from what was read here,
-    so that what the files say later changes nothing until it has been checked, too.
+    With a directory for copies, starts use a copy of this reading. A later change of the files has no
+    effect until it has been checked, too.
     """
     stack = toml.stacks[name]
     key = f"{path}: stacks.{name}"
@@ -127,7 +127,7 @@ def read(path: Path, toml: PowerToml, name: StackId, *, keep: Path | None = None
 def _keep_rendered(
     key: str, spec: StackSpec, place: ComposeFiles, config: dict[str, Any], directory: Path
 ) -> tuple[StackSpec, ComposeFiles]:
-    """The same stack, from what was rendered of it and read back: nothing is left in it to be filled in."""
+    """Return the same stack from its rendered copy, in which every variable is replaced."""
 
     def output(command: Command) -> str:
         return _output(command, key, spec)
@@ -204,7 +204,7 @@ def _no_directory(path: Path) -> str:
 
 
 def _unusable(path: Path, wanted: int) -> str:
-    """Why this user cannot read what is there; nothing where it can, or where there is nothing."""
+    """Return why this user cannot read a path; empty if it can, or if nothing is there."""
     try:
         path.stat()
         allowed = os.access(path, wanted)

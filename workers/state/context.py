@@ -98,22 +98,22 @@ class WorkerContext:
         return node_snapshot.directory(self.lock_dir.parent, self.node)
 
     def location(self, spec: StackSpec) -> Location:
-        """Where this worker starts and stops what is of this stack."""
+        """Return the location in which this worker starts and stops the services of a stack."""
         return Location(spec.project, self.engine_id)
 
     def close(self) -> None:
-        """Let go of the engine and the database."""
+        """Close the connections to the engine and the database."""
         self.engine.close()
         self.database.close()
 
     def adopt(self, served: Served) -> None:
-        """Serve a stack as it is now; drop what was remembered of services and images it has no more."""
+        """Serve this version of a stack; drop the state of services and images that it no longer has."""
         self.stacks[served.spec.name] = served
         self.restarts.forget_services(served.spec.project, but=served.spec.services)
         self._drop_unused_digests()
 
     def forget(self, stack: StackId) -> None:
-        """Drop a stack that is not this worker's (any more), and what was remembered of it."""
+        """Drop a stack that this worker does not serve, and all state about it."""
         served = self.stacks.pop(stack, None)
         self.claimed.discard(stack)
         self.looking.pop(stack, None)
@@ -134,7 +134,7 @@ class WorkerContext:
             self.digests.pop(image, None)
 
     def unread(self, stack: StackId, why: str) -> None:
-        """The engine shows nothing of a stack for this reason or, where that is empty, shows it."""
+        """Note why the engine shows no container of a stack; an empty `why` ends that."""
         if why and self.unread_stacks.get(stack) != why:
             self.unread_stacks[stack] = why
             log.warning("stack %s: %s", stack, why)
@@ -142,5 +142,5 @@ class WorkerContext:
             log.warning("stack %s: the engine shows it again", stack)
 
     def one_look(self, stack: StackId) -> threading.Lock:
-        """Looks at one stack are taken in one after another."""
+        """The lock under which inspections of one stack are stored one after another."""
         return self.looking.setdefault(stack, threading.Lock())

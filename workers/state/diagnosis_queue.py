@@ -1,4 +1,4 @@
-"""Services that wait to be diagnosed: each at most once, bounded, and never waited for by who submits."""
+"""Services that wait for a diagnosis: each at most once, bounded; submitting never blocks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DiagnosisRequest:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What has to differ for the service to be diagnosed anew at once."""
+        """The facts whose change makes a new diagnosis due at once."""
         seen = ((one.id, one.state, one.health, one.exit_code, one.error) for one in self.containers)
         return (*seen, self.faults, self.stopped_in)
 
@@ -77,7 +77,7 @@ class DiagnosisQueue:
             return request
 
     def note_unhealthy(self, key: tuple[StackId, str], containers: Sequence[Container]) -> None:
-        """Remember which containers of a service were unhealthy, to tell when they recover."""
+        """Remember which containers of a service were unhealthy, to notice their recovery."""
         if ids := frozenset(one.id for one in containers if one.health == "unhealthy"):
             self._unhealthy[key] = ids
 
@@ -90,6 +90,6 @@ class DiagnosisQueue:
         return True
 
     def wake(self) -> None:
-        """Let who waits in `take` notice at once that it is to stop."""
+        """Wake every thread that waits in `take`, so that it can stop."""
         with self._changed:
             self._changed.notify_all()

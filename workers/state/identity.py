@@ -47,7 +47,7 @@ class Identity:
                 locks.path(self._directory, _WORKER, self.name).unlink(missing_ok=True)
 
     def dead(self, worker: str) -> bool:
-        """Has that worker let go of its sign of life?"""
+        """Is the lock of that worker free, so that the worker is dead?"""
         if worker == self.name:
             return False
         at = locks.path(self._directory, _WORKER, worker)
@@ -58,7 +58,7 @@ class Identity:
 
 
 def locks_id(directory: Path) -> str:
-    """The name of a lock directory, the same for all who share it wherever it is mounted."""
+    """Return the id of a lock directory, the same for all workers that share it under any path."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     at = directory / _NAME
     if not at.exists():
@@ -112,7 +112,7 @@ def start_ticks(pid: int) -> str | None:
 
 
 def _is_family(pid: int, when: str | None) -> bool:
-    """Is this the process that was written down, or, where that is gone, a group that it led?"""
+    """Is this the recorded process or, if that has ended, a process group that it led?"""
     now = start_ticks(pid)
     if now is not None:
         return now == when

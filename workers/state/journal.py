@@ -94,7 +94,7 @@ class Journal:
         return not self._lines
 
     def page(self, over: Iterable[Outage]) -> tuple[JournalPage, set[str]]:
-        """What can be put on record now, and the ids of its lines; a call under way waits for its end."""
+        """Return the records that can be imported now, and the ids of their lines; no call under way."""
         with self._lock:
             lines, done = list(self._lines), set(self._taken)
         open_calls = _unfinished_line(lines)

@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 EVENT_GRACE = timedelta(seconds=2)
 """How long after a look the event for what it saw may still arrive; how long a request or a call excuses."""
 SEEN_FIRST = timedelta(seconds=0.2)
-"""How long before the engine tells of a change it may already show it."""
+"""Seconds by which the engine may show a change before it sends the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """How the services and unfinished windows of a stack stand, as far as a look can move them."""
+    """The services and unfinished windows of a stack, as far as an inspection can change them."""
 
     services: dict[str, tuple[Power, bool, bool]]
     windows: dict[str, tuple[State, object, bool]]
@@ -151,7 +151,7 @@ class Repairs:
             self._doubts.append(_Doubt(stack, changes, seen_at, explained))
 
     def confirm(self, clock: Callable[[], datetime]) -> None:
-        """Count what no event has told of in time, by the engine's clock."""
+        """Count the changes without an event in time, by the engine's clock."""
         if not self._doubts:
             return
         now = clock()

@@ -20,7 +20,7 @@ REMEMBERED_RESTARTS = 2
 
 @dataclass(slots=True)
 class _Service:
-    """What is remembered of one service's containers, by their ids."""
+    """The history of one service's containers, by their ids."""
 
     seen: dict[str, tuple[int, tuple[datetime, ...]]] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class _Service:
 
 
 class RestartHistory:
-    """A memory of restarts, by service and container; it holds no container that is gone."""
+    """The history of restarts, by service and container; it has no removed containers."""
 
     def __init__(self) -> None:
         self.services: dict[tuple[str, str], _Service] = {}
@@ -55,12 +55,12 @@ class RestartHistory:
             return replace(container, restarted=times, exit_code=history.exit_code(container))
 
     def record_death(self, project: str, service: str, container: str, exit_code: int) -> None:
-        """A container has died; once it runs again, the engine no longer tells how."""
+        """Store the exit code of a container: once it runs again, the engine no longer has it."""
         with self._lock:
             self.services.setdefault((project, service), _Service()).codes[container] = exit_code
 
     def forget_gone(self, project: str, services: Iterable[str], there: Collection[str]) -> None:
-        """Drop what is remembered of these services' containers that are not there (any more)."""
+        """Drop the history of containers of these services that no longer exist."""
         with self._lock:
             for service in services:
                 if (history := self.services.get((project, service))) and not history.keep(there):

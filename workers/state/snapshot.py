@@ -109,7 +109,7 @@ class Snapshot:
 
     @property
     def lost(self) -> bool:
-        """Whether the last attempt failed: the database may lack what was done since."""
+        """Whether the last attempt failed: the database may lack later changes."""
         return self._failed
 
     def begin(self) -> None:

@@ -1,4 +1,4 @@
-"""What a trouble usually means, in a sentence for the person who has it."""
+"""The usual meaning of a fault, in one sentence for its user."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class FieldCondition:
     exists: bool | None = None
 
     def match(self, facts: Facts) -> ConditionMatch | None:
-        """What was found; None where the condition does not hold."""
+        """Return the match; None if the condition does not hold."""
         if self.field == "log":
             return self._in_log(facts)
         value = facts.values[self.field]
@@ -166,7 +166,7 @@ class NoneOf:
     condition: EvidenceCondition
 
     def match(self, facts: Facts) -> ConditionMatch | None:
-        """Nothing found, which is what is wanted; None where the condition holds."""
+        """Return an empty match if the inner condition does not hold, else None."""
         return ConditionMatch() if self.condition.match(facts) is None else None
 
 

@@ -111,7 +111,7 @@ def _by_level(line: str, times: int) -> float:
 
 
 def _by_age(evidence: Evidence, place: int) -> float:
-    """What was written long before the end was survived; the whole end may take some seconds."""
+    """A line long before the end was no cause of it; the end itself may take some seconds."""
     ages = evidence.log.ages
     if not ages or place >= len(ages):
         return 1.0
