@@ -28,6 +28,7 @@ _COMMANDS = {
     "watch": ("app.cli.watch_events", "Follow events as they happen."),
     "top": ("app.cli.top", "Show everything on one screen, live."),
     "mcp": ("app.cli.mcp_server", "Let an assistant open and close windows, over MCP."),
+    "mqtt": ("app.cli.mqtt", "Show and switch services in Home Assistant, over MQTT."),
     "audit": ("app.cli.audit", "Read the audit trail, verify or archive it."),
     "token": ("app.cli.tokens", "Create, list and revoke tokens."),
     "notices": ("app.cli.notifications", "List notifications and their deliveries."),

@@ -5,10 +5,12 @@ intervals without an event. So no change is missed when the stream breaks, and a
 waited for.
 """
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Self
 
 import click
@@ -37,6 +39,21 @@ def until_interrupted() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise click.exceptions.Exit(0) from None
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """Exit with 0 at SIGTERM too, after the block has tidied up."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        with until_interrupted():
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_outcome_known(window: Window) -> bool:

@@ -5,21 +5,18 @@ keys ------------------ +--> picture, twice a second, for the countdowns
 lost connection --------+
 """
 
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FrameType
 
 import click
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from app.cli import keyboard, output, top_view
+from app.cli import follow, keyboard, output, top_view
 from app.cli.arguments import read_unfinished_windows, utc_option
 from app.cli.event_text import EventText
 from app.cli.follow import Hints
@@ -54,26 +51,10 @@ def top() -> None:
         board = Board(api)
         board.reload()
         if output.live():
-            with _leave_on_signal():
+            with follow.until_stopped():
                 _watch(api, board)
         else:
             output.say(*top_view.plain_lines(board.screen()))
-
-
-@contextmanager
-def _leave_on_signal() -> Iterator[None]:
-    """Exit with 0 at SIGTERM and Ctrl-C, with the terminal restored."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise click.exceptions.Exit(0) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _watch(api: Api, board: "Board") -> None:

@@ -19,6 +19,7 @@ from app.domain.features import FEATURE_NAMES, Features
 from app.domain.stack_id import StackId
 from app.settings.errors import ConfigError
 from app.settings.intent_toml import IntentName, IntentToml, WrittenIntent, read_intents
+from app.settings.mqtt_settings import MqttToml
 from app.settings.toml_values import (
     CallSeconds,
     Name,
@@ -141,6 +142,7 @@ class _File(_Strict):
     notices: dict[Name, NoticeToml] = {}
     features: FeaturesToml = FeaturesToml()
     intents: dict[IntentName, IntentToml] = {}
+    mqtt: MqttToml | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ class PowerToml:
     """Stacks whose section has faults, which keep no other from being served."""
     features: Features = field(default_factory=Features)
     intents: Mapping[str, WrittenIntent] = field(default_factory=dict)
+    mqtt: MqttToml | None = None
 
     def on_node(self, node: str) -> dict[StackId, StackToml]:
         """The stacks of one node, by name."""
@@ -197,7 +200,7 @@ def read_power_toml(path: Path) -> PowerToml:
     intents, intent_faults = read_intents(path, parsed.intents, stacks, rejected)
     if intent_faults:
         raise ConfigError(intent_faults)
-    return PowerToml(stacks, parsed.notices, rejected, parsed.features.switches(), intents)
+    return PowerToml(stacks, parsed.notices, rejected, parsed.features.switches(), intents, parsed.mqtt)
 
 
 def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[StackId, RejectedToml]:
@@ -285,5 +288,7 @@ def _keys_beside(parts: list[Any]) -> Collection[str]:
             return NoticeToml.model_fields
         case ["intents", _, _]:
             return IntentToml.model_fields
+        case ["mqtt", _]:
+            return MqttToml.model_fields
         case _:
             return _File.model_fields
