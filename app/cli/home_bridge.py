@@ -23,7 +23,7 @@ from power_windows.errors import PowerError
 from power_windows.payloads import Service, Stack, Window
 from power_windows.rest import Api
 
-REASON = "switched on in Home Assistant"
+OPEN_REASON = "switched on in Home Assistant"
 """The reason of the bridge's windows, by which it finds them again after a restart."""
 CLOSE_REASON = "switched off in Home Assistant"
 _LIVE = {State.WAITING, State.OPENING, State.OPEN}
@@ -69,7 +69,7 @@ class HomeBridge:
         configs: dict[str, dict[str, Any]] = {}
         states: dict[str, dict[str, Any]] = {}
         self._services = {}
-        for stack, service in _allowed(stacks):
+        for stack, service in _allowed_services(stacks):
             entity = home_assistant.entity_id(stack, service["name"])
             self._services[entity] = (stack, service["name"])
             configs |= home_assistant.discovery_configs(self.topics, stack, service["name"])
@@ -128,7 +128,7 @@ class HomeBridge:
         if own:
             self._renew(own[0])
             return
-        body: dict[str, Any] = {"stack": stack, "services": [service], "reason": REASON}
+        body: dict[str, Any] = {"stack": stack, "services": [service], "reason": OPEN_REASON}
         self.api.open(body | ({"ttl_sec": self.ttl} if self.ttl else {}))
 
     def _renew(self, window: Window) -> None:
@@ -143,11 +143,11 @@ class HomeBridge:
 
     def _own_windows(self, stack: str, service: str) -> Iterator[Window]:
         for window in read_unfinished_windows(self.api):
-            is_own = window["reason"] == REASON and window["services"] == [service]
+            is_own = window["reason"] == OPEN_REASON and window["services"] == [service]
             if is_own and window["stack"] == stack and window["state"] in _LIVE:
                 yield window
 
 
-def _allowed(stacks: list[Stack]) -> Iterator[tuple[str, Service]]:
+def _allowed_services(stacks: list[Stack]) -> Iterator[tuple[str, Service]]:
     for stack in stacks:
         yield from ((stack["name"], one) for one in stack["services"] if one["role"] == Role.ALLOWED)

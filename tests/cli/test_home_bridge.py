@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.home_bridge import CLOSE_REASON, REASON, HomeBridge
+from app.cli.home_bridge import CLOSE_REASON, OPEN_REASON, HomeBridge
 from app.domain.home_assistant import HomeTopics
 from power_windows.discovery import Target
 from power_windows.errors import Unreachable
@@ -20,7 +20,7 @@ from tests.cli.service import TOKEN, Service
 
 TOPICS = HomeTopics("power_windows", "homeassistant")
 SET = TOPICS.command("homelab__jellyfin")
-OWN = window("own1", stack="homelab", services=["jellyfin"], reason=REASON, state="open")
+OWN = window("own1", stack="homelab", services=["jellyfin"], reason=OPEN_REASON, state="open")
 THEIRS = window("ada1", stack="homelab", services=["jellyfin"], reason="film night", state="open")
 
 
@@ -82,7 +82,7 @@ def test_a_switch_opens_a_window_with_the_length_that_is_set(
     service.opens_as = OWN
     bridge.handle(SET, "ON")
 
-    body = {"stack": "homelab", "services": ["jellyfin"], "reason": REASON, "ttl_sec": 7200}
+    body = {"stack": "homelab", "services": ["jellyfin"], "reason": OPEN_REASON, "ttl_sec": 7200}
     assert [one.body for one in service.requests("POST", "/windows")] == [body]
 
 
@@ -108,7 +108,7 @@ def test_a_switch_closes_only_what_it_has_opened(
     # Another window holds it, so the switch is told that it is still on.
     assert TOPICS.state("homelab__jellyfin") in broker.log[published:]
     assert broker.state()["switch"] == "ON"
-    assert broker.state()["held_by"] == f"ada: film night; ada: {REASON}"
+    assert broker.state()["held_by"] == f"ada: film night; ada: {OPEN_REASON}"
 
 
 def test_a_refusal_is_in_the_state_until_a_command_succeeds(
