@@ -44,3 +44,9 @@ def means(session: Session) -> dict[tuple[str, str], float]:
 def forget(session: Session, before: datetime) -> None:
     """Delete samples taken before this time."""
     session.execute(delete(Sample).where(Sample.at < before))
+
+
+def newest(session: Session, since: datetime) -> dict[tuple[StackId, str], Sample]:
+    """The newest sample of each stack and service that was measured since then."""
+    query = select(Sample).where(Sample.at >= since).order_by(Sample.at)
+    return {(StackId(one.stack), one.service): one for one in session.scalars(query)}

@@ -17,7 +17,7 @@ from app.domain.enums import Condition, Power, Role
 from app.domain.nodes import Heartbeat
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.stack_id import StackId
-from app.store import diagnoses, tokens, windows, workers
+from app.store import diagnoses, stacks, tokens, windows, workers
 from app.store.database import Database
 from app.store.tables import Sample, Service, Window
 from app.usecases.nodes import published_stacks
@@ -55,13 +55,13 @@ def fill(database: Database, *, much: bool) -> str:
     now = database.now()
     with database.write() as session:
         token = tokens.create(session, "admin", now - _HISTORY)
-    stacks = [spec_of(name, 15 if much else 6) for name in (NAMES if much else NAMES[:1])]
-    systems = [_with_history(database, spec, now, 32 if much else 4) for spec in stacks]
+    specs = [spec_of(name, 15 if much else 6) for name in (NAMES if much else NAMES[:1])]
+    systems = [_with_history(database, spec, now, 32 if much else 4) for spec in specs]
     _open_windows(systems, 5 if much else 1, now)
     if much:
         _add_troubles(database, systems, now)
     _add_samples(database, now)
-    beat(database, [spec.name for spec in stacks], now)
+    beat(database)
     return token
 
 
@@ -71,17 +71,16 @@ def first_run(database: Database) -> str:
     with database.write() as session:
         token = tokens.create(session, "admin", now)
     _system(database, spec_of("homelab", 6), now - timedelta(minutes=1))
-    beat(database, ["homelab"], now)
+    beat(database)
     return token
 
 
-def beat(database: Database, stacks: list[str], now: datetime) -> None:
-    """A sign of life of the worker, good for a day."""
-    here = Heartbeat(
-        "worker-1", "local", "", "", tuple(map(StackId, stacks)), now - _HISTORY, now + timedelta(days=1)
-    )
+def beat(database: Database) -> None:
+    """A sign of life of the worker. Without one for half a minute its stacks are away."""
+    now = database.now()
     with database.write() as session:
-        workers.write(session, here)
+        names = tuple(one.name for one in stacks.every(session))
+        workers.write(session, Heartbeat("worker-1", "local", "", "", names, now - _HISTORY, now))
 
 
 def _system(database: Database, spec: StackSpec, now: datetime) -> System:

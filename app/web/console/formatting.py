@@ -41,10 +41,17 @@ def part(left: float | None, whole: float | None) -> float:
     return round(100 * min(1.0, max(0.0, (left or 0.0) / whole)), 1) if whole else 0.0
 
 
+def size(count: float) -> str:
+    """Bytes as `312 MiB` or `1.4 GiB`."""
+    mebibytes = count / 2**20
+    return f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1000 else f"{mebibytes:.0f} MiB"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "clock": clock,
     "span": lambda seconds: durations.show(seconds or 0.0),
     "facts_line": facts_line,
     "part": part,
+    "size": size,
     "usually": advice.usually,
 }

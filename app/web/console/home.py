@@ -1,26 +1,37 @@
-"""The first page: stacks, services, their windows and times left; and the event stream that updates pages."""
+"""The first page: open windows, then stacks with their services; and the event stream that updates pages."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from flask import Response, g
+from flask import Response, g, request
+from sqlalchemy.orm import Session
 
-from app.domain.enums import State
-from app.store import stacks, windows
+from app.domain.enums import Power, State
+from app.store import samples, stacks, windows
+from app.store.tables import Stack, Window
 from app.web import event_stream, schemas, stack_views, window_views
 from app.web.authentication import Caller
 from app.web.console import sessions
 from app.web.console.pages import PageResponse, Pages, render_page
+from app.web.console.service_rows import ServiceRow, service_rows
 from app.web.context import WebContext
 from app.web.problems import DATABASE_ERRORS
 
 pages = Pages()
+_FEW = 30
+"""Services with which all stacks are unfolded at first."""
+_RECENT = timedelta(seconds=45)
+"""How old a measured value may be that is shown as the present one."""
+_CLOSED_READ, _CLOSED_SHOWN = 20, 4
 
 
 @pages.add("GET", "/")
 def home(context: WebContext, _caller: Caller) -> PageResponse:
-    """Stacks, services and windows."""
+    """Windows, and stacks with their services."""
     return render_page("home.html", **_overview(context))
 
 
@@ -46,19 +57,58 @@ def live(context: WebContext, caller: Caller) -> Response:
 
 
 def _overview(context: WebContext) -> dict[str, Any]:
+    search = request.args.get("q", "")[:100].strip().lower()
     with context.database.read() as session:
         now = context.database.now()
-        stack_payloads = stack_views.describe_stacks(session, stacks.every(session), now)
-        waiting = windows.page(session, state=State.WAITING, limit=100)
-        rows = [row for stack in stack_payloads for row in windows.moving_of(session, stack["name"])]
-        moving = window_views.describe_windows(session, [*waiting, *rows], now)
-    by_id = {one["id"]: one for one in moving}
-    for stack in stack_payloads:
-        for service in stack["services"]:
-            service["last"] = _last([by_id[one] for one in service["holders"] if one in by_id])
-    return {"stacks": stack_payloads, "windows": moving}
+        stack_rows = list(stacks.every(session))
+        described = stack_views.describe_stacks(session, stack_rows, now)
+        unfinished = window_views.describe_windows(session, _unfinished(session, stack_rows), now)
+        memory = {key: one.memory for key, one in samples.newest(session, now - _RECENT).items()}
+        closed = windows.page(session, state=State.CLOSED, limit=_CLOSED_READ)
+    by_id = {one["id"]: one for one in unfinished}
+    specs = {row.name: row.spec for row in stack_rows}
+    for stack in described:
+        stack["rows"] = _matching(service_rows(stack, specs[stack["name"]], by_id, memory), search)
+        stack["counts"] = Counter(_counted(row) for row in stack["rows"])
+    is_small = sum(len(stack["rows"]) for stack in described) <= _FEW
+    for stack in described:
+        stack["unfolded"] = bool(search) or is_small or _needs_attention(stack)
+    newest_first = sorted(unfinished, key=lambda one: str(one["created_at"]), reverse=True)
+    return {
+        "stacks": described,
+        "windows": newest_first,
+        "closed": _distinct(closed),
+        "search": search,
+        "totals": sum((stack["counts"] for stack in described), Counter()),
+    }
 
 
-def _last(holders: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The window that ends last; the page shows its time left for the service."""
-    return max(holders, key=lambda one: one["ttl_remaining_sec"], default=None)
+def _unfinished(session: Session, stack_rows: Sequence[Stack]) -> list[Window]:
+    waiting = windows.page(session, state=State.WAITING, limit=100)
+    return [*waiting, *(row for stack in stack_rows for row in windows.moving_of(session, stack.name))]
+
+
+def _matching(rows: list[ServiceRow], search: str) -> list[ServiceRow]:
+    """The rows that have the text in their name or their stack's; in the browser a script does this."""
+    return [row for row in rows if search in f"{row.stack} {row.name}".lower()]
+
+
+def _counted(row: ServiceRow) -> str:
+    """Under which count of its stack a service is."""
+    if row.power in {Power.FAILING, Power.UNKNOWN}:
+        return "failing"
+    if row.power in {Power.STARTING, Power.STOPPING}:
+        return "moving"
+    return "off" if row.power == Power.OFF else "on"
+
+
+def _needs_attention(stack: dict[str, Any]) -> bool:
+    """Whether a stack is unfolded where there are many: something of it is held, moves or fails."""
+    return not stack.get("faults") and any(not row.is_quiet for row in stack["rows"])
+
+
+def _distinct(closed: Sequence[Window]) -> list[Window]:
+    """The newest closed windows, one for each choice of services."""
+    by_choice = {(one.stack, *sorted(one.services)): one for one in reversed(closed)}
+    newest = sorted(by_choice.values(), key=lambda one: one.created_at, reverse=True)
+    return newest[:_CLOSED_SHOWN]

@@ -143,6 +143,6 @@ def _same(given: str, wanted: str) -> bool:
     )
 
 
-def local_address(address: str) -> str:
-    """The address if it is a path of this server, else `/`."""
-    return address if address.isprintable() and _LOCAL_PATH.fullmatch(address) else "/"
+def local_address(address: str, default: str = "/") -> str:
+    """The address if it is a path of this server, else `default`."""
+    return address if address.isprintable() and _LOCAL_PATH.fullmatch(address) else default

@@ -11,7 +11,7 @@ from app.domain.errors import Refusal
 from app.store import samples
 from app.web import actions, log_reading, problems, request_parsing, schemas, window_views
 from app.web.authentication import Caller
-from app.web.console import drawing
+from app.web.console import drawing, sessions
 from app.web.console.drawing import Chart
 from app.web.console.open_window import seconds
 from app.web.console.pages import PageResponse, Pages, render_page
@@ -67,16 +67,22 @@ def _page(
 
 @pages.add("POST", "/windows/<window>/extend")
 def extending(context: WebContext, caller: Caller, *, window: str) -> PageResponse:
-    """Move the deadline."""
+    """Move the deadline to `ttl` from now, or by `by` from where it is."""
     ttl = request.form.get("ttl", "")[:100].strip()
-    window_views.require_window_id(window)
     try:
-        actions.extend_deadline(context, caller, window, seconds(ttl))
+        actions.extend_deadline(context, caller, window, _seconds_from_now(context, window, ttl))
     except ApiError as error:
         return _page(context, window, str(error), error.kind.status, ttl)
     except Refusal as refusal:
         return _page(context, window, str(refusal), problems.kind_of(refusal).status, ttl)
     return _back(window)
+
+
+def _seconds_from_now(context: WebContext, window: str, ttl: str) -> float:
+    """Seconds from now to the deadline that the form asks for; raises ApiError or UnknownWindow."""
+    left = window_views.read_window(context, window)["ttl_remaining_sec"]
+    by = request.form.get("by", "")[:100].strip()
+    return float(left) + seconds(by) if by else seconds(ttl)
 
 
 @pages.add("GET", "/windows/<window>/force")
@@ -97,7 +103,9 @@ def closing(context: WebContext, caller: Caller, *, window: str) -> PageResponse
 
 
 def _back(window: str) -> PageResponse:
-    return redirect(f"/windows/{window}", 303)
+    """Redirect to the page of this server that the form stood on; by default the window's."""
+    here = sessions.local_address(request.form.get("here", ""), f"/windows/{window}")
+    return redirect(request.script_root + here, 303)
 
 
 @pages.add("GET", "/windows/<window>/logs")

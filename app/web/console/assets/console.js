@@ -47,9 +47,68 @@ function state() {
   return windowCard && windowCard.dataset.state;
 }
 
+// Stacks stay folded or unfolded as the reader left them, also when the part is replaced.
+const folds = JSON.parse(localStorage.getItem("folds") || "{}");
+
+function applyFolds() {
+  for (const stack of document.querySelectorAll("details.stack")) if (stack.id in folds) stack.open = folds[stack.id];
+}
+
+document.addEventListener("click", (event) => {
+  const summary = event.target.closest("details.stack > summary");
+  if (!summary) return;
+  folds[summary.parentElement.id] = !summary.parentElement.open;
+  localStorage.setItem("folds", JSON.stringify(folds));
+});
+
+// The search hides lines as one types, and unfolds the stacks that have matches.
+function applySearch() {
+  const field = document.querySelector("[data-search-field]");
+  if (!field) return;
+  const words = field.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  let matches = 0;
+  for (const stack of document.querySelectorAll("details.stack")) {
+    let here = 0;
+    for (const row of stack.querySelectorAll("[data-search]")) {
+      row.hidden = !words.every((word) => row.dataset.search.includes(word));
+      if (!row.hidden) here += 1;
+    }
+    stack.parentElement.hidden = words.length > 0 && !here;
+    if (words.length && here) stack.open = true;
+    matches += here;
+  }
+  document.getElementById("no-match").hidden = !words.length || matches > 0;
+  if (!words.length) applyFolds();
+}
+
+document.addEventListener("input", (event) => {
+  if (!event.target.matches("[data-search-field]")) return;
+  applySearch();
+});
+
+// Times are sent in UTC and shown in the browser's zone.
+function localizeTimes() {
+  for (const time of document.querySelectorAll("time[datetime]:not([title])")) {
+    const at = new Date(time.dateTime);
+    if (isNaN(at)) continue;
+    time.title = time.textContent + " UTC";
+    const isToday = at.toDateString() === new Date().toDateString();
+    time.textContent = at.toLocaleString([], {
+      ...(isToday ? {} : { day: "numeric", month: "short" }), hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+    });
+  }
+}
+
+function dress() {
+  applyFolds();
+  applySearch();
+  localizeTimes();
+  tick();
+}
+
 let before = state();
 document.body.addEventListener("htmx:afterSwap", () => {
-  tick();
+  dress();
   if (state() !== before) {
     before = state();
     document.body.dispatchEvent(new Event("power:moved"));
@@ -75,7 +134,7 @@ theme.addEventListener("click", () => {
 name();
 // The newest part of the timeline is on the right.
 for (const one of document.querySelectorAll(".scroll:has(.timeline)")) one.scrollLeft = one.scrollWidth;
-tick();
+dress();
 setInterval(tick, 500);
 // Some changes of power have no audit entry, so the parts are also reloaded slowly.
 setInterval(reloadSoon, 5000);
