@@ -62,14 +62,14 @@ def _overview(context: WebContext) -> dict[str, Any]:
         now = context.database.now()
         stack_rows = list(stacks.every(session))
         described = stack_views.describe_stacks(session, stack_rows, now)
-        unfinished = window_views.describe_windows(session, _unfinished(session, stack_rows), now)
+        unfinished = window_views.describe_windows(session, _unfinished_windows(session, stack_rows), now)
         memory = {key: one.memory for key, one in samples.newest(session, now - _RECENT).items()}
         closed = windows.page(session, state=State.CLOSED, limit=_CLOSED_READ)
     by_id = {one["id"]: one for one in unfinished}
     specs = {row.name: row.spec for row in stack_rows}
     for stack in described:
         stack["rows"] = _matching(service_rows(stack, specs[stack["name"]], by_id, memory), search)
-        stack["counts"] = Counter(_counted(row) for row in stack["rows"])
+        stack["counts"] = Counter(_count_name(row) for row in stack["rows"])
     is_small = sum(len(stack["rows"]) for stack in described) <= _FEW
     for stack in described:
         stack["unfolded"] = bool(search) or is_small or _needs_attention(stack)
@@ -83,7 +83,7 @@ def _overview(context: WebContext) -> dict[str, Any]:
     }
 
 
-def _unfinished(session: Session, stack_rows: Sequence[Stack]) -> list[Window]:
+def _unfinished_windows(session: Session, stack_rows: Sequence[Stack]) -> list[Window]:
     waiting = windows.page(session, state=State.WAITING, limit=100)
     return [*waiting, *(row for stack in stack_rows for row in windows.moving_of(session, stack.name))]
 
@@ -93,7 +93,7 @@ def _matching(rows: list[ServiceRow], search: str) -> list[ServiceRow]:
     return [row for row in rows if search in f"{row.stack} {row.name}".lower()]
 
 
-def _counted(row: ServiceRow) -> str:
+def _count_name(row: ServiceRow) -> str:
     """Under which count of its stack a service is."""
     if row.power in {Power.FAILING, Power.UNKNOWN}:
         return "failing"
