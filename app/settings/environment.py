@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.domain.features import Features
 from app.domain.throttling import CallBounds
@@ -43,7 +44,7 @@ class Settings:
     trace_timeout: bool = False
     """… and the environment says how long one sending may take."""
     public_url: str | None = None
-    """Where people reach the front: what links in notices begin with. Without it they have none."""
+    """Where people reach the web process: links in notifications begin with it, and its path is a prefix."""
     opening_calls: CallBounds | None = None
     """How many starts may run at once on this node, from and to; None: by its cores and memory."""
     closing_calls: int | None = None
@@ -56,6 +57,11 @@ class Settings:
     """A file that a worker or beat touches while it does its work, for its supervisor to look at."""
     features: Features = field(default_factory=Features)
     """The features that are on in this process."""
+
+    @property
+    def public_prefix(self) -> str:
+        """The path of `public_url`, such as `/power`; empty where people reach the root of a host."""
+        return urlsplit(self.public_url or "").path
 
     @property
     def lock_dir(self) -> Path:
@@ -75,8 +81,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read POWER_DATA_DIR, POWER_DATABASE_URL, POWER_BROKER_URL, POWER_NODE, POWER_CONFIG and POWER_AWAY.
 
     Without POWER_FEATURES it reads `[features]` of power.toml, where there is one.
-    Of a front also POWER_TRUSTED_PROXIES; of a worker POWER_PUBLIC_URL, POWER_OPENING_CALLS and
-    POWER_CLOSING_CALLS; of a supervised worker or
+    Of a front also POWER_TRUSTED_PROXIES and POWER_PUBLIC_URL; of a worker POWER_PUBLIC_URL,
+    POWER_OPENING_CALLS and POWER_CLOSING_CALLS; of a supervised worker or
     beat POWER_PULSE; of a standalone's own front POWER_AWAIT_NODE and POWER_STARTED_AT; of its children
     POWER_DATABASE_FAULT, where the database cannot be used. One that is empty counts as unset. Raises
     VariableError, with every fault.
@@ -150,6 +156,19 @@ def _away_faults(given: str) -> Iterator[str]:
 def _public_faults(given: str) -> Iterator[str]:
     if not given.startswith(("http://", "https://")):
         yield f"{given!r} begins with neither http:// nor https://"
+        return
+    try:
+        parts = urlsplit(given)
+    except ValueError as error:
+        yield f"{given!r} is no address: {error}"
+        return
+    if not parts.hostname:
+        yield f"{given!r} names no host; write for example https://example.org/power"
+    if parts.query or parts.fragment:
+        yield f"{given!r} has a query or a fragment; an address such as https://example.org/power has none"
+    path = parts.path.rstrip("/")
+    if path and not trusted_proxies.is_prefix(path):
+        yield f"the path {path!r} may have letters, digits, `.`, `_`, `~` and `-` between its slashes"
 
 
 def _any(_given: str) -> Iterator[str]:

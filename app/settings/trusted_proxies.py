@@ -64,6 +64,19 @@ def _address(hop: str) -> str | None:
         return None
 
 
+def is_prefix(text: str) -> bool:
+    """True for a path such as `/power` or `/tools/power`, under which the service can be reached."""
+    return bool(_PREFIX.fullmatch(text)) and ".." not in text
+
+
+def set_prefix(environ: dict[str, Any], prefix: str) -> None:
+    """Have a WSGI request begin with this prefix, whether or not the proxy has removed it from the path."""
+    environ["SCRIPT_NAME"] = prefix
+    path = str(environ.get("PATH_INFO", ""))
+    if path == prefix or path.startswith(f"{prefix}/"):
+        environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
+
+
 class Forwarded:
     """A WSGI application that sees a request as the client sent it to the named proxy."""
 
@@ -84,10 +97,8 @@ def _believe(environ: dict[str, Any]) -> None:
         environ["wsgi.url_scheme"] = scheme
     if _HOST.fullmatch(host := _nearest(environ, "HOST")):
         environ["HTTP_HOST"] = host
-    if _PREFIX.fullmatch(prefix := _nearest(environ, "PREFIX").rstrip("/")) and ".." not in prefix:
-        environ["SCRIPT_NAME"] = prefix
-        path = str(environ.get("PATH_INFO", ""))
-        environ["PATH_INFO"] = path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
+    if is_prefix(prefix := _nearest(environ, "PREFIX").rstrip("/")):
+        set_prefix(environ, prefix)
 
 
 def _nearest(environ: dict[str, Any], name: str) -> str:

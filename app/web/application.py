@@ -17,6 +17,7 @@ from app.store import schema
 from app.store.database import Database
 from app.task_queue import Dispatch
 from app.web import problems, response_headers
+from app.web.address_prefix import PrefixedApplication
 from app.web.context import WebContext
 from app.web.route_table import routes_of, specification
 from app.web.route_views import view_of
@@ -73,6 +74,8 @@ def application(context: WebContext) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = problems.BODY + 1
     app.config["EVERY_ANSWER"] = response_headers.EVERY_ANSWER
     app.config["TRUSTED_PROXIES"] = trusted = context.settings.trusted_proxies
+    if prefix := context.settings.public_prefix:
+        app.wsgi_app = PrefixedApplication(app.wsgi_app, prefix)  # type: ignore[assignment, method-assign]
     if trusted:
         app.wsgi_app = Forwarded(app.wsgi_app, trusted)  # type: ignore[assignment, method-assign]
     app.extensions["power-windows"] = context

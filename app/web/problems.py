@@ -168,7 +168,7 @@ def install(app: Flask) -> None:
     """Have the application answer every refusal and error with a problem."""
     app.register_error_handler(ApiError, _answer_api_error)
     app.register_error_handler(Refusal, _answer_refusal)
-    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(HTTPException, answer_http_error)
     for away in DATABASE_ERRORS:
         app.register_error_handler(away, _answer_database_away)
     app.register_error_handler(RecursionError, _answer_nested_body)
@@ -192,7 +192,7 @@ def _without_field(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _answer_http_error(error: HTTPException) -> Response | HTTPException:
+def answer_http_error(error: HTTPException) -> Response | HTTPException:
     """An error of Flask itself as a problem; a redirect stays as it is."""
     if isinstance(error, RequestEntityTooLarge):
         return answer(

@@ -28,20 +28,18 @@ def complete(response: Response) -> Response:
     for name, value in _UNLESS_SET.items():
         response.headers.setdefault(name, value)
     if location := response.headers.get("Location"):
-        response.headers["Location"] = _below_prefix(_path_of(location))
+        response.headers["Location"] = _public_path(location)
     return response
 
 
-def _below_prefix(path: str) -> str:
-    """The path with the prefix under which a trusted proxy serves it."""
-    prefix = request.script_root
-    return path if not prefix or path == prefix or path.startswith(f"{prefix}/") else prefix + path
+def _public_path(location: str) -> str:
+    """The address without its host, with the prefix under which people reach the service.
 
-
-def _path_of(location: str) -> str:
-    """The path of an address that begins with a host; any other as it is."""
+    The routes of this program give paths without the prefix. An address with a host is made by the router,
+    from the whole request, and has the prefix.
+    """
     if location.startswith("/") and not location.startswith("//"):
-        return location
+        return request.script_root + location
     try:
         parts = urlsplit(location)
     except ValueError:

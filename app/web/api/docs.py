@@ -12,7 +12,7 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 
 from app.web import problems, responses
 from app.web.context import WebContext
@@ -53,7 +53,7 @@ def _page() -> str:
 @routes.add("GET", "/openapi.json", {200: Answer("OpenAPI 3.1.")}, tokened=False)
 def openapi_json(_context: WebContext) -> Response:
     """The specification, for programs."""
-    return responses.json(_specification())
+    return responses.json({**_specification(), "servers": [{"url": request.script_root or "/"}]})
 
 
 @routes.add("GET", "/docs", {200: Answer("A page.", media="text/html")}, tokened=False)
@@ -68,7 +68,7 @@ def _html(spec: dict[str, Any]) -> Iterator[str]:
     yield "<h1>Power Windows: the API</h1>"
     for paragraph in spec["info"]["description"].split("\n\n"):
         yield f"<p>{_prose(paragraph)}"
-    yield "<p>For programs: <a href=/openapi.json>/openapi.json</a>"
+    yield "<p>For programs: <a href=openapi.json>openapi.json</a>"
     for tag in dict.fromkeys(operation["tags"][0] for _, _, operation in _operations(spec)):
         yield f"<h2 id=tag-{escape(tag)}>{escape(tag.capitalize())}</h2>"
         for verb, path, operation in _operations(spec):

@@ -1,7 +1,8 @@
 """Sign-in sessions of the console: the cookie carries a random id, the database its hash.
 
 The CSRF token of forms is derived from the id, so it needs neither a key nor a column.
-Over https the cookies are `Secure` and have the prefix `__Host-`.
+Over https the cookies are `Secure`. Their names begin with `__Host-`. Where the console is reached under a
+path, the cookies are sent to that path only, and over https their names begin with `__Secure-`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SIGN_IN_COOKIE = "power_sign_in"
 """The cookie that a sign-in form must match, so that no other site can sign a browser in."""
 SESSION_SECONDS = int(rows.SESSION_LIFETIME.total_seconds())
 """Seconds that a session lasts."""
-_HOST = "__Host-"
+_HOST, _SECURE = "__Host-", "__Secure-"
 _ID = re.compile(r"[A-Za-z0-9_-]{20,100}", re.ASCII)
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\]*")
 
@@ -99,7 +100,7 @@ def end(context: WebContext, identifier: str) -> None:
 
 def cookie(request: Request, name: str) -> str:
     """The value of a console cookie; over https only of the one that no other host of the domain can set."""
-    host_cookie = request.cookies.get(_HOST + name, "")
+    host_cookie = request.cookies.get(_secure_name(request, name), "")
     return host_cookie if host_cookie or is_https(request) else request.cookies.get(name, "")
 
 
@@ -107,20 +108,26 @@ def set_cookie(response: Response, request: Request, name: str, value: str) -> N
     """Set a cookie that no script can read and that no other site's form sends."""
     secure = is_https(request)
     response.set_cookie(
-        (_HOST if secure else "") + name,
+        _secure_name(request, name) if secure else name,
         value,
         max_age=SESSION_SECONDS,
         httponly=True,
         samesite="Lax",
         secure=secure,
-        path="/",
+        path=request.script_root or "/",
     )
 
 
-def delete_cookie(response: Response, name: str) -> None:
+def delete_cookie(response: Response, request: Request, name: str) -> None:
     """Delete a cookie under both of its names."""
-    response.delete_cookie(name, path="/", httponly=True, samesite="Lax")
-    response.delete_cookie(_HOST + name, path="/", httponly=True, samesite="Lax", secure=True)
+    path, secure_name = request.script_root or "/", _secure_name(request, name)
+    response.delete_cookie(name, path=path, httponly=True, samesite="Lax")
+    response.delete_cookie(secure_name, path=path, httponly=True, samesite="Lax", secure=True)
+
+
+def _secure_name(request: Request, name: str) -> str:
+    """The name of a cookie over https. Browsers take `__Host-` only for cookies of a whole host."""
+    return (_SECURE if request.script_root else _HOST) + name
 
 
 def is_https(request: Request) -> bool:

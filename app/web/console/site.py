@@ -8,36 +8,27 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.wrappers import Response as AnyResponse
+from werkzeug.exceptions import NotFound
 
-from app.domain.errors import Refusal
 from app.domain.untrusted_text import harmless_lines
 from app.store import tokens
-from app.web import problems
 from app.web.console import formatting, history, home, one_tap_links, open_window, runs, sessions, window
+from app.web.console.error_pages import ERROR_PAGES, add_page_headers, unknown_address_view
 from app.web.console.navigation import navigation_links
 from app.web.console.pages import Page, PageResponse
+from app.web.console.rooted_addresses import RootedAddresses, root
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
-from app.web.problems import DATABASE_ERRORS, ApiError
 
 PAGES: list[Page] = [
     page for module in (home, open_window, window, runs, history) for page in module.pages.all
 ]
+_LONGEST_ADDRESS = 4000
+"""Characters of an address that the sign-in form leads back to; a bookmark with a reason may be long."""
 _ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
-_FORGED = (
-    "This form is not from your present session, so nothing was done. Go back, load the page anew, try again."
-)
 
 
 def mount_console(app: Flask) -> Flask:
@@ -52,13 +43,16 @@ def mount_console(app: Flask) -> Flask:
     site.add_url_rule("/extend/<text>", "tapping", one_tap_links.offer_view(context))
     site.add_url_rule("/extend/<text>", "tapped", one_tap_links.extend_view(context), methods=["POST"])
     site.add_url_rule("/assets/<name>", "assets", _asset)
-    site.after_request(_add_headers)
-    for kind, answer in _ERROR_PAGES:
+    site.after_request(add_page_headers)
+    for kind, answer in ERROR_PAGES:
         site.register_error_handler(kind, answer)
+    app.register_error_handler(HTTPStatus.NOT_FOUND, unknown_address_view(context))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.finalize = _harmless_value
     app.jinja_env.filters.update(formatting.FILTERS)
     app.jinja_env.globals["navigation"] = navigation_links([page.path for page in PAGES])
+    app.jinja_env.globals["root"] = root
+    app.jinja_env.add_extension(RootedAddresses)
     app.register_blueprint(site)
     return app
 
@@ -90,9 +84,9 @@ def _redirect_to_sign_in(page: Page) -> PageResponse:
 
 
 def _next(address: str) -> str:
-    from urllib.parse import urlencode
-
-    return urlencode({"next": address[:500]})
+    """The query of the sign-in form; of an address that is too long only the path is kept."""
+    is_short = len(address) <= _LONGEST_ADDRESS
+    return urlencode({"next": address if is_short else address.partition("?")[0][:500]})
 
 
 def _sign_in_form(wrong: str = "", status: int = 200) -> PageResponse:
@@ -137,7 +131,7 @@ def _sign_out_view(context: WebContext) -> Callable[[], PageResponse]:
             sessions.end(context, session.identifier)
         target = redirect("/sign-in", HTTPStatus.SEE_OTHER)
         assert isinstance(target, Response)
-        sessions.delete_cookie(target, sessions.COOKIE)
+        sessions.delete_cookie(target, request, sessions.COOKIE)
         return target
 
     return sign_out
@@ -150,68 +144,3 @@ def _asset(name: str) -> PageResponse:
     return Response(
         _ASSETS[name], content_type=f"{kind}; charset=utf-8", headers={"Cache-Control": "no-cache"}
     )
-
-
-def _add_headers(response: Response) -> Response:
-    response.headers.update(_HEADERS)
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _error_page(status: int, title: str, detail: str) -> AnyResponse:
-    """A page that says what was wrong; for a part of a page only the text."""
-    if request.path.startswith(("/parts/", "/live", "/assets/")):
-        return Response(detail, status, content_type="text/plain; charset=utf-8")
-    return Response(render_template("wrong.html", status=status, title=title, detail=detail), status)
-
-
-def _refusal_page(refusal: Refusal) -> AnyResponse:
-    kind = problems.kind_of(refusal)
-    return _error_page(kind.status, kind.title, str(refusal))
-
-
-def _api_error_page(error: ApiError) -> AnyResponse:
-    return _error_page(error.kind.status, error.kind.title, str(error))
-
-
-def _forged_form_page(_forged_form_page: Forged) -> AnyResponse:
-    return _error_page(HTTPStatus.FORBIDDEN, "This form cannot be taken", _FORGED)
-
-
-def _http_error_page(error: HTTPException) -> AnyResponse:
-    if (error.code or 400) < HTTPStatus.BAD_REQUEST:
-        return error.get_response()
-    return _error_page(error.code or 400, error.name, error.description or error.name)
-
-
-def _unparsed_form_page(_error: ParseException) -> AnyResponse:
-    page = _error_page(HTTPStatus.BAD_REQUEST, "The form cannot be read", problems.UNPARSED)
-    page.headers["Connection"] = "close"
-    return page
-
-
-def _database_away_page(error: Exception) -> AnyResponse:
-    problems.log.warning("the database does not answer: %s", str(error).partition("\n")[0])
-    return _error_page(
-        HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer", "Try again in a moment."
-    )
-
-
-def _fault_page(error: Exception) -> AnyResponse:
-    problems.log.error("a page failed", exc_info=error)
-    return _error_page(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "The server failed",
-        "The server failed; the cause is in its log. Please try again.",
-    )
-
-
-_ERROR_PAGES: list[tuple[type[Exception], Callable[[Any], AnyResponse]]] = [
-    (Refusal, _refusal_page),
-    (ApiError, _api_error_page),
-    (Forged, _forged_form_page),
-    (HTTPException, _http_error_page),
-    (ParseException, _unparsed_form_page),
-    *((kind, _database_away_page) for kind in DATABASE_ERRORS),
-    (Exception, _fault_page),
-]

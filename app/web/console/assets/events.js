@@ -29,7 +29,9 @@ function follow(address, report) {
 }
 
 function shareStream(address, receive) {
-  const channel = new BroadcastChannel("power-events");
+  // Two consoles may be served by one host, under different paths.
+  const shared = "power-events " + address;
+  const channel = new BroadcastChannel(shared);
   let isLeader = false;
   let last = "";
   channel.onmessage = (event) => {
@@ -38,7 +40,7 @@ function shareStream(address, receive) {
     } else if (!isLeader) receive(event.data);
   };
   channel.postMessage("state?");
-  navigator.locks.request("power-events", () => new Promise(() => {
+  navigator.locks.request(shared, () => new Promise(() => {
     isLeader = true;
     follow(address, (state) => {
       if (state !== "changed") last = state;
