@@ -102,15 +102,15 @@ def seconds(text: str) -> float:
 
 
 @pages.add("GET", "/open")
-def open_form(context: WebContext, _caller: Caller) -> PageResponse:
+def open_form(context: WebContext, caller: Caller) -> PageResponse:
     """Show the form, filled with what the address says; values that cannot be used have a message each."""
     form = OpenForm.from_address()
     with context.database.read() as session:
-        faults = {} if form.is_empty else _faults(session, form)
+        faults = {} if form.is_empty else _faults(session, form, caller)
     return _form_page(context, form, faults, 422 if faults else 200)
 
 
-def _faults(session: Session, form: OpenForm) -> dict[str, str]:
+def _faults(session: Session, form: OpenForm, caller: Caller) -> dict[str, str]:
     """Messages by field. Each part is checked by itself, so that one fault does not hide another."""
     rows = stacks.every(session)
     anything = [name for row in rows if row.name == form.stack or len(rows) == 1 for name in row.spec.allowed]
@@ -121,17 +121,17 @@ def _faults(session: Session, form: OpenForm) -> dict[str, str]:
     ]
     faults: dict[str, str] = {}
     for part in parts:
-        at, message = _fault(session, part)
+        at, message = _fault(session, part, caller)
         faults.setdefault(at, message)
     # A form without a stack or services is only not complete yet.
     incomplete = {*(() if form.services else ("services", "" if form.stack else "stack"))}
     return {at: message for at, message in faults.items() if message and at not in incomplete}
 
 
-def _fault(session: Session, form: OpenForm) -> tuple[str, str]:
+def _fault(session: Session, form: OpenForm, caller: Caller) -> tuple[str, str]:
     """The field at fault and the message; both empty where there is no fault."""
     try:
-        check_request(session, form.ask())
+        check_request(session, form.ask(caller))
     except (Refusal, ApiError) as wrong:
         return _where(wrong)[0], str(wrong)
     return "", ""

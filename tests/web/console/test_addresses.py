@@ -14,6 +14,7 @@ from flask import Flask
 
 from app.domain.enums import Role
 from app.domain.planning import ServiceSpec, StackSpec
+from app.domain.stack_id import StackId
 from app.settings import Settings, VariableError, load, trusted_proxies
 from app.store.database import Database
 from app.usecases.nodes import published_stacks
@@ -135,7 +136,7 @@ def test_a_bookmark_fills_the_form_and_opens_nothing(ada: Browser, system: Syste
     ("query", "messages"),
     [
         ("ttl=soon&services=forge", {"ttl_sec": "'soon' is not a duration"}),
-        ("ttl=9h", {"ttl_sec": "at most 3600 s"}),
+        ("ttl=9h", {"ttl_sec": "9h is longer than"}),
         ("services=redis,forge", {"services": "may not be powered"}),
         ("services=none", {"services": "has no service"}),
         ("stack=other&ttl=x", {"stack": "there is no stack 'other'", "ttl_sec": "not a duration"}),
@@ -158,7 +159,7 @@ def test_bad_values_of_a_bookmark_have_a_message_beside_their_field(
 
 
 def test_of_several_stacks_each_has_its_own_services(ada: Browser, system: System) -> None:
-    spec = StackSpec("lab", "lab", "local", {"gpu": ServiceSpec("gpu", Role.ALLOWED)})
+    spec = StackSpec(StackId("lab"), "lab", "local", {"gpu": ServiceSpec("gpu", Role.ALLOWED)})
     with system.database.write() as session:
         published_stacks.publish_stack(session, spec, system.now)
     page = ada.get("/open?stack=lab&services=gpu").text
