@@ -4,15 +4,17 @@
 
 A window holds from when it began to open until it was closed, which is when its stops
 were confirmed; what several windows hold at the same time counts once. A stack counts
-from its first window, or from when it was loaded if that was earlier: before that,
-no one knows. Core is always on and saves nothing. What a person has started beside the
+from its first window, or from when it was loaded first if that was earlier: hours before
+that are not known. Core is always on and saves nothing. What a person has started beside the
 windows is not seen here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -76,12 +78,39 @@ def saved_seconds(session: Session, since: datetime, until: datetime) -> dict[Se
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Seconds that a service was off in a period, and seconds of the period in which its stack was known."""
+
+    off: float
+    whole: float
+
+
+def savings_by_period(session: Session, bounds: Sequence[datetime]) -> dict[ServiceOfStack, list[Saving]]:
+    """The savings of each allowed service by period; `bounds` are their begins, and the end of the last."""
+    holds = held_spans(session, bounds[0], bounds[-1])
+    savings: dict[ServiceOfStack, list[Saving]] = {}
+    for stack in stacks.every(session):
+        begun = known_since(session, stack)
+        for name in stack.spec.allowed:
+            spans = holds.get((stack.name, name), ())
+            periods = [(max(since, begun), until) for since, until in pairwise(bounds)]
+            savings[stack.name, name] = [
+                Saving(_off(spans, since, until), max(0.0, (until - since).total_seconds()))
+                for since, until in periods
+            ]
+    return savings
+
+
 def known_since(session: Session, stack: Stack) -> datetime:
-    """From when on it is known what a stack did."""
-    first = session.scalar(select(func.min(Window.created_at)).where(Window.stack == stack.name))
-    return min(stack.loaded_at, first) if first else stack.loaded_at
+    """From when on it is known what a stack did: since it was loaded first, or its first window."""
+    first_window = session.scalar(select(func.min(Window.created_at)).where(Window.stack == stack.name))
+    loaded = select(Entry.at).where(Entry.chain == stack.name, Entry.event == Event.STACK_LOADED)
+    first_loaded = session.scalar(loaded.order_by(Entry.seq).limit(1))
+    return min(at for at in (stack.loaded_at, first_window, first_loaded) if at)
 
 
 def _off(spans: Sequence[Span], since: datetime, until: datetime) -> float:
-    on = sum((max(timedelta(), ended - max(began, since)) for began, ended in spans), timedelta())
+    overlaps = (min(ended, until) - max(began, since) for began, ended in spans)
+    on = sum((max(timedelta(), overlap) for overlap in overlaps), timedelta())
     return max(0.0, (until - since - on).total_seconds())

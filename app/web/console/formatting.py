@@ -1,17 +1,14 @@
-"""Format times, durations and facts for pages."""
+"""Format times and durations for pages."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from app.domain import durations
 from app.domain.diagnosis import advice
-
-_FACTS = 160
-"""Characters shown of the facts of an entry."""
+from app.web.console import local_time
 
 
 def clock(at: str | datetime | None) -> str:
@@ -20,20 +17,6 @@ def clock(at: str | datetime | None) -> str:
         return "–"
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     return f"{moment:%d %b %H:%M:%S}"
-
-
-def facts_line(facts: Mapping[str, Any]) -> str:
-    """The facts of an audit entry in one line."""
-    line = "; ".join(
-        f"{name}: {_value(value)}" for name, value in facts.items() if value not in (None, "", [])
-    )
-    return line if len(line) <= _FACTS else f"{line[:_FACTS]}…"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return " ".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def part(left: float | None, whole: float | None) -> float:
@@ -50,7 +33,8 @@ def size(count: float) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "clock": clock,
     "span": lambda seconds: durations.show(seconds or 0.0),
-    "facts_line": facts_line,
+    "local_day": local_time.local_day,
+    "local_time": local_time.local_time,
     "part": part,
     "size": size,
     "usually": advice.usually,

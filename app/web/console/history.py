@@ -1,123 +1,114 @@
-"""Pages of the past: windows on a time axis, hours off by week, and the audit trail with filters."""
+"""The history: all windows, newest first, with filters and pages."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from flask import request
 
-from app.domain.enums import Event
-from app.store import audit, samples, savings, windows
-from app.web import cursors, problems, request_parsing, schemas
+from app.domain import durations
+from app.domain.enums import CloseReason, State, Status
+from app.store import stacks
+from app.store.tables import Window
+from app.store.window_search import WindowSearch, search
+from app.web import cursors, request_parsing, schemas
 from app.web.authentication import Caller
-from app.web.console import drawing
-from app.web.console.pages import PageResponse, Pages, render_page
+from app.web.console.local_time import from_reader_zone, reader_zone, zone_label
+from app.web.console.pages import PageResponse, Pages, render_page, typed_filters
 from app.web.context import WebContext
 from app.web.problems import ApiError
 
 pages = Pages()
-
-SPANS = {"1h": 3600, "6h": 6 * 3600, "1d": 86400, "1w": 7 * 86400}
-_MOST = 500
-"""Windows on one timeline at most."""
 _PAGE = 50
-_WEEKS = 5
-_WEEK = timedelta(weeks=1)
 
 
-class TimelineQuery(schemas.Query):
-    """The time span of the timeline."""
+class HistoryQuery(schemas.Query):
+    """Which windows are shown. `since` and `until` are days of the reader's zone, both included."""
 
-    span: Literal["1h", "6h", "1d", "1w"] = "6h"
-    until: schemas.BoundedName | None = None
-
-
-class TrailQuery(schemas.Query):
-    """Which entries of the audit trail are shown."""
-
-    window: schemas.BoundedName | None = None
-    actor: schemas.BoundedName | None = None
+    state: State | None = None
+    status: Status | None = None
+    ended: CloseReason | None = None
     stack: schemas.BoundedName | None = None
-    event: Event | None = None
+    service: schemas.BoundedName | None = None
+    actor: schemas.BoundedName | None = None
+    since: date | None = None
+    until: date | None = None
+    stuck: Literal["yes"] | None = None
+    partial: Literal["yes"] | None = None
     before: schemas.Cursor | None = None
 
 
-def _filters() -> dict[str, str]:
-    """The filters of the request that are not empty; a form sends empty ones too."""
-    return {name: value.strip() for name, value in request.args.items() if value.strip()}
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One window of the history, and the seconds it lasted; None while it has not begun or ended."""
+
+    window: Window
+    lasted: str | None
 
 
-@pages.add("GET", "/timeline")
-def timeline(context: WebContext, _caller: Caller) -> PageResponse:
-    """Windows on a time axis."""
-    query = request_parsing.validate(TimelineQuery, _filters())
-    now, length = context.database.now(), timedelta(seconds=SPANS[query.span])
-    until = _moment(query.until) if query.until else now + length / 6
-    with context.database.read() as session:
-        rows = windows.between(session, until - length, until, _MOST)
-    picture = drawing.timeline(rows, until - length, until, now)
-    steps = {"earlier": until - length / 2, "later": until + length / 2}
-    moves = {name: _address(query.span, at) for name, at in steps.items()}
-    zooms = {span: _address(span, until if query.until else None) for span in SPANS}
-    return render_page(
-        "timeline.html", picture=picture, span=query.span, moves=moves, zooms=zooms, full=len(rows) == _MOST
-    )
-
-
-def _address(span: str, until: datetime | None) -> dict[str, str]:
-    return {"span": span, **({"until": f"{until:%Y-%m-%dT%H:%M:%SZ}"} if until else {})}
-
-
-def _moment(text: str) -> datetime:
+@pages.add("GET", "/history")
+def history(context: WebContext, caller: Caller) -> PageResponse:
+    """Windows, newest first."""
+    filters = typed_filters(request.args)
     try:
-        moment = datetime.fromisoformat(text)
-        if not 1990 < moment.year < 2200:
-            raise ValueError("no such time")
-    except ValueError as error:
-        detail = "until: write a time such as 2030-05-01T12:00:00Z"
-        raise ApiError(problems.INVALID, detail, field="until") from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-@pages.add("GET", "/trail")
-def trail(context: WebContext, _caller: Caller) -> PageResponse:
-    """The audit trail, newest first."""
-    filters = _filters()
-    try:
-        query = request_parsing.validate(TrailQuery, filters)
-        before = cursors.decode(query.before, "before", datetime, str, int) if query.before else None
+        query = request_parsing.validate(HistoryQuery, filters)
+        before = cursors.decode(query.before, "before", datetime, str) if query.before else None
+        wanted = _window_search(query, caller)
     except ApiError as wrong:
-        return render_page(
-            "trail.html", entries=[], filters=filters, events=list(Event), more=None, wrong=str(wrong)
-        ), 422
-    wanted: dict[str, Any] = query.model_dump(exclude={"before"})
+        return _history_page(context, filters, [], None, str(wrong)), 422
     with context.database.read() as session:
-        rows = audit.latest(session, **wanted, before=before, limit=_PAGE + 1)
-    page, older = cursors.split_page(rows, _PAGE, lambda entry: (entry.at, entry.chain, entry.seq))
+        rows = search(session, wanted, before=before, limit=_PAGE + 1)
+    page, older = cursors.split_page(rows, _PAGE, lambda window: (window.created_at, window.id))
     more = {**filters, "before": older} if older else None
-    entries = [one.as_json() for one in page]
+    return _history_page(context, filters, [HistoryRow(one, _duration(one)) for one in page], more)
+
+
+def _history_page(
+    context: WebContext, filters: dict[str, str], rows: list[HistoryRow], more: Any, wrong: str = ""
+) -> str:
+    with context.database.read() as session:
+        stack_rows = stacks.every(session)
+    services = sorted({name for row in stack_rows for name in row.spec.allowed})
     return render_page(
-        "trail.html", entries=entries, filters=filters, events=list(Event), more=more, wrong=""
+        "history.html",
+        rows=rows,
+        filters=filters,
+        more=more,
+        wrong=wrong,
+        stacks=[row.name for row in stack_rows],
+        services=services,
+        states=list(State),
+        statuses=list(Status),
+        reasons=list(CloseReason),
+        zone=zone_label(context.database.now()),
+        is_filtered=bool(set(filters) - {"before"}),
     )
 
 
-@pages.add("GET", "/savings")
-def saved_hours(context: WebContext, _caller: Caller) -> PageResponse:
-    """Hours off by service and week."""
-    now = context.database.now()
-    monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
-    weeks = [monday - _WEEK * back for back in reversed(range(_WEEKS))]
-    with context.database.read() as session:
-        saved_by_week = [savings.saved_seconds(session, week, min(now, week + _WEEK)) for week in weeks]
-    rows = {
-        f"{stack}/{name}": [week[stack, name] / 3600 for week in saved_by_week]
-        for stack, name in sorted(saved_by_week[-1])
-    }
-    with context.database.read() as session:
-        means = {f"{stack}/{name}": mean for (stack, name), mean in samples.means(session).items()}
-    memory = {
-        name: [hours * means[name] / 2**30 for hours in row] for name, row in rows.items() if name in means
-    }
-    totals = [sum(week.values()) / 3600 for week in saved_by_week]
-    return render_page("savings.html", weeks=weeks, rows=rows, totals=totals, memory=memory)
+def _window_search(query: HistoryQuery, caller: Caller) -> WindowSearch:
+    return WindowSearch(
+        state=query.state,
+        status=Status.PARTIAL if query.partial else query.status,
+        close_reason=query.ended,
+        stack=caller.stack_id_or_none(query.stack),
+        service=query.service,
+        actor=query.actor,
+        since=_midnight(query.since),
+        until=_midnight(query.until, days=1),
+        stuck=bool(query.stuck),
+    )
+
+
+def _midnight(day: date | None, days: int = 0) -> datetime | None:
+    """The begin of a day of the reader's zone, so many days later."""
+    if day is None or not 1990 < day.year < 2200:
+        return None
+    return from_reader_zone(datetime.combine(day, datetime.min.time()) + timedelta(days=days), reader_zone())
+
+
+def _duration(window: Window) -> str | None:
+    if window.opening_at is None or window.closed_at is None:
+        return None
+    return durations.show((window.closed_at - window.opening_at).total_seconds())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flask import g, render_template
@@ -19,6 +19,8 @@ class Page:
     path: str
     run: Callable[..., PageResponse]
     part: bool
+    admin: bool = False
+    """Only for tokens with full access: it shows tokens or facts of the host."""
 
     @property
     def name(self) -> str:
@@ -33,12 +35,12 @@ class Pages:
         self.all: list[Page] = []
 
     def add(
-        self, method: str, path: str, *, part: bool = False
+        self, method: str, path: str, *, part: bool = False, admin: bool = False
     ) -> Callable[[Callable[..., PageResponse]], Callable[..., PageResponse]]:
-        """Register a page; `part` means that another page fetches it."""
+        """Register a page. `part`: another page fetches it. `admin`: only for tokens with full access."""
 
         def keep(run: Callable[..., PageResponse]) -> Callable[..., PageResponse]:
-            self.all.append(Page(method, path, run, part))
+            self.all.append(Page(method, path, run, part, admin))
             return run
 
         return keep
@@ -47,3 +49,8 @@ class Pages:
 def render_page(template: str, **values: object) -> str:
     """A page in the frame of the signed-in caller."""
     return render_template(template, session=g.session, **values)
+
+
+def typed_filters(arguments: Mapping[str, str]) -> dict[str, str]:
+    """The filters that are not empty; a form sends empty ones too."""
+    return {name: value.strip() for name, value in arguments.items() if value.strip()}

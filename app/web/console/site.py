@@ -15,17 +15,31 @@ from werkzeug.exceptions import NotFound
 
 from app.domain.untrusted_text import harmless_lines
 from app.store import tokens
-from app.web.console import formatting, history, home, one_tap_links, open_window, runs, sessions, window
+from app.web import problems
+from app.web.console import (
+    formatting,
+    history,
+    home,
+    one_tap_links,
+    open_window,
+    runs,
+    savings,
+    sessions,
+    timeline,
+    trail,
+    window,
+)
 from app.web.console.error_pages import ERROR_PAGES, add_page_headers, unknown_address_view
 from app.web.console.navigation import navigation_links
 from app.web.console.pages import Page, PageResponse
 from app.web.console.rooted_addresses import RootedAddresses, root
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
+from app.web.problems import ApiError
 
-PAGES: list[Page] = [
-    page for module in (home, open_window, window, runs, history) for page in module.pages.all
-]
+_MODULES = (home, open_window, window, runs, timeline, history, savings, trail)
+PAGES: list[Page] = [page for module in _MODULES for page in module.pages.all]
+_ONLY_ADMIN = "This page needs a token with full access. Sign in with such a token, or ask who has one."
 _LONGEST_ADDRESS = 4000
 """Characters of an address that the sign-in form leads back to; a bookmark with a reason may be long."""
 _ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
@@ -68,6 +82,8 @@ def _view(context: WebContext, page: Page) -> Callable[..., PageResponse]:
         if session is None:
             return _redirect_to_sign_in(page)
         g.session = session
+        if page.admin and session.caller.scope != tokens.ADMIN:
+            raise ApiError(problems.OUT_OF_SCOPE, _ONLY_ADMIN)
         if page.method == "POST":
             session.check(request.form)
         return page.run(context, session.caller, **arguments)

@@ -165,42 +165,6 @@ def test_advice(trouble: str, about: str) -> None:
     assert bool(about) == bool(advice.usually(trouble))
 
 
-def test_the_timeline_draws_each_hold_and_can_be_moved(ada: Browser, system: System) -> None:
-    window = ada.opened("forge", "mill", reason="<b>")
-    system.work()
-    page = ada.get("/timeline?span=1h").text
-    assert page.count(f'href="/windows/{window}"') == 2
-    assert "<b>" not in page
-    assert "No window in this time" in ada.get("/timeline?span=1h&until=2029-01-01T00:00:00Z").text
-
-
-def test_hours_off_are_those_that_no_window_held(ada: Browser, system: System) -> None:
-    ada.opened("forge")
-    system.work()
-    system.tick(600)
-    system.tick(6600)
-    page = ada.get("/savings").text
-    hours = {
-        name: page.partition(f">studio/{name}</th>")[2].partition("</tr>")[0] for name in ("forge", "mill")
-    }
-    assert "<td>1.8 h</td>" in hours["forge"]
-    assert "<td>2.0 h</td>" in hours["mill"]
-    assert "studio/redis" not in page
-
-
-def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Browser, system: System) -> None:
-    for _ in range(30):
-        ada.post(f"/windows/{ada.opened('forge')}/close")
-    mine = grace.opened("mill")
-    first = ada.get("/trail")
-    assert "Older" in first.text
-    older = unescape(first.text.rpartition('<a class="button" href="/trail?')[2].partition('"')[0])
-    assert ada.get(f"/trail?{older}").status_code == 200
-    page = ada.get(f"/trail?window={mine}&event=window.opening&actor=grace&stack=studio").text
-    assert page.count("<td>window.opening</td>") == 1
-    assert ada.get("/trail?window=&actor=unknown").text.count("No entries.") == 1
-
-
 @pytest.mark.parametrize(
     "path",
     [
@@ -257,10 +221,6 @@ def test_what_services_used_is_drawn_and_described_in_words(ada: Browser, system
         assert "0.30 cores" in page
         assert "at most 0.50 cores" in page
         assert "3 MiB" in page
-    saved = ada.get("/savings").text
-    assert "GB-hours" in saved
-    assert "studio/forge" in saved.partition("GB-hours")[2]
-    assert "studio/mill" not in saved.partition("GB-hours")[2]
 
 
 def test_of_many_samples_some_are_drawn_and_the_newest_among_them(system: System) -> None:
