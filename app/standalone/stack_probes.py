@@ -15,49 +15,6 @@ from typing import Any
 
 from app.standalone import probes
 
-_READ_STACK = """
-import json, sys, tempfile
-from pathlib import Path
-from app import settings
-from app.host import engine_endpoint
-from workers.engine import compose_program
-from workers.stacks import stack_reader
-path, name = Path(sys.argv[1]), sys.argv[2]
-try:
-    with tempfile.TemporaryDirectory(prefix="power-check-") as folder:
-        served = stack_reader.read(path, settings.read_power_toml(path), name, keep=Path(folder))
-        services = json.loads(served.place.kept.read_text())["services"]
-except stack_reader.Rejected as rejected:
-    sys.exit("\\n".join(rejected.faults))
-except (engine_endpoint.BadEndpoint, compose_program.NoCompose) as error:
-    sys.exit(str(error))
-listed = [*served.spec.core, *served.spec.allowed]
-print(json.dumps({
-    "images": {name: served.spec.services[name].image for name in listed},
-    "built": [name for name in listed if services[name].get("build")],
-    "hashes": {name: served.spec.services[name].config_hash for name in services},
-}))
-"""
-
-_FIND_IMAGES = """
-import json, sys
-from docker.errors import NullResource
-from workers.engine import negotiation
-from workers.engine.client import Engine
-engine, found = Engine(timeout=10), {}
-try:
-    for name in sys.argv[1:]:
-        try:
-            found[name] = engine.ask(lambda client: client.inspect_image(name)).get("Config") or {}
-        except negotiation.EngineUnsupported:
-            raise
-        except (negotiation.EngineRefused, NullResource):
-            pass
-except negotiation.Unable as error:
-    sys.exit(negotiation.why(error))
-print(json.dumps({name: bool(config.get("Healthcheck")) for name, config in found.items()}))
-"""
-
 
 class NoEngineAnswer(Exception):
     """The engine does not answer; the message says why, in one line."""
@@ -78,7 +35,9 @@ class StackReading:
 
 def read_stack(config: Path, stack: str, environ: Mapping[str, str]) -> StackReading:
     """Read one stack of a power.toml as the worker does; without faults the worker would serve it."""
-    answer = probes.ask(sys.executable, "-c", _READ_STACK, str(config), stack, environ=environ, seconds=90.0)
+    answer = probes.ask(
+        sys.executable, "-m", "workers.stacks.stack_report", str(config), stack, environ=environ, seconds=90.0
+    )
     if answer.returncode == 0:
         printed: dict[str, Any] = json.loads(answer.stdout)
         return StackReading([], printed["images"], frozenset(printed["built"]), printed["hashes"])
@@ -95,7 +54,9 @@ def find_images(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, b
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    answer = probes.ask(sys.executable, "-c", _FIND_IMAGES, *wanted, environ=environ, seconds=60.0)
+    answer = probes.ask(
+        sys.executable, "-m", "workers.engine.image_report", *wanted, environ=environ, seconds=60.0
+    )
     if answer.returncode != 0:
         raise NoEngineAnswer((answer.stderr.strip() or "no answer").splitlines()[-1])
     has_healthcheck: dict[str, bool] = json.loads(answer.stdout)
