@@ -218,6 +218,8 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
         table.add(str(number), ", ".join(wave))
     if plan["waves"]:
         table.show()
+    for line in plan.get("missing_images", []):
+        output.say(Text(line, "red"))
     if plan["already_on"]:
         output.say(f"on already: {_names(plan['already_on'])}")
     output.note(

@@ -17,6 +17,7 @@ from app.domain.enums import Power
 from power_windows.payloads import Service, Stack
 from power_windows.rest import Api, connect
 
+OUTDATED = "runs an older definition than the compose files have; its next start uses theirs"
 _RUNNING = {Power.ON, Power.STARTING, Power.STOPPING, Power.FAILING}
 
 
@@ -156,7 +157,7 @@ def _faults(stack: Stack, name: str = "") -> list[Text]:
     """The faults of a rejected stack, and of a change of its files that is not in force."""
     faults, refused = stack.get("faults", []), stack.get("refused", [])
     return [
-        *(Text(output.harmless(f"{name}rejected: {fault}"), "red") for fault in faults),
+        *(Text(output.harmless(f"{name}REJECTED: {fault}"), "bold red") for fault in faults),
         *(Text(output.harmless(f"{name}change refused: {fault}"), "yellow") for fault in refused),
     ]
 
@@ -176,8 +177,9 @@ def _cells(service: Service, names: dict[str, str], since: float) -> list[str | 
 
 
 def _detail(service: Service) -> str:
-    """The reasons why a service is not as desired, in one line: drift, failed stops, detail."""
-    parts = [_drift(service), _failed_stops(service), window_text.first_line(service["detail"])]
+    """The reasons why a service is not as desired, in one line: drift, failed stops, detail, definition."""
+    detail = window_text.first_line(service["detail"]) or service.get("missing_image") or ""
+    parts = [_drift(service), _failed_stops(service), detail, OUTDATED if service.get("outdated") else ""]
     return "; ".join(part for part in parts if part)
 
 

@@ -154,7 +154,7 @@ def _stack(screen: TopScreen, stack: Stack, width: int | None) -> Iterator[Text]
         (f"  on {output.harmless(stack['node'])}", "dim"), ("  (* core)", "dim"),
     )  # fmt: skip
     for fault in stack.get("faults", []):
-        yield Text(f"rejected: {output.harmless(fault)}", "red")
+        yield Text(f"REJECTED: {output.harmless(fault)}", "red")
     yield from table.lines(width)
 
 

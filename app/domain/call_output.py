@@ -48,6 +48,11 @@ def reason(output: str) -> str:
     return "\n".join(line for line in causes if not any(line in other for other in causes if other != line))
 
 
+def missing_image(image: str, project: str, service: str) -> str:
+    """That the engine lacks the image of a service, with the command that mends it, in one line."""
+    return f"image {image} is not on this machine: docker compose -p {project} pull {service} (or build)"
+
+
 def advice(output: str, project: str, service: str) -> str:
     """The command that mends what a start failed of; empty where that is not known."""
     return next(iter(_advice(output, project, service)), "")
@@ -55,8 +60,7 @@ def advice(output: str, project: str, service: str) -> str:
 
 def _advice(output: str, project: str, service: str) -> Iterable[str]:
     if image := _NO_IMAGE.search(output):
-        name = image[1] or image[2]
-        yield f"image {name} is not on this machine: docker compose -p {project} pull {service} (or build)"
+        yield missing_image(image[1] or image[2], project, service)
     if any(sign in output for sign in _TAKEN):
         yield _explain_taken_port(_PORT.search(output))
     if name := _NAME.search(output):

@@ -46,6 +46,10 @@ class SeenContainers:
     """Whether the engine restarted it since it was last seen off, without a person or a worker."""
     severed: bool = False
     """It runs, but a network or namespace of it no longer exists."""
+    outdated: bool = False
+    """It runs with another definition than the compose files have now."""
+    image_missing: bool | None = None
+    """Whether it has no container and the engine lacks its image; None where that was not looked up."""
 
     @property
     def ready(self) -> bool:

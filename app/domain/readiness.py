@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from app.domain.enums import Power
+from app.domain.enums import Power, Role
 from app.domain.planning import ServiceSpec
 
 RECOVERED_AFTER = timedelta(seconds=10)
@@ -45,6 +45,8 @@ class Container:
     error: str = ""
     image: str = ""
     config_hash: str = ""
+    compose_version: str = ""
+    """The release of Compose that made it; the configuration hashes of two releases may differ."""
     number: int = 1
     policy: str = ""
     """The engine's restart policy for this container (`always`, …); empty for none."""
@@ -138,6 +140,8 @@ def _judge_exited(spec: ServiceSpec, container: Container) -> ReadinessVerdict:
         return ReadinessVerdict(Power.DONE)
     how = "was killed for using too much memory" if container.oom_killed else "exited"
     detail = f"{how} with code {container.exit_code}"
+    if container.exit_code == 0 and spec.role is Role.ALLOWED:
+        detail += "; if its work ends there, set oneshot = true for it in power.toml"
     if container.restarts:
         detail += f" after {container.restarts} restarts"
     return ReadinessVerdict(Power.FAILING, f"{detail}: {container.error}" if container.error else detail)
@@ -203,3 +207,16 @@ def _not_yet(spec: ServiceSpec, container: Container, started: datetime, now: da
     if now >= late_at:
         return ReadinessVerdict(Power.FAILING, f"running, but waited in vain {awaited} for {patience:g} s")
     return ReadinessVerdict(Power.STARTING, f"waiting {awaited}", late_at)
+
+
+def is_outdated(spec: ServiceSpec, container: Container, compose_version: str) -> bool:
+    """Does it run with another definition than the compose files have now?
+
+    Only Compose of the same release hashes a definition in the same way, so others say nothing.
+    """
+    return (
+        container.alive
+        and "" not in {container.config_hash, spec.config_hash}
+        and container.config_hash != spec.config_hash
+        and container.compose_version == compose_version
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import stack_mode
+from app.domain import call_output, stack_mode
 from app.domain.enums import Power, Role, State
 from app.domain.leases import HeldLease
 from app.domain.stack_id import StackId
@@ -120,11 +120,18 @@ def _service(view: _StackView, name: str, role: Role) -> dict[str, Any]:
         "holders": [lease.window for lease in live],
         "time_left_sec": row_views.number(round((ends - view.now).total_seconds(), 3)) if ends else None,
         "last_call": row_views.call(call) if call else None,
+        "outdated": bool(row and row.outdated),
+        "missing_image": _missing_image(view, row),
         "drift": _drift(row, view.status(name, role)),
         "failed_stops": row.failures if row else 0,
         "retry_at": stamp(row.retry_at) if row and row.retry_at else None,
         **({"diagnosis": diagnosis} if (diagnosis := view.diagnoses.get(name)) else {}),
     }
+
+
+def _missing_image(view: _StackView, row: Service | None) -> str | None:
+    spec = view.stack.spec.services.get(row.name) if row and row.image_missing else None
+    return call_output.missing_image(spec.image, view.stack.project, spec.name) if spec else None
 
 
 def _drift(row: Service | None, service: ServiceStatus) -> dict[str, Any] | None:

@@ -90,6 +90,7 @@ class Plan(TypedDict):
     ttl_sec: float
     waves: list[list[str]]
     already_on: list[str]
+    missing_images: NotRequired[list[str]]
 
 
 class Drift(TypedDict):
@@ -111,6 +112,8 @@ class Service(TypedDict):
     time_left_sec: float | None
     last_call: Call | None
     diagnosis: NotRequired[Diagnosis]
+    outdated: NotRequired[bool]
+    missing_image: NotRequired[str | None]
     drift: NotRequired[Drift | None]
     failed_stops: NotRequired[int]
     retry_at: NotRequired[str | None]

@@ -226,11 +226,18 @@ def test_a_plan_shows_waves_and_opens_nothing(service: Service, power: Power) ->
         "ttl_sec": 1800,
         "waves": [["switch"], ["hermes"]],
         "already_on": ["mcp"],
+        "missing_images": ["image x is not on this machine: docker compose -p vx11 pull hermes (or build)"],
     }
 
     result = power("open", "hermes", "--plan")
 
-    assert result.stdout.splitlines() == ["WAVE  STARTS", "1     switch", "2     hermes", "on already: mcp"]
+    assert result.stdout.splitlines() == [
+        "WAVE  STARTS",
+        "1     switch",
+        "2     hermes",
+        "image x is not on this machine: docker compose -p vx11 pull hermes (or build)",
+        "on already: mcp",
+    ]
     assert "nothing has changed" in result.stderr
     assert service.windows == {}
     assert json.loads(power("open", "hermes", "--plan", "--json").stdout) == service.plan

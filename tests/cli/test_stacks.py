@@ -68,6 +68,25 @@ def test_drift_and_stops_that_fail_are_reported_in_a_line(service: Service, powe
     assert hermes.endswith(f"and would not stop; 4 stops have failed, next try {again}")
 
 
+def test_an_older_definition_and_a_missing_image_are_details(service: Service, power: Power) -> None:
+    missing = "image x is not on this machine: docker compose -p vx11 pull hermes (or build)"
+    service.stacks = [
+        stack(
+            "vx11",
+            "OPEN",
+            [
+                compose_service("switch", "on", outdated=True),
+                compose_service("hermes", missing_image=missing),
+            ],
+        )
+    ]
+
+    switch, hermes = power("ps").stdout.splitlines()[1:]
+
+    assert "runs an older definition" in switch
+    assert hermes.endswith(missing)
+
+
 def test_a_stack_that_is_rejected_says_every_fault(service: Service, power: Power) -> None:
     faults = [
         "power.toml: stacks.new.core: no service 'a'; there is b",

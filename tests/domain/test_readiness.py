@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.enums import Power, Role
 from app.domain.planning import ServiceSpec
-from app.domain.readiness import Container, ReadinessVerdict, judge
+from app.domain.readiness import Container, ReadinessVerdict, is_outdated, judge
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
 PLAIN = ServiceSpec("forge", Role.ALLOWED, stable_for=1.0, ready_timeout=60.0)
@@ -79,7 +79,28 @@ def test_a_one_shot_is_ready_when_it_has_exited_with_nought() -> None:
 
 def test_what_is_no_one_shot_and_exits_is_failing_even_with_nought() -> None:
     result = verdict(container("exited"))
-    assert (result.power, result.detail) == (Power.FAILING, "exited with code 0")
+    assert result.power is Power.FAILING
+    assert result.detail == (
+        "exited with code 0; if its work ends there, set oneshot = true for it in power.toml"
+    )
+    core = verdict(container("exited"), spec=replace(PLAIN, role=Role.CORE))
+    assert core.detail == "exited with code 0"
+    assert "oneshot" not in verdict(container("exited", exit_code=1)).detail
+
+
+@pytest.mark.parametrize(
+    ("change", "outdated"),
+    [
+        ({}, True),
+        ({"config_hash": "new"}, False),
+        ({"config_hash": ""}, False),
+        ({"state": "exited"}, False),
+        ({"compose_version": "2.29.1"}, False),
+    ],
+)
+def test_a_container_of_another_definition_is_outdated(change: dict[str, str], outdated: bool) -> None:
+    one = replace(container(config_hash="old", compose_version="5.6.1"), **change)  # type: ignore[arg-type]
+    assert is_outdated(replace(PLAIN, config_hash="new"), one, "5.6.1") is outdated
 
 
 def test_out_of_memory_is_said() -> None:

@@ -117,7 +117,7 @@ def test_core_that_turns_unhealthy_is_down(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("words", "detail"),
     [
-        (("stop",), "exited with code 0"),
+        (("stop",), "exited with code 0; if its work ends there, set oneshot = true for it in power.toml"),
         (("kill",), "exited with code 137"),
         (("rm", "-s", "-f"), "it ran, and its container is gone"),
     ],

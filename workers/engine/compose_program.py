@@ -19,9 +19,22 @@ class NoCompose(Exception):
 @functools.cache
 def program() -> tuple[str, ...]:
     """Return the words that run Compose here. Raises NoCompose."""
+    return _usable()[0]
+
+
+@functools.cache
+def known_version() -> str:
+    """Return the version of the Compose that runs here, without a leading `v`; empty where none does."""
+    try:
+        return _usable()[1].removeprefix("v")
+    except (NoCompose, engine_endpoint.BadEndpoint):
+        return ""
+
+
+def _usable() -> tuple[tuple[str, ...], str]:
     python = Path(sys.executable)
     if usable := compose_binaries.first_usable(os.environ, python, _version):
-        return usable[0]
+        return usable
     none = "neither `docker compose` nor `docker-compose` runs here; install the Compose plugin"
     raise NoCompose("; ".join(filter(None, (none, compose_binaries.fault(python)))))
 

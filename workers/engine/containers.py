@@ -20,6 +20,7 @@ SERVICE = "com.docker.compose.service"
 ONEOFF = "com.docker.compose.oneoff"
 _NUMBER = "com.docker.compose.container-number"
 _HASH = "com.docker.compose.config-hash"
+_VERSION = "com.docker.compose.version"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 
 Raw = Mapping[str, Any]
@@ -43,6 +44,7 @@ def container_from_inspection(raw: Raw) -> Container:
         error=str(state.get("Error") or ""),
         image=str(raw.get("Image") or ""),
         config_hash=labels.get(_HASH, ""),
+        compose_version=labels.get(_VERSION, "").removeprefix("v"),
         number=whole(labels.get(_NUMBER), 1),
         policy=_word(_part(host, "RestartPolicy").get("Name")),
         grace=_grace(config.get("StopTimeout")),

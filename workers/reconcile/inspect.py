@@ -11,14 +11,15 @@ from app.domain import call_output, redaction, untrusted_text
 from app.domain.calls import SeenContainers
 from app.domain.enums import Power, Role
 from app.domain.planning import ServiceSpec, StackSpec
-from app.domain.readiness import Container, ReadinessVerdict, judge
+from app.domain.readiness import Container, ReadinessVerdict, is_outdated, judge
 from app.domain.stack_id import StackId
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
 from app.usecases.reconciliation import observations
-from workers.engine import negotiation, references, stack_secrets
+from workers.engine import compose_program, negotiation, references, stack_secrets
 from workers.reconcile import diagnosis_requests, restart_policy
+from workers.reconcile.missing_images import asks_for_images, note_missing_images
 from workers.state.context import WorkerContext
 from workers.state.inspection_queue import InspectionRequest
 from workers.state.repairs import ObservedState, UnexplainedChanges
@@ -51,6 +52,8 @@ def look(
         at = context.database.now()
         verdicts = _verdicts(context, served.spec, at, services)
         seen = {name: seen for name, (seen, _again) in verdicts.items()}
+        if asks_for_images(request):
+            seen = note_missing_images(context.engine, served.spec, seen)
         repair = request is not None and request.is_repair
         with context.database.write() as session:
             now = context.database.now()
@@ -162,7 +165,9 @@ def _verdict(
         verdict = _with_last_words(context, spec.project, verdict, mine)
     alive = any(container.alive for container in mine)
     severed = any(container.severed for container in mine if container.alive)
-    return SeenContainers(verdict.power, verdict.detail, alive, severed=severed), verdict.look_again
+    outdated = any(is_outdated(service, container, compose_program.known_version()) for container in mine)
+    seen = SeenContainers(verdict.power, verdict.detail, alive, severed=severed, outdated=outdated)
+    return seen, verdict.look_again
 
 
 def _last_run(container: Container) -> datetime | None:

@@ -72,6 +72,10 @@ class Service(Table):
     """That `up` did not end well, which a container that runs all the same does not undo."""
     severed: Mapped[bool] = mapped_column(default=False, server_default=false())
     """It has to be recreated: a network or namespace of it no longer exists, or its hook did not end."""
+    outdated: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It runs with another definition than the compose files have now."""
+    image_missing: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """It had no container, and the engine lacked its image, when that was last looked up."""
     failures: Mapped[int] = mapped_column(default=0)
     """Stops that failed in a row."""
     retry_at: Mapped[datetime | None]

@@ -122,6 +122,9 @@ def _take_in(
         row.power, row.ready, row.detail, row.alive = judged.power, judged.ready, judged.detail, judged.alive
         row.changed_at = now
     row.observed_at = at
+    row.outdated = one.outdated
+    if one.image_missing is not None:
+        row.image_missing = one.image_missing
     row.severed = one.severed or (wanted and is_start_unfinished(row, spec, one.alive))
     if wanted:
         row.failures, row.retry_at = 0, None

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import planning
+from app.domain import call_output, planning
 from app.domain.enums import CloseReason, Event, State
 from app.domain.errors import (
     BadTTL,
@@ -65,6 +65,8 @@ class OpeningPlan:
     ttl_sec: float
     waves: list[list[str]]
     already_on: list[str]
+    missing_images: list[str]
+    """A line for each image that the engine lacks, with the command that mends it."""
 
 
 def plan(session: Session, ask: OpenRequest) -> OpeningPlan:
@@ -75,7 +77,12 @@ def plan(session: Session, ask: OpenRequest) -> OpeningPlan:
     needed = planning.closure(spec, asked)
     running = {name for name in needed if name in seen and seen[name].alive}
     waves = [[name for name in wave if name not in running] for wave in planning.waves(spec, needed)]
-    return OpeningPlan(spec.name, asked, ttl, [wave for wave in waves if wave], sorted(running))
+    missing = [
+        call_output.missing_image(spec.services[name].image, spec.project, name)
+        for name in sorted(needed)
+        if name in seen and seen[name].image_missing
+    ]
+    return OpeningPlan(spec.name, asked, ttl, [wave for wave in waves if wave], sorted(running), missing)
 
 
 def open_window(

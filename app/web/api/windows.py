@@ -76,6 +76,7 @@ def _plan_response(context: WebContext, ask: OpenRequest, caller: Caller) -> Res
             "ttl_sec": row_views.number(plan.ttl_sec),
             "waves": plan.waves,
             "already_on": plan.already_on,
+            "missing_images": plan.missing_images,
         }
     )
 

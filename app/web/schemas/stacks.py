@@ -28,6 +28,13 @@ class Service(AnswerModel):
     holders: list[str] = Field(description="The live windows that hold it.")
     time_left_sec: float | None = Field(description="Seconds until the last of its holders ends.")
     last_call: Call | None
+    outdated: bool = Field(
+        description="It runs with an older definition than the compose files have; a new start uses theirs."
+    )
+    missing_image: str | None = Field(
+        description="That the engine lacked its image when it was last looked up, with the command that "
+        "pulls it; null where nothing is known to be missing."
+    )
     drift: Drift | None
     failed_stops: int = Field(
         description="Stops that have failed in a row; from the second on they are kills."

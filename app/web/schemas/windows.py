@@ -84,6 +84,10 @@ class Plan(AnswerModel):
         description="The services that would start; those of one wave start together."
     )
     already_on: list[str]
+    missing_images: list[str] = Field(
+        description="A line for each image that the engine lacked when it was last looked up, with the "
+        "command that mends it; an opening would fail there."
+    )
 
 
 class LogLine(AnswerModel):

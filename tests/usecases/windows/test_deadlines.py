@@ -141,5 +141,5 @@ def test_a_plan_changes_nothing_and_says_the_waves(system: System) -> None:
     with system.database.read() as session:
         plan = opening.plan(session, OpenRequest(["api", "forge", "report"]))
     assert plan.waves == [["db", "job"], ["api", "report"]]
-    assert plan.already_on == ["forge"]
+    assert (plan.already_on, plan.missing_images) == (["forge"], [])
     assert len(system.entries()) == before

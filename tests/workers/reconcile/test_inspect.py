@@ -20,6 +20,7 @@ from workers.reconcile.inspect import OUTPUT_DELAY, await_output, look
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 from workers.state.identity import Identity
+from workers.state.inspection_queue import InspectionRequest, Trigger
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Engine:
     """Shows what it is given, of the services it is asked for."""
 
     shown: list[Container] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
+    """Names of images that it lacks."""
 
     def containers(self, project: str, services: Iterable[str]) -> list[Container]:
         asked = set(services)
@@ -34,6 +37,9 @@ class Engine:
 
     def log(self, container: str, since: datetime | None) -> str:
         return ""
+
+    def image(self, name: str) -> str:
+        return "" if name in self.absent else "sha256:1"
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -88,3 +94,23 @@ def test_lines_that_an_engine_stores_after_a_containers_end_are_awaited() -> Non
     assert await_output(failing, None, now) == failing
     sooner = replace(failing, look_again=now)
     assert await_output(sooner, ended, now).look_again == now
+
+
+def test_an_image_that_is_missing_is_noted_before_a_window_needs_it(
+    database: Database, tmp_path: Path
+) -> None:
+    system = System(database, now=database.now() - timedelta(minutes=1))
+    forge = replace(system.spec.services["forge"], image="shop/forge")
+    spec = replace(system.spec, services={**system.spec.services, "forge": forge})
+    engine = Engine(absent={"shop/forge"})
+    worker = context(database, spec, engine, tmp_path)
+    every_image = InspectionRequest(None, {Trigger.START})
+
+    look(worker, spec.name, every_image)
+    assert system.row("forge").image_missing
+
+    engine.absent.clear()
+    look(worker, spec.name, InspectionRequest(None, {Trigger.POLL}))
+    assert system.row("forge").image_missing, "a poll looks up no image"
+    look(worker, spec.name, every_image)
+    assert not system.row("forge").image_missing
