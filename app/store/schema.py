@@ -33,6 +33,7 @@ KNOWN = (
     "0025",
     "0026",
     "0027",
+    "0028",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST_SCHEMA = KNOWN[-1]
