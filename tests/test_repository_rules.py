@@ -148,7 +148,7 @@ ENTITIES = {
         "SuggestedPatch",
         "Token",
     ),
-    *("Intent", "IntentPlan", "IntentRequest", "BuildOutput", "ServiceBuild"),
+    *("Intent", "IntentPlan", "IntentRequest", "BuildOutput", "ServiceBuild", "IntentCheck", "PlannedBuild"),
     *("Verdict", "Window", "Run", "RunStep", "State", "Status", "Power"),
 }
 """One thing in several forms: its row, what the API answers, the client's payload and its value."""

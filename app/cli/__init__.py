@@ -18,6 +18,7 @@ _COMMANDS = {
     "stacks": ("app.cli.stacks", "List the stacks and their mode."),
     "ps": ("app.cli.stacks", "Show services: power, readiness, windows, time left."),
     "open": ("app.cli.open_window", "Power services until a deadline."),
+    "want": ("app.cli.want", "Ask for an intent: build, open, check."),
     "conduct": ("app.cli.conduct", "Run a scenario: open, check, close, report."),
     "extend": ("app.cli.extend_window", "Move a window's deadline."),
     "close": ("app.cli.close_windows", "Close windows before their deadlines."),

@@ -15,6 +15,7 @@ from app.cli import output
 from app.domain import durations
 from app.domain.enums import Role, State
 from power_windows.errors import NotFound, PowerError, WrongUsage
+from power_windows.intents import IntentRoutes
 from power_windows.payloads import Window
 from power_windows.rest import Api, connect
 
@@ -180,6 +181,11 @@ def _offer(window: Window) -> tuple[str, str]:
     return window["id"], f"{window['state']}: {', '.join(window['services'])}"
 
 
+def _intent_offers(api: Api, _: click.Context) -> Iterator[tuple[str, str]]:
+    return ((one["name"], one["description"]) for one in IntentRoutes(api).intents())
+
+
+intent_names = _completer(_intent_offers)
 stack_names = _completer(_stack_offers)
 service_names = _completer(_allowed_offers)
 unfinished_windows = _completer(_unfinished_offers)

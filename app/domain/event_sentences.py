@@ -133,6 +133,18 @@ def _describe_call(_: EventSentences, entry: AuditEntry) -> list[str]:
     return [f"{entry['facts'].get('action', 'call')} of {entry['service']}: {ended}", *more]
 
 
+def _describe_intent(_: EventSentences, entry: AuditEntry) -> list[str]:
+    actor, facts = entry["actor"], entry["facts"]
+    name = facts.get("intent")
+    if entry["event"] == Event.INTENT_REQUESTED:
+        waits = ", which waits for an approval" if facts.get("waits") else ""
+        return [f"{actor} wants {name}{waits}"]
+    if entry["event"] == Event.INTENT_APPROVED:
+        return [f"{actor} approves {name}"]
+    outcome = "is cut" if entry["event"] == Event.INTENT_CUT else facts.get("outcome", "ends")
+    return [f"{name} {outcome}: {_text(entry, 'detail')}"]
+
+
 def _describe_refusal(_: EventSentences, entry: AuditEntry) -> list[str]:
     return [f"{entry['actor']} is refused: {_text(entry, 'why')}"]
 
@@ -185,6 +197,10 @@ _DESCRIPTIONS: dict[str, Callable[[EventSentences, AuditEntry], list[str]]] = {
     Event.CALL_LOST: _describe_call,
     Event.REFUSED: _describe_refusal,
     Event.STACK_REJECTED: _describe_rejection,
+    Event.INTENT_REQUESTED: _describe_intent,
+    Event.INTENT_APPROVED: _describe_intent,
+    Event.INTENT_FINISHED: _describe_intent,
+    Event.INTENT_CUT: _describe_intent,
 }
 
 

@@ -165,6 +165,90 @@ class Run(TypedDict):
     steps: list[RunStep]
 
 
+class IntentCheck(TypedDict):
+    """One check of an intent, in one line."""
+
+    name: str
+    kind: str
+    check: str
+    depends_on: list[str]
+
+
+class Intent(TypedDict):
+    """What a person may want, by name."""
+
+    name: str
+    stack: str
+    description: str
+    services: list[str]
+    ttl_sec: float | None
+    reason: str | None
+    build: list[str]
+    build_timeout_sec: float
+    checks: list[IntentCheck]
+    approval: str
+
+
+class PlannedBuild(TypedDict):
+    """A service that is built where its content has changed."""
+
+    service: str
+    last_built_at: str | None
+
+
+class IntentPlan(TypedDict):
+    """What a request for an intent would do."""
+
+    intent: Intent
+    builds: list[PlannedBuild]
+    opening: Plan
+    until: str
+    waits: bool
+
+
+class ServiceBuild(TypedDict):
+    """How the build of one service went."""
+
+    service: str
+    status: str
+    detail: str
+
+
+class IntentRequest(TypedDict):
+    """A request for an intent; times are ISO 8601 in UTC."""
+
+    id: str
+    intent: str
+    stack: str
+    node: str
+    actor: str
+    services: list[str]
+    ttl_sec: float | None
+    until: str | None
+    reason: str | None
+    approval: str
+    approved_by: str | None
+    state: str
+    outcome: str | None
+    detail: str
+    builds: list[ServiceBuild]
+    checks: list[RunStep]
+    window: str | None
+    cancelled_by: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class BuildOutput(TypedDict):
+    """A piece of what a build has printed."""
+
+    seq: int
+    service: str
+    at: str
+    text: str
+
+
 class Entry(TypedDict):
     """One entry of the audit trail."""
 

@@ -22,6 +22,7 @@ _COMPLETE_TYPES = {
     "/problems/ttl-too-long",
     "/problems/no-stack-has-all",
     "/problems/unknown-services",
+    "/problems/unknown-intent",
     "/problems/services-of-no-stack",
 }
 # An error inside the server, with any status: another address would not help.
