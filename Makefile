@@ -29,7 +29,7 @@ unit: venv ## Run the unit tests: no engine, browser or server, under a minute
 	@PYTHONHASHSEED=$$RANDOM .venv/bin/python -m pytest --unit -q -n 2 --dist worksteal tests
 
 test: install ## Run every test, some at the same time; without a Docker engine they fail (TESTS=tests/web PROCESSES=3)
-	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy
+	@bin/packages mmdebstrap=mmdebstrap chromium=chromium nginx=nginx-light caddy=caddy mosquitto=mosquitto
 	@bin/promtool
 	@# One seed for all processes of a run, another one for each run: they have to collect the tests in one order.
 	@PYTHONHASHSEED=$$RANDOM .venv/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)

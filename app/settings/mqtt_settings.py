@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain import durations
 from app.settings.errors import ConfigError
+from app.settings.toml_values import Seconds
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _TOPIC = r"^[^+#/\s]+(/[^+#/\s]+)*$"
 _SHAPE = "write it like mqtt://USER:PASSWORD@HOST:1883, with mqtts:// for TLS"
 _Topic = Annotated[str, Field(pattern=_TOPIC, max_length=120)]
-
-
-def _parse_ttl(value: Any) -> Any:
-    return durations.parse(value) if isinstance(value, str) else value
 
 
 class MqttToml(BaseModel):
@@ -32,9 +29,7 @@ class MqttToml(BaseModel):
     username: str | None = None
     password: str | None = Field(default=None, repr=False)
     password_env: str | None = None
-    ttl: Annotated[float, BeforeValidator(_parse_ttl), Field(gt=0, le=durations.LONGEST_DURATION)] | None = (
-        None
-    )
+    ttl: Seconds | None = None
     discovery_prefix: _Topic = "homeassistant"
     topic: _Topic = "power_windows"
 
