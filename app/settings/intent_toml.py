@@ -76,7 +76,7 @@ def read_intents(
     rejected: Mapping[StackId, RejectedToml],
 ) -> tuple[dict[str, WrittenIntent], list[str]]:
     """The intents by name, and one line for each fault. Intents of a rejected stack are left out."""
-    found, faults = dict[str, WrittenIntent](), list[str]()
+    intents, faults = dict[str, WrittenIntent](), list[str]()
     for name, table in tables.items():
         key = f"{path}: intents.{name}"
         stack = _stack_of(table, {*stacks, *rejected})
@@ -91,8 +91,8 @@ def read_intents(
             faults += error.faults
             continue
         faults += [f"{key}.{fault}" for fault in _faults(table, stack, stacks[stack])]
-        found[name] = WrittenIntent(stack, _intent(name, table, scenario), scenario)
-    return found, faults
+        intents[name] = WrittenIntent(stack, _intent(name, table, scenario), scenario)
+    return intents, faults
 
 
 def _stack_of(table: IntentToml, known: Collection[StackId]) -> StackId | None:

@@ -73,8 +73,8 @@ def add_output(
     """Store a piece of a build's output; of more than `most_pieces` the oldest go."""
     session.add(BuildOutput(request_id=request, service=service, text=text, at=now))
     session.flush()
-    kept = select(BuildOutput.id).where(BuildOutput.request_id == request)
-    first = session.scalar(kept.order_by(BuildOutput.id.desc()).offset(most_pieces).limit(1))
+    piece_ids = select(BuildOutput.id).where(BuildOutput.request_id == request)
+    first = session.scalar(piece_ids.order_by(BuildOutput.id.desc()).offset(most_pieces).limit(1))
     if first is not None:
         old = delete(BuildOutput).where(BuildOutput.request_id == request, BuildOutput.id <= first)
         session.execute(old)
@@ -93,8 +93,8 @@ def last_build(session: Session, stack: StackId, service: str) -> ServiceBuild |
 
 def last_builds(session: Session, stack: StackId) -> dict[str, ServiceBuild]:
     """What the images of a stack's services were last built from, by service."""
-    found = session.scalars(select(ServiceBuild).where(ServiceBuild.stack == stack))
-    return {one.service: one for one in found}
+    builds = session.scalars(select(ServiceBuild).where(ServiceBuild.stack == stack))
+    return {one.service: one for one in builds}
 
 
 def note_build(

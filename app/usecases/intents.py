@@ -71,8 +71,8 @@ class IntentPlan:
 
 def published_intents(session: Session) -> list[tuple[Stack, Intent]]:
     """Every intent with its stack, by name."""
-    found = [(stack, one) for stack in stacks.every(session) for one in stack.spec.intents.values()]
-    return sorted(found, key=lambda pair: (pair[1].name, pair[0].name))
+    pairs = [(stack, one) for stack in stacks.every(session) for one in stack.spec.intents.values()]
+    return sorted(pairs, key=lambda pair: (pair[1].name, pair[0].name))
 
 
 def resolve_intent(session: Session, name: str, stack: StackId | None) -> tuple[Stack, Intent]:
@@ -81,14 +81,14 @@ def resolve_intent(session: Session, name: str, stack: StackId | None) -> tuple[
     if stack is not None and stacks.stack_by_name(session, stack) is None:
         raise UnknownStack(stack, stacks.names(session))
     known = [pair for pair in every if stack in {None, pair[0].name}]
-    found = [pair for pair in known if pair[1].name == name]
-    if not found:
+    matching = [pair for pair in known if pair[1].name == name]
+    if not matching:
         raise UnknownIntent(name, {one.name for _stack, one in known})
-    if len(found) > 1:
-        raise IntentStackNeeded(name, [row.name for row, _one in found])
-    if found[0][0].faults:
-        raise StackRejected(found[0][0].name, found[0][0].faults)
-    return found[0]
+    if len(matching) > 1:
+        raise IntentStackNeeded(name, [row.name for row, _one in matching])
+    if matching[0][0].faults:
+        raise StackRejected(matching[0][0].name, matching[0][0].faults)
+    return matching[0]
 
 
 def plan_intent(session: Session, name: str, wanted: Wanted, now: datetime) -> IntentPlan:

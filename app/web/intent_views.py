@@ -79,8 +79,8 @@ def read_request_page(context: WebContext, query: schemas.IntentRequestsQuery) -
     """A page of requests and the cursor of the next one."""
     before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
     with context.database.read() as session:
-        found = rows.page(session, intent=query.intent, before=before, limit=query.limit + 1)
-        page, following = cursors.split_page(found, query.limit, lambda row: (row.created_at, row.id))
+        requests = rows.page(session, intent=query.intent, before=before, limit=query.limit + 1)
+        page, following = cursors.split_page(requests, query.limit, lambda row: (row.created_at, row.id))
         items = [describe_request(row) for row in page]
     return {"items": items, "next": following}
 

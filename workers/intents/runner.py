@@ -76,8 +76,8 @@ class IntentRunner:
         """Begin what is queued, end what a dead worker has left, and forget what is old."""
         database = self._context.database
         with database.read() as session:
-            found = rows.unfinished_requests(session, self._context.node)
-        for row in found:
+            unfinished = rows.unfinished_requests(session, self._context.node)
+        for row in unfinished:
             self._context.guard.isolate(Loop.INTENTS, f"request {row.id}", partial(self._attend, row))
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + _FORGET

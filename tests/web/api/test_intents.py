@@ -35,9 +35,9 @@ INTENTS = {
 
 @pytest.fixture
 def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
-    found = System(database, replace(studio(), intents=INTENTS))
-    monkeypatch.setattr(database, "now", lambda: found.now)
-    return found
+    simulated = System(database, replace(studio(), intents=INTENTS))
+    monkeypatch.setattr(database, "now", lambda: simulated.now)
+    return simulated
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def plain_app(settings: Settings, database: Database, system: System) -> Iterator[Flask]:
     """The same server with every feature off."""
-    found = create_app(replace(settings, features=Features()), database, Remembering())
-    yield found
-    found.extensions["power-windows"].event_feed.stop()
+    created = create_app(replace(settings, features=Features()), database, Remembering())
+    yield created
+    created.extensions["power-windows"].event_feed.stop()
 
 
 def test_intents_are_listed_by_name(api: Caller) -> None:
