@@ -21,7 +21,7 @@ from workers.engine.negotiation import EngineRefused, EngineUnsupported
 
 def healthchecks(engine: Engine, images: Iterable[str]) -> dict[str, bool]:
     """Of each image that the engine has, whether it has a healthcheck. Raises Unable."""
-    found: dict[str, bool] = {}
+    has_healthcheck: dict[str, bool] = {}
     for image in images:
         try:
             details = _inspect(engine, image)
@@ -29,8 +29,8 @@ def healthchecks(engine: Engine, images: Iterable[str]) -> dict[str, bool]:
             raise
         except (EngineRefused, NullResource):
             continue
-        found[image] = bool((details.get("Config") or {}).get("Healthcheck"))
-    return found
+        has_healthcheck[image] = bool((details.get("Config") or {}).get("Healthcheck"))
+    return has_healthcheck
 
 
 def _inspect(engine: Engine, image: str) -> Mapping[str, Any]:

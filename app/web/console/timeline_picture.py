@@ -172,12 +172,12 @@ def ticks(axis: Axis) -> list[Tick]:
     length = axis.until - axis.since
     step = next((one for one in _STEPS if length / one <= _MOST_TICKS), _STEPS[-1])
     at = axis.since.astimezone(axis.zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    found: dict[datetime, Tick] = {}
+    tick_at: dict[datetime, Tick] = {}
     while (moment := from_reader_zone(at, axis.zone)) <= axis.until:
         if axis.contains(moment):
-            found[moment] = Tick(axis.x(moment), _label(at, step), at.hour == at.minute == 0)
+            tick_at[moment] = Tick(axis.x(moment), _label(at, step), at.hour == at.minute == 0)
         at += step
-    return list(found.values())
+    return list(tick_at.values())
 
 
 def _label(at: datetime, step: timedelta) -> str:

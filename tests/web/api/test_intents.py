@@ -70,7 +70,7 @@ def test_a_plan_says_what_is_built_and_started_and_until_when(api: Caller, syste
     assert api.get("/intent-requests").json["items"] == []
 
 
-def test_a_request_is_queued_and_its_node_told_in_the_queue_of_builds(
+def test_a_request_is_queued_and_its_node_notified_in_the_queue_of_builds(
     api: Caller, broker: Remembering, system: System
 ) -> None:
     answer = api.post("/intents/translate", {"until": "2030-05-01T14:30:00+02:00", "reason": "batch 7"})

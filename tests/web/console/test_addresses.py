@@ -47,18 +47,18 @@ def prefixed(
 
 
 def browser(app: Flask, token: str) -> Browser:
-    found = Browser(app.test_client())
+    signed_in = Browser(app.test_client())
     for name, value in PROXY.items() if app.config["SENDS_PREFIX"] else ():
-        found.client.environ_base[f"HTTP_{name.upper().replace('-', '_')}"] = value
-    nonce = re.search('name="nonce" value="([^"]*)"', found.get("/power/sign-in").text)
+        signed_in.client.environ_base[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    nonce = re.search('name="nonce" value="([^"]*)"', signed_in.get("/power/sign-in").text)
     assert nonce
     form = {"nonce": nonce[1], "token": token}
-    answer = found.client.post("/power/sign-in", data=form, base_url="http://localhost/")
+    answer = signed_in.client.post("/power/sign-in", data=form, base_url="http://localhost/")
     assert (answer.status_code, answer.location) == (303, "/power/")
-    csrf = re.search('name="csrf" value="([^"]*)"', found.get("/power/").text)
+    csrf = re.search('name="csrf" value="([^"]*)"', signed_in.get("/power/").text)
     assert csrf
-    found.csrf = csrf[1]
-    return found
+    signed_in.csrf = csrf[1]
+    return signed_in
 
 
 def test_every_address_of_every_page_begins_with_the_prefix(prefixed: Flask, token: str) -> None:

@@ -83,9 +83,9 @@ def test_a_query_that_cannot_be_is_a_message_on_the_page(ada: Browser, query: st
 )
 def test_ticks_are_round_times_of_the_readers_zone(length: int, zone: str, labels: list[str]) -> None:
     axis = Axis(AUTUMN, AUTUMN + timedelta(hours=length), AUTUMN, zone_named(zone))
-    found = [tick.label for tick in timeline_picture.ticks(axis)]
-    assert [label for label in labels if label not in found] == []
-    assert len(found) <= 9
+    drawn = [tick.label for tick in timeline_picture.ticks(axis)]
+    assert [label for label in labels if label not in drawn] == []
+    assert len(drawn) <= 9
 
 
 def test_pages_have_the_zone_of_the_browser(ada: Browser, system: System) -> None:
