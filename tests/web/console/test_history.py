@@ -101,7 +101,7 @@ def test_the_trail_is_filtered_and_turned_page_by_page(ada: Browser, grace: Brow
     assert ada.get(unescape(older[1])).status_code == 200
     page = ada.get(f"/trail?window={mine}&event=window.opening&actor=grace&stack=studio").text
     assert page.count("<summary>window.opening") == 1
-    assert ada.get("/trail?window=&actor=nobody").text.count("No entries.") == 1
+    assert ada.get("/trail?window=&actor=unknown").text.count("No entries.") == 1
 
 
 def test_hours_off_are_those_that_no_window_held(ada: Browser, system: System) -> None:
