@@ -9,13 +9,16 @@ SEED ?=
 PROCESSES ?= 3
 WINDOWS ?= 300
 
-.PHONY: help install demo conduct run test unit engines check bench model chaos soak images docs venv
+.PHONY: help install demo first-hour conduct run test unit engines check bench model chaos soak images docs venv
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: install ## Watch the main job: real containers, a window, a deadline (under a minute)
 	@.venv/bin/python -m examples.vx11.demo
+
+first-hour: install ## Time a new user's way from a compose file to the first open window
+	@.venv/bin/python -m examples.first_hour
 
 conduct: install ## Run two scenarios over the example stack; their reports replace those in docs/audit
 	@.venv/bin/python -m examples.vx11.conduct
