@@ -24,6 +24,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from app.domain.stack_id import file_part
 from app.store import audit
 from app.store.tables import stamp
 
@@ -54,7 +55,9 @@ class ArchiveHeader:
 
     def name(self, *, packed: bool) -> str:
         """The file's name: chain, first and last number; `.gz` where it is packed."""
-        return f"audit-{self.chain}-{self.first:010}-{self.last:010}.jsonl{'.gz' if packed else ''}"
+        return (
+            f"audit-{file_part(self.chain)}-{self.first:010}-{self.last:010}.jsonl{'.gz' if packed else ''}"
+        )
 
 
 def canonical_json(value: Any) -> str:
@@ -231,4 +234,4 @@ def check_windows(place: Path) -> list[str]:
 def candidates(directory: Path, chain: str) -> list[Path]:
     """The files in a directory that say by their names that they are of this chain, in order."""
     named = ((_NAMED.fullmatch(one.name), one) for one in directory.iterdir())
-    return sorted(one for match, one in named if match and match["chain"] == chain)
+    return sorted(one for match, one in named if match and match["chain"] == file_part(chain))

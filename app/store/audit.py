@@ -19,7 +19,7 @@ from sqlalchemy import RowMapping, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Event
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, namespace_of, qualify
 from app.store.tables import ChainHead, Entry, insert_if_new, stamp
 
 SYSTEM_CHAIN = "house"
@@ -41,8 +41,8 @@ class Note:
 
     @property
     def chain(self) -> str:
-        """The chain that the entry belongs to: its stack's, or the system's."""
-        return self.stack or SYSTEM_CHAIN
+        """The chain that the entry belongs to: its stack's, or the system's of the actor's namespace."""
+        return self.stack or qualify(namespace_of(self.actor), SYSTEM_CHAIN)
 
 
 def record(

@@ -46,7 +46,9 @@ def unfinished_requests(session: Session, node: str) -> list[IntentRequest]:
 
 def count_unfinished(session: Session, node: str) -> int:
     """How many requests of a node are not finished."""
-    query = select(func.count()).where(IntentRequest.state.in_(_UNFINISHED), IntentRequest.node == node)
+    query = select(func.count(IntentRequest.id)).where(
+        IntentRequest.state.in_(_UNFINISHED), IntentRequest.node == node
+    )
     return session.scalar(query) or 0
 
 

@@ -52,7 +52,9 @@ def unfinished_runs(session: Session, node: str) -> list[ScenarioRun]:
 
 def count_unfinished(session: Session, node: str) -> int:
     """How many runs of a node are queued or under way."""
-    query = select(func.count()).where(ScenarioRun.state.in_(_UNFINISHED), ScenarioRun.node == node)
+    query = select(func.count(ScenarioRun.id)).where(
+        ScenarioRun.state.in_(_UNFINISHED), ScenarioRun.node == node
+    )
     return session.scalar(query) or 0
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import stack_choice
 from app.domain.errors import UnknownStack
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, namespace_of
 from app.store.tables import Node, Stack
 
 
@@ -56,6 +56,8 @@ def lock_stack(session: Session, name: StackId) -> Stack | None:
 
 def _only(session: Session, services: Iterable[str]) -> Stack:
     stacks = {stack.name: stack for stack in every(session)}
+    # What an operator says without a namespace is about the default one, if that has a stack.
+    stacks = {name: stack for name, stack in stacks.items() if not namespace_of(name)} or stacks
     if len(stacks) == 1:
         return next(iter(stacks.values()))
     return stacks[stack_choice.choose_stack([stack.spec for stack in stacks.values()], services)]

@@ -7,10 +7,11 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Event
+from app.domain.stack_id import DEFAULT_NAMESPACE, namespace_of
 from app.store import audit
 from app.store.tables import Token
 
@@ -64,9 +65,9 @@ def good(session: Session, name: str) -> bool:
 
 
 def good_for_all(session: Session) -> int:
-    """How many tokens there are that are good for everything."""
-    query = select(func.count()).where(Token.scope == ADMIN, Token.revoked_at.is_(None))
-    return session.scalar(query) or 0
+    """How many tokens there are that are good for everything, in every namespace."""
+    query = select(Token.name).where(Token.scope == ADMIN, Token.revoked_at.is_(None))
+    return sum(namespace_of(name) == DEFAULT_NAMESPACE for name in session.scalars(query))
 
 
 def _digest(text: str) -> str:

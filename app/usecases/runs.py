@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,8 @@ from app.domain.errors import NodeAway
 from app.domain.planning import StackSpec
 from app.domain.run_errors import CheckOutsideWindow, InvalidScenario, TooManyRuns, UnknownRun
 from app.domain.scenarios import RunOutcome, RunState, Scenario, StepStatus
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, namespace_of
+from app.domain.viewer import Viewer
 from app.settings import ConfigError
 from app.settings.scenario_toml import as_document, parse_scenario
 from app.store import audit, runs, workers
@@ -41,7 +43,7 @@ def start_run(session: Session, document: Any, *, actor: str, now: datetime) -> 
 
     Raises InvalidScenario, CheckOutsideWindow, TooManyRuns, NodeAway, and what opening its window raises.
     """
-    scenario = parse_or_refuse(document)
+    scenario = _qualify(parse_or_refuse(document), actor)
     stack, asked, ttl = opening.check_request(session, open_request(scenario))
     check_scope(stack.spec, scenario)
     if away := workers.is_away(session, stack, now):
@@ -72,6 +74,12 @@ def parse_or_refuse(document: Any) -> Scenario:
         return parse_scenario(document, "scenario")
     except ConfigError as error:
         raise InvalidScenario(error.faults) from error
+
+
+def _qualify(scenario: Scenario, actor: str) -> Scenario:
+    """The scenario with the id of its stack, which it names as its actor does."""
+    viewer = Viewer(namespace_of(actor))
+    return scenario if scenario.stack is None else replace(scenario, stack=viewer.stack_id(scenario.stack))
 
 
 def open_request(scenario: Scenario, reason: str | None = None) -> OpenRequest:

@@ -16,7 +16,7 @@ from app.domain import wake
 from app.domain.enums import Power, State, Status
 from app.domain.errors import LastToken, TokenExists, UnknownToken
 from app.domain.passive_requests import PassiveRequestRules
-from app.domain.stack_id import StackId
+from app.domain.stack_id import DEFAULT_NAMESPACE, StackId, namespace_of
 from app.domain.wake import Hold, Step, WakeVerdict
 from app.store import stacks, tokens, wakes, windows
 from app.store.tables import Token, Wake, Window
@@ -161,7 +161,8 @@ def revoke(session: Session, name: str, *, actor: str, now: datetime) -> Token:
     token = tokens.lock_token(session, name)
     if token is None or token.revoked_at is not None:
         raise UnknownToken(name)
-    if token.scope == tokens.ADMIN and tokens.good_for_all(session) == 1:
+    is_operator = token.scope == tokens.ADMIN and namespace_of(name) == DEFAULT_NAMESPACE
+    if is_operator and tokens.good_for_all(session) == 1:
         raise LastToken(name)
     tokens.revoke(session, token, actor=actor, now=now)
     wakes.unbind(session, name)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain.enums import State
 from app.domain.errors import Refusal
 from app.domain.scenarios import RunState
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, namespace_of
 from app.store import runs, stacks, windows
 from app.store.tables import ScenarioRun, Window
 from app.task_queue import about
@@ -147,4 +147,5 @@ def audit_refusals(
 
 
 def _only(names: list[StackId]) -> StackId | None:
+    names = [name for name in names if not namespace_of(name)] or names
     return names[0] if len(names) == 1 else None

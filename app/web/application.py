@@ -11,16 +11,18 @@ from gunicorn.errors import AppImportError
 
 from app import settings as server_settings
 from app import tracing
+from app.domain.viewer import OPERATOR
 from app.settings import Settings
 from app.settings.trusted_proxies import Forwarded
 from app.store import schema
 from app.store.database import Database
 from app.task_queue import Dispatch
-from app.web import problems, response_headers
+from app.web import problems, qualified_names, response_headers
 from app.web.address_prefix import PrefixedApplication
 from app.web.context import WebContext
 from app.web.route_table import routes_of, specification
 from app.web.route_views import view_of
+from app.web.viewing import looking_as
 from app.web.wake import waiting_page
 
 
@@ -63,7 +65,8 @@ class Application(Flask):
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one request; an upgrade of the connection is never offered."""
         environ.pop("HTTP_UPGRADE", None)
-        return super().wsgi_app(environ, start_response)
+        with looking_as(OPERATOR):
+            return super().wsgi_app(environ, start_response)
 
 
 def application(context: WebContext) -> Flask:
@@ -82,8 +85,11 @@ def application(context: WebContext) -> Flask:
     features = context.settings.features
     app.extensions["power-windows-routes"] = routes = routes_of(features)
     app.extensions["power-windows-specification"] = partial(specification, features)
+    if features.namespaces:
+        qualified_names.install(app.url_map)
     for route in routes:
-        app.add_url_rule(route.path, route.name, view_of(context, route), methods=[route.method])
+        rule = qualified_names.rule_of(route.path) if features.namespaces else route.path
+        app.add_url_rule(rule, route.name, view_of(context, route), methods=[route.method])
     problems.install(app)
     # Flask calls them from the last to the first, so the counter sees the final response.
     app.after_request(_request_counter(context))
@@ -94,7 +100,7 @@ def application(context: WebContext) -> Flask:
 
 def _request_counter(context: WebContext) -> Callable[[Response], Response]:
     def count(response: Response) -> Response:
-        route = request.url_rule.rule if request.url_rule else "none"
+        route = qualified_names.path_of(request.url_rule.rule) if request.url_rule else "none"
         # A path or method that no route has must not create a new series.
         method = request.method if request.url_rule else "none"
         context.metrics.requests.labels(method, route, response.status_code).inc()

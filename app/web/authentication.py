@@ -13,7 +13,8 @@ from typing import Any
 
 from flask import Request
 
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, namespace_of
+from app.domain.viewer import Viewer
 from app.store import tokens
 from app.store.changes import ChangeCounter
 from app.store.database import Database
@@ -37,9 +38,14 @@ class Caller:
     name: str
     scope: str
 
+    @property
+    def viewer(self) -> Viewer:
+        """What the caller sees: all that its token's namespace does."""
+        return Viewer(namespace_of(self.name))
+
     def stack_id(self, name: str) -> StackId:
         """The id of the stack that the caller means by this name."""
-        return StackId(name)
+        return self.viewer.stack_id(name)
 
     def stack_id_or_none(self, name: str | None) -> StackId | None:
         """The same for a name that may be absent."""

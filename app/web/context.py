@@ -16,6 +16,7 @@ from app.web.readiness import BrokerProbe, ReadinessProbe
 from app.web.refusal_audit import RefusalAudit
 from app.web.response_cache import CachedRead, ResponseCache
 from app.web.stream_capacity import StreamCapacity
+from app.web.viewing import ViewerDatabase
 from app.web.wake_cache import WakeCache
 from app.web.window_waits import WindowWaits
 
@@ -25,7 +26,8 @@ class WebContext:
     """Settings, database, task queue, and the state that one web process keeps between requests."""
 
     settings: Settings
-    database: Database
+    database: ViewerDatabase
+    """The database as the caller of the request sees it."""
     dispatch: Dispatch
     authenticator: Authenticator
     event_feed: EventFeed
@@ -46,7 +48,7 @@ class WebContext:
         metrics = Metrics(database, dispatch, streams, waits, feed.guard)
         return cls(
             settings=settings,
-            database=database,
+            database=ViewerDatabase(database),
             dispatch=dispatch,
             authenticator=Authenticator(database, metrics.unknown_tokens.inc, changes),
             event_feed=feed,

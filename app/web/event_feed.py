@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.domain.enums import Loop
+from app.domain.viewer import OPERATOR, Viewer
 from app.host.loop_guard import LoopGuard
 from app.host.periodic_thread import PeriodicThread
 from app.store import audit
 from app.store.database import Database, is_outage
 from app.store.tables import Entry
+from app.web.viewing import ViewerDatabase, looking_as
 
 POLL = 0.025
 """Seconds between two reads of the audit trail."""
@@ -96,9 +98,9 @@ class EventFeed:
         with self._database.read() as session:
             return audit.heads(session)
 
-    def read_after(self, positions: audit.Place) -> list[FeedEntry]:
-        """At most ENTRIES_PER_READ entries beyond these positions."""
-        with self._database.read() as session:
+    def read_after(self, positions: audit.Place, viewer: Viewer = OPERATOR) -> list[FeedEntry]:
+        """At most ENTRIES_PER_READ entries beyond these positions that the viewer sees."""
+        with looking_as(viewer), ViewerDatabase(self._database).read() as session:
             return [_feed_entry(entry) for entry in audit.since(session, positions, ENTRIES_PER_READ)]
 
     def _run_round(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from flask import Response, request
 
 from app.domain.enums import Event
+from app.domain.viewer import Viewer
 from app.web import problems, schemas
 from app.web.archived_header import archived_header
 from app.web.authentication import Caller
@@ -35,7 +36,7 @@ VALIDITY_CHECK_INTERVAL = 1.0
 _RETRY = 2000
 
 
-_STEP = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,119}):(\d{1,18})", re.ASCII)
+_STEP = re.compile(r"((?:[a-z][a-z0-9_-]{0,39}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,119}):(\d{1,18})", re.ASCII)
 
 
 ChainPositions = dict[str, int]
@@ -51,9 +52,9 @@ def stream(
 
     With `is_valid` the stream ends within VALIDITY_CHECK_INTERVAL seconds after it becomes false.
     """
-    heads = context.event_feed.heads()
+    heads = {chain: seq for chain, seq in context.event_feed.heads().items() if caller.viewer.sees(chain)}
     given = request.headers.get("Last-Event-ID") or query.last_event_id
-    positions = _resume_positions(given, heads) if given else heads
+    positions = _resume_positions(given, heads, caller.viewer) if given else heads
     # Archived entries cannot be sent again; the header names them.
     return stream_response(
         context,
@@ -63,13 +64,14 @@ def stream(
     )
 
 
-def _resume_positions(given: str, heads: ChainPositions) -> ChainPositions:
+def _resume_positions(given: str, heads: ChainPositions, viewer: Viewer) -> ChainPositions:
     steps = [_STEP.fullmatch(step) for step in given.split(",")]
     if not all(steps):
         detail = "Last-Event-ID: is not the id of an event from here"
         raise ApiError(problems.INVALID, detail, field="Last-Event-ID")
     # A position beyond the end is from before a restore of the database; such events never come.
-    positions = {step[1]: int(step[2]) for step in steps if step}
+    # Whether a chain of another namespace exists, and how long it is, does not show.
+    positions = {step[1]: int(step[2]) for step in steps if step and viewer.sees(step[1])}
     return {chain: min(seq, heads.get(chain, 0)) for chain, seq in positions.items()}
 
 
@@ -79,7 +81,7 @@ def _events(
     with context.event_feed.listen() as listener:
         # An id without data, so that a client that leaves before the first event can resume.
         yield f"retry: {_RETRY}\nid: {format_positions(positions)}\n\n"
-        yield from _missed_events(context, positions)
+        yield from _missed_events(context, positions, caller.viewer)
         heartbeat_at = time.monotonic() + HEARTBEAT
         while is_valid is None or is_valid():
             remaining = max(0.0, heartbeat_at - time.monotonic())
@@ -89,32 +91,37 @@ def _events(
                 )
             except Behind:
                 listener.catch_up()
-                yield from _missed_events(context, positions)
+                yield from _missed_events(context, positions, caller.viewer)
                 continue
-            if entries:
-                yield "".join(_format_events(entries, positions))
-            elif time.monotonic() >= heartbeat_at:
-                yield ": still here\n\n"
-            else:
-                continue
-            heartbeat_at = time.monotonic() + HEARTBEAT
+            text = "".join(_format_events(entries, positions, caller.viewer))
+            if not text and time.monotonic() >= heartbeat_at:
+                text = ": still here\n\n"
+            if text:
+                yield text
+                heartbeat_at = time.monotonic() + HEARTBEAT
             if any(_revokes(entry, caller) for entry in entries):
                 return
 
 
-def _missed_events(context: WebContext, positions: ChainPositions) -> Iterator[str]:
-    while entries := context.event_feed.read_after(positions):
-        yield "".join(_format_events(entries, positions))
+def _missed_events(context: WebContext, positions: ChainPositions, viewer: Viewer) -> Iterator[str]:
+    while entries := context.event_feed.read_after(positions, viewer):
+        yield "".join(_format_events(entries, positions, viewer))
         if len(entries) < ENTRIES_PER_READ:
             return
 
 
-def _format_events(entries: list[FeedEntry], positions: ChainPositions) -> Iterator[str]:
-    """The entries beyond these positions as server-sent events; `positions` is updated."""
+def _format_events(entries: list[FeedEntry], positions: ChainPositions, viewer: Viewer) -> Iterator[str]:
+    """The entries beyond these positions that the viewer sees, as events; `positions` is updated."""
     for entry in entries:
-        if entry.seq > positions.get(entry.chain, 0):
+        if viewer.sees(entry.chain) and entry.seq > positions.get(entry.chain, 0):
             positions[entry.chain] = entry.seq
-            yield f"id: {format_positions(positions)}\nevent: {entry.event}\ndata: {entry.data}\n\n"
+            yield f"id: {format_positions(positions)}\nevent: {entry.event}\ndata: {_data(entry, viewer)}\n\n"
+
+
+def _data(entry: FeedEntry, viewer: Viewer) -> str:
+    if viewer.is_operator:
+        return entry.data
+    return json.dumps(viewer.shorten_answer(json.loads(entry.data)), separators=(",", ":"))
 
 
 def format_positions(positions: ChainPositions) -> str:

@@ -14,12 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.domain.enums import Loop, Role
+from app.domain.viewer import OPERATOR, Viewer
 from app.host.loop_guard import LoopGuard
 from app.store import clock_offset, loop_failures, services, stacks, windows, workers
 from app.store.database import Database
 from app.store.tables import Service
 from app.task_queue import Dispatch, queue
 from app.web.metrics_collector import MetricsCollector
+from app.web.namespace_metrics import NamespaceMetrics
 from app.web.stream_capacity import StreamCapacity
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
@@ -51,9 +53,11 @@ class Metrics:
         self._registry.register(_DatabaseCollector(database, dispatch, streams, waits, MetricsCollector()))
         self._registry.register(_LoopCollector(database, guard))
 
-    def text(self) -> bytes:
-        """The metrics in Prometheus's text format."""
-        return generate_latest(self._registry)
+    def text(self, viewer: Viewer = OPERATOR) -> bytes:
+        """The metrics that the viewer sees, in Prometheus's text format."""
+        return generate_latest(
+            self._registry if viewer.is_operator else NamespaceMetrics(self._registry, viewer)
+        )
 
 
 class _DatabaseCollector(Collector):

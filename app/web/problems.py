@@ -22,6 +22,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from app.domain import errors, intent_errors, run_errors
 from app.domain.errors import Refusal
 from app.store.database import DatabaseUnusable
+from app.web.viewing import current_viewer
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ NOT_ALLOWED = Kind(403, "not-allowed", "This service may not be powered")
 UNKNOWN_WINDOW = Kind(404, "unknown-window", "There is no such window")
 NO_SUCH_STACK = Kind(404, "no-such-stack", "There is no such stack")
 NO_SUCH_SERVICE = Kind(404, "no-such-service", "The stack has no such service")
+NAMESPACES_OFF = Kind(409, "namespaces-off", "Namespaces are off")
 NO_SUCH_ROUTE = Kind(404, "no-such-route", "There is nothing at this address")
 NO_SUCH_METHOD = Kind(405, "no-such-method", "This address does not accept that method")
 CONFLICT = Kind(409, "conflict", "The window's state does not permit it")
@@ -76,6 +78,7 @@ TABLE: Mapping[type[Refusal], Kind] = {
     errors.UnknownWindow: UNKNOWN_WINDOW,
     # An unknown stack in a body is an invalid value; only in a path it is 404.
     errors.UnknownStack: Kind(422, "unknown-stack", "There is no stack of that name"),
+    errors.UnknownNamespace: Kind(422, "unknown-namespace", "There is no namespace of that name"),
     errors.StackNeeded: Kind(422, "stack-needed", "It is not clear which stack is meant"),
     errors.NoStackHasAll: Kind(422, "no-stack-has-all", "The services are on different stacks"),
     errors.NothingAsked: Kind(422, "nothing-asked", "No service was named"),
@@ -124,6 +127,7 @@ API_PROBLEMS = (
     OUT_OF_SCOPE,
     NO_SUCH_STACK,
     NO_SUCH_SERVICE,
+    NAMESPACES_OFF,
     NO_SUCH_ROUTE,
     NO_SUCH_METHOD,
     TOO_LARGE,
@@ -158,9 +162,11 @@ def kind_of(refusal: Refusal) -> Kind:
 
 def answer(kind: Kind, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any) -> Response:
     """The problem as a response; facts that are None are left out."""
-    fixed = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
+    viewer = current_viewer()
+    sentence = viewer.shorten_sentence(detail)
+    fixed = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": sentence}
     # A fact never replaces a standard member.
-    body = {name: value for name, value in facts.items() if value is not None} | fixed
+    body = viewer.shorten_facts({name: value for name, value in facts.items() if value is not None}) | fixed
     return Response(json.dumps(body, default=str), kind.status, headers, content_type=PROBLEM_JSON)
 
 

@@ -76,6 +76,8 @@ class ReadinessProbe:
             away = workers.away(session, every, now)
         ready = self._is_served(nodes)
         fault = self._broker.fault()
+        # This takes no token, so it names no stack where one namespace may not know those of another.
+        hidden: dict[str, Any] = {"away": []} if self._settings.features.namespaces else {}
         return {
             "ready": ready,
             "detail": "" if ready else f"the worker of node {self._settings.await_node} has not come up yet",
@@ -83,6 +85,7 @@ class ReadinessProbe:
             "broker": {"status": "degraded" if fault else "ok", "detail": fault or ""},
             "nodes": [
                 _node(node, [one.name for one in every if one.node == node.name and one.name in away], now)
+                | hidden
                 for node in nodes
             ],
         }

@@ -13,8 +13,10 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from app.domain.enums import State
+from app.domain.stack_id import qualify
 from app.store.changes import ChangeCounter
 from app.web import row_views
+from app.web.viewing import current_viewer
 
 _MAX_AGE = 5.0
 """Seconds that a value is cached at most."""
@@ -46,10 +48,11 @@ class ResponseCache(Generic[Value]):
         self._values: dict[str, Value] = {}
 
     def of(self, name: str, read: Callable[[], Value]) -> Value:
-        """The value of this name; `read` is called only where a transaction has committed since."""
+        """The value of this name for this viewer; `read` is called if a transaction has committed since."""
         # The version is read first: the value may be newer than its version, never older.
         # A node that stops sending heartbeats changes no row, so values also expire by age.
         version = f"{self._changes.version()} {time.monotonic() // _MAX_AGE}"
+        name = qualify(current_viewer().namespace, name)
         with self._lock:
             cached = self._values.get(name) if version == self._version else None
         return self._store(version, name, read()) if cached is None else cached

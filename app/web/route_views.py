@@ -11,6 +11,7 @@ from app import tracing
 from app.web import request_parsing
 from app.web.context import WebContext
 from app.web.routes import ApiRoute
+from app.web.viewing import look_as
 
 
 def view_of(context: WebContext, route: ApiRoute) -> Callable[..., Response]:
@@ -27,6 +28,7 @@ def view_of(context: WebContext, route: ApiRoute) -> Callable[..., Response]:
 
     def respond(arguments: dict[str, Any]) -> Response:
         caller = context.authenticator.caller(request, route.scope)
+        look_as(caller.viewer)
         if route.body:
             arguments["body"] = request_parsing.body(request, route.body)
         if route.query:

@@ -13,6 +13,7 @@ from app.web import problems
 from app.web.context import WebContext
 from app.web.problems import ApiError
 from app.web.stream_capacity import StreamCapacity
+from app.web.viewing import keep_viewer
 
 STALLED = 30.0
 """Seconds after which the connection of a client that reads nothing is closed."""
@@ -58,4 +59,6 @@ def stream_response(
     if not capacity.acquire():
         detail = f"{capacity.limit} streams are open, which is the limit"
         raise ApiError(problems.TOO_MANY, detail, headers={"Retry-After": "10"}, limit=capacity.limit)
-    return Response(_CountedStream(lines, capacity), 200, {**_HEADERS, **(headers or {})}, content_type=media)
+    return Response(
+        _CountedStream(keep_viewer(lines), capacity), 200, {**_HEADERS, **(headers or {})}, content_type=media
+    )

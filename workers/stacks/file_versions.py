@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, file_part
 from app.host import private_files
 
 Stamp = tuple[tuple[str, int, int, int], ...]
@@ -49,7 +49,7 @@ def keep(directory: Path, stack: StackId, digest: str, rendered: str) -> Path:
     """Put a rendered configuration where a start finds it; it may hold secrets, so only we may read it."""
     folder = directory / _KEPT
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{stack}@{digest[:16]}.json"
+    path = folder / f"{file_part(stack)}@{digest[:16]}.json"
     if _reads(path, rendered):
         return path  # Nothing is written, so a full disk keeps no stack from being served.
     private_files.replace(path, rendered)
@@ -65,7 +65,9 @@ def _reads(path: Path, text: str) -> bool:
 
 
 def _forget_older(folder: Path, stack: StackId) -> None:
-    versions = sorted(folder.glob(f"{stack}@*.json"), key=lambda one: one.stat().st_mtime, reverse=True)
+    versions = sorted(
+        folder.glob(f"{file_part(stack)}@*.json"), key=lambda one: one.stat().st_mtime, reverse=True
+    )
     for old in versions[_OF_EACH:]:
         old.unlink(missing_ok=True)
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)

@@ -20,6 +20,7 @@ from app.web.problems import ApiError
 from app.web.responses import NDJSON
 from app.web.routes import Answer, Routes
 from app.web.streams import stream_response
+from app.web.viewing import current_viewer
 
 routes = Routes("audit", "/api/v1")
 
@@ -88,12 +89,14 @@ def _entries(
 
 def _lines(context: WebContext, query: schemas.AuditQuery, after: AuditPosition | None) -> Generator[str]:
     """The entries as JSON lines; read page by page, so that a slow client holds no database session."""
-    left = query.limit
+    left, viewer = query.limit, current_viewer()
     while left is None or left > 0:
         page = _entries(context, query, after, min(_STREAM_PAGE_SIZE, left or _STREAM_PAGE_SIZE))
         if not page:
             return
-        yield "".join(json.dumps(entry.as_json(), separators=(",", ":")) + "\n" for entry in page)
+        yield "".join(
+            json.dumps(viewer.shorten_answer(entry.as_json()), separators=(",", ":")) + "\n" for entry in page
+        )
         after = (page[-1].at, page[-1].chain, page[-1].seq)
         left = None if left is None else left - len(page)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, request
 
+from app.domain.viewer import OPERATOR
 from app.web import problems, responses, schemas
 from app.web.context import WebContext
 from app.web.metrics import MEDIA
@@ -44,5 +45,12 @@ def readyz(context: WebContext) -> Response:
 
 @routes.add("GET", "/metrics", {200: Answer("For Prometheus.", media="text/plain")}, tokened=False)
 def metrics(context: WebContext) -> Response:
-    """Return the metrics."""
-    return Response(context.metrics.text(), content_type=MEDIA)
+    """Return the metrics.
+
+    With the feature `namespaces` a token is needed: one of the default namespace reads all metrics, another
+    one those of its namespace's stacks.
+    """
+    viewer = OPERATOR
+    if context.settings.features.namespaces:
+        viewer = context.authenticator.caller(request).viewer
+    return Response(context.metrics.text(viewer), content_type=MEDIA)

@@ -13,7 +13,7 @@ from app.web import problems, schemas
 from app.web.routes import JSON, Answer, ApiRoute, Header
 
 _REF = "#/components/schemas/{model}"
-_PATH = re.compile(r"<(\w+)>")
+_PATH = re.compile(r"<(?:\w+:)?(\w+)>")
 _DESCRIPTION = """Timed leases, with an owner, on Docker Compose services: off until needed,
 off again afterwards.
 

@@ -7,13 +7,16 @@ from typing import Any
 from flask import Response
 
 from app.domain.errors import UnknownToken
+from app.domain.features import how_to_switch_on
+from app.domain.stack_id import namespace_of, qualify
 from app.store import tokens, wakes
 from app.store.tables import Token, Wake, stamp
-from app.usecases import wake
+from app.usecases import namespace_tokens, wake
 from app.web import problems, responses, row_views, schemas
 from app.web.actions import audit_refusals
 from app.web.authentication import Caller
 from app.web.context import WebContext
+from app.web.problems import ApiError
 from app.web.routes import Answer, Routes
 
 routes = Routes("tokens", "/api/v1")
@@ -27,12 +30,45 @@ routes = Routes("tokens", "/api/v1")
     refuses=(403, 409),
 )
 def create_token(context: WebContext, caller: Caller, *, body: schemas.NewToken) -> Response:
-    """Create a token that is valid for one service's waiting page only."""
+    """Create a token that is valid for one service's waiting page, or for everything in one namespace.
+
+    A token for a waiting page belongs to the namespace of its stack. Only a token of the default namespace
+    creates tokens with every right in a namespace.
+    """
+    name, text = (
+        _create_for_namespace(context, caller, body)
+        if body.namespace
+        else _create_for_wake(context, caller, body)
+    )
+    with context.database.read() as session:
+        payload = _describe_token(session.get_one(Token, name), wakes.get(session, name))
+    return responses.json(payload | {"token": text}, 201, {"Cache-Control": "no-store"})
+
+
+def _create_for_namespace(context: WebContext, caller: Caller, body: schemas.NewToken) -> tuple[str, str]:
+    """The name of the new token in text form, and its secret text."""
+    if not caller.viewer.is_operator:
+        raise ApiError(problems.OUT_OF_SCOPE, "only a token of the default namespace can create such a token")
+    if not context.settings.features.namespaces:
+        detail = f"namespaces are off; to switch them on, {how_to_switch_on('namespaces')}"
+        raise ApiError(problems.NAMESPACES_OFF, detail, field="namespace")
+    namespace = body.namespace or ""
+    with audit_refusals(context, caller, "token"), context.database.write() as session:
+        text = namespace_tokens.create(
+            session, namespace, body.name, actor=caller.name, now=context.database.now()
+        )
+    return qualify(namespace, body.name), text
+
+
+def _create_for_wake(context: WebContext, caller: Caller, body: schemas.NewToken) -> tuple[str, str]:
+    """The name of the new token in text form, and its secret text."""
+    assert body.wake
     route, stack = body.wake, caller.stack_id(body.wake.stack)
+    name = qualify(namespace_of(stack), body.name)
     with audit_refusals(context, caller, "token", stack), context.database.write() as session:
         text = wake.create(
             session,
-            body.name,
+            name,
             stack=stack,
             service=route.service,
             ttl_sec=body.ttl_sec,
@@ -41,10 +77,7 @@ def create_token(context: WebContext, caller: Caller, *, body: schemas.NewToken)
             agents=body.only_looks_agents,
             paths=body.only_looks_paths,
         )
-    with context.database.read() as session:
-        token = session.get_one(Token, body.name)
-        payload = _describe_token(token, wakes.get(session, body.name))
-    return responses.json(payload | {"token": text}, 201, {"Cache-Control": "no-store"})
+    return name, text
 
 
 @routes.add("GET", "/tokens", {200: Answer("Every token, by name.", schemas.Tokens)})
@@ -63,6 +96,7 @@ def revoke_token(context: WebContext, caller: Caller, *, name: str) -> Response:
     """Revoke a token and end its event streams and console sessions; its windows end at their deadlines."""
     if len(name) > problems.NAME or not (name.isascii() and name.isprintable()):
         raise UnknownToken(name)
+    name = caller.viewer.qualified(name)
     with context.database.read() as session:
         binding = wakes.get(session, name)
     with audit_refusals(context, caller, "token"), context.database.write() as session:

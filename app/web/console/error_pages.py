@@ -18,6 +18,7 @@ from app.web.console import sessions
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
 from app.web.problems import DATABASE_ERRORS, ApiError
+from app.web.viewing import current_viewer
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -67,6 +68,7 @@ def _prefers_page() -> bool:
 
 def _error_page(status: int, title: str, detail: str) -> AnyResponse:
     """A page that says what was wrong; for a part of a page only the text."""
+    detail = current_viewer().shorten_sentence(detail)
     if request.path.startswith(("/parts/", "/live", "/assets/")):
         return Response(detail, status, content_type="text/plain; charset=utf-8")
     values = {"status": status, "title": title, "detail": detail, "session": g.get("session")}

@@ -50,7 +50,7 @@ class OpenForm:
         """The form as the browser sent it."""
         form = request.form
         stack = form.get("stack", "")[:200]
-        named = (one.partition("/") for one in form.getlist("service")[:_MOST_SERVICES])
+        named = (one.rpartition("/") for one in form.getlist("service")[:_MOST_SERVICES])
         names = [name for of, _, name in named if not stack or of == stack]
         return cls._of(form, stack, names, form.get("key", "")[:64])
 

@@ -36,6 +36,7 @@ from app.web.console.rooted_addresses import RootedAddresses, root
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
 from app.web.problems import ApiError
+from app.web.viewing import current_viewer, look_as
 
 _MODULES = (home, open_window, window, runs, timeline, history, savings, trail)
 PAGES: list[Page] = [page for module in _MODULES for page in module.pages.all]
@@ -72,8 +73,8 @@ def mount_console(app: Flask) -> Flask:
 
 
 def _harmless_value(value: Any) -> Any:
-    """A value for a template, without characters that change the direction of text."""
-    return harmless_lines(value) if type(value) is str else value
+    """A value for a template: names as the caller writes them, and no character that turns text around."""
+    return harmless_lines(current_viewer().short(value)) if type(value) is str else value
 
 
 def _view(context: WebContext, page: Page) -> Callable[..., PageResponse]:
@@ -82,6 +83,7 @@ def _view(context: WebContext, page: Page) -> Callable[..., PageResponse]:
         if session is None:
             return _redirect_to_sign_in(page)
         g.session = session
+        look_as(session.caller.viewer)
         if page.admin and session.caller.scope != tokens.ADMIN:
             raise ApiError(problems.OUT_OF_SCOPE, _ONLY_ADMIN)
         if page.method == "POST":

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.domain import names
 from app.domain.errors import BadTTL
+from app.domain.stack_id import NAMESPACE_PATTERN
 from app.domain.untrusted_text import require_storable
 from app.usecases.windows.open import is_positive
 
@@ -41,6 +42,9 @@ BoundedName = Annotated[Text, Field(min_length=1, max_length=120)]
 TokenName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"), AfterValidator(names.require_free)
 ]
+
+
+NamespaceName = Annotated[str, Field(pattern=NAMESPACE_PATTERN)]
 
 
 Reason = Annotated[Text, Field(max_length=LONGEST_REASON)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, model_validator
 
 from app.domain.enums import State
 from app.usecases.logs import LINES
@@ -13,6 +13,7 @@ from app.web.schemas.base import (
     Cursor,
     LengthSeconds,
     Limit,
+    NamespaceName,
     Query,
     Reason,
     RequestModel,
@@ -74,10 +75,14 @@ PathStart = Annotated[Text, Field(max_length=500, pattern="^/.")]
 
 
 class NewToken(RequestModel):
-    """A token that is bound to one service's waiting page."""
+    """A token that is bound to one service's waiting page, or one with every right in a namespace."""
 
     name: TokenName
-    wake: Route
+    wake: Route | None = None
+    namespace: NamespaceName | None = Field(
+        None,
+        description="In place of `wake`, by a token of the default namespace: valid for all of this one.",
+    )
     ttl_sec: LengthSeconds | None = Field(
         None, description="Seconds that a window lasts after the last request; the stack's `default_ttl`."
     )
@@ -91,6 +96,14 @@ class NewToken(RequestModel):
         max_length=100,
         description="Paths that begin so open nothing, in place of `/favicon.ico` and the like; `[]`: none.",
     )
+
+    @model_validator(mode="after")
+    def _for_one_thing(self) -> NewToken:
+        if (self.wake is None) == (self.namespace is None):
+            raise ValueError("give one of wake (the route of a waiting page) and namespace")
+        if self.namespace and self.model_fields_set - {"name", "namespace", "wake"}:
+            raise ValueError("ttl_sec and only_looks_… are for a token of a waiting page")
+        return self
 
 
 class LegacyOpen(RequestModel):

@@ -139,7 +139,7 @@ def _read_binding(
         binding = context.wake_cache.bindings.of(caller.name, read)
     except UnknownStack as refusal:
         raise _refusal_error(refusal) from refusal
-    if (binding.stack, binding.service) != (stack, service):
+    if (binding.stack, binding.service) != (caller.stack_id(stack), service):
         raise ApiError(
             problems.OUT_OF_SCOPE,
             f"this token is bound to {binding.stack}/{binding.service} and is valid for nothing else",
