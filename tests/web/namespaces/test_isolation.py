@@ -128,11 +128,13 @@ def _values(world: World, rule: str, name: str) -> list[str]:
         return [second.window, ABSENT, first.window]
     if name == "run":
         return [second.run, ABSENT, first.run]
+    if name == "request_id":
+        return [second.wish, ABSENT, first.wish]
     if name == "name" and "tokens" in rule:
         return ["team_b/ci", "team_b/door", "nothing", "gold"]
-    if name in {"name", "stack"} and "assets" not in rule:
+    if name in {"name", "stack"}:
         return ["vault", "team_b/vault", "nowhere", "studio"]
-    return {"service": ["forge", "gold"], "form": ["json"], "text": ["x" * 43], "name": ["console.css"]}[name]
+    return {"service": ["forge", "gold"], "form": ["json"], "text": ["x" * 43], "intent": ["translate"]}[name]
 
 
 def _of_method(world: World, method: str, path: str) -> Iterator[Asked]:

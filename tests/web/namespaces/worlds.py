@@ -18,12 +18,13 @@ from flask import Flask
 from sqlalchemy import event
 
 from app.domain.features import Features
+from app.domain.intents import IntentState
 from app.domain.stack_id import StackId
 from app.domain.viewer import Viewer
 from app.settings import Settings
 from app.store import tokens
 from app.store.database import Database
-from app.store.tables import Delivery, Diagnosis, Notice, Sample, ScenarioRun
+from app.store.tables import Delivery, Diagnosis, IntentRequest, Notice, Sample, ScenarioRun
 from app.usecases import namespace_tokens
 from app.usecases import wake as waking
 from app.usecases.windows import open as opening
@@ -49,6 +50,7 @@ class Namespace:
     window: str = ""
     closed: str = ""
     run: str = ""
+    wish: str = ""
     token: str = ""
     wake_token: str = ""
 
@@ -89,6 +91,11 @@ class Namespace:
             run: dict[str, Any] = {"name": "cycle", "actor": f"{self.name}/ci", "services": ["forge"]}
             run |= {"state": "finished", "outcome": "passed", "document": {}, "report": sample()}
             session.add(ScenarioRun(id=self.run, created_at=now, **about, **run))
+            self.wish = secrets.token_hex(8)
+            wish: dict[str, Any] = {"intent": "translate", "actor": f"{self.name}/ci", "services": ["forge"]}
+            session.add(
+                IntentRequest(id=self.wish, state=IntentState.WAITING, created_at=now, **about, **wish)
+            )
             notice = secrets.token_hex(16)
             told: dict[str, Any] = {"key": "k", "event": "window.ending", "body": {}}
             told |= {"sink": f"{self.name}/ops", "window_id": self.window}
