@@ -50,21 +50,6 @@ class UnknownStack(Unknown):
         )
 
 
-class UnknownNamespace(Unknown):
-    """No stack belongs to this namespace; `allowed` has those that exist."""
-
-    field = "namespace"
-
-    def __init__(self, namespace: str, known: Iterable[str]) -> None:
-        known = sorted(known)
-        there_is = (
-            f"there is {_either(known)}" if known else "power.toml has none, see docs/how-to/namespaces.md"
-        )
-        super().__init__(
-            f"no stack belongs to a namespace {namespace!r}; {there_is}", namespace=namespace, allowed=known
-        )
-
-
 class UnknownToken(Unknown):
     """No valid token has this name."""
 

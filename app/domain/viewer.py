@@ -30,9 +30,9 @@ class Viewer:
 
     def stack_id(self, name: str) -> StackId:
         """The id of the stack that the viewer means by this name."""
-        return StackId(self.qualified(name))
+        return StackId(self.qualify_name(name))
 
-    def qualified(self, name: str) -> str:
+    def qualify_name(self, name: str) -> str:
         """The text form of a name that the viewer wrote."""
         return qualify(self.namespace, name)
 

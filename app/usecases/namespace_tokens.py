@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from app.domain.errors import TokenExists, UnknownNamespace
+from app.domain.errors import TokenExists
+from app.domain.namespace_errors import UnknownNamespace
 from app.domain.stack_id import qualify
 from app.store import namespaces, tokens
 

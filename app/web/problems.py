@@ -19,7 +19,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from app.domain import errors, intent_errors, run_errors
+from app.domain import errors, intent_errors, namespace_errors, run_errors
 from app.domain.errors import Refusal
 from app.store.database import DatabaseUnusable
 from app.web.viewing import current_viewer
@@ -78,7 +78,7 @@ TABLE: Mapping[type[Refusal], Kind] = {
     errors.UnknownWindow: UNKNOWN_WINDOW,
     # An unknown stack in a body is an invalid value; only in a path it is 404.
     errors.UnknownStack: Kind(422, "unknown-stack", "There is no stack of that name"),
-    errors.UnknownNamespace: Kind(422, "unknown-namespace", "There is no namespace of that name"),
+    namespace_errors.UnknownNamespace: Kind(422, "unknown-namespace", "There is no namespace of that name"),
     errors.StackNeeded: Kind(422, "stack-needed", "It is not clear which stack is meant"),
     errors.NoStackHasAll: Kind(422, "no-stack-has-all", "The services are on different stacks"),
     errors.NothingAsked: Kind(422, "nothing-asked", "No service was named"),

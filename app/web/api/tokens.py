@@ -96,7 +96,7 @@ def revoke_token(context: WebContext, caller: Caller, *, name: str) -> Response:
     """Revoke a token and end its event streams and console sessions; its windows end at their deadlines."""
     if len(name) > problems.NAME or not (name.isascii() and name.isprintable()):
         raise UnknownToken(name)
-    name = caller.viewer.qualified(name)
+    name = caller.viewer.qualify_name(name)
     with context.database.read() as session:
         binding = wakes.get(session, name)
     with audit_refusals(context, caller, "token"), context.database.write() as session:

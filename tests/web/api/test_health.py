@@ -129,13 +129,14 @@ FAULTS: list[Exception] = [
 
 
 def fail(api: Caller, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
-    def failing() -> Any:
+    def failing(**_patient: bool) -> Any:
         raise fault
 
     front = api.client.application.extensions["power-windows"]
     api.get("/windows")
-    monkeypatch.setattr(front.database, "read", failing)
-    monkeypatch.setattr(front.database, "write", failing)
+    database = front.refusals.database
+    monkeypatch.setattr(database, "read", failing)
+    monkeypatch.setattr(database, "write", failing)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)

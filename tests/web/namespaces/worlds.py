@@ -63,9 +63,9 @@ class Namespace:
         spec = replace(spec, name=identifier, project=f"{namespace}-{stack}", services=services_by_name)
         made = cls(namespace, identifier, System(database, spec))
         made.system.work()
-        made._add_windows()
-        made._add_rows()
-        made._add_tokens()
+        made.add_windows()
+        made.add_rows()
+        made.add_tokens()
         return made
 
     def _open(self, *services: str, key: str | None = None) -> str:
@@ -78,13 +78,13 @@ class Namespace:
         self.system.work()
         return identifier
 
-    def _add_windows(self) -> None:
+    def add_windows(self) -> None:
         self.closed = self._open("mill")
         self.system.close(self.closed, actor=f"{self.name}/ci")
         self.system.work()
         self.window = self._open("forge", key=KEY)
 
-    def _add_rows(self) -> None:
+    def add_rows(self) -> None:
         now, self.run = self.system.now, secrets.token_hex(8)
         about = {"stack": self.stack, "node": "local"}
         with self.system.database.write() as session:
@@ -106,7 +106,7 @@ class Namespace:
             use = {"service": "forge", "cpu": 1.0, "memory": 2**20}
             session.add(Sample(stack=self.stack, at=now + timedelta(seconds=1), **use))
 
-    def _add_tokens(self) -> None:
+    def add_tokens(self) -> None:
         with self.system.database.write() as session:
             now = self.system.now
             self.token = namespace_tokens.create(session, self.name, "ci", actor="admin", now=now)
@@ -166,6 +166,8 @@ def make_world(
     url = database.url.render_as_string(hide_password=False)
     settings = Settings(path, url, "memory://", "local", path / "power.toml", features=FEATURES)
     app = create_app(settings, database, Remembering())
+    # Repeated refusals are counted by the minute, which would make the trail depend on the time.
+    app.extensions["power-windows"].refusals.clock = lambda: 0.0
     numbered(monkeypatch, "c")
     return World(database, app, first, second)
 
