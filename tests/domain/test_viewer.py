@@ -26,10 +26,12 @@ def test_an_operator_sees_everything_and_another_viewer_its_own() -> None:
 
 
 def test_a_sentence_is_shortened_and_a_path_is_not() -> None:
-    said = "there is no stack 'team_a/x'; there is team_a/studio, see /srv/team_a/compose.yml and my-team_a/x"
+    response = (
+        "there is no stack 'team_a/x'; there is team_a/studio, see /srv/team_a/compose.yml and my-team_a/x"
+    )
     short = "there is no stack 'x'; there is studio, see /srv/team_a/compose.yml and my-team_a/x"
-    assert TEAM.shorten_sentence(said) == short
-    assert OPERATOR.shorten_sentence(said) == said
+    assert TEAM.shorten_sentence(response) == short
+    assert OPERATOR.shorten_sentence(response) == response
 
 
 def test_an_answer_has_short_names_and_all_else_as_it_was() -> None:

@@ -204,23 +204,23 @@ def answer(world: World, asked: Asked) -> Answered:
     form = None if asked.form is None else asked.form | {"csrf": world.signed_in[1]}
     client.set_cookie(COOKIE, world.signed_in[0])
     with world.counting() as statements:
-        said = client.open(asked.path, method=asked.method, json=asked.json, data=form, headers=headers)
-        body = _first_chunk(said) if said.is_streamed else said.data
-        said.close()
-    shown = tuple(sorted((name, value) for name, value in said.headers if name not in {"Date"}))
+        response = client.open(asked.path, method=asked.method, json=asked.json, data=form, headers=headers)
+        body = _first_chunk(response) if response.is_streamed else response.data
+        response.close()
+    shown = tuple(sorted((name, value) for name, value in response.headers if name not in {"Date"}))
     # On PostgreSQL a cached value expires with any transaction of the server, which both worlds share.
     is_counted = world.database.sqlite and asked.path.partition("?")[0] not in _COUNTED_FOR_ALL
     count = len(statements) if is_counted else 0
-    return Answered(said.status_code, shown, body, count)
+    return Answered(response.status_code, shown, body, count)
 
 
 _COUNTED_FOR_ALL = ("/metrics", "/live", "/api/v1/events")
 """What reads the database for all callers together, and then shows each its own."""
 
 
-def _first_chunk(said: TestResponse) -> bytes:
+def _first_chunk(response: TestResponse) -> bytes:
     """What a stream begins with; the rest may come much later."""
-    chunk: Any = next(iter(said.response), b"")
+    chunk: Any = next(iter(response.response), b"")
     return chunk.encode() if isinstance(chunk, str) else bytes(chunk)
 
 

@@ -55,18 +55,18 @@ class Namespace:
     wake_token: str = ""
 
     @classmethod
-    def made(cls, database: Database, namespace: str, stack: str, *services: str) -> Namespace:
+    def create(cls, database: Database, namespace: str, stack: str, *services: str) -> Namespace:
         identifier = Viewer(namespace).stack_id(stack)
         spec = studio()
         more = {name: allowed(name) for name in services}
         services_by_name = {**spec.services, **more}
         spec = replace(spec, name=identifier, project=f"{namespace}-{stack}", services=services_by_name)
-        made = cls(namespace, identifier, System(database, spec))
-        made.system.work()
-        made.add_windows()
-        made.add_rows()
-        made.add_tokens()
-        return made
+        created = cls(namespace, identifier, System(database, spec))
+        created.system.work()
+        created.add_windows()
+        created.add_rows()
+        created.add_tokens()
+        return created
 
     def _open(self, *services: str, key: str | None = None) -> str:
         actor = f"{self.name}/ci"
@@ -97,9 +97,9 @@ class Namespace:
                 IntentRequest(id=self.wish, state=IntentState.WAITING, created_at=now, **about, **wish)
             )
             notice = secrets.token_hex(16)
-            told: dict[str, Any] = {"key": "k", "event": "window.ending", "body": {}}
-            told |= {"sink": f"{self.name}/ops", "window_id": self.window}
-            session.add(Notice(id=notice, next_at=now, created_at=now, **about, **told))
+            notice_values: dict[str, Any] = {"key": "k", "event": "window.ending", "body": {}}
+            notice_values |= {"sink": f"{self.name}/ops", "window_id": self.window}
+            session.add(Notice(id=notice, next_at=now, created_at=now, **about, **notice_values))
             session.add(Delivery(notice_id=notice, at=now, elapsed_ms=1, ok=True, said="200"))
             causes = [{"rule": "unknown", "cause": f"in {self.stack}"}]
             session.add(Diagnosis(service="mill", window_id=self.window, at=now, causes=causes, **about))
@@ -159,10 +159,10 @@ def make_world(
     numbered(monkeypatch, "a")
     with database.write() as session:
         tokens.create(session, "admin", NOON)
-    first = Namespace.made(database, "team_a", "studio")
+    first = Namespace.create(database, "team_a", "studio")
     monkeypatch.setattr(database, "now", lambda: first.system.now)
     numbered(monkeypatch, "b")
-    second = Namespace.made(database, "team_b", "vault", "gold") if with_second else None
+    second = Namespace.create(database, "team_b", "vault", "gold") if with_second else None
     url = database.url.render_as_string(hide_password=False)
     settings = Settings(path, url, "memory://", "local", path / "power.toml", features=FEATURES)
     app = create_app(settings, database, Remembering())
