@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from app.domain.diagnosis import line_kinds
 from app.domain.diagnosis.evidence import Evidence
 
 MOST_LINES = 80
@@ -16,44 +17,8 @@ MOST_LINES = 80
 _LAST = 12
 LONGEST_LINE = 400
 """Characters of a line that are looked at."""
-_FRAME = re.compile(
-    r"^\s*(at\s+\S+.*|File \".*|\.\.\. \d+ more|~*\^+~*|goroutine \d+ .*|\[signal .*|Node\.js v\d.*"
-    r"|\t/.*:\d+.*|main\.\S+\(.*\)|exit status \d+|requireStack: \[.*|- /.*|code: '.*|errno: -?\d+,?"
-    r"|syscall: '.*|\}|\]|\{|throw err;?|node:internal.*|npm (ERR!|error) A complete log.*"
-    r"|npm (ERR!|error) .*\.log)\s*$"
-)
-"""What a traceback consists of, besides the sentence that counts."""
-_MILD = re.compile(
-    r"\b(INFO|DEBUG|TRACE|NOTICE)\b|^\s*\[?(info|debug|trace)\b|\blevel=\"?(info|debug|trace)\b"
-    r"|\"level\":\s*\"(info|debug|trace)\"|\"(GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) \S+ HTTP/"
-    r"|\b(GET|POST|PUT|DELETE|PATCH) /\S*.*\b[1-5]\d\d\b"
-)
-_WARNING = re.compile(
-    r"\b(WARN|WARNING)\b|^\s*\[?(warn|warning)\b|\blevel=\"?warn|\"level\":\s*\"warn", re.IGNORECASE
-)
-_SURVIVED = re.compile(
-    r"\b(continuing|ignor(?:ed|ing)|skipp(?:ed|ing)|fall(?:ing)? ?back|using defaults?|non-?fatal|recovered"
-    r"|will retry|retry(?:ing)?\b(?! (?:limit|count)))\b",
-    re.IGNORECASE,
-)
-_OWN_END = re.compile(
-    r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b(?:: .*)?$"
-    r"|^(?:Uncaught |Unhandled )?[A-Z]\w*Error: "
-    r"|\bpanic: |\bFATAL\b|\bfatal error\b|\bSegmentation fault\b|\bCRITICAL\b",
-)
-_GENERIC_END = re.compile(
-    r"giving up|exiting|aborting|shutting down|shutdown|start(?:up)? failed"
-    r"|(?:cannot|can't|could not|failed to|unable to) (?:start|initiali[sz]e|boot|launch|run)"
-    r"|terminat|exit(?:ed)? (?:code|status|with)|(?:max(?:imum)?|too many) (?:retries|attempts)"
-    r"|SystemExit|process exited|crash|child process|worker failed to boot|lifespan"
-    r"|Application (?:run|startup)|ELIFECYCLE|fatal error encountered|bailing|quitting|stopp(?:ed|ing)"
-    r"|could not create any"
-    r"|RuntimeError: (?:failed|could not|cannot|unable)",
-    re.IGNORECASE,
-)
-_CHAINED = re.compile(
-    r"During handling of the above|direct cause of the following|^Caused by: |^\s*\[cause\]:"
-)
+_BY_SIGNAL = frozenset({130, 132, 136, 137, 138, 139, 143})
+"""Exit codes of a program that a signal ended, which it did not send to itself."""
 
 
 def significant(lines: Sequence[str]) -> list[int]:
@@ -67,7 +32,7 @@ def significant(lines: Sequence[str]) -> list[int]:
         if in_traceback and line[:1] in {" ", "\t", ""}:
             continue
         in_traceback = False
-        if line.strip() and not _FRAME.match(line):
+        if line.strip() and not line_kinds.is_frame(line):
             places.append(place)
     return places
 
@@ -75,20 +40,38 @@ def significant(lines: Sequence[str]) -> list[int]:
 def weight(evidence: Evidence, place: int, pattern: re.Pattern[str]) -> float:
     """From 0 to 1: how much the line at `place` says about why the service fails now."""
     lines = evidence.log.lines
-    by_end = _by_place(lines, place, pattern) if evidence.ended else _while_running(lines, pattern)
+    if _ended_itself(evidence, place):
+        by_end = _by_place(lines, place, pattern) * _by_exit_code(evidence, place, pattern)
+    else:
+        by_end = _while_running(lines, pattern)
     return by_end * _by_level(lines[place], _times(lines, pattern)) * _by_age(evidence, place)
 
 
+def _ended_itself(evidence: Evidence, place: int) -> bool:
+    """Did the program end by its own decision? A signal ends one that has survived what it wrote."""
+    if not evidence.ended or evidence.container.exit_code not in _BY_SIGNAL:
+        return evidence.ended
+    return any(line_kinds.ends_program(line) for line in evidence.log.lines[place:])
+
+
 def _by_place(lines: Sequence[str], place: int, pattern: re.Pattern[str]) -> float:
-    after = [one for one in significant(lines) if one > place]
-    later = [lines[one] for one in after]
-    others = [line for line in later if not pattern.search(line)]
-    chained = any(_CHAINED.search(line) for line in lines[place:])
-    other_end = not chained and any(
-        _OWN_END.search(line) and not _GENERIC_END.search(line) for line in others
-    )
+    """What the program wrote last explains its end. Work that it did later shows that it survived."""
+    after = [lines[one] for one in significant(lines) if one > place]
+    others = [line for line in after if not pattern.search(line)]
+    chained = any(line_kinds.is_chained(line) for line in lines[place:])
+    went_on = any(line_kinds.tells_of_progress(line) for line in others)
+    other_end = not chained and any(line_kinds.tells_of_end(line) for line in others)
     distance = next((most for at, most in ((3, 1.0), (8, 0.9), (14, 0.7)) if len(others) <= at), 0.4)
-    return distance * (0.5 if other_end else 1.0)
+    return distance * (0.5 if went_on or other_end else 1.0)
+
+
+def _by_exit_code(evidence: Evidence, place: int, pattern: re.Pattern[str]) -> float:
+    """A program that ends with 0 says that it did its work, unless its last line is the one that speaks."""
+    if evidence.container.exit_code != 0:
+        return 1.0
+    lines = evidence.log.lines
+    others = [one for one in significant(lines) if one > place and not pattern.search(lines[one])]
+    return 0.5 if others else 1.0
 
 
 def _while_running(lines: Sequence[str], pattern: re.Pattern[str]) -> float:
@@ -104,10 +87,10 @@ def _times(lines: Sequence[str], pattern: re.Pattern[str]) -> int:
 
 def _by_level(line: str, times: int) -> float:
     """A line that occurs three times or more is no recovered fault, even if it says so."""
-    if _MILD.search(line):
+    if line_kinds.is_mild(line):
         return 0.5
-    warning = 0.75 if _WARNING.search(line) else 1.0
-    return warning * (0.5 if _SURVIVED.search(line) and times < 3 else 1.0)
+    warning = 0.75 if line_kinds.is_warning(line) else 1.0
+    return warning * (0.5 if line_kinds.tells_of_survival(line) and times < 3 else 1.0)
 
 
 def _by_age(evidence: Evidence, place: int) -> float:

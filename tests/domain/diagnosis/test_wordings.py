@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,3 +41,14 @@ def test_a_wording_has_its_cause(cause: str, log: str, fields: dict[str, Any]) -
     best = diagnose(Facts.of(from_fields(ENDED | fields | {"log": log})), RULES)[0]
 
     assert best.cause == cause, best
+
+
+PROGRAMS = tomllib.loads(Path(__file__).with_name("failing_programs.toml").read_text())["case"]
+
+
+@pytest.mark.parametrize("case", PROGRAMS, ids=[one["name"] for one in PROGRAMS])
+def test_a_failing_program_has_its_cause_and_no_false_one(case: dict[str, Any]) -> None:
+    fields = {name: value for name, value in case.items() if name not in {"name", "cause"}}
+    best = diagnose(Facts.of(from_fields(ENDED | fields)), RULES)[0]
+
+    assert best.cause in case["cause"], best
