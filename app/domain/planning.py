@@ -42,6 +42,12 @@ class ServiceSpec:
     """The services whose network, ipc or pid namespace it uses: when those are restarted, it loses that."""
     pre_stop: bool = False
     """It has a hook to be run before it is stopped."""
+    published: tuple[str, ...] = ()
+    """Where its ports are published on its host: `8080`, or `127.0.0.1:8080`."""
+    memory_limit: int = 0
+    """Bytes that all its containers may use; 0 without a limit."""
+    cpu_limit: float = 0.0
+    """Cores that all its containers may use; 0 without a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,7 @@ def _service(stored: Mapping[str, Any]) -> ServiceSpec:
         "role": Role(stored["role"]),
         "depends_on": {name: Condition(condition) for name, condition in stored["depends_on"].items()},
         **{key: frozenset(stored.get(key, ())) for key in _SETS},
+        "published": tuple(stored.get("published", ())),
     }
     return ServiceSpec(**{**stored, **typed})
 

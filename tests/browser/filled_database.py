@@ -42,6 +42,9 @@ def spec_of(name: str, services: int) -> StackSpec:
     named = [ServiceSpec(one, Role.CORE, stable_for=0.0) for one in ("redis", "proxy")]
     named += [allowed(one) for one in _WORDS[: services - len(named)]]
     by_name = {one.name: one for one in named}
+    by_name["jellyfin"] = replace(
+        by_name["jellyfin"], published=("8096",), memory_limit=512 * MEBIBYTE, cpu_limit=2.0
+    )
     by_name["sonarr"] = replace(by_name["sonarr"], depends_on={"jellyfin": Condition.STARTED})
     return StackSpec(StackId(name), name, "local", by_name, default_ttl=1800.0, max_ttl=28800.0)
 

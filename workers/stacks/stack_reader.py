@@ -38,6 +38,7 @@ from workers.stacks.service_durations import (
     overlong_durations,
     short_stop_timeouts,
 )
+from workers.stacks.service_resources import cpu_limit, memory_limit, published_ports
 
 READING = 30.0
 """Seconds that `docker compose config` may take."""
@@ -284,6 +285,9 @@ def _service(
         post_start=bool(raw.get("post_start")),
         shares_with=frozenset(service_files.namespace_owners(raw)),
         pre_stop=bool(raw.get("pre_stop")),
+        published=published_ports(raw),
+        memory_limit=memory_limit(raw) * _replicas(raw),
+        cpu_limit=cpu_limit(raw) * _replicas(raw),
     )
 
 

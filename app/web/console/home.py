@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Response, g, request
 from sqlalchemy.orm import Session
@@ -68,7 +69,8 @@ def _overview(context: WebContext) -> dict[str, Any]:
     by_id = {one["id"]: one for one in unfinished}
     specs = {row.name: row.spec for row in stack_rows}
     for stack in described:
-        stack["rows"] = _matching(service_rows(stack, specs[stack["name"]], by_id, memory), search)
+        host = host_of(context, stack["node"])
+        stack["rows"] = _matching(service_rows(stack, specs[stack["name"]], by_id, memory, host), search)
         stack["counts"] = Counter(_count_name(row) for row in stack["rows"])
     is_small = sum(len(stack["rows"]) for stack in described) <= _FEW
     for stack in described:
@@ -81,6 +83,12 @@ def _overview(context: WebContext) -> dict[str, Any]:
         "search": search,
         "totals": sum((stack["counts"] for stack in described), Counter()),
     }
+
+
+def host_of(context: WebContext, node: str) -> str:
+    """The name by which this browser reaches a node; empty for another node than the server's own."""
+    here = urlsplit(f"//{request.host}").hostname
+    return (here or "") if node == context.settings.node else ""
 
 
 def _unfinished_windows(session: Session, stack_rows: Sequence[Stack]) -> list[Window]:

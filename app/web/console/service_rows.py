@@ -14,6 +14,8 @@ from app.domain.stack_id import StackId
 
 _MOVING = {Power.STARTING, Power.STOPPING}
 _RUNS = {Power.ON, Power.DONE}
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_TLS_PORTS = {"443", "8443"}
 _DOWN = {Power.OFF, Power.FAILING}
 _TROUBLED = {Power.FAILING, Power.UNKNOWN}
 
@@ -40,6 +42,8 @@ class ServiceRow:
     may_open: bool
     key: str
     """The idempotency key of the forms of this line."""
+    links: list[str]
+    """The addresses at which a browser reaches its published ports."""
 
     @property
     def rank(self) -> int:
@@ -61,8 +65,12 @@ def service_rows(
     spec: StackSpec,
     windows: Mapping[str, dict[str, Any]],
     memory: Mapping[tuple[StackId, str], int],
+    host: str = "",
 ) -> list[ServiceRow]:
-    """The lines of one stack as JSON, in their order; `windows` are by id, `memory` is in bytes."""
+    """The lines of one stack as JSON, in their order; `windows` are by id, `memory` is in bytes.
+
+    `host` is the name by which the browser reaches the stack's node; empty where that is not known.
+    """
     powers = {one["name"]: one["power"] for one in stack["services"]}
     # A form that is sent twice opens one window.
     key = secrets.token_hex(12)
@@ -89,9 +97,30 @@ def service_rows(
                 else None,
                 may_open=_may_open(stack, service),
                 key=f"{key}{number:04d}",
+                links=_links(spec, service, host),
             )
         )
     return sorted(rows, key=lambda row: (row.rank, row.name))
+
+
+def _links(spec: StackSpec, service: Mapping[str, Any], host: str) -> list[str]:
+    defined = spec.services.get(service["name"])
+    if defined is None or not host or service["power"] not in _RUNS:
+        return []
+    return [url for url in (published_url(one, host) for one in defined.published) if url]
+
+
+def published_url(published: str, host: str) -> str:
+    """The address of a published port for a browser that reaches the node as `host`.
+
+    Empty where the port is bound to the node itself and the browser is on another machine.
+    """
+    bound, _, port = published.rpartition(":")
+    if bound in _LOOPBACK and host not in _LOOPBACK:
+        return ""
+    name = bound if bound not in {"", *_LOOPBACK} else host
+    scheme = "https" if port in _TLS_PORTS else "http"
+    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/"
 
 
 def _may_open(stack: Mapping[str, Any], service: Mapping[str, Any]) -> bool:

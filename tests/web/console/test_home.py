@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from app.domain.planning import StackSpec
 from app.domain.stack_id import StackId
 from app.usecases.nodes import published_stacks
+from app.web.console.service_rows import published_url
 from tests.system import System
 from tests.web.console.conftest import Browser
 
@@ -71,3 +74,17 @@ def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, system: System
     assert '<span class="pill REJECTED">' in page
     assert page.partition("Rejected; nothing can be opened")[2].partition("</ul>")[0].count("<li>") == 2
     assert "no &lt;service&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("published", "host", "url"),
+    [
+        ("8080", "nas.example", "http://nas.example:8080/"),
+        ("8443", "::1", "https://[::1]:8443/"),
+        ("127.0.0.1:8080", "localhost", "http://localhost:8080/"),
+        ("127.0.0.1:8080", "nas.example", ""),
+        ("192.168.1.5:80", "nas.example", "http://192.168.1.5:80/"),
+    ],
+)
+def test_the_link_to_a_published_port(published: str, host: str, url: str) -> None:
+    assert published_url(published, host) == url
