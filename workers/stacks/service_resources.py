@@ -1,4 +1,4 @@
-"""Read the published ports of a service, and the limits of its memory and processors, from the compose files."""
+"""Read the published ports of a service, and its limits of memory and processors, from the compose files."""
 
 from __future__ import annotations
 

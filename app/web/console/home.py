@@ -87,8 +87,11 @@ def _overview(context: WebContext) -> dict[str, Any]:
 
 def host_of(context: WebContext, node: str) -> str:
     """The name by which this browser reaches a node; empty for another node than the server's own."""
-    here = urlsplit(f"//{request.host}").hostname
-    return (here or "") if node == context.settings.node else ""
+    try:
+        here = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return ""
+    return here if node == context.settings.node else ""
 
 
 def _unfinished_windows(session: Session, stack_rows: Sequence[Stack]) -> list[Window]:
