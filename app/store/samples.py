@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -13,6 +13,9 @@ from app.store.tables import Sample
 
 MOST_POINTS = 400
 """Points of one service on one picture; of more, every so-manieth is taken."""
+
+CURRENT_FOR = timedelta(seconds=45)
+"""How old a sample may be that counts as what a service uses now."""
 
 
 def between(

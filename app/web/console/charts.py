@@ -5,6 +5,7 @@ The server draws; a script shows the value under the pointer by the numbers that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ _GAP = timedelta(seconds=35)
 _STEPS = tuple(
     timedelta(seconds=one) for one in (10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 43200, 86400)
 )
-_TICKS = 4
+_MOST_STEPS = 5
 _GIBIBYTE = 2**30
 
 
@@ -77,43 +78,55 @@ def service_charts(
     memory = [one.memory / size for one in samples]
     cores = [one.cpu for one in samples]
     return [
-        _chart(spec.name, "Processors", "cores", at, cores, spec.cpu_limit, span),
-        _chart(spec.name, "Memory", unit, at, memory, spec.memory_limit / size, span),
+        _chart(spec.name, _Curve("Processors", "cores", cores, spec.cpu_limit), at, span),
+        _chart(spec.name, _Curve("Memory", unit, memory, spec.memory_limit / size), at, span),
     ]
 
 
-def _chart(
-    service: str,
-    name: str,
-    unit: str,
-    at: Sequence[datetime],
-    values: Sequence[float],
-    limit: float,
-    span: tuple[datetime, datetime],
-) -> Chart:
-    highest = max(values)
-    # A limit that is far above the curve would press it flat; the caption names it.
-    is_near = 0 < limit <= 4 * highest
-    step = nice_step(max(highest, limit if is_near else 0.0) * 1.05 or 1.0)
-    top = step * _TICKS
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    name: str
+    unit: str
+    values: Sequence[float]
+    limit: float
+    """The declared limit; 0 without one."""
+
+    @property
+    def is_limit_near(self) -> bool:
+        """A limit that is far above the curve would press it flat; only the caption names it."""
+        return 0 < self.limit <= 4 * max(self.values)
+
+    @property
+    def marks(self) -> list[float]:
+        """The values that the axis names, from 0 to beyond the highest."""
+        highest = max(*self.values, self.limit if self.is_limit_near else 0.0) * 1.05 or 1.0
+        step = nice_step(highest)
+        return [step * number for number in range(math.ceil(highest / step) + 1)]
+
+    def show(self, value: float) -> str:
+        digits = {"MiB": 0, "GiB": 1}.get(self.unit, 2)
+        return f"{value:.{digits}f} {self.unit}"
+
+
+def _chart(service: str, curve: _Curve, at: Sequence[datetime], span: tuple[datetime, datetime]) -> Chart:
+    marks, x = curve.marks, _scale(*span)
 
     def y(value: float) -> float:
-        return round(BOTTOM - (BOTTOM - TOP) * value / top, 1)
+        return round(BOTTOM - (BOTTOM - TOP) * value / marks[-1], 1)
 
-    x = _scale(*span)
-    show = _shows(unit)
+    points = [(x(moment), y(value)) for moment, value in zip(at, curve.values, strict=True)]
     return Chart(
         service=service,
-        name=name,
-        unit=unit,
-        lines=_curves([(x(moment), y(value)) for moment, value in zip(at, values, strict=True)], at),
-        top=top,
-        values=[Tick(y(step * number), f"{step * number:g}") for number in range(_TICKS + 1)],
+        name=curve.name,
+        unit=curve.unit,
+        lines=_curves(points, at),
+        top=marks[-1],
+        values=[Tick(y(mark), f"{mark:g}") for mark in marks],
         times=[TimeTick(x(moment), moment) for moment in round_times(*span)],
-        limit=Tick(y(limit), show(limit)) if is_near else None,
-        last=show(values[-1]),
-        peak=show(highest),
-        declared=show(limit) if limit else "",
+        limit=Tick(y(curve.limit), curve.show(curve.limit)) if curve.is_limit_near else None,
+        last=curve.show(curve.values[-1]),
+        peak=curve.show(max(curve.values)),
+        declared=curve.show(curve.limit) if curve.limit else "",
         since=span[0],
         until=span[1],
     )
@@ -124,24 +137,19 @@ def _scale(since: datetime, until: datetime) -> Callable[[datetime], float]:
     return lambda at: round(LEFT + (RIGHT - LEFT) * (at - since).total_seconds() / length, 1)
 
 
-def _shows(unit: str) -> Callable[[float], str]:
-    digits = {"MiB": 0, "GiB": 1}.get(unit, 2)
-    return lambda value: f"{value:.{digits}f} {unit}"
-
-
 def nice_step(highest: float) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten of which four reach this value."""
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten of which five reach this value."""
     power = 10.0**-4
     while True:
         for factor in (1, 2, 2.5, 5):
-            if power * factor * _TICKS >= highest:
+            if power * factor * _MOST_STEPS >= highest:
                 return round(power * factor, 6)
         power *= 10
 
 
 def round_times(since: datetime, until: datetime) -> list[datetime]:
     """Three to six round times between two others, such as every five minutes; none in a very short time."""
-    step = next((one for one in _STEPS if (until - since) / one <= _TICKS + 1), _STEPS[-1])
+    step = next((one for one in _STEPS if (until - since) / one <= _MOST_STEPS), _STEPS[-1])
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     first = epoch + -(-(since - epoch) // step) * step
     count = max(0, (until - first) // step + 1)

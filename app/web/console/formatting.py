@@ -33,6 +33,7 @@ def size(count: float) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "clock": clock,
     "span": lambda seconds: durations.show(seconds or 0.0),
+    "local_clock": lambda at, form="%H:%M": local_time.in_reader_zone(at).strftime(form),
     "local_day": local_time.local_day,
     "local_time": local_time.local_time,
     "part": part,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +24,6 @@ from app.web.problems import DATABASE_ERRORS
 pages = Pages()
 _FEW = 30
 """Services with which all stacks are unfolded at first."""
-_RECENT = timedelta(seconds=45)
-"""How old a measured value may be that is shown as the present one."""
 _CLOSED_READ, _CLOSED_SHOWN = 20, 4
 
 
@@ -64,7 +61,7 @@ def _overview(context: WebContext) -> dict[str, Any]:
         stack_rows = list(stacks.every(session))
         described = stack_views.describe_stacks(session, stack_rows, now)
         unfinished = window_views.describe_windows(session, _unfinished_windows(session, stack_rows), now)
-        memory = {key: one.memory for key, one in samples.newest(session, now - _RECENT).items()}
+        memory = {key: one.memory for key, one in samples.newest(session, now - samples.CURRENT_FOR).items()}
         closed = windows.page(session, state=State.CLOSED, limit=_CLOSED_READ)
     by_id = {one["id"]: one for one in unfinished}
     specs = {row.name: row.spec for row in stack_rows}

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from flask import redirect, request
 
 from app.domain.errors import Refusal
-from app.store import samples
 from app.web import actions, log_reading, problems, request_parsing, schemas, window_views
 from app.web.authentication import Caller
-from app.web.console import drawing, sessions
-from app.web.console.drawing import Chart
+from app.web.console import sessions
 from app.web.console.open_window import seconds
 from app.web.console.pages import PageResponse, Pages, render_page
+from app.web.console.window_details import window_charts, window_details
 from app.web.context import WebContext
 from app.web.problems import ApiError
 
 pages = Pages()
 _LINES = 200
+_TAIL = 14
+"""Log lines shown while a window opens."""
 
 
 @pages.add("GET", "/windows/<window>")
@@ -30,8 +30,9 @@ def window_page(context: WebContext, _caller: Caller, *, window: str) -> PageRes
 
 @pages.add("GET", "/parts/windows/<window>", part=True)
 def window_part(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
-    """The state of the window, for its page to replace."""
-    return render_page("_window.html", window=window_views.read_window(context, window))
+    """The state of the window, its services and what happened, for its page to replace."""
+    view = window_views.read_window(context, window)
+    return render_page("_window.html", window=view, part=True, **window_details(context, view))
 
 
 @pages.add("GET", "/parts/windows/<window>/acts", part=True)
@@ -44,25 +45,27 @@ def window_acts(context: WebContext, _caller: Caller, *, window: str) -> PageRes
 def window_use(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
     """CPU and memory of its services, for its page to replace."""
     view = window_views.read_window(context, window)
-    return render_page("_use.html", window=view, charts=_charts(context, view))
+    return render_page("_use.html", window=view, charts=window_charts(context, view))
 
 
-def _charts(context: WebContext, window: dict[str, Any]) -> list[Chart]:
-    """CPU and memory of each service that was sampled while this window held it."""
-    since = datetime.fromisoformat(window["created_at"])
-    until = datetime.fromisoformat(window["closed_at"]) if window["closed_at"] else context.database.now()
-    with context.database.read() as session:
-        samples_by_service = samples.between(session, window["stack"], list(window["health"]), since, until)
-    return [drawing.chart(name, rows, since, until) for name, rows in samples_by_service.items()]
+@pages.add("GET", "/parts/windows/<window>/output", part=True)
+def window_output(context: WebContext, caller: Caller, *, window: str) -> PageResponse:
+    """The last log lines of its services while it opens, for its page to replace."""
+    view, lines, why = window_views.read_window(context, window), [], ""
+    query = request_parsing.validate(schemas.LogsQuery, {"tail": _TAIL})
+    try:
+        lines = log_reading.read_newest(context, caller, window, query).lines
+    except (ApiError, Refusal) as error:
+        why = str(error)
+    return render_page("_output.html", window=view, lines=lines[-_TAIL:], why=why)
 
 
 def _page(
     context: WebContext, window: str, wrong: str = "", status: int = 200, ttl: str = ""
 ) -> PageResponse:
     view = window_views.read_window(context, window)
-    return render_page(
-        "window.html", window=view, charts=_charts(context, view), wrong=wrong, ttl=ttl
-    ), status
+    values = {"window": view, "charts": window_charts(context, view), "wrong": wrong, "ttl": ttl}
+    return render_page("window.html", **values, part=False, **window_details(context, view)), status
 
 
 @pages.add("POST", "/windows/<window>/extend")

@@ -219,7 +219,7 @@ def test_what_services_used_is_drawn_and_described_in_words(ada: Browser, system
         page = ada.get(path).text
         assert page.count("<polyline") == 2
         assert "0.30 cores" in page
-        assert "at most 0.50 cores" in page
+        assert "peak 0.50 cores" in page
         assert "3 MiB" in page
 
 

@@ -16,6 +16,12 @@ function formatDuration(seconds) {
 }
 
 function tick() {
+  for (const one of document.querySelectorAll("[data-elapsed]")) {
+    if (!readAt.has(one)) readAt.set(one, performance.now());
+    const elapsed = +one.dataset.elapsed + (performance.now() - readAt.get(one)) / 1000;
+    const share = Math.max(+one.getAttribute("aria-valuenow"), Math.min(95, (100 * elapsed) / one.dataset.usual));
+    one.querySelector(".arc").setAttribute("stroke-dasharray", share.toFixed(1) + " 100");
+  }
   for (const one of document.querySelectorAll("[data-left]")) {
     if (!readAt.has(one)) readAt.set(one, performance.now());
     const left = Math.max(0, one.dataset.left - (performance.now() - readAt.get(one)) / 1000);
@@ -47,15 +53,15 @@ function state() {
   return windowCard && windowCard.dataset.state;
 }
 
-// Stacks stay folded or unfolded as the reader left them, also when the part is replaced.
+// What folds stays folded or unfolded as the reader left it, also when the part is replaced.
 const folds = JSON.parse(localStorage.getItem("folds") || "{}");
 
 function applyFolds() {
-  for (const stack of document.querySelectorAll("details.stack")) if (stack.id in folds) stack.open = folds[stack.id];
+  for (const stack of document.querySelectorAll("details[data-fold]")) if (stack.id in folds) stack.open = folds[stack.id];
 }
 
 document.addEventListener("click", (event) => {
-  const summary = event.target.closest("details.stack > summary");
+  const summary = event.target.closest("details[data-fold] > summary");
   if (!summary) return;
   folds[summary.parentElement.id] = !summary.parentElement.open;
   localStorage.setItem("folds", JSON.stringify(folds));
@@ -86,23 +92,38 @@ document.addEventListener("input", (event) => {
   applySearch();
 });
 
-// Times are sent in UTC and shown in the browser's zone.
-function localizeTimes() {
-  for (const time of document.querySelectorAll("time[datetime]:not([title])")) {
-    const at = new Date(time.dateTime);
-    if (isNaN(at)) continue;
-    time.title = time.textContent + " UTC";
-    const isToday = at.toDateString() === new Date().toDateString();
-    time.textContent = at.toLocaleString([], {
-      ...(isToday ? {} : { day: "numeric", month: "short" }), hour: "2-digit", minute: "2-digit", hourCycle: "h23",
-    });
-  }
+// The value of a chart under the pointer. The numbers of its edges come with it; 58 to 410 and 10 to 126 are its area.
+function showValue(event) {
+  const chart = event.target.closest("svg.chart");
+  if (!chart) return;
+  const area = chart.getBoundingClientRect();
+  const x = ((event.clientX - area.left) / area.width) * 420;
+  const points = [...chart.querySelectorAll("polyline")].flatMap((line) => [...line.points]);
+  const near = points.reduce((best, one) => (Math.abs(one.x - x) < Math.abs(best.x - x) ? one : best), points[0]);
+  const pointer = chart.querySelector(".pointer");
+  pointer.setAttribute("d", `M${near.x} 10V126M${near.x - 3} ${near.y}a3 3 0 1 0 6 0a3 3 0 1 0 -6 0`);
+  pointer.setAttribute("visibility", "visible");
+  const { top, unit, since, until } = chart.dataset;
+  const value = ((126 - near.y) / 116) * top;
+  const at = new Date(1000 * (+since + ((near.x - 58) / 352) * (until - since)));
+  const digits = unit === "MiB" ? 0 : unit === "GiB" ? 1 : 2;
+  chart.closest("figure").querySelector(".under-pointer").textContent =
+    `${at.toLocaleTimeString([], { hourCycle: "h23" })}: ${value.toFixed(digits)} ${unit}`;
 }
+
+function hideValue(event) {
+  const chart = event.target.closest("svg.chart");
+  if (!chart || chart.contains(event.relatedTarget)) return;
+  chart.querySelector(".pointer").setAttribute("visibility", "hidden");
+  chart.closest("figure").querySelector(".under-pointer").textContent = "";
+}
+
+for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, showValue);
+document.addEventListener("pointerout", hideValue);
 
 function dress() {
   applyFolds();
   applySearch();
-  localizeTimes();
   tick();
 }
 
