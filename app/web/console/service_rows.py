@@ -42,6 +42,8 @@ class ServiceRow:
     may_open: bool
     key: str
     """The idempotency key of the forms of this line."""
+    is_outdated: bool
+    """Whether it runs an older definition than the compose files have."""
     links: list[str]
     """The addresses at which a browser reaches its published ports."""
 
@@ -97,6 +99,7 @@ def service_rows(
                 else None,
                 may_open=_may_open(stack, service),
                 key=f"{key}{number:04d}",
+                is_outdated=bool(service.get("outdated")),
                 links=_links(spec, service, host),
             )
         )
@@ -161,6 +164,8 @@ def _fault(service: Mapping[str, Any]) -> str:
         parts.append(diagnosis["causes"][0]["title"])
     elif service["power"] in _TROUBLED:
         parts.append(_first_line(service["detail"]))
+    if service.get("missing_image"):
+        parts.append(service["missing_image"])
     if service["failed_stops"]:
         parts.append(f"{service['failed_stops']} failed stops")
     return "; ".join(filter(None, parts))
