@@ -28,7 +28,7 @@ _GIBIBYTE = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class ValueMark:
     """A mark of an axis: where it is, in SVG units, and its name."""
 
     at: float
@@ -36,7 +36,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeTick:
+class TimeMark:
     """A mark of the time axis: where it is, in SVG units, and its time."""
 
     at: float
@@ -54,9 +54,9 @@ class Chart:
     """Points of each curve; a new one begins after a gap."""
     top: float
     """The value at the upper edge, in `unit`."""
-    values: list[Tick]
-    times: list[TimeTick]
-    limit: Tick | None
+    values: list[ValueMark]
+    times: list[TimeMark]
+    limit: ValueMark | None
     """The declared limit, where it is within the chart."""
     last: str
     peak: str
@@ -121,9 +121,9 @@ def _chart(service: str, curve: _Curve, at: Sequence[datetime], span: tuple[date
         unit=curve.unit,
         lines=_curves(points, at),
         top=marks[-1],
-        values=[Tick(y(mark), f"{mark:g}") for mark in marks],
-        times=[TimeTick(x(moment), moment) for moment in round_times(*span)],
-        limit=Tick(y(curve.limit), curve.show(curve.limit)) if curve.is_limit_near else None,
+        values=[ValueMark(y(mark), f"{mark:g}") for mark in marks],
+        times=[TimeMark(x(moment), moment) for moment in round_times(*span)],
+        limit=ValueMark(y(curve.limit), curve.show(curve.limit)) if curve.is_limit_near else None,
         last=curve.show(curve.values[-1]),
         peak=curve.show(max(curve.values)),
         declared=curve.show(curve.limit) if curve.limit else "",

@@ -39,7 +39,7 @@ def test_a_line_has_its_dependency_its_call_and_when_it_was_ready(ada: Browser, 
     assert "docker compose up -- job" in page
 
 
-def test_what_happened_is_told_in_sentences(ada: Browser, system: System) -> None:
+def test_what_happened_is_listed_in_sentences(ada: Browser, system: System) -> None:
     system.will_not_start.add("forge")
     window = ada.opened("forge", "mill", reason="batch <7>")
     system.work()
