@@ -61,7 +61,7 @@ def audit(
         else:
             sentences = EventSentences(complete=True)
             event_text = EventText(named=len(api.stacks()) > 1, sentences=sentences)
-            _print(entries, lambda entry: output.say(*event_text.lines(entry)))
+            _print(entries, lambda entry: output.say(*event_text.wrapped_lines(entry)))
 
 
 def _last(entries: Iterable[Entry], last: int | None) -> Iterable[Entry]:

@@ -35,10 +35,21 @@ class EventText:
         sentences = self.sentences.describe(entry)
         if not sentences:
             return []
+        line = Text(self._beginning(entry))
+        line.append(output.harmless(sentences[0]), _COLOURS.get(entry["event"], ""))
+        return [line, *(Text(f"    {output.harmless(one)}") for one in sentences[1:])]
+
+    def wrapped_lines(self, entry: Entry) -> list[Text]:
+        """The same; on a terminal a long sentence goes on below its beginning, not below the time."""
+        lines = self.lines(entry)
+        if not lines or not output.live():
+            return lines
+        return [*output.hang(lines[0], len(self._beginning(entry))), *lines[1:]]
+
+    def _beginning(self, entry: Entry) -> str:
+        """The time, the window and, where it is named, the stack."""
         window = entry["window"] or ""
         names = [window[:8].ljust(8) if output.live() else window or "-"]
         if self.named:
             names.append(entry["stack"] or "-")
-        line = Text("  ".join(map(output.harmless, [output.clock(entry["at"]), *names, ""])))
-        line.append(output.harmless(sentences[0]), _COLOURS.get(entry["event"], ""))
-        return [line, *(Text(f"    {output.harmless(one)}") for one in sentences[1:])]
+        return "  ".join(map(output.harmless, [output.clock(entry["at"]), *names, ""]))

@@ -1,6 +1,7 @@
 """Read single keys from the terminal, and restore its mode at the end."""
 
 import os
+import re
 import select
 import sys
 import termios
@@ -17,6 +18,9 @@ ENTER, ESCAPE, ERASE = frozenset("\r\n"), "\x1b", frozenset({"\x7f", "\b"})
 _NAMED = {
     "\x1b[A": UP, "\x1b[B": DOWN, "\x1bOA": UP, "\x1bOB": DOWN, "\x1b[5~": PAGE_UP, "\x1b[6~": PAGE_DOWN,
 }  # fmt: skip
+
+
+_KEY = re.compile(r"\x1b(?:\[[0-9;]*[~A-Za-z]|O[A-Z])?|.", re.DOTALL)
 
 
 @contextmanager
@@ -57,7 +61,7 @@ def _listen(descriptor: int, stop_read: int, handle: Callable[[str], None]) -> N
         if not text:
             handle(CLOSED)
             return
-        for key in [_NAMED[text]] if text in _NAMED else _single(text):
+        for key in split_keys(text):
             handle(key)
 
 
@@ -69,6 +73,7 @@ def _read_keys(descriptor: int) -> str:
         return ""
 
 
-def _single(text: str) -> list[str]:
-    """The keys in this text; none for an unknown escape sequence."""
-    return [] if text.startswith("\x1b") and len(text) > 1 else list(text)
+def split_keys(text: str) -> list[str]:
+    """The keys in what was read at once; an escape sequence that has no name here is left out."""
+    keys = [_NAMED.get(key, key) for key in _KEY.findall(text)]
+    return [key for key in keys if key in _NAMED.values() or len(key) == 1]

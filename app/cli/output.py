@@ -155,6 +155,15 @@ def _fit(widths: list[int], loose: Mapping[int, int], room: int) -> list[int]:
     return widths
 
 
+def hang(line: Text, indent: int) -> list[Text]:
+    """The line, broken between words at the width of the terminal; further lines begin at column `indent`."""
+    width = console().width
+    if cell_len(line.plain) <= width or indent + _LEAST_WRAPPED > width:
+        return [line]
+    first, *rest = _wrap(line[indent:], width - indent)
+    return [Text.assemble(line[:indent], first), *(Text(" " * indent).append_text(part) for part in rest)]
+
+
 def _wrapped_lines(cells: Sequence[Text], widths: Sequence[int]) -> list[Text]:
     """The row, with the rest of its last cell on further lines in the same column."""
     parts = _wrap(cells[-1], widths[-1]) or [Text()]

@@ -63,4 +63,4 @@ def _print(entry: Entry, event_text: EventText, as_json: bool) -> None:
     if as_json:
         output.dump_line(entry)
     else:
-        output.say(*event_text.lines(entry))
+        output.say(*event_text.wrapped_lines(entry))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from rich.text import Text
 
 from app.cli import output
 from app.cli.output import TextTable
@@ -51,6 +52,17 @@ def test_no_word_of_a_detail_is_lost_at_any_width(name: str, width: int | None) 
 
     assert "".join(DETAIL.split()) in "".join("".join(printed).split())
     assert width is None or max(map(len, printed)) <= width
+
+
+def test_a_long_sentence_goes_on_below_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    line = Text("14:03:52 CET  7b9266f6  ").append("admin opens one, two, three for 30m", "yellow")
+
+    first, second = output.hang(line, 24)
+
+    assert first.plain == "14:03:52 CET  7b9266f6  admin opens one, two,"
+    assert second.plain == f"{' ' * 24}three for 30m"
+    assert output.hang(line, 40) == [line]
 
 
 @pytest.fixture

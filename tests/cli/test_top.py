@@ -93,6 +93,14 @@ def test_a_filter_leaves_what_contains_it(
     assert f"filter: {pattern}" in text
 
 
+def test_keys_in_one_read_stay_separate() -> None:
+    text = "q\r\x1b[B\x1bOA\x1b[5~\x1b[1;5Cx\x1b"
+
+    assert keyboard.split_keys(text) == [
+        "q", "\r", keyboard.DOWN, keyboard.UP, keyboard.PAGE_UP, "x", keyboard.ESCAPE,
+    ]  # fmt: skip
+
+
 def test_keys_type_a_filter_and_scroll(service: Service) -> None:
     board = Board(Api(Target(service.url, TOKEN)))
     board.reload()
