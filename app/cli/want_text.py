@@ -58,6 +58,8 @@ def show_plan(plan: IntentPlan, *, changes: bool) -> None:
         output.say(f"  wave {number}  {', '.join(wave)}")
     if opening["already_on"]:
         output.say(f"  on      {', '.join(opening['already_on'])} (already)")
+    for line in opening.get("missing_images", []):
+        output.say(f"  lacks   {output.harmless(line)}")
     length = output.seconds(opening["ttl_sec"])
     output.say(f"  until   {output.clock(plan['until'])} ({length})")
     for check in intent["checks"]:

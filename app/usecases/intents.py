@@ -95,7 +95,8 @@ def plan_intent(session: Session, name: str, wanted: Wanted, now: datetime) -> I
     """What `request_intent` with the same words would do; changes nothing, refuses the same."""
     stack, intent = resolve_intent(session, name, wanted.stack)
     ttl = wanted_seconds(intent, wanted, now)
-    planned = opening.plan(session, OpenRequest(list(intent.services), stack.name, ttl, wanted.reason))
+    ask = OpenRequest(list(intent.services), stack.name, ttl, wanted.reason)
+    planned = opening.plan(session, ask, intent.build)
     built = rows.last_builds(session, stack.name)
     built_at = {service: built[service].built_at if service in built else None for service in intent.build}
     return IntentPlan(intent, planned, wanted.until or now + timedelta(seconds=planned.ttl_sec), built_at)

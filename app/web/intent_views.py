@@ -53,13 +53,7 @@ def describe_plan(plan: IntentPlan, wanted: Wanted) -> dict[str, Any]:
     return {
         "intent": describe_intent(opening.stack, plan.intent),
         "builds": [{"service": name, "last_built_at": _stamp(built.get(name))} for name in plan.intent.build],
-        "opening": {
-            "stack": opening.stack,
-            "services": opening.services,
-            "ttl_sec": row_views.number(opening.ttl_sec),
-            "waves": opening.waves,
-            "already_on": opening.already_on,
-        },
+        "opening": row_views.opening_plan(opening),
         "until": stamp(plan.until),
         "waits": needs_approval(plan.intent.approval, confirmed=wanted.confirmed),
     }

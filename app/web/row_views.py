@@ -8,6 +8,7 @@ from typing import Any
 
 from app.domain.enums import Action, CallStatus, Power, State
 from app.store.tables import Call, Window, stamp
+from app.usecases.windows.open import OpeningPlan
 
 _LIVE = {State.WAITING, State.OPENING, State.OPEN}
 
@@ -117,3 +118,15 @@ def number(value: float) -> float:
 
 def _stamp(moment: datetime | None) -> str | None:
     return None if moment is None else stamp(moment)
+
+
+def opening_plan(plan: OpeningPlan) -> dict[str, Any]:
+    """The plan of an opening as JSON."""
+    return {
+        "stack": plan.stack,
+        "services": plan.services,
+        "ttl_sec": number(plan.ttl_sec),
+        "waves": plan.waves,
+        "already_on": plan.already_on,
+        "missing_images": plan.missing_images,
+    }

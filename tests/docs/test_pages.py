@@ -31,6 +31,8 @@ SET_UP = {"make install", ". .venv/bin/activate"}
 """What has been done where tests run at all; tests/bin and `.ci/run` do it on their own."""
 WINDOW = "3f2a"
 """Stands for the newest window's id."""
+REQUEST = "5d2e28e635d68afc"
+"""Stands for the id of the newest request for an intent."""
 
 
 class Page:
@@ -42,7 +44,9 @@ class Page:
         self.project = f"docs-{path.stem}-{os.getpid()}"
         for kind, title, text in self.blocks:
             if title:
-                (self.system.directory / title).write_text(self._file(kind, text))
+                target = self.system.directory / title
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(self._file(kind, text))
 
     @property
     def commands(self) -> list[str]:
@@ -52,6 +56,10 @@ class Page:
     def _file(self, kind: str, text: str) -> str:
         if kind == "toml":
             return re.sub(r'(?m)^project(\s*)= "\w+"', rf'project\1= "{self.project}"', text)
+        if kind == "dockerfile":
+            return re.sub(r"(?m)^FROM .*$", f"FROM {image.NAME}", text)
+        if kind == "python":
+            return text
         services: dict[str, Any] = yaml.safe_load(text)["services"]
         return yaml.safe_dump({"services": {name: _runnable(one) for name, one in services.items()}})
 
@@ -62,6 +70,7 @@ class Page:
             self.system.start()
             return
         words = command.replace(WINDOW, self._newest()) if WINDOW in command else command
+        words = words.replace(REQUEST, self._newest_request()) if REQUEST in command else words
         words = re.sub(r"\bdocker compose -p \w+", f"docker-compose -p {self.project}", words)
         done = self._shell(words)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
@@ -99,6 +108,10 @@ class Page:
         newest: dict[str, str] = listed["items"][0] if isinstance(listed, dict) else listed[0]
         return newest["id"][:8]
 
+    def _newest_request(self) -> str:
+        listed = yaml.safe_load(self._shell("power want --json").stdout)
+        return str(listed["requests"][0]["id"])
+
     def running(self) -> set[str]:
         form = '{{.Label "com.docker.compose.service"}}'
         return set(docker("ps", "--filter", self._label, "--format", form).split())
@@ -116,7 +129,8 @@ class Page:
 
     def clear(self) -> None:
         self.system.clear()
-        for kind, remove in ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"])):
+        kinds = ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"]), (["images"], ["rmi"]))
+        for kind, remove in kinds:
             if left := docker(*kind, "-q", "--filter", self._label).split():
                 docker(*remove, *left)
 
@@ -125,6 +139,8 @@ def _runnable(service: dict[str, Any]) -> dict[str, Any]:
     """The same service on an image that is at hand, without what goes with its own."""
     needs = service.get("depends_on", [])
     conditions = {name: {"condition": "service_started"} for name in needs}
+    if "build" in service:
+        return {"build": service["build"], "init": True, "stop_grace_period": "1s", "depends_on": conditions}
     grace = {name: service[name] for name in ("stop_grace_period",) if name in service}
     return running() | grace | ({"depends_on": conditions} if conditions else {})
 

@@ -11,7 +11,9 @@ import pytest
 
 from app.domain.enums import Event
 from app.domain.intents import IntentState
+from app.domain.stack_id import StackId
 from app.settings import read_power_toml
+from app.usecases.intents import cancel_request
 from tests.engine import intents
 from tests.engine.intents import attending, define, finished, printed, reached, row, want
 from tests.engine.stacks import Stack, until
@@ -107,7 +109,7 @@ def test_a_build_that_is_ended_early_leaves_no_process(built: Stack, ends: str) 
         until(lambda: intents.builds_going_on(built), "it builds", 20, built)
         if ends == "cancelled":
             with built.database.write() as session:
-                intents.intents.cancel_request(session, request, actor="ada", now=built.database.now())
+                cancel_request(session, request, actor="ada", now=built.database.now())
         if ends != "stopped":
             finished(built, request)
     request_row = finished(built, request)
@@ -170,5 +172,5 @@ def test_what_the_compose_files_do_not_permit_is_a_fault(stack: Stack, intent: o
     assert isinstance(intent, dict)
     define(stack, **intent)
     with pytest.raises(Rejected) as caught:
-        stack_reader.read(stack.config, read_power_toml(stack.config), "studio")
+        stack_reader.read(stack.config, read_power_toml(stack.config), StackId("studio"))
     assert f"{stack.config}: intents.hello.{fault}" in caught.value.faults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,8 +69,11 @@ class OpeningPlan:
     """A line for each image that the engine lacks, with the command that mends it."""
 
 
-def plan(session: Session, ask: OpenRequest) -> OpeningPlan:
-    """What an `open_window` with the same words would do; changes nothing, refuses the same."""
+def plan(session: Session, ask: OpenRequest, built: Collection[str] = ()) -> OpeningPlan:
+    """What an `open_window` with the same words would do; changes nothing, refuses the same.
+
+    Images of services in `built` are not missed: they are built before the opening.
+    """
     stack, asked, ttl = check_request(session, ask)
     spec = stack.spec
     seen = services.of(session, spec.name)
@@ -80,7 +83,7 @@ def plan(session: Session, ask: OpenRequest) -> OpeningPlan:
     missing = [
         call_output.missing_image(spec.services[name].image, spec.project, name)
         for name in sorted(needed)
-        if name in seen and seen[name].image_missing
+        if name in seen and seen[name].image_missing and name not in built
     ]
     return OpeningPlan(spec.name, asked, ttl, [wave for wave in waves if wave], sorted(running), missing)
 

@@ -68,17 +68,7 @@ def open_window(
 
 
 def _plan_response(context: WebContext, ask: OpenRequest, caller: Caller) -> Response:
-    plan = plan_opening(context, ask, caller)
-    return responses.json(
-        {
-            "stack": plan.stack,
-            "services": plan.services,
-            "ttl_sec": row_views.number(plan.ttl_sec),
-            "waves": plan.waves,
-            "already_on": plan.already_on,
-            "missing_images": plan.missing_images,
-        }
-    )
+    return responses.json(row_views.opening_plan(plan_opening(context, ask, caller)))
 
 
 def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
