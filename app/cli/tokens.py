@@ -1,4 +1,4 @@
-"""`power token`: create, list and revoke tokens; the created ones are for a proxy's waiting page."""
+"""`power token`: create, list and revoke tokens, for a proxy's waiting page or for an approver of intents."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import click
 from app.cli import output
 from app.cli.arguments import Duration, utc_option
 from power_windows.errors import WrongUsage
+from power_windows.intents import IntentRoutes
 from power_windows.rest import connect
 
 
@@ -17,9 +18,8 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option(
-    "--wake", "route", required=True, metavar="STACK/SERVICE", help="The one route that it is valid for."
-)
+@click.option("--wake", "route", metavar="STACK/SERVICE", help="The waiting page that it is valid for.")
+@click.option("--approver", is_flag=True, help="It approves requests of `power want`, and nothing else.")
 @click.option("--ttl", type=Duration(), help="How long a window lasts after the last request.")
 @click.option(
     "--only-looks-agent",
@@ -39,7 +39,8 @@ def token() -> None:
 def create(
     *,
     name: str,
-    route: str,
+    route: str | None,
+    approver: bool,
     ttl: float | None,
     agents: tuple[str, ...],
     paths: tuple[str, ...],
@@ -47,13 +48,19 @@ def create(
 ) -> None:
     """Create a token, and print its text, which is not stored and not shown again.
 
-    A proxy's configuration has it. It opens windows on one service for visitors, and is valid for
-    nothing else.
+    With --wake a proxy's configuration has it: it opens windows on one service for visitors, and is valid
+    for nothing else. With --approver it approves and cancels requests of `power want`.
 
     \b
-    Example:
+    Examples:
       power token create nginx-wiki --wake homelab/wiki --ttl 15m
+      power token create reviewer --approver
     """
+    if (route is None) != approver:
+        raise click.UsageError("give one of --wake STACK/SERVICE and --approver")
+    if route is None:
+        _create_approver(name, as_json)
+        return
     stack, slash, service = route.partition("/")
     if not (stack and slash and service):
         raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
@@ -71,6 +78,16 @@ def create(
         return
     output.say(token_payload["token"])
     output.note(f"valid for GET /wake/{stack}/{service} and nothing else; it is not shown again")
+
+
+def _create_approver(name: str, as_json: bool) -> None:
+    with connect() as api:
+        payload = IntentRoutes(api).create_approver(name)
+    if as_json:
+        output.dump(payload)
+        return
+    output.say(payload["token"])
+    output.note("valid to approve and cancel requests of `power want`; it is not shown again")
 
 
 def _values_or_none(given: tuple[str, ...]) -> list[str] | None:

@@ -18,6 +18,8 @@ from app.store.tables import Token
 ADMIN = "admin"
 WAKE = "wake"
 """Good for one waiting page and for nothing else."""
+APPROVE = "approve"
+"""Good for requests for intents: to read, approve and cancel them."""
 
 
 def create(

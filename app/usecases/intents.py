@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import intents as rules
 from app.domain.enums import Event
-from app.domain.errors import NodeAway, StackRejected, UnknownStack
+from app.domain.errors import NodeAway, StackRejected, TokenExists, UnknownStack
 from app.domain.intent_errors import (
     IntentStackNeeded,
     NotWaiting,
@@ -30,7 +30,7 @@ from app.domain.intent_errors import (
 from app.domain.intents import BuildStatus, Intent, IntentOutcome, IntentState
 from app.domain.scenarios import StepStatus
 from app.domain.stack_id import StackId
-from app.store import audit, stacks, workers
+from app.store import audit, stacks, tokens, workers
 from app.store import intents as rows
 from app.store import windows as window_rows
 from app.store.tables import IntentRequest, Stack, Window, stamp
@@ -165,6 +165,14 @@ def _new_request(stack: Stack, plan: IntentPlan, wanted: Wanted, actor: str, now
 
 def _pending_build(service: str) -> dict[str, str]:
     return {"service": service, "status": str(BuildStatus.PENDING), "detail": ""}
+
+
+def create_approver(session: Session, name: str, *, actor: str, now: datetime) -> str:
+    """Make a token that only approves requests; return its text, which nothing keeps. Raises TokenExists."""
+    token = tokens.lock_token(session, name)
+    if token and token.revoked_at is None:
+        raise TokenExists(name)
+    return tokens.create(session, name, now, tokens.APPROVE, actor=actor)
 
 
 def approve_request(session: Session, request_id: str, *, actor: str, now: datetime) -> IntentRequest:

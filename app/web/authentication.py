@@ -26,6 +26,7 @@ from app.web.unknown_tokens import ALLOWED, UnknownTokens
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="power-windows"'}
 
 _ELSEWHERE = {
+    tokens.APPROVE: "this token approves requests for intents and is valid for nothing else",
     tokens.WAKE: "this token is bound to one service's waiting page and is valid for nothing else",
     tokens.ADMIN: "no window is opened by a link with an ordinary token; make one with power token create",
 }
@@ -63,15 +64,18 @@ class Authenticator:
         self.cache: ResponseCache[Any] = ResponseCache(changes)
         """Callers by `token` or `session` and a hash, as the database has them."""
 
-    def caller(self, request: Request, scope: str = tokens.ADMIN) -> Caller:
-        """The caller; raises ApiError for an unknown token and for one of another scope."""
+    def caller(self, request: Request, scope: str = tokens.ADMIN, *, approver: bool = False) -> Caller:
+        """The caller; raises ApiError for an unknown token and for one of another scope.
+
+        With `approver` a token of an approver is as good as one of this scope.
+        """
         text = _token(request, own_first=scope == tokens.WAKE)
         caller = self._any(text)
         if caller is None:
             self.slow(request, text)
             detail = "this token is not known here" if text else "send a token: Authorization: Bearer TOKEN"
             raise ApiError(problems.BAD_TOKEN, detail, headers=_CHALLENGE)
-        if caller.scope != scope:
+        if caller.scope != scope and not (approver and caller.scope == tokens.APPROVE):
             raise ApiError(problems.OUT_OF_SCOPE, _ELSEWHERE.get(caller.scope, "this token is not for this"))
         return caller
 

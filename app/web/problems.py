@@ -61,6 +61,7 @@ UNKNOWN_WINDOW = Kind(404, "unknown-window", "There is no such window")
 NO_SUCH_STACK = Kind(404, "no-such-stack", "There is no such stack")
 NO_SUCH_SERVICE = Kind(404, "no-such-service", "The stack has no such service")
 NAMESPACES_OFF = Kind(409, "namespaces-off", "Namespaces are off")
+INTENTS_OFF = Kind(409, "intents-off", "Intents are off")
 NO_SUCH_ROUTE = Kind(404, "no-such-route", "There is nothing at this address")
 NO_SUCH_METHOD = Kind(405, "no-such-method", "This address does not accept that method")
 CONFLICT = Kind(409, "conflict", "The window's state does not permit it")
@@ -128,6 +129,7 @@ API_PROBLEMS = (
     NO_SUCH_STACK,
     NO_SUCH_SERVICE,
     NAMESPACES_OFF,
+    INTENTS_OFF,
     NO_SUCH_ROUTE,
     NO_SUCH_METHOD,
     TOO_LARGE,

@@ -27,7 +27,7 @@ def view_of(context: WebContext, route: ApiRoute) -> Callable[..., Response]:
             return response
 
     def respond(arguments: dict[str, Any]) -> Response:
-        caller = context.authenticator.caller(request, route.scope)
+        caller = context.authenticator.caller(request, route.scope, approver=route.approver)
         look_as(caller.viewer)
         if route.body:
             arguments["body"] = request_parsing.body(request, route.body)

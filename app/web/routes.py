@@ -54,6 +54,8 @@ class ApiRoute:
     tokened: bool = True
     scope: str = ADMIN
     """The scope that the token must have."""
+    approver: bool = False
+    """An approver's token will do as well."""
 
     @property
     def name(self) -> str:
@@ -91,13 +93,24 @@ class Routes:
         refuses: tuple[int, ...] = (),
         tokened: bool = True,
         scope: str = ADMIN,
+        approver: bool = False,
     ) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
         """Register a function as a route of the API, with its description for the specification."""
 
         def keep(run: Callable[..., Response]) -> Callable[..., Response]:
-            at = self.prefix + path
             route = ApiRoute(
-                method, at, run, answers, self.tag, body, query, headers, refuses, tokened, scope
+                method,
+                self.prefix + path,
+                run,
+                answers,
+                self.tag,
+                body,
+                query,
+                headers,
+                refuses,
+                tokened,
+                scope,
+                approver,
             )
             self.all.append(route)
             return run

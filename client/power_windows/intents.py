@@ -56,6 +56,10 @@ class IntentRoutes:
         """Cancel a request and close its window; one that is finished stays as it is."""
         return cast(IntentRequest, self._post(f"{_request_path(identifier)}/cancel", None))
 
+    def create_approver(self, name: str) -> dict[str, Any]:
+        """Create a token that only approves requests; only this reply has its text, as `token`."""
+        return cast(dict[str, Any], self._post("/tokens", {"name": name, "approver": True}))
+
     def wait(self, request: IntentRequest) -> IntentRequest:
         """Return a request once it is finished. Interrupting the wait leaves it as it is."""
         while request["state"] != "finished":

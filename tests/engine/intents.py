@@ -37,9 +37,9 @@ def define(stack: Stack, *, steps: str = "", **intent: Any) -> Stack:
         "environment": {"API_KEY": "hush-hush-123"},
     }
     stack.write({"web": web, "other": running()})
-    found = {"services": ["web"], "build": ["web"], "ttl": "10m", "checks": CHECKS} | intent
+    table = {"services": ["web"], "build": ["web"], "ttl": "10m", "checks": CHECKS} | intent
     lines = ["", "[features]", "intents = true", "[intents.hello]"]
-    lines += [f"{key} = {_inline(value)}" for key, value in found.items()]
+    lines += [f"{key} = {_inline(value)}" for key, value in table.items()]
     stack.config.write_text(stack.config.read_text() + "\n".join(lines) + "\n")
     return stack
 
@@ -71,9 +71,9 @@ def want(stack: Stack, **more: Any) -> str:
 
 def row(stack: Stack, request: str) -> IntentRequest:
     with stack.database.read() as session:
-        found = rows.get(session, request)
-        assert found
-        return found
+        request_row = rows.get(session, request)
+        assert request_row
+        return request_row
 
 
 def finished(stack: Stack, request: str, *, within: float = 60.0) -> IntentRequest:

@@ -149,12 +149,12 @@ def test_a_killed_worker_leaves_nothing_on_after_the_ttl(built: Stack, state: In
 
     built.begin()
     with attending(built):
-        found = finished(built, request)
-    assert found.outcome == "cut"
-    assert found.detail.startswith(f"its worker died while it was {state}"), found.detail
+        ended = finished(built, request)
+    assert ended.outcome == "cut"
+    assert ended.detail.startswith(f"its worker died while it was {state}"), ended.detail
     until(lambda: not intents.builds_going_on(built), "no build goes on", 5, built)
-    if found.window_id:
-        built.closed(found.window_id, within=40)
+    if ended.window_id:
+        built.closed(ended.window_id, within=40)
     assert built.alive() == set()
 
 

@@ -15,7 +15,7 @@ from app.web.routes import Answer, Routes
 routes = Routes("intents", "/api/v1")
 
 
-@routes.add("GET", "/intents", {200: Answer("All intents, by name.", schemas.Intents)})
+@routes.add("GET", "/intents", {200: Answer("All intents, by name.", schemas.Intents)}, approver=True)
 def list_intents(context: WebContext, caller: Caller) -> Response:
     """List what may be wanted."""
     return responses.json({"items": intent_views.read_intents(context)})
@@ -58,6 +58,7 @@ def want_intent(
     "/intent-requests",
     {200: Answer("A page of requests, newest first.", schemas.IntentRequests)},
     query=schemas.IntentRequestsQuery,
+    approver=True,
 )
 def list_intent_requests(
     context: WebContext, caller: Caller, *, query: schemas.IntentRequestsQuery
@@ -71,6 +72,7 @@ def list_intent_requests(
     "/intent-requests/<request_id>",
     {200: Answer("The request.", schemas.IntentRequest)},
     refuses=(404,),
+    approver=True,
 )
 def show_intent_request(context: WebContext, caller: Caller, *, request_id: str) -> Response:
     """Show a request with its builds and checks."""
@@ -83,6 +85,7 @@ def show_intent_request(context: WebContext, caller: Caller, *, request_id: str)
     {200: Answer("Pieces of output, oldest first.", schemas.BuildOutputs)},
     query=schemas.BuildOutputQuery,
     refuses=(404,),
+    approver=True,
 )
 def read_build_output(
     context: WebContext, caller: Caller, *, request_id: str, query: schemas.BuildOutputQuery
@@ -99,6 +102,7 @@ def read_build_output(
     "/intent-requests/<request_id>/approve",
     {202: Answer("The request, queued.", schemas.IntentRequest)},
     refuses=(403, 404, 409),
+    approver=True,
 )
 def approve_intent_request(context: WebContext, caller: Caller, *, request_id: str) -> Response:
     """Approve a request that another token has made."""
@@ -114,6 +118,7 @@ def approve_intent_request(context: WebContext, caller: Caller, *, request_id: s
         200: Answer("The request, which was finished already.", schemas.IntentRequest),
     },
     refuses=(404,),
+    approver=True,
 )
 def cancel_intent_request(context: WebContext, caller: Caller, *, request_id: str) -> Response:
     """Cancel a request and close its window; a finished request stays as it is.

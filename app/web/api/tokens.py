@@ -11,7 +11,7 @@ from app.domain.features import how_to_switch_on
 from app.domain.stack_id import namespace_of, qualify
 from app.store import tokens, wakes
 from app.store.tables import Token, Wake, stamp
-from app.usecases import namespace_tokens, wake
+from app.usecases import intents, namespace_tokens, wake
 from app.web import problems, responses, row_views, schemas
 from app.web.actions import audit_refusals
 from app.web.authentication import Caller
@@ -30,16 +30,13 @@ routes = Routes("tokens", "/api/v1")
     refuses=(403, 409),
 )
 def create_token(context: WebContext, caller: Caller, *, body: schemas.NewToken) -> Response:
-    """Create a token that is valid for one service's waiting page, or for everything in one namespace.
+    """Create a token for one service's waiting page, for all of one namespace, or for approving intents.
 
     A token for a waiting page belongs to the namespace of its stack. Only a token of the default namespace
     creates tokens with every right in a namespace.
     """
-    name, text = (
-        _create_for_namespace(context, caller, body)
-        if body.namespace
-        else _create_for_wake(context, caller, body)
-    )
+    create = _create_for_namespace if body.namespace else _create_for_wake
+    name, text = (_create_for_approver if body.approver else create)(context, caller, body)
     with context.database.read() as session:
         payload = _describe_token(session.get_one(Token, name), wakes.get(session, name))
     return responses.json(payload | {"token": text}, 201, {"Cache-Control": "no-store"})
@@ -58,6 +55,17 @@ def _create_for_namespace(context: WebContext, caller: Caller, body: schemas.New
             session, namespace, body.name, actor=caller.name, now=context.database.now()
         )
     return qualify(namespace, body.name), text
+
+
+def _create_for_approver(context: WebContext, caller: Caller, body: schemas.NewToken) -> tuple[str, str]:
+    """The name of the new token in text form, and its secret text."""
+    if not context.settings.features.intents:
+        detail = f"intents are off; to switch them on, {how_to_switch_on('intents')}"
+        raise ApiError(problems.INTENTS_OFF, detail, field="approver")
+    name = qualify(namespace_of(caller.name), body.name)
+    with audit_refusals(context, caller, "token"), context.database.write() as session:
+        text = intents.create_approver(session, name, actor=caller.name, now=context.database.now())
+    return name, text
 
 
 def _create_for_wake(context: WebContext, caller: Caller, body: schemas.NewToken) -> tuple[str, str]:

@@ -75,13 +75,17 @@ PathStart = Annotated[Text, Field(max_length=500, pattern="^/.")]
 
 
 class NewToken(RequestModel):
-    """A token that is bound to one service's waiting page, or one with every right in a namespace."""
+    """A token for one service's waiting page, for all of a namespace, or for approving intents."""
 
     name: TokenName
     wake: Route | None = None
     namespace: NamespaceName | None = Field(
         None,
         description="In place of `wake`, by a token of the default namespace: valid for all of this one.",
+    )
+    approver: StrictBool = Field(
+        False,
+        description="In place of `wake`: valid to read, approve and cancel requests for intents, no more.",
     )
     ttl_sec: LengthSeconds | None = Field(
         None, description="Seconds that a window lasts after the last request; the stack's `default_ttl`."
@@ -99,9 +103,9 @@ class NewToken(RequestModel):
 
     @model_validator(mode="after")
     def _for_one_thing(self) -> NewToken:
-        if (self.wake is None) == (self.namespace is None):
-            raise ValueError("give one of wake (the route of a waiting page) and namespace")
-        if self.namespace and self.model_fields_set - {"name", "namespace", "wake"}:
+        if [self.wake is not None, self.namespace is not None, self.approver].count(True) != 1:
+            raise ValueError("give one of wake (the route of a waiting page), namespace and approver")
+        if not self.wake and self.model_fields_set - {"name", "namespace", "wake", "approver"}:
             raise ValueError("ttl_sec and only_looks_… are for a token of a waiting page")
         return self
 

@@ -132,6 +132,25 @@ def test_a_request_waits_for_another_token(
     assert (again.status_code, again.json["type"]) == (409, "/problems/not-waiting")
 
 
+def test_an_approver_approves_and_does_nothing_else(api: Caller) -> None:
+    request = api.post("/intents/guarded", {}).json["id"]
+    text = api.post("/tokens", {"name": "reviewer", "approver": True}).json["token"]
+    reviewer = Caller(api.client, text)
+
+    assert [one["id"] for one in reviewer.get("/intent-requests").json["items"]] == [request]
+    for method, path, body in (
+        ("GET", "/windows", None),
+        ("POST", "/intents/guarded", {}),
+        ("POST", "/windows", {"services": ["forge"]}),
+        ("POST", "/tokens", {"name": "more", "approver": True}),
+    ):
+        answer = reviewer.call(method, path, body)
+        assert (answer.status_code, answer.json["type"]) == (403, "/problems/out-of-scope"), path
+    approved = reviewer.post(f"/intent-requests/{request}/approve").json
+    assert (approved["state"], approved["approved_by"]) == ("queued", "reviewer")
+    assert reviewer.post(f"/intent-requests/{request}/cancel").status_code == 202
+
+
 @pytest.mark.parametrize(("body", "state"), [({"approve": True}, "queued"), ({}, "waiting")])
 def test_a_person_who_agrees_to_the_plan_may_approve(api: Caller, body: Any, state: str) -> None:
     request = api.post("/intents/careful", body).json
@@ -225,6 +244,11 @@ def test_while_off_there_is_no_route(plain_app: Flask, token: str, path: str) ->
     document = off.get("/openapi.json").json
     assert not [one for one in document["paths"] if "intent" in one]
     assert not [one for one in document["components"]["schemas"] if "Intent" in one]
+
+
+def test_while_off_there_are_no_approvers(plain_app: Flask, token: str) -> None:
+    answer = Caller.of(plain_app, token).post("/tokens", {"name": "reviewer", "approver": True})
+    assert (answer.status_code, answer.json["type"]) == (409, "/problems/intents-off")
 
 
 def test_while_off_nothing_is_requested(plain_app: Flask, token: str, database: Database) -> None:
