@@ -115,7 +115,7 @@ def test_what_is_refused_is_reported_with_what_is_meant(command_line: CommandLin
     assert (typed.exit_code, core.exit_code, long.exit_code) == (4, 4, 4)
     assert "did you mean 'forge' instead of 'forg'?" in typed.stderr
     assert "redis" in core.stderr
-    assert "3600" in long.stderr
+    assert "longer than studio allows (1h)" in long.stderr
 
 
 def test_a_stack_that_is_not_there_is_reported_with_those_that_are(command_line: CommandLine) -> None:
@@ -151,9 +151,11 @@ def test_a_service_that_will_not_stop_is_one_and_reported(command_line: CommandL
 def test_the_trail_is_read_and_proved(command_line: CommandLine) -> None:
     window = json.loads(command_line.power("open", "forge", "--json").stdout)["id"]
 
-    lines = command_line.power("audit", "--window", window).stdout.splitlines()
+    sentences = command_line.power("audit", "--window", window).stdout.splitlines()
+    raw = command_line.power("audit", "--window", window, "--raw").stdout.splitlines()
 
-    assert lines[0].split()[1:5] == ["window.opening", "ada", "studio", window]
+    assert sentences[0].split("  ", 1)[1] == f"{window}  ada opens forge for 10m"
+    assert raw[0].split()[1:5] == ["window.opening", "ada", "studio", window]
     assert command_line.power("audit", "verify").exit_code == 0
 
 
