@@ -10,7 +10,7 @@ from rich.text import Text
 from app.cli import follow, output, progress, window_text
 from app.cli.arguments import Duration, as_duration, service_names, stack_names, utc_option
 from app.cli.failures import INTERRUPTED
-from app.domain.enums import State, Status
+from app.domain.enums import Power, State, Status
 from power_windows.errors import PowerError, Refused, WrongUsage
 from power_windows.payloads import Plan, Window
 from power_windows.rest import Api, connect
@@ -173,10 +173,19 @@ def _summary(window: Window) -> list[str | Text]:
         ]
     troubles = list(window_text.trouble_lines(window))
     if window["state"] == State.OPEN:
-        return [_verdict(window), *troubles, _until(window)]
+        return [_verdict(window), *troubles, *_next_steps(window), _until(window)]
     # A window that failed may have closed before it was read; then only its close reason tells why.
     why = window_text.close_reason_lines(window) if window["status"] != Status.FAIL or not troubles else ()
-    return [_verdict(window), *why, *troubles]
+    return [_verdict(window), *why, *troubles, *_next_steps(window)]
+
+
+def _next_steps(window: Window) -> Iterator[str]:
+    """The command that explains each service that fails, the first three."""
+    health = window_text.health(window)
+    failing = [name for name, one in health.items() if one["power"] == Power.FAILING]
+    asked = window["services"] if window["status"] == Status.FAIL else []
+    for name in list(dict.fromkeys([*failing, *asked]))[:3]:
+        yield f"why, and what mends it: power diagnose {output.command([name])}"
 
 
 def _duration_of_opening(window: Window) -> str:
@@ -195,7 +204,8 @@ def _verdict(window: Window) -> Text:
         )
     if window["status"] == Status.FAIL:
         return Text.assemble(
-            ("failed", "bold red"), f": nothing came up; window {window['id']} is {window['state']}"
+            ("failed", "bold red"),
+            f": {_names(window['services'])} did not come up; window {window['id']} is {window['state']}",
         )
     return Text.assemble(output.word(window["state"]), " before it was open")
 

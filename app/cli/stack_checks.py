@@ -52,7 +52,7 @@ def _check(server_settings: Settings, environ: Mapping[str, str], *, needs_image
 
 def _stack(config: Path, name: str, stack: StackToml, reading: StackReading) -> Iterator[Finding]:
     for fault in reading.faults:
-        yield Finding("stacks", False, fault, "correct the file it names")
+        yield Finding("stacks", False, f"{name} is REJECTED: {fault}", "correct the file it names")
     if not reading.faults:
         yield Finding("stacks", True, f"{name} ({config})")
     yield from _warnings(project_names.warnings(name, stack))

@@ -136,6 +136,8 @@ def _one_table(listed: list[Stack], names: dict[str, str]) -> TextTable:
     for stack in listed:
         for fault in stack.get("faults", []):
             table.add(stack["name"], "-", "-", output.word(stack["mode"]), "-", "-", "-", fault)
+        for fault in stack.get("refused", []):
+            table.add(stack["name"], "-", "-", "EDIT-REFUSED", "-", "-", "-", fault)
         for service in stack["services"]:
             table.add(stack["name"], *_cells(service, names, 0.0))
     return table

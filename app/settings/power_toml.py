@@ -157,6 +157,11 @@ class PowerToml:
     intents: Mapping[str, WrittenIntent] = field(default_factory=dict)
     mqtt: MqttToml | None = None
 
+    @property
+    def secret_variables(self) -> set[str]:
+        """The variables that notices are signed with, which no compose file may use."""
+        return {sink.secret_env for sink in self.notices.values() if sink.secret_env}
+
     def on_node(self, node: str) -> dict[StackId, StackToml]:
         """The stacks of one node, by name."""
         return {name: stack for name, stack in self.stacks.items() if stack.node == node}

@@ -94,7 +94,9 @@ def _stack(view: _StackView) -> dict[str, Any]:
     file_faults = {"faults": view.stack.faults, "refused": view.stack.refused}
     payload |= {name: lines for name, lines in file_faults.items() if lines}
     refusal = view.diagnoses.get("") if any(file_faults.values()) else None
-    return payload | ({"diagnosis": refusal} if refusal else {})
+    # The faults themselves say more than that no rule knows a cause.
+    is_known = refusal is not None and any(cause.get("rule") for cause in refusal["causes"])
+    return payload | ({"diagnosis": refusal} if is_known else {})
 
 
 def _in_order(named: tuple[str, Role]) -> tuple[int, str]:

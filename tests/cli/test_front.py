@@ -101,7 +101,7 @@ def test_all_of_it_failing_is_one_and_reported(command_line: CommandLine) -> Non
     result = command_line.power("open", "mill")
 
     assert result.exit_code == 1
-    assert "failed: nothing came up" in result.stdout
+    assert "failed: mill did not come up" in result.stdout
     assert "mill" in result.stdout.partition("failed:")[2]
 
 

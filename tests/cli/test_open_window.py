@@ -162,7 +162,7 @@ def test_a_call_that_fails_is_reported_as_it_was_run(service: Service, power: Po
     result = power("open", "switch")
 
     assert result.exit_code == 1
-    assert "failed: nothing came up; window 3f2a9c1d00 is closing" in result.stdout
+    assert "failed: switch did not come up; window 3f2a9c1d00 is closing" in result.stdout
     assert "  docker compose -p vx11 up -- switch: exit 1" in result.stdout
     assert "    Error: No such image: studio/switch:1" in result.stdout
 
@@ -175,7 +175,8 @@ def test_a_failure_that_was_over_before_a_look_is_shown_with_its_reason(
 
     lines = power("open", "switch").stdout.splitlines()
 
-    assert lines[-2:] == ["  nothing came up: switch:", "  ModuleNotFoundError"]
+    assert lines[-3:-1] == ["  nothing came up: switch:", "  ModuleNotFoundError"]
+    assert lines[-1] == "why, and what mends it: power diagnose switch"
 
 
 def test_a_window_that_is_closed_meanwhile_is_not_open(service: Service, power: Power) -> None:

@@ -209,6 +209,7 @@ class ConductedRun:
         if window.close_detail and all(lease.power != Power.FAILING for lease in bad):
             # The services are off again, so the window alone still says why.
             why = _in_one_line(window.close_detail).removeprefix("nothing came up: ")
+            why = why.removeprefix("did not come up: ")
             self._record.note_failure(f"service {bad[0].service}" if bad else "window", why, now)
             return f"not ready: {why}"
         for lease in sorted(bad, key=lambda one: one.power != Power.FAILING):

@@ -72,7 +72,7 @@ class StackLoader:
         self._toml_stamp = file_versions.stamp([self._path])
         toml = settings.read_power_toml(self._path)
         self._toml = toml
-        _withhold_secrets(toml)
+        child_processes.withhold(toml.secret_variables)
         file_versions.tidy(self._context.lock_dir)
         for name in toml.on_node(self._context.node):
             self._read_stack(name, toml)
@@ -133,6 +133,13 @@ class StackLoader:
                     self._read_stack(name, self._toml)
         return self._publishing.waiting - before
 
+    def has_changed(self, name: StackId) -> bool:
+        """Do power.toml or the stack's files differ from what was last read?"""
+        one = self._known.get(name, _Known())
+        read = (self._toml_stamp, one.stamp)
+        on_disk = (file_versions.stamp([self._path]), file_versions.stamp(self._files(name)))
+        return self._toml_changing or one.changing or read != on_disk
+
     def _toml_came_to_rest(self) -> bool:
         now = file_versions.stamp([self._path])
         rested, self._toml_changing = now == self._toml_stamp and self._toml_changing, now != self._toml_stamp
@@ -160,7 +167,7 @@ class StackLoader:
                 self._refuse(name, error.faults, digest, log_it=False)
             return
         before, self._toml = self._toml, toml
-        _withhold_secrets(toml)
+        child_processes.withhold(toml.secret_variables)
         mine = toml.on_node(self._context.node)
         for name in mine:
             if toml.differs_on(name, before) or self._is_refused(name):
@@ -310,8 +317,3 @@ class StackLoader:
         if log_it:
             log_faults(f"stack {name}", LoadOutcome.UNCHANGED, digest, faults)
         self._publishing.refuse(name, faults, digest)
-
-
-def _withhold_secrets(toml: PowerToml) -> None:
-    """What notices are signed with fills in no compose file."""
-    child_processes.withhold({sink.secret_env for sink in toml.notices.values() if sink.secret_env})

@@ -81,6 +81,9 @@ def _due_starts(context: WorkerContext, window_id: str) -> tuple[Served | None, 
         served = context.stacks.get(window.stack) if window else None
         if served is None or served.place is None:
             return None, DueCalls()
+        if window and context.reads_files_first(window.stack):
+            # The loop that reads them has the stack inspected afterwards, which comes back here.
+            return served, DueCalls()
         due = next_starts(session, served.spec, window_id, now)
     if due.names:
         # Should the database go away during the start, its end must be known here.

@@ -40,6 +40,11 @@ def _ignore(_stack: str, _services: Iterable[str] | None, _trigger: Trigger) -> 
     """Ignore the request: the worker's loops have not begun."""
 
 
+def _read_already(_stack: StackId) -> bool:
+    """No file is read: the worker's loops have not begun."""
+    return False
+
+
 def _opening_queue() -> CallQueue:
     return CallQueue("opening", concurrency.opening_limits())
 
@@ -71,6 +76,8 @@ class WorkerContext:
     running: RunningCalls = field(default_factory=RunningCalls)
     diagnosing: DiagnosisQueue = field(default_factory=DiagnosisQueue)
     look_again: LookAgain = _ignore
+    reads_files_first: Callable[[StackId], bool] = _read_already
+    """Have a stack's files changed, so that they are read before a window starts services of it?"""
     core: dict[StackId, frozenset[str]] = field(default_factory=dict)
     """The core services by this worker's own power.toml; rows of the database do not count."""
     digests: dict[str, str] = field(default_factory=dict)

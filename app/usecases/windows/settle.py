@@ -81,7 +81,8 @@ def _opening(
     window.status = status
     if status is Status.FAIL:
         why = "; ".join(f"{health.service}: {health.detail}" for health in asked)
-        why = f"nothing came up: {why}"[:500]
+        came_up = any(health.ready or health.power is Power.STARTING for health in along)
+        why = f"{'did not come up' if came_up else 'nothing came up'}: {why}"[:500]
         advance(
             session,
             window,
