@@ -146,6 +146,7 @@ class Event(StrEnum):
     RUN_STARTED = "run.started"
     RUN_FINISHED = "run.finished"
     RUN_CUT = "run.cut"
+    NOTICE_RETRIED = "notice.retried"
     INTENT_REQUESTED = "intent.requested"
     INTENT_APPROVED = "intent.approved"
     INTENT_FINISHED = "intent.finished"

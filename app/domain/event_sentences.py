@@ -176,6 +176,7 @@ _PHRASES: dict[str, str] = {
     Event.RUN_STARTED: "starts a run of the scenario {name}",
     Event.RUN_FINISHED: "ends a run of the scenario {name}: {outcome}",
     Event.RUN_CUT: "cuts a run of the scenario {name} short",
+    Event.NOTICE_RETRIED: "has the notification {about} sent to {sink} again",
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.domain import untrusted_text
@@ -130,6 +130,18 @@ def page(session: Session, *, state: str | None, before: paging.RowPlace | None,
     """Notices, newest first."""
     query = paging.newest_first(select(Notice), Notice, before, limit)
     return list(session.scalars(query if state is None else query.where(Notice.state == state)))
+
+
+def lock_notice(session: Session, notice: str) -> Notice | None:
+    """The notification of this id, with its row locked where the database locks rows."""
+    query = select(Notice).where(Notice.id == notice).with_for_update()
+    return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many notifications are in each state."""
+    query = select(Notice.state, func.count()).group_by(Notice.state)
+    return {state: int(number) for state, number in session.execute(query)}
 
 
 def deliveries(session: Session, notices: Sequence[str]) -> list[Delivery]:

@@ -19,12 +19,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain import notifications as rules
-from app.domain.enums import WINDOW_ENDING
+from app.domain.enums import WINDOW_ENDING, Event
 from app.domain.errors import TimeIsUp
+from app.domain.notice_errors import NoticeDelivered, UnknownNotice
 from app.domain.stack_id import StackId
 from app.settings import NoticeToml
+from app.store import audit, stacks, wakes, windows
 from app.store import notifications as rows
-from app.store import stacks, wakes, windows
 from app.store.tables import Entry, Link, Notice, Window, stamp
 from app.usecases.windows import extend as extending
 
@@ -218,3 +219,28 @@ def record_attempt(
         one.state, one.ended_at = rows.DELIVERED if ok else rows.GIVEN_UP_STATE, now
     else:
         one.next_at = now + rules.again(one.attempts)
+
+
+def retry(session: Session, notice_id: str, *, actor: str, now: datetime) -> Notice:
+    """Have a notification sent again at once; raises UnknownNotice or NoticeDelivered.
+
+    One that was given up gets one more attempt, and is given up again where that fails.
+    """
+    notice = rows.lock_notice(session, notice_id)
+    if notice is None:
+        raise UnknownNotice(notice_id)
+    if notice.state == rows.DELIVERED:
+        raise NoticeDelivered(notice_id)
+    notice.state, notice.next_at, notice.ended_at = rows.PENDING, now, None
+    audit.record(
+        session,
+        Event.NOTICE_RETRIED,
+        actor=actor,
+        now=now,
+        stack=StackId(notice.stack),
+        window=notice.window_id,
+        notice=notice.id,
+        sink=notice.sink,
+        about=notice.event,
+    )
+    return notice

@@ -19,7 +19,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from app.domain import errors, intent_errors, namespace_errors, run_errors
+from app.domain import errors, intent_errors, namespace_errors, notice_errors, run_errors
 from app.domain.errors import Refusal
 from app.store.database import DatabaseUnusable
 from app.web.viewing import current_viewer
@@ -111,6 +111,8 @@ TABLE: Mapping[type[Refusal], Kind] = {
     intent_errors.TooManyRequests: Kind(
         409, "too-many-requests", "The node has too many unfinished requests"
     ),
+    notice_errors.UnknownNotice: Kind(404, "unknown-notice", "There is no such notification"),
+    notice_errors.NoticeDelivered: Kind(409, "notice-delivered", "The notification was delivered already"),
     errors.UnknownToken: Kind(404, "unknown-token", "There is no such token"),
     errors.NotDisplaced: Kind(409, "not-displaced", "The stack is served where it is held"),
     errors.TokenExists: Kind(409, "token-exists", "There is a token of that name already"),

@@ -20,14 +20,19 @@ from app.web.console import (
     formatting,
     history,
     home,
+    notices,
     one_tap_links,
     open_window,
     runs,
     savings,
     sessions,
+    system,
     timeline,
     trail,
     window,
+)
+from app.web.console import (
+    tokens as token_pages,
 )
 from app.web.console.error_pages import ERROR_PAGES, add_page_headers, unknown_address_view
 from app.web.console.navigation import navigation_links
@@ -38,7 +43,7 @@ from app.web.context import WebContext
 from app.web.problems import ApiError
 from app.web.viewing import current_viewer, look_as
 
-_MODULES = (home, open_window, window, runs, timeline, history, savings, trail)
+_MODULES = (home, open_window, window, runs, timeline, history, savings, trail, notices, token_pages, system)
 PAGES: list[Page] = [page for module in _MODULES for page in module.pages.all]
 _ONLY_ADMIN = "This page needs a token with full access. Sign in with such a token, or ask who has one."
 _LONGEST_ADDRESS = 4000
