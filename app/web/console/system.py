@@ -116,14 +116,14 @@ def _database_checks(session: Session) -> Iterator[SystemCheck]:
     revision = database_facts.schema_revision(session)
     is_newest = revision == NEWEST_SCHEMA
     detail = f"at {revision}, the newest" if is_newest else f"at {revision}; needed is {NEWEST_SCHEMA}"
-    yield SystemCheck("Schema", is_newest, detail, "run `python -m migrations upgrade`")
+    yield SystemCheck("Schema", is_newest, detail, "run python -m migrations upgrade")
 
 
 def _broker_check(context: WebContext, depths: dict[str, int]) -> SystemCheck:
     broker = context.readiness.look()["broker"]
     waiting = sum(depths.values())
     if broker["status"] != "ok":
-        mend = "`power doctor` on its host says how to mend it; windows still open and end, a little later"
+        mend = "power doctor on its host tells how; until then windows open and end a little later"
         return SystemCheck("Broker", False, broker["detail"], mend)
     detail = f"takes messages, {waiting} {'waits' if waiting == 1 else 'wait'} in its queues"
     return SystemCheck("Broker", waiting <= _LONG_QUEUE, detail, "look whether the nodes' workers run")
@@ -140,7 +140,12 @@ def _disk_check(context: WebContext) -> SystemCheck:
 
 def _node_checks(nodes: list[NodeFacts]) -> Iterator[SystemCheck]:
     if not nodes:
-        yield SystemCheck("Nodes", False, "no worker has come up yet", "start a worker, then `power doctor`")
+        yield SystemCheck(
+            "Nodes",
+            False,
+            "no worker has come up yet",
+            "start a worker; power doctor on its host tells what is missing",
+        )
     for node in nodes:
         detail = f"last heartbeat {node.age} ago"
         yield SystemCheck(f"Node {node.name}", not node.is_away, detail, "start its worker, or the host")
@@ -178,7 +183,7 @@ def _features(context: WebContext) -> list[tuple[str, bool, str]]:
     settings = context.settings
     proxies = ", ".join(str(one) for one in settings.trusted_proxies)
     switched = [
-        (name, is_on, f"`{name}` below [features] in power.toml")
+        (name, is_on, f"{name} = true below [features] in power.toml")
         for name, is_on in settings.features.states().items()
     ]
     return [
