@@ -12,7 +12,7 @@ def test_the_trail_says_these_words_and_no_other() -> None:
         "drift.found drift.stopped drift.ended token.created token.revoked refused "
         "stack.loaded stack.rejected window.waiting node.claimed node.refused node.blind audit.archived "
         "database.restored database.behind stack.relocated clock.stepped "
-        "run.started run.finished run.cut "
+        "run.started run.finished run.cut notice.retried "
         "intent.requested intent.approved intent.finished intent.cut"
     )
     assert [str(event) for event in Event] == words.split()

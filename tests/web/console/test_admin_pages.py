@@ -71,9 +71,9 @@ def test_no_notices_say_how_to_have_some(ada: Browser) -> None:
 
 
 def made(page: str) -> str:
-    found = re.search(r'class="token-text" value="(pw_[^"]+)"', page)
-    assert found, page
-    return found[1]
+    match = re.search(r'class="token-text" value="(pw_[^"]+)"', page)
+    assert match, page
+    return match[1]
 
 
 def test_a_token_is_shown_once_and_signs_in(ada: Browser, app: Flask, token: str, system: System) -> None:
