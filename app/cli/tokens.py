@@ -20,6 +20,7 @@ def token() -> None:
 @click.argument("name")
 @click.option("--wake", "route", metavar="STACK/SERVICE", help="The waiting page that it is valid for.")
 @click.option("--approver", is_flag=True, help="It approves requests of `power want`, and nothing else.")
+@click.option("--namespace", metavar="NAME", help="The namespace in which it has every right.")
 @click.option("--ttl", type=Duration(), help="How long a window lasts after the last request.")
 @click.option(
     "--only-looks-agent",
@@ -41,6 +42,7 @@ def create(
     name: str,
     route: str | None,
     approver: bool,
+    namespace: str | None,
     ttl: float | None,
     agents: tuple[str, ...],
     paths: tuple[str, ...],
@@ -49,19 +51,24 @@ def create(
     """Create a token, and print its text, which is not stored and not shown again.
 
     With --wake a proxy's configuration has it: it opens windows on one service for visitors, and is valid
-    for nothing else. With --approver it approves and cancels requests of `power want`.
+    for nothing else. With --approver it approves and cancels requests of `power want`. With --namespace it
+    has every right in one namespace, and none outside of it.
 
     \b
     Examples:
       power token create nginx-wiki --wake homelab/wiki --ttl 15m
       power token create reviewer --approver
+      power token create ci --namespace team_a
     """
-    if (route is None) != approver:
-        raise click.UsageError("give one of --wake STACK/SERVICE and --approver")
-    if route is None:
+    if [route is not None, approver, namespace is not None].count(True) != 1:
+        raise click.UsageError("give one of --wake STACK/SERVICE, --approver and --namespace NAME")
+    if approver:
         _create_approver(name, as_json)
         return
-    stack, slash, service = route.partition("/")
+    if namespace is not None:
+        _create_for_namespace(name, namespace, as_json=as_json)
+        return
+    stack, slash, service = (route or "").rpartition("/")
     if not (stack and slash and service):
         raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
     with connect() as api:
@@ -77,7 +84,18 @@ def create(
         output.dump(token_payload)
         return
     output.say(token_payload["token"])
-    output.note(f"valid for GET /wake/{stack}/{service} and nothing else; it is not shown again")
+    path = f"{stack.rpartition('/')[2]}/{service}"
+    output.note(f"valid for GET /wake/{path} and nothing else; it is not shown again")
+
+
+def _create_for_namespace(name: str, namespace: str, *, as_json: bool) -> None:
+    with connect() as api:
+        token_payload = api.create_namespace_token(name, namespace)
+    if as_json:
+        output.dump(token_payload)
+        return
+    output.say(token_payload["token"])
+    output.note(f"valid for everything in namespace {namespace} and nothing else; it is not shown again")
 
 
 def _create_approver(name: str, as_json: bool) -> None:

@@ -33,6 +33,19 @@ def namespace_of(text: str) -> str:
     return text.rpartition(_BETWEEN)[0]
 
 
+def section_of(stack: StackId) -> str:
+    """The section of power.toml that defines the stack."""
+    namespace, _, name = stack.rpartition(_BETWEEN)
+    return f"namespaces.{namespace}.stacks.{name}" if namespace else f"stacks.{name}"
+
+
+def named_for(stack: StackId, other: str) -> str:
+    """Another stack in a sentence about this one; of another namespace it is not named."""
+    if namespace_of(stack) in {DEFAULT_NAMESPACE, namespace_of(other)}:
+        return f"stack {other!r}"
+    return "a stack of another namespace"
+
+
 def file_part(text: str) -> str:
     """A name in text form as a part of a file's name; no two names have the same."""
     return text.replace(_BETWEEN, "~")

@@ -21,7 +21,7 @@ from app.domain.untrusted_text import require_storable
 from app.settings.errors import ConfigError
 from app.settings.scenario_tables import StepName
 from app.settings.scenario_toml import inline_certificates, parse_scenario
-from app.settings.toml_values import CallSeconds, Name, Seconds, ServiceName
+from app.settings.toml_values import CallSeconds, QualifiedName, Seconds, ServiceName
 
 if TYPE_CHECKING:
     from app.settings.power_toml import RejectedToml, StackToml
@@ -43,7 +43,7 @@ class IntentToml(_Strict):
     """`[intents.NAME]`. Times are seconds."""
 
     description: Annotated[str, Field(max_length=300), AfterValidator(require_storable)] = ""
-    stack: Name | None = None
+    stack: QualifiedName | None = None
     services: list[ServiceName] = Field(min_length=1, max_length=500)
     ttl: Seconds | None = None
     reason: Annotated[str, Field(max_length=500), AfterValidator(require_storable)] | None = None

@@ -17,6 +17,7 @@ from app.domain import names, scenarios
 from app.domain.enums import WINDOW_ENDING, Event
 from app.domain.features import FEATURE_NAMES, Features
 from app.domain.stack_id import StackId
+from app.settings import namespace_toml
 from app.settings.errors import ConfigError
 from app.settings.intent_toml import IntentName, IntentToml, WrittenIntent, read_intents
 from app.settings.mqtt_settings import MqttToml
@@ -24,6 +25,7 @@ from app.settings.toml_values import (
     CallSeconds,
     Name,
     ProjectName,
+    QualifiedName,
     Seconds,
     ServiceName,
     StackName,
@@ -95,7 +97,7 @@ class NoticeToml(_Strict):
     secret: str | None = Field(default=None, repr=False)
     secret_env: str | None = None
     events: list[str] = ["window.ending", "window.stuck", "service.failing", "drift.found"]
-    stacks: list[Name] = []
+    stacks: list[QualifiedName] = []
     before: Seconds = 600.0
 
     @model_validator(mode="after")
@@ -139,7 +141,7 @@ class _File(_Strict):
     """The file as it is written."""
 
     stacks: dict[StackName, StackToml] = Field(min_length=1)
-    notices: dict[Name, NoticeToml] = {}
+    notices: dict[QualifiedName, NoticeToml] = {}
     features: FeaturesToml = FeaturesToml()
     intents: dict[IntentName, IntentToml] = {}
     mqtt: MqttToml | None = None
@@ -191,6 +193,9 @@ def read_power_toml(path: Path) -> PowerToml:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}; name one with --config"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
+    if namespace_faults := list(namespace_toml.faults(raw)):
+        raise ConfigError([f"{path}: {fault}" for fault in namespace_faults])
+    raw = namespace_toml.flatten(raw)
     try:
         parsed, rejected = _File.model_validate(raw), dict[StackId, RejectedToml]()
     except ValidationError as error:
@@ -226,7 +231,7 @@ def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> Reject
     table = section if isinstance(section, dict) else {}
     project, node, core = table.get("project"), table.get("node"), table.get("core")
     return RejectedToml(
-        project if isinstance(project, str) else name,
+        project if isinstance(project, str) else name.rpartition("/")[2],
         node if isinstance(node, str) else "local",
         frozenset(one for one in core if isinstance(one, str)) if isinstance(core, list) else frozenset(),
         tuple(_line(path, fault) for fault in faults),
@@ -246,7 +251,8 @@ def _is_a_cause(fault: Any) -> bool:
 def _line(path: Path, fault: Any) -> str:
     """The key, and of a list the entry itself: its place in the list is in no file."""
     parts = [part for part in fault["loc"] if part != "[key]"]
-    key = ".".join(str(part) for part in parts if not isinstance(part, int)) or "stacks"
+    named = namespace_toml.key_parts(parts)
+    key = ".".join(str(part) for part in named if not isinstance(part, int)) or "stacks"
     entry = f"{fault['input']!r}: " if parts and isinstance(parts[-1], int) else ""
     message = _known_wording(fault, parts) or fault["msg"].removeprefix("Value error, ")
     if message.startswith(entry.removesuffix(": ")):
@@ -267,8 +273,9 @@ _KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting"}
 
 def _proposal(fault: Any, parts: list[Any]) -> str:
     """Return the valid value for a fault, if it is known."""
-    if fault["type"] == "missing" and parts[-1] == "project" and (name := names.as_project(str(parts[-2]))):
-        return f'; write project = "{name}"'
+    if fault["type"] == "missing" and parts[-1] == "project":
+        name = names.as_project(str(parts[-2]).replace("/", "-"))
+        return f'; write project = "{name}"' if name else ""
     if fault["type"] == "extra_forbidden" and parts[0] == "features":
         return scenarios.suggestion(str(parts[-1]), FEATURE_NAMES)
     return _known_keys(fault, parts) if fault["type"] == "extra_forbidden" else ""

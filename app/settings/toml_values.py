@@ -32,6 +32,10 @@ Seconds = Annotated[
 CallSeconds = Annotated[Seconds, AfterValidator(partial(durations.at_most, durations.LONGEST_CALL))]
 Switch = Annotated[bool, BeforeValidator(require_boolean)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)]
-StackName = Annotated[Name, AfterValidator(names.require_free)]
+QualifiedName = Annotated[
+    str, Field(pattern=r"^([a-z][a-z0-9_-]*/)?[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)
+]
+"""A name that may have its namespace in front; `app.settings.namespace_toml` makes them."""
+StackName = Annotated[QualifiedName, AfterValidator(names.require_free)]
 ProjectName = Annotated[str, AfterValidator(names.require_project), Field(max_length=120)]
 ServiceName = Annotated[str, AfterValidator(names.require_service), Field(max_length=120)]

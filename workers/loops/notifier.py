@@ -15,7 +15,10 @@ from pathlib import Path
 
 from app.domain import untrusted_text
 from app.domain.enums import Loop
+from app.domain.stack_id import StackId, namespace_of
+from app.domain.viewer import Viewer
 from app.host.periodic_thread import PeriodicThread
+from app.settings.power_toml import NoticeToml
 from app.store import notifications as rows
 from app.store.tables import Notice
 from app.usecases import notifications
@@ -96,7 +99,7 @@ class Notifier:
                 self._context.node,
                 name,
                 toml,
-                tuple(one for one in mine if not toml.stacks or one in toml.stacks),
+                tuple(one for one in mine if _is_for(name, toml, one)),
                 self._public_url,
                 self._link_key,
             )
@@ -156,3 +159,9 @@ class Notifier:
         except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again
             self._context.guard.record_failure(Loop.NOTICES, error, f"sink {notice.sink}")
             return False, f"{type(error).__name__}: {error}"
+
+
+def _is_for(sink: str, toml: NoticeToml, stack: StackId) -> bool:
+    """Is a sink told of this stack? A sink of a namespace is told of that namespace's stacks only."""
+    viewer = Viewer(namespace_of(sink))
+    return viewer.sees(stack) and (not toml.stacks or viewer.short(stack) in toml.stacks)

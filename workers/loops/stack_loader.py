@@ -22,7 +22,7 @@ from app.domain.enums import Loop
 from app.domain.load_results import POWER_TOML, LoadOutcome
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, section_of
 from app.host import file_permissions
 from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
 from workers.engine import child_processes, negotiation
@@ -254,12 +254,12 @@ class StackLoader:
 
     def _unreadable(self, name: StackId, toml: PowerToml, error: Exception) -> Rejected:
         stack = toml.stacks[name]
-        fault = f"{self._path}: stacks.{name}: could not be read: {type(error).__name__}: {error}"
+        fault = f"{self._path}: {section_of(name)}: could not be read: {type(error).__name__}: {error}"
         return Rejected(StackSpec(name, stack.project, stack.node, {}), [fault], unanswered=True)
 
     def _refuse_what_core_uses(self, name: StackId, served: Served) -> None:
         """Raises Rejected where a network or volume of core is defined otherwise than it exists."""
-        key = f"{self._path}: stacks.{name}"
+        key = f"{self._path}: {section_of(name)}"
         try:
             faults = shared_resources.faults(self._context.engine, served, key, self._context.lock_dir)
         except negotiation.Unable as error:
@@ -276,7 +276,7 @@ class StackLoader:
         self._publishing.adopt(OfferedStack(served, frozenset(toml.stacks[name].core)))
 
     def _withhold(self, name: StackId, toml: PowerToml) -> None:
-        stack, fault = toml.stacks[name], f"{self._path}: stacks.{name}: {self.engine_fault}"
+        stack, fault = toml.stacks[name], f"{self._path}: {section_of(name)}: {self.engine_fault}"
         if self._known[name].refused == fault:
             return
         self._known[name].refused = fault

@@ -27,7 +27,7 @@ from app.domain.load_results import LoadOutcome, LoadResult
 from app.domain.locations import Location, elsewhere, why_not_moved
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, section_of
 from app.store import stacks as known
 from app.store import workers as signs
 from app.store.tables import Stack
@@ -142,7 +142,7 @@ class StackPublisher:
     def _publish(self, session: Session, mine: Heartbeat, offered: OfferedStack) -> AfterCommit:
         spec = offered.served.spec
         self._offered[spec.name] = offered
-        key = f"{self._path}: stacks.{spec.name}"
+        key = f"{self._path}: {section_of(spec.name)}"
         claims.take(session, spec, mine, key=key, dead=self._context.me.dead, now=self._now())
         published_stacks.publish_stack(session, spec, self._now(), mine.engine_id)
         self._claim(session, mine, spec.name)
@@ -280,7 +280,7 @@ class StackPublisher:
         if left[0].location.on_engine(mine.engine_id):
             return ""
         observations.mark_unreachable(session, row, mine.engine_id, self._now())
-        fault = why_not_moved(f"{self._path}: stacks.{row.name}", row.name, here, left)
+        fault = why_not_moved(f"{self._path}: {section_of(row.name)}", row.name, here, left)
         if self._logged.get(row.name) != fault:
             log.error("%s", fault)
         self._logged[row.name] = fault

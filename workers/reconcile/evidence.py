@@ -31,6 +31,7 @@ from app.domain.diagnosis.evidence import (
 from app.domain.enums import Action, CallStatus
 from app.domain.planning import ServiceSpec
 from app.domain.readiness import Container
+from app.domain.stack_id import namespace_of
 from app.store import services
 from app.store.tables import Call
 from workers.engine import containers, diagnosis_facts, host_ports, stack_secrets
@@ -300,5 +301,13 @@ def _with_port(context: WorkerContext, evidence: Evidence) -> Evidence:
         if match := _PORT.search(line):
             port = match[1] or match[2]
             holder = _optional(lambda: host_ports.port_holder(context.engine, int(port)))  # noqa: B023
-            return replace(evidence, host=replace(evidence.host, port=port, port_holder=holder or ""))
+            holder = _name_holder(context, evidence, holder or "")
+            return replace(evidence, host=replace(evidence.host, port=port, port_holder=holder))
     return evidence
+
+
+def _name_holder(context: WorkerContext, evidence: Evidence, holder: str) -> str:
+    """What holds the port; a stack of a namespace learns of containers of its own project only."""
+    served = context.stacks.get(evidence.stack)
+    is_own = served is not None and f"project {served.spec.project})" in holder
+    return holder if is_own or not namespace_of(evidence.stack) else "what is not of this stack"

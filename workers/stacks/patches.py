@@ -16,7 +16,7 @@ import yaml
 from app.domain import redaction
 from app.domain.diagnosis.evidence import Evidence
 from app.domain.diagnosis.rules import PatchTemplate
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, section_of
 from workers.stacks.stack_reader import Served
 
 _LARGEST = 512 * 1024
@@ -255,7 +255,7 @@ def _power_toml_patch(target: PatchTarget, change: PatchTemplate) -> Patch | Non
 
 def set_in_toml(text: str, stack: StackId, service: str, key: str, value: str) -> str | None:
     """power.toml with a setting of a service added; None where it is set already or the section is inline."""
-    header = f"[stacks.{stack}.services.{service}]"
+    header = f"[{section_of(stack)}.services.{service}]"
     lines = text.splitlines(keepends=True)
     if any(re.match(r"\s*services\s*[.=]", line) for line in lines):
         return None

@@ -19,7 +19,7 @@ from app.domain import healthchecks, planning
 from app.domain.enums import CallStatus, Condition, Role
 from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.scenarios import Scenario
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, named_for, section_of
 from app.settings import PowerToml, StackToml
 from workers.engine import compose, stack_secrets
 from workers.engine.compose import Command, ComposeFiles
@@ -85,7 +85,7 @@ def read(path: Path, toml: PowerToml, name: StackId, *, keep: Path | None = None
     effect until it has been checked, too.
     """
     stack = toml.stacks[name]
-    key = f"{path}: stacks.{name}"
+    key = f"{path}: {section_of(name)}"
     empty = StackSpec(name, stack.project, stack.node, {})
     files, profiles, env_files = (tuple(one) for one in (stack.files, stack.profiles, stack.env_files))
     place = ComposeFiles(stack.project, stack.directory, files, profiles, env_files)
@@ -173,7 +173,7 @@ def _shared_project(key: str, toml: PowerToml, name: StackId) -> Iterator[str]:
     mine = toml.stacks[name]
     for other, stack in toml.stacks.items():
         if other != name and (stack.project, stack.node) == (mine.project, mine.node):
-            yield f"{key}.project: {mine.project!r} is served already, as stack {other!r}"
+            yield f"{key}.project: {mine.project!r} is served already, as {named_for(name, other)}"
 
 
 def _missing(key: str, place: ComposeFiles) -> Iterator[str]:

@@ -17,7 +17,7 @@ from app.domain.enums import Event
 from app.domain.locations import Holding, Location, elsewhere, why_not_moved
 from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, named_for, namespace_of, section_of
 from app.store import audit, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Node, Stack
@@ -138,7 +138,7 @@ def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: 
         raise StackHeld(why_not_moved(key, spec.name, here, away), away[0].location)
     for other_stack in stacks.every(session):
         if other_stack.name != spec.name and _shares(other_stack, spec, here):
-            _take_over(session, other_stack, here, key, now)
+            _take_over(session, other_stack, spec.name, here, key=key, now=now)
 
 
 def _not_moved(row: Stack, held: Collection[Holding], key: str) -> None:
@@ -164,17 +164,22 @@ def _shares(other: Stack, spec: StackSpec, here: Location) -> bool:
     return other.engine_id == here.engine_id or other.node == spec.node
 
 
-def _take_over(session: Session, other: Stack, here: Location, key: str, now: datetime) -> None:
+def _take_over(
+    session: Session, other: Stack, mine: StackId, here: Location, *, key: str, now: datetime
+) -> None:
     """Take over a project that was another stack's, once nothing of that one is left in it."""
     stacks.lock_stack(session, other.name)
     for one in relocation.holdings(session, other.name):
         if one.location.project == here.project and one.location.agrees(here):
+            user = named_for(mine, other.name)
+            what = f": {one}" if namespace_of(mine) in {"", namespace_of(other.name)} else ""
             raise StackHeld(
-                f"{key}.project: project {here.project!r} is still used by stack {other.name!r}: {one}; "
+                f"{key}.project: project {here.project!r} is still used by {user}{what}; "
                 f"close its windows with `power close`, and wait until it is off"
             )
     if other.location.project == here.project and not other.faults:
-        other.faults = [f"{key}.project: its project {here.project!r} is another stack's by now"]
+        where = key if namespace_of(other.name) in {"", namespace_of(mine)} else section_of(other.name)
+        other.faults = [f"{where}.project: its project {here.project!r} is another stack's by now"]
         facts: dict[str, Any] = {"faults": other.faults, "digest": other.digest, "before": other.digest}
         audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=other.name, **facts)
 
@@ -197,7 +202,7 @@ def _no_rival(session: Session, spec: StackSpec, mine: Heartbeat, other: Heartbe
             if name != spec.name and row is not None and row.project == spec.project:
                 raise StackTaken(
                     f"{key}.project: project {spec.project!r} is served already on node {other.node!r}, "
-                    f"as stack {name!r}, by worker {other.worker}"
+                    f"as {named_for(spec.name, name)}, by worker {other.worker}"
                 )
 
 
