@@ -68,18 +68,18 @@ def create(
     if namespace is not None:
         _create_for_namespace(name, namespace, as_json=as_json)
         return
-    stack, slash, service = (route or "").rpartition("/")
+    lookers = {"only_looks_agents": _values_or_none(agents), "only_looks_paths": _values_or_none(paths)}
+    _create_for_wake(name, route or "", ttl, lookers, as_json=as_json)
+
+
+def _create_for_wake(
+    name: str, route: str, ttl: float | None, lookers: dict[str, list[str] | None], *, as_json: bool
+) -> None:
+    stack, slash, service = route.rpartition("/")
     if not (stack and slash and service):
         raise WrongUsage(f"--wake {route}: write it as STACK/SERVICE, as in homelab/wiki")
     with connect() as api:
-        token_payload = api.create_token(
-            name,
-            stack,
-            service,
-            ttl,
-            only_looks_agents=_values_or_none(agents),
-            only_looks_paths=_values_or_none(paths),
-        )
+        token_payload = api.create_token(name, stack, service, ttl, **lookers)
     if as_json:
         output.dump(token_payload)
         return
