@@ -49,17 +49,19 @@ def spec_of(name: str, services: int) -> StackSpec:
     return StackSpec(StackId(name), name, "local", by_name, default_ttl=1800.0, max_ttl=28800.0)
 
 
-def fill(database: Database, *, much: bool) -> str:
+def fill(database: Database, *, much: bool, closed: int | None = None) -> str:
     """Fill a migrated database; return the token of `admin`.
 
     Little: one stack of 6 services, one open window. Much: 6 stacks of 15 services, 200 windows of which 5
-    are open, a failing and a drifting service, and a stack that is rejected.
+    are open, a failing and a drifting service, and a stack that is rejected. `closed` is how many windows of
+    each stack are closed, in place of that.
     """
     now = database.now()
     with database.write() as session:
         token = tokens.create(session, "admin", now - _HISTORY)
     specs = [spec_of(name, 15 if much else 6) for name in (NAMES if much else NAMES[:1])]
-    systems = [_with_history(database, spec, now, 32 if much else 4) for spec in specs]
+    count = closed if closed is not None else 32 if much else 4
+    systems = [_with_history(database, spec, now, count) for spec in specs]
     _open_windows(systems, 5 if much else 1, now)
     if much:
         _add_troubles(database, systems, now)

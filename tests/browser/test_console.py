@@ -160,7 +160,7 @@ def test_a_run_is_live_and_ends_with_its_report(
     )
     page = signed_in(site, context)
     run = started_run(site)
-    page.get_by_role("link", name="Runs").click()
+    page.goto(f"{site.url}/runs")
     page.get_by_role("link", name="browser-cycle").first.click()
     page.wait_for_url(f"**/runs/{run}")
     expect(page.locator("#run")).to_have_attribute("data-state", "running")
