@@ -49,7 +49,7 @@ def test_the_first_page_says_what_to_do_next(ada: Browser, system: System) -> No
     system.work()
     page = ada.get("/").text
     assert "Open again" in page
-    assert 'href="/open?stack=studio&amp;service=forge"' in page
+    assert 'href="/open?stack=studio&amp;services=forge&amp;ttl=10m"' in page
 
 
 def test_a_service_whose_core_is_down_says_so(ada: Browser, system: System) -> None:
