@@ -26,7 +26,7 @@ from app.usecases.windows.open import OpenRequest
 from tests.simulated_worker import allowed
 from tests.system import System
 
-NAMES = ("homelab", "media", "gpu", "staging", "office", "archive")
+NAMES = tuple(map(StackId, ("homelab", "media", "gpu", "staging", "office", "archive")))
 _WORDS = (
     "jellyfin", "sonarr", "transcoder", "ollama", "notebook", "render", "postgres-replica", "search",
     "mailcatcher", "grafana", "backup", "photos", "ci-runner",
@@ -37,7 +37,7 @@ _HISTORY = timedelta(days=3)
 MEBIBYTE = 2**20
 
 
-def spec_of(name: str, services: int) -> StackSpec:
+def spec_of(name: StackId, services: int) -> StackSpec:
     """A stack with core `redis` and `proxy`; `sonarr` needs `jellyfin`."""
     named = [ServiceSpec(one, Role.CORE, stable_for=0.0) for one in ("redis", "proxy")]
     named += [allowed(one) for one in _WORDS[: services - len(named)]]
@@ -46,7 +46,7 @@ def spec_of(name: str, services: int) -> StackSpec:
         by_name["jellyfin"], published=("8096",), memory_limit=512 * MEBIBYTE, cpu_limit=2.0
     )
     by_name["sonarr"] = replace(by_name["sonarr"], depends_on={"jellyfin": Condition.STARTED})
-    return StackSpec(StackId(name), name, "local", by_name, default_ttl=1800.0, max_ttl=28800.0)
+    return StackSpec(name, name, "local", by_name, default_ttl=1800.0, max_ttl=28800.0)
 
 
 def fill(database: Database, *, much: bool, closed: int | None = None) -> str:
@@ -75,7 +75,7 @@ def first_run(database: Database) -> str:
     now = database.now()
     with database.write() as session:
         token = tokens.create(session, "admin", now)
-    _system(database, spec_of("homelab", 6), now - timedelta(minutes=1))
+    _system(database, spec_of(NAMES[0], 6), now - timedelta(minutes=1))
     beat(database)
     return token
 

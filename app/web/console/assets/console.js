@@ -153,8 +153,6 @@ theme.addEventListener("click", () => {
   name();
 });
 name();
-// The newest part of the timeline is on the right.
-for (const one of document.querySelectorAll(".scroll:has(.timeline)")) one.scrollLeft = one.scrollWidth;
 dress();
 setInterval(tick, 500);
 // Some changes of power have no audit entry, so the parts are also reloaded slowly.
