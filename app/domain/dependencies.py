@@ -96,6 +96,11 @@ def _core(name: str, dependency: DependencyStatus) -> Gate:
     )
 
 
+def is_blocked_by(why: str, service: str) -> bool:
+    """Do the words of a shut gate name this service as what is needed?"""
+    return why.startswith((f"needs {service}, which is ", f"needs core service {service}, which is "))
+
+
 def _describe(dependency: DependencyStatus) -> str:
     return f"{dependency.power}: {dependency.detail}" if dependency.detail else str(dependency.power)
 

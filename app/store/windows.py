@@ -88,6 +88,15 @@ def moving_of(session: Session, stack: StackId) -> list[Window]:
     return list(session.scalars(query.order_by(Window.id)))
 
 
+def blocked_leases(session: Session, stack: StackId, since: datetime) -> list[Lease]:
+    """Leases whose service a dependency keeps from starting, of windows that move or began after `since`."""
+    moving = select(Window.id).where(_of(stack), Window.state.in_((*_LIVE, State.CLOSING)))
+    recent = select(Window.id).where(Window.stack == stack, Window.created_at > since)
+    ids = {*session.scalars(moving), *session.scalars(recent)}
+    query = select(Lease).where(Lease.window_id.in_(ids), Lease.blocked != "")
+    return list(session.scalars(query.order_by(Lease.window_id, Lease.service))) if ids else []
+
+
 def due(session: Session, now: datetime, node: str | None = None, only: str | None = None) -> list[Window]:
     """Live windows whose time is up, claimed for this transaction; another's claims are passed over."""
     query = select(Window).where(Window.state.in_(_LIVE), Window.deadline <= now, *_on(node))

@@ -27,6 +27,7 @@ from app.store import diagnoses, services
 from app.store import windows as rows
 from workers.engine import stack_secrets
 from workers.engine.negotiation import Unable
+from workers.reconcile import blocked_evidence, diagnosis_requests
 from workers.reconcile import evidence as collecting
 from workers.stacks import patches
 from workers.stacks.stack_reader import Served
@@ -109,6 +110,8 @@ class Diagnoser:
             collected = collecting.collect_refusal(request)
         elif served is None:
             return
+        elif request.blocked:
+            collected = blocked_evidence.collect_blocked(self._context, served, request)
         else:
             collected = collecting.collect_evidence(self._context, served, request)
         spoken = diagnose(Facts.of(collected), self._files.current().rules)
@@ -157,11 +160,14 @@ class Diagnoser:
                     causes=combined,
                     now=now,
                 )
+                diagnosis_requests.after_diagnosis(self._context, session, stack, service, now)
             diagnoses.forget(session, now - diagnoses.DIAGNOSIS_RETENTION)
 
 
 def _window(session: Session, request: DiagnosisRequest) -> str | None:
     """The newest window that holds the service; else the one of its last call."""
+    if request.window:
+        return request.window
     moving = rows.moving_of(session, request.stack)
     held = [one for one in moving if request.service in {lease.service for lease in one.leases}]
     if newest := max(held, key=lambda one: one.created_at, default=None):

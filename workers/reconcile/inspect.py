@@ -61,6 +61,7 @@ def look(
             observations.record_inspection(
                 session, served.spec, seen, at=at, now=now, engine_id=context.engine_id
             )
+            diagnosis_requests.after_settling(context, session, stack, now)
             changes = before.changes(session, stack) if before else UnexplainedChanges()
         if changes.description:
             context.repairs.record_repair(stack, changes, context.engine.now())

@@ -31,6 +31,10 @@ class DiagnosisRequest:
     faults: tuple[str, ...] = ()
     stopped_in: float | None = None
     """Seconds that a stop took which went well and was slow."""
+    blocked: str = ""
+    """The dependency that keeps it from starting, in words."""
+    window: str = ""
+    """The window in which it is blocked; else empty."""
 
     @property
     def key(self) -> tuple[StackId, str]:
@@ -41,7 +45,7 @@ class DiagnosisRequest:
     def signature(self) -> tuple[object, ...]:
         """The facts whose change makes a new diagnosis due at once."""
         seen = ((one.id, one.state, one.health, one.exit_code, one.error) for one in self.containers)
-        return (*seen, self.faults, self.stopped_in)
+        return (*seen, self.faults, self.stopped_in, self.blocked, self.window)
 
 
 class DiagnosisQueue:
@@ -55,10 +59,14 @@ class DiagnosisQueue:
         self._unhealthy: dict[tuple[StackId, str], frozenset[str]] = {}
 
     def submit(self, request: DiagnosisRequest, *, again: bool = False) -> None:
-        """Diagnose this soon, unless it was just done in the same state; `again` does it in any case."""
+        """Diagnose this soon, unless it was just done in the same state; `again` does it in any case.
+
+        A service that a dependency keeps from starting is diagnosed once for each reason and window.
+        """
         with self._changed:
             signature, at = self._last.get(request.key, ((), -APART))
-            if not again and signature == request.signature and self._clock() - at < APART:
+            recent = bool(request.blocked) or self._clock() - at < APART
+            if not again and signature == request.signature and recent:
                 return
             self._waiting[request.key] = request
             while len(self._waiting) > MOST_WAITING:

@@ -145,6 +145,23 @@ class HostEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class DependencyEvidence:
+    """The dependency that keeps the service from starting; `name` is empty where none does."""
+
+    name: str = ""
+    via: str = ""
+    """The direct dependency that itself waits for `name`; empty where `name` is the direct one."""
+    core: bool = False
+    """Is it core, which no window starts?"""
+    power: str = ""
+    """`failing`, `off`, `unknown`."""
+    reason: str = ""
+    """Why it failed, in a sentence: the title of its own diagnosis, else its verdict; empty without both."""
+    cause: str = ""
+    """The cause of its own diagnosis; empty or `unknown` where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogEvidence:
     """The last lines the container wrote in its last run."""
 
@@ -168,6 +185,7 @@ class Evidence:
     entry: EntryEvidence = field(default_factory=EntryEvidence)
     image: ImageEvidence = field(default_factory=ImageEvidence)
     host: HostEvidence = field(default_factory=HostEvidence)
+    dependency: DependencyEvidence = field(default_factory=DependencyEvidence)
     log: LogEvidence = field(default_factory=LogEvidence)
     services: tuple[str, ...] = ()
     """Names of all services of the stack."""
@@ -197,7 +215,7 @@ class Evidence:
         return next((line for line in reversed(self.log.lines) if line.strip()), "")
 
 
-_PARTS = ("call", "container", "health", "entry", "image", "host")
+_PARTS = ("call", "container", "health", "entry", "image", "host", "dependency")
 """The parts of the evidence whose fields a rule names as `part.field`."""
 _PLAIN = (
     *("stack", "service", "detail", "oneshot", "services", "depends_on", "dependencies_down", "secrets"),
@@ -238,6 +256,7 @@ def from_fields(given: Mapping[str, Any]) -> Evidence:
     types = {
         "call": CallEvidence, "container": ContainerEvidence, "health": HealthEvidence,
         "entry": EntryEvidence, "image": ImageEvidence, "host": HostEvidence,
+        "dependency": DependencyEvidence,
     }  # fmt: skip
     return Evidence(**plain, **{part: types[part](**values) for part, values in parts.items()})
 
