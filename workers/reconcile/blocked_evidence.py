@@ -29,7 +29,7 @@ def collect_blocked(context: WorkerContext, served: Served, request: DiagnosisRe
         seen = services.of(session, request.stack)
         window = rows.get(session, request.window)
         path = _path(served.spec, request, window)
-        found = _dependency(session, served.spec, seen, path, window) if path else DependencyEvidence()
+        dependency = _dependency(session, served.spec, seen, path, window) if path else DependencyEvidence()
     return Evidence(
         stack=request.stack,
         service=request.service,
@@ -38,7 +38,7 @@ def collect_blocked(context: WorkerContext, served: Served, request: DiagnosisRe
         services=tuple(served.spec.services),
         depends_on=tuple(spec.depends_on),
         dependencies_down=tuple(one for one in spec.depends_on if one not in seen or not seen[one].ready),
-        dependency=found,
+        dependency=dependency,
     )
 
 

@@ -65,7 +65,7 @@ def after_call(
 def after_settling(context: WorkerContext, session: Session, stack: StackId, now: datetime) -> None:
     """Diagnose services that never started, since a dependency of theirs has failed or is down."""
     for lease in windows.blocked_leases(session, stack, now - _RECENT):
-        context.diagnosing.submit(_blocked(stack, lease))
+        context.diagnosing.submit(_request_of(stack, lease))
 
 
 def after_diagnosis(
@@ -74,8 +74,8 @@ def after_diagnosis(
     """Diagnose what waits for a service once more, now that the cause of that one is known."""
     for lease in windows.blocked_leases(session, stack, now - _RECENT):
         if dependencies.is_blocked_by(lease.blocked, service):
-            context.diagnosing.submit(_blocked(stack, lease), again=True)
+            context.diagnosing.submit(_request_of(stack, lease), again=True)
 
 
-def _blocked(stack: StackId, lease: Lease) -> DiagnosisRequest:
+def _request_of(stack: StackId, lease: Lease) -> DiagnosisRequest:
     return DiagnosisRequest(stack, lease.service, blocked=lease.blocked, window=lease.window_id)
