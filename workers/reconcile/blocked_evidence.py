@@ -47,13 +47,13 @@ def _path(spec: StackSpec, request: DiagnosisRequest, window: Window | None) -> 
     blocked = {lease.service: lease.blocked for lease in window.leases} if window else {}
     path: list[str] = []
     why, name = request.blocked, request.service
-    while why and (other := _needed(spec, name, why)) and other not in path:
+    while why and (other := _direct_dependency(spec, name, why)) and other not in path:
         path.append(other)
         why, name = blocked.get(other, ""), other
     return path
 
 
-def _needed(spec: StackSpec, service: str, why: str) -> str:
+def _direct_dependency(spec: StackSpec, service: str, why: str) -> str:
     """The dependency that these words name; empty where it is none of this service."""
     known = spec.services.get(service)
     names = known.depends_on if known else ()
