@@ -23,6 +23,7 @@ _LINKS = (
     NavigationLink("/open", "Open", "open-window", main=True),
     NavigationLink("/timeline", "Timeline", "timeline", main=True),
     NavigationLink("/history", "History", "history", main=True),
+    NavigationLink("/intents", "Wants", "wants"),
     NavigationLink("/runs", "Runs", "runs"),
     NavigationLink("/savings", "Saved", "saved"),
     NavigationLink("/trail", "Trail", "trail"),

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request
 from werkzeug.exceptions import NotFound
 
+from app.domain.features import Features
 from app.domain.untrusted_text import harmless_lines
 from app.store import tokens
 from app.web import problems
@@ -20,6 +21,7 @@ from app.web.console import (
     formatting,
     history,
     home,
+    intents,
     notices,
     one_tap_links,
     open_window,
@@ -51,11 +53,17 @@ _LONGEST_ADDRESS = 4000
 _ASSETS = {one.name: one.read_bytes() for one in (Path(__file__).parent / "assets").iterdir()}
 
 
+def pages_of(features: Features) -> list[Page]:
+    """The pages that are served with these features; one that is off adds none."""
+    return [*PAGES, *(intents.pages.all if features.intents else ())]
+
+
 def mount_console(app: Flask) -> Flask:
     """Add the console to an application that has the API."""
     context: WebContext = app.extensions["power-windows"]
     site = Blueprint("console", "app.web.console", template_folder="templates")
-    for page in PAGES:
+    pages = pages_of(context.settings.features)
+    for page in pages:
         site.add_url_rule(page.path, page.name, _view(context, page), methods=[page.method])
     site.add_url_rule("/sign-in", "sign_in", _sign_in_form)
     site.add_url_rule("/sign-in", "signing_in", _sign_in_view(context), methods=["POST"])
@@ -70,7 +78,7 @@ def mount_console(app: Flask) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.finalize = _harmless_value
     app.jinja_env.filters.update(formatting.FILTERS)
-    app.jinja_env.globals["navigation"] = navigation_links([page.path for page in PAGES])
+    app.jinja_env.globals["navigation"] = navigation_links([page.path for page in pages])
     app.jinja_env.globals["root"] = root
     app.jinja_env.add_extension(RootedAddresses)
     app.register_blueprint(site)
