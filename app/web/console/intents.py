@@ -41,7 +41,7 @@ def _list_page(context: WebContext, fault: str = "", status: int = 200) -> tuple
 def want_form(context: WebContext, caller: Caller, *, intent: str) -> PageResponse:
     """Show the plan of an intent; at the second step ask for it."""
     try:
-        wanted = _wanted(caller)
+        wanted = _read_form(caller)
         if request.form.get("step") == "want":
             made = intent_actions.request_intent(context, caller, intent, wanted)
             return redirect(f"/intent-requests/{made.id}", 303)
@@ -55,7 +55,7 @@ def want_form(context: WebContext, caller: Caller, *, intent: str) -> PageRespon
     return render_page("intent-plan.html", plan=view, ttl=request.form.get("ttl", ""), asks=asks)
 
 
-def _wanted(caller: Caller) -> Wanted:
+def _read_form(caller: Caller) -> Wanted:
     """What the form asks for; the button of the second step agrees to the plan."""
     form = request.form
     values: dict[str, Any] = {"approve": form.get("step") == "want"}
