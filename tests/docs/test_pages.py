@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Page:
         self.blocks = BLOCK.findall(path.read_text())
         self.system = Standalone(home)
         self.project = f"docs-{path.stem}-{os.getpid()}"
+        self.projects = [self.project]
         for kind, title, text in self.blocks:
             if title:
                 target = self.system.directory / title
@@ -55,13 +57,19 @@ class Page:
 
     def _file(self, kind: str, text: str) -> str:
         if kind == "toml":
-            return re.sub(r'(?m)^project(\s*)= "\w+"', rf'project\1= "{self.project}"', text)
+            return re.sub(r'(?m)^project(\s*)= "(\w+)"', self._project_line, text)
         if kind == "dockerfile":
             return re.sub(r"(?m)^FROM .*$", f"FROM {image.NAME}", text)
         if kind == "python":
             return text
         services: dict[str, Any] = yaml.safe_load(text)["services"]
         return yaml.safe_dump({"services": {name: _runnable(one) for name, one in services.items()}})
+
+    def _project_line(self, line: re.Match[str]) -> str:
+        """The line with a project of this test's own; on a page with several, each has its own."""
+        named = re.findall(r'(?m)^project\s*= "(\w+)"', "".join(text for _, _, text in self.blocks))
+        self.projects = [f"{self.project}-{name}" for name in named] if len(named) > 1 else [self.project]
+        return f'project{line[1]}= "{self.projects[named.index(line[2])]}"'
 
     def run(self, command: str) -> None:
         if command in SET_UP:
@@ -114,7 +122,7 @@ class Page:
 
     def running(self) -> set[str]:
         form = '{{.Label "com.docker.compose.service"}}'
-        return set(docker("ps", "--filter", self._label, "--format", form).split())
+        return {name for label in self._labels for name in docker("ps", *label, "--format", form).split()}
 
     @property
     def core(self) -> set[str]:
@@ -124,14 +132,14 @@ class Page:
         return set(re.findall(r'"(\w+)"', match[1])) if match else set()
 
     @property
-    def _label(self) -> str:
-        return f"label=com.docker.compose.project={self.project}"
+    def _labels(self) -> list[tuple[str, str]]:
+        return [("--filter", f"label=com.docker.compose.project={project}") for project in self.projects]
 
     def clear(self) -> None:
         self.system.clear()
         kinds = ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"]), (["images"], ["rmi"]))
-        for kind, remove in kinds:
-            if left := docker(*kind, "-q", "--filter", self._label).split():
+        for label, (kind, remove) in product(self._labels, kinds):
+            if left := docker(*kind, "-q", *label).split():
                 docker(*remove, *left)
 
 
