@@ -28,8 +28,15 @@ def adapted(name: str, places: Mapping[str, str]) -> str:
 
 @contextmanager
 def nginx(home: Path, port: int, places: Mapping[str, str], token: str) -> Iterator[None]:
-    (home / "site.conf").write_text(adapted("nginx.conf", places))
     (home / "wake-token.conf").write_text(f"proxy_set_header X-VX11-Token {token};\n")
+    with nginx_site(home, port, adapted("nginx.conf", places)):
+        yield
+
+
+@contextmanager
+def nginx_site(home: Path, port: int, site: str) -> Iterator[None]:
+    """nginx with this configuration of servers."""
+    (home / "site.conf").write_text(site)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {home}/{kind};" for kind in kinds)
     (home / "nginx.conf").write_text(
@@ -43,15 +50,18 @@ def nginx(home: Path, port: int, places: Mapping[str, str], token: str) -> Itera
 
 @contextmanager
 def caddy(home: Path, port: int, places: Mapping[str, str], token: str) -> Iterator[None]:
-    (home / "Caddyfile").write_text("{\n\tadmin off\n}\n" + adapted("Caddyfile", places))
+    site = "{\n\tadmin off\n}\n" + adapted("Caddyfile", places)
+    with caddy_site(home, port, site, WAKE_TOKEN=token):
+        yield
+
+
+@contextmanager
+def caddy_site(home: Path, port: int, site: str, **variables: str) -> Iterator[None]:
+    """Caddy with this Caddyfile and these variables."""
+    (home / "Caddyfile").write_text(site)
     command = [_program("caddy"), "run", "--config", str(home / "Caddyfile"), "--adapter", "caddyfile"]
-    variables = {
-        "WAKE_TOKEN": token,
-        "HOME": str(home),
-        "XDG_DATA_HOME": str(home),
-        "XDG_CONFIG_HOME": str(home),
-    }
-    with _serving(command, port, home, variables):
+    own_directories = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"), str(home))
+    with _serving(command, port, home, {**own_directories, **variables}):
         yield
 
 

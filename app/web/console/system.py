@@ -18,11 +18,13 @@ from app.store import database_facts, loop_failures, notifications, stacks, wind
 from app.store.schema import NEWEST_SCHEMA
 from app.store.tables import Node, Stack
 from app.task_queue import SHARED_QUEUE, queue
+from app.web import problems
 from app.web.authentication import Caller
 from app.web.console.formatting import size
 from app.web.console.local_time import zone_label
 from app.web.console.pages import PageResponse, Pages, render_page
 from app.web.context import WebContext
+from app.web.problems import ApiError
 
 pages = Pages()
 _LEAST_FREE = 0.05
@@ -54,15 +56,23 @@ class NodeFacts:
 
 
 @pages.add("GET", "/system", admin=True)
-def system_page(context: WebContext, _caller: Caller) -> PageResponse:
+def system_page(context: WebContext, caller: Caller) -> PageResponse:
     """Checks, nodes, versions and features."""
+    _require_operator(caller)
     return render_page("system.html", **_facts(context))
 
 
 @pages.add("GET", "/parts/system", part=True, admin=True)
-def system_part(context: WebContext, _caller: Caller) -> PageResponse:
+def system_part(context: WebContext, caller: Caller) -> PageResponse:
     """The facts, for the page to replace."""
+    _require_operator(caller)
     return render_page("_system.html", **_facts(context))
+
+
+def _require_operator(caller: Caller) -> None:
+    """Raise ApiError for a caller of a namespace, since the host is not the namespace's."""
+    if not caller.viewer.is_operator:
+        raise ApiError(problems.OUT_OF_SCOPE, "This page is for tokens of the default namespace.")
 
 
 def _facts(context: WebContext) -> dict[str, Any]:

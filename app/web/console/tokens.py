@@ -12,8 +12,9 @@ from flask import redirect, request
 from pydantic import Field
 
 from app.domain.errors import Refusal, UnknownToken
+from app.domain.stack_id import namespace_of, qualify
 from app.store import tokens, wakes
-from app.usecases import wake
+from app.usecases import intents, wake
 from app.usecases.token_creation import create_full_access
 from app.web import problems, request_parsing, schemas
 from app.web.actions import audit_refusals
@@ -30,10 +31,10 @@ _UNPROVED = "This is no token with full access. Type or paste one, to show that 
 
 
 class TokenForm(schemas.RequestModel):
-    """A token to make: for everything, or for the waiting page of one service."""
+    """A token to make: for everything, for the waiting page of one service, or for approving intents."""
 
     name: schemas.TokenName
-    scope: Literal["admin", "wake"]
+    scope: Literal["admin", "wake", "approve"]
     route: schemas.BoundedName | None = Field(None, description="STACK/SERVICE, where the scope is `wake`.")
     ttl: schemas.BoundedName | None = None
 
@@ -61,6 +62,7 @@ def _list_page(
         faults=faults or {},
         rest=[message for field, message in (faults or {}).items() if field not in _FIELDS],
         made=made,
+        intents=context.settings.features.intents,
         zone=zone_label(context.database.now()),
     )
 
@@ -80,20 +82,37 @@ def creating(context: WebContext, caller: Caller) -> PageResponse:
     return _list_page(context, made=(form.name, text))
 
 
+def _own_name(caller: Caller, name: str) -> str:
+    """The text form of a name in the caller's namespace."""
+    return qualify(namespace_of(caller.name), name)
+
+
 def _create(context: WebContext, caller: Caller, form: TokenForm) -> str:
     if form.scope == tokens.ADMIN:
         _require_proof(context)
         with audit_refusals(context, caller, "token"), context.database.write() as session:
-            return create_full_access(session, form.name, actor=caller.name, now=context.database.now())
+            name, now = _own_name(caller, form.name), context.database.now()
+            return create_full_access(session, name, actor=caller.name, now=now)
+    if form.scope == tokens.APPROVE:
+        if not context.settings.features.intents:
+            raise ApiError(problems.INTENTS_OFF, "intents are off in this service", field="scope")
+        with audit_refusals(context, caller, "token"), context.database.write() as session:
+            name, now = _own_name(caller, form.name), context.database.now()
+            return intents.create_approver(session, name, actor=caller.name, now=now)
+    return _create_for_wake(context, caller, form)
+
+
+def _create_for_wake(context: WebContext, caller: Caller, form: TokenForm) -> str:
     stack, slash, service = (form.route or "").partition("/")
     if not (stack and slash and service):
         detail = "route: write it as STACK/SERVICE, as in homelab/wiki"
         raise ApiError(problems.INVALID, detail, field="route")
-    bound: dict[str, Any] = {"stack": caller.stack_id(stack), "service": service}
+    stack_id = caller.stack_id(stack)
+    bound: dict[str, Any] = {"stack": stack_id, "service": service}
     ttl = seconds(form.ttl) if form.ttl else None
-    with audit_refusals(context, caller, "token", bound["stack"]), context.database.write() as session:
-        now = context.database.now()
-        return wake.create(session, form.name, **bound, ttl_sec=ttl, actor=caller.name, now=now)
+    with audit_refusals(context, caller, "token", stack_id), context.database.write() as session:
+        name, now = qualify(namespace_of(stack_id), form.name), context.database.now()
+        return wake.create(session, name, **bound, ttl_sec=ttl, actor=caller.name, now=now)
 
 
 def _require_proof(context: WebContext) -> None:
@@ -114,9 +133,9 @@ def _place(wrong: Refusal | ApiError) -> tuple[str, int]:
 
 
 @pages.add("GET", "/tokens/revoke", admin=True)
-def revoke_page(context: WebContext, _caller: Caller) -> PageResponse:
+def revoke_page(context: WebContext, caller: Caller) -> PageResponse:
     """Ask for confirmation before a token is revoked."""
-    name = _token_name(request.args.get("name", ""))
+    name = _token_name(caller, request.args.get("name", ""))
     with context.database.read() as session:
         token = tokens.token_by_name(session, name)
         if token is None:
@@ -127,14 +146,14 @@ def revoke_page(context: WebContext, _caller: Caller) -> PageResponse:
 @pages.add("POST", "/tokens/revoke", admin=True)
 def revoking(context: WebContext, caller: Caller) -> PageResponse:
     """Revoke a token."""
-    name = _token_name(request.form.get("name", ""))
+    name = _token_name(caller, request.form.get("name", ""))
     with audit_refusals(context, caller, "token"), context.database.write() as session:
         wake.revoke(session, name, actor=caller.name, now=context.database.now())
     return redirect("/tokens", 303)
 
 
-def _token_name(text: str) -> str:
-    """The name as it was sent; raises UnknownToken for text that no token can have as its name."""
+def _token_name(caller: Caller, text: str) -> str:
+    """The text form of the name; raises UnknownToken for text that no token can have as its name."""
     if len(text) > problems.NAME or not (text.isascii() and text.isprintable()):
         raise UnknownToken(text[:40])
-    return text
+    return caller.viewer.qualify_name(text)
