@@ -84,6 +84,9 @@ def diagnose(
 
 
 def _read(api: Api, subject: str | None, stack: str | None) -> list[Diagnosis]:
+    if stack is not None:
+        # Refused here, since a stack that does not exist would look like one where nothing fails.
+        api.stack(stack)
     if subject is None:
         return list(_failing(api, stack)) or _last_failed(api, stack)
     holders = [

@@ -62,16 +62,17 @@ def open(
       power open -s vx11 mcp --plan
       id=$(power open switch --no-wait --json | jq -r .id)
     """
+    words = services
     with connect() as api:
         if ttl is None:
             services, ttl = _split_duration(api, services, stack)
         request = {"stack": stack, "services": list(services), "ttl_sec": _number(ttl), "reason": reason}
         body = {name: value for name, value in request.items() if value is not None}
         if plan:
-            with _stack_hint(services):
+            with _stack_hint(words):
                 _show_plan(api.plan(body), as_json)
             return
-        with _stack_hint(services):
+        with _stack_hint(words):
             window = api.open(body)
         if not no_wait:
             window = _await(api, window, as_json)
@@ -97,7 +98,7 @@ def _split_duration(
 
 
 @contextmanager
-def _stack_hint(services: Sequence[str]) -> Iterator[None]:
+def _stack_hint(words: Sequence[str]) -> Iterator[None]:
     """Add the option that chooses a stack to the refusal of a request that names none."""
     try:
         yield
@@ -106,7 +107,7 @@ def _stack_hint(services: Sequence[str]) -> Iterator[None]:
             raise
         allowed = error.problem.get("allowed")
         stack = allowed[0] if isinstance(allowed, list) and allowed else "STACK"
-        hint = f"name it with -s: power open -s {stack} {' '.join(services)}"
+        hint = f"name it with -s: power open -s {stack} {' '.join(words)}"
         raise Refused(f"{error.message}\n{hint}", error.problem, error.status) from error
 
 

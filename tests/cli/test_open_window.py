@@ -80,10 +80,12 @@ def test_services_of_several_stacks_are_refused_with_the_option_that_decides(
     refused = {"detail": "db is on several stacks; say which stack: gpu, home", "allowed": ["gpu", "home"]}
     service.refuse("POST", "/windows", 422, type="/problems/stack-needed", **refused)
 
-    for words in (["db"], ["db", "--plan"]):
-        result = power("open", *words)
+    for options in ([], ["--plan"]):
+        result = power("open", "db", "2h", *options)
         assert result.exit_code == 4
-        assert result.stderr == f"power: {refused['detail']}\nname it with -s: power open -s gpu db\n"
+        assert result.stderr.endswith(
+            "say which stack: gpu, home\nname it with -s: power open -s gpu db 2h\n"
+        )
 
 
 def test_a_limit_is_one_sentence(service: Service, power: Power) -> None:

@@ -55,7 +55,7 @@ def test_partial_and_stuck_ones_are_chosen(service: Service, power: Power) -> No
     assert power("windows", "--partial", "--stuck").stderr == "no such windows\n"
 
 
-@pytest.mark.parametrize("command", ["windows", "watch"])
+@pytest.mark.parametrize("command", ["windows", "watch", "diagnose"])
 def test_a_stack_that_does_not_exist_is_refused(service: Service, power: Power, command: str) -> None:
     service.stacks = [stack("homelab")]
 
