@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from rich.text import Text
@@ -13,6 +14,9 @@ from power_windows.payloads import Intent, IntentPlan, IntentRequest
 LISTED_REQUESTS = 10
 """The newest requests that the list shows."""
 _APPROVERS = {Approval.NONE: "-", Approval.PERSON: "asks", Approval.OTHER: "another token"}
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 def show_intents(intents: Iterable[Intent]) -> None:
@@ -50,9 +54,8 @@ def show_plan(plan: IntentPlan, *, changes: bool) -> None:
     title = f"{intent['name']} on {opening['stack']}"
     output.say(Text.assemble((output.harmless(title), "bold"), f"  {output.harmless(intent['description'])}"))
     for build in plan["builds"]:
-        last = (
-            f"last built {output.clock(build['last_built_at'])}" if build["last_built_at"] else "never built"
-        )
+        at = build["last_built_at"]
+        last = f"last built {output.clock(at)}" if at else "not built by an intent before"
         output.say(f"  build   {build['service']}, if its files have changed ({last})")
     for number, wave in enumerate(opening["waves"], start=1):
         output.say(f"  wave {number}  {', '.join(wave)}")
@@ -75,10 +78,15 @@ def show_request(request: IntentRequest) -> None:
     name, identifier = request["intent"], request["id"]
     state = str(request["outcome"] or request["state"])
     headline = Text.assemble((output.harmless(name), "bold"), f"  request {identifier}  ", output.word(state))
-    output.say(headline.append(f"  {output.harmless(request['detail'])}"))
+    output.say(headline.append(f"  {output.harmless(_with_local_times(request['detail']))}"))
     if request["state"] == IntentState.WAITING:
         output.say(f"approve it with another token: power want --approve {identifier}")
     if request["window"] and request["outcome"] in {IntentOutcome.PASSED, IntentOutcome.FAILED}:
         output.say(f"close it with: power close {request['window']}")
     elif request["state"] != IntentState.FINISHED:
         output.say(f"cancel it with: power want --cancel {identifier}")
+
+
+def _with_local_times(detail: str) -> str:
+    """A sentence of the server with its times as this terminal shows times."""
+    return _MOMENT.sub(lambda match: output.clock(match[0]), detail)
