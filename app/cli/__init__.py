@@ -36,6 +36,7 @@ _COMMANDS = {
     "relocate": ("app.cli.relocate", "Release a stack from an engine or project that no longer exists."),
     "backup": ("app.cli.backup", "Copy the database, also while the service runs."),
     "restore": ("app.cli.backup", "Replace the database by a backup."),
+    "help": ("app.cli.help", "Show the help of a command; `power help states`: what each word means."),
     "completion": ("app.cli.completion", "Print the script that completes commands in a shell."),
 }
 

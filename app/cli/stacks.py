@@ -14,6 +14,7 @@ from app.cli.arguments import stack_names, utc_option
 from app.cli.follow import Hints
 from app.cli.output import TextTable
 from app.domain.enums import Power
+from app.domain.meanings import MODES
 from power_windows.payloads import Service, Stack
 from power_windows.rest import Api, connect
 
@@ -40,8 +41,16 @@ def stacks(as_json: bool) -> None:
         if output.live():
             # A cell of the table may be cut; faults are printed whole.
             output.say(*(line for stack in listed for line in _faults(stack, f"{stack['name']} ")))
+            output.say(*_legend(listed))
     else:
         output.note("no stacks; name them in power.toml, which their node's worker reads")
+
+
+def _legend(listed: Iterable[Stack]) -> list[Text]:
+    """What the modes that are shown mean, a line each."""
+    modes = {stack["mode"] for stack in listed}
+    lines = [Text(f"{mode}: {meaning}", "dim") for mode, meaning in MODES.items() if mode in modes]
+    return [Text(), *lines, Text("all words: power help states", "dim")]
 
 
 def _stacks(listed: Iterable[Stack]) -> TextTable:
