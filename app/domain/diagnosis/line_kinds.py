@@ -18,6 +18,7 @@ _MILD = re.compile(
     r"|\[(?i:info|debug|notice|note|system|inf|dbg|vrb)\]|^I(?:\d{4})? |\"s\":\s*\"[ID]\d?\""
     r"|\"level\":\s*\"(info|debug|trace)\"|\"(GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) \S+ HTTP/"
     r"|\b(GET|POST|PUT|DELETE|PATCH) /\S*.*\b[1-5]\d\d\b|^\s*(?:✓|✔|√|ok \d+ |PASS(?:ED)?\b)"
+    r"|^\s*(?:INSERT INTO|SELECT|UPDATE|DELETE FROM) |\bSTATEMENT:  |^\s+--?[a-z]"
 )
 _OF_CLIENT = re.compile(
     r", client: \S+, (?:server|request)|\"c\":\s*\"(?:ACCESS|NETWORK)\"|TLS handshake error from"
@@ -34,12 +35,13 @@ _SURVIVED = re.compile(
     r"\b(continuing|ignor(?:ed|ing)|skipp(?:ed|ing)|fall(?:ing)? ?back|using defaults?|non-?fatal|recovered"
     r"|defaults? (?:apply|used)|disabling|optional|instead|(?:try(?:ing)?|again) (?:again )?in \d"
     r"|trying (?:port )?(?:\d|next|another|the next)|deprecat\w+"
-    r"|will retry|retry(?:ing)?\b(?! (?:limit|count)))\b|, using \w+$",
+    r"|will retry|retry(?:ing)?\b(?! (?:limit|count)))\b|, using \w+$"
+    r"|\battempt (\d+) ?(?:of|/) ?(?!\1\b)\d",
     re.IGNORECASE,
 )
 _WENT_ON = re.compile(
-    r"(?<!not )(?<!never )\b(?:listening (?:on|at)|started(?! with)|ready|connected|serving|up and running"
-    r"|success(?:ful(?:ly)?)?|succeeded|completed)\b",
+    r"(?<!not )(?<!never )\b(?:listening (?:on|at)|started(?! with)|ready|connect(?:ed|ion established)"
+    r"|serving|up and running|success(?:ful(?:ly)?)?|succeeded|completed)\b",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
@@ -47,7 +49,8 @@ _ADVICE = re.compile(
 )
 _OWN_END = re.compile(
     r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b(?: \([^)]*\))?(?:: .*)?$"
-    r"|^(?:Uncaught |Unhandled )?[A-Z]\w*Error: |^Exception in thread |^Error: |^Unhandled [Ee]xception\b"
+    r"|^(?:Uncaught |Unhandled )?[A-Z]\w*Error: |^Exception in thread |^\*\* \(\w+(?:\.\w+)*\) |^Error: "
+    r"|^Unhandled [Ee]xception\b"
     r"|\bpanic: |\bFATAL\b|\bfatal error\b|\bSegmentation fault\b|\bCRITICAL\b|\bPANIC\b"
     r"|\blevel=\"?(?:fatal|panic)\b|\"level\":\s*\"(?:fatal|panic)\"|\[FTL\]|^thread '.*' panicked at"
     r"|\b[Aa]ssertion failed\b|terminated by signal (?:4|8|11)\b"
@@ -59,7 +62,7 @@ _GENERIC_END = re.compile(
     r"|SystemExit|process exited|crash|child process|worker failed to boot|lifespan"
     r"|Application (?:run|startup)|ELIFECYCLE|fatal error encountered|bailing|quitting|stopp(?:ed|ing)"
     r"|could not create any|create the Java Virtual Machine|fatal exception has occurred"
-    r"|^thread '.*' panicked at .*:$"
+    r""
     r"|(?:RuntimeError|panic): (?:failed|could not|cannot|unable)",
     re.IGNORECASE,
 )
