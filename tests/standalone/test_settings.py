@@ -81,7 +81,8 @@ def test_the_doctor_tells_them_and_goes_on(environ: dict[str, str]) -> None:
     code, output = run((POWER, "doctor", "--json"), {**environ, **WRONG})
 
     checks = json.loads(output)["checks"]
-    broken = {one["check"]: one for one in checks if not one["ok"]}
+    # The image of the stack is on no engine, which is a finding of its own.
+    broken = {one["check"]: one for one in checks if not one["ok"] and one["check"] != "images"}
     assert code == 1
     assert WRONG.keys() == {one["detail"].partition(":")[0] for one in broken.values()}
     assert broken["broker"]["mend"]
