@@ -27,6 +27,7 @@ from app.web.authentication import Caller
 from app.web.console.pages import PageResponse, Pages, render_page
 from app.web.context import WebContext
 from app.web.problems import ApiError
+from app.web.viewing import current_viewer
 
 pages = Pages()
 _TTLS = ("10m", "30m", "1h", "4h")
@@ -60,7 +61,9 @@ class OpenForm:
         given = request.args
         listed = [name.strip() for one in given.getlist("services") for name in one.split(",")]
         names = [name for name in [*listed, *given.getlist("service")] if name][:_MOST_SERVICES]
-        return cls._of(given, given.get("stack", "").strip()[:200], list(dict.fromkeys(names)))
+        return cls._of(
+            given, current_viewer().short(given.get("stack", "").strip()[:200]), list(dict.fromkeys(names))
+        )
 
     @classmethod
     def _of(cls, given: MultiDict[str, str], stack: str, services: list[str], key: str = "") -> OpenForm:
@@ -168,7 +171,8 @@ def _repeat(form: OpenForm, ask: OpenRequest, caller: Caller) -> Repeat | None:
 
 def _form_page(context: WebContext, form: OpenForm, faults: dict[str, str], status: int) -> PageResponse:
     with context.database.read() as session:
-        stack_payloads = stack_views.describe_stacks(session, stacks.every(session), context.database.now())
+        described = stack_views.describe_stacks(session, stacks.every(session), context.database.now())
+    stack_payloads = current_viewer().shorten_answer(described)
     for stack in stack_payloads:
         stack["offered"] = [one for one in stack["services"] if one["role"] == Role.ALLOWED]
     chosen = form.stack if any(stack["name"] == form.stack for stack in stack_payloads) else ""

@@ -20,6 +20,7 @@ from app.web.console.local_time import in_reader_zone, zone_label
 from app.web.console.pages import PageResponse, Pages, render_page, typed_filters
 from app.web.context import WebContext
 from app.web.problems import ApiError
+from app.web.viewing import current_viewer
 
 pages = Pages()
 _PAGE = 50
@@ -106,7 +107,7 @@ def _rows(entries: Sequence[Entry]) -> list[TrailRow]:
     sentences = EventSentences(complete=True)
     rows = []
     for entry in reversed(entries):
-        described = entry.as_json()
+        described = current_viewer().shorten_answer(entry.as_json())
         sentence, *lines = sentences.describe(described) or [entry.event]
         facts = {
             name: _fact(value) for name, value in described["facts"].items() if value not in (None, "", [])
