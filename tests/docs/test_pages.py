@@ -28,7 +28,8 @@ PAGES = sorted(
 """The pages with commands of a shell."""
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVICE = "power standalone --config power.toml"
-SET_UP = {"make install", ". .venv/bin/activate"}
+SET_UP = {"make install", ". .venv/bin/activate", "python examples/vx11/image.py"}
+INIT = "power init -y"
 """What has been done where tests run at all; tests/bin and `.ci/run` do it on their own."""
 WINDOW = "3f2a"
 """Stands for the newest window's id."""
@@ -79,7 +80,9 @@ class Page:
             return
         words = command.replace(WINDOW, self._newest()) if WINDOW in command else command
         words = words.replace(REQUEST, self._newest_request()) if REQUEST in command else words
-        words = re.sub(r"\bdocker compose -p \w+", f"docker-compose -p {self.project}", words)
+        if words == INIT:
+            words = f"{INIT} --force -p {self.project}"
+        words = re.sub(r"\bdocker[ -]compose -p \w+", f"docker-compose -p {self.project}", words)
         done = self._shell(words)
         assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
 
@@ -127,7 +130,9 @@ class Page:
     @property
     def core(self) -> set[str]:
         match = re.search(
-            r"^core\s*= \[(.*?)\]", (self.system.directory / "power.toml").read_text(), re.MULTILINE
+            r"^core\s*= \[(.*?)\]",
+            (self.system.directory / "power.toml").read_text(),
+            re.MULTILINE | re.DOTALL,
         )
         return set(re.findall(r'"(\w+)"', match[1])) if match else set()
 
@@ -145,6 +150,8 @@ class Page:
 
 def _runnable(service: dict[str, Any]) -> dict[str, Any]:
     """The same service on an image that is at hand, without what goes with its own."""
+    if service.get("image") == image.NAME:
+        return service
     needs = service.get("depends_on", [])
     conditions = {name: {"condition": "service_started"} for name in needs}
     if "build" in service:
