@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Call,
         Entry,
         Health,
+        IntentRequest,
         Line,
         Plan,
         Run,
@@ -34,13 +35,25 @@ _NAMES_BY_MODULE = {
     "client": ("Client",),
     "held_window": ("HeldWindow", "LetGo"),
     "diagnoses": ("Cause", "Diagnosis"),
-    "values": ("Call", "Entry", "Health", "Line", "Plan", "Run", "Service", "Stack", "Window"),
+    "values": (
+        "Call",
+        "Entry",
+        "Health",
+        "IntentRequest",
+        "Line",
+        "Plan",
+        "Run",
+        "Service",
+        "Stack",
+        "Window",
+    ),
     "errors": ("Failed", "NotFound", "NotReady", "PowerError", "Refused", "Unreachable", "WrongUsage"),
 }
 _MODULE_BY_NAME = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
-    "Call", "Cause", "Client", "Diagnosis", "Entry", "Failed", "Health", "HeldWindow", "LetGo", "Line",
+    "Call", "Cause", "Client", "Diagnosis", "Entry", "Failed", "Health", "HeldWindow", "IntentRequest",
+    "LetGo", "Line",
     "NotFound", "NotReady", "Plan", "PowerError", "Refused", "Run", "Service", "Stack", "Unreachable",
     "Window", "WrongUsage",
 ]  # fmt: skip

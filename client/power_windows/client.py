@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Self
 
 from power_windows import discovery, durations
@@ -15,10 +16,11 @@ from power_windows.diagnoses import Diagnosis
 from power_windows.discovery import Target
 from power_windows.errors import Unreachable
 from power_windows.held_window import HeldWindow, Terms
+from power_windows.intents import IntentRoutes
 from power_windows.rest import Api
 from power_windows.runs import RunRoutes
 from power_windows.states import State
-from power_windows.values import Entry, Line, Plan, Run, Stack, Window
+from power_windows.values import Entry, IntentRequest, Line, Plan, Run, Stack, Window
 
 DurationLike = float | str
 """Seconds as a number, or a duration as text: `90`, `90s`, `30m`, `1h30m`."""
@@ -179,6 +181,30 @@ class Client:
     def report(self, run: str | Run, form: str = "json") -> str:
         """Return the report of a finished run: `json`, `md`, `html`, `junit`. Raises Refused without one."""
         return RunRoutes(self._api).report(_id(run), form)
+
+    def want(
+        self,
+        intent: str,
+        *,
+        ttl: DurationLike | None = None,
+        until: datetime | None = None,
+        reason: str | None = None,
+        stack: str | None = None,
+        approve: bool = False,
+        wait: bool = True,
+    ) -> IntentRequest:
+        """Ask for an intent; return the request once it is finished or, without `wait`, at once.
+
+        `until` has a time zone. Raises NotFound for an unknown intent and where intents are off.
+        """
+        end = {
+            "ttl_sec": None if ttl is None else seconds(ttl),
+            "until": until.isoformat() if until else None,
+        }
+        given = {**end, "reason": reason, "stack": stack, "approve": approve}
+        routes = IntentRoutes(self._api)
+        request = routes.want(intent, {name: value for name, value in given.items() if value is not None})
+        return IntentRequest.of(routes.wait(request) if wait else request)
 
     def here(self) -> bool:
         """Tell whether the server answers; raises Refused for a token that it does not accept."""

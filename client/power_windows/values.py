@@ -282,3 +282,31 @@ class Run:
         names = ("id", "name", "stack", "state", "outcome", "detail", "window")
         steps = {step["name"]: step["status"] for step in payload["steps"]}
         return cls(**{name: payload[name] for name in names}, steps=steps, raw=payload)
+
+
+@dataclass(frozen=True)
+class IntentRequest:
+    """A request for an intent; `outcome` is None until it is finished, then `passed`, `failed` or `cut`."""
+
+    id: str
+    intent: str
+    stack: str
+    state: str
+    outcome: str | None
+    detail: str
+    window: str | None
+    builds: Mapping[str, str]
+    """The status of each build by its service."""
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether its window is open and every check has passed."""
+        return self.outcome == "passed"
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> IntentRequest:
+        """Return the request of a payload."""
+        names = ("id", "intent", "stack", "state", "outcome", "detail", "window")
+        builds = {build["service"]: build["status"] for build in payload["builds"]}
+        return cls(**{name: payload[name] for name in names}, builds=builds, raw=payload)

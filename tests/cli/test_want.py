@@ -10,9 +10,10 @@ import pytest
 from flask import Flask, jsonify, request
 
 from app.cli import want_progress
+from power_windows import Client, intents
 from tests.cli import service as served
 from tests.cli.conftest import Power
-from tests.cli.service import Answer, Service, problem
+from tests.cli.service import TOKEN, Answer, Service, problem
 
 HELLO: dict[str, Any] = {
     "name": "hello", "stack": "vx11", "description": "say hello", "services": ["switch"], "ttl_sec": 600,
@@ -58,12 +59,13 @@ def course(monkeypatch: pytest.MonkeyPatch) -> Course:
     """A service that also has intents."""
     stub, plain = Course(), served.application
     monkeypatch.setattr(want_progress, "INTENT_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(intents, "INTENT_POLL_SECONDS", 0.01)
 
     def application(service: Service) -> Flask:
         app = plain(service)
 
         @app.get("/api/v1/intents")
-        def intents() -> Answer:
+        def list_intents() -> Answer:
             return jsonify(items=[stub.intent])
 
         @app.post("/api/v1/intents/<name>")
@@ -131,6 +133,19 @@ def test_until_is_sent_as_a_moment(course: Course, service: Service, power: Powe
     at = (datetime.now().astimezone() + timedelta(hours=1)).replace(second=0, microsecond=0)
     assert power("want", "hello", "--until", f"{at:%H:%M}").exit_code == 0
     assert datetime.fromisoformat(course.bodies[0]["until"]).astimezone(UTC) == at.astimezone(UTC)
+
+
+def test_a_program_wants_and_awaits_too(course: Course, service: Service) -> None:
+    until = datetime(2026, 3, 1, 18, tzinfo=UTC)
+    with Client(service.url, TOKEN) as client:
+        ended = client.want("hello", until=until, wait=False)
+        assert (ended.state, ended.passed) == ("queued", False)
+        ended = client.want("hello", ttl="10m", approve=True)
+    assert (ended.passed, ended.window, ended.builds) == (True, "3f2a9c1d00", {"switch": "built"})
+    assert course.bodies == [
+        {"until": until.isoformat(), "approve": False},
+        {"ttl_sec": 600, "approve": True},
+    ]
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 1), (("--no-wait",), 0)])
