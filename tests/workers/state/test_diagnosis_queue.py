@@ -64,3 +64,21 @@ def test_a_recovery_is_reported_once() -> None:
     assert not queue.has_recovered((StackId("studio"), "forge"), [container("running", "starting")])
     assert queue.has_recovered((StackId("studio"), "forge"), [container("running", "healthy")])
     assert not queue.has_recovered((StackId("studio"), "forge"), [container("running", "healthy")])
+
+
+def test_a_service_that_a_dependency_keeps_off_is_diagnosed_once_for_each_reason() -> None:
+    clock = Clock()
+    queue = DiagnosisQueue(clock)
+    failing, off = (
+        DiagnosisRequest(StackId("studio"), "web", blocked=f"needs db, which is {power}", window="w")
+        for power in ("failing", "off")
+    )
+    queue.submit(failing)
+    assert queue.take(0) == failing
+
+    clock.now += 10 * APART
+    queue.submit(failing)
+    assert queue.take(0) is None
+
+    queue.submit(off)
+    assert queue.take(0) == off
