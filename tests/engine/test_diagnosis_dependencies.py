@@ -30,7 +30,7 @@ def test_what_waits_for_a_failed_service_names_its_cause_once_it_has_failed(stac
         lambda: "switch" in title(stack, "web"), f"the module is named, not {title(stack, 'web')}", 20, stack
     )
     assert causes(stack, "web") == causes(stack, "api") == ["dependency-failed"]
-    assert "waits for api, that waits for db, which failed: The Python module" in title(stack, "web")
+    assert "waits for api, which waits for db, which failed: The Python module" in title(stack, "web")
     row = newest(stack, "web")
     assert row
     assert row.window_id == window
