@@ -112,6 +112,7 @@ def test_a_token_of_a_waiting_page_signs_in_nowhere(ada: Browser, app: Flask) ->
         ({"name": "house", "scope": "wake", "route": "studio/forge"}, "name"),
         ({"name": "", "scope": "wake", "route": "studio/forge"}, "name"),
         ({"name": "x", "scope": "all"}, "scope"),
+        ({"name": "x", "scope": "approve"}, "scope"),
         ({"name": "x", "scope": "wake"}, "route"),
         ({"name": "x", "scope": "wake", "route": "forge"}, "route"),
         ({"name": "x", "scope": "wake", "route": "none/forge"}, "route"),
@@ -125,7 +126,7 @@ def test_what_is_wrong_with_a_token_is_said_beside_its_field(
     ada: Browser, form: dict[str, str], field: str
 ) -> None:
     answer = ada.post("/tokens", **form)
-    assert answer.status_code in {403, 422}
+    assert answer.status_code in {403, 409, 422}
     assert f'id="wrong-{field}"' in answer.text
 
 
