@@ -103,7 +103,7 @@ def _create(context: WebContext, caller: Caller, form: TokenForm) -> str:
 
 
 def _create_for_wake(context: WebContext, caller: Caller, form: TokenForm) -> str:
-    stack, slash, service = (form.route or "").partition("/")
+    stack, slash, service = (form.route or "").rpartition("/")
     if not (stack and slash and service):
         detail = "route: write it as STACK/SERVICE, as in homelab/wiki"
         raise ApiError(problems.INVALID, detail, field="route")
@@ -156,4 +156,4 @@ def _token_name(caller: Caller, text: str) -> str:
     """The text form of the name; raises UnknownToken for text that no token can have as its name."""
     if len(text) > problems.NAME or not (text.isascii() and text.isprintable()):
         raise UnknownToken(text[:40])
-    return caller.viewer.qualify_name(text)
+    return caller.viewer.qualify_name(caller.viewer.short(text))

@@ -124,12 +124,14 @@ def _value_of(named: dict[str, str], part: re.Match[str]) -> str:
 def _values(world: World, rule: str, name: str) -> list[str]:
     first, second = world.first, world.second
     assert second
-    if name == "window":
-        return [second.window, ABSENT, first.window]
-    if name == "run":
-        return [second.run, ABSENT, first.run]
-    if name == "request_id":
-        return [second.wish, ABSENT, first.wish]
+    ids = {
+        "window": [second.window, ABSENT, first.window],
+        "run": [second.run, ABSENT, first.run],
+        "notice": [second.notice, ABSENT, first.notice],
+        "request_id": [second.wish, ABSENT, first.wish],
+    }
+    if name in ids:
+        return ids[name]
     if name == "name" and "tokens" in rule:
         return ["team_b/ci", "team_b/door", "nothing", "gold"]
     if name in {"name", "stack"}:

@@ -130,3 +130,13 @@ def test_the_console_shows_names_as_the_caller_writes_them(
     assert 'value="studio/db"' in browser.get("/open?stack=team_a/studio&service=db").text
     identifier = browser.opened("db", stack="studio")
     assert team.system.window(identifier).stack == "team_a/studio"
+
+
+def test_a_token_made_in_the_console_belongs_to_the_callers_namespace(
+    app: Flask, team: Namespace, other: Namespace, operator: Caller
+) -> None:
+    browser = Browser.signed_in(app, team.token)
+    assert browser.post("/tokens", name="mine", scope="admin", proof=team.token).status_code == 200
+    assert "team_a/mine" in [one["name"] for one in operator.get("/tokens").json["items"]]
+    assert browser.post("/tokens/revoke", name="team_b/ci").status_code == 404
+    assert browser.post("/tokens/revoke", name="team_a/mine").status_code == 303

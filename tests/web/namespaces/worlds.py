@@ -50,6 +50,7 @@ class Namespace:
     window: str = ""
     closed: str = ""
     run: str = ""
+    notice: str = ""
     wish: str = ""
     token: str = ""
     wake_token: str = ""
@@ -96,7 +97,7 @@ class Namespace:
             session.add(
                 IntentRequest(id=self.wish, state=IntentState.WAITING, created_at=now, **about, **wish)
             )
-            notice = secrets.token_hex(16)
+            self.notice = notice = secrets.token_hex(16)
             notice_values: dict[str, Any] = {"key": "k", "event": "window.ending", "body": {}}
             notice_values |= {"sink": f"{self.name}/ops", "window_id": self.window}
             session.add(Notice(id=notice, next_at=now, created_at=now, **about, **notice_values))
