@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from app.cli import output
 from app.domain import meanings
@@ -10,8 +11,14 @@ from app.domain import meanings
 TOPIC = "states"
 
 
+def _subjects(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    root = ctx.find_root()
+    names = root.command.list_commands(root) if isinstance(root.command, click.Group) else []
+    return [CompletionItem(name) for name in [TOPIC, *names] if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("subject", required=False)
+@click.argument("subject", required=False, shell_complete=_subjects)
 @click.pass_context
 def help(ctx: click.Context, subject: str | None) -> None:
     """Show the help of a command, or what each state means.

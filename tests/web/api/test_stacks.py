@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from app.domain.planning import StackSpec
@@ -128,11 +129,10 @@ def test_stacks_come_in_pages_by_name(api: Caller, system: System) -> None:
     assert second["next"] is None
 
 
-def test_with_several_stacks_one_has_to_be_named(api: Caller, system: System) -> None:
+def test_with_several_stacks_that_have_it_one_has_to_be_named(api: Caller, system: System) -> None:
+    twin = replace(system.spec, name=StackId("atelier"), project="atelier")
     with system.database.write() as session:
-        published_stacks.publish_stack(
-            session, StackSpec(StackId("atelier"), "atelier", "local", {}), system.now
-        )
+        published_stacks.publish_stack(session, twin, system.now)
     answer = api.post("/windows", {"services": ["forge"]})
     assert (answer.status_code, answer.json["allowed"]) == (422, ["atelier", "studio"])
     assert opened(api, "forge", stack="studio")["stack"] == "studio"
