@@ -142,10 +142,13 @@ class Page:
 
     def clear(self) -> None:
         self.system.clear()
-        kinds = ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"]), (["images"], ["rmi"]))
+        kinds = ((["ps", "-a"], ["rm", "-f"]), (["network", "ls"], ["network", "rm"]))
         for label, (kind, remove) in product(self._labels, kinds):
             if left := docker(*kind, "-q", *label).split():
                 docker(*remove, *left)
+        images = docker("images", "--format", "{{.Repository}}").split()
+        if built := [name for name in images if name.startswith(f"{self.project}-")]:
+            docker("rmi", "-f", *built)
 
 
 def _runnable(service: dict[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, StrictBool
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StrictBool
 
 from app.domain.intents import Approval, BuildStatus, IntentOutcome, IntentState
 from app.web.schemas.base import (
@@ -23,6 +23,12 @@ from app.web.schemas.runs import RunStep
 from app.web.schemas.windows import Plan
 
 
+def _require_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("write a time as text in ISO 8601 with an offset: 2026-11-26T18:00:00+01:00")
+    return value
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -35,7 +41,7 @@ class Want(RequestModel):
 
     stack: BoundedName | None = Field(None, description="Needed where several stacks have this intent.")
     ttl_sec: LengthSeconds | None = Field(None, description="Seconds from the opening of the window.")
-    until: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
+    until: Annotated[AwareDatetime, BeforeValidator(_require_text), AfterValidator(_in_utc)] | None = Field(
         None, description="The end of the window: ISO 8601 with an offset. Not together with `ttl_sec`."
     )
     reason: Reason | None = None

@@ -96,6 +96,7 @@ def test_a_request_is_queued_and_its_node_notified_in_the_queue_of_builds(
         ("/intents/translate", {"until": "2030-05-01T11:59:59Z"}, 422, "until-passed"),
         ("/intents/translate", {"until": "0001-01-01T00:00:00+14:00"}, 422, "invalid"),
         ("/intents/translate", {"until": "2030-05-01T12:30:00"}, 422, "invalid"),
+        ("/intents/translate", {"until": 1900000000}, 422, "invalid"),
         ("/intents/translate", {"nonsense": 1}, 422, "invalid"),
         ("/intents/core", {}, 403, "not-allowed"),
         ("/intent-requests/0123/approve", None, 404, "unknown-intent-request"),
