@@ -38,7 +38,7 @@ test: install ## Run every test, some at the same time; without a Docker engine 
 	@PYTHONHASHSEED=$$RANDOM .venv/bin/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 
 engines: install ## Run the main flow and tests/engine on Docker 20.10, 26.1 and 28.5: ENGINES="26.1 28.5"
-	@bin/packages mmdebstrap=mmdebstrap
+	@bin/packages mmdebstrap=mmdebstrap nginx=nginx-light
 	@TESTS="$(TESTS)" .venv/bin/python -m tests.matrix $(ENGINES)
 
 check: venv ## Format, lint, types, import rules, migrations in step with the models; edits nothing

@@ -24,7 +24,7 @@ _GROUPS = b"root:x:0:\nnogroup:x:65534:\n"
 def nginx(configuration: str, **more: object) -> Definition:
     """This machine's nginx with these lines in its `http` section."""
     if not (path := shutil.which("nginx")):
-        pytest.skip("this machine has no nginx")
+        pytest.fail("this machine has no nginx: apt-get install nginx-light")
     program = Path(path).resolve()
     files = {name: (one.read_bytes(), 0o755) for name, one in image.libraries([program]).items()}
     text = f"daemon off; error_log stderr; events {{}} http {{ access_log off; {configuration} }}\n"
