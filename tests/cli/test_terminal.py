@@ -138,7 +138,7 @@ def test_faults_are_whole_and_red_on_a_terminal(service: Service, tmp_path: Path
     assert terminal.end() == 0
     text = terminal.text.replace("\n", "")
     assert all("".join(fault.split()) in "".join(text.split()) for fault in faults)
-    assert "\x1b[31m" in terminal.raw
+    assert re.search(r"\x1b\[(1;)?31m", terminal.raw)
     assert "\x1b[1;31mREJECTED" in terminal.raw
 
 
