@@ -95,11 +95,10 @@ def difference(alone: Answered, both: Answered) -> str:
     if alone.status != both.status or alone.statements != both.statements:
         counts = f"{alone.statements} {both.statements} statements"
         return f"{alone.status} {both.status}, {counts}, {both.body[:300]!r}"
-    if alone.headers != both.headers:
-        return f"{set(alone.headers) ^ set(both.headers)}"
     pairs = enumerate(zip(alone.body, both.body, strict=False))
     at = next((at for at, (one, other) in pairs if one != other), 0)
-    return f"at {at}: {alone.body[at - 60 : at + 60]!r} {both.body[at - 60 : at + 60]!r}"
+    bodies = (one.body[max(0, at - 200) : at + 200] for one in (alone, both))
+    return f"{set(alone.headers) ^ set(both.headers)} at {at}: {next(bodies)!r} {next(bodies)!r}"
 
 
 def requests(world: World) -> Iterator[Asked]:
