@@ -40,14 +40,27 @@ def flatten(raw: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def misplaced_stacks(raw: Mapping[str, Any]) -> dict[str, str]:
+    """The faults of `[stacks."a/b"]` by its name; none where every stack is written so."""
+    stacks = raw.get("stacks")
+    names = [str(name) for name in stacks if namespace_of(str(name))] if isinstance(stacks, dict) else []
+    return {name: _misplaced("stacks", name) for name in names} if len(names) < len(stacks or ()) else {}
+
+
+def _misplaced(section: str, name: str) -> str:
+    namespace, _, short = name.partition("/")
+    if not re.fullmatch(NAMESPACE_PATTERN, namespace):
+        return f'{section}."{name}": a name has no `/`'
+    return f'{section}."{name}": write [namespaces.{namespace}.{section}.{short}]'
+
+
 def faults(raw: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the namespaces themselves, one line each, which begins with the key."""
     for section in SECTIONS:
         own = raw.get(section)
         for name in own if isinstance(own, dict) else ():
             if namespace_of(str(name)):
-                namespace, _, short = str(name).partition("/")
-                yield f'{section}."{name}": write [namespaces.{namespace}.{section}.{short}]'
+                yield _misplaced(section, str(name))
     if "namespaces" not in raw:
         return
     features, namespaces = raw.get("features"), raw["namespaces"]

@@ -6,7 +6,7 @@ Every fault becomes one line that names the file and the key.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -193,16 +193,24 @@ def read_power_toml(path: Path) -> PowerToml:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}; name one with --config"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
+    misplaced = namespace_toml.misplaced_stacks(raw)
+    rejected = {
+        StackId(name): _set_apart(name, raw["stacks"][name], [f"{path}: {fault}"], is_nameable=False)
+        for name, fault in misplaced.items()
+    }
+    if misplaced:
+        raw["stacks"] = {name: one for name, one in raw["stacks"].items() if name not in misplaced}
     if namespace_faults := list(namespace_toml.faults(raw)):
         raise ConfigError([f"{path}: {fault}" for fault in namespace_faults])
     raw = namespace_toml.flatten(raw)
     try:
-        parsed, rejected = _File.model_validate(raw), dict[StackId, RejectedToml]()
+        parsed = _File.model_validate(raw)
     except ValidationError as error:
         faults = [fault for fault in error.errors() if _is_a_cause(fault)]
-        rejected = _rejected_stacks(path, raw, faults)
-        if not rejected:
+        wrong = _rejected_stacks(path, raw, faults)
+        if not wrong:
             raise ConfigError([_line(path, fault) for fault in faults]) from error
+        rejected |= wrong
         good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
         parsed = _File.model_validate({**raw, "stacks": good})
     beside = path.absolute().parent
@@ -223,19 +231,25 @@ def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> d
     if not raw["stacks"].keys() - by_stack.keys():
         return {}
     return {
-        StackId(name): _set_apart(path, name, raw["stacks"][name], wrong) for name, wrong in by_stack.items()
+        StackId(name): _set_apart(
+            name,
+            raw["stacks"][name],
+            [_line(path, fault) for fault in wrong],
+            is_nameable=not any("[key]" in fault["loc"] for fault in wrong),
+        )
+        for name, wrong in by_stack.items()
     }
 
 
-def _set_apart(path: Path, name: str, section: Any, faults: list[Any]) -> RejectedToml:
+def _set_apart(name: str, section: Any, faults: Iterable[str], *, is_nameable: bool) -> RejectedToml:
     table = section if isinstance(section, dict) else {}
     project, node, core = table.get("project"), table.get("node"), table.get("core")
     return RejectedToml(
         project if isinstance(project, str) else name.rpartition("/")[2],
         node if isinstance(node, str) else "local",
         frozenset(one for one in core if isinstance(one, str)) if isinstance(core, list) else frozenset(),
-        tuple(_line(path, fault) for fault in faults),
-        not any("[key]" in fault["loc"] for fault in faults),
+        tuple(faults),
+        is_nameable,
     )
 
 
