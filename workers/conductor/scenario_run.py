@@ -41,6 +41,8 @@ from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
 
+DIAGNOSIS_WAIT = 5.0
+"""Seconds that a report waits for the diagnoses of services that failed."""
 CLOSE_WAIT = 120.0
 """Seconds for which the end of the window is awaited on top of the longest stop of its services."""
 _PAUSE = 0.2
@@ -254,6 +256,8 @@ class ConductedRun:
 
     def _store(self, proof: dict[str, Any], end: RunEnd) -> None:
         context, steps = self._context, self._record.step_rows()
+        if end.outcome is not RunOutcome.PASSED:
+            context.diagnosing.await_finished(self._stack, DIAGNOSIS_WAIT)
         built = report.build_report(
             context, self.id, self._record, end, usage=self._usage, proof=proof, extra_calls=self._removals
         )

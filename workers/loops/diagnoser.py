@@ -88,10 +88,14 @@ class Diagnoser:
 
     def _run_round(self) -> None:
         request = self._context.diagnosing.take(_PAUSE)
-        if request is None or self._context.snapshot.away:
+        if request is None:
             return
-        work = partial(self._diagnose_if_shown, request)
-        self._context.guard.run(Loop.DIAGNOSES, work, "/".join(request.key))
+        try:
+            if not self._context.snapshot.away:
+                work = partial(self._diagnose_if_shown, request)
+                self._context.guard.run(Loop.DIAGNOSES, work, "/".join(request.key))
+        finally:
+            self._context.diagnosing.finish()
 
     def _diagnose_if_shown(self, request: DiagnosisRequest, *, late: bool = False) -> None:
         try:

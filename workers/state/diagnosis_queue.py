@@ -57,6 +57,7 @@ class DiagnosisQueue:
         self._waiting: OrderedDict[tuple[StackId, str], DiagnosisRequest] = OrderedDict()
         self._last: dict[tuple[StackId, str], tuple[tuple[object, ...], float]] = {}
         self._unhealthy: dict[tuple[StackId, str], frozenset[str]] = {}
+        self._current: DiagnosisRequest | None = None
 
     def submit(self, request: DiagnosisRequest, *, again: bool = False) -> None:
         """Diagnose this soon, unless it was just done in the same state; `again` does it in any case.
@@ -82,7 +83,23 @@ class DiagnosisQueue:
                 return None
             key, request = self._waiting.popitem(last=False)
             self._last[key] = (request.signature, self._clock())
+            self._current = request
             return request
+
+    def finish(self) -> None:
+        """The request that was taken last is done with."""
+        with self._changed:
+            self._current = None
+            self._changed.notify_all()
+
+    def await_finished(self, stack: StackId, timeout: float) -> bool:
+        """Wait until no service of a stack waits for its diagnosis; False after `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._is_pending(stack), timeout)
+
+    def _is_pending(self, stack: StackId) -> bool:
+        current = self._current is not None and self._current.stack == stack
+        return current or any(request.stack == stack for request in self._waiting.values())
 
     def note_unhealthy(self, key: tuple[StackId, str], containers: Sequence[Container]) -> None:
         """Remember which containers of a service were unhealthy, to notice their recovery."""

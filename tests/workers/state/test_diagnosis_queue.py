@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from app.domain.readiness import Container
 from app.domain.stack_id import StackId
 from workers.state.diagnosis_queue import APART, MOST_WAITING, DiagnosisQueue, DiagnosisRequest
@@ -82,3 +84,19 @@ def test_a_service_that_a_dependency_keeps_off_is_diagnosed_once_for_each_reason
 
     queue.submit(off)
     assert queue.take(0) == off
+
+
+def test_a_stack_is_waited_for_until_its_last_diagnosis_is_finished() -> None:
+    queue = DiagnosisQueue()
+    queue.submit(DiagnosisRequest(StackId("studio"), "forge"))
+    queue.submit(DiagnosisRequest(StackId("studio"), "mill"))
+    assert queue.await_finished(StackId("atelier"), 0)
+    for _ in range(2):
+        assert not queue.await_finished(StackId("studio"), 0)
+        queue.take(0)
+    assert not queue.await_finished(StackId("studio"), 0)
+
+    finishing = threading.Timer(0.05, queue.finish)
+    finishing.start()
+    assert queue.await_finished(StackId("studio"), 10)
+    finishing.join()
