@@ -44,10 +44,14 @@ def misplaced_stacks(raw: Mapping[str, Any]) -> dict[str, str]:
     """The faults of `[stacks."a/b"]` by its name; none where every stack is written so."""
     stacks = raw.get("stacks")
     names = [str(name) for name in stacks if namespace_of(str(name))] if isinstance(stacks, dict) else []
-    return {name: _misplaced("stacks", name) for name in names} if len(names) < len(stacks or ()) else {}
+    return (
+        {name: _fault_of_misplaced("stacks", name) for name in names}
+        if len(names) < len(stacks or ())
+        else {}
+    )
 
 
-def _misplaced(section: str, name: str) -> str:
+def _fault_of_misplaced(section: str, name: str) -> str:
     namespace, _, short = name.partition("/")
     if not re.fullmatch(NAMESPACE_PATTERN, namespace):
         return f'{section}."{name}": a name has no `/`'
@@ -60,7 +64,7 @@ def faults(raw: Mapping[str, Any]) -> Iterator[str]:
         own = raw.get(section)
         for name in own if isinstance(own, dict) else ():
             if namespace_of(str(name)):
-                yield _misplaced(section, str(name))
+                yield _fault_of_misplaced(section, str(name))
     if "namespaces" not in raw:
         return
     features, namespaces = raw.get("features"), raw["namespaces"]
