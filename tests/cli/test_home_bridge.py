@@ -105,7 +105,7 @@ def test_a_switch_closes_only_what_it_has_opened(
 
     closed = [one for one in service.asked if one.method == "POST"]
     assert [(one.path, one.body) for one in closed] == [("/windows/own1/close", {"reason": CLOSE_REASON})]
-    # Another window holds it, so the switch is told that it is still on.
+    # Another window holds it, so its state is published again: it is still on.
     assert TOPICS.state("homelab__jellyfin") in broker.log[published:]
     assert broker.state()["switch"] == "ON"
     assert broker.state()["held_by"] == f"ada: film night; ada: {OPEN_REASON}"

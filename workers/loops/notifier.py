@@ -162,6 +162,6 @@ class Notifier:
 
 
 def _is_for(sink: str, toml: NoticeToml, stack: StackId) -> bool:
-    """Is a sink told of this stack? A sink of a namespace is told of that namespace's stacks only."""
+    """Does a sink get the notices of this stack? A sink of a namespace gets those of its own stacks only."""
     viewer = Viewer(namespace_of(sink))
     return viewer.sees(stack) and (not toml.stacks or viewer.short(stack) in toml.stacks)
