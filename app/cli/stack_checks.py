@@ -36,8 +36,8 @@ def _check(server_settings: Settings, environ: Mapping[str, str], *, needs_image
         mend = f"{verb} {server_settings.config}, or name another with --config or POWER_CONFIG"
         yield from (Finding("stacks", False, fault, mend) for fault in error.faults)
         return
-    for faults in (one.faults for one in toml.rejected.values()):
-        yield from (Finding("stacks", False, fault, f"correct {server_settings.config}") for fault in faults)
+    mend = f"correct {server_settings.config}"
+    yield from (Finding("stacks", False, fault, mend) for fault in toml.set_apart_faults)
     for fault in diagnosis_rules.read_rules(server_settings.config.parent).faults:
         yield Finding("rules", False, fault, f"correct that file in {diagnosis_rules.USER_FOLDER}")
     own_stacks = toml.on_node(server_settings.node)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from app import settings
-from app.cli import environment
+from app.cli import environment, output
 from app.standalone.tree import Options, Tree
 from power_windows.errors import WrongUsage
 
@@ -53,6 +53,8 @@ def _check(config: Path) -> None:
     if not config.is_file():
         raise WrongUsage(f"no configuration at {config}: `power init` writes one, or name one with --config")
     try:
-        settings.read_power_toml(config)
+        toml = settings.read_power_toml(config)
     except settings.ConfigError as error:
         raise environment.usage(error) from error
+    for fault in toml.unlisted_faults:
+        output.note(f"not served: {fault}")

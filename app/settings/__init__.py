@@ -21,8 +21,8 @@ from app.settings.power_toml import (
     RejectedToml,
     ServiceToml,
     StackToml,
-    read_power_toml,
 )
+from app.settings.power_toml_reader import read_power_toml
 
 __all__ = [
     "BROKER_URL_FILE",

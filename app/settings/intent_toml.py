@@ -24,7 +24,7 @@ from app.settings.scenario_toml import inline_certificates, parse_scenario
 from app.settings.toml_values import CallSeconds, QualifiedName, Seconds, ServiceName
 
 if TYPE_CHECKING:
-    from app.settings.power_toml import RejectedToml, StackToml
+    from app.settings.power_toml import PowerToml, StackToml
 
 IntentName = StepName
 
@@ -70,17 +70,17 @@ class WrittenIntent:
 
 
 def read_intents(
-    path: Path,
-    tables: Mapping[str, IntentToml],
-    stacks: Mapping[StackId, StackToml],
-    rejected: Mapping[StackId, RejectedToml],
+    path: Path, tables: Mapping[str, IntentToml], toml: PowerToml
 ) -> tuple[dict[str, WrittenIntent], list[str]]:
-    """The intents by name, and one line for each fault. Intents of a rejected stack are left out."""
-    intents, faults = dict[str, WrittenIntent](), list[str]()
+    """The intents by name, and one line for each fault. Intents of what is set apart are left out.
+
+    Of `toml` the stacks are read, and what is set apart.
+    """
+    intents, faults, stacks = dict[str, WrittenIntent](), list[str](), toml.stacks
     for name, table in tables.items():
         key = f"{path}: intents.{name}"
-        stack = _stack_of(table, {*stacks, *rejected})
-        if stack in rejected:
+        stack = _stack_of(table, {*stacks, *toml.rejected})
+        if stack is not None and toml.sets_apart(stack):
             continue
         if stack is None or stack not in stacks:
             faults.append(f"{key}.stack: {_stack_fault(stack, stacks)}")

@@ -1,26 +1,24 @@
-"""power.toml, checked by Pydantic and frozen into one `PowerToml` value.
+"""What power.toml holds: its tables as Pydantic models, and the whole file as one `PowerToml` value.
 
-Every fault becomes one line that names the file and the key.
+`app.settings.power_toml_reader` reads the file, and `app.settings.power_toml_faults` words what is wrong.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.domain import names, scenarios
 from app.domain.enums import WINDOW_ENDING, Event
-from app.domain.features import FEATURE_NAMES, Features
-from app.domain.stack_id import StackId
-from app.settings import namespace_toml
-from app.settings.errors import ConfigError
-from app.settings.intent_toml import IntentName, IntentToml, WrittenIntent, read_intents
+from app.domain.features import Features
+from app.domain.stack_id import StackId, namespace_of
+from app.settings.intent_toml import IntentName, IntentToml, WrittenIntent
 from app.settings.mqtt_settings import MqttToml
+from app.settings.namespace_toml import EVERY_NAMESPACE
 from app.settings.toml_values import (
     CallSeconds,
     Name,
@@ -137,7 +135,7 @@ class FeaturesToml(_Strict):
         return Features(**self.model_dump())
 
 
-class _File(_Strict):
+class WholeToml(_Strict):
     """The file as it is written."""
 
     stacks: dict[StackName, StackToml] = Field(min_length=1)
@@ -155,6 +153,8 @@ class PowerToml:
     notices: dict[str, NoticeToml] = field(default_factory=dict)
     rejected: Mapping[StackId, RejectedToml] = field(default_factory=dict)
     """Stacks whose section has faults, which keep no other from being served."""
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The faults of namespaces of which nothing is read; EVERY_NAMESPACE stands for all of the file."""
     features: Features = field(default_factory=Features)
     intents: Mapping[str, WrittenIntent] = field(default_factory=dict)
     mqtt: MqttToml | None = None
@@ -163,6 +163,27 @@ class PowerToml:
     def secret_variables(self) -> set[str]:
         """The variables that notices are signed with, which no compose file may use."""
         return {sink.secret_env for sink in self.notices.values() if sink.secret_env}
+
+    def namespace_faults(self, stack: StackId) -> tuple[str, ...]:
+        """The faults for which nothing is read of the namespace of a stack; none for the default one."""
+        namespace = namespace_of(stack)
+        return self.unread.get(namespace) or self.unread.get(EVERY_NAMESPACE) or () if namespace else ()
+
+    def sets_apart(self, stack: StackId) -> bool:
+        """Is the stack not read since its section or its namespace has faults?"""
+        return stack in self.rejected or bool(self.namespace_faults(stack))
+
+    @property
+    def set_apart_faults(self) -> list[str]:
+        """One line for each fault of what is set apart."""
+        of_stacks = (one.faults for one in self.rejected.values())
+        return list(dict.fromkeys(chain(*self.unread.values(), *of_stacks)))
+
+    @property
+    def unlisted_faults(self) -> list[str]:
+        """Those that no list of stacks shows, since what has them cannot have the name of a stack."""
+        of_stacks = (one.faults for one in self.rejected.values() if not one.is_nameable)
+        return list(dict.fromkeys(chain(*self.unread.values(), *of_stacks)))
 
     def on_node(self, node: str) -> dict[StackId, StackToml]:
         """The stacks of one node, by name."""
@@ -179,142 +200,3 @@ class PowerToml:
         if before is None or before.stacks.get(stack) != self.stacks[stack]:
             return True
         return before.intents_of(stack) != self.intents_of(stack)
-
-
-def read_power_toml(path: Path) -> PowerToml:
-    """Read and check power.toml; raises ConfigError with one line per fault.
-
-    Stacks with faults are set apart where there is one without, and nothing else is wrong.
-    A stack's `directory` is taken from where the file lies, not from where the process runs.
-    """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}; name one with --config"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
-    misplaced = namespace_toml.misplaced_stacks(raw)
-    rejected = {
-        StackId(name): _set_apart(name, raw["stacks"][name], [f"{path}: {fault}"], is_nameable=False)
-        for name, fault in misplaced.items()
-    }
-    if misplaced:
-        raw["stacks"] = {name: one for name, one in raw["stacks"].items() if name not in misplaced}
-    if namespace_faults := list(namespace_toml.faults(raw)):
-        raise ConfigError([f"{path}: {fault}" for fault in namespace_faults])
-    raw = namespace_toml.flatten(raw)
-    try:
-        parsed = _File.model_validate(raw)
-    except ValidationError as error:
-        faults = [fault for fault in error.errors() if _is_a_cause(fault)]
-        wrong = _rejected_stacks(path, raw, faults)
-        if not wrong:
-            raise ConfigError([_line(path, fault) for fault in faults]) from error
-        rejected |= wrong
-        good = {name: one for name, one in raw["stacks"].items() if name not in rejected}
-        parsed = _File.model_validate({**raw, "stacks": good})
-    beside = path.absolute().parent
-    stacks = {StackId(name): _place(stack, beside) for name, stack in parsed.stacks.items()}
-    intents, intent_faults = read_intents(path, parsed.intents, stacks, rejected)
-    if intent_faults:
-        raise ConfigError(intent_faults)
-    return PowerToml(stacks, parsed.notices, rejected, parsed.features.switches(), intents, parsed.mqtt)
-
-
-def _rejected_stacks(path: Path, raw: Mapping[str, Any], faults: list[Any]) -> dict[StackId, RejectedToml]:
-    """The stacks that have all the faults; none where every stack has some, or something else has."""
-    by_stack: dict[str, list[Any]] = {}
-    for fault in faults:
-        if fault["loc"][0] != "stacks" or len(fault["loc"]) == 1:
-            return {}
-        by_stack.setdefault(str(fault["loc"][1]), []).append(fault)
-    if not raw["stacks"].keys() - by_stack.keys():
-        return {}
-    return {
-        StackId(name): _set_apart(
-            name,
-            raw["stacks"][name],
-            [_line(path, fault) for fault in wrong],
-            is_nameable=not any("[key]" in fault["loc"] for fault in wrong),
-        )
-        for name, wrong in by_stack.items()
-    }
-
-
-def _set_apart(name: str, section: Any, faults: Iterable[str], *, is_nameable: bool) -> RejectedToml:
-    table = section if isinstance(section, dict) else {}
-    project, node, core = table.get("project"), table.get("node"), table.get("core")
-    return RejectedToml(
-        project if isinstance(project, str) else name.rpartition("/")[2],
-        node if isinstance(node, str) else "local",
-        frozenset(one for one in core if isinstance(one, str)) if isinstance(core, list) else frozenset(),
-        tuple(faults),
-        is_nameable,
-    )
-
-
-def _place(stack: StackToml, beside: Path) -> StackToml:
-    return stack.model_copy(update={"directory": (beside / stack.directory).resolve()})
-
-
-def _is_a_cause(fault: Any) -> bool:
-    """Not a cause is that `default_ttl` cannot follow from a `max_ttl` that is at fault itself."""
-    return bool(fault["type"] != "default_factory_not_called")
-
-
-def _line(path: Path, fault: Any) -> str:
-    """The key, and of a list the entry itself: its place in the list is in no file."""
-    parts = [part for part in fault["loc"] if part != "[key]"]
-    named = namespace_toml.key_parts(parts)
-    key = ".".join(str(part) for part in named if not isinstance(part, int)) or "stacks"
-    entry = f"{fault['input']!r}: " if parts and isinstance(parts[-1], int) else ""
-    message = _known_wording(fault, parts) or fault["msg"].removeprefix("Value error, ")
-    if message.startswith(entry.removesuffix(": ")):
-        entry = ""
-    return f"{path}: {key}: {entry}{message}{_proposal(fault, parts)}"
-
-
-def _known_wording(fault: Any, parts: list[Any]) -> str | None:
-    if fault["type"] == "extra_forbidden" and parts[0] == "features":
-        return "is no feature"
-    if fault["type"] == "extra_forbidden" and parts[0] == "intents":
-        return "is no key of an intent"
-    return _KNOWN.get(fault["type"])
-
-
-_KNOWN = {"missing": "is missing", "extra_forbidden": "is not a setting"}
-
-
-def _proposal(fault: Any, parts: list[Any]) -> str:
-    """Return the valid value for a fault, if it is known."""
-    if fault["type"] == "missing" and parts[-1] == "project":
-        name = names.as_project(str(parts[-2]).replace("/", "-"))
-        return f'; write project = "{name}"' if name else ""
-    if fault["type"] == "extra_forbidden" and parts[0] == "features":
-        return scenarios.suggestion(str(parts[-1]), FEATURE_NAMES)
-    return _known_keys(fault, parts) if fault["type"] == "extra_forbidden" else ""
-
-
-def _known_keys(fault: Any, parts: list[Any]) -> str:
-    """The similar key, else the known keys; for a table, how a name with a dot is written."""
-    proposal = scenarios.suggestion(str(parts[-1]), _keys_beside(parts))
-    if isinstance(fault["input"], dict) and len(parts) > 1 and "did you mean" not in proposal:
-        return f'; a name with a dot is quoted: [{parts[0]}."{".".join(str(part) for part in parts[1:])}"]'
-    return proposal
-
-
-def _keys_beside(parts: list[Any]) -> Collection[str]:
-    """The keys of the table to which the last of these parts belongs."""
-    match parts:
-        case ["stacks", _, _]:
-            return StackToml.model_fields
-        case ["stacks", _, "services", _, _]:
-            return ServiceToml.model_fields
-        case ["notices", _, _]:
-            return NoticeToml.model_fields
-        case ["intents", _, _]:
-            return IntentToml.model_fields
-        case ["mqtt", _]:
-            return MqttToml.model_fields
-        case _:
-            return _File.model_fields

@@ -56,7 +56,7 @@ class RemovedStacks:
         """Drop the stacks that the database assigns to this node and `toml` does not."""
         mine = toml.on_node(self._context.node)
         for row in claims.known_here(session, self._context.node):
-            if row.name in toml.rejected:
+            if toml.sets_apart(row.name):
                 self._only_turn_off(row)
             elif row.name not in mine:
                 take_over = partial(self._take_over, row, toml)

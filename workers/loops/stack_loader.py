@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -24,8 +24,9 @@ from app.domain.nodes import Heartbeat
 from app.domain.planning import StackSpec
 from app.domain.stack_id import StackId, section_of
 from app.host import file_permissions
-from app.settings import ConfigError, NoticeToml, PowerToml, RejectedToml
+from app.settings import ConfigError, NoticeToml, PowerToml
 from workers.engine import child_processes, negotiation
+from workers.loops.rejected_sections import LastReading, RejectedSections
 from workers.loops.removed_stacks import RemovedStacks
 from workers.loops.stack_publisher import OfferedStack, StackPublisher, log_faults
 from workers.reconcile import shared_resources
@@ -39,31 +40,18 @@ THOROUGH = 60.0
 """Seconds after which unchanged files are read again, since they may include other files."""
 
 
-@dataclass
-class _Known:
-    """The last reading of one stack."""
-
-    stamp: Stamp = ()
-    changing: bool = False
-    """It looked different a moment ago, and is read when it has come to rest."""
-    refused: str = ""
-    """The digest of a later reading that was turned down."""
-    warned: list[str] = field(default_factory=list)
-    """The last warnings about files that other users can write."""
-    read_at: float = field(default_factory=time.monotonic)
-
-
 class StackLoader:
     """One worker's stacks. Called from one thread at a time, but for `publish`."""
 
     def __init__(self, context: WorkerContext, path: Path) -> None:
         self._context, self._path = context, path
-        self._known: dict[StackId, _Known] = {}
+        self._known: dict[StackId, LastReading] = {}
         self._toml_stamp: Stamp = ()
         self._toml_changing = False
         self._toml: PowerToml | None = None
         self._publishing = StackPublisher(context, path)
         self._removed = RemovedStacks(context, self._publishing, path, self._forget_reading)
+        self._rejected = RejectedSections(context, self._publishing, path, self._known, self._refuse)
         self.engine_fault = ""
         """Why nothing can be served on this engine; empty where it can."""
 
@@ -76,7 +64,7 @@ class StackLoader:
         file_versions.tidy(self._context.lock_dir)
         for name in toml.on_node(self._context.node):
             self._read_stack(name, toml)
-        self._reject_sections(toml)
+        self._rejected.reject(toml)
         self._publishing.tell(StackId(""), self._drop_unlisted)
 
     def publish(self, mine: Callable[[], Heartbeat]) -> None:
@@ -135,7 +123,7 @@ class StackLoader:
 
     def has_changed(self, name: StackId) -> bool:
         """Do power.toml or the stack's files differ from what was last read?"""
-        one = self._known.get(name, _Known())
+        one = self._known.get(name, LastReading())
         read = (self._toml_stamp, one.stamp)
         on_disk = (file_versions.stamp([self._path]), file_versions.stamp(self._files(name)))
         return self._toml_changing or one.changing or read != on_disk
@@ -147,7 +135,7 @@ class StackLoader:
         return rested
 
     def _came_to_rest(self, name: StackId) -> bool:
-        one = self._known.setdefault(name, _Known())
+        one = self._known.setdefault(name, LastReading())
         now = file_versions.stamp(self._files(name))
         rested, one.changing = now == one.stamp and one.changing, now != one.stamp
         one.stamp = now
@@ -172,37 +160,11 @@ class StackLoader:
         for name in mine:
             if toml.differs_on(name, before) or self._is_refused(name):
                 self._read_stack(name, toml)
-        self._reject_sections(toml)
-        for name in (
-            (self._context.stacks.keys() | self._context.claimed) - mine.keys() - toml.rejected.keys()
-        ):
-            self._removed.drop(name, toml)
+        self._rejected.reject(toml)
+        for name in (self._context.stacks.keys() | self._context.claimed) - mine.keys():
+            if not toml.sets_apart(name):
+                self._removed.drop(name, toml)
         self._forget_removed_stacks(mine)
-
-    def _reject_sections(self, toml: PowerToml) -> None:
-        """Reject the stacks whose section of power.toml has faults; their last valid reading stays."""
-        for name, one in toml.rejected.items():
-            if name in self._context.stacks or one.node == self._context.node:
-                self._reject_section(name, one)
-
-    def _reject_section(self, name: StackId, one: RejectedToml) -> None:
-        digest, faults = file_versions.digest([self._path]), list(one.faults)
-        if not one.is_nameable:
-            log_faults(POWER_TOML, LoadOutcome.REJECTED, digest, faults)
-            return
-        now = self._context.stacks.get(name)
-        if now is not None and now.place is not None:
-            self._refuse(name, faults, digest)
-            return
-        known_of_it = self._known.setdefault(name, _Known())
-        if known_of_it.refused == digest:
-            return
-        known_of_it.refused = digest
-        log_faults(f"stack {name}", LoadOutcome.REJECTED, digest, faults)
-        rejected = Rejected(StackSpec(name, one.project, one.node, {}), faults)
-        self._context.core.setdefault(name, one.core)
-        self._context.stacks.setdefault(name, Served(rejected.spec))
-        self._publishing.reject(rejected, digest)
 
     def _forget_removed_stacks(self, mine: Collection[StackId]) -> None:
         """Drop the publications of stacks of other workers and of stacks removed from power.toml."""
@@ -214,12 +176,12 @@ class StackLoader:
             self._context.core.pop(name, None)
 
     def _is_refused(self, name: StackId) -> bool:
-        return bool(self._known.get(name, _Known()).refused) or name in self._publishing.held_back
+        return bool(self._known.get(name, LastReading()).refused) or name in self._publishing.held_back
 
     # What a reading comes to.
 
     def _read_stack(self, name: StackId, toml: PowerToml) -> None:
-        one = self._known.setdefault(name, _Known())
+        one = self._known.setdefault(name, LastReading())
         one.stamp, one.read_at, one.changing = (
             file_versions.stamp(toml.stacks[name].paths()),
             time.monotonic(),
@@ -310,7 +272,7 @@ class StackLoader:
 
     def _refuse(self, name: StackId, faults: list[str], digest: str, *, log_it: bool = True) -> None:
         """Record that a later reading is invalid; the reading in force stays."""
-        one = self._known.setdefault(name, _Known())
+        one = self._known.setdefault(name, LastReading())
         if one.refused == digest:
             return
         one.refused = digest

@@ -144,3 +144,33 @@ def test_a_stack_whose_row_is_broken_keeps_no_other_from_being_known(
         system.window(window).deadline
     }
     assert snapshots[StackId("other")].spec == spec("other")
+
+
+@pytest.mark.parametrize("mistake", ["[namespaces.team_a.typo]\n", "namespaces"])
+def test_a_faulty_namespace_keeps_its_last_reading_and_no_other_stack_from_being_served(
+    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    def read(_path: Path, _toml: Any, name: str, **_more: Any) -> Served:
+        return Served(spec(name), place=SimpleNamespace())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stack_reader, "read", read)
+    own = '[stacks.good]\nproject = "good"\nallow = ["forge"]\n'
+    team = '[namespaces.team_a.stacks.x]\nproject = "x"\nallow = ["forge"]\n'
+    path = tmp_path / "power.toml"
+    path.write_text(f"[features]\nnamespaces = true\n{own}{team}")
+    loading = StackLoader(context, path)
+    loading.begin()
+    HeartbeatLoop(context, loading).begin()
+
+    whole = f"namespaces = 1\n[features]\nnamespaces = true\n{own}"
+    path.write_text(whole if mistake == "namespaces" else f"{path.read_text()}{mistake}")
+    loading.look()
+    loading.look()
+    HeartbeatLoop(context, loading).begin()
+
+    assert context.stacks[StackId("good")].place
+    assert context.stacks[StackId("team_a/x")].place
+    with context.database.read() as session:
+        good, other = (session.get_one(Stack, name) for name in ("good", "team_a/x"))
+    assert not good.refused
+    assert "namespaces" in other.refused[0]
