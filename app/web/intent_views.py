@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from app.domain.intent_errors import UnknownIntentRequest
 from app.domain.intents import Intent, needs_approval
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, namespace_of
 from app.store import intents as rows
-from app.store.tables import IntentRequest, stamp
+from app.store.tables import BuildOutput, IntentRequest, stamp
 from app.usecases import intents
 from app.usecases.intents import IntentPlan, Wanted
 from app.web import cursors, row_views, schemas
@@ -83,13 +85,31 @@ def read_output(context: WebContext, request: str, after: int, limit: int) -> di
     """Pieces of what the builds of a request have printed; raises UnknownIntentRequest."""
     require_request_id(request)
     with context.database.read() as session:
-        if rows.get(session, request) is None:
+        row = rows.get(session, request)
+        if row is None:
             raise UnknownIntentRequest(request)
-        pieces = rows.output(session, request, after, limit)
         items = [
-            {"seq": one.id, "service": one.service, "at": stamp(one.at), "text": one.text} for one in pieces
+            {"seq": seq, "service": one.service, "at": stamp(one.at), "text": one.text}
+            for seq, one in _numbered_pieces(session, row, after, limit)
         ]
     return {"items": items, "next": items[-1]["seq"] if items else after}
+
+
+def _numbered_pieces(
+    session: Session, request: IntentRequest, after: int, limit: int
+) -> list[tuple[int, BuildOutput]]:
+    """The pieces of output beyond `after` with their numbers, which grow within a request.
+
+    Ids count for the whole server, so in a namespace, which must not see how much others build, a number is
+    the piece's age in microseconds since the request was made.
+    """
+    if not namespace_of(request.stack):
+        return [(one.id, one) for one in rows.output(session, request.id, after, limit)]
+    numbered, last = [], 0
+    for one in rows.output(session, request.id, 0, schemas.DEFAULT_LIMIT):
+        last = max(last + 1, (one.at - request.created_at) // timedelta(microseconds=1))
+        numbered.append((last, one))
+    return [(seq, one) for seq, one in numbered if seq > after][:limit]
 
 
 def describe_request(row: IntentRequest) -> dict[str, Any]:

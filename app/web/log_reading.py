@@ -44,9 +44,10 @@ def begin_reading(
     """Request a window's logs; raises a Refusal where the window has no such service."""
     window_views.require_window_id(window)
     reading = _Reading(context, caller, window, query)
-    with context.readers.hold() as acquired:
+    namespace = caller.viewer.namespace
+    with context.readers.hold(namespace) as acquired:
         if not acquired:
-            limit = context.readers.limit
+            limit = context.readers.limit_of(namespace)
             detail = f"{limit} clients are reading logs, which is the limit"
             raise ApiError(problems.TOO_MANY, detail, headers={"Retry-After": "2"}, limit=limit)
         return reading, reading.next(query.tail)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.domain.errors import Refusal
-from app.domain.stack_id import StackId
+from app.domain.stack_id import StackId, namespace_of
 from app.store.database import Database
 from app.usecases.windows import refusals
 
@@ -27,7 +27,7 @@ COUNT_SECONDS = 60.0
 OF_ONE_ACTOR = 20
 """Different refusals of one token in a period that are recorded in full; the rest share one count."""
 MOST_KINDS = 1000
-"""Kinds of refusals in memory at most."""
+"""Kinds of refusals of one namespace in memory at most."""
 _SEVERAL = "several refusals, each with another reason"
 
 RefusalKind = tuple[str, str, StackId | None, str]
@@ -93,7 +93,10 @@ class RefusalAudit:
     def _key(self, actor: str, what: str, stack: StackId | None, why: str) -> RefusalKind:
         key = (actor, what, stack, why)
         of_actor = Counter(one[0] for one in self._counts)
-        if key in self._counts or (of_actor[actor] < OF_ONE_ACTOR and len(self._counts) < MOST_KINDS):
+        # By namespace, so that an entry does not show how often others are refused.
+        namespace = namespace_of(actor)
+        kinds = sum(namespace_of(one[0]) == namespace for one in self._counts)
+        if key in self._counts or (of_actor[actor] < OF_ONE_ACTOR and kinds < MOST_KINDS):
             return key
         return (actor if actor in of_actor else "", what, stack, _SEVERAL)
 

@@ -13,7 +13,7 @@ from app.web import problems
 from app.web.context import WebContext
 from app.web.problems import ApiError
 from app.web.stream_capacity import StreamCapacity
-from app.web.viewing import keep_viewer
+from app.web.viewing import current_viewer, keep_viewer
 
 STALLED = 30.0
 """Seconds after which the connection of a client that reads nothing is closed."""
@@ -23,8 +23,9 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection"
 class _CountedStream:
     """A stream that releases its capacity once when it ends, also if it never began."""
 
-    def __init__(self, lines: Generator[str], capacity: StreamCapacity) -> None:
+    def __init__(self, lines: Generator[str], capacity: StreamCapacity, namespace: str) -> None:
         self._lines, self._capacity, self._is_closed = lines, capacity, False
+        self._namespace = namespace
 
     def __iter__(self) -> _CountedStream:
         return self
@@ -36,7 +37,7 @@ class _CountedStream:
         if not self._is_closed:
             self._is_closed = True
             self._lines.close()
-            self._capacity.release()
+            self._capacity.release(self._namespace)
 
 
 def stream_response(
@@ -56,9 +57,10 @@ def stream_response(
     connection = request.environ.get("gunicorn.socket")
     if connection is not None:
         connection.settimeout(STALLED)
-    if not capacity.acquire():
-        detail = f"{capacity.limit} streams are open, which is the limit"
-        raise ApiError(problems.TOO_MANY, detail, headers={"Retry-After": "10"}, limit=capacity.limit)
-    return Response(
-        _CountedStream(keep_viewer(lines), capacity), 200, {**_HEADERS, **(headers or {})}, content_type=media
-    )
+    namespace = current_viewer().namespace
+    if not capacity.acquire(namespace):
+        limit = capacity.limit_of(namespace)
+        detail = f"{limit} streams are open, which is the limit"
+        raise ApiError(problems.TOO_MANY, detail, headers={"Retry-After": "10"}, limit=limit)
+    counted = _CountedStream(keep_viewer(lines), capacity, namespace)
+    return Response(counted, 200, {**_HEADERS, **(headers or {})}, content_type=media)

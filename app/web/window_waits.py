@@ -16,6 +16,7 @@ from app.store.tables import Window
 from app.web.event_feed import Behind, EventFeed, Listener
 from app.web.problems import DATABASE_ERRORS
 from app.web.stream_capacity import StreamCapacity
+from app.web.viewing import current_viewer
 
 WaitCondition = Callable[[Window], bool]
 
@@ -43,7 +44,7 @@ class WindowWaits:
 
         False where the capacity is used up: the request is answered at once then.
         """
-        with self.capacity.hold() as acquired:
+        with self.capacity.hold(current_viewer().namespace) as acquired:
             if acquired and seconds > 0:
                 self._wait(condition, window, time.monotonic() + seconds)
             return acquired

@@ -106,7 +106,7 @@ class ImageBuilds:
 
     def _await_turn(self, turn: threading.Lock, service: str, build: Callable[[int], None]) -> None:
         project, name = self._served.spec.project, build_lock_name(service)
-        waits = f"{service} waits for another build"
+        waits = f"{service} waits for its turn to be built"
         while not self._monitor.interrupted.is_set():
             with _try_turn(turn) as mine, locks.hold_lock(self._context.lock_dir, project, name) as lock:
                 if mine and lock is not None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain import backoff, call_output, untrusted_text
 from app.domain.calls import CallOutcome, StartedCall
 from app.domain.enums import Action, CallStatus, Event, Power
+from app.domain.stack_id import namespace_of
 from app.store import audit, services
 from app.store import windows as rows
 from app.store.tables import LONGEST_MS, Call, Lease, Service, stamp
@@ -204,6 +205,8 @@ def record_call_entry(session: Session, call: Call, event: Event, now: datetime,
     if call.blind:
         details |= {"blind": True, "started_at": stamp(call.started_at)}
         details |= {"finished_at": stamp(call.finished_at)} if call.finished_at else {}
+    # Ids of calls count for the whole server: they would show a namespace how much others do.
+    identity = {} if namespace_of(call.stack) else {"call": call.id}
     audit.record(
         session,
         event,
@@ -212,7 +215,7 @@ def record_call_entry(session: Session, call: Call, event: Event, now: datetime,
         stack=call.stack,
         window=call.window_id,
         service=call.service,
-        call=call.id,
+        **identity,
         action=call.action,
         argv=call.argv,
         **details,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Generator
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,8 @@ _PAGE_SIZE = 100
 _STREAM_PAGE_SIZE = 500
 
 
-_verifying = threading.Lock()
+_verifying: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+"""By namespace, so that no caller waits for a verification of another namespace."""
 
 
 _VERIFY_TIMEOUT = 20.0
@@ -110,7 +112,8 @@ def verify_audit(context: WebContext, caller: Caller) -> Response:
     The server hashes every entry again, which takes long on a long trail.
     """
     # Hashing uses a whole processor, so one verification runs at a time.
-    if not _verifying.acquire(timeout=_VERIFY_TIMEOUT):
+    lock = _verifying[caller.viewer.namespace]
+    if not lock.acquire(timeout=_VERIFY_TIMEOUT):
         raise ApiError(
             problems.TOO_MANY,
             "another verification runs; try again later",
@@ -121,7 +124,7 @@ def verify_audit(context: WebContext, caller: Caller) -> Response:
         with context.database.read(patient=True) as session:
             proofs = audit.verify(session)
     finally:
-        _verifying.release()
+        lock.release()
     return responses.json(
         {"ok": all(proof.ok for proof in proofs), "chains": [_chain(proof) for proof in proofs]}
     )

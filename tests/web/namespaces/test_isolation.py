@@ -90,6 +90,50 @@ def test_no_route_shows_anything_of_another_namespace(
     assert not statuses.keys() & {401, 500}, statuses
 
 
+def test_what_another_namespace_does_meanwhile_does_not_show(
+    worlds: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for world in worlds:
+        numbered(monkeypatch, "s")
+        sign_in(world)
+        for number in range(3):
+            if world.second:
+                numbered(monkeypatch, f"o{number}n")
+                for _ in range(number + 2):
+                    world.second.work_on()
+            numbered(monkeypatch, f"f{number}n")
+            world.first.work_on()
+    different, statuses = [], Counter[int]()
+    for number, asked in enumerate(own_readings(worlds[1])):
+        answers = []
+        for world in worlds:
+            numbered(monkeypatch, f"c{number}n")
+            answers.append(answer(world, asked))
+        statuses[answers[0].status] += 1
+        if answers[0] != answers[1]:
+            different.append(f"{asked}: {difference(*answers)}")
+    assert not different, "\n".join(different[:20])
+    assert statuses[200] > 40, statuses
+
+
+def own_readings(world: World) -> Iterator[Asked]:
+    """Every reading of what is the caller's own, and of lists; `/events` from the beginning of its chains."""
+    assert world.second
+    others = (world.second.window, world.second.run, world.second.notice, world.second.wish, ABSENT)
+    for asked in requests(world):
+        path = asked.path.partition("?")[0]
+        foreign = any(word in asked.path for word in (*others, "vault", "gold", "nowhere", "team_b", "house"))
+        if asked.method == "GET" and not foreign and path not in _NOT_OWN:
+            yield asked
+    wish = f"/api/v1/intent-requests/{world.first.wish}/output"
+    yield from (Asked("GET", f"{wish}?{query}") for query in ("limit=2", "after=1", "after=3000000"))
+    stream = "/api/v1/events?last_event_id=team_a/studio:1,team_a/house:0"
+    yield Asked("GET", stream)
+
+
+_NOT_OWN = {"/system", "/parts/system", "/live"}
+
+
 def difference(alone: Answered, both: Answered) -> str:
     """What differs, in one line."""
     if alone.status != both.status or alone.statements != both.statements:

@@ -17,12 +17,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
+from app.domain.enums import Event
 from app.domain.features import Features
 from app.domain.intents import IntentState
 from app.domain.stack_id import StackId
 from app.domain.viewer import Viewer
 from app.settings import Settings
-from app.store import tokens
+from app.store import audit, diagnoses, intents, tokens
 from app.store.database import Database
 from app.store.tables import Delivery, Diagnosis, IntentRequest, Notice, Sample, ScenarioRun
 from app.usecases import namespace_tokens
@@ -106,6 +107,27 @@ class Namespace:
             session.add(Diagnosis(service="mill", window_id=self.window, at=now, causes=causes, **about))
             use = {"service": "forge", "cpu": 1.0, "memory": 2**20}
             session.add(Sample(stack=self.stack, at=now + timedelta(seconds=1), **use))
+
+    def work_on(self) -> None:
+        """One more of what its members and the worker do: a window, output of a build, an entry."""
+        window = self._open("mill")
+        self.system.close(window, actor=f"{self.name}/ci")
+        self.system.work()
+        now = self.system.now
+        with self.system.database.write() as session:
+            intents.add_output(session, self.wish, "forge", f"built in {self.stack}\n", now, most_pieces=64)
+            intents.add_output(session, self.wish, "forge", "and done\n", now, most_pieces=64)
+            diagnoses.record(
+                session,
+                stack=self.stack,
+                service="mill",
+                window=window,
+                node="local",
+                causes=[{"rule": "unknown", "cause": f"in {self.stack}"}],
+                now=now,
+            )
+            audit.record(session, Event.TOKEN_CREATED, actor=f"{self.name}/ci", now=now, name="x")
+        self.system.now += timedelta(seconds=1)
 
     def add_tokens(self) -> None:
         with self.system.database.write() as session:
