@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -11,7 +11,7 @@ from rich.text import Text
 from app.cli import output, patch_files
 from app.cli.arguments import resolve
 from app.cli.output import TextTable
-from app.domain.stack_id import StackId
+from app.domain.stack_id import stack_id
 from power_windows.errors import NotFound, PowerError, WrongUsage
 from power_windows.payloads import Cause, Diagnosis, SuggestedPatch
 from power_windows.rest import Api, connect
@@ -73,6 +73,7 @@ def diagnose(
     """
     with connect() as api:
         diagnoses = _read(api, subject, stack)
+        namespaces = {one["name"]: one.get("namespace") or "" for one in api.stacks()} if verify else {}
     if as_json:
         output.dump({"items": diagnoses})
     else:
@@ -80,7 +81,7 @@ def diagnose(
     if apply_patch or branch:
         _write_patches(diagnoses, branch)
     if verify:
-        _verify(diagnoses, config)
+        _verify(diagnoses, namespaces, config)
 
 
 def _read(api: Api, subject: str | None, stack: str | None) -> list[Diagnosis]:
@@ -176,12 +177,13 @@ def _write_patches(diagnoses: list[Diagnosis], branch: str | None) -> None:
         output.note(f"branch {branch} has the change, at {commit[:12]}")
         return
     for one, cause, patch in listed:
-        name = "-".join(filter(None, (one["stack"], one["service"], cause["cause"])))
+        name = "-".join(filter(None, (one["stack"].replace("/", "-"), one["service"], cause["cause"])))
         path = patch_files.write_patch(Path.cwd(), name, patch)
         output.note(f"{path.name}: patch -p1 -d {patch['directory']} < {path.name}")
 
 
-def _verify(diagnoses: list[Diagnosis], config: Path | None) -> None:
+def _verify(diagnoses: list[Diagnosis], namespaces: Mapping[str, str], config: Path | None) -> None:
+    """Try each patch; `namespaces` has that of each stack whose token writes its name without it."""
     from app.cli import environment, patch_trial
 
     listed = list(_patches(diagnoses))
@@ -191,7 +193,8 @@ def _verify(diagnoses: list[Diagnosis], config: Path | None) -> None:
     failed = []
     for one, cause, patch in listed:
         output.note(f"{_subject(one)}: trying the patch of {patch['file']} in a throw-away project")
-        result = patch_trial.try_patch(path, StackId(one["stack"]), one["service"], cause["cause"], patch)
+        stack = stack_id(namespaces.get(one["stack"], ""), one["stack"])
+        result = patch_trial.try_patch(path, stack, one["service"], cause["cause"], patch)
         output.note(f"{_subject(one)}: {'cured' if result.cured else 'not cured'}: {result.why}")
         failed += [] if result.cured else [_subject(one)]
     if failed:

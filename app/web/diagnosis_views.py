@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.domain.leases import HeldLease
 from app.domain.stack_id import StackId
 from app.store import diagnoses, windows
 from app.store.tables import Diagnosis, Service, Window, stamp
@@ -32,13 +33,24 @@ def describe_service(session: Session, stack: StackId, service: Service | None, 
 
 
 def of_failing(
-    session: Session, stack: StackId, seen: Mapping[str, Service], *, refused: bool
+    session: Session, stack: StackId, seen: Mapping[str, Service], live: Iterable[HeldLease], *, refused: bool
 ) -> dict[str, dict[str, Any]]:
-    """By service: the newest diagnosis of each that fails now; under "" that of refused files."""
-    failing = [name for name, row in seen.items() if not row.ready and (row.power == "failing" or row.fault)]
-    names = [*failing, *([""] if refused else [])]
-    rows = diagnoses.newest(session, stack, names) if names else {}
-    return {name: describe_diagnosis(row) for name, row in rows.items()}
+    """By service: the newest diagnosis of each that fails now; under "" that of refused files.
+
+    A service that never started in a live window, since it waits for another that failed, has the diagnosis
+    of that window.
+    """
+    failing = {name for name, row in seen.items() if not row.ready and (row.power == "failing" or row.fault)}
+    names = failing | ({""} if refused else set())
+    idle = {name for name, row in seen.items() if not row.ready and not row.alive} - failing
+    held_by = {name: {one.window for one in live if one.service == name} for name in idle}
+    waiting = {name for name, holders in held_by.items() if holders}
+    rows = diagnoses.newest(session, stack, names | waiting) if names | waiting else {}
+    return {
+        name: describe_diagnosis(row)
+        for name, row in rows.items()
+        if name in names or row.window_id in held_by[name]
+    }
 
 
 def of_windows(session: Session, windows: Sequence[Window]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -17,6 +17,7 @@ from app.domain.stack_mode import ServiceStatus
 from app.store import services, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
 from app.web import diagnosis_views, row_views
+from app.web.viewing import current_viewer
 
 
 def describe_stacks(session: Session, stacks: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
@@ -44,16 +45,17 @@ class _StackView:
     @classmethod
     def of(cls, session: Session, stack: Stack, now: datetime, away: datetime | None) -> _StackView:
         rows = services.of(session, stack.name)
+        live = windows.live_leases(session, [stack.name], now)
         return cls(
             stack=stack,
             services=rows,
-            live=windows.live_leases(session, [stack.name], now),
+            live=live,
             moving=windows.moving_of(session, stack.name),
             calls=services.last_calls(session, [stack.name]),
             now=now,
             away=away,
             diagnoses=diagnosis_views.of_failing(
-                session, stack.name, rows, refused=bool(stack.faults or stack.refused)
+                session, stack.name, rows, live, refused=bool(stack.faults or stack.refused)
             ),
         )
 
@@ -91,6 +93,8 @@ def _stack(view: _StackView) -> dict[str, Any]:
         "away_since": stamp(view.away) if view.away else None,
         "services": [_service(view, name, role) for name, role in sorted(roles.items(), key=_in_order)],
     }
+    if namespace := current_viewer().namespace:
+        payload["namespace"] = namespace
     file_faults = {"faults": view.stack.faults, "refused": view.stack.refused}
     payload |= {name: lines for name, lines in file_faults.items() if lines}
     refusal = view.diagnoses.get("") if any(file_faults.values()) else None

@@ -128,6 +128,7 @@ class Stack(TypedDict):
     away: NotRequired[bool]
     away_since: NotRequired[str | None]
     services: list[Service]
+    namespace: NotRequired[str | None]
     diagnosis: NotRequired[Diagnosis]
     faults: NotRequired[list[str]]
     refused: NotRequired[list[str]]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.cli import patch_trial
+from app.cli.patch_trial import TrialResult
 from power_windows import Diagnosis
 from tests.cli import api_bodies as spoken
 from tests.cli.conftest import Power
@@ -79,6 +81,17 @@ def test_apply_writes_a_file_and_changes_no_other(
     assert (tmp_path / "vx11-switch-missing-module.patch").read_text() == DIFF
 
 
+def test_a_patch_of_a_stack_of_a_namespace_is_a_file_of_this_directory(
+    power: Power, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    failing = spoken.service("switch", "failing", diagnosis=diagnosis(cause()) | {"stack": "team_a/vx11"})
+    service.stacks = [spoken.stack("team_a/vx11", services=[failing])]
+
+    assert power("diagnose", "--apply").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["team_a-vx11-switch-missing-module.patch"]
+
+
 def test_nothing_to_apply_exits_1(power: Power, service: Service) -> None:
     unknown = cause("unknown", patch=None, rule="", confidence=0.0)
     failing = spoken.service("switch", "failing", diagnosis=diagnosis(unknown))
@@ -102,3 +115,27 @@ def test_a_program_gets_values() -> None:
 
     assert [(one.cause, one.patch) for one in read.causes] == [("missing-module", DIFF), ("permission", "")]
     assert read.causes[0].evidence == ("ModuleNotFoundError: No module named 'switch'",)
+
+
+@pytest.mark.parametrize(("namespace", "tried"), [(None, "vx11"), ("team_a", "team_a/vx11")])
+def test_verify_tries_the_stack_of_the_namespace_of_the_token(
+    power: Power,
+    failing: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    namespace: str | None,
+    tried: str,
+) -> None:
+    if namespace:
+        failing.stacks[0]["namespace"] = namespace
+    stacks: list[str] = []
+
+    def try_patch(_config: Path, stack: str, *_rest: Any) -> TrialResult:
+        stacks.append(stack)
+        return TrialResult(True, "its healthcheck says healthy")
+
+    monkeypatch.setattr(patch_trial, "try_patch", try_patch)
+
+    result = power("diagnose", "--verify")
+
+    assert (result.exit_code, stacks) == (0, [tried])
+    assert "vx11/switch: cured" in result.stderr

@@ -54,6 +54,11 @@ class Stack(AnswerModel):
     away: bool = Field(description="No worker that serves it sends heartbeats.")
     away_since: Timestamp | None
     services: list[Service]
+    namespace: str | None = Field(
+        default=None,
+        description="The namespace of the caller and of its stacks. For the default one it is absent, and "
+        "`name` has it.",
+    )
     faults: list[str] = Field(
         default=[],
         description="Why its worker rejected its files; then no window can be opened on it.",

@@ -59,6 +59,22 @@ def test_a_service_that_is_ready_has_no_diagnosis(api: Caller, system: System) -
     assert (answer["causes"], answer["at"]) == ([], None)
 
 
+def test_a_service_that_waits_for_a_failed_one_carries_its_diagnosis(api: Caller, system: System) -> None:
+    record(system, "report", "an-older-window")
+    window = opened(api, "report", "forge")["id"]
+    system.will_crash = {"job"}
+    system.work()
+    assert system.window(window).status == "partial"
+    assert "diagnosis" not in service(api, "report")
+
+    record(system, "report", window, cause="dependency-failed")
+
+    assert service(api, "report")["power"] == "off"
+    assert service(api, "report")["diagnosis"]["causes"][0]["cause"] == "dependency-failed"
+    system.close(window)
+    assert "diagnosis" not in service(api, "report")
+
+
 def test_what_does_not_exist_is_not_found(api: Caller) -> None:
     assert api.get("/stacks/studio/services/nothing/diagnosis").status_code == 404
     assert api.get("/stacks/nothing/services/forge/diagnosis").status_code == 404

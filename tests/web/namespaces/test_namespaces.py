@@ -27,7 +27,9 @@ def test_a_caller_names_its_own_stacks_and_an_operator_all(
 ) -> None:
     assert [one["name"] for one in member.get("/stacks").json["items"]] == ["studio"]
     assert [one["name"] for one in operator.get("/stacks").json["items"]] == ["team_a/studio", "team_b/vault"]
-    assert member.get("/stacks/studio").json["name"] == "studio"
+    shown = member.get("/stacks/studio").json
+    assert (shown["name"], shown["namespace"]) == ("studio", "team_a")
+    assert "namespace" not in operator.get("/stacks").json["items"][0]
     assert operator.get("/stacks/team_b/vault").json["name"] == "team_b/vault"
     assert refusal(member.get("/stacks/team_b/vault")) == (404, "no-such-stack")
     opened = member.post("/windows", {"services": ["db"], "stack": "studio"}).json
