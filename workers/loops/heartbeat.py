@@ -145,7 +145,11 @@ class HeartbeatLoop:
             claims.turned_down(session, mine, taken.faults, mine.seen_at)
 
     def _end(self) -> None:
-        """Another worker has this node now: shut down, once."""
-        if not self.refused:
+        """Another worker has this node now: shut down, once.
+
+        Heartbeats begin before Celery handles the signal. Without its handler the signal would kill this
+        process in the middle of its work, so the next heartbeat ends it then.
+        """
+        if not self.refused and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
             self.refused = True
             os.kill(os.getpid(), signal.SIGTERM)
