@@ -113,7 +113,8 @@ class SimulatedWorker:
         self.look()
         started = [self.attend_opening(window) for window in self._opening()]
         stopped = self.attend_closing()
-        self.look()
+        if any(started) or stopped:
+            self.look()
         return len(self.made), started, stopped
 
     def look(self) -> None:

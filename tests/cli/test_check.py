@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from app.cli.check import check
 from tests.conftest import NO_ENGINE
 
+pytestmark = pytest.mark.integration
+
 GOOD = '[stacks.small]\nproject = "small"\nallow = ["forge"]\n'
 
 

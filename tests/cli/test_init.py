@@ -17,6 +17,8 @@ from app.settings import read_power_toml
 from app.standalone import stack_probes
 from tests.conftest import NO_ENGINE
 
+pytestmark = pytest.mark.integration
+
 POWER = [sys.executable, "-c", "from app.cli import main; main()"]
 SHOP = """
 services:
@@ -173,7 +175,6 @@ def test_a_file_that_is_there_stays_unless_forced(folder: Path) -> None:
     assert (folder / "power.toml").stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.integration
 def test_on_a_terminal_it_asks_and_takes_what_is_chosen(folder: Path) -> None:
     services = "web: {image: a, depends_on: [db]}, db: {image: b}, x: {image: c}"
     (folder / "compose.yaml").write_text(f"services: {{{services}}}")

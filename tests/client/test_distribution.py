@@ -13,6 +13,8 @@ from tests.cli.api_bodies import ON, window
 from tests.cli.service import TOKEN, Service
 from tests.wheels import ROOT, Environment
 
+pytestmark = pytest.mark.integration
+
 TEST_OF_USER = """
 from pathlib import Path
 

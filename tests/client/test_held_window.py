@@ -218,6 +218,7 @@ def test_a_signal_ends_the_block_and_lets_go(
     assert closings(service) == [f"its block ended with {why}"]
 
 
+@pytest.mark.integration
 def test_who_is_killed_extends_no_more(service: Service) -> None:
     opens(service, ttl_remaining_sec=0.1)
     script = SCRIPT.replace('"1m"', "0.6")

@@ -84,6 +84,7 @@ def test_an_unknown_name_in_the_environment_is_a_fault(tmp_path: Path) -> None:
         settings.load(environ_of(tmp_path / "power.toml", POWER_FEATURES="intent"))
 
 
+@pytest.mark.integration
 def test_the_doctor_says_what_is_off_and_how_to_switch_it_on(tmp_path: Path) -> None:
     path = write(tmp_path, "[features]\nintents = true\n")
     environ = environ_of(path, POWER_DATABASE_URL="", POWER_BROKER_URL="", DOCKER_HOST="tcp://127.0.0.1:1")

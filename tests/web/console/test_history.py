@@ -45,7 +45,7 @@ def test_the_history_is_filtered(ada: Browser, grace: Browser, system: System) -
 
 
 def test_the_history_has_pages(ada: Browser, system: System) -> None:
-    opened = [system.open("forge", ttl=60) for _ in range(55)]
+    opened = [system.ask("forge", ttl=60)[0] for _ in range(55)]
     first = ada.get("/history?service=forge").text
     older = re.search(r'href="(/history\?[^"]*)" rel="next"', first)
     assert older

@@ -16,6 +16,8 @@ from workers.engine import streamed_call
 from workers.engine.compose import Cancellation, Command
 from workers.engine.streamed_call import StreamTerms
 
+pytestmark = pytest.mark.integration
+
 
 def stream(
     script: str,

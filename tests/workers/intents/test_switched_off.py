@@ -21,6 +21,7 @@ print(task_queue.BUILD_INTENT in app.tasks, task_queue.BUILD_INTENT in messages.
 """
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("features", "printed"), [("none", "False False"), ("intents", "True True")])
 def test_the_task_is_registered_where_the_feature_is_on(tmp_path: Path, features: str, printed: str) -> None:
     environ = {**os.environ, "POWER_FEATURES": features, "POWER_DATA_DIR": str(tmp_path)}
