@@ -30,7 +30,7 @@ gc.set_threshold(20_000, 50, 50)
 
 
 class CompiledTemplates(BytecodeCache):
-    """Templates compiled once for all applications of this process: a third of the time of a test of pages."""
+    """Templates compiled once for all applications of this process: a third of a page test's time."""
 
     def __init__(self) -> None:
         self._code: dict[str, bytes] = {}

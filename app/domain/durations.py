@@ -28,6 +28,15 @@ def parse(text: str) -> float:
     return seconds
 
 
+def exceeds(seconds: float, longest: float) -> bool:
+    """Is this longer by at least a microsecond, the resolution of a moment?
+
+    Both are differences of moments, which no float holds exactly: the longest extension that one part
+    offers must not be too long for another by the last bit.
+    """
+    return seconds > longest + 5e-7
+
+
 def at_most(longest: float, seconds: float) -> float:
     """The same number of seconds; raises ValueError, naming the bound, where it is over `longest`."""
     if seconds > longest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,3 +81,13 @@ def test_a_whole_number_of_seconds_is_itself(seconds: int) -> None:
 def test_what_is_shown_can_be_typed(amount: int, unit: str) -> None:
     seconds = durations.parse(f"{amount}{unit}")
     assert durations.parse(durations.show(seconds).replace(" ", "")) == seconds
+
+
+def test_the_longest_extension_is_never_too_long_by_its_last_bit() -> None:
+    began = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for milliseconds in range(2000):
+        now = began + timedelta(seconds=2900, milliseconds=milliseconds)
+        offered = (began + timedelta(seconds=3600) - now).total_seconds()
+        longest = (began - now).total_seconds() + 3600
+        assert not durations.exceeds(offered, longest)
+        assert durations.exceeds(offered + 1e-6, longest)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from app.domain import windows
+from app.domain import durations, windows
 from app.domain.enums import Event, State
 from app.domain.errors import (
     BadTTL,
@@ -39,7 +39,7 @@ def extend(
     before = window.deadline
     limit = stacks.chosen(session, window.stack).spec.max_ttl
     # Compared as numbers: what is far too long is more than a date can hold.
-    if ttl > (longest := (began - now).total_seconds() + limit):
+    if durations.exceeds(ttl, longest := (began - now).total_seconds() + limit):
         raise TTLTooLong(window.stack, ttl, limit, max(0.0, round(longest, 3)))
     deadline = now + timedelta(seconds=ttl)
     if deadline < before and actor != window.actor:
