@@ -20,6 +20,7 @@ from workers.broker import transport
 from workers.conductor.conductor import Conductor
 from workers.engine.client import Engine
 from workers.intents.runner import IntentRunner
+from workers.loops.call_output_writer import CallOutputWriter
 from workers.loops.call_throttle import CallThrottle
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.idle_visits import IdleVisitChecks
@@ -113,6 +114,9 @@ def _begin_beside(context: WorkerContext, loading: StackLoader, environment: Set
     sampling = Sampler(context)
     sampling.begin()
     process_state.leaving.callback(sampling.end)
+    call_output = CallOutputWriter(context)
+    call_output.begin()
+    process_state.leaving.callback(call_output.end)
     looks = IdleVisitChecks(context)
     looks.begin()
     process_state.leaving.callback(looks.end)

@@ -169,6 +169,7 @@ class Loop(StrEnum):
     CLOSING = "closing"
     NOTICES = "notices"
     SAMPLES = "samples"
+    CALL_OUTPUT = "call_output"
     DIAGNOSES = "diagnoses"
     TRAFFIC = "traffic"
     RUNS = "runs"

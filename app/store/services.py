@@ -117,6 +117,16 @@ def running_calls(session: Session, node: str) -> list[Call]:
     return list(session.scalars(select(Call).where(Call.status == CallStatus.RUNNING, Call.node == node)))
 
 
+def store_live_output(session: Session, outputs: Mapping[int, str]) -> None:
+    """Store what these calls, by id, have printed so far; one that has ended stays as it is.
+
+    A row that another transaction has locked is skipped, so that no end of a call waits for this.
+    """
+    running = select(Call.id).where(Call.id.in_(outputs), Call.status == CallStatus.RUNNING)
+    for call in list(session.scalars(running.order_by(Call.id).with_for_update(skip_locked=True))):
+        session.execute(update(Call).where(Call.id == call).values(stderr=outputs[call]))
+
+
 def is_in_journal(session: Session, journal_id: str) -> bool:
     """Was this line of a worker's journal taken in already?"""
     return session.scalar(select(Call.id).where(Call.journal_id == journal_id)) is not None

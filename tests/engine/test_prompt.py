@@ -15,6 +15,7 @@ from app.domain.enums import Action, CallStatus, Event, State, Status
 from app.domain.stack_id import StackId
 from app.usecases.windows import close as closing
 from tests.engine.stacks import Stack, checked, docker, exits, needs, python, running, until
+from workers.loops.call_output_writer import CallOutputWriter
 from workers.state.concurrency import CallQueue, Limits
 
 PROMPT = 5.0
@@ -186,10 +187,16 @@ def test_slow_starts_do_not_delay_another_opening(stack: Stack) -> None:
     assert all(call.status == CallStatus.RUNNING for call in stack.calls() if call.service != "forge")
 
 
+def _live_output(stack: Stack) -> str:
+    CallOutputWriter(stack.context).write()
+    return stack.calls("slow")[0].stderr
+
+
 def test_a_close_ends_a_start_that_is_under_way(stack: Stack) -> None:
     stack.write({"slow": running(post_start=SLOW_START)}).begin()
     window = stack.open("slow")
     until(lambda: stack.ids("slow"), "its container runs", 20, stack)
+    until(lambda: _live_output(stack), "what Compose has printed can be read", 10, stack)
 
     stack.close(window)
     began = time.monotonic()

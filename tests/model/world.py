@@ -20,6 +20,7 @@ from app.domain.readiness import Container
 from app.store import locks
 from tests.model.interruptions import ENGINE, Interruptible, Killed
 from tests.model.stack_files import StackFiles
+from workers.engine.child_output import PrintText
 from workers.engine.compose import Cancellation, Command
 
 NOON = datetime(2030, 5, 1, 12, tzinfo=UTC)
@@ -163,6 +164,7 @@ class World:
         lock: int | tuple[int, ...] | None = None,
         started: Callable[[int], None] | None = None,
         cancellation: Cancellation | None = None,
+        print_text: PrintText | None = None,
     ) -> CallOutcome:
         """Stands in for `workers.engine.compose.run`."""
         project, service = command.argv[command.argv.index("-p") + 1], command.argv[-1]

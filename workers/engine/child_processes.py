@@ -1,4 +1,4 @@
-"""Child processes of a worker: their environment, and how one is awaited, killed and discarded.
+"""Child processes of a worker: their environment, and how one is killed and discarded.
 
 A child dies with the thread that started it. A compose file takes variables from the environment of
 the process that reads it, so the environment leaves out the variables of the worker itself.
@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Collection, Mapping
 
 _PREFIXES = (
@@ -32,8 +31,6 @@ _NAMES = frozenset(
      "NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "INVOCATION_ID", "WATCHDOG_PID",
      "WATCHDOG_USEC", "WEB_CONCURRENCY", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
 )  # fmt: skip
-LONGEST_WAIT = 3600.0
-"""Seconds of one wait for a child; a longer timeout is several of them."""
 _withheld: set[str] = set()
 
 
@@ -63,29 +60,6 @@ def kill_family(child: subprocess.Popen[str]) -> None:
     """Kill a child that has a process group of its own, with all of that."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-
-
-def communicate(child: subprocess.Popen[str], until: float) -> tuple[str, str]:
-    """Return what the child writes until it ends, output and errors; raise TimeoutExpired at `until`.
-
-    `until` is a reading of `time.monotonic`. One wait of the system is at most `LONGEST_WAIT`, since the
-    kernel takes no wait of more than 2**31 milliseconds.
-    """
-    while True:
-        left = max(0.0, until - time.monotonic())
-        try:
-            return child.communicate(timeout=min(left, LONGEST_WAIT))
-        except subprocess.TimeoutExpired:
-            if left <= LONGEST_WAIT:
-                raise
-
-
-def last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
-    """Return what a killed child had written to its output and its errors."""
-    try:
-        return child.communicate(timeout=2)
-    except subprocess.TimeoutExpired:
-        return "", "killed, and its output could not be read"
 
 
 def discard(child: subprocess.Popen[str]) -> None:

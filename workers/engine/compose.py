@@ -22,6 +22,7 @@ from app.domain.calls import CallOutcome
 from app.domain.durations import LONGEST_CALL
 from app.domain.enums import Action, CallStatus
 from workers.engine import child_processes, compose_program, stack_secrets
+from workers.engine.child_output import ChildOutput, PrintText
 
 log = logging.getLogger(__name__)
 
@@ -194,20 +195,23 @@ def run(
     lock: int | tuple[int, ...] | None = None,
     started: Callable[[int], None] | None = None,
     cancellation: Cancellation | None = None,
+    print_text: PrintText | None = None,
 ) -> CallOutcome:
     """Run one command until it ends or for `timeout` seconds, and end all its descendants.
 
     The child dies with this thread (a parent-death signal). It has its own process group, which is killed
     on every way out. `lock` is one descriptor or several that the child inherits: the service stays
     locked while any process of the call lives. `started` is called with the child's process id.
-    `cancellation` may end the command early; the outcome then has its status.
+    `cancellation` may end the command early; the outcome then has its status. `print_text` gets what is
+    printed, as it comes and with its secrets.
     """
     began = time.monotonic()
     try:
         child = _spawn(command, lock)
     except Exception as error:  # noqa: BLE001 - any error before the call is its outcome
         return _not_run(command, began, error)
-    outcome = _attend(command, child, timeout, began, started=started, cancellation=cancellation)
+    output = ChildOutput(child, print_text)
+    outcome = _attend(command, child, output, timeout, began, started=started, cancellation=cancellation)
     return _without_secrets(command, outcome)
 
 
@@ -221,6 +225,7 @@ def _without_secrets(command: Command, outcome: CallOutcome) -> CallOutcome:
 def _attend(
     command: Command,
     child: subprocess.Popen[str],
+    output: ChildOutput,
     timeout: float,
     began: float,
     *,
@@ -233,12 +238,13 @@ def _attend(
             _tell(started, command, child.pid)
         if cancellation:
             cancellation.watch(child)
-        return _as_cancelled(_wait(child, min(timeout, LONGEST_CALL), began), cancellation)
+        return _as_cancelled(_wait(child, output, min(timeout, LONGEST_CALL), began), cancellation)
     except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
         child_processes.discard(child)
         return _not_run(command, began, error)
     finally:
         child_processes.kill_family(child)
+        output.close()
 
 
 def _as_cancelled(outcome: CallOutcome, cancellation: Cancellation | None) -> CallOutcome:
@@ -291,15 +297,15 @@ def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.P
     )
 
 
-def _wait(child: subprocess.Popen[str], timeout: float, began: float) -> CallOutcome:
+def _wait(child: subprocess.Popen[str], output: ChildOutput, timeout: float, began: float) -> CallOutcome:
     try:
-        stdout, stderr = child_processes.communicate(child, time.monotonic() + timeout)
+        output.read_to_end(time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
         child_processes.kill_family(child)
-        stdout, stderr = child_processes.last_words(child)
-        return CallOutcome(CallStatus.TIMEOUT, None, _since(began), stdout, stderr)
+        output.read_last_words()
+        return CallOutcome(CallStatus.TIMEOUT, None, _since(began), *output.texts)
     status = CallStatus.OK if child.returncode == 0 else CallStatus.FAIL
-    return CallOutcome(status, child.returncode, _since(began), stdout, stderr)
+    return CallOutcome(status, child.returncode, _since(began), *output.texts)
 
 
 def _since(began: float) -> int:

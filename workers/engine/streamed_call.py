@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 from app.domain.calls import CallOutcome
 from app.domain.enums import CallStatus
 from workers.engine import child_processes, compose_program
+from workers.engine.child_output import READ_SIZE
 from workers.engine.compose import Cancellation, Command
 
-READ_SIZE = 64 * 1024
-"""Bytes that are read at once, at most."""
 READ_WAIT = 0.2
 """Seconds between two looks at the clock while a command prints nothing."""
 

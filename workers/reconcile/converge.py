@@ -33,6 +33,7 @@ from workers.stacks.service_durations import STOP_MARGIN
 from workers.stacks.stack_reader import Served
 from workers.state import identity
 from workers.state.context import WorkerContext
+from workers.state.live_output import LiveOutput
 from workers.state.running_calls import RunningCall
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ def _call(context: WorkerContext, served: Served, spec: ServiceSpec, decide: Dec
         begun = started_call(context, served, spec, command, window)
         call = calls.start_call(session, begun, context.database.now())
         under_way(call)
-    running = RunningCall(served.spec.name, service, decision.action, forced=decision.forced)
+    output = LiveOutput(served.spec.project)
+    running = RunningCall(call, served.spec.name, service, decision.action, output, forced=decision.forced)
     with (
         context.running.during(running),
         tracing.span(f"compose {command.action}", **_attributes(begun)) as span,
@@ -100,6 +102,7 @@ def _call(context: WorkerContext, served: Served, spec: ServiceSpec, decide: Dec
             lock=lock,
             started=partial(identity.sign, context.me.name, lock),
             cancellation=running.cancellation,
+            print_text=output.add,
         )
         if command.action is Action.PRE_STOP:
             run = partial(pre_stop.run, command, timeout, run)

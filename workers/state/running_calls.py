@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from app.domain.enums import Action
 from app.domain.stack_id import StackId
 from workers.engine.compose import Cancellation
+from workers.state.live_output import LiveOutput
 
 ENDS_WITHIN = 2.0
 """Seconds that a call that was cut short is waited for: its processes are killed, and its end recorded."""
@@ -19,10 +21,15 @@ ENDS_WITHIN = 2.0
 class RunningCall:
     """One call under way. `forced`: when it began, the service was to be killed already."""
 
+    id: int
+    """The id of its row."""
     stack: StackId
     service: str
     action: Action
+    output: LiveOutput
     forced: bool = False
+    began: float = field(default_factory=time.monotonic)
+    """A reading of `time.monotonic`."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     ended: threading.Event = field(default_factory=threading.Event)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import decisions, dependencies, windows
 from app.domain.dependencies import DependencyStatus, Gate, Way
-from app.domain.enums import CloseReason, Event, Power, Role, State, Status
+from app.domain.enums import CallStatus, CloseReason, Event, Power, Role, State, Status
 from app.domain.locations import Location
 from app.domain.planning import StackSpec
 from app.domain.windows import ServiceHealth
@@ -25,6 +25,7 @@ from app.usecases.windows.transitions import SYSTEM_ACTOR, advance, record_entry
 
 STUCK_AFTER = 3
 """Failed stops in a row (the second and later ones are kills) after which a window is stuck."""
+_WITHOUT_END = {CallStatus.RUNNING, CallStatus.LOST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,9 @@ def _last_stop_output(call: Call | None) -> str:
     """What the last stop of a service said, or how else it ended."""
     if call is None:
         return ""
-    return call.stderr.strip() or call.stdout.strip() or f"{call.action}: {call.status}"
+    # A call whose end was not seen has printed its progress only.
+    printed = "" if call.status in _WITHOUT_END else call.stderr.strip() or call.stdout.strip()
+    return printed or f"{call.action}: {call.status}"
 
 
 def _note(situation: StackSituation, window: Window, lease: Lease) -> ServiceHealth:

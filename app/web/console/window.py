@@ -35,6 +35,12 @@ def window_part(context: WebContext, _caller: Caller, *, window: str) -> PageRes
     return render_page("_window.html", window=view, part=True, **window_details(context, view))
 
 
+@pages.add("GET", "/parts/windows/<window>/calls", part=True)
+def window_calls(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
+    """Its compose calls with what they have printed so far, for its page to replace while one runs."""
+    return render_page("_calls.html", window=window_views.read_window(context, window))
+
+
 @pages.add("GET", "/parts/windows/<window>/acts", part=True)
 def window_acts(context: WebContext, _caller: Caller, *, window: str) -> PageResponse:
     """The actions that are possible now, for its page to replace."""

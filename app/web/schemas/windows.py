@@ -29,7 +29,10 @@ class Call(AnswerModel):
     returncode: int | None
     elapsed_ms: int | None
     stdout: str = Field(description="The first 500 characters.")
-    stderr: str = Field(description="The first 500 characters.")
+    stderr: str = Field(
+        description="At most 500 characters. While the call runs, what both streams have printed, "
+        "a second or two ago."
+    )
     argv: list[str]
     timestamp: Timestamp
     blind: bool = Field(default=False, description="Made while the worker could not reach the database.")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.calls import CallOutcome, StartedCall
+from app.domain.enums import Action, CallStatus
+from app.domain.stack_id import StackId
+from app.store import services
+from app.usecases.reconciliation import calls
 from tests.system import System
 from tests.web.console.conftest import Browser
 
@@ -37,6 +42,22 @@ def test_a_line_has_its_dependency_its_call_and_when_it_was_ready(ada: Browser, 
     assert "ready after 4s" in job
     assert "up ok in 400 ms" in job
     assert "docker compose up -- job" in page
+
+
+def test_a_call_shows_what_it_has_printed_while_it_runs(ada: Browser, system: System) -> None:
+    window = ada.opened("forge")
+    begun = StartedCall(StackId("studio"), "forge", Action.UP, ("docker", "up"), "local", "worker", window)
+    with system.database.write() as session:
+        call = calls.start_call(session, begun, system.now)
+        services.store_live_output(session, {call: "Container forge <Starting>\n"})
+    part = ada.get(f"/parts/windows/{window}/calls").text
+    assert "Container forge &lt;Starting&gt;" in part
+    assert 'hx-trigger="power:second from:body"' in part
+    assert f'hx-get="/parts/windows/{window}/calls"' in ada.get(f"/parts/windows/{window}").text
+
+    with system.database.write() as session:
+        calls.finish_call(session, call, CallOutcome(CallStatus.OK, 0, 1200, "", "all"), system.now)
+    assert "hx-get" not in ada.get(f"/parts/windows/{window}/calls").text
 
 
 def test_what_happened_is_listed_in_sentences(ada: Browser, system: System) -> None:

@@ -14,7 +14,7 @@ import pytest
 from app.domain.enums import Action, CallStatus
 from app.store import locks
 from tests.deadline import until
-from workers.engine import child_processes, compose
+from workers.engine import child_output, compose
 from workers.engine.compose import Command
 from workers.state import identity
 
@@ -43,6 +43,22 @@ def test_a_call_that_ends_by_itself_tells_how(tmp_path: Path) -> None:
 
     assert (outcome.status, outcome.returncode) == (CallStatus.FAIL, 3)
     assert (outcome.stdout, outcome.stderr) == ("said\n", "wrong\n")
+
+
+def test_output_is_passed_on_while_the_call_runs(tmp_path: Path) -> None:
+    """The call goes on only after the test has seen its first line; characters may be cut between pieces."""
+    pieces: list[str] = []
+
+    def print_text(text: str) -> None:
+        pieces.append(text)
+        if "one" in text:
+            (tmp_path / "seen").touch()
+
+    script = r"printf 'one\r\n\303'; while [ ! -e seen ]; do sleep 0.01; done; printf '\251\n'; echo two >&2"
+    outcome = compose.run(shell(tmp_path, script), 10, print_text=print_text)
+
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (CallStatus.OK, "one\né\n", "two\n")
+    assert "".join(pieces) == "one\né\ntwo\n"
 
 
 def test_a_call_that_takes_too_long_loses_all_its_descendants(tmp_path: Path) -> None:
@@ -224,7 +240,7 @@ def test_a_timeout_of_weeks_is_waited_for(tmp_path: Path, timeout: float) -> Non
 
 
 def test_a_long_wait_is_several_short_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child_processes, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(child_output, "LONGEST_WAIT", 0.05)
 
     outcome = compose.run(shell(tmp_path, "echo one; sleep 0.3; echo two"), 10)
     assert (outcome.status, outcome.stdout) == (CallStatus.OK, "one\ntwo\n")
@@ -279,10 +295,10 @@ def test_a_stop_goes_on_though_its_process_cannot_be_written_down(tmp_path: Path
 def test_output_that_cannot_be_read_ends_the_call_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def communicate(*_arguments: object) -> None:
+    def read_to_end(*_arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(child_processes, "communicate", communicate)
+    monkeypatch.setattr(child_output.ChildOutput, "read_to_end", read_to_end)
     outcome = compose.run(shell(tmp_path, "sleep 600"), 10)
 
     assert (outcome.status, outcome.stderr) == (CallStatus.FAIL, "/bin/sh: MemoryError")

@@ -121,13 +121,32 @@ function hideValue(event) {
 for (const kind of ["pointermove", "pointerdown"]) document.addEventListener(kind, showValue);
 document.addEventListener("pointerout", hideValue);
 
+// The output of calls stays at its end while it grows, unless the reader has scrolled up.
+const places = new Map();
+
+function rememberPlaces() {
+  for (const output of document.querySelectorAll("[data-follow]")) {
+    const isAtEnd = output.scrollHeight - output.scrollTop - output.clientHeight < 8;
+    places.set(output.id, isAtEnd ? Infinity : output.scrollTop);
+  }
+}
+
+function restorePlaces() {
+  for (const output of document.querySelectorAll("[data-follow]")) {
+    const place = places.get(output.id) ?? (output.dataset.follow === "end" ? Infinity : 0);
+    output.scrollTop = Math.min(place, output.scrollHeight);
+  }
+}
+
 function dress() {
   applyFolds();
+  restorePlaces();
   applySearch();
   tick();
 }
 
 let before = state();
+document.body.addEventListener("htmx:beforeSwap", rememberPlaces);
 document.body.addEventListener("htmx:afterSwap", () => {
   dress();
   if (state() !== before) {
@@ -157,4 +176,6 @@ dress();
 setInterval(tick, 500);
 // Some changes of power have no audit entry, so the parts are also reloaded slowly.
 setInterval(reloadSoon, 5000);
+// The output of a running call is read each second while the page is visible.
+setInterval(() => { if (!document.hidden) document.body.dispatchEvent(new Event("power:second")); }, 1000);
 if (document.body.dataset.live) listen(document.body.dataset.live);
