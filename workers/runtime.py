@@ -171,6 +171,9 @@ def end() -> bool:
     False where this worker ends because its claim was refused, which is a failure.
     """
     welcome = not (process_state.watch and process_state.watch.refused)
+    if process_state.conductor:
+        # Before the watch, which stops the services of the runs that are cut.
+        process_state.conductor.end()
     if process_state.watch:
         process_state.watch.stop(patiently=True)
     process_state.leaving.close()

@@ -8,6 +8,7 @@ from app.domain.enums import Event
 from app.usecases import runs
 from tests.engine.runs import ask, conduct, conducting, finished, row, steps, under_way
 from tests.engine.stacks import Stack, docker, exits, python, running, until
+from workers.conductor import conductor
 
 WAITS = {"waits": {"log": {"service": "forge", "pattern": "never"}, "retries": 1000, "every": 0.2}}
 
@@ -177,9 +178,27 @@ def test_a_worker_that_is_stopped_lets_the_window_go(stack: Stack, phase: str) -
     stored = row(stack, run)
 
     assert (stored.state, stored.outcome, stored.detail) == ("finished", "cut", "its worker was stopped")
-    assert stored.window_id
-    stack.closed(stored.window_id)
+    # Recorded when nothing runs any more, as the engine shows.
     assert stack.alive() == set()
+    assert stored.report
+    assert stored.report["proof"]["only_core"], stored.report["proof"]
+
+
+def test_a_run_is_not_finished_by_a_worker_that_ends_before_its_services(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conductor, "END_WAIT", 1.5)
+    slow = python("signal.signal(signal.SIGTERM, lambda *_: (time.sleep(4), os._exit(0)))\nsignal.pause()")
+    stack.write({"forge": slow | {"stop_grace_period": "9s"}}).begin()
+    run = ask(stack, "forge", steps=WAITS)
+    with conducting(stack):
+        under_way(stack, run, "runs its steps")
+    assert (row(stack, run).state, stack.alive()) == ("running", {"forge"})
+
+    with conducting(stack):
+        stored = finished(stack, run)
+        assert stack.alive() == set()
+    assert (stored.outcome, stored.detail) == ("cut", "its worker was stopped")
 
 
 def test_runs_beyond_the_limit_wait_for_their_turn(stack: Stack) -> None:

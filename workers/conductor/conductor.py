@@ -14,7 +14,8 @@ from app.domain.scenarios import RunOutcome, RunState
 from app.store import runs as rows
 from app.store.tables import ScenarioRun
 from app.usecases import runs
-from workers.conductor.scenario_run import ConductedRun, Converging
+from workers.conductor.monitor import WORKER_STOPPED
+from workers.conductor.scenario_run import STOPPED_PHASE, ConductedRun, Converging, WorkerEnd
 from workers.state.context import WorkerContext
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ UNSERVED_WAIT = timedelta(minutes=2)
 """How long a run waits for its stack to be served here."""
 RUN_RETENTION = timedelta(days=90)
 """How long a finished run is stored."""
-END_WAIT = 10.0
-"""Seconds for which the runs under way are waited for when the worker ends."""
+END_WAIT = 20.0
+"""Seconds for which a worker that ends waits for its runs, and for the stops of their services."""
 _FORGET = 3600.0
 
 
@@ -37,7 +38,7 @@ class Conductor:
 
     def __init__(self, context: WorkerContext, converging: Converging) -> None:
         self._context, self._converging = context, converging
-        self._stopping = threading.Event()
+        self._stopping, self._waited = threading.Event(), threading.Event()
         self._hint = threading.Event()
         self._lock = threading.Lock()
         self._active: dict[str, threading.Thread] = {}
@@ -49,13 +50,18 @@ class Conductor:
         self._thread.start()
 
     def end(self) -> None:
-        """Begin nothing more; cut the runs under way, which close their windows; wait END_WAIT for them."""
+        """Begin nothing more; cut the runs under way, which close their windows; wait END_WAIT for them.
+
+        Services have to be stopped meanwhile, so the worker's watch ends later. A run whose services are not
+        off by then is left to the next worker.
+        """
         self._stopping.set()
         self._hint.set()
         self._thread.join(timeout=5)
         until = time.monotonic() + END_WAIT
         for thread in list(self._active.values()):
             thread.join(timeout=max(0.0, until - time.monotonic()))
+        self._waited.set()
 
     def wake(self) -> None:
         """Begin the next round at once."""
@@ -113,6 +119,7 @@ class Conductor:
             if runs.take_over_run(session, row.id, row.worker, me.name) is None:
                 return
         died = "its thread ended with an error" if row.worker == me.name else "its worker died"
+        died = WORKER_STOPPED if row.detail == STOPPED_PHASE else died
         reason = f"cancelled by {row.cancelled_by}" if row.cancelled_by else died
         log.warning("run %s was left over by worker %s", row.id, row.worker)
         conducted = self._conduct_run(row.id)
@@ -130,7 +137,8 @@ class Conductor:
         with self._context.database.read() as session:
             row = rows.with_report(session, run)
         assert row is not None
-        return ConductedRun(self._context, self._converging, row, self._stopping.is_set)
+        ending = WorkerEnd(self._stopping.is_set, self._waited.is_set)
+        return ConductedRun(self._context, self._converging, row, ending)
 
     def _start(self, run: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._run, args=(run, work), name=f"run-{run}", daemon=True)

@@ -17,6 +17,10 @@ MONITOR_INTERVAL = 0.25
 """Seconds between two readings."""
 
 
+WORKER_STOPPED = "its worker was stopped"
+"""Why a run was cut whose worker ended in order."""
+
+
 class RunMonitor:
     """Reads a run's row and window; writes its progress; notes changes of its services."""
 
@@ -57,7 +61,7 @@ class RunMonitor:
     def read(self) -> None:
         """Read row and window once, and write the progress where it has changed."""
         if self._stopping():
-            self._interrupt("its worker was stopped")
+            self._interrupt(WORKER_STOPPED)
         version = self._record.version
         with self._context.database.read() as session:
             row = runs.get(session, self._run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -16,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import planning
-from app.domain.enums import Power, State, Status
+from app.domain.enums import State, Status
 from app.domain.errors import Refusal
 from app.domain.scenarios import RunOutcome, Scenario, ScenarioStep
 from app.domain.stack_id import StackId
@@ -26,7 +27,7 @@ from app.store import runs as rows
 from app.store import windows
 from app.store.tables import ScenarioRun, Window
 from app.usecases import runs
-from workers.conductor import fresh, report
+from workers.conductor import fresh, report, unready
 from workers.conductor.checks import CheckScene
 from workers.conductor.fresh import NotFresh
 from workers.conductor.monitor import RunMonitor
@@ -35,7 +36,6 @@ from workers.conductor.run_record import RunRecord
 from workers.conductor.statistics import UsageCollector
 from workers.conductor.step_runner import run_steps, skip_rest
 from workers.engine import negotiation
-from workers.reconcile.inspect import OUTPUT_DELAY
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 
@@ -45,6 +45,8 @@ DIAGNOSIS_WAIT = 5.0
 """Seconds that a report waits for the diagnoses of services that failed."""
 CLOSE_WAIT = 120.0
 """Seconds for which the end of the window is awaited on top of the longest stop of its services."""
+STOPPED_PHASE = "waits for its services to stop, since its worker was stopped"
+"""The phase of a run that a worker which ends may leave to the next one."""
 _PAUSE = 0.2
 Result = TypeVar("Result")
 
@@ -59,6 +61,18 @@ class Converging(Protocol):
         """Stop what no live window of the stack holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerEnd:
+    """Whether the worker is about to end, and whether it waits no longer."""
+
+    has_begun: Callable[[], bool]
+    is_over: Callable[[], bool]
+
+
+class LeftToNextWorker(Exception):
+    """The worker ends before the services of the run are off. The run is not finished."""
+
+
 class RunFailed(Exception):
     """The run cannot go on, for the reason given."""
 
@@ -67,13 +81,13 @@ class ConductedRun:
     """One run, conducted in the thread that calls `conduct` or `end_left_over`."""
 
     def __init__(
-        self, context: WorkerContext, converging: Converging, row: ScenarioRun, stopping: Callable[[], bool]
+        self, context: WorkerContext, converging: Converging, row: ScenarioRun, ending: WorkerEnd
     ) -> None:
-        self._context, self._converging, self._stopping = context, converging, stopping
+        self._context, self._converging, self._ending = context, converging, ending
         self.id, self._stack, self._name = row.id, row.stack, row.name
         self._actor, self._document = row.actor, row.document
         self._record = RunRecord(row.steps)
-        self._monitor = RunMonitor(context, row.id, self._record, stopping)
+        self._monitor = RunMonitor(context, row.id, self._record, ending.has_begun)
         self._usage: UsageCollector | None = None
         self._removals: list[int] = []
         self._held: list[str] = []
@@ -85,6 +99,8 @@ class ConductedRun:
             outcome, detail = self._try()
             self._persist(self._close)
             self._finish(outcome, detail)
+        except LeftToNextWorker:
+            log.warning("run %s is left to the next worker: its services are not off yet", self.id)
         finally:
             self._stop_threads()
 
@@ -97,6 +113,8 @@ class ConductedRun:
             self._persist(self._close)
             skip_rest(self._record, "the run was cut", self._now())
             self._finish(RunOutcome.CUT, reason)
+        except LeftToNextWorker:
+            log.warning("run %s is left to the next worker: its services are not off yet", self.id)
         finally:
             self._stop_threads()
 
@@ -190,34 +208,14 @@ class ConductedRun:
             self._monitor.interrupted.wait(_PAUSE)
         else:
             if self._monitor.window_failed:
-                raise RunFailed(self._describe_unready(self._with_output(window_id)))
+                raise RunFailed(self._describe_unready(window_id))
             raise RunFailed(self._monitor.reason)
         if window.state != State.OPEN or window.status != Status.OK:
-            raise RunFailed(self._describe_unready(self._with_output(window_id)))
+            raise RunFailed(self._describe_unready(window_id))
 
-    def _with_output(self, window_id: str) -> Window:
-        """The window, with the last lines of its failing services where they come within `OUTPUT_DELAY`."""
-        end = time.monotonic() + OUTPUT_DELAY.total_seconds()
-        while True:
-            window = self._window(window_id)
-            failing = [lease for lease in window.leases if lease.power == Power.FAILING]
-            if all("\n" in lease.detail for lease in failing) or time.monotonic() >= end:
-                return window
-            time.sleep(_PAUSE)
-
-    def _describe_unready(self, window: Window) -> str:
-        now = self._now()
-        bad = [lease for lease in window.leases if lease.power not in {Power.ON, Power.DONE}]
-        if window.close_detail and all(lease.power != Power.FAILING for lease in bad):
-            # The services are off again, so the window alone still says why.
-            why = _in_one_line(window.close_detail).removeprefix("nothing came up: ")
-            why = why.removeprefix("did not come up: ")
-            self._record.note_failure(f"service {bad[0].service}" if bad else "window", why, now)
-            return f"not ready: {why}"
-        for lease in sorted(bad, key=lambda one: one.power != Power.FAILING):
-            self._record.note_failure(f"service {lease.service}", lease.detail or str(lease.power), now)
-        why = "; ".join(f"{lease.service}: {_in_one_line(lease.detail) or lease.power}" for lease in bad)
-        return f"not ready: {why or window.close_detail}"
+    def _describe_unready(self, window_id: str) -> str:
+        window = unready.await_output(partial(self._window, window_id))
+        return unready.describe_unready(window, self._record, self._now())
 
     def _close(self) -> None:
         """Begin to close the window of the run, where it has one."""
@@ -266,19 +264,30 @@ class ConductedRun:
             runs.finish_run(session, self.id, end.outcome, end.detail, report=built, now=now, steps=steps)
 
     def _await_closed(self) -> None:
-        """Wait until the window has closed; a stop that takes longer than it may goes on without the run."""
+        """Wait until the window has closed; a stop that takes longer than it may goes on without the run.
+
+        Raises LeftToNextWorker where this worker ends before.
+        """
         served = self._context.stacks.get(self._stack)
         specs = served.spec.services if served else {}
         longest = max((specs[name].stop_timeout for name in self._held if name in specs), default=20.0)
         until = time.monotonic() + CLOSE_WAIT + longest
-        while time.monotonic() < until and not self._stopping():
+        while time.monotonic() < until:
             with self._context.database.read() as session:
                 row = rows.get(session, self.id)
                 window = windows.get(session, row.window_id) if row and row.window_id else None
             if window is None or window.state == State.CLOSED:
                 return
+            self._check_worker()
             time.sleep(_PAUSE)
         self._record.note("the window had not closed when the run ended; its stops go on without it")
+
+    def _check_worker(self) -> None:
+        """Note that this worker is about to end; raise LeftToNextWorker where it waits no longer."""
+        if self._ending.has_begun() and self._record.phase != STOPPED_PHASE:
+            self._begin_phase(STOPPED_PHASE)
+        if self._ending.is_over():
+            raise LeftToNextWorker
 
     def _persist(self, work: Callable[[], Result]) -> Result:
         """Do this, again and again while the database is away; what must not be lost goes through here."""
@@ -286,8 +295,8 @@ class ConductedRun:
             try:
                 return work()
             except SQLAlchemyError as error:
-                if self._stopping():
-                    raise
+                if self._ending.is_over():
+                    raise LeftToNextWorker from error
                 log.warning("run %s waits for the database: %s", self.id, str(error).partition("\n")[0])
                 time.sleep(1.0)
 
@@ -303,9 +312,3 @@ class ConductedRun:
 
     def _now(self) -> datetime:
         return self._context.database.now()
-
-
-def _in_one_line(detail: str) -> str:
-    """Return the first and the last line of a detail: the state, and mostly the reason."""
-    lines = [line.strip() for line in detail.splitlines() if line.strip()]
-    return "; ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else ""
