@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.intents import IntentState
@@ -14,18 +14,10 @@ from app.domain.stack_id import StackId
 from app.store import paging
 from app.store.tables import BuildOutput, IntentRequest, ServiceBuild
 
-_UNFINISHED = tuple(state for state in IntentState if state is not IntentState.FINISHED)
-
 
 def get(session: Session, request: str) -> IntentRequest | None:
     """The request of this id, or None."""
     return session.get(IntentRequest, request)
-
-
-def lock_request(session: Session, request: str) -> IntentRequest | None:
-    """The request, with its row locked where the database locks rows."""
-    query = select(IntentRequest).where(IntentRequest.id == request).with_for_update()
-    return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
 
 
 def page(
@@ -36,20 +28,6 @@ def page(
     if intent is not None:
         query = query.where(IntentRequest.intent == intent)
     return list(session.scalars(query))
-
-
-def unfinished_requests(session: Session, node: str) -> list[IntentRequest]:
-    """The requests of a node that are not finished, oldest first."""
-    query = select(IntentRequest).where(IntentRequest.state.in_(_UNFINISHED), IntentRequest.node == node)
-    return list(session.scalars(query.order_by(IntentRequest.created_at, IntentRequest.id)))
-
-
-def count_unfinished(session: Session, node: str) -> int:
-    """How many requests of a node are not finished."""
-    query = select(func.count(IntentRequest.id)).where(
-        IntentRequest.state.in_(_UNFINISHED), IntentRequest.node == node
-    )
-    return session.scalar(query) or 0
 
 
 def note_progress(

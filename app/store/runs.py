@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, undefer
 
 from app.domain.scenarios import RunState
 from app.domain.stack_id import StackId
 from app.store import paging
 from app.store.tables import Lease, ScenarioRun, Window
-
-_UNFINISHED = (RunState.QUEUED, RunState.RUNNING)
 
 
 def get(session: Session, run: str) -> ScenarioRun | None:
@@ -28,12 +26,6 @@ def with_report(session: Session, run: str) -> ScenarioRun | None:
     return session.scalar(query.options(undefer(ScenarioRun.document), undefer(ScenarioRun.report)))
 
 
-def lock_run(session: Session, run: str) -> ScenarioRun | None:
-    """The run, with its row locked where the database locks rows."""
-    query = select(ScenarioRun).where(ScenarioRun.id == run).with_for_update()
-    return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
-
-
 def page(
     session: Session, *, stack: StackId | None = None, before: paging.RowPlace | None = None, limit: int = 50
 ) -> list[ScenarioRun]:
@@ -42,20 +34,6 @@ def page(
     if stack is not None:
         query = query.where(ScenarioRun.stack == stack)
     return list(session.scalars(query))
-
-
-def unfinished_runs(session: Session, node: str) -> list[ScenarioRun]:
-    """The runs of a node that are queued or under way, oldest first."""
-    query = select(ScenarioRun).where(ScenarioRun.state.in_(_UNFINISHED), ScenarioRun.node == node)
-    return list(session.scalars(query.order_by(ScenarioRun.created_at, ScenarioRun.id)))
-
-
-def count_unfinished(session: Session, node: str) -> int:
-    """How many runs of a node are queued or under way."""
-    query = select(func.count(ScenarioRun.id)).where(
-        ScenarioRun.state.in_(_UNFINISHED), ScenarioRun.node == node
-    )
-    return session.scalar(query) or 0
 
 
 def note_progress(session: Session, run: str, detail: str, steps: Sequence[Mapping[str, Any]]) -> None:

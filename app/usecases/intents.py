@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import intents as rules
 from app.domain.enums import Event
-from app.domain.errors import NodeAway, StackRejected, TokenExists, UnknownStack
+from app.domain.errors import StackRejected, TokenExists, UnknownStack
 from app.domain.intent_errors import (
     IntentStackNeeded,
     NotWaiting,
@@ -30,19 +30,15 @@ from app.domain.intent_errors import (
 from app.domain.intents import BuildStatus, Intent, IntentOutcome, IntentState
 from app.domain.scenarios import StepStatus
 from app.domain.stack_id import StackId
-from app.store import audit, stacks, tokens, workers
 from app.store import intents as rows
-from app.store import windows as window_rows
+from app.store import stacks, tokens
+from app.store.jobs import lock_job
 from app.store.tables import IntentRequest, Stack, Window, stamp
-from app.usecases.windows import close as closing
+from app.usecases import jobs
+from app.usecases.jobs import record_job_entry
 from app.usecases.windows import open as opening
 from app.usecases.windows.open import OpeningPlan, OpenRequest
 from app.usecases.windows.transitions import SYSTEM_ACTOR
-
-MOST_UNFINISHED_REQUESTS = 50
-"""Requests of one node that are not finished, at most."""
-LONGEST_INTENT_DETAIL = 1000
-"""Characters of why a request ended, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +119,16 @@ def request_intent(
     """
     plan = plan_intent(session, name, wanted, now)
     intent, stack = plan.intent, stacks.chosen(session, plan.opening.stack)
-    if away := workers.is_away(session, stack, now):
-        raise NodeAway(stack.name, stack.node, away)
-    if rows.count_unfinished(session, stack.node) >= MOST_UNFINISHED_REQUESTS:
-        raise TooManyRequests(stack.node, MOST_UNFINISHED_REQUESTS)
+    jobs.check_node(session, IntentRequest, stack, TooManyRequests, now)
     request = _new_request(stack, plan, wanted, actor, now)
     session.add(request)
     facts = {"services": request.services, "ttl_sec": request.ttl_sec, "builds": list(intent.build)}
     ends = {"until": stamp(request.until)} if request.until else {}
     waits = request.state == IntentState.WAITING
-    _record(session, request, Event.INTENT_REQUESTED, actor, now, **facts, **ends, waits=waits)
+    record_job_entry(session, request, Event.INTENT_REQUESTED, actor, now, **facts, **ends, waits=waits)
     if intent.approval is not rules.Approval.NONE and not waits:
         request.approved_by = actor
-        _record(session, request, Event.INTENT_APPROVED, actor, now)
+        record_job_entry(session, request, Event.INTENT_APPROVED, actor, now)
     return request
 
 
@@ -154,7 +147,7 @@ def _new_request(stack: Stack, plan: IntentPlan, wanted: Wanted, actor: str, now
         reason=wanted.reason or intent.reason,
         approval=intent.approval,
         state=IntentState.WAITING if waits else IntentState.QUEUED,
-        detail="waits for an approval" if waits else "waits for its worker",
+        detail="waits for an approval" if waits else jobs.AWAITS_WORKER,
         builds=[_pending_build(service) for service in intent.build],
         checks=[
             {**one, "status": str(StepStatus.PENDING), "detail": "", "tries": 0} for one in intent.checks
@@ -177,13 +170,15 @@ def create_approver(session: Session, name: str, *, actor: str, now: datetime) -
 
 def approve_request(session: Session, request_id: str, *, actor: str, now: datetime) -> IntentRequest:
     """Approve a request that waits; raises UnknownIntentRequest, NotWaiting or OwnRequest."""
-    request = _lock(session, request_id)
+    request = lock_job(session, IntentRequest, request_id)
+    if request is None:
+        raise UnknownIntentRequest(request_id)
     if request.state != IntentState.WAITING:
         raise NotWaiting(request.id, str(request.state))
     if request.actor == actor:
         raise OwnRequest(request.id, actor)
-    request.state, request.approved_by, request.detail = IntentState.QUEUED, actor, "waits for its worker"
-    _record(session, request, Event.INTENT_APPROVED, actor, now)
+    request.state, request.approved_by, request.detail = IntentState.QUEUED, actor, jobs.AWAITS_WORKER
+    record_job_entry(session, request, Event.INTENT_APPROVED, actor, now)
     return request
 
 
@@ -192,20 +187,15 @@ def cancel_request(session: Session, request_id: str, *, actor: str, now: dateti
 
     One that a worker attends to is finished by that worker.
     """
-    known = rows.get(session, request_id)
-    if known is None:
+
+    def cut(detail: str) -> None:
+        finish_request(session, request_id, IntentOutcome.CUT, detail, now)
+
+    request = jobs.cancel_job(
+        session, IntentRequest, request_id, word="request", actor=actor, now=now, cut=cut
+    )
+    if request is None:
         raise UnknownIntentRequest(request_id)
-    unfinished = known.state != IntentState.FINISHED
-    # Windows are locked before requests, here as everywhere.
-    if unfinished and known.window_id and window_rows.get(session, known.window_id):
-        reason = f"request {known.id} was cancelled by {actor}"
-        closing.close(session, known.window_id, actor=actor, now=now, reason=reason)
-    request = _lock(session, request_id)
-    if request.state in {IntentState.WAITING, IntentState.QUEUED}:
-        request.cancelled_by = actor
-        finish_request(session, request_id, IntentOutcome.CUT, f"cancelled by {actor} before it began", now)
-    elif request.state != IntentState.FINISHED and request.cancelled_by is None:
-        request.cancelled_by, request.detail = actor, f"is being cancelled by {actor}"
     return request
 
 
@@ -220,10 +210,9 @@ def expire_approvals(session: Session, request: IntentRequest, now: datetime) ->
 
 def claim_request(session: Session, request_id: str, worker: str, now: datetime) -> IntentRequest | None:
     """Begin a queued request as this worker; None where it is not queued any more."""
-    request = rows.lock_request(session, request_id)
-    if request is None or request.state != IntentState.QUEUED:
-        return None
-    request.state, request.worker, request.started_at = IntentState.BUILDING, worker, now
+    request = jobs.claim_job(session, IntentRequest, request_id, worker, now, queued=IntentState.QUEUED)
+    if request is not None:
+        request.state = IntentState.BUILDING
     return request
 
 
@@ -232,9 +221,8 @@ def open_request_window(session: Session, request_id: str, now: datetime) -> Win
 
     Raises UntilPassed, and what opening a window raises.
     """
-    # The row is kept for this transaction: a cancellation comes before the window, or finds it.
-    request = rows.lock_request(session, request_id)
-    if request is None or request.cancelled_by is not None or request.state == IntentState.FINISHED:
+    request = jobs.lock_to_open(session, IntentRequest, request_id)
+    if request is None:
         return None
     ttl = request.ttl_sec
     if request.until is not None:
@@ -242,9 +230,7 @@ def open_request_window(session: Session, request_id: str, now: datetime) -> Win
         if not ttl:
             raise UntilPassed(stamp(request.until))
     ask = OpenRequest(list(request.services), request.stack, ttl, request.reason or f"wants {request.intent}")
-    window, _new = opening.open_window(session, ask, actor=request.actor, now=now, wait_for_node=False)
-    request.window_id = window.id
-    return window
+    return jobs.open_job_window(session, request, ask, now)
 
 
 def finish_request(
@@ -257,17 +243,17 @@ def finish_request(
     builds: Sequence[dict[str, Any]] | None = None,
     checks: Sequence[dict[str, Any]] | None = None,
 ) -> bool:
-    """Put on record how a request ended; False where it had ended already. Its window stays as it is."""
-    request = rows.lock_request(session, request_id)
-    if request is None or request.state == IntentState.FINISHED:
+    """Record how a request ended; return False if it had ended before. Its window stays as it is."""
+    request = jobs.lock_unfinished(session, IntentRequest, request_id)
+    if request is None:
         return False
     request.state, request.outcome, request.finished_at = IntentState.FINISHED, outcome, now
-    request.detail = detail[:LONGEST_INTENT_DETAIL]
+    request.detail = detail[: jobs.LONGEST_JOB_DETAIL]
     request.builds = _settle(request.builds if builds is None else builds)
     request.checks = _settle(request.checks if checks is None else checks)
     event = Event.INTENT_CUT if outcome is IntentOutcome.CUT else Event.INTENT_FINISHED
     actor = request.cancelled_by or (SYSTEM_ACTOR if outcome is IntentOutcome.CUT else request.actor)
-    _record(session, request, event, actor, now, outcome=str(outcome), detail=request.detail)
+    record_job_entry(session, request, event, actor, now, outcome=str(outcome), detail=request.detail)
     return True
 
 
@@ -275,26 +261,3 @@ def _settle(parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Builds or checks of a finished request: what has not ended is skipped."""
     going = {BuildStatus.PENDING, BuildStatus.RUNNING, StepStatus.PENDING, StepStatus.RUNNING}
     return [dict(one) | ({"status": "skipped"} if one["status"] in going else {}) for one in parts]
-
-
-def _lock(session: Session, request_id: str) -> IntentRequest:
-    request = rows.lock_request(session, request_id)
-    if request is None:
-        raise UnknownIntentRequest(request_id)
-    return request
-
-
-def _record(
-    session: Session, request: IntentRequest, event: Event, actor: str, now: datetime, **facts: Any
-) -> None:
-    audit.record(
-        session,
-        event,
-        actor=actor,
-        now=now,
-        stack=request.stack,
-        window=request.window_id,
-        request=request.id,
-        intent=request.intent,
-        **facts,
-    )

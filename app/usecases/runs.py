@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from app.domain import planning, scenarios
 from app.domain.enums import Event
-from app.domain.errors import NodeAway
 from app.domain.planning import StackSpec
 from app.domain.run_errors import CheckOutsideWindow, InvalidScenario, TooManyRuns, UnknownRun
 from app.domain.scenarios import RunOutcome, RunState, Scenario, StepStatus
@@ -25,17 +24,11 @@ from app.domain.stack_id import StackId, namespace_of
 from app.domain.viewer import Viewer
 from app.settings import ConfigError
 from app.settings.scenario_toml import as_document, parse_scenario
-from app.store import audit, runs, workers
-from app.store import windows as rows
 from app.store.tables import ScenarioRun, Window
-from app.usecases.windows import close as closing
+from app.usecases import jobs
+from app.usecases.jobs import record_job_entry
 from app.usecases.windows import open as opening
 from app.usecases.windows.open import OpenRequest
-
-MOST_UNFINISHED = 50
-"""Runs of one node that are queued or under way, at most."""
-LONGEST_RUN_DETAIL = 1000
-"""Characters of why a run ended, at most."""
 
 
 def start_run(session: Session, document: Any, *, actor: str, now: datetime) -> ScenarioRun:
@@ -46,10 +39,7 @@ def start_run(session: Session, document: Any, *, actor: str, now: datetime) -> 
     scenario = _qualify(parse_or_refuse(document), actor)
     stack, asked, ttl = opening.check_request(session, open_request(scenario))
     check_scope(stack.spec, scenario)
-    if away := workers.is_away(session, stack, now):
-        raise NodeAway(stack.name, stack.node, away)
-    if runs.count_unfinished(session, stack.node) >= MOST_UNFINISHED:
-        raise TooManyRuns(stack.node, MOST_UNFINISHED)
+    jobs.check_node(session, ScenarioRun, stack, TooManyRuns, now)
     run = ScenarioRun(
         id=secrets.token_hex(8),
         stack=stack.name,
@@ -58,13 +48,15 @@ def start_run(session: Session, document: Any, *, actor: str, now: datetime) -> 
         actor=actor,
         services=asked,
         state=RunState.QUEUED,
-        detail="waits for its worker",
+        detail=jobs.AWAITS_WORKER,
         document=as_document(scenario) | {"stack": stack.name, "ttl": ttl},
         steps=initial_steps(scenario),
         created_at=now,
     )
     session.add(run)
-    _record(session, run, Event.RUN_STARTED, actor, now, services=asked, ttl_sec=ttl, fresh=scenario.fresh)
+    record_job_entry(
+        session, run, Event.RUN_STARTED, actor, now, services=asked, ttl_sec=ttl, fresh=scenario.fresh
+    )
     return run
 
 
@@ -117,17 +109,16 @@ def initial_steps(scenario: Scenario) -> list[dict[str, Any]]:
 
 def claim_run(session: Session, run_id: str, worker: str, now: datetime) -> ScenarioRun | None:
     """Begin a queued run as this worker; None where it is not queued any more."""
-    run = runs.lock_run(session, run_id)
-    if run is None or run.state != RunState.QUEUED:
-        return None
-    run.state, run.worker, run.started_at = RunState.RUNNING, worker, now
+    run = jobs.claim_job(session, ScenarioRun, run_id, worker, now, queued=RunState.QUEUED)
+    if run is not None:
+        run.state = RunState.RUNNING
     return run
 
 
 def take_over_run(session: Session, run_id: str, dead: str, worker: str) -> ScenarioRun | None:
     """Go on with the run of a worker that is dead, to end it; None where another has done so."""
-    run = runs.lock_run(session, run_id)
-    if run is None or run.state != RunState.RUNNING or run.worker != dead:
+    run = jobs.lock_unfinished(session, ScenarioRun, run_id)
+    if run is None or run.worker != dead:
         return None
     run.worker = worker
     return run
@@ -138,14 +129,10 @@ def open_run_window(session: Session, run_id: str, scenario: Scenario, now: date
 
     Raises what opening a window raises.
     """
-    # The row is kept for this transaction: a cancellation comes before the window, or finds it.
-    run = runs.lock_run(session, run_id)
-    if run is None or run.cancelled_by is not None or run.state != RunState.RUNNING:
+    run = jobs.lock_to_open(session, ScenarioRun, run_id)
+    if run is None:
         return None
-    request = open_request(scenario, f"run {run.id}: {run.name}")
-    window, _new = opening.open_window(session, request, actor=run.actor, now=now, wait_for_node=False)
-    run.window_id = window.id
-    return window
+    return jobs.open_job_window(session, run, open_request(scenario, f"run {run.id}: {run.name}"), now)
 
 
 def cancel_run(session: Session, run_id: str, *, actor: str, now: datetime) -> ScenarioRun:
@@ -153,27 +140,14 @@ def cancel_run(session: Session, run_id: str, *, actor: str, now: datetime) -> S
 
     A run under way is finished by its worker, with a report.
     """
-    seen = runs.get(session, run_id)
-    if seen is None:
+
+    def cut(detail: str) -> None:
+        finish_run(session, run_id, RunOutcome.CUT, detail, report=None, now=now)
+
+    run = jobs.cancel_job(session, ScenarioRun, run_id, word="run", actor=actor, now=now, cut=cut)
+    if run is None:
         raise UnknownRun(run_id)
-    # Windows are locked before runs, here as everywhere.
-    close_run_window(session, seen, f"run {seen.id} was cancelled by {actor}", actor, now)
-    run = runs.lock_run(session, run_id)
-    assert run is not None
-    if run.state == RunState.QUEUED:
-        run.cancelled_by = actor
-        finish_run(
-            session, run_id, RunOutcome.CUT, f"cancelled by {actor} before it began", report=None, now=now
-        )
-    elif run.state == RunState.RUNNING and run.cancelled_by is None:
-        run.cancelled_by, run.detail = actor, f"is being cancelled by {actor}"
     return run
-
-
-def close_run_window(session: Session, run: ScenarioRun, reason: str, actor: str, now: datetime) -> None:
-    """Begin to close the window of a run, where it has one."""
-    if run.window_id and rows.get(session, run.window_id):
-        closing.close(session, run.window_id, actor=actor, now=now, reason=reason)
 
 
 def finish_run(
@@ -187,17 +161,18 @@ def finish_run(
     steps: Sequence[Mapping[str, Any]] | None = None,
 ) -> bool:
     """Record how a run ended; return False if it had ended before."""
-    run = runs.lock_run(session, run_id)
-    if run is None or run.state == RunState.FINISHED:
+    run = jobs.lock_unfinished(session, ScenarioRun, run_id)
+    if run is None:
         return False
     run.state, run.outcome, run.finished_at = RunState.FINISHED, outcome, now
-    run.detail, run.report = detail[:LONGEST_RUN_DETAIL], dict(report) if report is not None else None
+    run.detail = detail[: jobs.LONGEST_JOB_DETAIL]
+    run.report = dict(report) if report is not None else None
     run.steps = [dict(one) for one in (run.steps if steps is None else steps)]
     run.document = without_secrets(run.document)
     event = Event.RUN_CUT if outcome is RunOutcome.CUT else Event.RUN_FINISHED
     failed = [one["name"] for one in run.steps if one["status"] == StepStatus.FAILED]
     actor = run.cancelled_by or run.actor
-    _record(session, run, event, actor, now, outcome=str(outcome), detail=run.detail, failed=failed)
+    record_job_entry(session, run, event, actor, now, outcome=str(outcome), detail=run.detail, failed=failed)
     return True
 
 
@@ -208,19 +183,3 @@ def without_secrets(document: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("headers", "body"):
             step.get("http", {}).pop(name, None)
     return plain
-
-
-def _record(
-    session: Session, run: ScenarioRun, event: Event, actor: str, now: datetime, **facts: Any
-) -> None:
-    audit.record(
-        session,
-        event,
-        actor=actor,
-        now=now,
-        stack=run.stack,
-        window=run.window_id,
-        run=run.id,
-        name=run.name,
-        **facts,
-    )

@@ -12,7 +12,7 @@ from app.domain.scenarios import RunOutcome, RunState
 from app.settings.scenario_toml import parse_scenario
 from app.store import runs as rows
 from app.store.tables import ScenarioRun
-from app.usecases import runs
+from app.usecases import jobs, runs
 from tests.system import System
 
 
@@ -86,7 +86,7 @@ def test_a_check_may_look_into_a_dependency_that_is_opened_along(system: System)
 
 
 def test_a_node_has_only_so_many_unfinished_runs(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "MOST_UNFINISHED", 1)
+    monkeypatch.setattr(jobs, "MOST_UNFINISHED", 1)
     start(system, "forge")
     with pytest.raises(TooManyRuns):
         start(system, "forge")

@@ -11,6 +11,7 @@ from functools import partial
 
 from app.domain.enums import Loop
 from app.domain.scenarios import RunOutcome, RunState
+from app.store import jobs
 from app.store import runs as rows
 from app.store.tables import ScenarioRun
 from app.usecases import runs
@@ -84,7 +85,7 @@ class Conductor:
         """Start queued runs, finish runs of dead workers, and delete old ones."""
         database = self._context.database
         with database.read() as session:
-            unfinished = rows.unfinished_runs(session, self._context.node)
+            unfinished = jobs.unfinished(session, ScenarioRun, self._context.node)
         for row in unfinished:
             self._context.guard.isolate(Loop.RUNS, f"run {row.id}", partial(self._attend, row))
         if time.monotonic() >= self._forget_at:

@@ -26,7 +26,7 @@ from app.settings.scenario_toml import parse_scenario
 from app.store import runs as rows
 from app.store import windows
 from app.store.tables import ScenarioRun, Window
-from app.usecases import runs
+from app.usecases import jobs, runs
 from workers.conductor import fresh, report, unready
 from workers.conductor.checks import CheckScene
 from workers.conductor.fresh import NotFresh
@@ -225,7 +225,7 @@ class ConductedRun:
             row = rows.get(session, self.id)
             if row is not None:
                 reason = f"run {self.id} is over"
-                runs.close_run_window(session, row, reason, self._actor, self._context.database.now())
+                jobs.close_job_window(session, row, reason, self._actor, self._context.database.now())
         self._converging.close_soon(self._stack)
 
     def _finish(self, outcome: RunOutcome, detail: str) -> None:
@@ -238,7 +238,7 @@ class ConductedRun:
         if outcome is RunOutcome.PASSED and not proof["released"]:
             outcome, detail = RunOutcome.FAILED, proof["detail"]
             self._record.note_failure("proof", detail, self._now())
-        end = RunEnd(outcome, detail[: runs.LONGEST_RUN_DETAIL], self._now())
+        end = RunEnd(outcome, detail[: jobs.LONGEST_JOB_DETAIL], self._now())
         self._persist(partial(self._store, proof, end))
         log.info("run %s (%s) of stack %s: %s: %s", self.id, self._name, self._stack, outcome, detail)
 

@@ -16,6 +16,7 @@ from functools import partial
 from app.domain.enums import Loop
 from app.domain.intents import IntentOutcome, IntentState
 from app.store import intents as rows
+from app.store import jobs
 from app.store.tables import IntentRequest
 from app.usecases import intents
 from workers.conductor.scenario_run import Converging
@@ -76,7 +77,7 @@ class IntentRunner:
         """Begin what is queued, end what a dead worker has left, and forget what is old."""
         database = self._context.database
         with database.read() as session:
-            unfinished = rows.unfinished_requests(session, self._context.node)
+            unfinished = jobs.unfinished(session, IntentRequest, self._context.node)
         for row in unfinished:
             self._context.guard.isolate(Loop.INTENTS, f"request {row.id}", partial(self._attend, row))
         if time.monotonic() >= self._forget_at:

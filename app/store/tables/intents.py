@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -11,9 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.domain.intents import Approval, IntentOutcome, IntentState
 from app.domain.stack_id import StackId
 from app.store.tables.base import BigId, EnumColumn, Table
+from app.store.tables.jobs import JobColumns
 
 
-class IntentRequest(Table):
+class IntentRequest(JobColumns, Table):
     """One request for an intent: who asked for it, how far it is, and how it ended."""
 
     __tablename__ = "intent_requests"
@@ -22,12 +23,11 @@ class IntentRequest(Table):
         Index("intent_requests_by_state", "state", "node"),
     )
 
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    UNFINISHED: ClassVar[tuple[IntentState, ...]] = tuple(
+        state for state in IntentState if state is not IntentState.FINISHED
+    )
+
     intent: Mapped[str] = mapped_column(String(60))
-    stack: Mapped[StackId] = mapped_column(String(120))
-    node: Mapped[str] = mapped_column(String(120))
-    actor: Mapped[str] = mapped_column(String(120))
-    services: Mapped[list[str]]
     ttl_sec: Mapped[float | None]
     """The length of the window from its opening; None where it ends at `until`."""
     until: Mapped[datetime | None]
@@ -35,20 +35,15 @@ class IntentRequest(Table):
     approval: Mapped[Approval] = mapped_column(EnumColumn(Approval, Approval.OTHER), default=Approval.NONE)
     state: Mapped[IntentState] = mapped_column(EnumColumn(IntentState, IntentState.FINISHED))
     outcome: Mapped[IntentOutcome | None] = mapped_column(EnumColumn(IntentOutcome, None))
-    detail: Mapped[str] = mapped_column(Text, default="")
-    """What it does now or, at its end, why it ended so."""
     builds: Mapped[list[dict[str, Any]]] = mapped_column(JSON(), default=list)
     """`service`, `status` and `detail` of each build, in their order."""
     checks: Mapped[list[dict[str, Any]]] = mapped_column(JSON(), default=list)
     """Each check as a step of a run."""
-    window_id: Mapped[str | None] = mapped_column(String(32))
-    worker: Mapped[str] = mapped_column(String(120), default="")
-    """The worker that attends to it; empty until one has begun."""
     approved_by: Mapped[str | None] = mapped_column(String(120))
-    cancelled_by: Mapped[str | None] = mapped_column(String(120))
-    created_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
+
+    def audit_facts(self) -> dict[str, str]:
+        """Which request it is, as every audit entry about it has it."""
+        return {"request": self.id, "intent": self.intent}
 
 
 class BuildOutput(Table):
