@@ -18,7 +18,7 @@ def lock_job(session: Session, table: type[JobRow], job_id: str) -> JobRow | Non
     return session.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
 
 
-def unfinished(session: Session, table: type[JobRow], node: str) -> list[JobRow]:
+def unfinished_jobs(session: Session, table: type[JobRow], node: str) -> list[JobRow]:
     """The jobs of a node that are not finished, oldest first."""
     query = select(table).where(table.state.in_(table.UNFINISHED), table.node == node)
     return list(session.scalars(query.order_by(table.created_at, table.id)))

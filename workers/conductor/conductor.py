@@ -85,7 +85,7 @@ class Conductor:
         """Start queued runs, finish runs of dead workers, and delete old ones."""
         database = self._context.database
         with database.read() as session:
-            unfinished = jobs.unfinished(session, ScenarioRun, self._context.node)
+            unfinished = jobs.unfinished_jobs(session, ScenarioRun, self._context.node)
         for row in unfinished:
             self._context.guard.isolate(Loop.RUNS, f"run {row.id}", partial(self._attend, row))
         if time.monotonic() >= self._forget_at:

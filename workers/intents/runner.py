@@ -77,7 +77,7 @@ class IntentRunner:
         """Begin what is queued, end what a dead worker has left, and forget what is old."""
         database = self._context.database
         with database.read() as session:
-            unfinished = jobs.unfinished(session, IntentRequest, self._context.node)
+            unfinished = jobs.unfinished_jobs(session, IntentRequest, self._context.node)
         for row in unfinished:
             self._context.guard.isolate(Loop.INTENTS, f"request {row.id}", partial(self._attend, row))
         if time.monotonic() >= self._forget_at:

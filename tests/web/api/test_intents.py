@@ -15,7 +15,7 @@ from app.domain.intents import Approval, Intent, IntentOutcome
 from app.settings import Settings
 from app.store import intents as rows
 from app.store.database import Database
-from app.store.jobs import unfinished
+from app.store.jobs import unfinished_jobs
 from app.store.tables import IntentRequest
 from app.usecases import intents
 from app.web import create_app
@@ -185,12 +185,12 @@ def test_an_approval_that_does_not_come_ends_the_request(
 ) -> None:
     request = api.post("/intents/careful", body).json["id"]
     with system.database.write() as session:
-        for row in unfinished(session, IntentRequest, "local"):
+        for row in unfinished_jobs(session, IntentRequest, "local"):
             intents.expire_approvals(session, row, system.now + later - timedelta(seconds=1))
     assert api.get(f"/intent-requests/{request}").json["state"] == "waiting"
 
     with system.database.write() as session:
-        for row in unfinished(session, IntentRequest, "local"):
+        for row in unfinished_jobs(session, IntentRequest, "local"):
             intents.expire_approvals(session, row, system.now + later)
     ended = api.get(f"/intent-requests/{request}").json
     assert (ended["state"], ended["outcome"]) == ("finished", "cut")
@@ -260,4 +260,4 @@ def test_while_off_nothing_is_requested(plain_app: Flask, token: str, database: 
     answer = off.post("/intents/translate", {})
     assert (answer.status_code, answer.json) == (unknown.status_code, unknown.json) == (404, answer.json)
     with database.read() as session:
-        assert unfinished(session, IntentRequest, "local") == []
+        assert unfinished_jobs(session, IntentRequest, "local") == []
