@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,7 +20,6 @@ from app.domain import planning
 from app.domain.enums import State, Status
 from app.domain.errors import Refusal
 from app.domain.scenarios import RunOutcome, Scenario, ScenarioStep
-from app.domain.stack_id import StackId
 from app.settings import ConfigError
 from app.settings.scenario_toml import parse_scenario
 from app.store import runs as rows
@@ -36,6 +35,8 @@ from workers.conductor.run_record import RunRecord
 from workers.conductor.statistics import UsageCollector
 from workers.conductor.step_runner import run_steps, skip_rest
 from workers.engine import negotiation
+from workers.jobs.converging import Converging
+from workers.jobs.database_retry import Result, retry_while_away
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 
@@ -48,17 +49,6 @@ CLOSE_WAIT = 120.0
 STOPPED_PHASE = "waits for its services to stop, since its worker was stopped"
 """The phase of a run that a worker which ends may leave to the next one."""
 _PAUSE = 0.2
-Result = TypeVar("Result")
-
-
-class Converging(Protocol):
-    """What hurries the opening and closing of windows in this worker."""
-
-    def open_soon(self, window: str) -> None:
-        """Start what the opening window needs."""
-
-    def close_soon(self, stack: StackId) -> None:
-        """Stop what no live window of the stack holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,15 +280,11 @@ class ConductedRun:
             raise LeftToNextWorker
 
     def _persist(self, work: Callable[[], Result]) -> Result:
-        """Do this, again and again while the database is away; what must not be lost goes through here."""
-        while True:
-            try:
-                return work()
-            except SQLAlchemyError as error:
-                if self._ending.is_over():
-                    raise LeftToNextWorker from error
-                log.warning("run %s waits for the database: %s", self.id, str(error).partition("\n")[0])
-                time.sleep(1.0)
+        """Do this, again while the database is away. Raises LeftToNextWorker where the worker ends."""
+        try:
+            return retry_while_away(work, f"run {self.id}", self._ending.is_over)
+        except SQLAlchemyError as error:
+            raise LeftToNextWorker from error
 
     def _window(self, window_id: str) -> Window:
         with self._context.database.read() as session:

@@ -6,19 +6,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.domain import untrusted_text
 from app.domain.enums import Loop, State
 from app.domain.intents import BuildStatus, IntentState
-from app.host.periodic_thread import PeriodicThread
 from app.store import intents as rows
-from app.store import windows
-from app.store.tables import IntentRequest
+from app.store.tables import IntentRequest, Window
 from workers.conductor.run_record import RunRecord
 from workers.engine.compose import Cancellation
+from workers.jobs.job_monitor import JobMonitor
 from workers.state.context import WorkerContext
 
-WATCH_INTERVAL = 0.4
-"""Seconds between two readings of a request's row and window."""
 LONGEST_BUILD_DETAIL = 500
 """Characters of why a build failed, at most."""
 
@@ -76,8 +75,10 @@ class RequestProgress:
         return [one["service"] for one in self.builds() if one["status"] == BuildStatus.BUILT]
 
 
-class RequestMonitor:
+class RequestMonitor(JobMonitor[IntentRequest]):
     """Interrupts a request that is cancelled or whose window ends; writes its progress."""
+
+    table, loop, word = IntentRequest, Loop.INTENTS, "request"
 
     def __init__(
         self,
@@ -86,63 +87,34 @@ class RequestMonitor:
         progress: RequestProgress,
         stopping: Callable[[], bool],
     ) -> None:
-        """`stopping` tells whether the worker is about to end."""
-        self._context, self._request, self._progress, self._stopping = context, request, progress, stopping
-        self.interrupted = threading.Event()
-        self.reason = ""
-        """Why it was interrupted."""
+        """`stopping` returns whether the worker is about to end."""
+        super().__init__(context, request, stopping)
+        self._progress = progress
         self.cancellation = Cancellation()
         """Ends the build that goes on."""
-        self._written = -1
-        self._thread = PeriodicThread(
-            "intent-monitor", self._watch, lambda: WATCH_INTERVAL, pause_first=False
+
+    def progress_version(self) -> int:
+        """The version of the request's progress."""
+        return self._progress.version
+
+    def write_progress(self, session: Session) -> None:
+        """Write state, builds and checks of the request to its row."""
+        progress = self._progress
+        rows.note_progress(
+            session,
+            self.job,
+            progress.state,
+            progress.detail,
+            builds=progress.builds(),
+            checks=progress.record.step_rows(),
         )
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+    def compare_window(self, window: Window) -> None:
+        """Interrupt the request where its window has ended."""
+        if window.state in {State.CLOSING, State.CLOSED}:
+            self.interrupt(f"its window ended: {window.close_detail or window.close_reason}")
 
-    def stop(self) -> None:
-        """Stop the thread."""
-        self._thread.stop(timeout=5)
-
-    def _watch(self) -> None:
-        self._context.guard.run(Loop.INTENTS, self.read, f"request {self._request}")
-
-    def read(self) -> None:
-        """Read row and window once, and write the progress where it has changed."""
-        if self._stopping():
-            self._interrupt("its worker was stopped")
-        version = self._progress.version
-        with self._context.database.read() as session:
-            row = rows.get(session, self._request)
-            window = windows.get(session, row.window_id) if row and row.window_id else None
-            if row is not None:
-                self._compare(row)
-            if window is not None and window.state in {State.CLOSING, State.CLOSED}:
-                self._interrupt(f"its window ended: {window.close_detail or window.close_reason}")
-        if version != self._written:
-            self._write()
-            self._written = version
-
-    def _write(self) -> None:
-        progress = self._progress
-        with self._context.database.write() as session:
-            rows.note_progress(
-                session,
-                self._request,
-                progress.state,
-                progress.detail,
-                builds=progress.builds(),
-                checks=progress.record.step_rows(),
-            )
-
-    def _compare(self, row: IntentRequest) -> None:
-        if row.cancelled_by is not None:
-            self._interrupt(f"cancelled by {row.cancelled_by}")
-
-    def _interrupt(self, reason: str) -> None:
-        if not self.interrupted.is_set():
-            self.reason = reason
-            self.interrupted.set()
+    def interrupt(self, reason: str) -> None:
+        """Interrupt the request, and the build that goes on."""
+        super().interrupt(reason)
         self.cancellation.cancel(self.reason)

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
-
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import planning
 from app.domain.enums import Power, State, Status
@@ -24,12 +21,13 @@ from app.store.tables import IntentRequest, Window, stamp
 from app.usecases import intents, runs
 from workers.conductor.checks import CheckScene
 from workers.conductor.run_record import RunRecord
-from workers.conductor.scenario_run import Converging
 from workers.conductor.statistics import UsageCollector
 from workers.conductor.step_runner import run_steps
 from workers.engine import negotiation
 from workers.intents.image_builds import BuildFailed, ImageBuilds, end_left_builds
 from workers.intents.progress import RequestMonitor, RequestProgress
+from workers.jobs.converging import Converging
+from workers.jobs.database_retry import retry_while_away
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 
@@ -55,11 +53,12 @@ class RequestWork:
         converging: Converging,
         row: IntentRequest,
         *,
-        turn: threading.Lock,
+        build_lock: threading.Lock,
         stopping: Callable[[], bool],
     ) -> None:
-        """`turn` is held by the one build of this node; `stopping` tells whether the worker ends."""
-        self._context, self._converging, self._stopping, self._turn = context, converging, stopping, turn
+        """The one build of this node holds `build_lock`; `stopping` returns whether the worker ends."""
+        self._context, self._converging, self._stopping = context, converging, stopping
+        self._build_lock = build_lock
         self.id, self._stack, self._intent, self._actor = row.id, row.stack, row.intent, row.actor
         self._left_builds = [str(one["service"]) for one in row.builds]
         self._left_state, self._window_id = str(row.state), row.window_id
@@ -74,7 +73,7 @@ class RequestWork:
             outcome, detail = self._try()
         finally:
             self._monitor.stop()
-        self._persist(partial(self._finish, outcome, detail))
+        retry_while_away(partial(self._finish, outcome, detail), f"request {self.id}", self._stopping)
 
     def end_left_over(self, reason: str) -> None:
         """End the request of a dead worker; what it was building is ended, its window is left as it is."""
@@ -106,7 +105,7 @@ class RequestWork:
         if intent.build:
             self._progress.begin_state(IntentState.BUILDING, "builds what has changed")
             builds = ImageBuilds(self._context, served, self.id, self._progress, self._monitor)
-            builds.build_all(intent, self._turn)
+            builds.build_all(intent, self._build_lock)
             self._note_running(served)
         self._progress.begin_state(IntentState.OPENING, "opens its window")
         window = self._await_open(self._open())
@@ -199,18 +198,6 @@ class RequestWork:
             now = self._context.database.now()
             intents.finish_request(session, self.id, outcome, detail, now, builds=builds, checks=checks)
         log.info("request %s (%s) of stack %s: %s: %s", self.id, self._intent, self._stack, outcome, detail)
-
-    def _persist(self, work: Callable[[], object]) -> None:
-        """Do this, again and again while the database is away."""
-        while True:
-            try:
-                work()
-                return
-            except SQLAlchemyError as error:
-                if self._stopping():
-                    raise
-                log.warning("request %s waits for the database: %s", self.id, str(error).partition("\n")[0])
-                time.sleep(1.0)
 
     def _window(self, window_id: str) -> Window:
         with self._context.database.read() as session:
