@@ -8,7 +8,7 @@ from app.domain.enums import Event
 from app.usecases import runs
 from tests.engine.runs import ask, conduct, conducting, finished, row, steps, under_way
 from tests.engine.stacks import Stack, docker, exits, python, running, until
-from workers.conductor import conductor
+from workers.conductor.conductor import Conductor
 
 WAITS = {"waits": {"log": {"service": "forge", "pattern": "never"}, "retries": 1000, "every": 0.2}}
 
@@ -187,7 +187,7 @@ def test_a_worker_that_is_stopped_lets_the_window_go(stack: Stack, phase: str) -
 def test_a_run_is_not_finished_by_a_worker_that_ends_before_its_services(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conductor, "END_WAIT", 1.5)
+    monkeypatch.setattr(Conductor, "end_wait", 1.5)
     slow = python("signal.signal(signal.SIGTERM, lambda *_: (time.sleep(4), os._exit(0)))\nsignal.pause()")
     stack.write({"forge": slow | {"stop_grace_period": "9s"}}).begin()
     run = ask(stack, "forge", steps=WAITS)

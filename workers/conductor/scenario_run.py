@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from app.domain import planning
 from app.domain.enums import State, Status
@@ -37,6 +38,7 @@ from workers.conductor.step_runner import run_steps, skip_rest
 from workers.engine import negotiation
 from workers.jobs.converging import Converging
 from workers.jobs.database_retry import Result, retry_while_away
+from workers.jobs.job_window import JobFailed, open_window, read_window
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 
@@ -61,10 +63,6 @@ class WorkerEnd:
 
 class LeftToNextWorker(Exception):
     """The worker ends before the services of the run are off. The run is not finished."""
-
-
-class RunFailed(Exception):
-    """The run cannot go on, for the reason given."""
 
 
 class ConductedRun:
@@ -117,7 +115,7 @@ class ConductedRun:
         """The outcome of everything before the window is closed."""
         try:
             passed, detail = self._open_and_check()
-        except RunFailed as failed:
+        except JobFailed as failed:
             passed, detail = False, str(failed)
         except Exception as error:
             log.error("run %s failed", self.id, exc_info=error)
@@ -150,45 +148,40 @@ class ConductedRun:
         return passed, "every step passed" if passed else f"failed: {', '.join(failed)}"
 
     def _read_scenario(self) -> tuple[Scenario, Served]:
-        """Return the scenario from this worker's own files; the row's copy is ignored. Raises RunFailed."""
+        """Return the scenario from this worker's own files; the row's copy is ignored. Raises JobFailed."""
         served = self._context.stacks.get(self._stack)
         if served is None or served.place is None:
-            raise RunFailed(f"stack {self._stack} is not served here")
+            raise JobFailed(f"stack {self._stack} is not served here")
         try:
             scenario = parse_scenario(self._document, "scenario")
             planning.check_asked(served.spec, scenario.services)
             runs.check_scope(served.spec, scenario)
         except (ConfigError, Refusal) as error:
-            raise RunFailed(str(error)) from error
+            raise JobFailed(str(error)) from error
         return scenario, served
 
     def _remove_old(self, served: Served) -> None:
         try:
             self._removals = fresh.remove_stopped(self._context, served, self._held)
         except NotFresh as error:
-            raise RunFailed(f"it cannot begin afresh: {error}") from error
+            raise JobFailed(f"it cannot begin afresh: {error}") from error
         except negotiation.Unable as error:
-            raise RunFailed(f"it cannot begin afresh: {negotiation.why(error)}") from error
+            raise JobFailed(f"it cannot begin afresh: {negotiation.why(error)}") from error
         if not self._removals:
             return
         services = "1 service" if len(self._removals) == 1 else f"{len(self._removals)} services"
         self._record.note(f"began afresh: the containers of {services} were removed")
 
     def _open(self, scenario: Scenario) -> str:
-        try:
-            with self._context.database.write() as session:
-                now = self._context.database.now()
-                window = runs.open_run_window(session, self.id, scenario, now)
-        except Refusal as refusal:
-            raise RunFailed(f"its window was refused: {refusal}") from refusal
-        if window is None:
-            self._monitor.read()
-            raise RunFailed("it was cancelled before its window was opened")
-        self._converging.open_soon(window.id)
-        return window.id
+        def open_in(session: Session, now: datetime) -> Window | None:
+            return runs.open_run_window(session, self.id, scenario, now)
+
+        window = open_window(self._context.database, open_in, self._monitor.read)
+        self._converging.open_soon(window)
+        return window
 
     def _await_ready(self, window_id: str) -> None:
-        """Wait until the window is open with every service ready; raises RunFailed where it cannot be."""
+        """Wait until the window is open with every service ready; raises JobFailed where it cannot be."""
         while not self._monitor.interrupted.is_set():
             window = self._window(window_id)
             if window.state == State.OPEN and window.status is not None:
@@ -198,10 +191,10 @@ class ConductedRun:
             self._monitor.interrupted.wait(_PAUSE)
         else:
             if self._monitor.window_failed:
-                raise RunFailed(self._describe_unready(window_id))
-            raise RunFailed(self._monitor.reason)
+                raise JobFailed(self._describe_unready(window_id))
+            raise JobFailed(self._monitor.reason)
         if window.state != State.OPEN or window.status != Status.OK:
-            raise RunFailed(self._describe_unready(window_id))
+            raise JobFailed(self._describe_unready(window_id))
 
     def _describe_unready(self, window_id: str) -> str:
         window = unready.await_output(partial(self._window, window_id))
@@ -287,11 +280,7 @@ class ConductedRun:
             raise LeftToNextWorker from error
 
     def _window(self, window_id: str) -> Window:
-        with self._context.database.read() as session:
-            window = windows.get(session, window_id)
-        if window is None:
-            raise RunFailed("its window is gone")
-        return window
+        return read_window(self._context.database, window_id)
 
     def _begin_phase(self, phase: str) -> None:
         self._record.begin_phase(phase, self._now())

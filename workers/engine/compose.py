@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from subprocess import PIPE
 
 from app.domain.calls import CallOutcome
 from app.domain.durations import LONGEST_CALL
@@ -207,9 +208,9 @@ def run(
     """
     began = time.monotonic()
     try:
-        child = _spawn(command, lock)
+        child = spawn(command, lock)
     except Exception as error:  # noqa: BLE001 - any error before the call is its outcome
-        return _not_run(command, began, error)
+        return spawn_failure(command, began, error)
     output = ChildOutput(child, print_text)
     outcome = _attend(command, child, output, timeout, began, started=started, cancellation=cancellation)
     return _without_secrets(command, outcome)
@@ -241,7 +242,7 @@ def _attend(
         return _as_cancelled(_wait(child, output, min(timeout, LONGEST_CALL), began), cancellation)
     except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
         child_processes.discard(child)
-        return _not_run(command, began, error)
+        return spawn_failure(command, began, error)
     finally:
         child_processes.kill_family(child)
         output.close()
@@ -268,8 +269,9 @@ def _tell(started: Callable[[int], None], command: Command, pid: int) -> None:
         log.warning("%s: goes on, though its process could not be written down: %s", command, error)
 
 
-def _not_run(command: Command, began: float, error: Exception) -> CallOutcome:
-    return CallOutcome(CallStatus.FAIL, None, _since(began), stderr=_reason(command, error))
+def spawn_failure(command: Command, began: float, error: Exception) -> CallOutcome:
+    """The outcome of a command that could not be run. `began` is a reading of the monotonic clock."""
+    return CallOutcome(CallStatus.FAIL, None, elapsed_ms(began), stderr=_reason(command, error))
 
 
 def _reason(command: Command, error: Exception) -> str:
@@ -281,13 +283,14 @@ def _reason(command: Command, error: Exception) -> str:
     return f"{error.filename or command.argv[0]}: {error.strerror}"
 
 
-def _spawn(command: Command, lock: int | tuple[int, ...] | None) -> subprocess.Popen[str]:
+def spawn(command: Command, lock: int | tuple[int, ...] | None, stderr: int = PIPE) -> subprocess.Popen[str]:
+    """Start a command, which holds the lock files and dies with this process; `stderr` as for Popen."""
     lock_files = (lock,) if isinstance(lock, int) else lock or ()
     return subprocess.Popen(
         (*child_processes.dying_with_us(), *command.argv),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=PIPE,
+        stderr=stderr,
         text=True,
         errors="replace",
         cwd=command.directory,
@@ -303,10 +306,11 @@ def _wait(child: subprocess.Popen[str], output: ChildOutput, timeout: float, beg
     except subprocess.TimeoutExpired:
         child_processes.kill_family(child)
         output.read_last_words()
-        return CallOutcome(CallStatus.TIMEOUT, None, _since(began), *output.texts)
+        return CallOutcome(CallStatus.TIMEOUT, None, elapsed_ms(began), *output.texts)
     status = CallStatus.OK if child.returncode == 0 else CallStatus.FAIL
-    return CallOutcome(status, child.returncode, _since(began), *output.texts)
+    return CallOutcome(status, child.returncode, elapsed_ms(began), *output.texts)
 
 
-def _since(began: float) -> int:
+def elapsed_ms(began: float) -> int:
+    """Milliseconds since a reading of the monotonic clock."""
     return round((time.monotonic() - began) * 1000)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from app.domain.calls import CallOutcome
 from app.domain.enums import CallStatus
-from workers.engine import child_processes, compose_program
+from workers.engine import child_processes
 from workers.engine.child_output import READ_SIZE
-from workers.engine.compose import Cancellation, Command
+from workers.engine.compose import Cancellation, Command, elapsed_ms, spawn, spawn_failure
 
 READ_WAIT = 0.2
 """Seconds between two looks at the clock while a command prints nothing."""
@@ -41,37 +41,25 @@ def stream(command: Command, terms: StreamTerms) -> CallOutcome:
     """
     began = time.monotonic()
     try:
-        child = _spawn(command, terms.lock)
+        child = spawn(command, terms.lock, subprocess.STDOUT)
     except Exception as error:  # noqa: BLE001 - whatever keeps a call from being made is its outcome
-        return CallOutcome(CallStatus.FAIL, None, _since(began), stderr=f"{command.argv[0]}: {error}")
+        return spawn_failure(command, began, error)
     try:
         terms.started(child.pid)
         terms.cancellation.watch(child)
         in_time = _read(child, terms, began + terms.timeout)
         status, code = _status(child, in_time=in_time)
     except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
-        return CallOutcome(CallStatus.FAIL, None, _since(began), stderr=f"{type(error).__name__}: {error}")
+        return CallOutcome(
+            CallStatus.FAIL, None, elapsed_ms(began), stderr=f"{type(error).__name__}: {error}"
+        )
     finally:
         child_processes.discard(child)
-    outcome = CallOutcome(status, code, _since(began))
+    outcome = CallOutcome(status, code, elapsed_ms(began))
     if terms.cancellation.reason and status is not CallStatus.OK:
         reason = f"cut short: {terms.cancellation.reason}"
         return replace(outcome, status=CallStatus.CANCELLED, returncode=None, stderr=reason)
     return outcome
-
-
-def _spawn(command: Command, lock: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        (*child_processes.dying_with_us(), *command.argv),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=command.directory,
-        env={**command.variables, **compose_program.environment()},
-        start_new_session=True,
-        pass_fds=(lock,),
-    )
 
 
 def _read(child: subprocess.Popen[str], terms: StreamTerms, until: float) -> bool:
@@ -99,7 +87,3 @@ def _status(child: subprocess.Popen[str], *, in_time: bool) -> tuple[CallStatus,
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=5)
     return (CallStatus.OK if child.returncode == 0 else CallStatus.FAIL), child.returncode
-
-
-def _since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)

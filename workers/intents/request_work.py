@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
+
+from sqlalchemy.orm import Session
 
 from app.domain import planning
 from app.domain.enums import Power, State, Status
-from app.domain.errors import Refusal
 from app.domain.intents import Intent, IntentOutcome, IntentState
 from app.domain.scenarios import CheckKind, Scenario
-from app.store import windows
 from app.store.tables import IntentRequest, Window, stamp
 from app.usecases import intents, runs
 from workers.conductor.checks import CheckScene
@@ -28,6 +29,7 @@ from workers.intents.image_builds import BuildFailed, ImageBuilds, end_left_buil
 from workers.intents.progress import RequestMonitor, RequestProgress
 from workers.jobs.converging import Converging
 from workers.jobs.database_retry import retry_while_away
+from workers.jobs.job_window import JobFailed, open_window, read_window
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 
@@ -36,11 +38,7 @@ log = logging.getLogger(__name__)
 _PAUSE = 0.2
 
 
-class RequestFailed(Exception):
-    """The request cannot go on, for the reason given."""
-
-
-class WindowFailed(RequestFailed):
+class WindowFailed(JobFailed):
     """None of its services came up, so that its window ended by itself."""
 
 
@@ -90,7 +88,7 @@ class RequestWork:
     def _try(self) -> tuple[IntentOutcome, str]:
         try:
             detail = self._build_open_check()
-        except (RequestFailed, BuildFailed) as failed:
+        except (JobFailed, BuildFailed) as failed:
             if self._monitor.interrupted.is_set() and not isinstance(failed, WindowFailed):
                 return IntentOutcome.CUT, self._monitor.reason
             return IntentOutcome.FAILED, str(failed)
@@ -100,7 +98,7 @@ class RequestWork:
         return IntentOutcome.PASSED, detail
 
     def _build_open_check(self) -> str:
-        """The detail of a request that has passed; raises RequestFailed or BuildFailed."""
+        """The detail of a request that has passed; raises JobFailed or BuildFailed."""
         served, intent, scenario = self._read_intent()
         if intent.build:
             self._progress.begin_state(IntentState.BUILDING, "builds what has changed")
@@ -116,13 +114,13 @@ class RequestWork:
         return f"open until {stamp(window.deadline)}{passed}{self._old_images()}"
 
     def _read_intent(self) -> tuple[Served, Intent, Scenario]:
-        """The intent by what this worker itself serves, whatever the row says. Raises RequestFailed."""
+        """The intent by what this worker itself serves, whatever the row says. Raises JobFailed."""
         served = self._context.stacks.get(self._stack)
         if served is None or served.place is None:
-            raise RequestFailed(f"stack {self._stack} is not served here")
+            raise JobFailed(f"stack {self._stack} is not served here")
         intent, scenario = served.spec.intents.get(self._intent), served.intent_checks.get(self._intent)
         if intent is None or scenario is None:
-            raise RequestFailed(f"power.toml has no intent {self._intent} for stack {self._stack} any more")
+            raise JobFailed(f"power.toml has no intent {self._intent} for stack {self._stack} any more")
         self._progress.plan_checks(RunRecord(runs.initial_steps(scenario)))
         return served, intent, scenario
 
@@ -141,23 +139,18 @@ class RequestWork:
         return f"; {', '.join(self._was_on)} ran already and keeps its old image until it is stopped"
 
     def _open(self) -> str:
+        def open_in(session: Session, now: datetime) -> Window | None:
+            return intents.open_request_window(session, self.id, now)
+
         self._stop_if_interrupted()
-        try:
-            with self._context.database.write() as session:
-                now = self._context.database.now()
-                window = intents.open_request_window(session, self.id, now)
-        except Refusal as refusal:
-            raise RequestFailed(f"its window was refused: {refusal}") from refusal
-        if window is None:
-            self._monitor.read()
-            raise RequestFailed("it was cancelled before its window was opened")
-        self._converging.open_soon(window.id)
-        return window.id
+        window = open_window(self._context.database, open_in, self._monitor.read)
+        self._converging.open_soon(window)
+        return window
 
     def _await_open(self, window_id: str) -> Window:
-        """The window once every service is ready; raises RequestFailed where it cannot be."""
+        """The window once every service is ready; raises JobFailed where it cannot be."""
         while True:
-            window = self._window(window_id)
+            window = read_window(self._context.database, window_id)
             if window.state in {State.CLOSING, State.CLOSED} and window.status == Status.FAIL:
                 raise WindowFailed(_unready(window))
             if window.state == State.OPEN and window.status is not None:
@@ -165,7 +158,7 @@ class RequestWork:
             self._stop_if_interrupted()
             self._monitor.interrupted.wait(_PAUSE)
         if window.status != Status.OK:
-            raise RequestFailed(_unready(window))
+            raise JobFailed(_unready(window))
         return window
 
     def _check(self, served: Served, intent: Intent, scenario: Scenario, window: str) -> None:
@@ -186,11 +179,11 @@ class RequestWork:
             bad = [
                 f"{one['name']}: {one['detail']}" for one in record.step_rows() if one["status"] == "failed"
             ]
-            raise RequestFailed(f"the window is open, and a check failed: {'; '.join(bad)}")
+            raise JobFailed(f"the window is open, and a check failed: {'; '.join(bad)}")
 
     def _stop_if_interrupted(self) -> None:
         if self._monitor.interrupted.is_set():
-            raise RequestFailed(self._monitor.reason)
+            raise JobFailed(self._monitor.reason)
 
     def _finish(self, outcome: IntentOutcome, detail: str) -> None:
         builds, checks = self._progress.builds(), self._progress.record.step_rows()
@@ -198,13 +191,6 @@ class RequestWork:
             now = self._context.database.now()
             intents.finish_request(session, self.id, outcome, detail, now, builds=builds, checks=checks)
         log.info("request %s (%s) of stack %s: %s: %s", self.id, self._intent, self._stack, outcome, detail)
-
-    def _window(self, window_id: str) -> Window:
-        with self._context.database.read() as session:
-            window = windows.get(session, window_id)
-        if window is None:
-            raise RequestFailed("its window is gone")
-        return window
 
 
 def _unready(window: Window) -> str:

@@ -266,7 +266,7 @@ def test_a_call_that_cannot_begin_has_failed(
     def spawn(*_arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(compose, "_spawn", spawn)
+    monkeypatch.setattr(compose, "spawn", spawn)
     outcome = compose.run(shell(tmp_path, "true"), 10)
 
     assert (outcome.status, outcome.returncode) == (CallStatus.FAIL, None)
