@@ -11,10 +11,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.domain.enums import State
 from app.domain.errors import Refusal
-from app.domain.scenarios import RunState
 from app.domain.stack_id import StackId, namespace_of
-from app.store import runs, stacks, windows
-from app.store.tables import ScenarioRun, Window
+from app.store import stacks, windows
+from app.store.tables import IntentRequest, ScenarioRun, Window
 from app.task_queue import about
 from app.usecases import runs as conducting
 from app.usecases.windows import close, extend
@@ -113,14 +112,23 @@ def cancel_run_and_dispatch(context: WebContext, caller: Caller, run: str) -> bo
     """Cancel a run; return True where it was finished already."""
     require_run_id(run)
     with context.database.write() as session:
-        before = runs.get(session, run)
-        was_finished = before is not None and before.state == RunState.FINISHED
+        was_finished = is_finished(session.get(ScenarioRun, run))
         row = conducting.cancel_run(session, run, actor=caller.name, now=context.database.now())
     if not was_finished:
         context.count_unsent(context.dispatch.conducting(row.id, row.node))
-        if row.window_id:
-            context.count_unsent(context.dispatch.closing(row.window_id, row.node))
+        dispatch_closing(context, row)
     return was_finished
+
+
+def is_finished(job: ScenarioRun | IntentRequest | None) -> bool:
+    """Whether there is a job of which nothing is left to cancel."""
+    return job is not None and job.state not in job.UNFINISHED
+
+
+def dispatch_closing(context: WebContext, job: ScenarioRun | IntentRequest) -> None:
+    """Message the node about the window of a job that closes, where the job has one."""
+    if job.window_id:
+        context.count_unsent(context.dispatch.closing(job.window_id, job.node))
 
 
 def wait_if_preferred(context: WebContext, condition: WaitCondition, window: str) -> dict[str, str]:

@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from app.store.paging import RowPlace
+from app.store.tables import IntentRequest, Notice, ScenarioRun, Window
 from app.web import problems
 from app.web.problems import ApiError
 
 PageItem = TypeVar("PageItem")
+NewestFirst = TypeVar("NewestFirst", Window, Notice, ScenarioRun, IntentRequest)
 
 
 def split_page(
@@ -21,6 +24,19 @@ def split_page(
     """The first `limit` rows, and the cursor of the next page; None where there are no more rows."""
     page = rows[:limit]
     return page, encode(*position(page[-1])) if len(rows) > limit else None
+
+
+def split_newest(rows: Sequence[NewestFirst], limit: int) -> tuple[Sequence[NewestFirst], str | None]:
+    """`split_page` of rows that are listed newest first, by `created_at` and id."""
+    return split_page(rows, limit, lambda row: (row.created_at, row.id))
+
+
+def decode_newest(given: str | None, field: str = "cursor") -> RowPlace | None:
+    """The position of a cursor of `split_newest`; None for none. Raises ApiError for any other text."""
+    if not given:
+        return None
+    created_at, row_id = decode(given, field, datetime, str)
+    return created_at, row_id
 
 
 def encode(*position: Any) -> str:

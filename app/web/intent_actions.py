@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from app.domain.intents import IntentState
-from app.store import intents as rows
 from app.store.tables import IntentRequest
 from app.task_queue import about
 from app.usecases import intents
 from app.usecases.intents import IntentPlan, Wanted
 from app.web import schemas
-from app.web.actions import audit_refusals
+from app.web.actions import audit_refusals, dispatch_closing, is_finished
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.intent_views import require_request_id
@@ -50,13 +49,11 @@ def cancel_request(context: WebContext, caller: Caller, request: str) -> bool:
     """Cancel a request; return True where it was finished already."""
     require_request_id(request)
     with context.database.write() as session:
-        before = rows.get(session, request)
-        was_finished = before is not None and before.state == IntentState.FINISHED
+        was_finished = is_finished(session.get(IntentRequest, request))
         row = intents.cancel_request(session, request, actor=caller.name, now=context.database.now())
     if not was_finished:
         _dispatch(context, row)
-        if row.window_id:
-            context.count_unsent(context.dispatch.closing(row.window_id, row.node))
+        dispatch_closing(context, row)
     return was_finished
 
 

@@ -14,17 +14,13 @@ from app.store import intents as rows
 from app.store.tables import BuildOutput, IntentRequest, stamp
 from app.usecases import intents
 from app.usecases.intents import IntentPlan, Wanted
-from app.web import cursors, row_views, schemas
+from app.web import cursors, request_parsing, row_views, schemas
 from app.web.context import WebContext
-
-_ID = 32
-"""Characters of a request's id, at most."""
 
 
 def require_request_id(request: str) -> None:
     """Raise UnknownIntentRequest for text that cannot be an id; some databases fail on it."""
-    if len(request) > _ID or not request.isascii() or not request.isalnum():
-        raise UnknownIntentRequest(request[:_ID])
+    request_parsing.check_id(request, UnknownIntentRequest)
 
 
 def read_intents(context: WebContext) -> list[dict[str, Any]]:
@@ -73,10 +69,10 @@ def read_request(context: WebContext, request: str) -> dict[str, Any]:
 
 def read_request_page(context: WebContext, query: schemas.IntentRequestsQuery) -> dict[str, Any]:
     """A page of requests and the cursor of the next one."""
-    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    before = cursors.decode_newest(query.cursor)
     with context.database.read() as session:
         requests = rows.page(session, intent=query.intent, before=before, limit=query.limit + 1)
-        page, following = cursors.split_page(requests, query.limit, lambda row: (row.created_at, row.id))
+        page, following = cursors.split_newest(requests, query.limit)
         items = [describe_request(row) for row in page]
     return {"items": items, "next": following}
 

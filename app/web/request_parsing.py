@@ -8,18 +8,22 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.domain.errors import Unknown
 from app.web import problems
 from app.web.problems import ApiError
 
 Model = TypeVar("Model", bound=BaseModel)
 
 LONGEST_PREFERRED_WAIT = 60.0
+LONGEST_ID = 32
+"""Characters of the id of a window, a run or a request, at most."""
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,9})\"?", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?", re.ASCII)
 _DIGITS = 400
@@ -106,6 +110,12 @@ def _fault(model: type[BaseModel], one: Any) -> dict[str, str]:
     if one["type"] in {"model_type", "model_attributes_type"}:
         return {"field": field, "detail": "must be a JSON object"}
     return {"field": field, "detail": one["msg"].removeprefix("Value error, ")}
+
+
+def check_id(given: str, unknown: Callable[[str], Unknown]) -> None:
+    """Raise `unknown` for text that cannot be the id of a row; some databases fail on it."""
+    if len(given) > LONGEST_ID or not (given.isascii() and given.isalnum()):
+        raise unknown(given[:LONGEST_ID])
 
 
 def wait(request: Request) -> float | None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from app.domain.run_errors import NoReport, UnknownRun
 from app.store import runs
 from app.store.tables import ScenarioRun, stamp
-from app.web import cursors, schemas
+from app.web import cursors, request_parsing, schemas
 from app.web.authentication import Caller
 from app.web.context import WebContext
-
-_ID = 32
-"""Characters of a run's id, at most."""
 
 
 def require_run_id(run: str) -> None:
     """Raise UnknownRun for text that cannot be an id; some databases fail on it."""
-    if len(run) > _ID or not run.isascii() or not run.isalnum():
-        raise UnknownRun(run[:_ID])
+    request_parsing.check_id(run, UnknownRun)
 
 
 def read_run(context: WebContext, run: str) -> dict[str, Any]:
@@ -52,11 +47,11 @@ def require_report(front: WebContext, run: str) -> dict[str, Any]:
 
 def read_run_page(context: WebContext, caller: Caller, query: schemas.RunsQuery) -> dict[str, Any]:
     """A page of runs and the cursor of the next one."""
-    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    before = cursors.decode_newest(query.cursor)
     stack = caller.stack_id_or_none(query.stack)
     with context.database.read() as session:
         rows = runs.page(session, stack=stack, before=before, limit=query.limit + 1)
-        page, following = cursors.split_page(rows, query.limit, lambda row: (row.created_at, row.id))
+        page, following = cursors.split_newest(rows, query.limit)
         items = [describe_run(row) for row in page]
     return {"items": items, "next": following}
 

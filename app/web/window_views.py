@@ -13,12 +13,9 @@ from app.domain.errors import UnknownWindow
 from app.domain.windows import ENDED
 from app.store import audit, stacks, windows, workers
 from app.store.tables import Call, Window
-from app.web import diagnosis_views, row_views, schemas
+from app.web import diagnosis_views, request_parsing, row_views, schemas
 from app.web.context import WebContext
 from app.web.response_cache import CachedRead
-
-_ID = 32
-"""Characters of a window's id, at most."""
 
 
 def read_window(context: WebContext, window: str) -> dict[str, Any]:
@@ -81,5 +78,4 @@ def _once_ready(session: Session, row: Window, calls: Sequence[Call]) -> set[str
 
 def require_window_id(window: str) -> None:
     """Raise UnknownWindow for text that cannot be an id; some databases fail on it."""
-    if len(window) > _ID or not (window.isascii() and window.isalnum()):
-        raise UnknownWindow(window)
+    request_parsing.check_id(window, UnknownWindow)

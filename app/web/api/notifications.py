@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from flask import Response
@@ -26,10 +25,10 @@ routes = Routes("notices", "/api/v1")
 )
 def list_notices(context: WebContext, caller: Caller, *, query: schemas.NoticesQuery) -> Response:
     """List notices with their deliveries, newest first."""
-    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    before = cursors.decode_newest(query.cursor)
     with context.database.read() as session:
         rows = notifications.page(session, state=query.state, before=before, limit=query.limit + 1)
-        page, after = cursors.split_page(rows, query.limit, lambda notice: (notice.created_at, notice.id))
+        page, after = cursors.split_newest(rows, query.limit)
         deliveries = notifications.deliveries(session, [notice.id for notice in page])
     return responses.json(
         {

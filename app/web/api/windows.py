@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
 
 from flask import Response, request
 
@@ -88,11 +87,11 @@ def _repeat(body: schemas.Open, caller: Caller) -> Repeat | None:
 )
 def list_windows(context: WebContext, caller: Caller, *, query: schemas.WindowsQuery) -> Response:
     """List windows, newest first."""
-    before = cursors.decode(query.cursor, "cursor", datetime, str) if query.cursor else None
+    before = cursors.decode_newest(query.cursor)
     stack = caller.stack_id_or_none(query.stack)
     with context.database.read() as session:
         rows = windows.page(session, state=query.state, stack=stack, before=before, limit=query.limit + 1)
-        page, after = cursors.split_page(rows, query.limit, lambda row: (row.created_at, row.id))
+        page, after = cursors.split_newest(rows, query.limit)
         items = describe_windows(session, page, context.database.now())
     return responses.json({"items": items, "next": after})
 

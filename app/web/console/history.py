@@ -54,13 +54,13 @@ def history(context: WebContext, caller: Caller) -> PageResponse:
     filters = typed_filters(request.args)
     try:
         query = request_parsing.validate(HistoryQuery, filters)
-        before = cursors.decode(query.before, "before", datetime, str) if query.before else None
+        before = cursors.decode_newest(query.before, "before")
         wanted = _window_search(query, caller)
     except ApiError as wrong:
         return _history_page(context, filters, [], None, str(wrong)), 422
     with context.database.read() as session:
         rows = search(session, wanted, before=before, limit=_PAGE + 1)
-    page, older = cursors.split_page(rows, _PAGE, lambda window: (window.created_at, window.id))
+    page, older = cursors.split_newest(rows, _PAGE)
     more = {**filters, "before": older} if older else None
     return _history_page(context, filters, [HistoryRow(one, _duration(one)) for one in page], more)
 

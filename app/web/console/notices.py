@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Literal
 
 from flask import redirect, request
@@ -36,12 +35,12 @@ def notices_page(context: WebContext, _caller: Caller) -> PageResponse:
     filters = typed_filters(request.args)
     try:
         query = request_parsing.validate(OutboxQuery, filters)
-        before = cursors.decode(query.before, "before", datetime, str) if query.before else None
+        before = cursors.decode_newest(query.before, "before")
     except ApiError as wrong:
         return _outbox_page(context, filters, wrong=str(wrong)), 422
     with context.database.read() as session:
         rows = notifications.page(session, state=query.state, before=before, limit=_PAGE + 1)
-        page, older = cursors.split_page(rows, _PAGE, lambda notice: (notice.created_at, notice.id))
+        page, older = cursors.split_newest(rows, _PAGE)
         tries = notifications.deliveries(session, [notice.id for notice in page])
     more = {**filters, "before": older} if older else None
     notices = [(notice, [one for one in tries if one.notice_id == notice.id]) for notice in page]
