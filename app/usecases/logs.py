@@ -1,4 +1,4 @@
-"""The logs of a window: what its services wrote while it held them.
+"""The logs of a window: what its services wrote while it held them; and the last lines of one service.
 
 Only a worker may ask the engine, and the front reads only the database. So who wants to
 read leaves a row, the node is nudged with the row's id, its worker writes the lines into
@@ -20,11 +20,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain import untrusted_text
-from app.domain.errors import NodeAway, NotInWindow, UnknownWindow
+from app.domain.enums import Role
+from app.domain.errors import NodeAway, NotAllowed, NotInWindow, UnknownWindow
 from app.domain.stack_id import StackId
-from app.store import log_reads, stacks, workers
+from app.store import log_reads, services, stacks, workers
 from app.store import windows as rows
-from app.store.tables import LogRead
+from app.store.tables import LogRead, Stack
 
 LINES = 1000
 """Lines of each service that one reading may hold, the newest ones."""
@@ -43,7 +44,8 @@ class LogRequest:
     id: str
     stack: StackId
     services: list[str]
-    since: datetime
+    since: datetime | None
+    """None: all that the containers have, whichever window held them."""
     until: datetime | None
     after: Mapping[str, str]
     """By container, the time of the last line that was read already."""
@@ -71,16 +73,43 @@ def ask(
     stack = stacks.stack_by_name(session, window.stack)
     if stack and (since := workers.is_away(session, stack, now)):
         raise NodeAway(window.stack, window.node, since)
-    log_reads.forget_before(session, now - ANSWER_LIFETIME)
-    read = LogRead(
+    names = held if service is None else [service]
+    read = _log_read(window.node, names, tail=tail, after=after, now=now)
+    read.window_id = window.id
+    return _add(session, read, now)
+
+
+def ask_service(session: Session, stack: Stack, service: str, *, tail: int, now: datetime) -> LogRead:
+    """Leave a row for the node to answer with the last lines of a service, held or not.
+
+    Raises NotAllowed where the service is not allowed, or NodeAway.
+    """
+    allowed = stack.spec.names_of(Role.ALLOWED)
+    if service not in allowed:
+        raise NotAllowed(stack.name, [service], allowed)
+    if since := workers.is_away(session, stack, now):
+        raise NodeAway(stack.name, stack.node, since)
+    read = _log_read(stack.node, [service], tail=tail, after={}, now=now)
+    read.stack = stack.name
+    return _add(session, read, now)
+
+
+def _log_read(
+    node: str, services: list[str], *, tail: int, after: Mapping[str, str], now: datetime
+) -> LogRead:
+    return LogRead(
         id=secrets.token_hex(16),
-        window_id=window.id,
-        node=window.node,
-        services=held if service is None else [service],
+        window_id="",
+        node=node,
+        services=services,
         tail=min(tail, LINES),
         after=dict(after),
         asked_at=now,
     )
+
+
+def _add(session: Session, read: LogRead, now: datetime) -> LogRead:
+    log_reads.forget_before(session, now - ANSWER_LIFETIME)
     session.add(read)
     return read
 
@@ -90,9 +119,12 @@ def log_request(
 ) -> LogRequest | None:
     """What a row asks for, cut down to what its window holds; None where no client waits.
 
-    `core` is what the worker itself calls core, by stack: those are never read.
+    `core` is what the worker itself calls core, by stack: those are never read. Of a request without a
+    window the worker reads allowed services only.
     """
     read = log_reads.open_request(session, identifier)
+    if read is not None and read.stack is not None:
+        return _service_request(session, read, read.stack, core.get(read.stack, ()))
     window = rows.get(session, read.window_id) if read else None
     if read is None or window is None:
         return None
@@ -108,6 +140,14 @@ def log_request(
         tail=max(0, min(read.tail, LINES)),
         details=held,
     )
+
+
+def _service_request(session: Session, read: LogRead, stack: StackId, never: Collection[str]) -> LogRequest:
+    rows_by_name = services.of(session, stack)
+    names = [name for name in read.services if name not in never]
+    details = {name: rows_by_name[name].detail for name in names if name in rows_by_name}
+    tail = max(0, min(read.tail, LINES))
+    return LogRequest(read.id, stack, names, None, None, read.after, tail, details)
 
 
 def fitting(

@@ -1,18 +1,22 @@
-"""Request the logs of a window from the worker of its node, and return the worker's answer."""
+"""Request the logs of a window or a service from the worker of its node, and return the worker's answer."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.domain.enums import State
-from app.domain.errors import Refusal
+from app.domain.errors import NotAllowed, Refusal
 from app.store import log_reads, tokens, windows
 from app.store.tables import LogRead
 from app.usecases import logs
-from app.web import problems, schemas, window_views
+from app.web import problems, schemas, stack_views, window_views
 from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import DATABASE_ERRORS, ApiError
@@ -44,13 +48,59 @@ def begin_reading(
     """Request a window's logs; raises a Refusal where the window has no such service."""
     window_views.require_window_id(window)
     reading = _Reading(context, caller, window, query)
-    namespace = caller.viewer.namespace
-    with context.readers.hold(namespace) as acquired:
+    with _turn(context):
+        return reading, reading.next(query.tail)
+
+
+def read_service(context: WebContext, caller: Caller, stack: str, service: str, tail: int) -> LogRead:
+    """The last lines of a service, whether or not a window holds it; raises a Refusal or ApiError."""
+
+    def ask(session: Session, now: datetime) -> LogRead:
+        row = stack_views.require_stack(session, caller, stack)
+        if service not in row.spec.services:
+            raise ApiError(problems.NO_SUCH_SERVICE, f"stack {stack} has no service {service!r}")
+        try:
+            return logs.ask_service(session, row, service, tail=tail, now=now)
+        except NotAllowed as refusal:
+            detail = f"the logs of {service!r} are not shown: stack {stack!r} does not allow it"
+            raise ApiError(problems.NOT_ALLOWED, detail, **refusal.facts) from refusal
+
+    with _turn(context):
+        return _exchange(context, ask)
+
+
+@contextmanager
+def _turn(context: WebContext) -> Iterator[None]:
+    """One of the readings that are made at a time; raises ApiError where there are too many."""
+    with context.readers.hold() as acquired:
         if not acquired:
-            limit = context.readers.limit_of(namespace)
+            limit = context.readers.limit
             detail = f"{limit} clients are reading logs, which is the limit"
             raise ApiError(problems.TOO_MANY, detail, headers={"Retry-After": "2"}, limit=limit)
-        return reading, reading.next(query.tail)
+        yield
+
+
+def _exchange(context: WebContext, ask: Callable[[Session, datetime], LogRead]) -> LogRead:
+    """Leave the row that `ask` makes, and return it with the worker's answer; raises ApiError."""
+    with context.database.write() as session:
+        log_read = ask(session, context.database.now())
+    try:
+        if not context.dispatch.reading(log_read.id, log_read.node):
+            raise _unread("the broker does not take messages")
+        return _answer(context, log_read.id)
+    finally:
+        with context.database.write() as session:
+            log_reads.forget(session, log_read.id)
+
+
+def _answer(context: WebContext, identifier: str) -> LogRead:
+    until = time.monotonic() + ANSWER_TIMEOUT
+    while time.monotonic() < until:
+        with context.database.read() as session:
+            if read := log_reads.answered_request(session, identifier):
+                return read
+        time.sleep(POLL_INTERVAL)
+    raise _unread(f"the worker of its node did not answer within {ANSWER_TIMEOUT:g} s")
 
 
 class _Reading:
@@ -63,28 +113,14 @@ class _Reading:
 
     def next(self, tail: int) -> LogRead:
         """The lines written since the last call; raises a Refusal or ApiError."""
-        context = self._context
-        with context.database.write() as session:
-            now, service = context.database.now(), self._query.service
-            log_read = logs.ask(session, self._window, service, tail=tail, after=self._after, now=now)
-        try:
-            if not context.dispatch.reading(log_read.id, log_read.node):
-                raise _unread("the broker does not take messages")
-            read = self._answer(log_read.id)
-        finally:
-            with context.database.write() as session:
-                log_reads.forget(session, log_read.id)
+
+        def ask(session: Session, now: datetime) -> LogRead:
+            service = self._query.service
+            return logs.ask(session, self._window, service, tail=tail, after=self._after, now=now)
+
+        read = _exchange(self._context, ask)
         self._after = logs.last_seen(read.lines, self._after)
         return read
-
-    def _answer(self, identifier: str) -> LogRead:
-        until = time.monotonic() + ANSWER_TIMEOUT
-        while time.monotonic() < until:
-            with self._context.database.read() as session:
-                if read := log_reads.answered_request(session, identifier):
-                    return read
-            time.sleep(POLL_INTERVAL)
-        raise _unread(f"the worker of its node did not answer within {ANSWER_TIMEOUT:g} s")
 
     def follow(self, first: LogRead) -> Generator[str]:
         yield self._format_news(first.lines, first.notes)

@@ -11,20 +11,33 @@ from sqlalchemy.orm import Session
 
 from app.domain import call_output, stack_mode
 from app.domain.enums import Power, Role, State
+from app.domain.errors import UnknownStack
 from app.domain.leases import HeldLease
 from app.domain.stack_id import StackId
 from app.domain.stack_mode import ServiceStatus
-from app.store import services, windows, workers
+from app.store import services, stacks, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
-from app.web import diagnosis_views, row_views
+from app.web import diagnosis_views, problems, row_views
+from app.web.authentication import Caller
+from app.web.problems import ApiError
 from app.web.viewing import current_viewer
 
 
-def describe_stacks(session: Session, stacks: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
+def require_stack(session: Session, caller: Caller, name: str) -> Stack:
+    """The stack of this name in a path; raises ApiError."""
+    try:
+        if "\0" in name:
+            raise UnknownStack(name, stacks.names(session))
+        return stacks.chosen(session, caller.stack_id(name))
+    except UnknownStack as unknown:
+        raise ApiError(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown
+
+
+def describe_stacks(session: Session, rows: Iterable[Stack], now: datetime) -> list[dict[str, Any]]:
     """The stacks with their services as JSON."""
-    stacks = list(stacks)
-    away = workers.away(session, stacks, now)
-    return [_stack(_StackView.of(session, stack, now, away.get(stack.name))) for stack in stacks]
+    rows = list(rows)
+    away = workers.away(session, rows, now)
+    return [_stack(_StackView.of(session, stack, now, away.get(stack.name))) for stack in rows]
 
 
 @dataclass(frozen=True, slots=True)

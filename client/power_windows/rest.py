@@ -193,6 +193,11 @@ class Api:
         params = _without_none({"service": service, "tail": tail, "follow": "1" if follow else None})
         return self._json_lines(f"{_window_path(identifier)}/logs", params, STREAM_TIMEOUT)
 
+    def service_logs(self, stack: str, service: str, *, tail: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the last log lines of an allowed service, whether or not a window holds it."""
+        path = f"/stacks/{_path_part(stack)}/services/{_path_part(service)}/logs"
+        return self._json_lines(path, _without_none({"tail": tail}), STREAM_TIMEOUT)
+
     @contextmanager
     def listen(self, last_id: str | None = None) -> Iterator[Stream]:
         """Open an event stream: the events from now on, or those after the event `last_id`."""

@@ -146,6 +146,10 @@ def application(service: Service) -> Flask:
             else problem(404, detail=f"there is no stack {name!r}", allowed=allowed)
         )
 
+    @app.get("/api/v1/stacks/<_name>/services/<service_name>/logs")
+    def service_logs(_name: str, service_name: str) -> Answer:
+        return _log_lines(service, service_name)
+
     @app.post("/api/v1/stacks/<name>/relocate")
     def relocate(name: str) -> Answer:
         return jsonify(next(one for one in service.stacks if one["name"] == name))
@@ -173,9 +177,7 @@ def _windows(app: Flask, service: Service) -> None:
 
     @app.get("/api/v1/windows/<identifier>/logs")
     def logs(identifier: str) -> Answer:
-        wanted = request.args.get("service")
-        matching = [one for one in service.logs if wanted in {None, one["service"]}]
-        return Response("".join(json.dumps(one) + "\n" for one in matching), mimetype="application/x-ndjson")
+        return _log_lines(service, request.args.get("service"))
 
     @app.get("/api/v1/windows/<identifier>")
     def one(identifier: str) -> Answer:
@@ -195,6 +197,11 @@ def _windows(app: Flask, service: Service) -> None:
             return jsonify(service.windows[identifier])
         service.windows[identifier] |= {"state": "closing"}
         return jsonify(service.windows[identifier]), 202
+
+
+def _log_lines(service: Service, wanted: str | None) -> Response:
+    matching = [one for one in service.logs if wanted in {None, one["service"]}]
+    return Response("".join(json.dumps(one) + "\n" for one in matching), mimetype="application/x-ndjson")
 
 
 def _trail(app: Flask, service: Service) -> None:

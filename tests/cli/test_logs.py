@@ -61,3 +61,49 @@ def test_a_service_the_window_does_not_hold_is_refused(power: Power, service: Se
 def test_following_is_asked_for(power: Power, service: Service) -> None:
     power("logs", "3f2a", "--follow")
     assert service.requests("GET", "/windows/3f2a9c1d00/logs")[0].args["follow"] == "1"
+
+
+@pytest.fixture
+def two_stacks(service: Service) -> None:
+    """`jellyfin` is on one stack, `db` on both; no window holds either."""
+    for name, services in {"home": ["jellyfin", "db"], "lab": ["db"]}.items():
+        service.stacks.append({"name": name, "services": [{"name": one} for one in services]})
+    service.logs = [line("jellyfin", "listening"), {"service": "db", "note": "it has no container"}]
+
+
+@pytest.mark.usefixtures("two_stacks")
+@pytest.mark.parametrize(
+    ("words", "stack", "out", "err"),
+    [
+        (["jellyfin", "-n", "5"], "home", "listening\n", ""),
+        (["db", "-s", "lab"], "lab", "", "db: it has no container\n"),
+    ],
+)
+def test_a_service_that_no_window_holds_shows_its_last_lines(
+    power: Power, service: Service, words: list[str], stack: str, out: str, err: str
+) -> None:
+    result = power("logs", *words)
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, out, err)
+    assert service.requests("GET", f"/stacks/{stack}/services/{words[0]}/logs")
+
+
+@pytest.mark.usefixtures("two_stacks")
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["db"], 2, "db is a service of home, lab; name the stack: power logs -s home db"),
+        (["jellyfin", "-f"], 2, "--follow needs a window, and none is meant: jellyfin is a service of home"),
+        (["jellyfn", "-s", "home"], 4, "stack home has no service 'jellyfn'; it has jellyfin, db"),
+        (["jellyfn"], 4, "there is no window 'jellyfn'"),
+    ],
+)
+def test_a_name_without_logs_is_refused(power: Power, words: list[str], code: int, says: str) -> None:
+    result = power("logs", *words)
+    assert (result.exit_code, says in result.stderr) == (code, True), result.stderr
+
+
+def test_an_empty_log_is_not_silent(power: Power, service: Service) -> None:
+    service.logs = []
+    result = power("logs", "3f2a")
+    assert (result.stdout, result.stderr) == ("", "nothing was written\n")

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.stack_id import StackId
 from app.store import log_reads as rows
+from app.store import stacks
 from app.usecases import logs
 from tests.engine.stacks import Stack, docker, exits, python, running, until
 from workers.reconcile import logs as reading
@@ -42,6 +44,33 @@ def test_both_streams_of_a_windows_services_and_no_other(stack: Stack) -> None:
     until(lambda: len(said(stack, window)) == 2, "both lines are there", stack=stack)
     assert said(stack, window) == ["forge: one", "forge: two"]
     assert said(stack, window, tail=1) == ["forge: two"]
+
+
+def test_a_service_that_no_window_holds_has_the_lines_of_its_container(stack: Stack) -> None:
+    stack.write({"redis": python(TALKS), "forge": python(TALKS), "mill": python(TALKS)}, core=["redis"])
+    stack.by_hand("up", "-d", "redis", "forge")
+    stack.begin()
+    until(lambda: len(lines_of(stack, "forge")[0]) == 2, "both lines are there", stack=stack)
+    stack.by_hand("stop", "forge")
+
+    assert lines_of(stack, "forge") == (["one", "two"], {})
+    assert lines_of(stack, "mill") == ([], {"mill": "it has no container"})
+    # What is core by the worker's own file is not read, whatever a row asks for.
+    assert lines_of(stack, "redis") == ([], {})
+
+
+def lines_of(stack: Stack, service: str) -> tuple[list[str], dict[str, str]]:
+    """The lines of a service outside of windows, and why there are none."""
+    with stack.database.write() as session:
+        row = stacks.chosen(session, StackId("studio"))
+        asked = logs.ask_service(session, row, "forge", tail=100, now=stack.database.now())
+        asked.services = [service]
+        identifier = asked.id
+    reading.answer(stack.context, identifier)
+    with stack.database.read() as session:
+        request = rows.answered_request(session, identifier)
+        assert request
+        return [line["line"] for line in request.lines], request.notes
 
 
 def test_what_was_read_once_is_not_read_again(stack: Stack) -> None:

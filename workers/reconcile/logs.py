@@ -1,14 +1,16 @@
-"""Reads logs on request: once, a bounded number of lines, of a window's own services."""
+"""Reads logs on request: once, a bounded number of lines, of a window's own services or of one service."""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from app.domain import untrusted_text
+from app.domain.enums import Role
 from app.store import log_reads as rows
 from app.usecases import logs
 from app.usecases.logs import LogRequest
@@ -19,6 +21,7 @@ from workers.state.context import WorkerContext
 log = logging.getLogger(__name__)
 _APART = timedelta(seconds=1)
 """Clocks that differ by less are taken for the same."""
+_ALL = datetime.fromtimestamp(1, UTC)  # The client refuses 0.
 NOTE = 200
 """Characters of why a service's lines cannot be had."""
 LogLineValue = dict[str, Any]
@@ -30,6 +33,9 @@ def answer(context: WorkerContext, read: str) -> None:
         wanted = logs.log_request(session, read, context.core)
     if wanted is None or wanted.stack not in context.stacks:
         return
+    if wanted.since is None:
+        allowed = context.stacks[wanted.stack].spec.names_of(Role.ALLOWED)
+        wanted = replace(wanted, services=[name for name in wanted.services if name in allowed])
     lines, notes = read_lines(context, wanted)
     clean = partial(stack_secrets.redact, context.stacks[wanted.stack].spec.project)
     with context.database.write() as session:
@@ -74,7 +80,7 @@ def _of(context: WorkerContext, wanted: LogRequest, container: str, service: str
     """The lines of one container that have not been read yet."""
     short = container[:12]
     last = wanted.after.get(short, "")
-    began = engine_time(context, wanted.since)
+    began = engine_time(context, wanted.since) if wanted.since else _ALL
     until = wanted.until and engine_time(context, wanted.until)
     since = max(began, containers.moment(last) or began)
     lines = context.engine.lines(container, since, until, wanted.tail)

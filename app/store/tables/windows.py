@@ -155,6 +155,9 @@ class LogRead(Table):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     window_id: Mapped[str] = mapped_column(String(32))
+    """The window whose services are read; an empty text where `stack` is set."""
+    stack: Mapped[StackId | None] = mapped_column(String(120))
+    """The stack whose services are read, whether or not a window holds them."""
     node: Mapped[str] = mapped_column(String(120))
     services: Mapped[list[str]]
     tail: Mapped[int]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from flask import Response
-from sqlalchemy.orm import Session
 
-from app.domain.errors import UnknownStack
 from app.store import services, stacks
-from app.store.tables import Stack
 from app.usecases.nodes import relocation
 from app.web import cursors, diagnosis_views, problems, responses, schemas
 from app.web.actions import audit_refusals
@@ -15,7 +12,7 @@ from app.web.authentication import Caller
 from app.web.context import WebContext
 from app.web.problems import ApiError
 from app.web.routes import Answer, Routes
-from app.web.stack_views import describe_stacks
+from app.web.stack_views import describe_stacks, require_stack
 
 routes = Routes("stacks", "/api/v1")
 
@@ -36,7 +33,7 @@ def show_stack(context: WebContext, caller: Caller, *, name: str) -> Response:
     """Show one stack with its mode and its services."""
     with context.database.read() as session:
         return responses.json(
-            describe_stacks(session, [_require_stack(session, caller, name)], context.database.now())[0]
+            describe_stacks(session, [require_stack(session, caller, name)], context.database.now())[0]
         )
 
 
@@ -49,7 +46,7 @@ def show_stack(context: WebContext, caller: Caller, *, name: str) -> Response:
 def show_service_diagnosis(context: WebContext, caller: Caller, *, name: str, service: str) -> Response:
     """Show why a service fails, or failed last where it has not been ready since."""
     with context.database.read() as session:
-        stack = _require_stack(session, caller, name)
+        stack = require_stack(session, caller, name)
         row = services.of(session, stack.name).get(service)
         if row is None and service not in stack.spec.services:
             raise ApiError(problems.NO_SUCH_SERVICE, f"stack {name} has no service {service!r}")
@@ -64,19 +61,10 @@ def relocate_stack(context: WebContext, caller: Caller, *, name: str) -> Respons
     engine or node, which no longer exists. Services that still run there are not stopped.
     """
     with context.database.read() as session:
-        stack = _require_stack(session, caller, name)
+        stack = require_stack(session, caller, name)
     with audit_refusals(context, caller, "relocate", stack.name), context.database.write() as session:
         relocation.relocate(session, stack.name, actor=caller.name, now=context.database.now())
     with context.database.read() as session:
         return responses.json(
-            describe_stacks(session, [_require_stack(session, caller, name)], context.database.now())[0]
+            describe_stacks(session, [require_stack(session, caller, name)], context.database.now())[0]
         )
-
-
-def _require_stack(session: Session, caller: Caller, name: str) -> Stack:
-    try:
-        if "\0" in name:
-            raise UnknownStack(name, stacks.names(session))
-        return stacks.chosen(session, caller.stack_id(name))
-    except UnknownStack as unknown:
-        raise ApiError(problems.NO_SUCH_STACK, str(unknown), **unknown.facts) from unknown

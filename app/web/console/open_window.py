@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,20 +51,20 @@ class OpenForm:
     def from_request(cls) -> OpenForm:
         """The form as the browser sent it."""
         form = request.form
-        stack = form.get("stack", "")[:200]
-        named = (one.rpartition("/") for one in form.getlist("service")[:_MOST_SERVICES])
-        names = [name for of, _, name in named if not stack or of == stack]
+        stack, names = _split(form.get("stack", "")[:200], form.getlist("service")[:_MOST_SERVICES])
         return cls._of(form, stack, names, form.get("key", "")[:64])
 
     @classmethod
     def from_address(cls) -> OpenForm:
-        """The form as an address fills it: `services=a,b`, or `service` several times."""
-        given = request.args
+        """The form as an address fills it: `services=a,b`, or `service` several times.
+
+        A service may have its stack in front, such as `media/jellyfin` or `team_a/media/jellyfin`.
+        """
+        given, short = request.args, current_viewer().short
         listed = [name.strip() for one in given.getlist("services") for name in one.split(",")]
-        names = [name for name in [*listed, *given.getlist("service")] if name][:_MOST_SERVICES]
-        return cls._of(
-            given, current_viewer().short(given.get("stack", "").strip()[:200]), list(dict.fromkeys(names))
-        )
+        named = [short(name) for name in [*listed, *given.getlist("service")] if name][:_MOST_SERVICES]
+        stack, names = _split(short(given.get("stack", "").strip()[:200]), named)
+        return cls._of(given, stack, list(dict.fromkeys(names)))
 
     @classmethod
     def _of(cls, given: MultiDict[str, str], stack: str, services: list[str], key: str = "") -> OpenForm:
@@ -94,6 +95,19 @@ class OpenForm:
             values["ttl_sec"] = seconds(self.ttl)
         body = request_parsing.validate(schemas.Open, values)
         return OpenRequest(body.services, caller.stack_id_or_none(body.stack), body.ttl_sec, body.reason)
+
+
+def _split(stack: str, named: Iterable[str]) -> tuple[str, list[str]]:
+    """The stack, and the names of those services that are without a stack or on this one.
+
+    A service's name has no slash, so the last slash ends its stack. Where no stack is given, it is the only
+    one before the services.
+    """
+    parts = [one.rpartition("/") for one in named]
+    stacks_named = {of for of, _, _ in parts if of}
+    if not stack and len(stacks_named) == 1:
+        (stack,) = stacks_named
+    return stack, [name for of, _, name in parts if not (stack and of) or of == stack]
 
 
 def seconds(text: str) -> float:

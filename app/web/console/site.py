@@ -27,6 +27,7 @@ from app.web.console import (
     open_window,
     runs,
     savings,
+    service_logs,
     sessions,
     system,
     timeline,
@@ -45,7 +46,20 @@ from app.web.context import WebContext
 from app.web.problems import ApiError
 from app.web.viewing import current_viewer, look_as
 
-_MODULES = (home, open_window, window, runs, timeline, history, savings, trail, notices, token_pages, system)
+_MODULES = (
+    home,
+    open_window,
+    window,
+    service_logs,
+    runs,
+    timeline,
+    history,
+    savings,
+    trail,
+    notices,
+    token_pages,
+    system,
+)
 PAGES: list[Page] = [page for module in _MODULES for page in module.pages.all]
 _ONLY_ADMIN = "This page needs a token with full access. Sign in with such a token, or ask who has one."
 _LONGEST_ADDRESS = 4000

@@ -70,6 +70,7 @@ from app.web.schemas.requests import (
     Route,
     RunRequest,
     RunsQuery,
+    ServiceLogsQuery,
     StacksQuery,
     WindowsQuery,
 )
@@ -151,6 +152,7 @@ __all__ = [
     "RunsQuery",
     "Service",
     "ServiceBuild",
+    "ServiceLogsQuery",
     "Stack",
     "Stacks",
     "StacksQuery",

@@ -189,6 +189,12 @@ class LogsQuery(Query):
     follow: bool = Field(False, description="Send new lines until the window has ended.")
 
 
+class ServiceLogsQuery(Query):
+    """How many lines of a service's logs to read."""
+
+    tail: int = Field(100, ge=0, le=LINES, description="The number of newest lines.")
+
+
 class EventsQuery(Query):
     """Where to resume the stream of events."""
 

@@ -4,78 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
 
 from app.domain.enums import Event
 from app.domain.stack_id import StackId
 from app.store import audit
 from app.store import log_reads as rows
-from app.store.tables import LogRead, Node, Token, Worker
+from app.store.tables import Node, Token, Worker
 from app.usecases import logs
-from app.usecases.logs import LogRequest
 from app.web import log_reading
 from tests.system import System
+from tests.web.api.log_worker import LogWorker, left_behind, line
 from tests.web.api.test_windows import opened
 from tests.web.caller import Caller, Remembering, lines
 
-Line = dict[str, Any]
-
-
-def line(number: int, text: str = "", service: str = "forge") -> Line:
-    at = f"2030-05-01T12:00:{number:02}.000000000Z"
-    return {"service": service, "container": f"c-{service}", "at": at, "line": text or f"line {number}"}
-
-
-class LogWorker:
-    """The worker of the node, without an engine: it has lines, and answers each nudge."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-        self.lines: list[Line] = []
-        self.notes: dict[str, str] = {}
-        self.asked: list[LogRequest] = []
-        self.core: dict[StackId, list[str]] = {StackId("studio"): ["redis"]}
-
-    def nudged(self, name: str, args: list[Any], to: str) -> bool:
-        assert (name, to) == ("power.read_logs", "power.local")
-        with self.system.database.read() as session:
-            wanted = logs.log_request(session, args[0], self.core)
-        if wanted is None:
-            return True
-        self.asked.append(wanted)
-        fresh = [one for one in self.lines if one["at"] > wanted.after.get(one["container"], "")]
-        lines = [one for one in fresh if one["service"] in wanted.services]
-        with self.system.database.write() as session:
-            rows.answer(
-                session, wanted.id, logs.fitting(lines, wanted.tail), self.notes, self.system.database.now()
-            )
-        return True
-
 
 @pytest.fixture
-def worker(system: System, broker: Remembering, monkeypatch: pytest.MonkeyPatch) -> LogWorker:
-    reader, plain = LogWorker(system), broker.nudge
-
-    def nudge(name: str, args: list[Any], to: str, label: str = "") -> bool:
-        return reader.nudged(name, args, to) if name == "power.read_logs" else plain(name, args, to, label)
-
-    monkeypatch.setattr(broker, "nudge", nudge)
-    return reader
+def worker(log_worker: LogWorker) -> LogWorker:
+    return log_worker
 
 
 @pytest.fixture(autouse=True)
 def _briskly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_reading, "FOLLOW_INTERVAL", 0.02)
     monkeypatch.setattr(log_reading, "ANSWER_TIMEOUT", 0.2)
-
-
-def left_behind(system: System) -> int:
-    with system.database.read() as session:
-        return session.scalar(select(func.count()).select_from(LogRead)) or 0
 
 
 def test_the_lines_of_a_windows_services_are_read_and_leave_nothing_behind(

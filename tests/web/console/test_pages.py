@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from app.domain.diagnosis import advice
 from app.domain.stack_id import StackId
-from app.store import diagnoses, samples
-from app.store.tables import Sample
+from app.store import diagnoses, log_reads, samples
+from app.store.tables import LogRead, Sample
 from tests.system import System
 from tests.web.console.conftest import Browser
 
@@ -101,6 +101,35 @@ def test_a_forced_close_is_asked_about_first_and_names_who_did_it(
     grace.post(f"/windows/{window}/close", force="yes", reason="now")
     system.work()
     assert system.window(window).close_detail == "forced by grace: now"
+
+
+def test_the_logs_of_a_service_that_no_window_holds_are_one_link_away(
+    ada: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "/logs?stack=studio&amp;service=forge"
+    assert address in ada.get("/").text
+    line = {"service": "forge", "at": "2030-05-01T12:00:01.000000001Z", "line": "listening <8080>"}
+    read = LogRead(lines=[line], notes={})
+    monkeypatch.setattr(log_reads, "answered_request", lambda *_: read)
+    page = ada.get(unescape(address)).text
+    assert ("listening &lt;8080&gt;" in page, "Nothing was written" in page) == (True, False)
+
+    read.lines, read.notes = [], {"forge": "it has no container"}
+    page = ada.get(unescape(address)).text
+    assert ("forge: it has no container" in page, "Nothing was written" in page) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("service", "status", "says"),
+    [
+        ("redis", 403, "stack 'studio' does not allow it"),
+        ("nothing", 404, "has no service"),
+        ("", 404, "has no"),
+    ],
+)
+def test_logs_that_are_not_shown_say_why(ada: Browser, service: str, status: int, says: str) -> None:
+    answer = ada.get(f"/logs?stack=studio&service={service}")
+    assert (answer.status_code, says in unescape(answer.text)) == (status, True)
 
 
 def test_a_failing_service_shows_its_diagnosis(ada: Browser, system: System) -> None:

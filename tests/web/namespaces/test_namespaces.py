@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from typing import Any
 
@@ -129,9 +130,26 @@ def test_the_console_shows_names_as_the_caller_writes_them(
         assert "studio" in page, path
         assert "team_a/studio" not in page, path
         assert "team_b" not in page, path
-    assert 'value="studio/db"' in browser.get("/open?stack=team_a/studio&service=db").text
+    for address in ("stack=team_a/studio&service=db", "service=team_a/studio/db", "services=studio/db"):
+        assert _ticked(browser, address) == ["studio/db"], address
     identifier = browser.opened("db", stack="studio")
     assert team.system.window(identifier).stack == "team_a/studio"
+
+
+def _ticked(browser: Browser, address: str) -> list[str]:
+    """The services that this address has ticked in the form, as the form sends them."""
+    return re.findall(r'value="([^"]+)"\s+checked', browser.get(f"/open?{address}").text)
+
+
+def test_an_operator_opens_a_service_of_a_namespace(
+    app: Flask, team: Namespace, other: Namespace, token: str
+) -> None:
+    browser = Browser.signed_in(app, token)
+    for address in ("stack=team_a/studio&service=db", "service=team_a/studio/db"):
+        assert _ticked(browser, address) == ["team_a/studio/db"], address
+    for stack in ("team_a/studio", ""):
+        answer = browser.post("/open", step="open", service="team_a/studio/db", stack=stack, ttl="10m")
+        assert team.system.window(answer.location.rpartition("/")[2]).stack == "team_a/studio"
 
 
 def test_a_token_made_in_the_console_belongs_to_the_callers_namespace(
