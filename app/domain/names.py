@@ -35,3 +35,16 @@ def require_service(name: str) -> str:
         permitted = "letters, digits, `.`, `_` and `-`, first a letter, digit or `_`"
         raise ValueError(f"{name!r} is no name of a service that can be powered: {permitted}")
     return name
+
+
+def require_image(name: str) -> str:
+    """Return the name of an image; raises ValueError where it cannot be one."""
+    if not re.fullmatch(r"[a-z0-9][A-Za-z0-9._/:@-]*", name, re.ASCII):
+        raise ValueError(f"{name!r} is no name of an image; write one such as shop/app:2")
+    return name
+
+
+def require_image_pattern(pattern: str) -> str:
+    """Return a name of an image in which `*` stands for any text; raises ValueError for any other text."""
+    require_image(pattern.replace("*", "x"))
+    return pattern

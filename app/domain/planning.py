@@ -48,6 +48,8 @@ class ServiceSpec:
     """Bytes that all its containers may use; 0 without a limit."""
     cpu_limit: float = 0.0
     """Cores that all its containers may use; 0 without a limit."""
+    images: tuple[str, ...] = ()
+    """Patterns of the images that a run of a scenario may have it run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def _service(stored: Mapping[str, Any]) -> ServiceSpec:
         "depends_on": {name: Condition(condition) for name, condition in stored["depends_on"].items()},
         **{key: frozenset(stored.get(key, ())) for key in _SETS},
         "published": tuple(stored.get("published", ())),
+        "images": tuple(stored.get("images", ())),
     }
     return ServiceSpec(**{**stored, **typed})
 

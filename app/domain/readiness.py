@@ -62,6 +62,10 @@ class Container:
     """The ids of the containers whose network, ipc or pid namespace it uses, by kind of namespace."""
     unattached: str = ""
     """Why it cannot be reached over a network though it should; empty where it can."""
+    window: str = ""
+    """The window for whose run it has another image than its files say; mostly empty."""
+    left_over: str = ""
+    """Why it is not what its files say though another window holds its service; else empty."""
     severed: str = ""
     """Why it has to be recreated: a network or namespace of it no longer exists. Else empty."""
     unreadable: str = ""
@@ -216,6 +220,7 @@ def is_outdated(spec: ServiceSpec, container: Container, compose_version: str) -
     """
     return (
         container.alive
+        and not container.window
         and "" not in {container.config_hash, spec.config_hash}
         and container.config_hash != spec.config_hash
         and container.compose_version == compose_version

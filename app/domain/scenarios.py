@@ -182,6 +182,8 @@ class Scenario:
     ttl: float | None = None
     fresh: bool = False
     """Begin with new containers and new anonymous volumes."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """By service, the image that it runs in the window of this run, in the place of its own."""
 
     def checked_services(self) -> dict[str, list[str]]:
         """The steps that look into a service, by its name."""

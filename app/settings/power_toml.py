@@ -21,6 +21,7 @@ from app.settings.mqtt_settings import MqttToml
 from app.settings.namespace_toml import EVERY_NAMESPACE
 from app.settings.toml_values import (
     CallSeconds,
+    ImagePattern,
     Name,
     ProjectName,
     QualifiedName,
@@ -45,6 +46,8 @@ class ServiceToml(_Strict):
     ready_timeout: CallSeconds | None = None
     stable_for: CallSeconds = 1.0
     oneshot: bool | None = None
+    images: list[ImagePattern] = Field(default=[], max_length=100)
+    """Patterns of the images that a run of a scenario may have it run, such as `shop/app:*`."""
 
 
 class StackToml(_Strict):

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from app.domain.scenarios import suggestion
 from app.settings.errors import ConfigError
 from app.settings.scenario_toml import inline_certificates, load_document, parse_scenario
-from app.settings.toml_values import ServiceName
+from app.settings.toml_values import ImageReference, ServiceName
 
 MOST_COMBINATIONS = 100
 """Combinations of one matrix, at most."""
@@ -37,16 +37,18 @@ def _printable(text: str) -> str:
 MatrixValue = Annotated[str, Field(max_length=LONGEST_MATRIX_VALUE), AfterValidator(_printable)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=60)]
 ServiceList = Annotated[list[ServiceName], Field(min_length=1)]
+ImageList = Annotated[list[ImageReference], Field(min_length=1)]
 ValueList = Annotated[list[MatrixValue], Field(min_length=1)]
 
 
 class MatrixToml(BaseModel):
-    """`[matrix]`: every list of services with every choice of the variables' values."""
+    """`[matrix]`: every list of services with every choice of images and of the variables' values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     services: list[ServiceList] | None = Field(default=None, min_length=1)
     variables: dict[VariableName, ValueList] = {}
+    images: dict[ServiceName, ImageList] = {}
 
     @field_validator("services")
     @classmethod
@@ -55,7 +57,7 @@ class MatrixToml(BaseModel):
             raise ValueError("names the same services twice")
         return lists
 
-    @field_validator("variables")
+    @field_validator("variables", "images")
     @classmethod
     def _distinct_values(cls, variables: dict[str, list[str]]) -> dict[str, list[str]]:
         for name, values in variables.items():
@@ -106,15 +108,16 @@ def expand_matrix(document: Mapping[str, Any], table: Any, source: str) -> list[
     if unknown := list(_unknown_variables(document, matrix.variables, "")):
         raise ConfigError([f"{source}: {one}" for one in unknown])
     lists: list[list[str] | None] = [*matrix.services] if matrix.services else [None]
-    count = len(lists) * math.prod(len(values) for values in matrix.variables.values())
+    choices = (*matrix.images.values(), *matrix.variables.values())
+    count = len(lists) * math.prod(len(values) for values in choices)
     if count > MOST_COMBINATIONS:
         raise ConfigError([f"{source}: matrix: has {count} combinations; at most {MOST_COMBINATIONS}"])
     faults: list[str] = []
     combinations = []
-    for services, values in itertools.product(lists, itertools.product(*matrix.variables.values())):
-        chosen = dict(zip(matrix.variables, values, strict=True))
+    images = _choices(matrix.images)
+    for services, images_of, chosen in itertools.product(lists, images, _choices(matrix.variables)):
         try:
-            combinations.append(_combine(document, services, chosen, source))
+            combinations.append(_combine(document, services, images_of, chosen, source))
         except ConfigError as error:
             faults += error.faults
     if faults:
@@ -123,9 +126,6 @@ def expand_matrix(document: Mapping[str, Any], table: Any, source: str) -> list[
 
 
 def _parse_matrix(table: Any, source: str) -> MatrixToml:
-    if isinstance(table, dict) and "images" in table:
-        why = "a service's image is set by the compose files, which a scenario does not change"
-        raise ConfigError([f"{source}: matrix.images: {why}"])
     try:
         return MatrixToml.model_validate(table)
     except ValidationError as error:
@@ -139,13 +139,24 @@ def _matrix_fault(fault: Any) -> str:
     return f"{where}: {fault['msg'].removeprefix('Value error, ')}"
 
 
+def _choices(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Every choice of one value for each key, in the order of the file."""
+    return [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
+
+
 def _combine(
-    document: Mapping[str, Any], services: list[str] | None, variables: Mapping[str, str], source: str
+    document: Mapping[str, Any],
+    services: list[str] | None,
+    images: Mapping[str, str],
+    variables: Mapping[str, str],
+    source: str,
 ) -> Combination:
     chosen = _substitute(deepcopy(dict(document)), variables)
     if services is not None:
         chosen["services"] = list(services)
-    assigned = [f"{name}={value}" for name, value in variables.items()]
+    if images:
+        chosen["images"] = {**chosen.get("images", {}), **images}
+    assigned = [f"{name}={value}" for name, value in {**images, **variables}.items()]
     label = ", ".join([*([" ".join(services)] if services else []), *assigned])
     scenario = parse_scenario(chosen, f"{source} ({label})" if label else source)
     return Combination(label or scenario.name, chosen, scenario.services, variables)

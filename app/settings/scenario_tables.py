@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.domain import durations, scenarios
 from app.domain.scenarios import CheckKind, Metric
 from app.domain.untrusted_text import require_storable
-from app.settings.toml_values import Seconds, ServiceName, parse_seconds
+from app.settings.toml_values import ImageReference, Seconds, ServiceName, parse_seconds
 
 LONGEST_CHECK_PATTERN = 500
 """Characters of a pattern, at most."""
@@ -182,4 +182,5 @@ class ScenarioToml(_Strict):
     services: list[ServiceName] = Field(min_length=1, max_length=500)
     ttl: Seconds | None = None
     fresh: bool = False
+    images: dict[ServiceName, ImageReference] = Field(default={}, max_length=100)
     steps: dict[StepName, StepToml] = Field(default={}, max_length=scenarios.MOST_STEPS)

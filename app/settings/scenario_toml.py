@@ -77,7 +77,7 @@ def parse_scenario(document: Any, source: str) -> Scenario:
     if faults:
         raise ConfigError([f"{source}: {one}" for one in faults])
     steps = {name: _step(name, step) for name, step in read.steps.items()}
-    return Scenario(read.name, tuple(read.services), steps, read.stack, read.ttl, read.fresh)
+    return Scenario(read.name, tuple(read.services), steps, read.stack, read.ttl, read.fresh, read.images)
 
 
 def _faults(read: ScenarioToml) -> list[str]:
@@ -129,6 +129,7 @@ def as_document(scenario: Scenario) -> dict[str, Any]:
         for step in scenario.steps.values()
     }
     plain = {"name": scenario.name, "services": list(scenario.services), "fresh": scenario.fresh}
+    plain |= {"images": dict(scenario.images)} if scenario.images else {}
     chosen = {"stack": scenario.stack, "ttl": scenario.ttl}
     return {**plain, **{name: value for name, value in chosen.items() if value is not None}, "steps": steps}
 

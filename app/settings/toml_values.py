@@ -38,4 +38,6 @@ QualifiedName = Annotated[
 """A name that may have its namespace in front; `app.settings.namespace_toml` makes them."""
 StackName = Annotated[QualifiedName, AfterValidator(names.require_free)]
 ProjectName = Annotated[str, AfterValidator(names.require_project), Field(max_length=120)]
+ImageReference = Annotated[str, Field(max_length=255), AfterValidator(names.require_image)]
+ImagePattern = Annotated[str, Field(max_length=255), AfterValidator(names.require_image_pattern)]
 ServiceName = Annotated[str, AfterValidator(names.require_service), Field(max_length=120)]

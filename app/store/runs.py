@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, undefer
 
+from app.domain.enums import State
 from app.domain.scenarios import RunState
 from app.domain.stack_id import StackId
 from app.store import paging
@@ -40,6 +41,30 @@ def note_progress(session: Session, run: str, detail: str, steps: Sequence[Mappi
     """Store what a run does now and how its steps stand; a finished run stays as it is."""
     going = update(ScenarioRun).where(ScenarioRun.id == run, ScenarioRun.state == RunState.RUNNING)
     session.execute(going.values(detail=detail, steps=[dict(one) for one in steps]))
+
+
+def images_of(session: Session, node: str, window: str) -> Mapping[str, str]:
+    """By service, the image that a window's run has it run; empty where no run under way has the window."""
+    query = select(ScenarioRun.document).where(
+        ScenarioRun.state == RunState.RUNNING, ScenarioRun.node == node, ScenarioRun.window_id == window
+    )
+    return (session.scalar(query) or {}).get("images") or {}
+
+
+def images_in_use(session: Session, stack: StackId) -> dict[str, tuple[str, str]]:
+    """By service, the image that a run has it run, and that run; of runs whose window has not closed."""
+    query = (
+        select(ScenarioRun.id, ScenarioRun.document)
+        .join(Window, Window.id == ScenarioRun.window_id)
+        .where(
+            ScenarioRun.state == RunState.RUNNING, ScenarioRun.stack == stack, Window.state != State.CLOSED
+        )
+    )
+    return {
+        service: (image, run)
+        for run, document in session.execute(query)
+        for service, image in (document.get("images") or {}).items()
+    }
 
 
 def start_times(session: Session, window: Window, limit: int) -> dict[str, list[float]]:

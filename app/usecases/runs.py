@@ -7,10 +7,11 @@ so its services stop at the deadline even if no worker ever finishes the run.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -18,12 +19,22 @@ from sqlalchemy.orm import Session
 from app.domain import planning, scenarios
 from app.domain.enums import Event
 from app.domain.planning import StackSpec
-from app.domain.run_errors import CheckOutsideWindow, InvalidScenario, TooManyRuns, UnknownRun
+from app.domain.run_errors import (
+    CheckOutsideWindow,
+    HeldElsewhere,
+    ImageNotPermitted,
+    ImageOutsideWindow,
+    InvalidScenario,
+    TooManyRuns,
+    UnknownRun,
+)
 from app.domain.scenarios import RunOutcome, RunState, Scenario, StepStatus
 from app.domain.stack_id import StackId, namespace_of
 from app.domain.viewer import Viewer
 from app.settings import ConfigError
 from app.settings.scenario_toml import as_document, parse_scenario
+from app.store import stacks
+from app.store import windows as rows
 from app.store.tables import ScenarioRun, Window
 from app.usecases import jobs
 from app.usecases.jobs import record_job_entry
@@ -34,11 +45,13 @@ from app.usecases.windows.open import OpenRequest
 def start_run(session: Session, document: Any, *, actor: str, now: datetime) -> ScenarioRun:
     """Write the row of a new run, which a worker then conducts.
 
-    Raises InvalidScenario, CheckOutsideWindow, TooManyRuns, NodeAway, and what opening its window raises.
+    Raises InvalidScenario, CheckOutsideWindow, ImageOutsideWindow, ImageNotPermitted, TooManyRuns, NodeAway,
+    and what opening its window raises.
     """
     scenario = _qualify(parse_or_refuse(document), actor)
     stack, asked, ttl = opening.check_request(session, open_request(scenario))
     check_scope(stack.spec, scenario)
+    check_images(stack.spec, scenario)
     jobs.check_node(session, ScenarioRun, stack, TooManyRuns, now)
     run = ScenarioRun(
         id=secrets.token_hex(8),
@@ -54,9 +67,9 @@ def start_run(session: Session, document: Any, *, actor: str, now: datetime) -> 
         created_at=now,
     )
     session.add(run)
-    record_job_entry(
-        session, run, Event.RUN_STARTED, actor, now, services=asked, ttl_sec=ttl, fresh=scenario.fresh
-    )
+    facts: dict[str, Any] = {"services": asked, "ttl_sec": ttl, "fresh": scenario.fresh}
+    facts |= {"images": dict(scenario.images)} if scenario.images else {}
+    record_job_entry(session, run, Event.RUN_STARTED, actor, now, **facts)
     return run
 
 
@@ -89,6 +102,17 @@ def check_scope(spec: StackSpec, scenario: Scenario) -> None:
     for service, steps in sorted(scenario.checked_services().items()):
         if service not in held:
             raise CheckOutsideWindow(steps[0], service, held)
+
+
+def check_images(spec: StackSpec, scenario: Scenario) -> None:
+    """Raise ImageOutsideWindow or ImageNotPermitted where a service may not run its image of the scenario."""
+    held = planning.closure(spec, scenario.services)
+    for service, image in sorted(scenario.images.items()):
+        if service not in held:
+            raise ImageOutsideWindow(service, held)
+        permitted = spec.services[service].images
+        if not any(fnmatchcase(image, pattern) for pattern in permitted):
+            raise ImageNotPermitted(service, image, permitted)
 
 
 def initial_steps(scenario: Scenario) -> list[dict[str, Any]]:
@@ -132,7 +156,21 @@ def open_run_window(session: Session, run_id: str, scenario: Scenario, now: date
     run = jobs.lock_to_open(session, ScenarioRun, run_id)
     if run is None:
         return None
+    if scenario.images:
+        _require_unheld(session, run.stack, scenario.images)
     return jobs.open_job_window(session, run, open_request(scenario, f"run {run.id}: {run.name}"), now)
+
+
+def _require_unheld(session: Session, stack: StackId, services: Iterable[str]) -> None:
+    """Raise HeldElsewhere where a window holds one of these services.
+
+    The stack's row is locked, so that no other window is opened on it before this transaction ends.
+    """
+    stacks.lock_stack(session, stack)
+    windows = rows.moving_of(session, stack)
+    for service in sorted(services):
+        if holders := [one.id for one in windows if any(lease.service == service for lease in one.leases)]:
+            raise HeldElsewhere(service, holders)
 
 
 def cancel_run(session: Session, run_id: str, *, actor: str, now: datetime) -> ScenarioRun:

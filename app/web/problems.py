@@ -99,6 +99,12 @@ TABLE: Mapping[type[Refusal], Kind] = {
     errors.StackRejected: Kind(409, "stack-rejected", "The stack's worker rejected its files"),
     errors.NodeAway: Kind(503, "node-away", "The stack's node is away"),
     run_errors.UnknownRun: Kind(404, "unknown-run", "There is no such run"),
+    run_errors.ImageNotPermitted: Kind(422, "image-not-permitted", "power.toml does not permit this image"),
+    run_errors.ImageOutsideWindow: Kind(
+        422, "image-outside-window", "An image for a service outside the window"
+    ),
+    run_errors.ImageInUse: Kind(409, "image-in-use", "A run has the service run another image"),
+    run_errors.HeldElsewhere: Kind(409, "held-elsewhere", "Another window holds the service"),
     run_errors.TooManyRuns: Kind(409, "too-many-runs", "The node has too many unfinished runs"),
     run_errors.NoReport: Kind(409, "no-report", "The run has no report"),
     intent_errors.UnknownIntent: Kind(404, "unknown-intent", "There is no such intent"),

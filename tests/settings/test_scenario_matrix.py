@@ -97,7 +97,12 @@ def test_a_value_that_makes_a_scenario_invalid_is_named_with_its_combination(tmp
 @pytest.mark.parametrize(
     ("table", "fault"),
     [
-        ('images = ["a"]', ": matrix.images: a service's image is set by the compose files"),
+        ('images = ["a"]', ": matrix.images: Input should be a valid dictionary"),
+        (
+            'services = [["web"]]\nimages = { web = ["a:1", "a:1"] }',
+            ": matrix.images: web has the same value",
+        ),
+        ('services = [["web"]]\nimages = { web = ["$A"] }', ": matrix.images.web.0: '$A' is no name of an"),
         ('servces = [["web"]]', ": matrix.servces: is not a key here; did you mean services?"),
         ("services = []", ": matrix.services: List should have at least 1 item"),
         ('services = ["web"]', ": matrix.services.0: Input should be a valid list"),
@@ -120,3 +125,18 @@ def test_a_matrix_is_bounded(tmp_path: Path) -> None:
     values = ", ".join(f'"{number}"' for number in range(11))
     text = f'name = "c"\nservices = ["web"]\n[matrix]\nvariables = {{ A = [{values}], B = [{values}] }}'
     assert faults(tmp_path, text) == [": matrix: has 121 combinations; at most 100"]
+
+
+def test_each_image_makes_a_combination_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "cycle.toml"
+    path.write_text(
+        'name = "cycle"\nservices = ["web", "db"]\nimages = { db = "shop/db:1" }\n'
+        '[matrix]\nimages = { web = ["shop/app:1", "shop/app:2"] }\nvariables = { A = ["x"] }\n'
+    )
+    read = read_scenario_file(path)
+
+    assert [one.label for one in read.combinations] == ["web=shop/app:1, A=x", "web=shop/app:2, A=x"]
+    assert [one.document["images"] for one in read.combinations] == [
+        {"db": "shop/db:1", "web": "shop/app:1"},
+        {"db": "shop/db:1", "web": "shop/app:2"},
+    ]

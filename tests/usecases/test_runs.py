@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from app.domain.enums import State
 from app.domain.errors import NotAllowed, TTLTooLong
-from app.domain.run_errors import CheckOutsideWindow, InvalidScenario, TooManyRuns, UnknownRun
+from app.domain.run_errors import (
+    CheckOutsideWindow,
+    HeldElsewhere,
+    ImageInUse,
+    ImageNotPermitted,
+    ImageOutsideWindow,
+    InvalidScenario,
+    TooManyRuns,
+    UnknownRun,
+)
 from app.domain.scenarios import RunOutcome, RunState
 from app.settings.scenario_toml import parse_scenario
 from app.store import runs as rows
-from app.store.tables import ScenarioRun
+from app.store.tables import ScenarioRun, Window
 from app.usecases import jobs, runs
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
 from tests.system import System
 
 
@@ -207,3 +220,78 @@ def test_old_runs_are_forgotten_and_unfinished_ones_are_not(system: System) -> N
         rows.forget(session, system.now)
         assert rows.get(session, over) is None
         assert rows.get(session, queued)
+
+
+WITH_IMAGE = {"images": {"forge": "shop/forge:2"}}
+
+
+@pytest.fixture
+def permitting(system: System) -> System:
+    """power.toml permits other images for forge."""
+    forge = replace(system.spec.services["forge"], images=("shop/forge:*",))
+    system.publish(replace(system.spec, services={**system.spec.services, "forge": forge}))
+    return system
+
+
+@pytest.mark.parametrize(
+    ("images", "refusal"),
+    [
+        ({"mill": "shop/mill:2"}, ImageOutsideWindow),
+        ({"forge": "shop/other:2"}, ImageNotPermitted),
+        ({"forge": "shop/forge:2 --privileged"}, InvalidScenario),
+        ({"forge": "-v"}, InvalidScenario),
+        ({"forge": "shop/forge:$X"}, InvalidScenario),
+    ],
+)
+def test_only_images_that_power_toml_permits_are_run(
+    permitting: System, images: dict[str, str], refusal: type[Exception]
+) -> None:
+    with pytest.raises(refusal):
+        start(permitting, "forge", images=images)
+
+
+def test_no_image_is_permitted_unless_power_toml_says_so(system: System) -> None:
+    with pytest.raises(ImageNotPermitted, match="none is; power"):
+        start(system, "forge", **WITH_IMAGE)
+
+
+def test_a_service_with_the_image_of_a_run_is_held_by_no_other_window(permitting: System) -> None:
+    run = start(permitting, "forge", **WITH_IMAGE)
+    assert permitting.facts("run.started")["images"] == {"forge": "shop/forge:2"}
+    window = begin(permitting, run)
+    with permitting.database.read() as session:
+        assert rows.images_of(session, "local", window) == {"forge": "shop/forge:2"}
+        assert rows.images_of(session, "local", "another") == {}
+
+    with pytest.raises(ImageInUse):
+        permitting.ask("forge")
+    with permitting.database.write() as session, pytest.raises(ImageInUse):
+        opening.plan(session, OpenRequest(["forge"]))
+    permitting.ask("mill")
+    permitting.work()
+    permitting.close(window)
+    assert permitting.state(window) == "closed"
+    permitting.ask("forge")
+
+
+def test_a_run_gives_no_image_to_a_service_that_a_window_holds(permitting: System) -> None:
+    held = permitting.open("forge")
+    run = start(permitting, "forge", **WITH_IMAGE)
+    with pytest.raises(HeldElsewhere, match=f"forge is held by window {held}"):
+        begin(permitting, run)
+
+
+def test_a_window_that_waited_for_its_node_waits_for_the_run_too(permitting: System) -> None:
+    waiting, _new = permitting.ask("forge")
+    with permitting.database.write() as session:
+        session.get_one(Window, waiting).state = State.WAITING
+    window = begin(permitting, start(permitting, "forge", **WITH_IMAGE))
+
+    def admit() -> str:
+        with permitting.database.write() as session:
+            opening.admit(session, waiting, permitting.now)
+        return permitting.state(waiting)
+
+    assert admit() == "waiting"
+    permitting.close(window)
+    assert admit() == "opening"

@@ -131,6 +131,7 @@ def _run(row: ScenarioRun, end: RunEnd) -> dict[str, Any]:
         "actor": row.actor,
         "services": list(row.services),
         "fresh": bool(row.document.get("fresh")),
+        **({"images": given} if (given := row.document.get("images")) else {}),
         "outcome": str(end.outcome),
         "detail": end.detail,
         "created_at": stamp(row.created_at),

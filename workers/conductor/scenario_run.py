@@ -30,6 +30,7 @@ from app.usecases import jobs, runs
 from workers.conductor import fresh, report, unready
 from workers.conductor.checks import CheckScene
 from workers.conductor.fresh import NotFresh
+from workers.conductor.images import check_images
 from workers.conductor.monitor import RunMonitor
 from workers.conductor.report import RunEnd
 from workers.conductor.run_record import RunRecord
@@ -134,12 +135,15 @@ class ConductedRun:
         if scenario.fresh:
             self._begin_phase("removes old containers")
             self._remove_old(served)
+        engine, project = self._context.engine, served.spec.project
+        check_images(engine, project, scenario.images)
         self._begin_phase("opens its window")
         window = self._open(scenario)
         self._usage = UsageCollector(self._context, served.spec.project, self._held)
         self._usage.start()
         self._begin_phase("waits for its services")
         self._await_ready(window)
+        check_images(engine, project, scenario.images, window)
         self._begin_phase("runs its steps")
         scene = CheckScene(self._context, served, window, self._usage)
         try_check: Callable[[ScenarioStep], tuple[bool, str]] = scene.try_check
@@ -156,6 +160,7 @@ class ConductedRun:
             scenario = parse_scenario(self._document, "scenario")
             planning.check_asked(served.spec, scenario.services)
             runs.check_scope(served.spec, scenario)
+            runs.check_images(served.spec, scenario)
         except (ConfigError, Refusal) as error:
             raise JobFailed(str(error)) from error
         return scenario, served

@@ -17,6 +17,8 @@ from app.domain.readiness import Container
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
+WINDOW_LABEL = "power-windows.window"
+"""The label with the window for whose run a container has another image than its files say."""
 ONEOFF = "com.docker.compose.oneoff"
 _NUMBER = "com.docker.compose.container-number"
 _HASH = "com.docker.compose.config-hash"
@@ -44,6 +46,7 @@ def container_from_inspection(raw: Raw) -> Container:
         error=str(state.get("Error") or ""),
         image=str(raw.get("Image") or ""),
         config_hash=labels.get(_HASH, ""),
+        window=labels.get(WINDOW_LABEL, ""),
         compose_version=labels.get(_VERSION, "").removeprefix("v"),
         number=whole(labels.get(_NUMBER), 1),
         policy=_word(_part(host, "RestartPolicy").get("Name")),

@@ -53,7 +53,7 @@ def _owner_ids(containers: Iterable[Container]) -> set[str]:
 
 def _severed_reason(container: Container, owners: Owners) -> str:
     reasons = (_without(container, kind, owners) for kind in container.owners)
-    return next(filter(None, reasons), container.unattached)
+    return next(filter(None, reasons), container.left_over or container.unattached)
 
 
 def _without(user: Container, kind: str, owners: Owners) -> str:

@@ -31,7 +31,7 @@ from app.usecases.reconciliation.power_decisions import (
     stop_decision,
 )
 from workers.engine.compose import Command
-from workers.reconcile import outdated_calls, shared_resources
+from workers.reconcile import outdated_calls, run_images, shared_resources
 from workers.reconcile.converge import Decide, Seen, converge, started_call
 from workers.reconcile.failed_attempts import failure_recorded
 from workers.stacks.stack_reader import Served
@@ -97,12 +97,13 @@ def _due_stops(context: WorkerContext, served: Served) -> DueCalls:
         return next_stops(session, served.spec, now)
 
 
-def _start(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:
+def _start(context: WorkerContext, served: Served, service: str, decide: StartFor) -> None:
     if served.place is None:
         return
     with failure_recorded(context, partial(_attempt, context, served, service, decide)):
-        prepared = replace(served, place=shared_resources.prepare(context, served, service))
-        _converge_and_look(context, prepared, service, decide)
+        shared = replace(served, place=shared_resources.prepare(context, served, service))
+        with run_images.prepared_for(context, shared, service, decide.window) as prepared:
+            _converge_and_look(context, prepared, service, decide)
 
 
 def _stop(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:

@@ -18,7 +18,7 @@ from app.store import windows as rows
 from app.store.tables import Service
 from app.usecases.reconciliation import observations
 from workers.engine import compose_program, negotiation, references, stack_secrets
-from workers.reconcile import diagnosis_requests, restart_policy
+from workers.reconcile import diagnosis_requests, restart_policy, run_images
 from workers.reconcile.missing_images import asks_for_images, note_missing_images
 from workers.state.context import WorkerContext
 from workers.state.inspection_queue import InspectionRequest
@@ -141,7 +141,8 @@ def seen_containers(context: WorkerContext, spec: StackSpec, services: Iterable[
     containers = context.engine.containers(spec.project, named)
     context.restarts.forget_gone(spec.project, named, {container.id for container in containers})
     remembered = [context.restarts.remember(spec.project, container) for container in containers]
-    return references.reachable(context.engine, remembered)
+    marked = run_images.mark_left_over(context, spec.name, remembered)
+    return references.reachable(context.engine, marked)
 
 
 def _of(service: ServiceSpec, containers: Iterable[Container]) -> list[Container]:

@@ -288,6 +288,7 @@ def _service(
         published=published_ports(raw),
         memory_limit=memory_limit(raw) * _replicas(raw),
         cpu_limit=cpu_limit(raw) * _replicas(raw),
+        images=tuple(tuned.images),
     )
 
 

@@ -23,8 +23,9 @@ from app.domain.errors import (
     UnknownStack,
 )
 from app.domain.planning import StackSpec
+from app.domain.run_errors import ImageInUse
 from app.domain.stack_id import StackId
-from app.store import services, stacks, workers
+from app.store import runs, services, stacks, workers
 from app.store import windows as rows
 from app.store.tables import Lease, Stack, Window, stamp
 from app.usecases.windows.expire import end_unopened
@@ -78,6 +79,7 @@ def plan(session: Session, ask: OpenRequest, built: Collection[str] = ()) -> Ope
     spec = stack.spec
     seen = services.of(session, spec.name)
     needed = planning.closure(spec, asked)
+    check_images(session, spec.name, needed)
     running = {name for name in needed if name in seen and seen[name].alive}
     waves = [[name for name in wave if name not in running] for wave in planning.waves(spec, needed)]
     missing = [
@@ -101,7 +103,7 @@ def open_window(
 
     Where the stack's node is away, the window waits for it, or `wait_for_node` says no.
     Raises UnknownStack, StackNeeded, NoStackHasAll, ServicesOfNoStack, StackRejected, NothingAsked,
-    UnknownServices, NotAllowed, BadTTL, TTLTooLong, KeyReused or NodeAway.
+    UnknownServices, NotAllowed, BadTTL, TTLTooLong, KeyReused, NodeAway or ImageInUse.
     """
     if repeat and (first := _first(session, repeat, now)):
         return first, False
@@ -110,6 +112,7 @@ def open_window(
     if away and not wait_for_node:
         raise NodeAway(stack.name, stack.node, away)
     window = _new(stack, asked, ttl, reason=ask.reason, actor=actor, now=now)
+    check_images(session, stack.name, {lease.service for lease in window.leases})
     if repeat and (first := _quicker(session, repeat, window, now)):
         return first, False
     session.add(window)
@@ -140,6 +143,13 @@ def check_request(
     spec = stack.spec
     asked = planning.check_asked(spec, ask.services)
     return stack, asked, _ttl(ask.ttl_sec, spec)
+
+
+def check_images(session: Session, stack: StackId, services: Collection[str]) -> None:
+    """Raise ImageInUse where a run has one of these services run another image than its own."""
+    in_use = runs.images_in_use(session, stack)
+    for service in sorted(in_use.keys() & set(services)):
+        raise ImageInUse(service, *in_use[service])
 
 
 def _ttl(given: float | None, spec: StackSpec) -> float:
@@ -237,6 +247,10 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
         return None
     try:
         stack, asked, ttl = check_request(session, OpenRequest(window.services, window.stack, window.ttl_sec))
+        check_images(session, stack.name, planning.closure(stack.spec, asked))
+    except ImageInUse:
+        # It waits on: the run's window closes.
+        return None
     except Refusal as refusal:
         gone = isinstance(refusal, UnknownStack | StackRejected)
         end_unopened(session, window, CloseReason.LOST if gone else CloseReason.FAILED, str(refusal), now)
