@@ -50,6 +50,8 @@ _TEXT = 16 * 1024
 _PORT = re.compile(
     r":(\d{1,5})(?:/\w+)?\s*(?:failed)?:? .*(?:already|in use|not available)|:(\d{1,5}): bind:"
 )
+_COLOUR = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+"""Escape sequences of a terminal: colours, moves of the cursor, titles and links."""
 _PERMISSION = re.compile(r"permission|ownership|EACCES|EPERM|not permitted", re.IGNORECASE)
 _AFTER_SIGNAL = frozenset({0, 130, 137, 143})
 """Exit codes that a program may have because it was sent a signal."""
@@ -108,13 +110,14 @@ def _optional(read: Callable[[], _Part]) -> _Part | None:
 
 
 def _clean_lines(project: str, text: str) -> tuple[str, ...]:
-    """Lines without control characters, each bounded. A carriage return becomes a visible one.
+    """Lines without colours and control characters, each bounded. A carriage return becomes a visible one.
 
     They are for the rules alone, and may hold a secret: `API_TOKEN: must be set` looks like one that is
     none. What the rules say is redacted before it is stored. Of a long line a half of a secret could be
     left, so that is redacted here.
     """
-    lines = [line.rstrip("\r").replace("\r", "\\r") for line in text[-_TEXT:].split("\n") if line.strip()]
+    plain = _COLOUR.sub("", text[-_TEXT:])
+    lines = [line.rstrip("\r").replace("\r", "\\r") for line in plain.split("\n") if line.strip()]
     short = [
         line if len(line) <= log_weight.LONGEST_LINE else stack_secrets.redact(project, line)
         for line in lines

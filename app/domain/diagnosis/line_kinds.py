@@ -16,7 +16,7 @@ _FRAME = re.compile(
 _MILD = re.compile(
     r"(?<![A-Z]=)\b(INFO|DEBUG|TRACE|NOTICE)\b|^\s*\[?(info|debug|trace)\b|\blevel=\"?(info|debug|trace)\b"
     r"|\[(?i:info|debug|notice|note|system|inf|dbg|vrb)\]|^I(?:\d{4})? |\"s\":\s*\"[ID]\d?\""
-    r"|\"level\":\s*\"(info|debug|trace)\"|\"(GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) \S+ HTTP/"
+    r"|\"level\":\s*(?:\"(info|debug|trace)\"|[123]0\b)|\"(GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS) \S+ HTTP/"
     r"|\b(GET|POST|PUT|DELETE|PATCH) /\S*.*\b[1-5]\d\d\b|^\s*(?:✓|✔|√|ok \d+ |PASS(?:ED)?\b)"
     r"|^\s*(?:INSERT INTO|SELECT|UPDATE|DELETE FROM) |\bSTATEMENT:  |^\s+--?[a-z]"
 )
@@ -24,12 +24,17 @@ _OF_CLIENT = re.compile(
     r", client: \S+, (?:server|request)|\"c\":\s*\"(?:ACCESS|NETWORK)\"|TLS handshake error from"
     r"|\[(?!1\])\d+\] (?:ERROR: |FATAL:  (?:password|role|no pg_hba|database \"|sorry|remaining))"
     r"|\[(?:Note|Warning)\] .*(?:Access denied|Aborted connection|could not be resolved)"
+    r"|\bstatus=(?:deferred|bounced)\b|\buser ['\"]?[\w.@-]+['\"]?: "
     r"|\bfrom (?:client )?\[?(?:\d{1,3}\.){3}\d|\bremote error\b"
 )
 _WARNING = re.compile(
-    r"\b(WARN|WARNING|WRN)\b|^\s*\[?(warn|warning)\b|\blevel=\"?warn|\"level\":\s*\"warn"
+    r"\b(WARN|WARNING|WRN)\b|^\s*\[?(warn|warning)\b|\blevel=\"?warn|\"level\":\s*(?:\"warn|40\b)|\"@l\":\s*\"warn"
     r"|\"s\":\s*\"W\"|\w+Warning: |^W\d{4} ",
     re.IGNORECASE,
+)
+_ERROR = re.compile(r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"error|50\b)|\blevel=\"?error\b|\[ERR\]")
+_REPEATED_WORK = re.compile(
+    r"(?!error|fatal|failed|failure|could|cannot|unable|npm|warn|panic|line)[a-z]{3,}(?= )"
 )
 _SURVIVED = re.compile(
     r"\b(continuing|ignor(?:ed|ing)|skipp(?:ed|ing)|fall(?:ing)? ?back|using defaults?|non-?fatal|recovered"
@@ -41,7 +46,9 @@ _SURVIVED = re.compile(
 )
 _WENT_ON = re.compile(
     r"(?<!not )(?<!never )\b(?:listening (?:on|at)|started(?! with)|ready|connect(?:ed|ion established)"
-    r"|serving|up and running|success(?:ful(?:ly)?)?|succeeded|completed)\b",
+    r"|serving|up and running|success(?:ful(?:ly)?)?|succeeded|completed)\b"
+    r"|\b(?:connection|connected|database|db|redis|server|it) (?:is )?(?:now )?"
+    r"(?:ok|up|alive|available|reachable|healthy)\b$",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(
@@ -52,7 +59,8 @@ _OWN_END = re.compile(
     r"|^(?:Uncaught |Unhandled )?[A-Z]\w*Error: |^Exception in thread |^\*\* \(\w+(?:\.\w+)*\) |^Error: "
     r"|^Unhandled [Ee]xception\b"
     r"|\bpanic: |\bFATAL\b|\bfatal error\b|\bSegmentation fault\b|\bCRITICAL\b|\bPANIC\b"
-    r"|\blevel=\"?(?:fatal|panic)\b|\"level\":\s*\"(?:fatal|panic)\"|\[FTL\]|^thread '.*' panicked at"
+    r"|\blevel=\"?(?:fatal|panic)\b|\"level\":\s*(?:\"(?:fatal|panic)\"|60\b)|\[FTL\]|\"@l\":\s*\"Fatal"
+    r"|^thread '.*' panicked at"
     r"|\b[Aa]ssertion failed\b|terminated by signal (?:4|8|11)\b"
 )
 _GENERIC_END = re.compile(
@@ -62,7 +70,6 @@ _GENERIC_END = re.compile(
     r"|SystemExit|process exited|crash|child process|worker failed to boot|lifespan"
     r"|Application (?:run|startup)|ELIFECYCLE|fatal error encountered|bailing|quitting|stopp(?:ed|ing)"
     r"|could not create any|create the Java Virtual Machine|fatal exception has occurred"
-    r""
     r"|(?:RuntimeError|panic): (?:failed|could not|cannot|unable)",
     re.IGNORECASE,
 )
@@ -84,6 +91,17 @@ def is_mild(line: str) -> bool:
 def is_warning(line: str) -> bool:
     """Was it written as a warning?"""
     return _WARNING.search(line) is not None
+
+
+def is_error(line: str) -> bool:
+    """Was it written as an error?"""
+    return _ERROR.search(line) is not None and not _GENERIC_END.search(line)
+
+
+def kind_of_work(line: str) -> str:
+    """The verb with which a line about one piece of work begins (`fetch`, `indexing`); empty without one."""
+    match = _REPEATED_WORK.match(line)
+    return match[0] if match else ""
 
 
 def tells_of_survival(line: str) -> bool:

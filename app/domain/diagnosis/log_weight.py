@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.domain.diagnosis import line_kinds
+from app.domain.diagnosis import line_kinds, quotations
 from app.domain.diagnosis.evidence import Evidence
 
 MOST_LINES = 80
@@ -44,7 +44,8 @@ def weight(evidence: Evidence, place: int, pattern: re.Pattern[str]) -> float:
         by_end = _by_place(lines, place, pattern) * _by_exit_code(evidence, place, pattern)
     else:
         by_end = _while_running(lines, pattern)
-    return by_end * _by_level(lines[place], _times(lines, pattern)) * _by_age(evidence, place)
+    by_line = _by_level(lines[place], _times(lines, pattern)) * _by_quotation(lines[place], pattern)
+    return by_end * by_line * _by_age(evidence, place)
 
 
 def _ended_itself(evidence: Evidence, place: int) -> bool:
@@ -59,10 +60,20 @@ def _by_place(lines: Sequence[str], place: int, pattern: re.Pattern[str]) -> flo
     after = [lines[one] for one in significant(lines) if one > place]
     others = [line for line in after if not pattern.search(line)]
     chained = any(line_kinds.is_chained(line) for line in lines[place:])
-    went_on = any(line_kinds.tells_of_progress(line) for line in others)
     other_end = not chained and any(line_kinds.tells_of_end(line) for line in others)
     distance = next((most for at, most in ((3, 1.0), (8, 0.9), (14, 0.7)) if len(others) <= at), 0.4)
-    return distance * (0.5 if went_on or other_end else 1.0)
+    return distance * (0.5 if other_end or _went_on(lines[place], others) else 1.0)
+
+
+def _went_on(line: str, others: Sequence[str]) -> bool:
+    """Do the lines after it show progress, more work of the same kind, or, after a warning, an error?"""
+    work, warned = line_kinds.kind_of_work(line), line_kinds.is_warning(line)
+    return any(
+        line_kinds.tells_of_progress(one)
+        or (bool(work) and line_kinds.kind_of_work(one) == work)
+        or (warned and line_kinds.is_error(one))
+        for one in others
+    )
 
 
 def _by_exit_code(evidence: Evidence, place: int, pattern: re.Pattern[str]) -> float:
@@ -91,6 +102,12 @@ def _by_level(line: str, times: int) -> float:
         return 0.5
     warning = 0.75 if line_kinds.is_warning(line) else 1.0
     return warning * (0.5 if line_kinds.tells_of_survival(line) and times < 3 else 1.0)
+
+
+def _by_quotation(line: str, pattern: re.Pattern[str]) -> float:
+    """A line that quotes the words of an error reports none."""
+    match = pattern.search(line)
+    return 0.5 if match and quotations.is_quotation(line, *match.span()) else 1.0
 
 
 def _by_age(evidence: Evidence, place: int) -> float:

@@ -43,7 +43,11 @@ def test_a_wording_has_its_cause(cause: str, log: str, fields: dict[str, Any]) -
     assert best.cause == cause, best
 
 
-PROGRAMS = tomllib.loads(Path(__file__).with_name("failing_programs.toml").read_text())["case"]
+PROGRAMS = [
+    case
+    for name in ("failing_programs.toml", "quoted_errors.toml")
+    for case in tomllib.loads(Path(__file__).with_name(name).read_text())["case"]
+]
 
 
 @pytest.mark.parametrize("case", PROGRAMS, ids=[one["name"] for one in PROGRAMS])
