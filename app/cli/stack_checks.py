@@ -44,7 +44,10 @@ def _check(server_settings: Settings, environ: Mapping[str, str], *, needs_image
     for name, stack in own_stacks.items():
         reading = stack_probes.read_stack(server_settings.config, name, environ)
         yield from _stack(server_settings.config, name, stack, reading)
-        yield from _images(name, stack, reading, environ, needed=needs_images)
+        builders = {
+            service: word for word, one in toml.intents_of(name).items() for service in one.intent.build
+        }
+        yield from _images(name, stack, reading, environ, builders, needed=needs_images)
     yield from _warnings_about_files(server_settings.config, own_stacks.values())
     for name in sorted(toml.stacks.keys() - own_stacks.keys()):
         yield Finding("stacks", True, f"{name} is for node {toml.stacks[name].node}, to be checked there")
@@ -59,14 +62,27 @@ def _stack(config: Path, name: str, stack: StackToml, reading: StackReading) -> 
 
 
 def _images(
-    name: str, stack: StackToml, reading: StackReading, environ: Mapping[str, str], *, needed: bool
+    name: str,
+    stack: StackToml,
+    reading: StackReading,
+    environ: Mapping[str, str],
+    builders: Mapping[str, str],
+    *,
+    needed: bool,
 ) -> Iterator[Finding]:
-    """A finding for the images that the engine lacks; none where it has all, or does not answer."""
+    """Findings for the images that the engine lacks; none where it has all, or does not answer.
+
+    `builders` has the intent that builds a service's image, by the service.
+    """
     try:
         present = stack_probes.find_images(reading.images.values(), environ)
     except NoEngineAnswer:
         return
     missing = {service: image for service, image in reading.images.items() if image not in present}
+    for service in sorted(missing.keys() & builders.keys()):
+        image = missing.pop(service)
+        detail = f"{name}: {image} ({service}) is not on this engine yet; built by intent {builders[service]}"
+        yield Finding("images", True, detail)
     if not missing:
         return
     listed = ", ".join(f"{image} ({service})" for service, image in missing.items())

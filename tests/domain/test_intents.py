@@ -67,10 +67,32 @@ def test_an_unknown_name_gets_the_nearest_one_and_all_of_them() -> None:
         ("/build/", ["build/out"], ["src/build"]),
         ("a?c", ["abc"], ["a/c", "abbc"]),
         ("# note\n\n.git", [".git/HEAD"], ["note"]),
-        ("*\n!keep", [], ["keep", "other"]),
+        ("*\n!keep", ["other", "a/keep"], ["keep", "keep/a"]),
+        (
+            "docs\n!docs/**/*.md\ndocs/secret.md",
+            ["docs/a.txt", "docs/secret.md"],
+            ["docs/x/a.md", "docs/b.md"],
+        ),
+        ("*.log\n!a.log\n*.log", ["a.log"], ["a.txt"]),
     ],
 )
 def test_ignored_paths_reach_no_builder(patterns: str, covered: list[str], free: list[str]) -> None:
     ignored = IgnoredPaths(patterns.splitlines())
     assert [path for path in covered if not ignored.covers(path)] == []
     assert [path for path in free if ignored.covers(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "pruned", "walked"),
+    [
+        ("node_modules\n!docs/a", ["node_modules", "node_modules/x"], ["docs", "src"]),
+        ("out\n!out/keep/it", ["out/other"], ["out", "out/keep"]),
+        ("out\n!**/*.md", [], ["out", "out/other"]),
+    ],
+)
+def test_a_folder_that_may_have_exceptions_is_walked(
+    patterns: str, pruned: list[str], walked: list[str]
+) -> None:
+    ignored = IgnoredPaths(patterns.splitlines())
+    assert [path for path in pruned if not ignored.covers_all_below(path)] == []
+    assert [path for path in walked if ignored.covers_all_below(path)] == []

@@ -231,3 +231,19 @@ def test_a_missing_image_is_one_line_with_the_command_that_mends_it(
     assert "power-windows/absent (forge), small-mill (mill)" in report["images"]["detail"]
     build, pull = report["images"]["mend"].split("; ")
     assert (build.endswith(" build mill"), pull.endswith(" pull forge")) == (True, True)
+
+
+def test_an_image_that_an_intent_will_build_is_not_missing(environ: dict[str, str], tmp_path: Path) -> None:
+    services = {"mill": {"build": ".", "image": "power-windows/absent"}}
+    (tmp_path / "docker-compose.yml").write_text(json.dumps({"services": services}))
+    (tmp_path / "power.toml").write_text(
+        '[features]\nintents = true\n[stacks.small]\nproject = "small"\nallow = ["mill"]\n'
+        '[intents.grind]\nservices = ["mill"]\nbuild = ["mill"]\n'
+    )
+
+    code, report = examine(environ)
+
+    assert (code, report["images"]["ok"]) == (0, True)
+    assert report["images"]["detail"] == (
+        "small: power-windows/absent (mill) is not on this engine yet; built by intent grind"
+    )

@@ -1,7 +1,7 @@
 """The digest of everything that an image is built from, so that an unchanged service is not built again.
 
 It covers the service's build section as Compose renders it, the Dockerfile, and every file of the build
-context that `.dockerignore` does not leave out. It does not cover the base image.
+context that `.dockerignore` does not leave out, and the ids of base images that the engine has.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from app.domain.base_images import UnknownBase, base_images
 from app.domain.dockerignore import IgnoredPaths
 
 MOST_CONTEXT_FILES = 20_000
@@ -47,6 +49,44 @@ def content_digest(section: Mapping[str, Any]) -> str:
     return checksum.hexdigest()
 
 
+def find_bases(section: Mapping[str, Any]) -> list[str]:
+    """The names of the images that a rendered build section builds upon. Raises Uncomparable."""
+    context = Path(str(section.get("context") or ""))
+    path = context / str(section.get("dockerfile") or "Dockerfile")
+    try:
+        text = section.get("dockerfile_inline") or path.read_text(errors="replace")
+        return base_images(str(text), section.get("args") or {})
+    except OSError as error:
+        raise Uncomparable(f"{error.filename} cannot be read: {error.strerror}") from error
+    except UnknownBase as error:
+        raise Uncomparable(f"its base image {error} has a variable without a value") from error
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContent:
+    """What an image is built from: the digest of `content_digest`, and the engine's ids of its base images.
+
+    The id of an image that the engine does not have is empty; BuildKit stores such images for itself.
+    """
+
+    files: str
+    bases: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The digest of both."""
+        return hashlib.sha256(json.dumps([self.files, dict(self.bases)]).encode()).hexdigest()
+
+    def with_bases(self, bases: Mapping[str, str]) -> BuildContent | None:
+        """The same files with the base images as they are after the build.
+
+        None where an image has changed meanwhile, so that it is not known which of the two was used.
+        """
+        if any(before not in {"", bases[name]} for name, before in self.bases.items()):
+            return None
+        return replace(self, bases=bases)
+
+
 def _read_ignored_paths(context: Path, dockerfile: Path) -> IgnoredPaths:
     for path in (Path(f"{dockerfile}.dockerignore"), context / ".dockerignore"):
         if path.is_file():
@@ -61,7 +101,7 @@ def _files(context: Path, ignored: IgnoredPaths) -> Iterator[tuple[str, Path]]:
         below = Path(folder).relative_to(context)
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         folders[:] = sorted(
-            name for name in folders if name not in links and not ignored.covers(str(below / name))
+            name for name in folders if name not in links and not ignored.covers_all_below(str(below / name))
         )
         for name in sorted([*names, *links]):
             relative = str(below / name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ from app.usecases.reconciliation import calls
 from workers.engine import compose, streamed_call
 from workers.engine.compose import Command
 from workers.engine.streamed_call import StreamTerms
-from workers.intents.build_content import Uncomparable, content_digest
+from workers.intents.build_content import BuildContent, Uncomparable, content_digest, find_bases
 from workers.intents.build_output import BuildOutputWriter
 from workers.intents.progress import RequestMonitor, RequestProgress
 from workers.stacks.stack_reader import Served
@@ -83,23 +83,27 @@ class ImageBuilds:
                 continue
             self._await_turn(turn, service, partial(self._build, service, content, why, intent.build_timeout))
 
-    def _content(self, service: str) -> tuple[str, str]:
-        """The digest of what the image is built from, or an empty one and why there is none."""
+    def _content(self, service: str) -> tuple[BuildContent | None, str]:
+        """What the image is built from, or None and why it cannot be compared."""
         place = self._served.place
         assert place is not None
         assert place.accepted is not None
         config: dict[str, Any] = json.loads(place.accepted.read_text())
+        section = config["services"][service].get("build") or {}
         try:
-            return content_digest(config["services"][service].get("build") or {}), ""
+            return BuildContent(content_digest(section), self._ids_of(find_bases(section))), ""
         except Uncomparable as error:
-            return "", str(error)
+            return None, str(error)
 
-    def _is_unchanged(self, service: str, content: str) -> bool:
-        if not content:
+    def _ids_of(self, images: Iterable[str]) -> dict[str, str]:
+        return {name: self._context.engine.image(name) for name in images}
+
+    def _is_unchanged(self, service: str, content: BuildContent | None) -> bool:
+        if content is None:
             return False
         with self._context.database.read() as session:
             last = rows.last_build(session, self._served.spec.name, service)
-        return last is not None and last.content == content and last.image_id == self._image(service)
+        return last is not None and last.content == content.digest and last.image_id == self._image(service)
 
     def _image(self, service: str) -> str:
         return self._context.engine.image(self._served.spec.services[service].image)
@@ -115,7 +119,7 @@ class ImageBuilds:
             self._progress.set_build(service, BuildStatus.PENDING, waits)
             self._monitor.interrupted.wait(LOCK_PAUSE)
 
-    def _build(self, service: str, content: str, why: str, timeout: float, lock: int) -> None:
+    def _build(self, service: str, content: BuildContent | None, why: str, timeout: float, lock: int) -> None:
         self._progress.set_build(
             service, BuildStatus.RUNNING, f"is built every time, since {why}" if why else ""
         )
@@ -152,12 +156,13 @@ class ImageBuilds:
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
         return outcome
 
-    def _remember(self, service: str, content: str) -> None:
-        if not content:
+    def _remember(self, service: str, content: BuildContent | None) -> None:
+        built = content.with_bases(self._ids_of(content.bases)) if content else None
+        if built is None:
             return
         stack, image, now = self._served.spec.name, self._image(service), self._context.database.now()
         with self._context.database.write() as session:
-            rows.note_build(session, stack, service, content=content, image=image, now=now)
+            rows.note_build(session, stack, service, content=built.digest, image=image, now=now)
 
 
 @contextmanager

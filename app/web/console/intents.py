@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import redirect, request
 
+from app.domain.clock_times import resolve_until
 from app.domain.errors import Refusal
 from app.domain.intents import Approval, IntentState
 from app.usecases.intents import Wanted
 from app.web import intent_actions, intent_views, problems, request_parsing, schemas
 from app.web.authentication import Caller
+from app.web.console.local_time import from_reader_zone, reader_zone, zone_label
 from app.web.console.open_window import seconds
 from app.web.console.pages import PageResponse, Pages, render_page
 from app.web.context import WebContext
@@ -34,14 +37,15 @@ def _list_page(context: WebContext, fault: str = "", status: int = 200) -> tuple
     query = schemas.IntentRequestsQuery(limit=MOST_LISTED_REQUESTS)
     requests = intent_views.read_request_page(context, query)["items"]
     intents = intent_views.read_intents(context)
-    return render_page("intents.html", intents=intents, requests=requests, fault=fault), status
+    zone = zone_label(context.database.now())
+    return render_page("intents.html", intents=intents, requests=requests, fault=fault, zone=zone), status
 
 
 @pages.add("POST", "/intents/<intent>")
 def want_form(context: WebContext, caller: Caller, *, intent: str) -> PageResponse:
     """Show the plan of an intent; at the second step ask for it."""
     try:
-        wanted = _read_form(caller)
+        wanted = _read_form(caller, context.database.now())
         if request.form.get("step") == "want":
             made = intent_actions.request_intent(context, caller, intent, wanted)
             return redirect(f"/intent-requests/{made.id}", 303)
@@ -52,10 +56,21 @@ def want_form(context: WebContext, caller: Caller, *, intent: str) -> PageRespon
         return _list_page(context, str(error), error.kind.status)
     view = intent_views.describe_plan(plan, wanted)
     asks = plan.intent.approval is Approval.PERSON
-    return render_page("intent-plan.html", plan=view, ttl=request.form.get("ttl", ""), asks=asks)
+    ends = {"ttl": request.form.get("ttl", ""), "until": view["until"] if wanted.until else ""}
+    return render_page("intent-plan.html", plan=view, **ends, asks=asks)
 
 
-def _read_form(caller: Caller) -> Wanted:
+def _read_until(text: str, now: datetime) -> str:
+    """The moment of a time as the reader's clock shows it, in ISO 8601; raises ApiError."""
+    zone = reader_zone()
+    try:
+        moment = resolve_until(text, now.astimezone(zone), lambda local: from_reader_zone(local, zone))
+    except ValueError as error:
+        raise ApiError(problems.INVALID, str(error), field="until") from error
+    return moment.isoformat()
+
+
+def _read_form(caller: Caller, now: datetime) -> Wanted:
     """What the form asks for; the button of the second step agrees to the plan."""
     form = request.form
     values: dict[str, Any] = {"approve": form.get("step") == "want"}
@@ -63,6 +78,8 @@ def _read_form(caller: Caller) -> Wanted:
         values["stack"] = stack
     if ttl := form.get("ttl", "").strip():
         values["ttl_sec"] = seconds(ttl[:100])
+    if until := form.get("until", "").strip():
+        values["until"] = _read_until(until[:100], now)
     return intent_actions.wanted_of(caller, request_parsing.validate(schemas.Want, values))
 
 

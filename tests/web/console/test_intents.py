@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,32 @@ def test_while_off_there_is_no_page_and_no_link(
         assert ada.post("/intents/translate", step="want").status_code == 404
     finally:
         application.extensions["power-windows"].event_feed.stop()
+
+
+def test_the_form_takes_an_end(ada: Browser, system: System) -> None:
+    assert 'name="until"' in ada.get("/intents").text
+    later = f"{system.now + timedelta(hours=1):%Y-%m-%dT%H:%M:%S+00:00}"
+
+    plan = ada.post("/intents/translate", stack="studio", until=later)
+    ends = f"{later.removesuffix('+00:00')}.000Z"
+    assert f'name="until" value="{ends}"' in plan.text
+    made = ada.post("/intents/translate", stack="studio", until=ends, step="want")
+
+    with system.database.read() as session:
+        request = rows.get(session, str(made.location.rpartition("/")[2]))
+    assert request
+    assert f"{request.until:%Y-%m-%dT%H:%M:%S+00:00}" == later
+
+
+@pytest.mark.parametrize(
+    ("form", "fault"),
+    [
+        ({"until": "soon"}, "is no time; write 18:00"),
+        ({"until": "2001-01-01T10:00"}, "has passed already"),
+        ({"until": "18:00", "ttl": "10m"}, "ttl"),
+    ],
+)
+def test_a_wrong_end_is_named_on_the_page(ada: Browser, form: dict[str, str], fault: str) -> None:
+    answer = ada.post("/intents/translate", stack="studio", **form)
+    assert answer.status_code == 422
+    assert fault in answer.text

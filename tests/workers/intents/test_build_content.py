@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.intents.build_content import Uncomparable, content_digest
+from workers.intents.build_content import BuildContent, Uncomparable, content_digest, find_bases
 
 
 @pytest.fixture
@@ -85,3 +85,32 @@ def test_what_cannot_be_compared_is_built_every_time(
 ) -> None:
     with pytest.raises(Uncomparable, match=reason):
         content_digest({"context": str(context), **section})
+
+
+def test_exceptions_of_what_is_ignored_count(context: Path) -> None:
+    (context / ".dockerignore").write_text("out\n!out/keep\n")
+    (context / "out").mkdir()
+    before = digest(context)
+
+    (context / "out" / "built").write_text("x")
+    assert digest(context) == before
+    (context / "out" / "keep").write_text("x")
+    assert digest(context) != before
+
+
+def test_a_changed_base_image_is_changed_content(context: Path) -> None:
+    (context / "Dockerfile").write_text("ARG TAG=1\nFROM base:$TAG\n")
+    section = {"context": str(context), "args": {"TAG": "2"}}
+    assert find_bases(section) == ["base:2"]
+    one, two = (BuildContent("files", {"base:2": image}) for image in ("sha256:1", "sha256:2"))
+
+    assert one.digest != two.digest
+    assert one.with_bases(one.bases) == one
+    assert BuildContent("files", {"base:2": ""}).with_bases(two.bases) == two
+    assert one.with_bases(two.bases) is None
+
+
+def test_a_base_image_that_is_not_known_is_not_compared(context: Path) -> None:
+    (context / "Dockerfile").write_text("ARG TAG\nFROM base:$TAG\n")
+    with pytest.raises(Uncomparable, match="variable without a value"):
+        find_bases({"context": str(context)})
