@@ -34,6 +34,7 @@ KNOWN = (
     "0026",
     "0027",
     "0028",
+    "0029",
 )
 """Every revision from the first to the newest, which is the one that this program works with."""
 NEWEST_SCHEMA = KNOWN[-1]
