@@ -97,7 +97,7 @@ def test_a_person_forces_it_and_the_off_is_still_owed(guarded: Stack, guard: Doo
     guarded.watch.close_soon(StackId("studio"))
 
     closed = guarded.closed(window, within=60)
-    assert closed.close_detail == "forced by grace; still owing an off: forge"
+    assert closed.close_detail == "forced by grace; not confirmed off: forge"
     assert not closed.stuck
     assert guarded.entries(Event.WINDOW_CLOSING)[-1].actor == "grace"
     entries = until(lambda: guarded.entries(Event.DRIFT_FOUND), "it drifts", 20, guarded)

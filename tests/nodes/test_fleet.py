@@ -239,7 +239,7 @@ def test_an_engine_that_is_gone_for_good_is_given_up_by_name(fleet: Fleet, here:
     fleet.until(lambda: fleet.stack("quarry").get("faults"), "the stack is not served")
     fleet.api.post(f"/api/v1/windows/{window}/close", json={"force": True})
     closed = fleet.reaches(window, "closed")
-    assert "still owing an off: drill" in closed["close_detail"]
+    assert "not confirmed off: drill" in closed["close_detail"]
 
     answer = fleet.api.post("/api/v1/stacks/quarry/relocate")
 

@@ -79,7 +79,7 @@ def close_without_node(session: Session, window: Window, actor: str, now: dateti
     if not away:
         return
     left = ", ".join(sorted(row.name for row in pending_stops)) or "nothing"
-    why = f"{window.close_detail}, with {away} away; still owing an off: {left}"
+    why = f"{window.close_detail}, with {away} away; not confirmed off: {left}"
     advance(session, window, State.CLOSED, actor=actor, now=now, detail=why)
 
 

@@ -104,7 +104,7 @@ def _closing(situation: StackSituation, window: Window) -> None:
         advance(session, window, State.CLOSED, actor=SYSTEM_ACTOR, now=now)
     elif window.forced and all(lease.killed for lease in left):
         names = ", ".join(lease.service for lease in left)
-        detail = f"{window.close_detail or 'forced'}; still owing an off: {names}"
+        detail = f"{window.close_detail or 'forced'}; not confirmed off: {names}"
         advance(session, window, State.CLOSED, actor=SYSTEM_ACTOR, now=now, detail=detail)
     else:
         _stuck(session, window, [situation.seen[lease.service] for lease in left], now)

@@ -225,7 +225,7 @@ def test_a_forced_close_waits_for_no_engine_that_was_replaced(placed: System) ->
     with placed.database.write() as session:
         closing.close(session, window, actor="ada", now=placed.now, force=True)
     assert placed.state(window) == "closed"
-    assert "engine E1 away; still owing an off: forge" in (placed.window(window).close_detail or "")
+    assert "engine E1 away; not confirmed off: forge" in (placed.window(window).close_detail or "")
     assert placed.row("forge").stop_pending
 
 

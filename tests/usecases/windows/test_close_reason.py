@@ -65,13 +65,13 @@ def test_force_says_so_later_and_who(system: System) -> None:
 
     system.close(window, actor="grace", force=True)
 
-    assert why(system, window) == ("forced", "grace", "forced by grace; still owing an off: forge")
+    assert why(system, window) == ("forced", "grace", "forced by grace; not confirmed off: forge")
     first, second = told(system, window, Event.WINDOW_CLOSING)
     assert (first["close_reason"], first["closed_by"]) == ("expired", CLOCK_ACTOR)
     assert (second["close_reason"], second["closed_by"], second["forced"]) == ("forced", "grace", True)
     (last,) = told(system, window, Event.WINDOW_CLOSED)
     assert (last["close_reason"], last["closed_by"], last["actor"]) == ("forced", "grace", SYSTEM_ACTOR)
-    assert last["close_detail"] == last["reason"] == "forced by grace; still owing an off: forge"
+    assert last["close_detail"] == last["reason"] == "forced by grace; not confirmed off: forge"
 
 
 def test_only_an_opening_that_wholly_fails_closes_by_itself(system: System) -> None:

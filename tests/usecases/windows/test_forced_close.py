@@ -16,7 +16,7 @@ def test_who_forces_is_on_record_and_by_name(system: System) -> None:
     closings = [(one.actor, json.loads(one.facts).get("forced")) for one in system.said("window.closing")]
     assert closings == [("ada", None), ("grace", True)]
     reason = system.window(window).close_detail
-    assert reason == "forced by grace; still owing an off: forge"
+    assert reason == "forced by grace; not confirmed off: forge"
     (closed,) = system.said("window.closed")
     why = {"reason": reason, "close_detail": reason, "close_reason": "forced", "closed_by": "grace"}
     assert json.loads(closed.facts) == {"status": "ok", "forced": True, **why}
