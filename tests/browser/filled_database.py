@@ -19,7 +19,7 @@ from app.domain.planning import ServiceSpec, StackSpec
 from app.domain.stack_id import StackId
 from app.store import diagnoses, stacks, tokens, windows, workers
 from app.store.database import Database
-from app.store.tables import Sample, Service, Window
+from app.store.tables import Node, Sample, Service, Window
 from app.usecases.nodes import published_stacks
 from app.usecases.windows import open as opening
 from app.usecases.windows.open import OpenRequest
@@ -84,8 +84,11 @@ def beat(database: Database) -> None:
     """A sign of life of the worker. Without one for half a minute its stacks are away."""
     now = database.now()
     with database.write() as session:
-        names = tuple(one.name for one in stacks.every(session))
+        names = tuple(one.name for one in stacks.every(session) if one.node == "local")
         workers.write(session, Heartbeat("worker-1", "local", "", "", names, now - _HISTORY, now))
+        session.merge(
+            Node(name="local", engine_id="", worker="worker-1", started_at=now - _HISTORY, seen_at=now)
+        )
 
 
 def _system(database: Database, spec: StackSpec, now: datetime) -> System:
