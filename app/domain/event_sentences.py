@@ -112,7 +112,9 @@ def _describe_closed(sentences: EventSentences, entry: AuditEntry) -> list[str]:
 
 def _describe_stuck(_: EventSentences, entry: AuditEntry) -> list[str]:
     stops = entry["facts"].get("failed_stops", {})
-    failed = ", ".join(f"{name} ({count} failed stops)" for name, count in stops.items())
+    failed = ", ".join(
+        f"{name} ({count} failed {'stop' if count == 1 else 'stops'})" for name, count in stops.items()
+    )
     return [f"stuck: {failed or 'it does not close'}"]
 
 

@@ -18,6 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.domain.errors import Unknown
 from app.web import problems
 from app.web.problems import ApiError
+from app.web.schemas.base import TOKEN_NAME_PATTERN
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -98,6 +99,13 @@ def _invalid(model: type[BaseModel], error: ValidationError) -> ApiError:
     )
 
 
+_PATTERNS = {
+    TOKEN_NAME_PATTERN: "begin with a letter or a digit; use letters, digits, dots, dashes and "
+    "underscores, 80 at most"
+}
+"""What a text has to be like, by the pattern that it does not match."""
+
+
 def _fault(model: type[BaseModel], one: Any) -> dict[str, str]:
     field = ".".join(str(part) for part in one["loc"])[:120] or "body"
     if one["type"] == "extra_forbidden":
@@ -109,6 +117,8 @@ def _fault(model: type[BaseModel], one: Any) -> dict[str, str]:
         return {"field": field, "detail": "is missing"}
     if one["type"] in {"model_type", "model_attributes_type"}:
         return {"field": field, "detail": "must be a JSON object"}
+    if one["type"] == "string_pattern_mismatch" and (rule := _PATTERNS.get(one["ctx"]["pattern"])):
+        return {"field": field, "detail": rule}
     return {"field": field, "detail": one["msg"].removeprefix("Value error, ")}
 
 

@@ -24,6 +24,7 @@ from app.web.problems import DATABASE_ERRORS
 pages = Pages()
 _FEW = 30
 """Services with which all stacks are unfolded at first."""
+_FAILS = {Power.FAILING, Power.UNKNOWN}
 _CLOSED_READ, _CLOSED_SHOWN = 20, 4
 
 
@@ -64,6 +65,7 @@ def _overview(context: WebContext) -> dict[str, Any]:
         memory = {key: one.memory for key, one in samples.newest(session, now - samples.CURRENT_FOR).items()}
         closed = windows.page(session, state=State.CLOSED, limit=_CLOSED_READ)
     by_id = {one["id"]: one for one in unfinished}
+    _add_failing(unfinished, described)
     specs = {row.name: row.spec for row in stack_rows}
     for stack in described:
         host = host_of(context, stack["node"])
@@ -80,6 +82,16 @@ def _overview(context: WebContext) -> dict[str, Any]:
         "search": search,
         "totals": sum((stack["counts"] for stack in described), Counter()),
     }
+
+
+def _add_failing(unfinished: list[dict[str, Any]], described: Sequence[dict[str, Any]]) -> None:
+    """Give each window the names of its services that fail, as `failing`."""
+    failing: dict[str, list[str]] = {}
+    for service in (one for stack in described for one in stack["services"] if one["power"] in _FAILS):
+        for window in service["holders"]:
+            failing.setdefault(window, []).append(service["name"])
+    for one in unfinished:
+        one["failing"] = failing.get(one["id"], [])
 
 
 def host_of(context: WebContext, node: str) -> str:
@@ -103,7 +115,7 @@ def _matching(rows: list[ServiceRow], search: str) -> list[ServiceRow]:
 
 def _count_name(row: ServiceRow) -> str:
     """Under which count of its stack a service is."""
-    if row.power in {Power.FAILING, Power.UNKNOWN}:
+    if row.power in _FAILS:
         return "failing"
     if row.power in {Power.STARTING, Power.STOPPING}:
         return "moving"

@@ -62,6 +62,11 @@ def local_time(at: str | datetime | None, form: str = "%d %b %H:%M") -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, title, escape(shown))
 
 
+def short_time(stamp: str) -> str:
+    """A time in ISO 8601 as `26 Nov 15:19`, in the reader's zone."""
+    return f"{in_reader_zone(datetime.fromisoformat(stamp)):%d %b %H:%M}"
+
+
 def local_day(at: datetime) -> str:
     """The day of the reader's zone: `24 Nov`."""
     return f"{in_reader_zone(at):%d %b}"

@@ -10,6 +10,7 @@ from flask import render_template
 from app.domain.errors import Refusal
 from app.usecases import notifications
 from app.usecases.notifications import BadLink, Offer, UsedLink
+from app.web.console.local_time import zone_label
 from app.web.console.pages import PageResponse
 from app.web.context import WebContext
 
@@ -59,7 +60,9 @@ def _offer_page(find: Callable[[], Offer], *, done: bool) -> PageResponse:
         return _error_page(_USED, HTTPStatus.CONFLICT)
     except Refusal as refusal:
         return _error_page(str(refusal), HTTPStatus.GONE)
-    return render_template("extend.html", window=offer.window, until=offer.until, done=done)
+    return render_template(
+        "extend.html", window=offer.window, until=offer.until, done=done, zone=zone_label(offer.until)
+    )
 
 
 def _error_page(why: str, status: HTTPStatus) -> PageResponse:

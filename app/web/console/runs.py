@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 from app.reports.render import RENDERERS, render_body
 from app.web import actions, request_parsing, run_views, schemas
 from app.web.authentication import Caller
+from app.web.console.local_time import zone_label
 from app.web.console.pages import PageResponse, Pages, render_page
 from app.web.context import WebContext
 
@@ -25,7 +26,8 @@ def runs_page(context: WebContext, caller: Caller) -> PageResponse:
     given = {name: value.strip() for name, value in request.args.items() if value.strip()}
     page = run_views.read_run_page(context, caller, request_parsing.validate(schemas.RunsQuery, given))
     more = {**given, "cursor": page["next"]} if page["next"] else None
-    return render_page("runs.html", runs=page["items"], more=more)
+    zone = zone_label(context.database.now())
+    return render_page("runs.html", runs=page["items"], more=more, zone=zone)
 
 
 @pages.add("GET", "/runs/<run>")

@@ -167,7 +167,9 @@ def _fault(service: Mapping[str, Any]) -> str:
     if service.get("missing_image"):
         parts.append(service["missing_image"])
     if service["failed_stops"]:
-        parts.append(f"{service['failed_stops']} failed stops")
+        parts.append(
+            f"{service['failed_stops']} failed {'stop' if service['failed_stops'] == 1 else 'stops'}"
+        )
     return "; ".join(filter(None, parts))
 
 

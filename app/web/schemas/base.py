@@ -39,9 +39,8 @@ Text = Annotated[str, AfterValidator(require_storable)]
 BoundedName = Annotated[Text, Field(min_length=1, max_length=120)]
 
 
-TokenName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"), AfterValidator(names.require_free)
-]
+TOKEN_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
+TokenName = Annotated[str, Field(pattern=TOKEN_NAME_PATTERN), AfterValidator(names.require_free)]
 
 
 NamespaceName = Annotated[str, Field(pattern=NAMESPACE_PATTERN)]

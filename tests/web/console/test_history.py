@@ -41,7 +41,7 @@ def test_the_history_is_filtered(ada: Browser, grace: Browser, system: System) -
     for nothing in ("until=2020-01-01", "since=2100-01-01", "partial=yes", "actor=%3Cb%3E", "service=none"):
         answer = ada.get(f"/history?{nothing}")
         assert (answer.status_code, listed(answer.text)) == (200, [])
-        assert "No window is like that." in answer.text
+        assert "No window fits these filters." in answer.text
 
 
 def test_the_history_has_pages(ada: Browser, system: System) -> None:

@@ -71,7 +71,7 @@ def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, system: System
             session, StackSpec(StackId("studio"), "studio", "local", {}), faults, system.now
         )
     page = ada.get("/").text
-    assert '<span class="pill REJECTED">' in page
+    assert '<span class="pill REJECTED"' in page
     assert page.partition("Rejected; nothing can be opened")[2].partition("</ul>")[0].count("<li>") == 2
     assert "no &lt;service&gt;" in page
 

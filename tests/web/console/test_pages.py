@@ -176,7 +176,7 @@ def test_a_failing_service_shows_its_last_words_and_what_they_usually_mean(
     system.work()
     page = ada.get(f"/windows/{window}").text
     assert 'id="health-forge" data-power="failing"' in page
-    assert advice.usually("exited with code 1") in unescape(page)
+    assert "One that is meant to end is called <code>oneshot</code> in power.toml." in unescape(page)
 
 
 @pytest.mark.parametrize(

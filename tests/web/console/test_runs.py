@@ -28,7 +28,7 @@ def finish(system: System, run: str, report: Any) -> None:
 
 
 def test_runs_are_listed_in_pages(ada: Browser, system: System) -> None:
-    assert "No runs." in ada.get("/runs").text
+    assert "No run yet" in ada.get("/runs").text
     first = started(system)
     system.tick(1)
     second = started(system)

@@ -67,6 +67,10 @@ document.addEventListener("click", (event) => {
   localStorage.setItem("folds", JSON.stringify(folds));
 });
 
+// On a narrow screen filters that are not in use would push what they filter out of sight.
+if (matchMedia("(max-width: 40rem)").matches)
+  for (const one of document.querySelectorAll("[data-narrow-fold='']")) one.open = false;
+
 // The search hides lines as one types, and unfolds the stacks that have matches.
 function applySearch() {
   const field = document.querySelector("[data-search-field]");
