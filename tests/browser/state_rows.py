@@ -199,14 +199,14 @@ def add_notices(database: Database, now: datetime) -> None:
                 )
             )
             for attempt in range(3 if state != "delivered" else 1):
-                ok, answer = state == "delivered", "HTTP 200" if state == "delivered" else "connection refused"
+                ok = state == "delivered"
                 session.add(
                     Delivery(
                         notice_id=identifier,
                         at=at + timedelta(minutes=attempt),
                         elapsed_ms=84,
                         ok=ok,
-                        said=answer,
+                        said="HTTP 200" if ok else "connection refused",
                     )
                 )
 
