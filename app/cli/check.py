@@ -20,8 +20,8 @@ from power_windows.errors import WrongUsage
 def check(config: Path | None, as_json: bool) -> None:
     """Check power.toml and the compose files that it names; start nothing.
 
-    Reads every stack of this node as its worker would. Each fault is a line. Where the engine answers, also
-    names images that it lacks.
+    Reads every stack of this node as its worker would. Each fault is a line. Where the engine answers, images
+    that it lacks are a warning.
 
     Exit codes: 0 all is well; 1 there are faults; 2 there is no power.toml.
 
@@ -34,4 +34,4 @@ def check(config: Path | None, as_json: bool) -> None:
     path = server_settings.config
     if not path.is_file():
         raise WrongUsage(f"no configuration at {path}: `power init` writes one, or name one with --config")
-    findings.report(list(stack_checks.check_files(server_settings, environ)), as_json=as_json)
+    findings.report(list(stack_checks.check_stacks(server_settings, environ)), as_json=as_json)

@@ -40,7 +40,8 @@ def doctor(config: Path | None, as_json: bool) -> None:
     """Check what the service needs, and say how to mend it.
 
     Looks at engine, compose, broker, database, schema, stacks, images and nodes, with the same POWER_*
-    settings as the service, and lists the features that are off by default. Exits 0 where all is ok, else 1.
+    settings as the service, and lists the features that are off by default. A warning keeps nothing from
+    being served. Exits 0 where nothing is broken, else 1.
     """
     environ = environment.with_config(config)
     switches = _usable_settings(environ)[0].features.states()
@@ -55,6 +56,8 @@ def _findings(environ: Mapping[str, str]) -> Iterator[Finding]:
     for variable, faults in unusable.items():
         name = _NAMES.get(variable, "settings")
         yield from (Finding(name, False, f"{variable}: {fault}", _MEND.get(variable, "")) for fault in faults)
+    for line in settings.misspelt_variables(environ, server_settings.config):
+        yield Finding("settings", True, line, "correct its name, or unset it")
     for check in CHECKS:
         if check not in skipped:
             yield from check(server_settings, environ)

@@ -13,7 +13,7 @@ from app.cli import output
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check; `mend` is what to do where it is not ok."""
+    """The result of one check. `mend` is what to do; one that is ok and has it is a warning."""
 
     check: str
     ok: bool
@@ -37,7 +37,12 @@ def report(findings: Sequence[Finding], *, as_json: bool, more: Mapping[str, Any
 
 
 def _show(finding: Finding) -> None:
-    mark = click.style("ok     ", fg="green") if finding.ok else click.style("broken ", fg="red", bold=True)
-    click.echo(f"{mark}{finding.check:<9} {output.harmless(finding.detail)}")
+    click.echo(f"{_mark(finding)}{finding.check:<9} {output.harmless(finding.detail)}")
     if finding.mend:
         click.echo(f"{'':<17}mend: {output.harmless(finding.mend)}")
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.ok:
+        return click.style("broken ", fg="red", bold=True)
+    return click.style("warn   ", fg="yellow") if finding.mend else click.style("ok     ", fg="green")

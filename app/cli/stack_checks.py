@@ -18,17 +18,8 @@ from app.standalone.stack_probes import NoEngineAnswer, StackReading
 def check_stacks(server_settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     """The findings about power.toml, and about every stack of this node as the worker would read it.
 
-    An image that the engine lacks is a fault.
+    An image that the engine lacks is a warning: the service runs, and windows on that service fail.
     """
-    yield from _check(server_settings, environ, needs_images=True)
-
-
-def check_files(server_settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """The same findings, where an image that the engine lacks is a warning."""
-    yield from _check(server_settings, environ, needs_images=False)
-
-
-def _check(server_settings: Settings, environ: Mapping[str, str], *, needs_images: bool) -> Iterator[Finding]:
     try:
         toml = settings.read_power_toml(server_settings.config)
     except ConfigError as error:
@@ -47,7 +38,7 @@ def _check(server_settings: Settings, environ: Mapping[str, str], *, needs_image
         builders = {
             service: word for word, one in toml.intents_of(name).items() for service in one.intent.build
         }
-        yield from _images(name, stack, reading, environ, builders, needed=needs_images)
+        yield from _images(name, stack, reading, environ, builders)
     yield from _warnings_about_files(server_settings.config, own_stacks.values())
     for name in sorted(toml.stacks.keys() - own_stacks.keys()):
         yield Finding("stacks", True, f"{name} is for node {toml.stacks[name].node}, to be checked there")
@@ -67,8 +58,6 @@ def _images(
     reading: StackReading,
     environ: Mapping[str, str],
     builders: Mapping[str, str],
-    *,
-    needed: bool,
 ) -> Iterator[Finding]:
     """Findings for the images that the engine lacks; none where it has all, or does not answer.
 
@@ -87,7 +76,7 @@ def _images(
         return
     listed = ", ".join(f"{image} ({service})" for service, image in missing.items())
     detail = f"{name}: missing on this engine, so that windows fail: {listed}"
-    yield Finding("images", not needed, detail, "; ".join(image_commands(stack, missing, reading.built)))
+    yield Finding("images", True, detail, "; ".join(image_commands(stack, missing, reading.built)))
 
 
 def _warnings_about_files(config: Path, stacks: Iterable[StackToml]) -> Iterator[Finding]:

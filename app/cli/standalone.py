@@ -43,6 +43,8 @@ def standalone(config: Path | None, data_dir: Path | None, **options: Any) -> No
         environ["POWER_DATA_DIR"] = str(data_dir)
     server_settings = environment.load(environ)
     _check(server_settings.config)
+    for line in settings.misspelt_variables(environ, server_settings.config):
+        output.note(line)
     # The real path, since later standalones and clients compare it.
     environ["POWER_DATA_DIR"] = os.path.realpath(server_settings.data_dir)
     Tree(environment.load(environ), environ, Options(**options)).run()

@@ -15,6 +15,7 @@ from app.settings.environment import (
     load_or_exit,
 )
 from app.settings.errors import ConfigError
+from app.settings.misspelt_variables import log_misspelt_variables, misspelt_variables
 from app.settings.power_toml import (
     NoticeToml,
     PowerToml,
@@ -37,5 +38,7 @@ __all__ = [
     "default_data_dir",
     "load",
     "load_or_exit",
+    "log_misspelt_variables",
+    "misspelt_variables",
     "read_power_toml",
 ]

@@ -17,6 +17,7 @@ from app.domain.features import Features
 from app.domain.throttling import CallBounds
 from app.settings import features, service_urls, trusted_proxies
 from app.settings.errors import ConfigError
+from app.settings.misspelt_variables import log_misspelt_variables
 from app.settings.trusted_proxies import Network
 
 _MOST_CALLS = 10_000
@@ -116,11 +117,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def load_or_exit(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a process; it exits with one line per fault."""
+    """The settings of a process; it exits with one line per fault. Misspelt variables are logged."""
     try:
-        return load(environ)
+        loaded = load(environ)
     except ConfigError as error:
         raise SystemExit(str(error)) from None
+    log_misspelt_variables(loaded.config)
+    return loaded
 
 
 def _faults(variable: str, given: str) -> list[str]:

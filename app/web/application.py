@@ -38,9 +38,11 @@ def build(settings: Settings | None, database: Database | None, dispatch: Dispat
 def _load_settings() -> Settings:
     """The settings; where a variable is invalid the server ends with one line for each fault."""
     try:
-        return server_settings.load()
+        loaded = server_settings.load()
     except server_settings.ConfigError as error:
         raise AppImportError(str(error)) from error
+    server_settings.log_misspelt_variables(loaded.config)
+    return loaded
 
 
 def _require_known_schema(database: Database, fault: str | None) -> Database:
