@@ -14,9 +14,10 @@ from app.domain.intents import IntentState
 from app.domain.stack_id import StackId
 from app.settings import read_power_toml
 from app.usecases.intents import cancel_request
+from examples.vx11 import image
 from tests.engine import intents
 from tests.engine.intents import attending, define, finished, printed, reached, row, want
-from tests.engine.stacks import Stack, until
+from tests.engine.stacks import Stack, docker, until
 from workers.stacks import stack_reader
 from workers.stacks.stack_reader import Rejected
 
@@ -75,6 +76,26 @@ def test_what_has_changed_is_built_then_opened_and_checked(built: Stack) -> None
         assert (third.outcome, status(built, third.id)) == ("passed", "built")
         end_window(built, third.window_id)
     assert built.alive() == set()
+
+
+def test_a_changed_base_image_is_built_again(built: Stack) -> None:
+    base = f"power-test-{built.project}:base"
+    docker("tag", image.NAME, base)
+    built.undo.append(lambda: docker("rmi", "-f", base))
+    define(built, checks={})
+    dockerfile = built.directory / "web" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace(image.NAME, base))
+    built.begin()
+    with attending(built):
+        first = finished(built, want(built))
+        end_window(built, first.window_id)
+        container = docker("create", base).strip()
+        docker("commit", "--change", "ENV CHANGED=1", container, base)
+        docker("rm", container)
+
+        second = finished(built, want(built))
+
+    assert [status(built, one.id) for one in (first, second)] == ["built", "built"], second.detail
 
 
 def test_a_build_that_fails_opens_nothing_and_says_why_without_secrets(built: Stack) -> None:
