@@ -104,7 +104,7 @@ class Dispatch:
     def nudge(self, name: str, args: list[Any], to: str, label: str = "") -> bool:
         """Send, or log that it could not be; never raises for a broker that is away.
 
-        `shown` is what a monitor displays in place of the arguments; it orders nothing.
+        `label` is what a monitor displays in place of the arguments; the worker ignores it.
         """
         began = time.monotonic()
         if began < self._rest_until:
@@ -117,7 +117,7 @@ class Dispatch:
                 retry=False,
                 ignore_result=True,
                 argsrepr=label or repr(tuple(args)),
-                headers=tracing.carry(),
+                headers=tracing.trace_headers(),
             )
         except Exception as error:  # noqa: BLE001 - the window is committed; no word of a broker's may unsay that
             if time.monotonic() - began >= SLOW:

@@ -43,20 +43,20 @@ _tracing = _Tracing()
 
 
 class Noted:
-    """A span that may be told more, or nothing that listens."""
+    """A span that takes further attributes; without tracing it ignores them."""
 
     def __init__(self, span: Any = None) -> None:
         self._span = span
 
     def tell(self, **facts: str | int | None) -> None:
-        """Facts as attributes, `__` for a dot; those that are None are left out."""
+        """Add these facts as attributes, with a dot for `__`; leave out those that are None."""
         if self._span is not None:
             attributes = {name.replace("__", "."): fact for name, fact in facts.items() if fact is not None}
             self._span.set_attributes(attributes)
 
 
 def begin(service: str, timeout_set: bool = False) -> None:
-    """Trace from here on, under this name; where that cannot be, say so and go on without."""
+    """Trace from now on, under this name. Log why, where tracing is not possible, and go on without it."""
     if _tracing.provider is not None:
         return
     try:
@@ -116,7 +116,7 @@ def _context(carried: object) -> Any:
     return TraceContextTextMapPropagator().extract({HEADER: carried})
 
 
-def carry() -> dict[str, str]:
+def trace_headers() -> dict[str, str]:
     """What a message takes along of the present span: one header, or none."""
     if _tracing.tracer is None:
         return {}

@@ -133,7 +133,7 @@ class Faults:
             return name, processes.descendants(one.pid)
         if name == "database" or name.startswith("engine"):
             return name, one.family()
-        sight = processes.look(one.pid)
+        sight = processes.read_process(one.pid)
         return name, {sight.process} if sight else set()
 
     def _cut(self, fault: Fault) -> bool:

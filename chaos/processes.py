@@ -79,7 +79,7 @@ class ManagedProcess:
             return words.encode() in log.read()
 
     def family(self) -> set[Process]:
-        sight = processes.look(self.pid)
+        sight = processes.read_process(self.pid)
         return processes.descendants(self.pid) | ({sight.process} if sight else set())
 
 

@@ -25,14 +25,14 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_header_of_another_form_is_no_trace(traced: None, forged: Any) -> None:
     with tracing.span("task", forged):
-        assert tracing.carry()[tracing.HEADER]
+        assert tracing.trace_headers()[tracing.HEADER]
 
 
 def test_what_is_carried_is_gone_on_with(traced: None) -> None:
     with tracing.span("request"):
-        sent = tracing.carry()[tracing.HEADER]
+        sent = tracing.trace_headers()[tracing.HEADER]
     with tracing.span("task", sent):
-        assert tracing.carry()[tracing.HEADER].split("-")[1] == sent.split("-")[1]
+        assert tracing.trace_headers()[tracing.HEADER].split("-")[1] == sent.split("-")[1]
 
 
 def test_without_the_packages_it_says_what_to_install(
@@ -49,7 +49,7 @@ def test_without_the_packages_it_says_what_to_install(
     tracing.begin("test")
     assert "pip install 'power-windows[traces]'" in caplog.text
     with tracing.span("task"):
-        assert tracing.carry() == {}
+        assert tracing.trace_headers() == {}
 
 
 def test_only_an_endpoint_turns_it_on() -> None:

@@ -106,7 +106,7 @@ def begin(environment: Settings | None = None) -> WorkerContext:
 
 
 def _begin_beside(context: WorkerContext, loading: StackLoader, environment: Settings) -> None:
-    """What a worker does besides its watch: send notices, take samples, wait for last bytes, conduct runs."""
+    """Start what is not part of the watch: notices, samples, call output, idle visits, runs and intents."""
     _begin_throttle(context, environment.opening_calls)
     notifier = Notifier(context, loading, environment.public_url, environment.data_dir)
     notifier.begin()
@@ -117,9 +117,9 @@ def _begin_beside(context: WorkerContext, loading: StackLoader, environment: Set
     call_output = CallOutputWriter(context)
     call_output.begin()
     process_state.leaving.callback(call_output.end)
-    looks = IdleVisitChecks(context)
-    looks.begin()
-    process_state.leaving.callback(looks.end)
+    idle_visit_checks = IdleVisitChecks(context)
+    idle_visit_checks.begin()
+    process_state.leaving.callback(idle_visit_checks.end)
     if process_state.watch:
         process_state.conductor = Conductor(context, process_state.watch.pools)
         process_state.conductor.begin()
@@ -164,11 +164,11 @@ def _engine() -> Engine:
 
 
 def end() -> bool:
-    """Stop watching, and leave only when the calls under way are made and on record.
+    """Stop every loop, and return when the calls under way are made and recorded.
 
-    The tasks have ended by now, since Celery waits for them; what the watch began itself is waited
-    for here. Until then we are alive to the other workers, who would call them lost otherwise.
-    False where this worker ends because its claim was refused, which is a failure.
+    Celery has waited for the tasks; this waits for the calls that the loops began. Until then this worker
+    counts as alive, or other workers would record these calls as lost. False where this worker ends because
+    its claim was refused, which is a failure.
     """
     welcome = not (process_state.watch and process_state.watch.refused)
     if process_state.conductor:
@@ -189,7 +189,7 @@ def nodes() -> list[str]:
 
 
 def close_soon(stack: StackId) -> bool:
-    """Have a stack of this node seen to at once; False where it is another's."""
+    """Inspect a stack of this node at once and stop what is due; False where this node does not serve it."""
     if process_state.watch is None or stack not in context().stacks:
         return False
     process_state.watch.close_soon(stack)
@@ -197,13 +197,13 @@ def close_soon(stack: StackId) -> bool:
 
 
 def conduct_soon() -> None:
-    """Look at the unfinished runs of this node now."""
+    """Begin the next round of the conductor now."""
     if process_state.conductor:
         process_state.conductor.wake()
 
 
 def attend_intents_soon() -> None:
-    """Look at the unfinished requests for intents of this node now."""
+    """Begin the next round of the intent runner now."""
     if process_state.intents:
         process_state.intents.wake()
 

@@ -141,7 +141,7 @@ class _Export:
             upto = min(after + _ENTRY_BATCH, header.last)
             with self.database.write() as session:
                 now = self.database.now()
-                retention.let_go(session, header.chain, after, upto, now)
+                retention.delete_archived(session, header.chain, after, upto, now)
                 if upto == header.last:
                     self._record_export(
                         session,
@@ -168,7 +168,7 @@ class _Export:
         ids, recorded = files.check_windows(place), False
         for start in range(0, len(ids), _WINDOW_BATCH):
             with self.database.write() as session:
-                retention.forget(session, ids[start : start + _WINDOW_BATCH])
+                retention.delete_windows(session, ids[start : start + _WINDOW_BATCH])
                 if not recorded:
                     self._record_export(session, place, windows=count)
                     recorded = True
@@ -186,7 +186,7 @@ class _Export:
     def _windows(self) -> Iterator[dict[str, Any]]:
         for ids in self._pages():
             with self.database.read() as session:
-                yield from retention.whole(session, ids)
+                yield from retention.windows_with_calls(session, ids)
 
     def _pages(self) -> Iterator[list[str]]:
         after = ""

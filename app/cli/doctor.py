@@ -75,7 +75,7 @@ def _usable_settings(environ: Mapping[str, str]) -> tuple[Settings, Mapping[str,
 def _data(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
     """Warnings and faults of the data directory; a missing one is created at the start."""
     try:
-        checked = [(True, warning) for warning in data_directory.foresee(server_settings.data_dir)]
+        checked = [(True, warning) for warning in data_directory.check_claim(server_settings.data_dir)]
     except data_directory.UnusableDirectory as error:
         checked = [(False, str(error))]
     for ok, line in checked:

@@ -32,7 +32,9 @@ class Decision:
     """No call is due, but the database differs from the engine: inspect again."""
 
 
-def on(role: Role, containers: Sequence[Container], power: Power, replicas: int, tried: int) -> Decision:
+def decide_start(
+    role: Role, containers: Sequence[Container], power: Power, replicas: int, tried: int
+) -> Decision:
     """What bringing a wanted service up takes; `tried` counts this window's calls for it."""
     if role is not Role.ALLOWED:
         return Decision(Action.NONE, f"a service that is {role} is never started")
@@ -48,7 +50,7 @@ def on(role: Role, containers: Sequence[Container], power: Power, replicas: int,
     return Decision(Action.UP, "a live window holds it and it is not running", keep_running=bool(alive))
 
 
-def off(
+def decide_stop(
     role: Role, containers: Sequence[Container] | None, *, stop_pending: bool, unsure: bool, kill: bool
 ) -> Decision:
     """What turning an unwanted service off takes; `containers` is None while the engine does not answer.

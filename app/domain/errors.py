@@ -1,4 +1,4 @@
-"""Why a request was turned down, each reason once, as data rather than prose.
+"""Why a request was refused, each reason once, as data rather than prose.
 
 Every refusal carries the field it is about, what was given, and what would have
 been right. `app.web.problems` turns them into answers, in one table.

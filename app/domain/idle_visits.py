@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 LOOK = timedelta(seconds=4)
-"""How long before a deadline the looking begins, and at most half of what a silent window lasts."""
+"""How long before a deadline the checks begin, unless a window without visits is short."""
 SHORTEST_EXTENSION = 10.0
 """Seconds that a window is lengthened by at least, each time that a request is seen under way."""
 HEADERS = 66
@@ -49,6 +49,6 @@ def in_use(before: Traffic, after: Traffic) -> bool:
     return received > HEADERS * packets_in or sent > HEADERS * packets_out
 
 
-def look_for(ttl: float) -> timedelta:
-    """How long before its deadline a window is looked at, where a silent one lasts `ttl` seconds."""
+def check_lead(ttl: float) -> timedelta:
+    """How long before its deadline a window is checked: at most half of `ttl`, its seconds without visits."""
     return min(LOOK, timedelta(seconds=ttl / 2))

@@ -1,4 +1,4 @@
-"""Why a request for an intent was turned down, or cannot be shown."""
+"""Why a request for an intent was refused, or cannot be shown."""
 
 from __future__ import annotations
 

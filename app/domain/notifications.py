@@ -25,7 +25,7 @@ def again(attempts: int) -> timedelta:
     return backoff.delay(attempts, FIRST_RETRY, DELIVERY_RETRY_CAP)
 
 
-def lead(before: float, ttl: float) -> timedelta:
+def announcement_lead(before: float, ttl: float) -> timedelta:
     """How long before its deadline the end of a window is announced: a quarter of its length at most."""
     return timedelta(seconds=min(before, ttl / 4))
 

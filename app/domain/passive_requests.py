@@ -27,13 +27,13 @@ class PassiveRequestRules:
     paths: Sequence[str] = PATHS
 
 
-def only_looks(method: str, purpose: str, agent: str, address: str, lookers: PassiveRequestRules) -> bool:
+def is_passive(method: str, purpose: str, agent: str, address: str, rules: PassiveRequestRules) -> bool:
     """`purpose` is what `Sec-Purpose` and `Purpose` say; `address` is what the visitor asked for."""
     return (
         method.upper() == "HEAD"
         or "prefetch" in purpose.lower()
-        or any(part.lower() in agent.lower() for part in lookers.agents)
-        or _path(address).startswith(tuple(path.lower() for path in lookers.paths))
+        or any(part.lower() in agent.lower() for part in rules.agents)
+        or _path(address).startswith(tuple(path.lower() for path in rules.paths))
     )
 
 

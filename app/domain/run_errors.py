@@ -1,4 +1,4 @@
-"""Why a run of a scenario was turned down, or cannot be shown."""
+"""Why a run of a scenario was refused, or cannot be shown."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def call_limit(bounds: CallBounds, load: HostLoad) -> CallLimit:
     return CallLimit(bounds.most)
 
 
-def raise_slowly(current: int, target: CallLimit) -> CallLimit:
+def next_limit(current: int, target: CallLimit) -> CallLimit:
     """Return the next limit on the way to `target`: down at once, up by doubling."""
     number = min(target.number, max(1, current) * 2)
     if number == target.number:

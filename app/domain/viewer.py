@@ -1,4 +1,4 @@
-"""Who looks, by the namespace of the token: what it means by a name, and which rows it may see.
+"""The viewer, by the namespace of its token: what it means by a name, and which rows it may see.
 
 A viewer of the default namespace is an operator: it sees every namespace and writes `namespace/name`.
 A viewer of another namespace sees that one alone, and names what is in it without the namespace.

@@ -76,7 +76,7 @@ def status(asked: Iterable[ServiceHealth], along: Iterable[ServiceHealth] = ()) 
     return Status.OK if all(health.ready for health in healths) else Status.PARTIAL
 
 
-def standing(healths: Iterable[ServiceHealth]) -> Status:
+def present_status(healths: Iterable[ServiceHealth]) -> Status:
     """Return the present status of an open window. It is never `fail`, since the window was open once."""
     return Status.OK if all(health.ready for health in healths) else Status.PARTIAL
 

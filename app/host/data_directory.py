@@ -30,7 +30,7 @@ def claim(path: Path) -> list[str]:
     return check(path)
 
 
-def foresee(path: Path) -> list[str]:
+def check_claim(path: Path) -> list[str]:
     """What `claim` would say, without making anything."""
     if os.path.lexists(path):
         return check(path)

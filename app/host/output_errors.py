@@ -25,7 +25,7 @@ def guard_output() -> Iterator[None]:
         try:
             yield
         finally:
-            # What is still in the buffer counts too, and can only be told of now.
+            # A failure to write what is still in the buffer counts too, and shows only now.
             sys.stdout.flush()
     except OSError as error:
         discard()

@@ -33,7 +33,7 @@ class ProcessTable:
     session: int
 
 
-def look(pid: int) -> ProcessTable | None:
+def read_process(pid: int) -> ProcessTable | None:
     """Return the kernel's record of a process; None if it does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -58,13 +58,13 @@ def living() -> Iterator[ProcessTable]:
 def every() -> Iterator[ProcessTable]:
     """Every process of this process namespace, dead ones that are not reaped included."""
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (sight := look(int(entry.name))):
+        if entry.name.isdigit() and (sight := read_process(int(entry.name))):
             yield sight
 
 
 def alive(process: Process) -> bool:
     """True while this very process runs, and not only one of the same number."""
-    sight = look(process.pid)
+    sight = read_process(process.pid)
     return sight is not None and sight.process == process and sight.state not in "ZX"
 
 
@@ -119,7 +119,7 @@ def wait_gone(some: Iterable[Process], seconds: float) -> set[Process]:
 
 
 def _line(pid: int) -> Iterator[int]:
-    while pid > 0 and (sight := look(pid)):
+    while pid > 0 and (sight := read_process(pid)):
         yield pid
         pid = sight.parent
 

@@ -199,7 +199,7 @@ class PowerToml:
         return {name: one for name, one in self.intents.items() if one.stack == stack}
 
     def differs_on(self, stack: StackId, before: PowerToml | None) -> bool:
-        """Does the file say something else of this stack than it said before?"""
+        """Does the file define this stack differently than before?"""
         if before is None or before.stacks.get(stack) != self.stacks[stack]:
             return True
         return before.intents_of(stack) != self.intents_of(stack)

@@ -115,7 +115,7 @@ class Announcements:
         """Print the time that the start took, and one line per stack."""
         self._terminal.good(f"ready in {time.monotonic() - self._began:.1f} s")
         try:
-            stacks = supervisor.meanwhile(front.stacks)
+            stacks = supervisor.supervise_during(front.stacks)
         except NoAnswer as error:
             self._terminal.bad(f"the stacks cannot be listed: {error}")
             return

@@ -29,9 +29,8 @@ def _nothing(_: int) -> None:
 class Child:
     """One process to keep alive.
 
-    `patience` is the time between TERM and KILL in seconds. Children leave in waves,
-    the lowest first. `before` runs before each start and is told how often in a row
-    the child has failed at once.
+    `patience` is the time between TERM and KILL in seconds. Children are stopped in waves, the lowest
+    first. `before` is called before each start, with the number of failures in a row.
     """
 
     name: str

@@ -65,7 +65,7 @@ class LogFollower:
         self._path = path
         self._at = self._size()
 
-    def look(self) -> list[str]:
+    def new_lines(self) -> list[str]:
         """The important lines that were added since the last call."""
         size = self._size()
         if size < self._at:

@@ -76,7 +76,7 @@ def _begin(environment: settings.Settings) -> tuple[bool, datetime]:
     """Whether a token had to be made, and the time by the shared clock, which is set if it may be."""
     new = ensure_token(environment)
     with closing(Database(environment.database_url)) as database:
-        timekeeping.begin_anew(database)
+        timekeeping.reset_clock(database)
     with closing(Database(environment.database_url)) as database:
         return new, database.now()
 

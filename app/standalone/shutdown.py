@@ -32,12 +32,12 @@ def close_all(
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and signals.asked == asked:
         try:
-            if not (living := supervisor.meanwhile(front.live_windows)):
+            if not (living := supervisor.supervise_during(front.live_windows)):
                 return
             for window in living:
                 if window["id"] not in reported:
                     voice.event(f"closing {_line(window)}")
-                    supervisor.meanwhile(partial(front.close, window["id"]))
+                    supervisor.supervise_during(partial(front.close, window["id"]))
                     reported.add(window["id"])
         except NoAnswer:
             # The web is being started again; the next look will find it.
@@ -45,10 +45,10 @@ def close_all(
         supervisor.wait(0.2)
 
 
-def name_the_living(front: LiveWindows, supervisor: Supervisor, voice: Terminal) -> None:
-    """Say which windows we leave on."""
+def print_open_windows(front: LiveWindows, supervisor: Supervisor, voice: Terminal) -> None:
+    """Print which windows stay open after this process has ended."""
     try:
-        living = supervisor.meanwhile(front.live_windows)
+        living = supervisor.supervise_during(front.live_windows)
     except NoAnswer as error:
         voice.bad(f"which windows are still open cannot be told: {error}")
         return

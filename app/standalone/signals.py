@@ -13,7 +13,7 @@ _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """While entered: `asked` counts how often we were told to stop, and `wait` wakes at any signal."""
+    """While entered: `asked` counts the signals to stop, and `wait` returns at any signal."""
 
     def __init__(self) -> None:
         self.asked = 0

@@ -107,8 +107,8 @@ class Supervisor:
         self._signals.wait(min([seconds, *dues]))
         self.tick()
 
-    def meanwhile(self, ask: Callable[[], T]) -> T:
-        """Do something slow, with the children looked after; returns or raises what it does."""
+    def supervise_during(self, ask: Callable[[], T]) -> T:
+        """Call `ask` in a thread, and supervise the children meanwhile; return or raise what it does."""
         answer: Future[T] = Future()
         threading.Thread(target=self._ask, args=(ask, answer), daemon=True).start()
         while not answer.done():
@@ -126,14 +126,14 @@ class Supervisor:
         """Reap children that have ended, and restart those that are due."""
         now = time.monotonic()
         for name, seat in self._seats.items():
-            self._survive(f"looking after {name}", partial(self._look_after, seat, now))
+            self._survive(f"looking after {name}", partial(self._check_child, seat, now))
         self._survive("reaping orphans", self._reap_orphans)
         if now - self.logs_seen_at >= _LOOK_AT_LOGS_EVERY:
             self.logs_seen_at = now
             self._survive("looking at the logs", self._look_at_logs)
 
     def _survive(self, what: str, work: Callable[[], None]) -> None:
-        """Do one part of a round; one that breaks ends neither the others nor us, and is told once."""
+        """Do one part of a round. Print an exception once; it ends neither the other parts nor us."""
         try:
             work()
         except Exception as error:  # noqa: BLE001 - a supervisor that ended here would take all children along
@@ -143,10 +143,10 @@ class Supervisor:
         else:
             self._troubles.pop(what, None)
 
-    def _look_after(self, seat: SupervisedChild, now: float) -> None:
+    def _check_child(self, seat: SupervisedChild, now: float) -> None:
         ran = seat.running is not None
         try:
-            self._bury(seat)
+            self._note_exit(seat)
         finally:
             if ran and seat.running is None and seat.due is None:
                 # It has ended, and something went wrong before its next start was planned.
@@ -170,12 +170,12 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - no room for a process or on the disk: that passes
             self._fell(seat, f"cannot be started ({error})")
             return
-        if sight := processes.look(seat.running.pid):
+        if sight := processes.read_process(seat.running.pid):
             self._record.add(child.name, sight.process)
         if seat.failures:
             self._voice.good(f"{child.name} is started again (process {seat.running.pid})")
 
-    def _bury(self, seat: SupervisedChild) -> None:
+    def _note_exit(self, seat: SupervisedChild) -> None:
         if seat.running is None or not _dead(seat.running.pid):
             return
         if self._proven(seat):
@@ -191,7 +191,7 @@ class Supervisor:
         self._voice.bad(f"{seat.child.name} {how}; starting it again in {seat.delay:.1f} s")
 
     def _leave(self, seat: SupervisedChild) -> str:
-        """Vacate the seat of a dead child, and end what is left of its group; say how it died."""
+        """Clear the record of a dead child, and kill the rest of its process group; return how it died."""
         assert seat.running is not None
         # First kill the group, then reap: the number of a process that is not reaped is not given to another.
         processes.kill_group(seat.running.pid)
@@ -240,7 +240,7 @@ class Supervisor:
 
     def _look_at_logs(self) -> None:
         for seat in self._seats.values():
-            self._quote(seat, self.refusals.take(seat.tail.look()))
+            self._quote(seat, self.refusals.take(seat.tail.new_lines()))
             logs.copy_and_truncate(seat.child.log)
 
     def _quote(self, seat: SupervisedChild, lines: list[str]) -> None:

@@ -160,7 +160,7 @@ class Tree:
         )
         try:
             if prepared.fault:
-                # Clients find it all the same, and are told what is the matter.
+                # Clients find it in this case too, and get the fault as their answer.
                 self._publish(running)
             else:
                 self._await_ready(supervisor, front, running)
@@ -171,7 +171,7 @@ class Tree:
             discovery.withdraw(running, self._environ)
 
     def _publish(self, running: discovery.Running) -> None:
-        """Let clients find this standalone; on a full disk they have to be told its address."""
+        """Let clients find this standalone. On a full disk they cannot, so print the address to set."""
         try:
             discovery.publish(running, self._environ)
         except OSError as error:
@@ -188,7 +188,7 @@ class Tree:
     def _await_ready(self, supervisor: Supervisor, front: WebClient, running: discovery.Running) -> None:
         reminder_at = self._began + _READY_REMINDER_AFTER
         while not self._signals.asked:
-            ready, answer = supervisor.meanwhile(front.readiness)
+            ready, answer = supervisor.supervise_during(front.readiness)
             if ready:
                 self._publish(running)
                 self._announcements.print_ready(supervisor, front)
@@ -205,7 +205,7 @@ class Tree:
         self._voice.event("stopping (Ctrl-C again to stop at once)")
         if self._options.close_on_exit:
             shutdown.close_all(front, supervisor, self._signals, self._voice, _CLOSE_ALL_TIMEOUT)
-        shutdown.name_the_living(front, supervisor, self._voice)
+        shutdown.print_open_windows(front, supervisor, self._voice)
 
     def _start_facts(self, front: WebClient, broker: Broker | None) -> StartFacts:
         return StartFacts(

@@ -1,4 +1,4 @@
-"""The trail: append-only, chained by hashes, written with the change it tells of.
+"""The audit trail: append-only, chained by hashes, written in the transaction of the change.
 
 `record` notes an entry; `write_down`, called once at the end of every write
 transaction, gives the noted entries their place. The heads are locked there and in

@@ -1,4 +1,4 @@
-"""Has anything been committed since the last look? An answer takes microseconds, so readers may cache.
+"""Has anything been committed since the last call? An answer takes microseconds, so readers may cache.
 
 SQLite counts the commits of other connections. PostgreSQL's snapshot names every transaction that is not
 visible yet. Both return the same value twice only if nothing has changed in between.

@@ -1,6 +1,6 @@
 """Clocks that are carried on the time since boot, so that a step of the wall clock moves none of them.
 
-The shared clock is the one that every deadline and every other time on record goes by. It is
+Every deadline and every other stored time is a time of the shared clock. It is
 the database's clock (on SQLite the host's) plus an offset that is kept in the database.
 A step of the database's clock shows as a difference between what a process carries and what
 it reads. The process goes on with what it carries, and `app.usecases.timekeeping` changes the offset:
@@ -35,7 +35,7 @@ FIRST_TRIES = 3
 SMALLEST_STEP = timedelta(minutes=1)
 """Smaller differences are followed, as those that NTP corrects."""
 WITNESSED = timedelta(seconds=15)
-"""A worker that wrote the time on record no longer ago than this goes by the same clock as the database."""
+"""A worker whose last stored time is no older than this uses the same clock as the database."""
 
 _AWAY = (DBAPIError, PoolTimeout)
 
@@ -77,18 +77,18 @@ class Clock:
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """The time; where the remote clock is away, the last answer carried on."""
+        """The time; while the remote clock does not answer, the last answer plus the time since."""
         anchor = self._anchor
         if anchor is None or self._elapsed() >= self._ask_at:
-            anchor = self._look()
-        return _carry_on(anchor, self._elapsed())
+            anchor = self._read_anchor()
+        return _extrapolate(anchor, self._elapsed())
 
-    def carry_on(self) -> datetime | None:
-        """The last answer carried on, without asking; None where there was none yet."""
+    def extrapolate(self) -> datetime | None:
+        """The last answer plus the time since, without asking again; None where there was no answer yet."""
         anchor = self._anchor
-        return _carry_on(anchor, self._elapsed()) if anchor else None
+        return _extrapolate(anchor, self._elapsed()) if anchor else None
 
-    def _look(self) -> tuple[float, datetime]:
+    def _read_anchor(self) -> tuple[float, datetime]:
         """Ask, one thread at a time; a thread that has an earlier answer does not wait for a new one."""
         if self._anchor and self._lock.locked():
             return self._anchor
@@ -125,14 +125,14 @@ class Clock:
 
     def _carried_source(self, at: float) -> datetime | None:
         """What the remote clock should show at `at`, by the earlier answers; None where there is none."""
-        return _carry_on(self._anchor, at) if self._anchor else None
+        return _extrapolate(self._anchor, at) if self._anchor else None
 
     def _accept(self, _at: float, answer: datetime) -> datetime:
         """The time to go by from this moment on, `_at` by the time since boot."""
         return answer
 
 
-def _carry_on(anchor: tuple[float, datetime], elapsed: float) -> datetime:
+def _extrapolate(anchor: tuple[float, datetime], elapsed: float) -> datetime:
     return anchor[1] + timedelta(seconds=elapsed - anchor[0])
 
 
@@ -183,7 +183,7 @@ class SharedClock(Clock):
     def _expected_time(self, at: float, reading: ClockReading) -> datetime | None:
         """What the shared clock should show, by all that is known; None where nothing is."""
         if self._anchor:
-            return _carry_on(self._anchor, at)
+            return _extrapolate(self._anchor, at)
         if reading.booted_at:
             return _since_boot(reading.booted_at, at)
         # No process lived through the reboot; time has gone on at least to where it was last seen.

@@ -30,7 +30,7 @@ _FORGOTTEN = timedelta(days=30)
 
 
 def reading(connection: Connection | Session, source: datetime, boot_id: str) -> ClockReading:
-    """What there is on record, beside what the database's own clock said a moment ago."""
+    """The stored offset and boot time of this host, beside `source`, the time of the database's own clock."""
     offset, booted_at, worker, node = connection.execute(_stored_boot(boot_id)).one()
     return ClockReading(
         source,

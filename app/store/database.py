@@ -82,7 +82,7 @@ class Database:
         self._check_again: Callable[[], None] | None = None
         self._check_at = 0.0
         self._writing = self.engine.execution_options(begin="BEGIN IMMEDIATE")
-        # SQLite's readers see one moment by themselves; PostgreSQL's have to be told.
+        # SQLite's readers have a snapshot by themselves; PostgreSQL's need an isolation level for that.
         self._reading = (
             self.engine if self.sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
@@ -130,7 +130,7 @@ class Database:
             self._turn.release()
 
     def refuse(self, reason: str, check: Callable[[], None] | None = None) -> None:
-        """Use this database no more, and say so once; with `check`, until that raises nothing."""
+        """Refuse to use this database, and log why once; with `check`, until `check` raises nothing."""
         if self._unusable is None:
             log.error("the database cannot be used: %s", reason)
         self._unusable, self._check_again = reason, check
@@ -186,9 +186,9 @@ class Database:
         """The time by the shared clock (`app.store.clock`)."""
         return self.clock.now()
 
-    def carry_on(self) -> datetime | None:
-        """The time by the last answer, without asking, so never waiting; None where there was none yet."""
-        return self.clock.carry_on()
+    def extrapolate(self) -> datetime | None:
+        """The last answer plus the time since, without waiting; None where there was none yet."""
+        return self.clock.extrapolate()
 
     def close(self) -> None:
         """Close every connection."""
@@ -265,4 +265,4 @@ def _postgres(url: str) -> Engine:
 def _take_your_time(session: Session) -> None:
     from app.store import postgres
 
-    postgres.take_your_time(session)
+    postgres.lift_timeout(session)

@@ -25,7 +25,7 @@ def size(session: Session) -> int:
 
 
 def schema_revision(session: Session) -> str:
-    """The revision of the schema; empty where the database has none on record."""
+    """The revision of the schema; empty where the database has none stored."""
     if not inspect(session.connection()).has_table("alembic_version"):
         return ""
     return str(session.scalar(text("SELECT version_num FROM alembic_version")) or "")

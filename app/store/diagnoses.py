@@ -43,7 +43,7 @@ def record(
 
 
 def causes_of(session: Session, stack: StackId, service: str, window: str | None) -> list[dict[str, Any]]:
-    """The causes that are on record of a service under this window, or under none."""
+    """The stored causes of the newest diagnosis of a service under this window, or under none."""
     held = Diagnosis.window_id == window if window else Diagnosis.window_id.is_(None)
     query = select(Diagnosis.causes).where(Diagnosis.stack == stack, Diagnosis.service == service, held)
     return session.scalar(query.order_by(Diagnosis.id.desc()).limit(1)) or []

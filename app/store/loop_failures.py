@@ -12,7 +12,7 @@ from app.store.tables import LoopFailures, insert_if_new
 
 
 def add(session: Session, node: str, counts: Mapping[Loop, int]) -> None:
-    """Count these failures, by loop, in addition to those on record."""
+    """Add these failures, by loop, to the stored counts."""
     for loop, failures in sorted(counts.items()):
         new = {"node": node, "loop": str(loop), "failures": 0}
         session.execute(insert_if_new(session, LoopFailures).values(new))
@@ -21,5 +21,5 @@ def add(session: Session, node: str, counts: Mapping[Loop, int]) -> None:
 
 
 def counts(session: Session) -> dict[tuple[str, str], int]:
-    """Failures on record, by node and loop."""
+    """The stored counts of failures, by node and loop."""
     return {(row.node, row.loop): row.failures for row in session.scalars(select(LoopFailures))}

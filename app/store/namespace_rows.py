@@ -1,7 +1,7 @@
 """Sessions that have the rows of one namespace only.
 
 A limited session adds the namespace to every SELECT, UPDATE and DELETE of a mapped class, in subqueries and
-joins too. So a row of another namespace cannot be told from one that does not exist, and both take the same
+joins too. So a row of another namespace looks like one that does not exist, and both take the same
 statements.
 """
 

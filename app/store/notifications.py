@@ -1,4 +1,4 @@
-"""Named queries about notices: what is still to be told, what was, and how that went."""
+"""Named queries about notices: those that are due, those that were delivered, and their deliveries."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def known_keys(session: Session, node: str, sink: str, keys: Sequence[str]) -> s
 
 
 def note(session: Session, node: str, sink: str, key: str, *, body: dict[str, Any], now: datetime) -> None:
-    """Have a sink told of something, once."""
+    """Add a notice for a sink; one with the same key is added once."""
     row = {
         "id": secrets.token_hex(16),
         "node": node,

@@ -26,7 +26,7 @@ _TAKE_YOUR_TIME = text("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_trans
 
 
 class PatientConnection(psycopg.Connection[Any]):
-    """`patience` is how many seconds of silence are borne."""
+    """A connection that gives up after `patience` seconds without an answer from the server."""
 
     patience = PING
 
@@ -41,7 +41,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
 
 def engine(url: str, patience: float) -> Engine:
-    """Connections that bear `patience` seconds of silence, and ask the server to bear little more of ours."""
+    """An engine whose connections give up after `patience` seconds, and whose server does so soon after."""
     created = create_engine(
         url,
         pool_size=8,
@@ -62,8 +62,8 @@ def engine(url: str, patience: float) -> Engine:
     return created
 
 
-def take_your_time(session: Session) -> None:
-    """Let what this session reads take long."""
+def lift_timeout(session: Session) -> None:
+    """Lift the time limit of the statements in this transaction to LONG_STATEMENT_SECONDS."""
     session.execute(_TAKE_YOUR_TIME)
     connection: Any = session.connection().connection.dbapi_connection
     connection.patience = LONG_STATEMENT_SECONDS
@@ -71,7 +71,7 @@ def take_your_time(session: Session) -> None:
 
 def _limits(patience: float) -> str:
     limits = {
-        # What waits for a lock longer than a caller waits is given up, and said to be so.
+        # A statement that waits for a lock longer than its caller waits fails, with an error of its own.
         "lock_timeout": 0.8 * patience,
         "statement_timeout": patience,
         # A process that was frozen in the middle of a transaction does not block the others.

@@ -20,7 +20,7 @@ from app.store.tables import Call, ChainHead, Diagnosis, Entry, IdempotencyKey, 
 
 
 class Overtaken(Exception):
-    """Another process has archived this part meanwhile."""
+    """Another process has archived this part at the same time."""
 
 
 def heads(session: Session) -> list[ChainHead]:
@@ -50,8 +50,8 @@ def page(session: Session, chain: str, after: int, upto: int, limit: int) -> lis
     return list(session.scalars(query.order_by(Entry.seq).limit(limit)))
 
 
-def let_go(session: Session, chain: str, after: int, upto: int, now: datetime) -> None:
-    """Let the entries beyond `after` up to `upto` go. Raises Overtaken."""
+def delete_archived(session: Session, chain: str, after: int, upto: int, now: datetime) -> None:
+    """Delete the archived entries beyond `after`, up to `upto`. Raises Overtaken."""
     # The archive's own entry goes to the chain `house`: heads are locked in name order, here as everywhere.
     heads = {name: audit.lock_head(session, name, now) for name in sorted({chain, audit.SYSTEM_CHAIN})}
     head, last = heads[chain], entry(session, chain, upto)
@@ -80,7 +80,7 @@ def finished_windows(
     return list(session.scalars(query.order_by(Window.id).limit(limit)))
 
 
-def whole(session: Session, ids: Sequence[str]) -> list[dict[str, Any]]:
+def windows_with_calls(session: Session, ids: Sequence[str]) -> list[dict[str, Any]]:
     """These windows with their leases and calls, as they stand in the tables."""
     windows = session.scalars(select(Window).where(Window.id.in_(ids)).order_by(Window.id))
     calls: dict[str, list[dict[str, Any]]] = {}
@@ -100,8 +100,8 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def forget(session: Session, ids: Collection[str]) -> None:
-    """Let go of finished windows with their leases and calls; any other is left alone."""
+def delete_windows(session: Session, ids: Collection[str]) -> None:
+    """Delete those of these windows that are closed, with their leases, calls and diagnoses."""
     closed = select(Window.id).where(Window.id.in_(ids), Window.state == State.CLOSED)
     session.execute(delete(Call).where(Call.window_id.in_(closed)))
     session.execute(delete(Diagnosis).where(Diagnosis.window_id.in_(closed)))

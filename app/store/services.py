@@ -35,8 +35,8 @@ def ensure(session: Session, stack: StackId, roles: Mapping[str, Role]) -> None:
         session.execute(insert_if_new(session, Service).values(new))
 
 
-def hurry(session: Session, stack: StackId, names: Collection[str]) -> None:
-    """What failed to stop is tried again now."""
+def retry_stops_now(session: Session, stack: StackId, names: Collection[str]) -> None:
+    """Make the next stop of these services due now, without the wait after a failure."""
     those = update(Service).where(Service.stack == stack, Service.name.in_(names))
     session.execute(those.values(retry_at=None))
 
@@ -47,7 +47,7 @@ def mark_stops_pending(session: Session, stack: StackId, names: Collection[str],
         row.mark_stop_pending(at)
 
 
-def doubt(session: Session, stack: StackId, names: Collection[str], at: Location) -> None:
+def mark_possibly_running(session: Session, stack: StackId, names: Collection[str], at: Location) -> None:
     """Mark these services as possibly running: only a confirmed stop shows that they are off."""
     for row in _of(session, stack, names):
         row.mark_stop_pending(at)

@@ -61,13 +61,13 @@ def every(session: Session) -> list[Token]:
     return list(session.scalars(select(Token).order_by(Token.name)))
 
 
-def good(session: Session, name: str) -> bool:
+def is_valid(session: Session, name: str) -> bool:
     """Is there a token of this name that has not been revoked?"""
     return token_by_name(session, name) is not None
 
 
-def good_for_all(session: Session) -> int:
-    """How many tokens there are that are good for everything, in every namespace."""
+def count_full_access(session: Session) -> int:
+    """How many valid tokens there are with every right in every namespace."""
     query = select(Token.name).where(Token.scope == ADMIN, Token.revoked_at.is_(None))
     return sum(namespace_of(name) == DEFAULT_NAMESPACE for name in session.scalars(query))
 

@@ -53,8 +53,8 @@ def bind(
     session.merge(Wake(token=token, stack=stack, service=service, **more))
 
 
-def lookers(bound: Wake) -> PassiveRequestRules:
-    """Which requests only look, for this token; empty where all count as visits."""
+def passive_request_rules(bound: Wake) -> PassiveRequestRules:
+    """Which requests to this token's service are passive; empty where all count as visits."""
     return PassiveRequestRules(
         AGENTS if bound.agents is None else bound.agents, PATHS if bound.paths is None else bound.paths
     )

@@ -126,7 +126,7 @@ def not_begun(session: Session, stack: StackId) -> list[Window]:
     return [one for one in waiting if not any(lease.tried_at or lease.ready for lease in one.leases)]
 
 
-def hold_instead(session: Session, window: Window, fresh: Iterable[Lease]) -> None:
+def replace_leases(session: Session, window: Window, fresh: Iterable[Lease]) -> None:
     """Give a window other leases in place of those it has."""
     session.execute(delete(Lease).where(Lease.window_id == window.id))
     for lease in fresh:
@@ -136,8 +136,8 @@ def hold_instead(session: Session, window: Window, fresh: Iterable[Lease]) -> No
     session.expire(window, ["leases"])
 
 
-def waited_in_vain(session: Session, now: datetime) -> list[Window]:
-    """Windows whose whole time went by while they waited, claimed for this transaction."""
+def claim_unopened(session: Session, now: datetime) -> list[Window]:
+    """Windows whose deadline passed while they waited, each locked for this transaction."""
     query = select(Window).where(Window.state == State.WAITING, Window.deadline <= now)
     return list(session.scalars(query.order_by(Window.id).with_for_update(skip_locked=True)))
 

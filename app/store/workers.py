@@ -71,7 +71,7 @@ def call_limits(session: Session, now: datetime) -> dict[str, int]:
     return limits
 
 
-def strike(session: Session, names: Iterable[str]) -> None:
+def delete_workers(session: Session, names: Iterable[str]) -> None:
     """Delete the rows of these workers."""
     session.execute(delete(Worker).where(Worker.name.in_(list(names))))
 

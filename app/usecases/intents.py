@@ -161,7 +161,7 @@ def _pending_build(service: str) -> dict[str, str]:
 
 
 def create_approver(session: Session, name: str, *, actor: str, now: datetime) -> str:
-    """Make a token that only approves requests; return its text, which nothing keeps. Raises TokenExists."""
+    """Make a token that only approves requests; return its text, which is not stored. Raises TokenExists."""
     token = tokens.lock_token(session, name)
     if token and token.revoked_at is None:
         raise TokenExists(name)

@@ -55,8 +55,8 @@ def has_new(session: Session, sink: Sink, now: datetime) -> bool:
     return bool(rows.behind(session, sink.node, sink.name, sink.stacks) or _ending(session, sink, now))
 
 
-def take_in(session: Session, sink: Sink, now: datetime) -> None:
-    """Note what this sink is to be told of since the last time."""
+def collect_notices(session: Session, sink: Sink, now: datetime) -> None:
+    """Write a notice for every audit entry and ending window of this sink since the last call."""
     for chain in rows.behind(session, sink.node, sink.name, sink.stacks):
         for entry in rows.next_entries(session, sink.node, sink.name, chain):
             if entry.event in sink.toml.events:
@@ -90,10 +90,10 @@ def _ending(session: Session, sink: Sink, now: datetime) -> Mapping[str, Window]
     soon = [
         window
         for window in rows.ending(session, sink.stacks, now, longest)
-        if window.deadline - now <= rules.lead(sink.toml.before, window.ttl_sec)
+        if window.deadline - now <= rules.announcement_lead(sink.toml.before, window.ttl_sec)
     ]
     visited = wakes.windows_with_visitors(session, [window.id for window in soon]) if soon else set()
-    # Visitors move a deadline all the time: the end of a window of theirs is told of once.
+    # Visitors extend a deadline often, so the end of their window is announced once.
     ending = {
         f"ending:{window.id}" + ("" if window.id in visited else f":{stamp(window.deadline)}"): window
         for window in soon
@@ -149,7 +149,7 @@ class UsedLink(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a link offers: this window, held until `until` if it is taken now."""
+    """What a link offers: this window, extended to `until` if the link is used now."""
 
     link: Link
     window: Window
@@ -157,7 +157,7 @@ class Offer:
 
 
 def read_offer(session: Session, text: str, now: datetime, *, locked: bool = False) -> Offer:
-    """What a link stands for; changes nothing. Raises BadLink, UsedLink or TimeIsUp."""
+    """The window and the deadline that a link offers. Raises BadLink, UsedLink or TimeIsUp."""
     link = rows.link(session, text, locked=locked)
     window = windows.get(session, link.window_id) if link else None
     if link is None or window is None:
@@ -170,8 +170,8 @@ def read_offer(session: Session, text: str, now: datetime, *, locked: bool = Fal
     return Offer(link, window, until)
 
 
-def take(session: Session, text: str, now: datetime) -> Offer:
-    """Use a link up and extend its window. Raises what `offered` and `control.extend` raise."""
+def use_link(session: Session, text: str, now: datetime) -> Offer:
+    """Mark a link as used and extend its window. Raises what `read_offer` and `extend.extend` raise."""
     offer = read_offer(session, text, now, locked=True)
     offer.link.used_at = now
     ttl = (offer.until - now).total_seconds()
@@ -210,7 +210,7 @@ def claim_due(
 def record_attempt(
     session: Session, notice: str, now: datetime, elapsed_ms: int, *, ok: bool, answer: str
 ) -> None:
-    """Put on record how an attempt went, and whether and when there will be another."""
+    """Record how an attempt to deliver a notice went, and when the next one is due, if any."""
     rows.record_delivery(session, notice, now, elapsed_ms, ok=ok, answer=answer)
     one = session.get(Notice, notice)
     if one is None or one.state != rows.PENDING:

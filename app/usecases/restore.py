@@ -25,12 +25,12 @@ RESTORED_MARK = "restored"
 
 
 def mark_restored(session: Session, *, actor: str, now: datetime, **facts: Any) -> None:
-    """Mark this database as restored; the trail goes on from where the backup ended, and says so."""
+    """Mark this database as restored, with an audit entry after the last entry of the backup."""
     session.merge(Mark(name=RESTORED_MARK, at=now))
     # Who signed out since the backup stays signed out.
     sessions.end_all(session)
     for stack in stacks.every(session):
-        doubt(session, stack.spec, stack.location)
+        mark_services_possibly_running(session, stack.spec, stack.location)
     audit.record(session, Event.DATABASE_RESTORED, actor=actor, now=now, **facts)
 
 
@@ -70,13 +70,13 @@ def _may_be_on(session: Session, spec: StackSpec, name: str) -> bool:
 
 
 def behind(session: Session, before: Stack | None) -> bool:
-    """Is this what was known of a stack before the database was restored, with no worker's word since?"""
+    """Is this row of a stack from the backup, so that no worker has published it since the restore?"""
     mark = session.get(Mark, RESTORED_MARK)
     return mark is not None and (before is None or before.loaded_at <= mark.at)
 
 
-def doubt(session: Session, spec: StackSpec, at: Location) -> None:
-    """Every allowed service may run, or yet come up, for a window that is not known here."""
+def mark_services_possibly_running(session: Session, spec: StackSpec, at: Location) -> None:
+    """Mark every allowed service as possibly running, for a window that the backup does not have."""
     allowed = {name: one.role for name, one in spec.services.items() if one.role is Role.ALLOWED}
     _doubt(session, spec.name, allowed, dict.fromkeys(allowed, at))
 
@@ -87,4 +87,4 @@ def _doubt(
     services.lock_services(session, stack)
     services.ensure(session, stack, allowed)
     for name in sorted(allowed):
-        services.doubt(session, stack, [name], locations[name])
+        services.mark_possibly_running(session, stack, [name], locations[name])

@@ -35,7 +35,7 @@ class Timekeeper:
         self._settle_at = database.clock.seconds_since_boot() + SETTLE_EVERY
 
     def tend(self) -> None:
-        """Write down what the clock has found, if there is anything. Raises what the store raises."""
+        """Store a step or an offset that the clock has found, if any. Raises what the store raises."""
         database = self._database
         database.now()
         if database.clock.is_behind:
@@ -53,7 +53,7 @@ def correct(database: Database) -> None:
     """
     step = timedelta()
     with database.write() as session:
-        expected = database.carry_on() or database.now()
+        expected = database.extrapolate() or database.now()
         row = clock_offset.lock_offset(session, expected)
         reading = database.reading(session)
         if has_stepped(reading, expected):
@@ -103,11 +103,11 @@ def settle(database: Database) -> None:
     database.clock.correct()
 
 
-def begin_anew(database: Database) -> None:
+def reset_clock(database: Database) -> None:
     """Set the shared clock by the database's, where no worker runs, nothing is open and no stop is pending.
 
-    What is on record from a time that is then yet to come counts as of now. Processes that have read the
-    clock before, this one included, do not go by it: call this before any other is started.
+    A stored time that is then in the future counts as now. Processes that have read the clock before,
+    this one included, do not follow the change: call this before any other process is started.
     """
     with database.read() as session:
         if not clock_offset.offset(session):

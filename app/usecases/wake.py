@@ -46,19 +46,21 @@ class WakeBinding:
         return wake.judge(self.hold, self.ttl, self.max_ttl, now)
 
 
-def bell(session: Session, token: str) -> WakeBinding | None:
+def read_binding(session: Session, token: str) -> WakeBinding | None:
     """Return the state of the service of this token; None if the token is not bound. Raises UnknownStack."""
     bound = wakes.get(session, token)
-    return _bell(session, bound) if bound else None
+    return _binding(session, bound) if bound else None
 
 
-def _bell(session: Session, bound: Wake) -> WakeBinding:
+def _binding(session: Session, bound: Wake) -> WakeBinding:
     spec = stacks.chosen(session, bound.stack).spec
     window = windows.get(session, bound.window_id) if bound.window_id else None
     hold = _hold(window, bound) if window else None
     # A stack may have become stricter since the token was made.
     ttl = min(bound.ttl_sec or spec.default_ttl, spec.max_ttl)
-    return WakeBinding(bound.stack, bound.service, hold, ttl, spec.max_ttl, wakes.lookers(bound))
+    return WakeBinding(
+        bound.stack, bound.service, hold, ttl, spec.max_ttl, wakes.passive_request_rules(bound)
+    )
 
 
 def _hold(window: Window, bound: Wake) -> Hold:
@@ -78,7 +80,7 @@ def _hold(window: Window, bound: Wake) -> Hold:
     )
 
 
-def ring(
+def open_or_extend(
     session: Session, token: str, clock: Callable[[], datetime], *, wait_for_node: bool = True
 ) -> tuple[WakeBinding | None, Window | None]:
     """Open a window for this token, or join and lengthen the one it has; the second value is a new one.
@@ -89,25 +91,25 @@ def ring(
     bound = wakes.lock_binding(session, token)
     if bound is None:
         return None, None
-    bell = _bell(session, bound)
-    verdict = bell.verdict(clock())
+    binding = _binding(session, bound)
+    verdict = binding.verdict(clock())
     new = None
     if verdict.step is Step.OPEN:
-        ask = OpenRequest([bound.service], bound.stack, bell.ttl, REASON)
+        ask = OpenRequest([bound.service], bound.stack, binding.ttl, REASON)
         new, _ = opening.open_window(session, ask, actor=token, now=clock(), wait_for_node=wait_for_node)
         bound.window_id = new.id
-        bound.failures = wake.failures_before(bell.hold)
+        bound.failures = wake.failures_before(binding.hold)
         session.flush()
     elif verdict.renew is not None and bound.window_id:
         _lengthen(session, bound, clock)
-    return _bell(session, bound), new
+    return _binding(session, bound), new
 
 
 def _lengthen(session: Session, bound: Wake, clock: Callable[[], datetime]) -> None:
     """Its row may have been waited for, so all is judged anew: never is a window made shorter."""
     window = windows.lock_window(session, bound.window_id or "")
     now = clock()
-    renew = _bell(session, bound).verdict(now).renew
+    renew = _binding(session, bound).verdict(now).renew
     if window is None or renew is None:
         return
     extending.extend(session, window.id, renew, actor=bound.token, now=now)
@@ -120,8 +122,8 @@ def keep_for_traffic(session: Session, token: str, window_id: str, clock: Callab
         return False
     window = windows.lock_window(session, window_id)
     now = clock()
-    bell = _bell(session, bound)
-    more = wake.lasting(bell.hold, bell.ttl, bell.max_ttl, now) if bell.hold else None
+    binding = _binding(session, bound)
+    more = wake.lasting(binding.hold, binding.ttl, binding.max_ttl, now) if binding.hold else None
     if window is None or more is None:
         return False
     extending.extend(session, window_id, more, actor=transitions.SYSTEM_ACTOR, now=now, reason=UNDER_WAY)
@@ -162,7 +164,7 @@ def revoke(session: Session, name: str, *, actor: str, now: datetime) -> Token:
     if token is None or token.revoked_at is not None:
         raise UnknownToken(name)
     is_operator = token.scope == tokens.ADMIN and namespace_of(name) == DEFAULT_NAMESPACE
-    if is_operator and tokens.good_for_all(session) == 1:
+    if is_operator and tokens.count_full_access(session) == 1:
         raise LastToken(name)
     tokens.revoke(session, token, actor=actor, now=now)
     wakes.unbind(session, name)

@@ -22,7 +22,7 @@ from app.web.address_prefix import PrefixedApplication
 from app.web.context import WebContext
 from app.web.route_table import routes_of, specification
 from app.web.route_views import view_of
-from app.web.viewing import looking_as
+from app.web.viewing import as_viewer
 from app.web.wake import waiting_page
 
 
@@ -67,7 +67,7 @@ class Application(Flask):
     def wsgi_app(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one request; an upgrade of the connection is never offered."""
         environ.pop("HTTP_UPGRADE", None)
-        with looking_as(OPERATOR):
+        with as_viewer(OPERATOR):
             return super().wsgi_app(environ, start_response)
 
 

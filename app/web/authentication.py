@@ -86,7 +86,7 @@ class Authenticator:
             detail = "too many unknown tokens came from this address; a known token is accepted at any time"
             raise ApiError(problems.BAD_TOKENS, detail, headers={"Retry-After": str(wait)}, limit=ALLOWED)
 
-    def knows(self, text: str) -> Caller | None:
+    def full_access_caller(self, text: str) -> Caller | None:
         """The caller of a token with full access; None for another one. An unknown token is counted."""
         caller = self._any(text)
         return caller if caller and caller.scope == tokens.ADMIN else None

@@ -21,7 +21,7 @@ from app.host.periodic_thread import PeriodicThread
 from app.store import audit
 from app.store.database import Database, is_outage
 from app.store.tables import Entry
-from app.web.viewing import ViewerDatabase, looking_as
+from app.web.viewing import ViewerDatabase, as_viewer
 
 POLL = 0.025
 """Seconds between two reads of the audit trail."""
@@ -100,7 +100,7 @@ class EventFeed:
 
     def read_after(self, positions: audit.Place, viewer: Viewer = OPERATOR) -> list[FeedEntry]:
         """At most ENTRIES_PER_READ entries beyond these positions that the viewer sees."""
-        with looking_as(viewer), ViewerDatabase(self._database).read() as session:
+        with as_viewer(viewer), ViewerDatabase(self._database).read() as session:
             return [_feed_entry(entry) for entry in audit.since(session, positions, ENTRIES_PER_READ)]
 
     def _run_round(self) -> None:

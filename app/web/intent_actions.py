@@ -1,4 +1,4 @@
-"""What API and console do with intents: plan, request, approve, cancel; each tells the stack's node."""
+"""What API and console do with intents: plan, request, approve, cancel, and message the stack's node."""
 
 from __future__ import annotations
 

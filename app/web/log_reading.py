@@ -135,7 +135,7 @@ class _Reading:
                 yield text or "\n"
 
     def _round(self) -> tuple[list[dict[str, Any]], Mapping[str, str]]:
-        """New lines and notes; where worker, broker or database is away, a note says so."""
+        """New lines and notes; a note names the worker, broker or database that does not answer."""
         try:
             read = self.next(logs.LINES)
         except (ApiError, Refusal, *DATABASE_ERRORS) as error:
@@ -157,7 +157,7 @@ class _Reading:
                 return (
                     window is None
                     or window.state == State.CLOSED
-                    or not tokens.good(session, self._caller.name)
+                    or not tokens.is_valid(session, self._caller.name)
                 )
         except DATABASE_ERRORS:
             return False

@@ -95,7 +95,7 @@ class _DatabaseCollector(Collector):
                     *_trouble_families(session, now),
                 ]
                 self._nodes = sorted({stack.node for stack in stacks.every(session)})
-                self._collector.take_in(session, now)
+                self._collector.count_new(session, now)
                 yield from families
         except SQLAlchemyError as error:
             # The metrics of the process are still sent; those of the database are absent rather than wrong.

@@ -31,7 +31,7 @@ _READY_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
 class MetricsCollector:
-    """Counters and histograms; `take_in` brings them up to date."""
+    """Counters and histograms; `count_new` brings them up to date."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -75,7 +75,7 @@ class MetricsCollector:
         for one in (self._calls, self._durations, self._lateness, self._ready_times, self._saved):
             yield from one.collect()
 
-    def take_in(self, session: Session, now: datetime) -> None:
+    def count_new(self, session: Session, now: datetime) -> None:
         """Count entries and saved time since the last call; the first call only sets the position."""
         with self._lock:
             if self._positions is None:

@@ -68,7 +68,7 @@ class ReadinessProbe:
         self._settings, self._database, self._broker = settings, database, broker
         self._served = settings.await_node is None
 
-    def look(self) -> dict[str, Any]:
+    def read_report(self) -> dict[str, Any]:
         """The readiness report; raises DATABASE_ERRORS while the database is away."""
         with self._database.read() as session:
             now = self._database.now()

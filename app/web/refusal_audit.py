@@ -127,7 +127,7 @@ class RefusalAudit:
                         until=one.until,
                     )
         except Exception as error:  # noqa: BLE001 - the counts stay in memory and are written later
-            log.warning("counts of refusals are not on record yet: %s", type(error).__name__)
+            log.warning("counts of refusals are not recorded yet: %s", type(error).__name__)
             self._put_back(repeats)
             return
         self._keep_counting(repeats)

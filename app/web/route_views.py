@@ -11,7 +11,7 @@ from app import tracing
 from app.web import request_parsing
 from app.web.context import WebContext
 from app.web.routes import ApiRoute
-from app.web.viewing import look_as
+from app.web.viewing import set_viewer
 
 
 def view_of(context: WebContext, route: ApiRoute) -> Callable[..., Response]:
@@ -28,7 +28,7 @@ def view_of(context: WebContext, route: ApiRoute) -> Callable[..., Response]:
 
     def respond(arguments: dict[str, Any]) -> Response:
         caller = context.authenticator.caller(request, route.scope, approver=route.approver)
-        look_as(caller.viewer)
+        set_viewer(caller.viewer)
         if route.body:
             arguments["body"] = request_parsing.body(request, route.body)
         if route.query:

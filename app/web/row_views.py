@@ -45,7 +45,7 @@ def window(
         "close_detail": row.close_detail,
         "stuck": row.stuck,
         "health": {
-            lease.service: unheard(row.node, away)
+            lease.service: unknown_health(row.node, away)
             if away
             else {"power": lease.power, "ready": lease.ready, "detail": lease.detail}
             for lease in row.leases
@@ -54,7 +54,7 @@ def window(
     }
 
 
-def unheard(node: str, since: datetime) -> dict[str, Any]:
+def unknown_health(node: str, since: datetime) -> dict[str, Any]:
     """The state of a service whose node is away: unknown, since the last one may be out of date."""
     return {
         "power": Power.UNKNOWN,

@@ -122,7 +122,7 @@ def _in_order(named: tuple[str, Role]) -> tuple[int, str]:
 
 def _power(view: _StackView, row: Service | None) -> dict[str, Any]:
     if view.away:
-        return row_views.unheard(view.stack.node, view.away)
+        return row_views.unknown_health(view.stack.node, view.away)
     if row is None:
         return {"power": Power.UNKNOWN, "ready": False, "detail": ""}
     return {"power": row.power, "ready": row.ready, "detail": row.detail}

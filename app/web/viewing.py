@@ -25,13 +25,13 @@ def current_viewer() -> Viewer:
     return _VIEWER.get()
 
 
-def look_as(viewer: Viewer) -> None:
-    """From here to the end of the request, or of the enclosing `looking_as`, see what this viewer sees."""
+def set_viewer(viewer: Viewer) -> None:
+    """From here to the end of the request, or of the enclosing `as_viewer`, see what this viewer sees."""
     _VIEWER.set(viewer)
 
 
 @contextmanager
-def looking_as(viewer: Viewer) -> Iterator[None]:
+def as_viewer(viewer: Viewer) -> Iterator[None]:
     """Within, see what this viewer sees; afterwards what was seen before."""
     before = _VIEWER.set(viewer)
     try:
@@ -49,7 +49,7 @@ def keep_viewer(lines: Generator[str]) -> Generator[str]:
 def _each_as(viewer: Viewer, lines: Generator[str]) -> Generator[str]:
     try:
         while True:
-            with looking_as(viewer):
+            with as_viewer(viewer):
                 line = next(lines, None)
             if line is None:
                 return

@@ -1,6 +1,6 @@
 """Wait for a window on behalf of a client.
 
-The event feed says when to look, so the database is read only after a change.
+The event feed wakes the waiting requests, so the database is read only after a change.
 """
 
 from __future__ import annotations

@@ -150,7 +150,14 @@ def dying(monkeypatch: pytest.MonkeyPatch, place: str, number: int) -> Iterator[
 
 
 @pytest.mark.parametrize(
-    ("place", "number"), [("page", 1), ("let_go", 1), ("let_go", 2), ("let_go", 3), ("forget", 1)]
+    ("place", "number"),
+    [
+        ("page", 1),
+        ("delete_archived", 1),
+        ("delete_archived", 2),
+        ("delete_archived", 3),
+        ("delete_windows", 1),
+    ],
 )
 def test_a_run_that_was_killed_loses_nothing_and_the_next_goes_on(
     old: System, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int

@@ -19,11 +19,13 @@ containers = st.lists(
 
 
 def on(*seen: Container, power: Power = Power.OFF, replicas: int = 1, tried: int = 0) -> decisions.Decision:
-    return decisions.on(Role.ALLOWED, seen, power, replicas, tried)
+    return decisions.decide_start(Role.ALLOWED, seen, power, replicas, tried)
 
 
 def off(*seen: Container, stop_pending: bool = True, unsure: bool = False, kill: bool = False) -> Action:
-    return decisions.off(Role.ALLOWED, seen, stop_pending=stop_pending, unsure=unsure, kill=kill).action
+    return decisions.decide_stop(
+        Role.ALLOWED, seen, stop_pending=stop_pending, unsure=unsure, kill=kill
+    ).action
 
 
 def test_what_is_wanted_and_does_not_run_is_brought_up() -> None:
@@ -53,7 +55,7 @@ def test_a_one_shot_that_is_done_is_not_run_again() -> None:
 def test_what_is_not_allowed_is_never_started(
     role: Role, seen: list[Container], power: Power, replicas: int
 ) -> None:
-    assert decisions.on(role, seen, power, replicas, 0).action is Action.NONE
+    assert decisions.decide_start(role, seen, power, replicas, 0).action is Action.NONE
 
 
 @given(st.none() | containers, st.booleans(), st.booleans(), st.booleans())
@@ -61,7 +63,7 @@ def test_core_is_never_stopped(
     seen: list[Container] | None, stop_pending: bool, unsure: bool, kill: bool
 ) -> None:
     assert (
-        decisions.off(Role.CORE, seen, stop_pending=stop_pending, unsure=unsure, kill=kill).action
+        decisions.decide_stop(Role.CORE, seen, stop_pending=stop_pending, unsure=unsure, kill=kill).action
         is Action.NONE
     )
 
@@ -69,7 +71,8 @@ def test_core_is_never_stopped(
 @given(st.none() | containers, st.booleans(), st.booleans())
 def test_what_no_window_held_is_never_stopped(seen: list[Container] | None, unsure: bool, kill: bool) -> None:
     assert (
-        decisions.off(Role.ALLOWED, seen, stop_pending=False, unsure=unsure, kill=kill).action is Action.NONE
+        decisions.decide_stop(Role.ALLOWED, seen, stop_pending=False, unsure=unsure, kill=kill).action
+        is Action.NONE
     )
 
 
@@ -79,7 +82,10 @@ def test_what_is_owed_and_runs_is_stopped_and_killed_if_it_would_not() -> None:
 
 
 def test_what_was_held_once_is_stopped_though_it_is_not_listed_any_more() -> None:
-    assert decisions.off(Role.NONE, [RUNS], stop_pending=True, unsure=False, kill=False).action is Action.STOP
+    assert (
+        decisions.decide_stop(Role.NONE, [RUNS], stop_pending=True, unsure=False, kill=False).action
+        is Action.STOP
+    )
 
 
 @pytest.mark.parametrize("seen", [(), (ENDED,)])
@@ -90,7 +96,8 @@ def test_after_an_up_only_a_stop_confirms_the_off(seen: tuple[Container, ...]) -
 
 def test_an_engine_that_shows_nothing_is_asked_to_stop_all_the_same() -> None:
     assert (
-        decisions.off(Role.ALLOWED, None, stop_pending=True, unsure=False, kill=False).action is Action.STOP
+        decisions.decide_stop(Role.ALLOWED, None, stop_pending=True, unsure=False, kill=False).action
+        is Action.STOP
     )
 
 
@@ -98,4 +105,4 @@ def test_an_engine_that_shows_nothing_is_asked_to_stop_all_the_same() -> None:
 def test_every_decision_has_its_reason(
     seen: list[Container], power: Power, replicas: int, tried: int
 ) -> None:
-    assert decisions.on(Role.ALLOWED, seen, power, replicas, tried).why
+    assert decisions.decide_start(Role.ALLOWED, seen, power, replicas, tried).why

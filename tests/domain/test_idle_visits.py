@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.enums import Power, State, Status
-from app.domain.idle_visits import LOOK, SHORTEST_EXTENSION, Traffic, in_use, look_for
+from app.domain.idle_visits import LOOK, SHORTEST_EXTENSION, Traffic, check_lead, in_use
 from app.domain.wake import RENEWALS, Hold, lasting
 from tests.system import NOON
 
@@ -55,8 +55,8 @@ def test_a_container_that_began_anew_has_said_nothing() -> None:
 
 
 def test_a_short_window_is_not_looked_at_from_its_beginning() -> None:
-    assert look_for(600) == LOOK
-    assert look_for(5) == timedelta(seconds=2.5)
+    assert check_lead(600) == LOOK
+    assert check_lead(5) == timedelta(seconds=2.5)
 
 
 def after(seconds: float, hold: Hold = OPEN, ttl: float = TTL) -> float | None:

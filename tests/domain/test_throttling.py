@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.throttling import CallBounds, CallLimit, HostLoad, call_limit, raise_slowly
+from app.domain.throttling import CallBounds, CallLimit, HostLoad, call_limit, next_limit
 
 BOUNDS = CallBounds(2, 16)
 QUIET = HostLoad(free_memory=0.5, load=0.2, memory_wait=0.0, disk_wait=0.0)
@@ -45,11 +45,11 @@ def test_the_limit_never_leaves_its_bounds() -> None:
 
 def test_the_limit_falls_at_once_and_rises_by_doubling() -> None:
     short = call_limit(BOUNDS, replace(QUIET, memory_wait=0.9))
-    assert raise_slowly(16, short) == short
+    assert next_limit(16, short) == short
 
     steps, limit = [], short
     for _ in range(4):
-        limit = raise_slowly(limit.number, call_limit(BOUNDS, QUIET))
+        limit = next_limit(limit.number, call_limit(BOUNDS, QUIET))
         steps.append(limit)
     assert [one.number for one in steps] == [4, 8, 16, 16]
     assert [bool(one.reason) for one in steps] == [True, True, False, False]

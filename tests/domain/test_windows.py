@@ -63,9 +63,9 @@ def test_how_an_opening_went_is_said_once_it_is_known(powers: list[Power], statu
 
 
 def test_a_window_that_was_open_never_stands_as_failed() -> None:
-    assert windows.standing([health(Power.FAILING)]) is Status.PARTIAL
-    assert windows.standing([health(Power.ON), health(Power.OFF)]) is Status.PARTIAL
-    assert windows.standing([health(Power.ON), health(Power.DONE)]) is Status.OK
+    assert windows.present_status([health(Power.FAILING)]) is Status.PARTIAL
+    assert windows.present_status([health(Power.ON), health(Power.OFF)]) is Status.PARTIAL
+    assert windows.present_status([health(Power.ON), health(Power.DONE)]) is Status.OK
 
 
 @pytest.mark.parametrize("state", State)

@@ -122,7 +122,7 @@ def test_a_stack_that_holds_waits_for_the_database(line: Line, far: Stack) -> No
     line.cut()
     deadline = known_deadline(far, window)
 
-    until(lambda: far.context.snapshot.silence > 8, "it has been away for long", LONG)
+    until(lambda: far.context.snapshot.silent_seconds > 8, "it has been away for long", LONG)
     until(lambda: far.context.snapshot.now() > deadline + timedelta(seconds=3), "its time is up", LONG)
     assert far.alive() == {"forge"}
 

@@ -25,13 +25,13 @@ def test_what_a_window_holds_is_measured_and_nothing_else(stack: Stack) -> None:
     stack.by_hand("up", "-d", "gate", "mill")
     stack.begin()
     sampling = Sampler(stack.context)
-    sampling.turn()
+    sampling.take_samples()
     assert taken(stack) == {}
 
     window = stack.open("forge")
     stack.opened(window)
     for _ in range(3):
-        sampling.turn()
+        sampling.take_samples()
         time.sleep(0.5)
 
     samples = taken(stack)
@@ -43,5 +43,5 @@ def test_what_a_window_holds_is_measured_and_nothing_else(stack: Stack) -> None:
 
     stack.close(window)
     stack.closed(window)
-    sampling.turn()
+    sampling.take_samples()
     assert len(taken(stack)["forge"]) == 2

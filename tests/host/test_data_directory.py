@@ -32,7 +32,7 @@ def refusal(path: Path) -> str:
         data_directory.claim(path)
     line = str(caught.value)
     with pytest.raises(UnusableDirectory, match="data directory"):
-        data_directory.foresee(path)
+        data_directory.check_claim(path)
     assert "\n" not in line
     assert str(path) in line
     return line

@@ -61,7 +61,7 @@ def voice(tmp_path: Path) -> Terminal:
 def test_windows_that_stay_on_are_named(
     supervisor: Supervisor, voice: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutdown.name_the_living(Windows("w-1", "w-2"), supervisor, voice)
+    shutdown.print_open_windows(Windows("w-1", "w-2"), supervisor, voice)
 
     output = capsys.readouterr().out
     assert "2 windows stay on without us" in output
@@ -71,7 +71,7 @@ def test_windows_that_stay_on_are_named(
 def test_nothing_is_said_where_nothing_stays(
     supervisor: Supervisor, voice: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutdown.name_the_living(Windows(), supervisor, voice)
+    shutdown.print_open_windows(Windows(), supervisor, voice)
 
     assert capsys.readouterr().out == ""
 
@@ -79,7 +79,7 @@ def test_nothing_is_said_where_nothing_stays(
 def test_a_web_that_is_away_is_no_reason_to_stay(
     supervisor: Supervisor, voice: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutdown.name_the_living(Windows("w-1", away=1), supervisor, voice)
+    shutdown.print_open_windows(Windows("w-1", away=1), supervisor, voice)
 
     assert "cannot be told" in capsys.readouterr().out
 

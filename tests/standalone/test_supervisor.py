@@ -270,7 +270,7 @@ def test_a_foreign_process_with_a_recorded_id_is_left_alone(tmp_path: Path) -> N
 
 
 def test_a_record_from_before_a_reboot_means_nothing(tmp_path: Path) -> None:
-    mine = processes.look(os.getpid())
+    mine = processes.read_process(os.getpid())
     assert mine
     Record(tmp_path / "children.json").add("worker", mine.process)
     assert process_record.left_over(tmp_path / "children.json") == {"worker": mine.process}

@@ -153,4 +153,4 @@ def ended(standalone: Standalone, window: str) -> bool:
 def test_without_being_asked_there_is_nothing() -> None:
     with tracing.span("nothing", "00-" + "a" * 32 + "-" + "b" * 16 + "-01") as span:
         span.tell(what="ever")
-        assert tracing.carry() == {}
+        assert tracing.trace_headers() == {}

@@ -120,13 +120,13 @@ def test_a_line_that_goes_silent_is_an_away_database(server: Server, way: Databa
 def test_the_clock_goes_on_without_a_frozen_server(
     server: Server, way: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert Database("sqlite:///never-asked.db").carry_on() is None
+    assert Database("sqlite:///never-asked.db").extrapolate() is None
     before = way.now()
     monkeypatch.setattr(clock, "ANCHOR_FOR", 0.0)
     server.freeze()
     try:
         began = time.monotonic()
-        assert way.carry_on() is not None
+        assert way.extrapolate() is not None
         assert time.monotonic() - began < PATIENCE
         assert way.now() - before < timedelta(seconds=AT_MOST)
     finally:

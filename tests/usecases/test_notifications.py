@@ -33,7 +33,7 @@ def take_in(system: System, one: Sink) -> list[Notice]:
         has_new = notifications.has_new(session, one, system.now)
     if has_new:
         with system.database.write() as session:
-            notifications.take_in(session, one, system.now)
+            notifications.collect_notices(session, one, system.now)
     with system.database.read() as session:
         query = select(Notice).where(Notice.sink == one.name).order_by(Notice.created_at, Notice.key)
         return list(session.scalars(query))
@@ -52,7 +52,7 @@ def link_of(system: System, one: Sink) -> str:
 
 def tap(system: System, link: str) -> None:
     with system.database.write() as session:
-        notifications.take(session, link, system.now)
+        notifications.use_link(session, link, system.now)
 
 
 def test_a_new_sink_gets_no_old_events_and_each_new_one_once(system: System) -> None:
@@ -73,7 +73,7 @@ def test_two_workers_at_once_note_a_thing_once(system: System) -> None:
 
     def act(_: int) -> None:
         with system.database.write() as session:
-            notifications.take_in(session, one, system.now)
+            notifications.collect_notices(session, one, system.now)
 
     together(4, act)
     assert told(system, one) == ["window.opening"]

@@ -255,7 +255,7 @@ def test_a_start_with_nothing_open_resets_the_shared_clock(
         claims.leave(session, "w1")
 
     first = host.process()
-    timekeeping.begin_anew(first)
+    timekeeping.reset_clock(first)
 
     later = host.process()
     assert later.now() == host.wall
@@ -277,7 +277,7 @@ def test_a_start_with_an_open_window_or_a_worker_keeps_the_shared_clock(host: Ho
     host.pass_by(20)
     tend(worker)
     opened(worker, 600)
-    timekeeping.begin_anew(worker)
+    timekeeping.reset_clock(worker)
     with worker.read() as session:
         assert session.get_one(ClockOffset, "house").offset_sec == -7200
 
@@ -295,7 +295,7 @@ def test_a_database_that_is_away_is_corrected_when_it_is_back(host: Host, worker
     window = opened(worker, 600)
     host.wall -= HOURS
     host.pass_by(20)
-    carried = worker.carry_on()
+    carried = worker.extrapolate()
     assert carried == worker.now() == NOON + timedelta(seconds=20)
     host.pass_by(581)
     assert state(worker, window) == "closing"

@@ -36,7 +36,7 @@ def test_it_ends_at_the_cap_however_long_the_request(system: System) -> None:
         steps += 1
     assert steps > 3
     with system.database.read() as session:
-        bell = wake.bell(session, TOKEN)
+        bell = wake.read_binding(session, TOKEN)
     assert bell
     assert system.window(window).deadline == began + timedelta(seconds=bell.max_ttl)
 

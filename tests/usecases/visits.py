@@ -16,7 +16,7 @@ def visited(system: System, service: str = "forge", ttl: float = 100.0) -> str:
             session, TOKEN, stack=StackId("studio"), service=service, ttl_sec=ttl, actor="ada", now=system.now
         )
     with system.database.write() as session:
-        _bell, new = wake.ring(session, TOKEN, lambda: system.now)
+        _bell, new = wake.open_or_extend(session, TOKEN, lambda: system.now)
     assert new is not None
     system.work()
     return new.id

@@ -64,7 +64,7 @@ def _remove(context: WorkerContext, served: Served, service: str) -> int:
 
 
 def _call(context: WorkerContext, served: Served, service: str, lock: int) -> int:
-    """Make the call under the service's lock, and put it on record."""
+    """Make the call under the service's lock, and record its beginning and its end."""
     command = compose.remove(served.spec.project, service)
     begun = StartedCall(
         stack=served.spec.name,

@@ -71,7 +71,7 @@ class EngineClock(Clock):
 
     def to_host_time(self, container: Container) -> Container:
         """The same container with its times by this clock."""
-        now = self.carry_on()
+        now = self.extrapolate()
         if now is None:
             return container
         created, started, finished = (

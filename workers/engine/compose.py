@@ -240,7 +240,7 @@ def _attend(
         if cancellation:
             cancellation.watch(child)
         return _as_cancelled(_wait(child, output, min(timeout, LONGEST_CALL), began), cancellation)
-    except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
+    except Exception as error:  # noqa: BLE001 - the call is recorded as begun, and needs a recorded end
         child_processes.discard(child)
         return spawn_failure(command, began, error)
     finally:

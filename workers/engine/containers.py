@@ -37,8 +37,8 @@ def container_from_inspection(raw: Raw) -> Container:
         service=labels.get(SERVICE, ""),
         state=str(state["Status"]),
         health=_word(_part(state, "Health").get("Status")),
-        exit_code=whole(state.get("ExitCode"), 0),
-        restarts=whole(raw.get("RestartCount"), 0),
+        exit_code=parse_integer(state.get("ExitCode"), 0),
+        restarts=parse_integer(raw.get("RestartCount"), 0),
         oom_killed=bool(state.get("OOMKilled")),
         created_at=moment(raw.get("Created")),
         started_at=moment(state.get("StartedAt")),
@@ -48,7 +48,7 @@ def container_from_inspection(raw: Raw) -> Container:
         config_hash=labels.get(_HASH, ""),
         window=labels.get(WINDOW_LABEL, ""),
         compose_version=labels.get(_VERSION, "").removeprefix("v"),
-        number=whole(labels.get(_NUMBER), 1),
+        number=parse_integer(labels.get(_NUMBER), 1),
         policy=_word(_part(host, "RestartPolicy").get("Name")),
         grace=_grace(config.get("StopTimeout")),
         ready_within=_ready_within(_part(config, "Healthcheck")),
@@ -97,8 +97,8 @@ def _ready_within(raw: Raw) -> float | None:
     """By the healthcheck that a container was made with, which may be its image's; times are nanoseconds."""
     if (raw.get("Test") or ["NONE"])[0] == "NONE":
         return None
-    seconds = (whole(raw.get(name), 0) / 1e9 for name in ("StartPeriod", "Interval", "Timeout"))
-    return healthchecks.ready_timeout(Healthcheck(whole(raw.get("Retries"), 0), *seconds))
+    seconds = (parse_integer(raw.get(name), 0) / 1e9 for name in ("StartPeriod", "Interval", "Timeout"))
+    return healthchecks.ready_timeout(Healthcheck(parse_integer(raw.get("Retries"), 0), *seconds))
 
 
 def container_from_list(raw: Raw, unreadable: str) -> Container:
@@ -108,7 +108,7 @@ def container_from_list(raw: Raw, unreadable: str) -> Container:
         id=str(raw.get("Id") or ""),
         service=labels.get(SERVICE, ""),
         state=str(raw.get("State") or "running"),
-        number=whole(labels.get(_NUMBER), 1),
+        number=parse_integer(labels.get(_NUMBER), 1),
         unreadable=unreadable,
     )
 
@@ -119,7 +119,7 @@ def labels_of(raw: Raw) -> dict[str, str]:
     return {str(name): str(value) for name, value in labels.items()}
 
 
-def whole(value: Any, otherwise: int) -> int:
+def parse_integer(value: Any, otherwise: int) -> int:
     """A whole number, as a number or in digits; `otherwise` for all else."""
     try:
         return int(value)
@@ -154,7 +154,7 @@ def _word(value: Any) -> str:
 
 
 def _grace(value: Any) -> float | None:
-    grace = whole(value, -1)
+    grace = parse_integer(value, -1)
     return float(grace) if grace >= 0 else None
 
 

@@ -15,7 +15,7 @@ from docker.errors import NullResource
 from app.domain.diagnosis.evidence import ContainerEvidence, HealthEvidence, HostEvidence, ImageEvidence
 from app.domain.readiness import Container
 from workers.engine.client import Engine
-from workers.engine.containers import Raw, moment, whole
+from workers.engine.containers import Raw, moment, parse_integer
 from workers.engine.negotiation import EngineRefused
 
 _NANO = 1e9
@@ -53,7 +53,7 @@ class InspectedContainer:
     @property
     def pid(self) -> int:
         """The process id of its first process on the engine's host; 0 while it does not run."""
-        return whole(self._part("State").get("Pid"), 0)
+        return parse_integer(self._part("State").get("Pid"), 0)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -92,12 +92,12 @@ class InspectedContainer:
         variables = self.environment
         return ContainerEvidence(
             state=str(state.get("Status") or ""),
-            exit_code=whole(state.get("ExitCode"), 0),
+            exit_code=parse_integer(state.get("ExitCode"), 0),
             oom_killed=bool(state.get("OOMKilled")),
             error=tuple(str(state.get("Error") or "").splitlines()),
-            restarts=whole(self.raw.get("RestartCount"), 0),
+            restarts=parse_integer(self.raw.get("RestartCount"), 0),
             ran_sec=_ran(state, now),
-            grace_sec=float(whole(config.get("StopTimeout"), int(_GRACE))),
+            grace_sec=float(parse_integer(config.get("StopTimeout"), int(_GRACE))),
             command=self.argv,
             first_word=self.argv[0],
             working_dir=self.working_dir,
@@ -110,7 +110,7 @@ class InspectedContainer:
                 str(one.get("Destination")) for one in self.mounts if not one.get("RW", True)
             ),
             read_only=bool(host.get("ReadonlyRootfs")),
-            memory_limit=whole(host.get("Memory"), 0) or None,
+            memory_limit=parse_integer(host.get("Memory"), 0) or None,
             network_mode=str(host.get("NetworkMode") or ""),
             init=bool(host.get("Init")),
             gpu=bool(host.get("DeviceRequests")) or str(host.get("Runtime")) == "nvidia",
@@ -128,12 +128,12 @@ class InspectedContainer:
         failed = next((one for one in reversed(results) if one.get("ExitCode") != 0), None)
         text = test[1] if test[0] == "CMD-SHELL" and len(test) > 1 else shlex.join(test[1:])
         timeout, start = _seconds(check, "Timeout", _TIMEOUT), _seconds(check, "StartPeriod", 0.0)
-        retries = whole(check.get("Retries"), 0) or _RETRIES
+        retries = parse_integer(check.get("Retries"), 0) or _RETRIES
         return HealthEvidence(
             status=str(health.get("Status") or ""),
             test=text,
             shell=test[0] == "CMD-SHELL",
-            exit_code=whole(failed.get("ExitCode"), 0) if failed else None,
+            exit_code=parse_integer(failed.get("ExitCode"), 0) if failed else None,
             output=tuple(str(failed.get("Output") or "").splitlines()) if failed else (),
             start_period=start,
             allowed_sec=round(start + retries * _seconds(check, "Interval", _INTERVAL), 2),
@@ -204,7 +204,7 @@ def _ran(state: Raw, now: datetime) -> float | None:
 
 
 def _seconds(raw: Raw, name: str, otherwise: float) -> float:
-    return whole(raw.get(name), 0) / _NANO or otherwise
+    return parse_integer(raw.get(name), 0) / _NANO or otherwise
 
 
 def _asked_port(test: str) -> str:

@@ -49,7 +49,7 @@ def stream(command: Command, terms: StreamTerms) -> CallOutcome:
         terms.cancellation.watch(child)
         in_time = _read(child, terms, began + terms.timeout)
         status, code = _status(child, in_time=in_time)
-    except Exception as error:  # noqa: BLE001 - the call is on record as begun, and has to end there
+    except Exception as error:  # noqa: BLE001 - the call is recorded as begun, and needs a recorded end
         return CallOutcome(
             CallStatus.FAIL, None, elapsed_ms(began), stderr=f"{type(error).__name__}: {error}"
         )

@@ -71,8 +71,8 @@ class ImageBuilds:
         self._context, self._served, self._request = context, served, request
         self._progress, self._monitor = progress, monitor
 
-    def build_all(self, intent: Intent, turn: threading.Lock) -> None:
-        """Build what has changed; raises BuildFailed. `turn` is held by the one build of this node."""
+    def build_all(self, intent: Intent, build_lock: threading.Lock) -> None:
+        """Build what has changed; raises BuildFailed. The one build of this node holds `build_lock`."""
         self._progress.plan_builds(intent.build)
         for service in intent.build:
             if self._monitor.interrupted.is_set():
@@ -81,7 +81,9 @@ class ImageBuilds:
             if self._is_unchanged(service, content):
                 self._progress.set_build(service, BuildStatus.UNCHANGED, "its content has not changed")
                 continue
-            self._await_turn(turn, service, partial(self._build, service, content, why, intent.build_timeout))
+            self._await_lock(
+                build_lock, service, partial(self._build, service, content, why, intent.build_timeout)
+            )
 
     def _content(self, service: str) -> tuple[BuildContent | None, str]:
         """What the image is built from, or None and why it cannot be compared."""
@@ -108,11 +110,14 @@ class ImageBuilds:
     def _image(self, service: str) -> str:
         return self._context.engine.image(self._served.spec.services[service].image)
 
-    def _await_turn(self, turn: threading.Lock, service: str, build: Callable[[int], None]) -> None:
+    def _await_lock(self, build_lock: threading.Lock, service: str, build: Callable[[int], None]) -> None:
         project, name = self._served.spec.project, build_lock_name(service)
         waits = f"{service} waits for its turn to be built"
         while not self._monitor.interrupted.is_set():
-            with _try_turn(turn) as mine, locks.hold_lock(self._context.lock_dir, project, name) as lock:
+            with (
+                _try_lock(build_lock) as mine,
+                locks.hold_lock(self._context.lock_dir, project, name) as lock,
+            ):
                 if mine and lock is not None:
                     build(lock)
                     return
@@ -137,7 +142,7 @@ class ImageBuilds:
     def _call(
         self, service: str, command: Command, timeout: float, lock: int, output: BuildOutputWriter
     ) -> CallOutcome:
-        """Make the call and put it on record, its beginning before it is made."""
+        """Record the beginning of the call, make it, and record its end."""
         context, spec = self._context, self._served.spec
         begun = StartedCall(spec.name, service, command.action, command.argv, context.node, context.me.name)
         with context.database.write() as session:
@@ -166,14 +171,14 @@ class ImageBuilds:
 
 
 @contextmanager
-def _try_turn(turn: threading.Lock) -> Iterator[bool]:
-    """Whether this thread has the turn, for as long as this lasts."""
-    mine = turn.acquire(blocking=False)
+def _try_lock(build_lock: threading.Lock) -> Iterator[bool]:
+    """Hold the lock during the block if it is free; yield whether it was."""
+    mine = build_lock.acquire(blocking=False)
     try:
         yield mine
     finally:
         if mine:
-            turn.release()
+            build_lock.release()
 
 
 def _with_output(outcome: CallOutcome, tail: str) -> CallOutcome:

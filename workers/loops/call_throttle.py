@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 
 from app.domain.enums import Loop
-from app.domain.throttling import CallBounds, CallLimit, call_limit, raise_slowly
+from app.domain.throttling import CallBounds, CallLimit, call_limit, next_limit
 from app.host.periodic_thread import PeriodicThread
 from app.host.pressure import LoadReader
 from workers.state.context import WorkerContext
@@ -43,7 +43,7 @@ class CallThrottle:
     def adjust(self) -> None:
         """Read the load and set the limit; log a change with its reason."""
         target = call_limit(self._bounds, self._reader.read())
-        limit = raise_slowly(self.limit.number, target)
+        limit = next_limit(self.limit.number, target)
         if limit.number != self.limit.number:
             log.info("at most %d compose calls start at once: %s", limit.number, limit.reason or "room again")
             queue = self._context.opening

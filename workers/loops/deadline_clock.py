@@ -137,7 +137,7 @@ class DeadlineClock:
         self._guard.isolate(Loop.CLOCK, "shared clock", self._timekeeper.tend)
         now = self._context.database.now()
         # Calls made while the database was away are recorded before anything is concluded from it.
-        self._guard.isolate(Loop.CLOCK, "journals", partial(recovery.take_in, self._context, now))
+        self._guard.isolate(Loop.CLOCK, "journals", partial(recovery.import_journals, self._context, now))
         self._guard.isolate(Loop.CLOCK, "deadlines", partial(self._close_expired, now))
         cancel = partial(outdated_calls.cancel_outdated, self._context)
         self._guard.isolate(Loop.CLOCK, "running calls", cancel)

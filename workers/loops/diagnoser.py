@@ -122,7 +122,7 @@ class Diagnoser:
         if not spoken[0].is_known and not _fails(collected):
             return
         if not spoken[0].is_known and collected.ended and not late:
-            # The engine may take in a container's last lines after it tells of its end.
+            # The engine may read a container's last lines after it has reported its end.
             self._later(request)
         clean = partial(stack_secrets.redact, served.spec.project if served else "")
         causes = [_as_json(one, self._patch(served, collected, one), clean) for one in spoken]

@@ -79,5 +79,8 @@ class EngineEvents:
             log.warning("the engine's events broke off: %s", negotiation.why(error))
 
     def _remember_death(self, project: str, actor: Mapping[str, Any], labels: Mapping[str, Any]) -> None:
-        service, code = str(labels.get(containers.SERVICE)), containers.whole(labels.get("exitCode"), 0)
+        service, code = (
+            str(labels.get(containers.SERVICE)),
+            containers.parse_integer(labels.get("exitCode"), 0),
+        )
         self._context.restarts.record_death(project, service, str(actor.get("ID")), code)

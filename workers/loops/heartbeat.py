@@ -142,7 +142,7 @@ class HeartbeatLoop:
             log.error("%s", fault)
         with self._context.database.write() as session:
             mine = self._sign()
-            claims.turned_down(session, mine, taken.faults, mine.seen_at)
+            claims.record_refused_claim(session, mine, taken.faults, mine.seen_at)
 
     def _end(self) -> None:
         """Another worker has this node now: shut down, once.

@@ -1,8 +1,8 @@
 """Checks, in the last seconds before a visitors' window ends, whether a request is still under way.
 
-A request that is gets its last byte: the window is lengthened in small steps, up to the stack's
-`max_ttl`. It looks before the deadline, so that no stop begins later than it would, and where
-engine or database is away it lengthens nothing.
+If one is, the window is lengthened in small steps, up to the stack's `max_ttl`, so that the response is
+complete. The checks are made before the deadline, so that no stop begins later than without them. While the
+engine or the database does not answer, no window is lengthened.
 """
 
 from __future__ import annotations
@@ -63,20 +63,20 @@ class IdleVisitChecks:
 
     def _run_round(self) -> None:
         if not self._context.snapshot.away:
-            self._context.guard.run(Loop.TRAFFIC, lambda: self.turn(self._pool))
+            self._context.guard.run(Loop.TRAFFIC, lambda: self.check_windows(self._pool))
 
-    def turn(self, pool: ThreadPoolExecutor) -> None:
+    def check_windows(self, pool: ThreadPoolExecutor) -> None:
         """Check once every visitors' window that is about to end."""
         due = self._due()
         self._before = {key: one for key, one in self._before.items() if key in {at.window for at in due}}
-        list(pool.map(self._look_alone, due))
+        list(pool.map(self._check_guarded, due))
 
     def _due(self) -> list[Ending]:
         database = self._context.database
         with database.read() as session:
             now = database.now()
             ending = wakes.ending(session, self._context.node, now, now + idle_visits.LOOK)
-        return [one for one in ending if one.deadline - now <= idle_visits.look_for(self._ttl(one))]
+        return [one for one in ending if one.deadline - now <= idle_visits.check_lead(self._ttl(one))]
 
     def _ttl(self, ending: Ending) -> float:
         if ending.ttl_sec is not None:
@@ -84,11 +84,11 @@ class IdleVisitChecks:
         served = self._context.stacks.get(ending.stack)
         return served.spec.default_ttl if served else 0.0
 
-    def _look_alone(self, ending: Ending) -> None:
-        """One that cannot be looked at ends in time, and keeps no other from being looked at."""
-        self._context.guard.run(Loop.TRAFFIC, lambda: self._look(ending), ending.window)
+    def _check_guarded(self, ending: Ending) -> None:
+        """Check a window. A window whose check fails ends at its deadline; the others are still checked."""
+        self._context.guard.run(Loop.TRAFFIC, lambda: self._check_window(ending), ending.window)
 
-    def _look(self, ending: Ending) -> None:
+    def _check_window(self, ending: Ending) -> None:
         try:
             counters = self._counters(ending)
         except Unable as error:

@@ -18,7 +18,7 @@ from app.store import services
 from app.store import windows as rows
 from app.usecases.windows.settle import StackSituation, startable, stoppable
 from workers.loops.converge_pools import ConvergePools
-from workers.reconcile.inspect import look
+from workers.reconcile.inspect import inspect_stack
 from workers.state.concurrency import CallQueue, Limits
 from workers.state.context import WorkerContext
 from workers.state.inspection_queue import POLL_MOVING, InspectionQueue, Trigger
@@ -74,7 +74,7 @@ class Inspections:
 
     def due_stacks(self) -> list[StackId]:
         """Take the stacks that are marked or due; `inspect` each of them next."""
-        return self._queue.hand_out()
+        return self._queue.take_due()
 
     def drop_polls(self) -> None:
         """Forget every planned poll, so that only marks and timers lead to an inspection."""
@@ -89,7 +89,7 @@ class Inspections:
             self._queue.forget(stack)
             return
         began = time.monotonic()
-        again = look(self._context, stack, request)
+        again = inspect_stack(self._context, stack, request)
         moving = self.act(stack)
         now = self._context.engine.now()
         left = {name: (at - now).total_seconds() + 0.01 for name, at in again.items()}

@@ -54,7 +54,7 @@ class LostCalls:
         if worker == context.me.name:
             return call not in context.under_way and call not in context.journal.calls
         # Its journal is imported first, since it may say how the call ended.
-        return context.me.dead(worker) and worker not in recovery.others(context)
+        return context.me.dead(worker) and worker not in recovery.journals_of_others(context)
 
     def _end(self, call: Call) -> None:
         context, project = self._context, compose.project_of(call.argv)

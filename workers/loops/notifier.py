@@ -70,9 +70,9 @@ class Notifier:
 
     def _run_round(self) -> None:
         if self.loading.notices and not self._context.snapshot.away:
-            self._context.guard.run(Loop.NOTICES, self.turn)
+            self._context.guard.run(Loop.NOTICES, self.process_outbox)
 
-    def turn(self) -> None:
+    def process_outbox(self) -> None:
         """Write new notices to the outbox, and send those that are due."""
         database = self._context.database
         for sink in self.sinks():
@@ -89,7 +89,7 @@ class Notifier:
             has_new = notifications.has_new(session, sink, database.now())
         if has_new:
             with database.write() as session:
-                notifications.take_in(session, sink, database.now())
+                notifications.collect_notices(session, sink, database.now())
 
     def sinks(self) -> list[Sink]:
         """Return the sinks of power.toml, each with the stacks of this node."""
@@ -156,7 +156,7 @@ class Notifier:
         except senders.DeliveryFailed as error:
             log.warning("notice %s to %s: %s", notice.id, notice.sink, untrusted_text.harmless(error))
             return False, str(error)
-        except Exception as error:  # noqa: BLE001 - a sink that breaks has not been told, and is tried again
+        except Exception as error:  # noqa: BLE001 - the sink has not got the notice, which is tried again
             self._context.guard.record_failure(Loop.NOTICES, error, f"sink {notice.sink}")
             return False, f"{type(error).__name__}: {error}"
 

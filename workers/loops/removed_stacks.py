@@ -55,9 +55,9 @@ class RemovedStacks:
     def drop_unlisted(self, session: Session, toml: PowerToml) -> None:
         """Drop the stacks that the database assigns to this node and `toml` does not."""
         mine = toml.on_node(self._context.node)
-        for row in claims.known_here(session, self._context.node):
+        for row in claims.stacks_of_node(session, self._context.node):
             if toml.sets_apart(row.name):
-                self._only_turn_off(row)
+                self._serve_for_stopping(row)
             elif row.name not in mine:
                 take_over = partial(self._take_over, row, toml)
                 self._context.guard.isolate(Loop.CLOCK, f"stack {row.name}", take_over)
@@ -67,7 +67,7 @@ class RemovedStacks:
         row = known.stack_by_name(session, name)
         if row is not None and row.node == self._context.node:
             unreached = self._publisher.follow(session, row, mine)
-            if name in toml.stacks and not claims.at_rest(session, name):
+            if name in toml.stacks and not claims.is_idle(session, name):
                 raise NotYet
             gone = f"{self._path}: is no longer there; its services are turned off when their windows end"
             now = self._context.database.now()
@@ -86,10 +86,10 @@ class RemovedStacks:
         self._publisher.forget([name])
 
     def _take_over(self, row: Stack, toml: PowerToml) -> None:
-        self._only_turn_off(row)
+        self._serve_for_stopping(row)
         self.drop(row.name, toml)
 
-    def _only_turn_off(self, row: Stack) -> None:
+    def _serve_for_stopping(self, row: Stack) -> None:
         """Serve the published version of a stack, without files to start from."""
         self._context.stacks.setdefault(row.name, Served(row.spec))
         self._context.claimed.add(row.name)

@@ -53,11 +53,11 @@ class Sampler:
 
     def _turn_if_possible(self) -> None:
         try:
-            self.turn()
+            self.take_samples()
         except Unable as error:
             log.info("nothing is measured: %s", str(error).partition("\n")[0])
 
-    def turn(self) -> None:
+    def take_samples(self) -> None:
         """Sample once every service that a live window holds, and store the samples."""
         database = self._context.database
         if measured := self._measure(self._leased_containers()):

@@ -66,7 +66,7 @@ class StackFiles:
         if since > ENGINE_CHECK_INTERVAL or (since > ENGINE_RETRY_INTERVAL and not self._knows_engine()):
             self._engine_asked_at = time.monotonic()
             self._heartbeat.know_engine()
-        changed = self._loading.look()
+        changed = self._loading.read_changes()
         if changed:
             self._clock.beat_soon()
         for stack in changed | self._take_read():

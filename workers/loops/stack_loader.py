@@ -61,7 +61,7 @@ class StackLoader:
         toml = settings.read_power_toml(self._path)
         self._toml = toml
         child_processes.withhold(toml.secret_variables)
-        file_versions.tidy(self._context.lock_dir)
+        file_versions.remove_unfinished(self._context.lock_dir)
         for name in toml.on_node(self._context.node):
             self._read_stack(name, toml)
         self._rejected.reject(toml)
@@ -110,7 +110,7 @@ class StackLoader:
 
     # What is on disk.
 
-    def look(self) -> set[StackId]:
+    def read_changes(self) -> set[StackId]:
         """Read the files that have changed on disk and have settled; return the stacks that changed."""
         before = self._publishing.waiting
         if self._toml_came_to_rest():

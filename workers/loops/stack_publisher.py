@@ -143,7 +143,7 @@ class StackPublisher:
         spec = offered.served.spec
         self._offered[spec.name] = offered
         key = f"{self._path}: {section_of(spec.name)}"
-        claims.take(session, spec, mine, key=key, dead=self._context.me.dead, now=self._now())
+        claims.claim_stack(session, spec, mine, key=key, dead=self._context.me.dead, now=self._now())
         published_stacks.publish_stack(session, spec, self._now(), mine.engine_id)
         self._claim(session, mine, spec.name)
         return partial(self._finish_publication, offered)
@@ -196,7 +196,7 @@ class StackPublisher:
         self.held_back[name] = spec.digest
         self._context.claimed.add(name)
         if not stays:
-            self.only_turn_off(spec, held.at)
+            self.serve_for_stopping(spec, held.at)
 
     def _stays(self, name: StackId, held: StackHeld) -> bool:
         """Is what is served of this stack known to the database, and where its own is held?"""
@@ -214,7 +214,7 @@ class StackPublisher:
         if (row := known.stack_by_name(session, spec.name)) and self._context.engine_id:
             observations.mark_unreachable(session, row, self._context.engine_id, self._now())
 
-    def only_turn_off(self, spec: StackSpec, at: Location | None) -> None:
+    def serve_for_stopping(self, spec: StackSpec, at: Location | None) -> None:
         """Serve the services left of a stack in one project, or none if it is not on this engine."""
         if at is None or not at.on_engine(self._context.engine_id):
             self._context.stacks.pop(spec.name, None)
@@ -276,7 +276,7 @@ class StackPublisher:
         if not left:
             self._context.stacks.setdefault(row.name, Served(row.spec))
             return ""
-        self.only_turn_off(row.spec, left[0].location)
+        self.serve_for_stopping(row.spec, left[0].location)
         if left[0].location.on_engine(mine.engine_id):
             return ""
         observations.mark_unreachable(session, row, mine.engine_id, self._now())

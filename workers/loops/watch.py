@@ -62,7 +62,9 @@ class Watch:
             PeriodicThread(
                 "watch_offline", self._offline.run_round, lambda: controller.PAUSE, stopping=self._stopping
             ),
-            PeriodicThread("watch_dog", self._watchdog.look, lambda: PROBE_INTERVAL, stopping=self._stopping),
+            PeriodicThread(
+                "watch_dog", self._watchdog.probe_all, lambda: PROBE_INTERVAL, stopping=self._stopping
+            ),
         )
         context.look_again = self.inspections.mark
 

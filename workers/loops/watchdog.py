@@ -35,7 +35,7 @@ class Watchdog:
         self._end = end or end_process
         self._misses = dict.fromkeys((name for name, _probe in probes), 0)
 
-    def look(self) -> None:
+    def probe_all(self) -> None:
         """Probe every part once."""
         for name, answers in self._probes:
             self._misses[name] = 0 if answers() else self._misses[name] + 1

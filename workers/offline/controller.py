@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 PAUSE = 0.25
 """Seconds between two checks for due stops."""
 FROZEN = 5.0
-"""Seconds between looks that say that this process itself was stopped, and has not listened yet."""
+"""Seconds between two rounds that show that this process was frozen, and has not tried the database yet."""
 
 
 class OfflineController:
@@ -54,18 +54,18 @@ class OfflineController:
     def run_round(self) -> None:
         """Run one guarded round of the offline loop. Call it every `PAUSE` seconds."""
         self.rounds += 1
-        self._context.guard.run(Loop.BLIND, self.turn_if_awake)
+        self._context.guard.run(Loop.BLIND, self.run_round_if_awake)
 
-    def turn_if_awake(self) -> None:
-        """Run `turn`, unless the process was frozen since the last round: then only record the thaw."""
+    def run_round_if_awake(self) -> None:
+        """Call `submit_due_stops`; if the process was frozen since the last round, only note that."""
         now, before = time.monotonic(), self.turned_at
         self.turned_at = now
         if now - before > FROZEN:
             self._context.snapshot.record_thaw()
         else:
-            self.turn()
+            self.submit_due_stops()
 
-    def turn(self) -> None:
+    def submit_due_stops(self) -> None:
         """Submit every stop that is due by the snapshot, if the database is away."""
         outage = self._context.snapshot.outage()
         if outage is None or self._outage is None or outage.id != self._outage.id:
@@ -193,7 +193,9 @@ class OfflineController:
         stop = self.tried.get((stack.spec.name, service), stack.pending_stops[service])
         spec = self._spec(stack)
         role = spec.services[service].role if service in spec.services else Role.NONE
-        return decisions.off(role, containers, stop_pending=True, unsure=stop.unsure, kill=stop.failures > 0)
+        return decisions.decide_stop(
+            role, containers, stop_pending=True, unsure=stop.unsure, kill=stop.failures > 0
+        )
 
     def _make(
         self, outage: Outage, begun: StartedCall, command: Command, timeout: float, lock: int

@@ -24,11 +24,11 @@ from workers.state.snapshot import QUIET, Outage
 log = logging.getLogger(__name__)
 
 
-def take_in(context: WorkerContext, now: datetime) -> None:
+def import_journals(context: WorkerContext, now: datetime) -> None:
     """Import the journals into the database. Raises errors of the store; journals stay until imported."""
     over = context.snapshot.ending(now)
-    outages = [one for one in over if context.journal.tells(one.id) or _seconds(one, now) >= QUIET]
-    dead = {name: path for name, path in others(context).items() if context.me.dead(name)}
+    outages = [one for one in over if context.journal.has_outage(one.id) or _seconds(one, now) >= QUIET]
+    dead = {name: path for name, path in journals_of_others(context).items() if context.me.dead(name)}
     if not outages and not dead and context.journal.empty:
         context.snapshot.forget_outages(over, written=False)
         return
@@ -63,20 +63,20 @@ def _record(context: WorkerContext, page: JournalPage, left: dict[Path, JournalP
 
     A refused page of a dead worker is set aside. A refused page of this worker raises the error.
     """
-    together = partial(_take_in, context, [page, *left.values()], now)
+    together = partial(_import_pages, context, [page, *left.values()], now)
     if context.guard.isolate(Loop.CLOCK, "journals together", together):
         return
-    _take_in(context, [page], now)
+    _import_pages(context, [page], now)
     for path, one in list(left.items()):
-        alone = partial(_take_in, context, [one], now)
+        alone = partial(_import_pages, context, [one], now)
         if not context.guard.isolate(Loop.CLOCK, f"journal {path.name}", alone):
             _set_aside(path)
             del left[path]
 
 
-def _take_in(context: WorkerContext, pages: list[JournalPage], now: datetime) -> None:
+def _import_pages(context: WorkerContext, pages: list[JournalPage], now: datetime) -> None:
     with context.database.write() as session:
-        offline_import.take_in(session, context.node, pages, now)
+        offline_import.import_journals(session, context.node, pages, now)
     _log(pages)
 
 
@@ -86,7 +86,7 @@ def _set_aside(path: Path) -> None:
         path.rename(path.with_suffix(".refused"))
 
 
-def others(context: WorkerContext) -> dict[str, Path]:
+def journals_of_others(context: WorkerContext) -> dict[str, Path]:
     """The journals of other workers of this node that lie where ours does."""
     journals = journal.journals_in(context.offline_dir)
     return {name: path for name, path in journals.items() if name != context.me.name}

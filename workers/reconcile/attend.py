@@ -56,7 +56,7 @@ def attend_closing(context: WorkerContext, stack: StackId) -> None:
     """Submit the stop of every service of a stack that may stop now, and inspect the others."""
     served = context.stacks.get(stack)
     if served is None or context.snapshot.lost:
-        # Until what was done without the database is on record, it would be done again.
+        # Calls made without the database have to be imported first, or they would be made again.
         return
     due = _due_stops(context, served)
     outdated_calls.cancel_outdated(context, stack)
@@ -103,7 +103,7 @@ def _start(context: WorkerContext, served: Served, service: str, decide: StartFo
     with failure_recorded(context, partial(_attempt, context, served, service, decide)):
         shared = replace(served, place=shared_resources.prepare(context, served, service))
         with run_images.prepared_for(context, shared, service, decide.window) as prepared:
-            _converge_and_look(context, prepared, service, decide)
+            _converge_and_inspect(context, prepared, service, decide)
 
 
 def _stop(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:
@@ -111,10 +111,10 @@ def _stop(context: WorkerContext, served: Served, service: str, decide: Decide) 
     if running and running.cancelled:
         running.ended.wait(ENDS_WITHIN)
     with failure_recorded(context, partial(_attempt, context, served, service, decide)):
-        _converge_and_look(context, served, service, decide)
+        _converge_and_inspect(context, served, service, decide)
 
 
-def _converge_and_look(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:
+def _converge_and_inspect(context: WorkerContext, served: Served, service: str, decide: Decide) -> None:
     if converge(context, served, service, decide):
         context.look_again(served.spec.name, [service], Trigger.CALL)
 

@@ -132,7 +132,7 @@ def _starting(context: WorkerContext) -> Iterator[Callable[[int], None]]:
 
 def _containers(context: WorkerContext, served: Served, spec: ServiceSpec) -> Seen:
     try:
-        # The digest goes on record with the call; a look costs little and the tag may have moved.
+        # The digest is recorded with the call. Reading it costs little, and the tag may have moved.
         context.digests[spec.image] = context.engine.image(spec.image) if spec.image else ""
         return references.check_references(context.engine, seen_containers(context, served.spec, [spec.name]))
     except negotiation.Unable:
@@ -189,7 +189,7 @@ def _attributes(begun: StartedCall) -> dict[str, str | int | None]:
 
 
 def _make(context: WorkerContext, call: int, command: Command, run: Callable[[], CallOutcome]) -> CallOutcome:
-    """Make a call that is on record, and record its end too."""
+    """Make a call whose beginning is recorded, and record its end."""
     try:
         outcome = run()
         log.info("%s: %s in %d ms", command, outcome.status, outcome.elapsed_ms)
@@ -200,7 +200,7 @@ def _make(context: WorkerContext, call: int, command: Command, run: Callable[[],
 
 
 def _record(context: WorkerContext, call: int, outcome: CallOutcome) -> None:
-    """Put a call's end on record or, where the database does not take it, into the journal for later.
+    """Record a call's end; where the database does not take it, write it to the journal for later.
 
     The service is locked meanwhile, so a database that is known to be away is not waited for.
     """

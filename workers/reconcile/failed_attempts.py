@@ -1,4 +1,4 @@
-"""What keeps a call from being made goes on record as a call that failed.
+"""An error that keeps a call from being made is recorded as a call that failed.
 
 A full disk, no file descriptors left or no Compose raise before there is a process. Without a
 record the attempt would be repeated at once and for ever, and its window would never say why;

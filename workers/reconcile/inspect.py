@@ -37,7 +37,7 @@ JudgedService = tuple[SeenContainers, datetime | None]
 """What a service does, and when that may change without an event."""
 
 
-def look(
+def inspect_stack(
     context: WorkerContext, stack: StackId, request: InspectionRequest | None = None
 ) -> dict[str, datetime]:
     """Inspect a stack, or only the services of `request`, and store the result.
@@ -48,7 +48,7 @@ def look(
     if served is None:
         # It was taken out since this look was asked for.
         return {}
-    with context.one_look(stack):
+    with context.inspection_lock(stack):
         at = context.database.now()
         verdicts = _verdicts(context, served.spec, at, services)
         seen = {name: seen for name, (seen, _again) in verdicts.items()}
@@ -83,7 +83,7 @@ def _verdicts(
         containers = seen_containers(context, spec, (service.name for service in watched))
     except negotiation.Unable as error:
         context.unread(spec.name, negotiation.why(error))
-        return {service.name: (_untold(error), None) for service in watched}
+        return {service.name: (_unknown_containers(error), None) for service in watched}
     context.unread(spec.name, "")
     for service in watched:
         context.concerned.note(spec.name, service.name, _of(service, containers))
@@ -98,7 +98,7 @@ def _verdicts(
             revived = restart_policy.by_the_engine(context.engine, mine, before[name], at)
             verdicts[name] = replace(seen, revived=revived), again
         except negotiation.Unable as error:
-            verdicts[name] = _untold(error), None
+            verdicts[name] = _unknown_containers(error), None
     return verdicts
 
 
@@ -111,7 +111,7 @@ def _with_namespace_users(spec: StackSpec, only: Collection[str]) -> set[str]:
     return names
 
 
-def _untold(error: BaseException) -> SeenContainers:
+def _unknown_containers(error: BaseException) -> SeenContainers:
     """The result for a service of which the engine shows nothing."""
     return SeenContainers(
         Power.UNKNOWN, untrusted_text.shorten(redaction.redact(negotiation.why(error)), DETAIL)

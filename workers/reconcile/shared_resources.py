@@ -63,7 +63,7 @@ def _create(context: WorkerContext, served: Served, networks: set[str], held: tu
     if outcome.status is CallStatus.OK:
         served.outdated.difference_update(networks)
         return
-    # The service's own start meets the same fault, and puts it on record.
+    # The service's own start fails with the same fault, which is recorded there.
     named = ", ".join(sorted(networks))
     log.warning("%s: networks %s: %s: %s", served.spec.project, named, outcome.status, outcome.stderr)
 

@@ -45,7 +45,7 @@ def digest(paths: Iterable[Path]) -> str:
     return checksum.hexdigest()
 
 
-def keep(directory: Path, stack: StackId, digest: str, rendered: str) -> Path:
+def store_rendered(directory: Path, stack: StackId, digest: str, rendered: str) -> Path:
     """Put a rendered configuration where a start finds it; it may hold secrets, so only we may read it."""
     folder = directory / _KEPT
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,7 +73,7 @@ def _forget_older(folder: Path, stack: StackId) -> None:
         shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 
 
-def tidy(directory: Path) -> None:
+def remove_unfinished(directory: Path) -> None:
     """Take away what a worker that was killed had half written."""
     for left in (directory / _KEPT).glob("*.new"):
         left.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ def inside(mounts: Path) -> str | None:
     """The id of the container that this process runs in, by the files that the engine mounts into each.
 
     A host's own list names containers too: their shared memory, and their files under the folder of
-    their root. Only a mount that stands *at* one of the files tells of this process.
+    their root. Only a mount *at* one of the files belongs to this process.
     """
     try:
         lines = mounts.read_text().splitlines()

@@ -141,7 +141,7 @@ def _keep_rendered(
     if variables:
         identity = json.dumps([spec.digest, variables], sort_keys=True)
         spec = replace(spec, digest=hashlib.sha256(identity.encode()).hexdigest())
-    rendered = file_versions.keep(
+    rendered = file_versions.store_rendered(
         directory,
         spec.name,
         spec.digest,

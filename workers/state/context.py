@@ -148,6 +148,6 @@ class WorkerContext:
         elif not why and self.unread_stacks.pop(stack, ""):
             log.warning("stack %s: the engine shows it again", stack)
 
-    def one_look(self, stack: StackId) -> threading.Lock:
-        """The lock under which inspections of one stack are stored one after another."""
+    def inspection_lock(self, stack: StackId) -> threading.Lock:
+        """The lock that lets only one inspection of a stack store its result at a time."""
         return self.looking.setdefault(stack, threading.Lock())

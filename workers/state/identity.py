@@ -107,7 +107,7 @@ def end_leftover(directory: Path, project: str, service: str, dead: Callable[[st
 
 def start_ticks(pid: int) -> str | None:
     """When a process started, in the kernel's ticks since boot; None where there is none."""
-    seen = processes.look(pid)
+    seen = processes.read_process(pid)
     return str(seen.process.started) if seen else None
 
 

@@ -1,9 +1,8 @@
-"""What is to be looked at: stacks or single services of them, when, and what asked for it.
+"""The queue of inspections: which stack, which of its services, when, and what asked for it.
 
-A mark is made by an event, a call that ended, a request, a timer of a verdict or a poll.
-Marks of one stack are gathered into one request until a look takes it, so many events
-cost one look. The idle poll and the resync only repair what was lost: where one of
-them alone finds a change, an event or a mark was missing.
+An event, a call that ended, a request, a timer of a verdict or a poll marks a stack. Marks of one stack are
+merged into one request until an inspection takes it, so many events cost one inspection. The idle poll and
+the resync only repair what was lost: where one of them alone finds a change, an event or a mark was missing.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from enum import StrEnum
 from app.domain.stack_id import StackId
 
 POLL_MOVING, POLL_IDLE = 1.0, 60.0
-"""Seconds between looks at a whole stack without an event: while something moves, and otherwise."""
+"""Seconds between inspections of a whole stack without an event: while a window moves, and otherwise."""
 LOOK_SHARE = 20
-"""While something moves, looks at whole stacks take at most one part in this many of the time."""
+"""While a window moves, inspections of whole stacks take at most one part in this many of the time."""
 
 
 class Trigger(StrEnum):
-    """What asked for a look."""
+    """What asked for an inspection."""
 
     START = "start"
     """The worker started, or opened the engine's event stream again."""
@@ -97,8 +96,8 @@ class InspectionQueue:
         with self._changed:
             self._changed.notify_all()
 
-    def hand_out(self) -> list[StackId]:
-        """The stacks that a look is due on; each look then takes its request with `take`."""
+    def take_due(self) -> list[StackId]:
+        """The stacks whose inspection is due; each inspection then takes its request with `take`."""
         with self._changed:
             self._mark_due()
             stacks = sorted(self._marked)
@@ -108,7 +107,7 @@ class InspectionQueue:
             return stacks
 
     def take(self, stack: StackId) -> InspectionRequest | None:
-        """What to look at now; None where an earlier look has taken it."""
+        """What to inspect now; None where an earlier inspection has taken it."""
         with self._changed:
             return self._handed.pop(stack, None)
 
@@ -140,7 +139,7 @@ class InspectionQueue:
                 self._polls[stack] = self._whole_at.get(stack, now) + POLL_IDLE, Trigger.IDLE
 
     def retry(self, stack: StackId, seconds: float) -> None:
-        """A look has failed: look at the whole stack again after so long."""
+        """An inspection has failed: inspect the whole stack again after so many seconds."""
         with self._changed:
             self._polls[stack] = self._clock() + seconds, Trigger.POLL
 

@@ -53,7 +53,7 @@ class Journal:
             "at": at.isoformat(),
             "begun": asdict(begun),
         }
-        self._write([*([] if self.tells(outage.id) else [blind]), call_begin])
+        self._write([*([] if self.has_outage(outage.id) else [blind]), call_begin])
         return call
 
     def record_end(self, call: str, outcome: CallOutcome, at: datetime) -> None:
@@ -65,8 +65,8 @@ class Journal:
         line = {"kind": "reported", "id": secrets.token_hex(16), "call": call}
         self._write([{**line, "at": at.isoformat(), "outcome": _outcome_json(outcome)}])
 
-    def tells(self, outage: str) -> bool:
-        """Was anything done in this outage?"""
+    def has_outage(self, outage: str) -> bool:
+        """Has the journal any line about this outage?"""
         return any(line["kind"] == "blind" and line["id"] == outage for line in list(self._lines))
 
     def _write(self, lines: Iterable[JournalLine]) -> None:
@@ -85,7 +85,7 @@ class Journal:
 
     @property
     def calls(self) -> set[int]:
-        """Calls on record whose end is known here and not on record yet."""
+        """The ends of recorded calls that the journal has and the database has not yet."""
         return {line["call"] for line in list(self._lines) if line["kind"] == "reported"}
 
     @property
@@ -106,7 +106,7 @@ class Journal:
         return _page(ready, [] if open_calls else blind), {line["id"] for line in ready}
 
     def forget(self, taken: set[str]) -> None:
-        """These lines are on record; once all are, the file goes."""
+        """Drop these lines, which are imported; delete the file once none is left."""
         with self._lock:
             self._taken |= taken
             if all(line["id"] in self._taken for line in self._lines):

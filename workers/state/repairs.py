@@ -2,7 +2,7 @@
 
 The idle poll and the resync repair what was lost. Where one of them moves a window or a
 service, a trigger is missing, or an event was lost. A change is excused where the
-event for it arrives a moment after the look, where the events were not being received, and where
+event for it arrives a moment after the inspection, where the events were not being received, and where
 a request or a call was handled at the same time.
 """
 

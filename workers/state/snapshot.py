@@ -89,23 +89,27 @@ class Snapshot:
     # Availability of the database.
 
     @property
-    def silence(self) -> float:
+    def silent_seconds(self) -> float:
         """Seconds since this worker or its predecessor last read and wrote the database."""
         return boot_clock() - self.heard_at
 
     @property
-    def listened(self) -> float:
+    def listening_seconds(self) -> float:
         """Seconds for which this worker has tried to use the database."""
         return time.monotonic() - self.listening_since
 
     def is_silent_for(self, grace: float) -> bool:
         """Has the database not answered for `grace` seconds, while this worker tried long enough?"""
-        return self.silence >= grace and self.listened >= min(grace, LISTENING_TIME)
+        return self.silent_seconds >= grace and self.listening_seconds >= min(grace, LISTENING_TIME)
 
     @property
     def away(self) -> bool:
         """Whether the database counts as unreachable: an attempt failed, or none succeeded for `QUIET` s."""
-        return self._failed or min(self.silence, self.listened) > QUIET or self._database.unusable is not None
+        return (
+            self._failed
+            or min(self.silent_seconds, self.listening_seconds) > QUIET
+            or self._database.unusable is not None
+        )
 
     @property
     def lost(self) -> bool:
@@ -157,14 +161,14 @@ class Snapshot:
         """Return the present outage; None while the database is available."""
         with self._lock:
             if self.away and self._outage is None:
-                since = self.now() - timedelta(seconds=self.silence)
+                since = self.now() - timedelta(seconds=self.silent_seconds)
                 self._outage = Outage(secrets.token_hex(8), since)
                 log.warning("the database is away; this worker goes by its snapshot")
             return self._outage if self.away else None
 
     def now(self) -> datetime:
         """Return the database's time, estimated from its last answer or from the snapshot."""
-        return self._database.carry_on() or self._latest.now()
+        return self._database.extrapolate() or self._latest.now()
 
     # The content of the snapshot.
 
@@ -182,7 +186,7 @@ class Snapshot:
         behind: list[StackId] = []
         for name, stack in self._unconfirmed.items():
             with self._database.write() as session:
-                doubted = restore.behind_snapshot(
+                restored = restore.behind_snapshot(
                     session,
                     stack.spec,
                     windows={lease.window for lease in stack.leases},
@@ -191,11 +195,11 @@ class Snapshot:
                     actor=SYSTEM_ACTOR,
                     now=now,
                 )
-            if doubted:
+            if restored:
                 log.error(
                     "%s: the database is behind this worker's snapshot; turning off %s",
                     name,
-                    ", ".join(doubted),
+                    ", ".join(restored),
                 )
                 behind.append(name)
         self._unconfirmed = {}

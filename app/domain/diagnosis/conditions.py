@@ -50,7 +50,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class ConditionMatch:
-    """A condition that holds: what it found, the lines that say so, and how much they weigh (0 to 1)."""
+    """A condition that holds: what it found, the lines that show it, and how much they weigh (0 to 1)."""
 
     groups: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()

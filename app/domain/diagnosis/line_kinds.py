@@ -104,17 +104,17 @@ def kind_of_work(line: str) -> str:
     return match[0] if match else ""
 
 
-def tells_of_survival(line: str) -> bool:
+def shows_survival(line: str) -> bool:
     """Does the line itself say that the program goes on, or tries again?"""
     return _SURVIVED.search(line) is not None
 
 
-def tells_of_progress(line: str) -> bool:
+def shows_progress(line: str) -> bool:
     """Does a program that writes this work, so that it has survived what it wrote before?"""
     return bool(_WENT_ON.search(line)) and not (_ADVICE.search(line) or _GENERIC_END.search(line))
 
 
-def tells_of_end(line: str) -> bool:
+def states_end(line: str) -> bool:
     """Does it give a reason of its own for the program's end?"""
     return bool(_OWN_END.search(line)) and not _GENERIC_END.search(line)
 

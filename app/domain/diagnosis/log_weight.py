@@ -60,7 +60,7 @@ def _by_place(lines: Sequence[str], place: int, pattern: re.Pattern[str]) -> flo
     after = [lines[one] for one in significant(lines) if one > place]
     others = [line for line in after if not pattern.search(line)]
     chained = any(line_kinds.is_chained(line) for line in lines[place:])
-    other_end = not chained and any(line_kinds.tells_of_end(line) for line in others)
+    other_end = not chained and any(line_kinds.states_end(line) for line in others)
     distance = next((most for at, most in ((3, 1.0), (8, 0.9), (14, 0.7)) if len(others) <= at), 0.4)
     return distance * (0.5 if other_end or _went_on(lines[place], others) else 1.0)
 
@@ -69,7 +69,7 @@ def _went_on(line: str, others: Sequence[str]) -> bool:
     """Do the lines after it show progress, more work of the same kind, or, after a warning, an error?"""
     work, warned = line_kinds.kind_of_work(line), line_kinds.is_warning(line)
     return any(
-        line_kinds.tells_of_progress(one)
+        line_kinds.shows_progress(one)
         or (bool(work) and line_kinds.kind_of_work(one) == work)
         or (warned and line_kinds.is_error(one))
         for one in others
@@ -97,11 +97,11 @@ def _times(lines: Sequence[str], pattern: re.Pattern[str]) -> int:
 
 
 def _by_level(line: str, times: int) -> float:
-    """A line that occurs three times or more is no recovered fault, even if it says so."""
+    """A line that occurs three times or more is no recovered fault, whatever its text."""
     if line_kinds.is_mild(line):
         return 0.5
     warning = 0.75 if line_kinds.is_warning(line) else 1.0
-    return warning * (0.5 if line_kinds.tells_of_survival(line) and times < 3 else 1.0)
+    return warning * (0.5 if line_kinds.shows_survival(line) and times < 3 else 1.0)
 
 
 def _by_quotation(line: str, pattern: re.Pattern[str]) -> float:

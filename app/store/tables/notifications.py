@@ -18,7 +18,7 @@ from app.store.tables.base import BigId, Table
 
 
 class Notice(Table):
-    """Something that a sink is to be told: here until it has been, and for a while after."""
+    """A notification for one sink; the row stays for a while after it was delivered or given up."""
 
     __tablename__ = "notices"
     __table_args__ = (UniqueConstraint("node", "sink", "key"), Index("notices_due", "state", "next_at"))
@@ -27,7 +27,7 @@ class Notice(Table):
     node: Mapped[str] = mapped_column(String(120))
     sink: Mapped[str] = mapped_column(String(120))
     key: Mapped[str] = mapped_column(String(300))
-    """What it tells of, so that it is noted once: an entry of the trail, or a window's deadline."""
+    """The audit entry or the deadline that it is about, so that each is written once."""
     event: Mapped[str] = mapped_column(String(40))
     stack: Mapped[StackId] = mapped_column(String(120))
     window_id: Mapped[str | None] = mapped_column(String(32))

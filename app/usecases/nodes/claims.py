@@ -53,17 +53,17 @@ class StackHeld(Exception):
 
 
 def appear(session: Session, mine: Heartbeat, *, dead: Dead, now: datetime, up: bool = True) -> None:
-    """Give a sign of life, and claim the node with it; raises NodeTaken.
+    """Send a heartbeat, and claim the node with it; raises NodeTaken.
 
-    `up` says that its stacks are published. Only a node's first sign, or one with another
-    engine than before, goes on record.
+    `up` is True once its stacks are published. An audit entry is written only for a node's first heartbeat,
+    and for one with another engine than before.
     """
     workers.lock_claims(session)
     signs = workers.signs(session)
     gone = {one.worker for one in signs if _is_gone(one, mine, dead, now)}
     if faults := nodes.conflicts(mine, _alive(signs, gone, now)):
         raise NodeTaken(faults)
-    workers.strike(session, gone - {mine.worker})
+    workers.delete_workers(session, gone - {mine.worker})
     _claim(session, mine, now, up)
     workers.write(session, mine)
 
@@ -100,8 +100,8 @@ def _claim(session: Session, mine: Heartbeat, now: datetime, up: bool) -> None:
     )
 
 
-def turned_down(session: Session, mine: Heartbeat, faults: list[str], now: datetime) -> None:
-    """Put on record that a worker was refused; the claim itself left nothing behind."""
+def record_refused_claim(session: Session, mine: Heartbeat, faults: list[str], now: datetime) -> None:
+    """Record that a worker was refused; the transaction of its claim was rolled back."""
     facts: dict[str, Any] = {
         "node": mine.node,
         "engine": mine.engine_id,
@@ -114,21 +114,23 @@ def turned_down(session: Session, mine: Heartbeat, faults: list[str], now: datet
 def leave(session: Session, worker: str) -> None:
     """Record that a worker ends; another worker of its node may serve its stacks."""
     workers.lock_claims(session)
-    workers.strike(session, [worker])
+    workers.delete_workers(session, [worker])
 
 
-def take(session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: Dead, now: datetime) -> None:
+def claim_stack(
+    session: Session, spec: StackSpec, mine: Heartbeat, *, key: str, dead: Dead, now: datetime
+) -> None:
     """Make sure that no other worker serves this stack or its project; raises StackTaken or StackHeld.
 
-    `key` is where it stands in power.toml. What is still at work on a node that is away, or in
-    another location, is ended there first, or it would be lost.
+    `key` is the stack's table in power.toml. A stack that still has windows or pending stops on a node that
+    is away, or in another location, is refused: they have to end there first.
     """
     workers.lock_claims(session)
     signs = workers.signs(session)
     gone = {one.worker for one in signs if _is_gone(one, mine, dead, now)}
     for other in _alive(signs, gone, now):
         if other.worker != mine.worker:
-            _no_rival(session, spec, mine, other, key)
+            _check_rivals(session, spec, mine, other, key)
     row = stacks.lock_stack(session, spec.name)
     held = relocation.holdings(session, spec.name)
     if row is not None and row.node != spec.node:
@@ -184,13 +186,13 @@ def _take_over(
         audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=other.name, **facts)
 
 
-def out_of_reach(session: Session, stack: Stack, mine: Heartbeat) -> Holding | None:
+def holding_elsewhere(session: Session, stack: Stack, mine: Heartbeat) -> Holding | None:
     """What a stack still holds, or has to stop, on another engine than this worker's."""
     others = elsewhere(relocation.holdings(session, stack.name), Location(engine_id=mine.engine_id))
     return others[0] if others else None
 
 
-def _no_rival(session: Session, spec: StackSpec, mine: Heartbeat, other: Heartbeat, key: str) -> None:
+def _check_rivals(session: Session, spec: StackSpec, mine: Heartbeat, other: Heartbeat, key: str) -> None:
     if other.node != mine.node and spec.name in other.stacks:
         raise StackTaken(
             f"{key}: stack {spec.name!r} (project {spec.project!r}) is served already on node "
@@ -207,7 +209,7 @@ def _no_rival(session: Session, spec: StackSpec, mine: Heartbeat, other: Heartbe
 
 
 def rejected_elsewhere(session: Session, stack: StackId, fault: str, digest: str, now: datetime) -> None:
-    """A worker turned a stack down that is another's: on record, and nothing of the other's is touched."""
+    """Record that a worker rejected a stack that another node serves. The other node's stack is unchanged."""
     row = session.get(Stack, stack)
     before = row.digest if row else None
     audit.record(
@@ -222,12 +224,12 @@ def rejected_elsewhere(session: Session, stack: StackId, fault: str, digest: str
     )
 
 
-def at_rest(session: Session, stack: StackId) -> bool:
+def is_idle(session: Session, stack: StackId) -> bool:
     """True where the stack has no unfinished window and no pending stop."""
     stop_pending = any(row.stop_pending for row in services.of(session, stack).values())
     return not stop_pending and not rows.unfinished_windows(session, stack)
 
 
-def known_here(session: Session, node: str) -> list[Stack]:
+def stacks_of_node(session: Session, node: str) -> list[Stack]:
     """The stacks that this node has published."""
     return [row for row in stacks.every(session) if row.node == node]

@@ -33,7 +33,7 @@ def publish_stack(session: Session, spec: StackSpec, now: datetime, engine_id: s
         facts = {"digest": spec.digest, "before": before.digest if before else None, "node": spec.node}
         audit.record(session, Event.STACK_LOADED, actor=SYSTEM_ACTOR, now=now, stack=spec.name, **facts)
     if restore.behind(session, before):
-        restore.doubt(session, spec, at)
+        restore.mark_services_possibly_running(session, spec, at)
     session.merge(
         Stack(
             name=spec.name,
@@ -64,7 +64,7 @@ def record_refused_edit(
 ) -> None:
     """A worker has turned down a later change of a stack's files: what was good before stays in force."""
     row = session.get(Stack, stack)
-    if row is None or row.faults or (row.refused == faults and _told_of(session, stack, digest)):
+    if row is None or row.faults or (row.refused == faults and _is_reported(session, stack, digest)):
         return
     facts: dict[str, Any] = {"faults": faults, "digest": digest, "before": row.digest, "in_force": True}
     audit.record(session, Event.STACK_REJECTED, actor=SYSTEM_ACTOR, now=now, stack=stack, **facts)
@@ -76,7 +76,7 @@ def _roles(session: Session, spec: StackSpec) -> None:
         row.role = spec.services[name].role if name in spec.services else Role.NONE
 
 
-def _told_of(session: Session, stack: StackId, digest: str) -> bool:
+def _is_reported(session: Session, stack: StackId, digest: str) -> bool:
     """Has another worker of the node, which reads the same files, said so already?"""
     last = audit.newest(session, stack, Event.STACK_REJECTED)
     return last is not None and json.loads(last.facts).get("digest") == digest

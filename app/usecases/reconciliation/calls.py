@@ -73,7 +73,7 @@ def mark_service_changing(session: Session, begun: StartedCall, now: datetime) -
 
 
 def finish_call(session: Session, call_id: int, outcome: CallOutcome, now: datetime) -> None:
-    """Put on record how a call ended, and what that means for the service."""
+    """Record how a call ended, and update its service accordingly."""
     call = session.get(Call, call_id, with_for_update=True)
     if call is None or call.status != CallStatus.RUNNING:
         return
@@ -90,7 +90,7 @@ def finish_call(session: Session, call_id: int, outcome: CallOutcome, now: datet
 
 
 def bounded_output(output: str) -> str:
-    """The beginning and the end of what was said, without the characters that no database keeps."""
+    """The beginning and the end of the output, without characters that a database cannot store."""
     return untrusted_text.storable(call_output.shorten_output(output))
 
 
@@ -99,7 +99,7 @@ def lose_call(session: Session, call: Call, now: datetime) -> bool:
 
     False where its end is known after all.
     """
-    # Another may have said so, or told its end, since it was found running.
+    # Another worker may have recorded it as lost, or recorded its end, since it was read as running.
     session.refresh(call, with_for_update=True)
     if call.status != CallStatus.RUNNING:
         return False
@@ -112,7 +112,7 @@ def lose_call(session: Session, call: Call, now: datetime) -> bool:
 def _conclude(session: Session, call: Call, now: datetime) -> None:
     service = session.get(Service, (call.stack, call.service), with_for_update=True)
     if service is None or (call.blind and services.started_since(session, call)):
-        # What was done blind says nothing of what has been started since.
+        # An offline call says nothing about what was started after it.
         return
     if call.action == Action.UP:
         service.fault = "" if call.status == CallStatus.OK else _fault(call)
@@ -155,8 +155,8 @@ def _unseen_until(service: Service, now: datetime) -> datetime | None:
 def _is_failure(session: Session, call: Call) -> bool:
     """Does this stop, which was not confirmed, say anything against its service?
 
-    One that was cut short does not. One that was lost says that its worker died: it is made again at
-    once, and as gently; a second one in a row waits as after any failure.
+    A cancelled stop does not. A lost stop only shows that its worker died: it is repeated at once, in the
+    same way. A second lost stop in a row counts as a failure, so the next one waits.
     """
     if call.status == CallStatus.LOST:
         return services.lost_before(session, call)

@@ -1,7 +1,7 @@
 """Drift: actual power differs from what is wanted, and no window is waiting for it.
 
 The first inspection that sees it records it once, with its beginning and its end.
-What a person has started is stopped only where the stack says so; core is never touched.
+What a person has started is stopped only where the stack has `drift = "stop"`. Core is never stopped.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Holds:
 def find(
     session: Session, spec: StackSpec, seen: Mapping[str, Service], holds: Holds, ours: Mapping[str, str]
 ) -> None:
-    """Put on record what has begun to drift and what has ceased to, and have stopped what is to be."""
+    """Record where drift has begun or ended, and mark the stops that the stack's setting asks for."""
     for row in seen.values():
         standing = holds.standing(row)
         if stack_mode.drifts(standing):
@@ -92,7 +92,7 @@ def why_ours(session: Session, row: Service, revived: bool, now: datetime) -> st
 
 
 def _is_undecided(service: ServiceStatus) -> bool:
-    """It cannot be told whether this is over: the engine is silent, or core is only just trying again."""
+    """Is it unknown whether this drift has ended? The engine does not answer, or core is starting again."""
     if service.power is Power.UNKNOWN:
         return not (service.held or service.awaited)
     return service.role is Role.CORE and service.power is Power.STARTING
@@ -111,7 +111,7 @@ def _begin(session: Session, row: Service, holds: Holds, why: str) -> None:
 def _end(session: Session, row: Service, service: ServiceStatus, now: datetime) -> None:
     last = services.last_calls(session, [row.stack]).get((row.stack, row.name))
     if last and last.status == CallStatus.RUNNING:
-        # An event is quicker than the call that caused it; who ended this is told when the call has ended.
+        # An event can arrive before its call ends. The end of the call shows whether it ended this drift.
         return
     facts = {"role": row.role, "power": row.power, "since": stamp(row.drift_since) if row.drift_since else ""}
     if _stopped_by_us(row, last):

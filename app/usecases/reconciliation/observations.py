@@ -48,7 +48,7 @@ def record_inspection(
     calling = services.calling(session, spec.name)
     new = [name for name in seen if (last := row_of[name].observed_at) is None or last < at]
     for name in new:
-        _take_in(
+        _update_service(
             row_of[name],
             seen[name],
             spec.services.get(name),
@@ -58,7 +58,7 @@ def record_inspection(
             now=now,
         )
     changed = [row_of[name] for name in new if seen[name].power != Power.UNKNOWN]
-    for name in _in_vain(session, changed, wanted | calling.keys(), at):
+    for name in _failed_stops(session, changed, wanted | calling.keys(), at):
         record_failed_stop(row_of[name], now)
     back = [row_of[name] for name in new if name not in wanted and drift.is_back(row_of[name])]
     ours = {
@@ -73,8 +73,8 @@ def _unseen(row: Service) -> SeenContainers:
     return SeenContainers(Power.UNKNOWN, f"it may still run in {row.location}, which is not looked at")
 
 
-def _in_vain(session: Session, looked_at: Iterable[Service], busy: set[str], at: datetime) -> list[str]:
-    """What runs on after a stop that returned 0 and was over before this look began: that stop has failed."""
+def _failed_stops(session: Session, looked_at: Iterable[Service], busy: set[str], at: datetime) -> list[str]:
+    """Services that still run although a stop returned 0 before this inspection: that stop has failed."""
     doubted = [
         row
         for row in looked_at
@@ -99,7 +99,7 @@ def _rows(session: Session, spec: StackSpec, seen: Iterable[str]) -> dict[str, S
     return services.lock_services(session, spec.name)
 
 
-def _take_in(
+def _update_service(
     row: Service,
     one: SeenContainers,
     spec: ServiceSpec | None,
@@ -111,7 +111,7 @@ def _take_in(
 ) -> None:
     one = replace(one, detail=bounded_output(one.detail))
     if row.power == Power.UNKNOWN and one.power != Power.UNKNOWN:
-        _answers_again(row)
+        _end_disconnection(row)
     judged = _judge_shown(row, one, spec, wanted=wanted, calling=calling)
     if (judged.power, judged.ready, judged.detail, judged.alive) != (
         row.power,
@@ -135,7 +135,7 @@ def _take_in(
         row.failures, row.retry_at = 0, None
 
 
-def _answers_again(row: Service) -> None:
+def _end_disconnection(row: Service) -> None:
     """What failed while the engine was away is tried again now, and says nothing against the service."""
     row.retry_at = None
     if row.failures < STUCK_AFTER:

@@ -62,7 +62,7 @@ class JournalPage:
     blind: Sequence[OfflineRecord] = field(default_factory=list)
 
 
-def take_in(session: Session, node: str, pages: Sequence[JournalPage], now: datetime) -> None:
+def import_journals(session: Session, node: str, pages: Sequence[JournalPage], now: datetime) -> None:
     """Import offline calls, oldest first, and record how long the node was without the database."""
     for ended in sorted((one for page in pages for one in page.ended), key=lambda one: one.at):
         calls.finish_call(session, ended.call, ended.outcome, ended.at)

@@ -1,7 +1,7 @@
 """Whether one service is to be started or stopped now, and for which window.
 
-A worker reads what the engine says of the service, then asks here inside the transaction that
-also records the call. So the decision holds at the moment when the call goes on record:
+A worker reads the state of the service from the engine, then calls these functions inside the transaction
+that also records the call. So the decision holds at the moment when the call is recorded:
 
     next_starts, next_stops       services of a window or a stack whose call may be made now
     start_decision, stop_decision one service, with its lock held and its containers inspected
@@ -113,7 +113,7 @@ def start_decision(
         containers = [replace(one, severed=one.severed or POST_START_FAILED) for one in containers]
     power = _power(defined, containers, row, answer.at)
     tried = int(lease.tried_at is not None)
-    return decisions.on(defined.role, containers, power, defined.replicas, tried), window_id
+    return decisions.decide_start(defined.role, containers, power, defined.replicas, tried), window_id
 
 
 def is_opening(session: Session, window_id: str, lease: Lease, now: datetime) -> bool:
@@ -150,9 +150,9 @@ def stop_decision(
         return STILL_HELD, None
     if row.has_stop_pending_outside(answer.location):
         return Decision(Action.NONE, f"it owes its off in {row.location}"), None
-    closing = [window for window in rows.unfinished_windows(session, stack) if _lets_go(window, service)]
+    closing = [window for window in rows.unfinished_windows(session, stack) if _is_releasing(window, service)]
     forced = any(window.forced for window in closing)
-    decision = decisions.off(
+    decision = decisions.decide_stop(
         role,
         answer.containers,
         stop_pending=row.stop_pending,
@@ -163,5 +163,5 @@ def stop_decision(
     return replace(decision, forced=forced), newest.id if newest else None
 
 
-def _lets_go(window: Window, service: str) -> bool:
+def _is_releasing(window: Window, service: str) -> bool:
     return window.state == State.CLOSING and any(lease.service == service for lease in window.leases)

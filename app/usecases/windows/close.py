@@ -53,7 +53,7 @@ def _forced_reason(actor: str, reason: str | None) -> str:
 
 
 def _force(session: Session, window: Window, actor: str, now: datetime, detail: str) -> None:
-    """From here on it is killed; on record as one entry, which names the person."""
+    """Have the services killed from now on, and write one audit entry with the actor."""
     window.forced = True
     _hurry(session, window)
     if window.state in windows.LIVE:
@@ -61,7 +61,7 @@ def _force(session: Session, window: Window, actor: str, now: datetime, detail: 
             session, window, State.CLOSING, actor=actor, now=now, reason=CloseReason.FORCED, detail=detail
         )
     else:
-        # That it is closing is on record already; this says who would not wait, and why.
+        # The trail has the close already; this entry has who forced it, and why.
         set_ending(window, CloseReason.FORCED, actor, detail)
         record_entry(session, window, Event.WINDOW_CLOSING, actor, now, **ending_facts(window))
 
@@ -98,4 +98,4 @@ def _hurry(session: Session, window: Window) -> None:
     """Let the kill be tried at once, however often stopping has failed before."""
     for lease in window.leases:
         lease.killed = False
-    services.hurry(session, window.stack, [lease.service for lease in window.leases])
+    services.retry_stops_now(session, window.stack, [lease.service for lease in window.leases])

@@ -44,7 +44,7 @@ def expire(session: Session, window: Window, now: datetime) -> None:
 
 def give_up_waiting(session: Session, now: datetime) -> None:
     """Close what waited in vain for its node all its time, and what is forced on a node that is away."""
-    for window in rows.waited_in_vain(session, now):
+    for window in rows.claim_unopened(session, now):
         why = f"waited in vain for node {window.node}, which is away"
         end_unopened(session, window, CloseReason.LOST, why, now)
     for window in rows.lock_forced(session):

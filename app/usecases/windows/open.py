@@ -255,7 +255,7 @@ def admit(session: Session, window_id: str, now: datetime) -> Window | None:
         gone = isinstance(refusal, UnknownStack | StackRejected)
         end_unopened(session, window, CloseReason.LOST if gone else CloseReason.FAILED, str(refusal), now)
         return None
-    rows.hold_instead(session, window, new_leases(stack, asked))
+    rows.replace_leases(session, window, new_leases(stack, asked))
     window.node = stack.node
     window.opening_at, window.deadline, window.waiting_for = now, now + timedelta(seconds=ttl), None
     hold_services(session, stack, window)

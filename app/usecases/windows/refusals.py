@@ -46,7 +46,7 @@ def record_repeated_refusals(
     since: datetime,
     until: datetime,
 ) -> None:
-    """Record how many more requests were refused for a reason whose first refusal is on record in full."""
+    """Record how many more requests were refused for a reason whose first refusal has an entry of its own."""
     existing = stack if stack in stacks.names(session) else None
     audit.record(
         session,

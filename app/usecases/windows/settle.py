@@ -67,7 +67,7 @@ def _settle(situation: StackSituation, window: Window) -> bool:
         along = [healths[lease.service] for lease in window.leases if not lease.asked]
         _opening(situation.session, window, asked, along, situation.now)
     elif window.state == State.OPEN:
-        window.status = windows.standing(healths.values())
+        window.status = windows.present_status(healths.values())
     elif window.state == State.CLOSING:
         _closing(situation, window)
     return before != (window.state, window.status, window.stuck)

@@ -35,7 +35,7 @@ def readyz(context: WebContext) -> Response:
     It is ready while the database answers; a standalone is ready once its worker serves its stacks.
     """
     try:
-        report = context.readiness.look()
+        report = context.readiness.read_report()
     except DATABASE_ERRORS as error:
         report = context.readiness.away(problems.away_detail(error))
     if report["ready"]:

@@ -114,7 +114,7 @@ def revoke_token(context: WebContext, caller: Caller, *, name: str) -> Response:
 
 def _describe_token(token: Token, binding: Wake | None) -> dict[str, Any]:
     ttl = binding.ttl_sec if binding else None
-    lookers = wakes.lookers(binding) if binding else None
+    lookers = wakes.passive_request_rules(binding) if binding else None
     return {
         "name": token.name,
         "scope": token.scope,

@@ -38,7 +38,7 @@ def extend_view(context: WebContext) -> Callable[[str], PageResponse]:
         """Use the link."""
         try:
             with context.database.write() as session:
-                offer = notifications.take(session, text, context.database.now())
+                offer = notifications.use_link(session, text, context.database.now())
         except (BadLink, UsedLink, Refusal) as error:
             failure = error
 

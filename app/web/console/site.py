@@ -44,7 +44,7 @@ from app.web.console.rooted_addresses import RootedAddresses, root
 from app.web.console.sessions import Forged
 from app.web.context import WebContext
 from app.web.problems import ApiError
-from app.web.viewing import current_viewer, look_as
+from app.web.viewing import current_viewer, set_viewer
 
 _MODULES = (
     home,
@@ -110,7 +110,7 @@ def _view(context: WebContext, page: Page) -> Callable[..., PageResponse]:
         if session is None:
             return _redirect_to_sign_in(page)
         g.session = session
-        look_as(session.caller.viewer)
+        set_viewer(session.caller.viewer)
         if page.admin and session.caller.scope != tokens.ADMIN:
             raise ApiError(problems.OUT_OF_SCOPE, _ONLY_ADMIN)
         if page.method == "POST":
@@ -150,7 +150,7 @@ def _sign_in_view(context: WebContext) -> Callable[[], PageResponse]:
         except Forged:
             return _sign_in_form("The form was out of date. Please send it once more.", HTTPStatus.FORBIDDEN)
         text = request.form.get("token", "").strip()
-        if not context.authenticator.knows(text):
+        if not context.authenticator.full_access_caller(text):
             context.authenticator.slow(request, text)
             wrong = (
                 "This token is not known here. The standalone prints its own when it starts." if text else ""

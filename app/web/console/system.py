@@ -130,7 +130,7 @@ def _database_checks(session: Session) -> Iterator[SystemCheck]:
 
 
 def _broker_check(context: WebContext, depths: dict[str, int]) -> SystemCheck:
-    broker = context.readiness.look()["broker"]
+    broker = context.readiness.read_report()["broker"]
     waiting = sum(depths.values())
     if broker["status"] != "ok":
         mend = "power doctor on its host tells how; until then windows open and end a little later"

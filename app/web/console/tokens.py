@@ -118,7 +118,7 @@ def _create_for_wake(context: WebContext, caller: Caller, form: TokenForm) -> st
 def _require_proof(context: WebContext) -> None:
     """Raise ApiError unless the form has a token with full access."""
     text = request.form.get("proof", "").strip()
-    if not context.authenticator.knows(text):
+    if not context.authenticator.full_access_caller(text):
         context.authenticator.slow(request, text)
         raise ApiError(problems.OUT_OF_SCOPE, _UNPROVED, field="proof")
 

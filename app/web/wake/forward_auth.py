@@ -12,7 +12,7 @@ from flask import Response, request
 from app.domain import durations
 from app.domain.enums import State
 from app.domain.errors import NodeAway, Refusal, UnknownServices, UnknownStack
-from app.domain.passive_requests import only_looks
+from app.domain.passive_requests import is_passive
 from app.domain.wake import Step, WakeVerdict
 from app.store import tokens
 from app.usecases import wake as wake_usecase
@@ -122,7 +122,7 @@ def _is_passive(binding: WakeBinding) -> bool:
     method = "HEAD" if request.method == "HEAD" else headers.get("X-Forwarded-Method", request.method)
     purpose = f"{headers.get('Sec-Purpose', '')} {headers.get('Purpose', '')}"
     agent, address = headers.get("User-Agent", ""), headers.get("X-Forwarded-Uri", "")
-    return only_looks(method, purpose, agent, address, binding.lookers)
+    return is_passive(method, purpose, agent, address, binding.lookers)
 
 
 def _read_binding(
@@ -130,7 +130,7 @@ def _read_binding(
 ) -> tuple[WakeBinding, WakeVerdict]:
     def read() -> WakeBinding:
         with context.database.read() as session:
-            binding = wake_usecase.bell(session, caller.name)
+            binding = wake_usecase.read_binding(session, caller.name)
         if binding is None:
             raise ApiError(problems.OUT_OF_SCOPE, "this token is no longer bound to a route")
         return binding
@@ -151,7 +151,7 @@ def _renew_or_open(context: WebContext, caller: Caller) -> tuple[WakeBinding, Wa
     database = context.database
     try:
         with database.write() as session:
-            binding, new = wake_usecase.ring(
+            binding, new = wake_usecase.open_or_extend(
                 session, caller.name, database.now, wait_for_node=context.settings.wait_for_node
             )
     except Refusal as refusal:

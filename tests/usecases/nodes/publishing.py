@@ -23,7 +23,7 @@ def publish(system: System, spec: StackSpec, engine_id: str = "E1") -> None:
         claims.appear(session, mine, dead=lambda _worker: False, now=system.now)
     with system.database.write() as session:
         key = f"power.toml: stacks.{spec.name}"
-        claims.take(session, spec, mine, key=key, dead=lambda _worker: False, now=system.now)
+        claims.claim_stack(session, spec, mine, key=key, dead=lambda _worker: False, now=system.now)
         published_stacks.publish_stack(session, spec, system.now, engine_id)
 
 

@@ -113,7 +113,9 @@ def test_of_many_claims_at_once_one_wins(database: Database) -> None:
 
 def take(system: System, spec: StackSpec, mine: Heartbeat) -> None:
     with system.database.write() as session:
-        claims.take(session, spec, mine, key="power.toml: stacks.x", dead=no_worker_is_dead, now=system.now)
+        claims.claim_stack(
+            session, spec, mine, key="power.toml: stacks.x", dead=no_worker_is_dead, now=system.now
+        )
 
 
 def test_a_stack_that_another_node_serves_is_refused_by_name(system: System) -> None:
@@ -162,7 +164,7 @@ def test_a_stack_does_not_move_while_it_has_windows_or_owes_an_off(system: Syste
 
 def test_refused_claims_are_on_record(system: System) -> None:
     with system.database.write() as session:
-        claims.turned_down(session, sign(system), ["no"], system.now)
+        claims.record_refused_claim(session, sign(system), ["no"], system.now)
     (entry,) = said(system, Event.NODE_REFUSED)
     assert entry["faults"] == ["no"]
     with system.database.read() as session:

@@ -148,7 +148,7 @@ def test_another_node_with_a_project_of_the_same_name_is_not_in_the_way(placed: 
     attic = replace(studio(), name=StackId("attic"), node="attic")
     with placed.database.write() as session:
         mine = Heartbeat("w2", "attic", "", "L2", [], placed.now, placed.now)
-        claims.take(session, attic, mine, key="power.toml: x", dead=lambda _one: False, now=placed.now)
+        claims.claim_stack(session, attic, mine, key="power.toml: x", dead=lambda _one: False, now=placed.now)
 
 
 def test_of_an_opening_and_a_change_of_project_at_once_one_waits_or_is_refused(placed: System) -> None:

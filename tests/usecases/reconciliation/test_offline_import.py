@@ -37,7 +37,7 @@ def made(system: System, id: str, begun: StartedCall, outcome: CallOutcome | Non
 def take_in(system: System, *pages: JournalPage) -> None:
     system.now += timedelta(seconds=60)
     with system.database.write() as session:
-        offline_import.take_in(session, "local", pages, system.now)
+        offline_import.import_journals(session, "local", pages, system.now)
 
 
 def facts(system: System, event: Event) -> list[dict[str, Any]]:

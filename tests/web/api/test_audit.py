@@ -62,7 +62,7 @@ def test_a_whole_trail_is_proved_whole(api: Caller, system: System) -> None:
 
 def archived(system: System, upto: int) -> None:
     with system.database.write() as session:
-        retention.let_go(session, "studio", 0, upto, system.now)
+        retention.delete_archived(session, "studio", 0, upto, system.now)
 
 
 def test_what_is_archived_is_reported_and_the_rest_is_answered(api: Caller, system: System) -> None:

@@ -95,7 +95,7 @@ def test_a_session_alone_makes_no_token_with_full_access(ada: Browser, system: S
     assert answer.status_code == 403
     assert 'id="wrong-proof"' in answer.text
     with system.database.read() as session:
-        assert not tokens.good(session, "grace")
+        assert not tokens.is_valid(session, "grace")
 
 
 def test_a_token_of_a_waiting_page_signs_in_nowhere(ada: Browser, app: Flask) -> None:

@@ -19,7 +19,10 @@ def test_a_bound_token_is_good_for_nothing_else(app: Flask, door: Caller) -> Non
         path = route.path.replace("<window>", "x").replace("<name>", "x")
         assert kind(door.call(route.method, path)) == (403, "out-of-scope"), path
     # Nor does it sign a user in to the console.
-    assert door.client.application.extensions["power-windows"].authenticator.knows(door.token) is None
+    assert (
+        door.client.application.extensions["power-windows"].authenticator.full_access_caller(door.token)
+        is None
+    )
     for path in ("/wake/studio/mill", "/wake/other/forge", "/wake/studio/mill/waiting"):
         assert kind(door.get(path)) == (403, "out-of-scope")
 

@@ -117,13 +117,13 @@ def test_a_journal_that_is_refused_keeps_no_other_from_the_record(
 
     monkeypatch.setattr(offline_import, "import_call", breaks)
 
-    recovery.take_in(context, system.now)
+    recovery.import_journals(context, system.now)
 
     assert [call.service for call in system.calls("forge")] == ["forge"]
     assert not system.calls("mill")
     assert sorted(one.name for one in context.offline_dir.iterdir()) == ["bad.refused", "folder.refused"]
     assert context.guard.take_counts() == {Loop.CLOCK: 3}
-    recovery.take_in(context, system.now)
+    recovery.import_journals(context, system.now)
     assert not context.guard.take_counts()
 
 
@@ -161,7 +161,7 @@ def test_a_sink_that_fails_blocks_no_other_sink(
         sent.append(notice)
         raise RuntimeError("in a way of its own")
 
-    take_in = notifications.take_in
+    take_in = notifications.collect_notices
 
     def breaks(session: Any, sink: Any, now: Any) -> None:
         if sink.name == "bad":
@@ -169,10 +169,10 @@ def test_a_sink_that_fails_blocks_no_other_sink(
         take_in(session, sink, now)
 
     monkeypatch.setattr(senders, "send", send)
-    monkeypatch.setattr(notifications, "take_in", breaks)
-    notifier.turn()
+    monkeypatch.setattr(notifications, "collect_notices", breaks)
+    notifier.process_outbox()
     system.open("forge")
-    notifier.turn()
+    notifier.process_outbox()
     until(lambda: sent, "the other sink is told")
     until(lambda: notifier.busy == 0, "nothing is being sent")
 

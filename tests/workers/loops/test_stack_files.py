@@ -29,7 +29,7 @@ class Loading:
     def has_changed(self, _stack: StackId) -> bool:
         return self.changed
 
-    def look(self) -> set[StackId]:
+    def read_changes(self) -> set[StackId]:
         return set()
 
 

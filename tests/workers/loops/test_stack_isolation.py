@@ -17,7 +17,7 @@ from tests.system import NOON, System
 from tests.workers.loops.loop_parts import spec, watch
 from workers.loops.heartbeat import HeartbeatLoop
 from workers.loops.stack_loader import StackLoader
-from workers.reconcile.inspect import look
+from workers.reconcile.inspect import inspect_stack
 from workers.stacks import stack_reader
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
@@ -80,7 +80,7 @@ def test_a_stack_that_was_taken_out_leaves_nothing_behind(context: WorkerContext
     context.adopt(Served(spec("other")))
     context.claimed |= {StackId("studio"), StackId("other")}
     context.digests |= {"studio-forge": "sha256:1", "other-forge": "sha256:2"}
-    context.one_look(StackId("studio"))
+    context.inspection_lock(StackId("studio"))
     context.restarts.record_death("studio", "forge", "c0ffee", 1)
 
     context.forget(StackId("studio"))
@@ -106,7 +106,7 @@ def test_a_stack_that_is_taken_out_during_a_look_is_no_failure(
     engine.containers, engine.now = taken_out, lambda: NOON
     watching.inspections.inspect_or_retry(StackId("studio"))
 
-    assert look(context, StackId("studio")) == {}
+    assert inspect_stack(context, StackId("studio")) == {}
     assert not watching.inspections.act(StackId("studio"))
     assert not context.guard.take_counts()
 
@@ -164,8 +164,8 @@ def test_a_faulty_namespace_keeps_its_last_reading_and_no_other_stack_from_being
 
     whole = f"namespaces = 1\n[features]\nnamespaces = true\n{own}"
     path.write_text(whole if mistake == "namespaces" else f"{path.read_text()}{mistake}")
-    loading.look()
-    loading.look()
+    loading.read_changes()
+    loading.read_changes()
     HeartbeatLoop(context, loading).begin()
 
     assert context.stacks[StackId("good")].place

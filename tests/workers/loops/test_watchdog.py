@@ -19,7 +19,7 @@ def test_a_queue_whose_thread_never_starts_is_lost_after_so_many_probes(
     over, begin = threading.Event(), threading.Thread.start
     queue, ended = CallQueue("stops", Limits(1, 1)), list[str]()
     watchdog = Watchdog([("the queue of stops", lambda: queue.answers(0.05))], ended.append)
-    watchdog.look()
+    watchdog.probe_all()
 
     def start(thread: threading.Thread) -> None:
         """The queue waits, with its lock, for a thread that has died before it began."""
@@ -32,9 +32,9 @@ def test_a_queue_whose_thread_never_starts_is_lost_after_so_many_probes(
         queue.submit("forge", lambda: None)
         until(lambda: not queue.answers(0.05), "the queue is lost")
         for _ in range(MOST_MISSES - 1):
-            watchdog.look()
+            watchdog.probe_all()
         assert ended == []
-        watchdog.look()
+        watchdog.probe_all()
     assert ended == ["the queue of stops"]
     over.set()
     until(queue.answers, "the queue works again")
@@ -46,10 +46,10 @@ def test_a_loop_that_comes_round_again_is_forgiven() -> None:
     for _ in range(5):
         rounds[0] += 1
         for _ in range(MOST_MISSES - 1):
-            watchdog.look()
+            watchdog.probe_all()
     assert ended == []
     for _ in range(MOST_MISSES):
-        watchdog.look()
+        watchdog.probe_all()
     assert ended == ["the offline loop"]
 
 

@@ -157,7 +157,7 @@ def notifier(
     )
     loading = SimpleNamespace(notices={"ops": hook(receiver, events=["window.opening"])})
     notifier = Notifier(cast(Any, context), cast(Any, loading), None, tmp_path)
-    notifier.turn()
+    notifier.process_outbox()
     yield notifier
     until(lambda: notifier.busy == 0, "nothing is being sent", 30)
 
@@ -174,10 +174,10 @@ def tries(system: System) -> int:
 
 def test_a_notice_is_sent_once(system: System, notifier: Notifier, receiver: Receiver) -> None:
     system.open("forge")
-    notifier.turn()
+    notifier.process_outbox()
     until(lambda: states(system) == [("delivered", 1)], "delivered", 20)
     system.tick(100)
-    notifier.turn()
+    notifier.process_outbox()
     assert len(receiver.got) == tries(system) == 1
 
 
@@ -186,13 +186,13 @@ def test_a_receiver_that_was_down_gets_it_when_it_is_back(
 ) -> None:
     receiver.answer = 503
     system.open("forge")
-    notifier.turn()
+    notifier.process_outbox()
     until(lambda: tries(system) == 1, "tried", 20)
-    notifier.turn()
+    notifier.process_outbox()
     assert states(system) == [("pending", 1)]
     receiver.answer = 200
     system.tick(11)
-    notifier.turn()
+    notifier.process_outbox()
     until(lambda: states(system) == [("delivered", 2)], "delivered", 20)
     assert len(set(receiver.ids)) == 1
 
@@ -207,12 +207,12 @@ def test_what_was_sent_and_not_recorded_is_sent_again_under_the_same_id(
     with monkeypatch.context() as patched:
         patched.setattr("workers.loops.notifier.notifications.record_attempt", killed)
         system.open("forge")
-        notifier.turn()
+        notifier.process_outbox()
         until(lambda: len(receiver.got) == 1, "sent", 20)
         until(lambda: states(system) == [("pending", 1)], "claimed", 20)
         until(lambda: notifier.busy == 0, "let go of", 20)
     system.tick(31)
-    notifier.turn()
+    notifier.process_outbox()
     until(lambda: states(system) == [("delivered", 2)], "delivered", 20)
     assert len(receiver.ids) == 2
     assert len(set(receiver.ids)) == 1
@@ -225,7 +225,7 @@ def test_a_sink_that_hangs_delays_no_other_notice(
     for service in ("forge", "mill", "db", "job", "api"):
         system.open(service)
     for _ in range(3):
-        notifier.turn()
+        notifier.process_outbox()
     until(lambda: len(receiver.got) == 2, "one sink has its share", 20)
     system.close(system.open("forge"))
     assert system.trail()
@@ -238,9 +238,9 @@ def test_a_sink_that_is_named_no_longer_is_given_up_in_the_end(
     system.open("forge")
     with system.database.write() as session:
         for one in notifier.sinks():
-            notifications.take_in(session, one, system.now)
+            notifications.collect_notices(session, one, system.now)
     notifier.loading.notices.clear()
-    notifier.turn()
+    notifier.process_outbox()
     until(lambda: tries(system) == 1, "tried", 20)
     with system.database.read() as session:
         assert "no notices.ops any more" in session.scalars(select(Delivery)).one().said

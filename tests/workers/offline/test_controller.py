@@ -33,7 +33,7 @@ class Away:
 
     url, sqlite, unusable = None, True, None
 
-    def carry_on(self) -> datetime | None:
+    def extrapolate(self) -> datetime | None:
         return None
 
 
@@ -81,9 +81,9 @@ def test_a_worker_that_was_frozen_listens_first(snapshot: Snapshot) -> None:
     blind = OfflineController(context(snapshot))
     blind.turned_at -= 60
 
-    blind.turn_if_awake()
+    blind.run_round_if_awake()
 
-    assert snapshot.silence < 5
+    assert snapshot.silent_seconds < 5
     assert not snapshot.away
 
 
@@ -93,7 +93,7 @@ def test_a_restarted_worker_goes_on_counting(tmp_path: Path) -> None:
 
     snapshot = begun(tmp_path)
 
-    assert 40 <= snapshot.silence < 45
+    assert 40 <= snapshot.silent_seconds < 45
     assert not snapshot.away
     snapshot.record_failure()
     outage = snapshot.outage()
@@ -107,7 +107,7 @@ def test_a_restarted_worker_goes_on_counting(tmp_path: Path) -> None:
 def test_after_a_reboot_the_silence_is_at_least_as_long_as_the_host_is_up(tmp_path: Path) -> None:
     heard(tmp_path, ago=5, boot="another")
 
-    assert begun(tmp_path).silence == pytest.approx(boot_clock(), abs=5)
+    assert begun(tmp_path).silent_seconds == pytest.approx(boot_clock(), abs=5)
 
 
 @pytest.mark.parametrize("written", ["", "not json", "[]", '{"at": 1}', '{"boot": "b", "at": "x"}'])
@@ -115,13 +115,13 @@ def test_a_file_that_cannot_be_read_counts_from_now(tmp_path: Path, written: str
     (tmp_path / "blind").mkdir()
     (tmp_path / "blind" / "last_word.json").write_text(written)
 
-    assert begun(tmp_path).silence < 5
+    assert begun(tmp_path).silent_seconds < 5
 
 
 def test_a_moment_that_has_not_come_yet_counts_as_now(tmp_path: Path) -> None:
     heard(tmp_path, ago=-1000)
 
-    assert 0 <= begun(tmp_path).silence < 5
+    assert 0 <= begun(tmp_path).silent_seconds < 5
 
 
 def test_what_the_database_says_is_written_down_at_most_every_two_seconds(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from app.domain.readiness import Container, ReadinessVerdict
 from app.store import services
 from app.store.database import Database
 from tests.system import System
-from workers.reconcile.inspect import OUTPUT_DELAY, await_output, look
+from workers.reconcile.inspect import OUTPUT_DELAY, await_output, inspect_stack
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 from workers.state.identity import Identity
@@ -66,11 +66,11 @@ def test_what_owes_an_off_is_looked_at_though_it_is_gone(
     engine = Engine([system.containers["redis"], system.containers["forge"]])
     worker = context(database, spec, engine, tmp_path)
 
-    look(worker, spec.name)
+    inspect_stack(worker, spec.name)
     assert system.row("forge").alive
 
     engine.shown.pop()
-    look(worker, spec.name)
+    inspect_stack(worker, spec.name)
     assert not system.row("forge").alive
 
 
@@ -78,7 +78,7 @@ def test_what_is_not_listed_and_owes_nothing_is_not_looked_at(database: Database
     system = System(database, now=database.now() - timedelta(minutes=1))
     system.run_by_hand("secret")
     engine = Engine(list(system.containers.values()))
-    look(context(database, system.spec, engine, tmp_path), system.spec.name)
+    inspect_stack(context(database, system.spec, engine, tmp_path), system.spec.name)
     with database.read() as session:
         assert "secret" not in services.of(session, system.spec.name)
 
@@ -106,11 +106,11 @@ def test_an_image_that_is_missing_is_noted_before_a_window_needs_it(
     worker = context(database, spec, engine, tmp_path)
     every_image = InspectionRequest(None, {Trigger.START})
 
-    look(worker, spec.name, every_image)
+    inspect_stack(worker, spec.name, every_image)
     assert system.row("forge").image_missing
 
     engine.absent.clear()
-    look(worker, spec.name, InspectionRequest(None, {Trigger.POLL}))
+    inspect_stack(worker, spec.name, InspectionRequest(None, {Trigger.POLL}))
     assert system.row("forge").image_missing, "a poll looks up no image"
-    look(worker, spec.name, every_image)
+    inspect_stack(worker, spec.name, every_image)
     assert not system.row("forge").image_missing
