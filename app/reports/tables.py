@@ -29,6 +29,7 @@ def summary_facts(report: Report) -> list[tuple[str, str]]:
         ("failed first", spans.first_failure(report)),
         ("proof", str(proof.get("detail", ""))),
         ("services", ", ".join(run["services"])),
+        ("images", ", ".join(f"{name}={image}" for name, image in run.get("images", {}).items())),
         ("stack", f"{run['stack']} on node {run['node']}"),
         ("asked by", str(run["actor"])),
         ("began", str(run["started_at"])),

@@ -35,6 +35,13 @@ def test_markdown_has_what_failed_first_and_the_proof() -> None:
     assert "| answers | failed | 2 | 1.00 s |" in text
 
 
+def test_other_images_are_named() -> None:
+    report = sample()
+    assert "images" not in render_markdown(report)
+    report["run"]["images"] = {"forge": "shop/app:2"}
+    assert "forge=shop/app:2" in render_markdown(report)
+
+
 def test_causes_of_failures_come_first() -> None:
     cause = {
         "service": "mill",
