@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from playwright.sync_api import Browser, Page, expect
 
+from app.domain.stack_id import StackId
+from app.usecases.windows import open as opening
+from app.usecases.windows.open import OpenRequest
 from tests.browser.test_console import assert_open_to_all
 from tests.browser.test_now import Filled, filled
 
@@ -51,6 +55,32 @@ def test_a_bar_says_who_held_the_service_and_a_drag_zooms(filled: Filled, chromi
     expect(page.get_by_role("navigation", name="Part of time")).to_be_visible()
     names = {one["name"] for one in page.context.cookies()}
     assert "power_zone" in names
+    page.context.close()
+
+
+def test_the_timeline_follows_what_happens_and_keeps_zoom_and_focus(
+    filled: Filled, chromium: Browser
+) -> None:
+    page = filled.page(chromium, 1280, "light")
+    since = filled.database.now() - timedelta(minutes=90)
+    page.goto(f"{filled.url}/timeline?since={since:%Y-%m-%dT%H:%M:%SZ}")
+    address, bars = page.url, page.locator(".timeline svg a")
+    count, focused = bars.count(), bars.nth(1).get_attribute("href")
+    bars.nth(1).focus()
+    ask = OpenRequest(("photos",), StackId("media"), 600.0, "later")
+    with filled.database.write() as session:
+        opening.open_window(session, ask, actor="ada", now=filled.database.now())
+    expect(bars).to_have_count(count + 1, timeout=20_000)
+    assert page.evaluate("document.activeElement.getAttribute('href')") == focused
+    assert page.url == address
+
+    for is_hidden in ("true", "false"):
+        page.evaluate(
+            f"Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        held = 0 if is_hidden == "true" else 1
+        page.wait_for_function(f"navigator.locks.query().then((all) => all.held.length === {held})")
     page.context.close()
 
 

@@ -61,6 +61,7 @@ def _timeline_page(context: WebContext, query: TimelineQuery, axis: Axis, wrong:
         zone=zone_label(axis.now),
         full=len(rows) == _MOST,
         wrong=wrong,
+        is_live=axis.until >= axis.now or not query.until,
         **_moves(query, axis),
     )
 

@@ -179,7 +179,7 @@ name();
 dress();
 setInterval(tick, 500);
 // Some changes of power have no audit entry, so the parts are also reloaded slowly.
-setInterval(reloadSoon, 5000);
+setInterval(() => { if (!document.hidden) reloadSoon(); }, 5000);
 // The output of a running call is read each second while the page is visible.
 setInterval(() => { if (!document.hidden) document.body.dispatchEvent(new Event("power:second")); }, 1000);
 if (document.body.dataset.live) listen(document.body.dataset.live);

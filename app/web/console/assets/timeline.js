@@ -1,7 +1,9 @@
 // The timeline: what a bar says on hover, focus and tap, and zoom by dragging. Without it bars are links.
 "use strict";
 
-const picture = document.getElementById("timeline");
+// Replaced by each update.
+let picture = document.getElementById("timeline");
+const frame = document.querySelector(".timeline-frame");
 const tip = document.getElementById("tip");
 
 function showTip(link) {
@@ -14,6 +16,7 @@ function showTip(link) {
   tip.style.left = left + "px";
   tip.style.top = (below ? bar.bottom + 6 : bar.top - tip.offsetHeight - 6) + "px";
   tip.dataset.of = link.href.baseVal + link.dataset.says;
+  tip.dataset.name = link.getAttribute("href") + " " + link.closest("svg").getAttribute("aria-label");
 }
 
 function hideTip() {
@@ -22,7 +25,7 @@ function hideTip() {
 }
 
 function describeBars() {
-  for (const link of picture.querySelectorAll("svg a")) {
+  for (const link of frame.querySelectorAll("svg a")) {
     // The browser's own tip would appear beside ours.
     const title = link.querySelector("title");
     link.dataset.says = title.textContent;
@@ -40,35 +43,34 @@ function describeBars() {
     });
     link.addEventListener("blur", () => { delete link.dataset.tapped; });
   }
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
-  document.addEventListener("click", (event) => {
-    if (!event.target.closest("#timeline a, #tip")) hideTip();
-  });
-  document.querySelector(".timeline-frame").addEventListener("scroll", hideTip);
 }
 
 // Zoom: the two ends of a drag, in pixels of the page, become two times of the axis.
+let isDragging = false;
+
 function zoomByDrag() {
-  const selection = picture.querySelector(".chosen-time");
+  const selection = () => picture.querySelector(".chosen-time");
   const track = () => picture.querySelector(".axis-track").getBoundingClientRect();
   let from = null;
   let moved = false;
 
   const draw = (to) => {
-    const frame = picture.getBoundingClientRect();
-    selection.style.left = Math.min(from, to) - frame.left + "px";
-    selection.style.width = Math.abs(to - from) + "px";
-    selection.hidden = false;
+    const area = picture.getBoundingClientRect();
+    selection().style.left = Math.min(from, to) - area.left + "px";
+    selection().style.width = Math.abs(to - from) + "px";
+    selection().hidden = false;
   };
   const inTrack = (x) => Math.min(Math.max(x, track().left), track().right);
 
-  picture.addEventListener("pointerdown", (event) => {
+  frame.addEventListener("pointerdown", (event) => {
+    if (!picture) return;
     const isOnTrack = event.clientX >= track().left && event.target.closest("svg");
     if (event.pointerType !== "mouse" || event.button !== 0 || !isOnTrack) return;
     from = event.clientX;
     moved = false;
+    isDragging = true;
   });
-  picture.addEventListener("dragstart", (event) => event.preventDefault());
+  frame.addEventListener("dragstart", (event) => event.preventDefault());
   document.addEventListener("pointermove", (event) => {
     if (from === null) return;
     moved = moved || Math.abs(event.clientX - from) > 6;
@@ -78,11 +80,12 @@ function zoomByDrag() {
     if (from === null) return;
     const ends = [from, inTrack(event.clientX)].sort((a, b) => a - b);
     from = null;
-    selection.hidden = true;
+    isDragging = false;
+    selection().hidden = true;
     if (moved) zoomTo(ends, track());
   });
   // A drag that ends on a bar is no click on it.
-  picture.addEventListener("click", (event) => { if (moved) event.preventDefault(); moved = false; }, true);
+  frame.addEventListener("click", (event) => { if (moved) event.preventDefault(); moved = false; }, true);
 }
 
 function zoomTo(ends, track) {
@@ -94,11 +97,51 @@ function zoomTo(ends, track) {
   location.href = `${picture.dataset.address}?since=${text[0]}&until=${text[1]}`;
 }
 
-if (picture) {
-  document.querySelector(".zoom-help").hidden = false;
+// The same address is read again, so the part of time stays; the focus stays on the same bar, and scrolling as it was.
+const UPDATE_PAUSE = 3000;
+let updatedAt = performance.now();
+
+async function updateTimeline() {
+  if (isDragging || document.hidden || performance.now() - updatedAt < UPDATE_PAUSE) return;
+  updatedAt = performance.now();
+  const answer = await fetch(location.href).catch(() => null);
+  if (!answer || !answer.ok || answer.redirected || isDragging) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const freshFrame = fresh.querySelector(".timeline-frame");
+  if (!freshFrame || isDragging) return;
+  const name = (link) => link.getAttribute("href") + " " + link.closest("svg").getAttribute("aria-label");
+  const focused = frame.contains(document.activeElement) ? document.activeElement.closest("svg a") : null;
+  const summaries = () => [...frame.querySelectorAll("summary")];
+  const focusedSummary = summaries().indexOf(document.activeElement);
+  const unfolded = [...frame.querySelectorAll("details")].map((one) => one.open);
+  const tipOf = tip.hidden ? null : tip.dataset.name;
+  frame.replaceChildren(...freshFrame.childNodes);
+  document.getElementById("idle-stacks").replaceWith(fresh.getElementById("idle-stacks"));
+  picture = document.getElementById("timeline");
+  describeBars();
+  if (unfolded.length === frame.querySelectorAll("details").length) {
+    frame.querySelectorAll("details").forEach((one, at) => { one.open = unfolded[at]; });
+  }
+  const links = [...frame.querySelectorAll("svg a")];
+  const again = (wanted) => links.find((link) => wanted && name(link) === wanted);
+  const toFocus = focused && again(name(focused));
+  if (toFocus) toFocus.focus({ preventScroll: true });
+  if (focusedSummary >= 0) summaries()[focusedSummary]?.focus({ preventScroll: true });
+  const toShow = again(tipOf);
+  if (toShow) showTip(toShow);
+  else hideTip();
+}
+
+if (frame) {
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#timeline a, #tip")) hideTip();
+  });
+  frame.addEventListener("scroll", hideTip);
+  document.querySelector(".zoom-help").hidden = !picture;
   describeBars();
   zoomByDrag();
   // The newest part of the timeline is on the right.
-  const frame = document.querySelector(".timeline-frame");
   frame.scrollLeft = frame.scrollWidth;
+  if ("liveTimeline" in frame.dataset) document.body.addEventListener("power:changed", updateTimeline);
 }
