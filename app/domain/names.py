@@ -7,6 +7,8 @@ import re
 RESERVED = frozenset({"clock", "house", "link", "power-windows"})
 """Actors of the product, and the chain of what belongs to no stack; in any case of letters."""
 
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
 
 def require_free(name: str) -> str:
     """Return the name; raises ValueError where it is reserved."""
@@ -48,3 +50,13 @@ def require_image_pattern(pattern: str) -> str:
     """Return a name of an image in which `*` stands for any text; raises ValueError for any other text."""
     require_image(pattern.replace("*", "x"))
     return pattern
+
+
+def require_host(name: str) -> str:
+    """Return the name or address of a host; raise ValueError for one with a scheme, a port or a path."""
+    if not _HOST.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is neither the name nor the IP address of a host; write one such as gpu.lan or "
+            "192.168.1.20, without http:// and without a port"
+        )
+    return name

@@ -68,6 +68,8 @@ class StackSpec:
     """What is done at a deadline while the database is away: `stop` after `blind_grace`, or `hold`."""
     blind_grace: float = 30.0
     digest: str = ""
+    address: str = ""
+    """The host at which a browser reaches its published ports; empty where its file names none."""
     intents: Mapping[str, Intent] = field(default_factory=dict)
     """What a person may want of it by name; empty while the feature is off."""
 
@@ -119,6 +121,7 @@ _PLAIN = (
     "blind",
     "blind_grace",
     "digest",
+    "address",
 )
 
 

@@ -21,6 +21,7 @@ from app.settings.mqtt_settings import MqttToml
 from app.settings.namespace_toml import EVERY_NAMESPACE
 from app.settings.toml_values import (
     CallSeconds,
+    HostName,
     ImagePattern,
     Name,
     ProjectName,
@@ -59,6 +60,8 @@ class StackToml(_Strict):
     profiles: list[Name] = []
     env_files: list[str] = []
     node: Name = "local"
+    address: HostName | None = None
+    """By which name a browser reaches the stack's node."""
     core: list[ServiceName] = []
     allow: list[ServiceName] = Field(min_length=1)
     max_ttl: Seconds = 28800.0

@@ -76,6 +76,13 @@ def test_every_fault_has_a_line_that_names_its_key(tmp_path: Path) -> None:
     assert all(line.startswith(str(tmp_path)) and "\n" not in line for line in lines)
 
 
+@pytest.mark.parametrize("address", ["http://gpu.lan", "gpu.lan:8080", "gpu.lan/x", "", "a b", "-x"])
+def test_an_address_that_is_no_host_is_refused(tmp_path: Path, address: str) -> None:
+    (line,) = faults(tmp_path, GOOD.replace('core = ["madre"]', f'core = ["madre"]\naddress = "{address}"'))
+    assert "stacks.vx11.address: " in line
+    assert "write one such as gpu.lan" in line
+
+
 def test_core_is_never_allowed(tmp_path: Path) -> None:
     lines = faults(tmp_path, GOOD.replace('core = ["madre"]', 'core = ["switch"]'))
     assert len(lines) == 1

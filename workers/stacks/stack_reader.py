@@ -257,10 +257,8 @@ def _spec(name: StackId, stack: StackToml, config: Mapping[str, Any], hashes: Ma
         },
         default_ttl=stack.default_ttl,
         max_ttl=stack.max_ttl,
-        drift=stack.drift,
-        grace=stack.grace,
-        blind=stack.blind,
-        blind_grace=stack.blind_grace,
+        **stack.model_dump(include={"drift", "grace", "blind", "blind_grace"}),
+        address=stack.address or "",
     )
 
 

@@ -68,8 +68,9 @@ def _overview(context: WebContext) -> dict[str, Any]:
     _add_failing(unfinished, described)
     specs = {row.name: row.spec for row in stack_rows}
     for stack in described:
-        host = host_of(context, stack["node"])
-        stack["rows"] = _matching(service_rows(stack, specs[stack["name"]], by_id, memory, host), search)
+        spec = specs[stack["name"]]
+        rows = service_rows(stack, spec, by_id, memory, spec.address or host_of(context, stack["node"]))
+        stack["rows"] = _matching(rows, search)
         stack["counts"] = Counter(_count_name(row) for row in stack["rows"])
     is_small = sum(len(stack["rows"]) for stack in described) <= _FEW
     for stack in described:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -74,6 +75,35 @@ def test_a_rejected_stack_is_shown_with_every_fault(ada: Browser, system: System
     assert '<span class="pill REJECTED"' in page
     assert page.partition("Rejected; nothing can be opened")[2].partition("</ul>")[0].count("<li>") == 2
     assert "no &lt;service&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("node", "address", "url"),
+    [
+        ("local", "", "http://localhost:8080/"),
+        ("local", "nas.lan", "http://nas.lan:8080/"),
+        ("far", "", None),
+        ("far", "gpu.lan", "http://gpu.lan:8080/"),
+    ],
+)
+def test_a_link_leads_to_the_node_of_its_stack_or_is_left_out(
+    ada: Browser, system: System, node: str, address: str, url: str | None
+) -> None:
+    ada.opened("forge")
+    system.work()
+    spec = replace(
+        system.spec,
+        node=node,
+        address=address,
+        services={
+            **system.spec.services,
+            "forge": replace(system.spec.services["forge"], published=("8080",)),
+        },
+    )
+    with system.database.write() as session:
+        published_stacks.publish_stack(session, spec, system.now)
+    page = ada.get("/").text
+    assert (f'href="{url}"' in page) if url else ("8080" not in page)
 
 
 @pytest.mark.parametrize(
