@@ -25,7 +25,18 @@ LONGEST_RULE_PATTERN = 1000
 LARGEST_FILE = 256 * 1024
 _REPEATED_TWICE = re.compile(r"(?<!\\)[+*}]\)(?:[+*]|\{\d*,)")
 _WORD = re.compile(r"[a-z0-9][a-z0-9-]{1,63}")
-_OPERATORS = {"equals", "one_of", "matches", "mentions", "contains", "covers", "above", "below", "exists"}
+_OPERATORS = {
+    "equals",
+    "one_of",
+    "matches",
+    "mentions",
+    "concludes",
+    "contains",
+    "covers",
+    "above",
+    "below",
+    "exists",
+}
 _KEYS = {
     *(
         "name",
@@ -173,14 +184,18 @@ def _field_condition(raw: Mapping[str, Any], key: str) -> FieldCondition:
         raise _Fault(f"{key}.{strange[0]}: is no operator; they are {', '.join(sorted(_OPERATORS))}")
     if raw.keys() == {"field"}:
         raise _Fault(f"{key}: names a field and no operator")
-    if name == "log" and raw.keys() not in ({"field", "matches"}, {"field", "mentions"}):
-        raise _Fault(f"{key}: the log can only be asked what it `matches` or `mentions`")
+    asked = raw.keys() - {"field"}
+    if name == "log" and not (asked == {"mentions"} or asked <= {"matches", "concludes"}):
+        raise _Fault(f"{key}: the log can only be asked what it `matches`, `concludes` or `mentions`")
+    if name != "log" and "concludes" in asked:
+        raise _Fault(f"{key}.concludes: is for the log alone")
     return FieldCondition(
         field=name,
         equals=_plain(raw, "equals", key),
         one_of=tuple(raw.get("one_of", ())),
         matches=_patterns(raw, "matches", key),
         mentions=_patterns(raw, "mentions", key),
+        concludes=_patterns(raw, "concludes", key),
         contains=str(raw.get("contains", "")),
         covers=str(raw.get("covers", "")),
         above=_number(raw, "above", key),

@@ -195,7 +195,7 @@ def _combine(
 
 def _fails(collected: Evidence) -> bool:
     """Is there anything wrong that an `unknown` would be an answer to?"""
-    if collected.health.recovered_sec is not None:
+    if collected.is_well or collected.health.recovered_sec is not None:
         return False
     return not (collected.call.action in {"stop", "pre_stop"} and collected.call.status == "ok")
 

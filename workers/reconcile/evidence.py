@@ -33,11 +33,10 @@ from app.domain.planning import ServiceSpec
 from app.domain.readiness import Container
 from app.domain.stack_id import namespace_of
 from app.store import services
-from app.store.tables import Call
 from workers.engine import containers, diagnosis_facts, host_ports, stack_secrets
 from workers.engine.diagnosis_facts import InspectedContainer
 from workers.engine.negotiation import Unable
-from workers.reconcile import file_evidence
+from workers.reconcile import call_evidence, file_evidence
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 from workers.state.diagnosis_queue import DiagnosisRequest
@@ -56,8 +55,6 @@ _PERMISSION = re.compile(r"permission|ownership|EACCES|EPERM|not permitted", re.
 _AFTER_SIGNAL = frozenset({0, 130, 137, 143})
 """Exit codes that a program may have because it was sent a signal."""
 _BEFORE = timedelta(seconds=2)
-_SLOW = 0.9
-"""The share of its grace after which a stop counts as having taken all of it."""
 
 
 def collect_evidence(context: WorkerContext, served: Served, request: DiagnosisRequest) -> Evidence:
@@ -71,7 +68,7 @@ def collect_evidence(context: WorkerContext, served: Served, request: DiagnosisR
     )
     # A container that runs may be stopped at any moment, and its sockets are gone then.
     sockets = host_ports.listening(inspected.pid, seen.id) if inspected and seen else None
-    call, down = _from_database(context, served, spec, clean)
+    call, down = _from_database(context, served, spec, seen, clean)
     if request.stopped_in is not None:
         call = CallEvidence(str(Action.STOP), str(CallStatus.OK), 0, elapsed_sec=request.stopped_in)
     defined = _definition(served, name)
@@ -131,29 +128,19 @@ def _failing(seen: Iterable[Container]) -> Container | None:
 
 
 def _from_database(
-    context: WorkerContext, served: Served, spec: ServiceSpec, clean: Callable[[str], tuple[str, ...]]
+    context: WorkerContext,
+    served: Served,
+    spec: ServiceSpec,
+    seen: Container | None,
+    clean: Callable[[str], tuple[str, ...]],
 ) -> tuple[CallEvidence, tuple[str, ...]]:
-    """Return the last call of the service if it has output, and its dependencies that are not ready."""
+    """Return the last call if it explains anything, and the dependencies that are not ready."""
     stack = served.spec.name
     with context.database.read() as session:
         call = services.last_calls(session, [stack]).get((stack, spec.name))
         rows = services.of(session, stack)
         down = tuple(name for name in spec.depends_on if name not in rows or not rows[name].ready)
-        return _call(call, clean) if call else CallEvidence(), down
-
-
-def _call(call: Call, clean: Callable[[str], tuple[str, ...]]) -> CallEvidence:
-    """A call that went well says nothing of why its container failed."""
-    if call.status == CallStatus.OK:
-        return CallEvidence()
-    return CallEvidence(
-        action=str(call.action),
-        status=str(call.status),
-        returncode=call.returncode,
-        argv=tuple(call.argv),
-        stderr=clean(call.stderr or call.stdout),
-        elapsed_sec=(call.elapsed_ms or 0) / 1000,
-    )
+        return call_evidence.of_call(call, seen, clean) if call else CallEvidence(), down
 
 
 def _definition(served: Served, service: str) -> Mapping[str, Any]:
@@ -206,7 +193,7 @@ def _with_container(
         log=written,
         secrets=tuple(path for path in mounts if path.startswith("/run/secrets/")),
         entry=_optional(lambda: file_evidence.entry(context.engine, inspected)) or EntryEvidence(),
-        call=_judged_stop(evidence.call, container),
+        call=call_evidence.judge_stop(evidence.call, container),
     )
     if container.state == "exited" and container.exit_code in _AFTER_SIGNAL and not evidence.call.action:
         sent = _optional(lambda: diagnosis_facts.signal_sent(context.engine, seen)) or ""
@@ -238,13 +225,6 @@ def _as_seen(
         listening=None if container.network_mode == "host" else sockets,
         severed=seen.severed,
     )
-
-
-def _judged_stop(call: CallEvidence, container: ContainerEvidence) -> CallEvidence:
-    """A stop that took the grace of its container, which the engine then killed."""
-    if call.action not in {Action.STOP, Action.PRE_STOP} or call.elapsed_sec is None:
-        return call
-    return replace(call, whole_grace=call.elapsed_sec >= max(0.5, _SLOW * container.grace_sec))
 
 
 def _health(

@@ -68,6 +68,8 @@ class FieldCondition:
 
     `matches` holds where one of the patterns is found: in the line of the log that weighs most, in one entry
     of a list, or in a text. `mentions`, of the log alone, holds where any line has it, and weighs nothing.
+    `concludes`, of the log alone, is `matches` for words that are in use outside of programs too: no line
+    comes after the found one that says anything but that the program ends.
     `covers` holds where an entry of a list is the given path or a directory above it.
     """
 
@@ -76,6 +78,7 @@ class FieldCondition:
     one_of: tuple[str | int, ...] = ()
     matches: tuple[re.Pattern[str], ...] = ()
     mentions: tuple[re.Pattern[str], ...] = ()
+    concludes: tuple[re.Pattern[str], ...] = ()
     contains: str = ""
     covers: str = ""
     above: float | None = None
@@ -121,8 +124,10 @@ class FieldCondition:
         if self.mentions:
             return _mention(lines, self.mentions)
         best: ConditionMatch | None = None
-        for pattern in self.matches:
-            for place in range(len(lines) - 1, -1, -1):
+        first_of_end = log_weight.start_of_end(lines) if self.concludes else 0
+        for pattern in (*self.matches, *self.concludes):
+            first = first_of_end if pattern in self.concludes else 0
+            for place in range(len(lines) - 1, first - 1, -1):
                 if match := pattern.search(lines[place]):
                     heaviness = log_weight.weight(facts.evidence, place, pattern)
                     if best is None or heaviness > best.weight:
@@ -207,6 +212,6 @@ def _covers(path: str | None, directories: Iterable[str]) -> bool:
 def patterns_of(condition: EvidenceCondition) -> Sequence[re.Pattern[str]]:
     """Every pattern within a condition."""
     if isinstance(condition, FieldCondition):
-        return condition.matches
+        return (*condition.matches, *condition.concludes)
     inner = (condition.condition,) if isinstance(condition, NoneOf) else condition.conditions
     return [pattern for one in inner for pattern in patterns_of(one)]

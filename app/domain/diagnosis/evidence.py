@@ -210,6 +210,11 @@ class Evidence:
         return self.container.state == "running" and self.container.restarts < 2
 
     @property
+    def is_well(self) -> bool:
+        """Does it run, is it healthy, and has no call for it failed?"""
+        return self.running and self.health.status == "healthy" and not self.call.action
+
+    @property
     def last_line(self) -> str:
         """The last line of the log that is not blank."""
         return next((line for line in reversed(self.log.lines) if line.strip()), "")

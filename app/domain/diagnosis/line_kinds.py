@@ -13,6 +13,7 @@ _FRAME = re.compile(
     r"|syscall: '.*|\}|\]|\{|throw err;?|node:internal.*|npm (ERR!|error) A complete log.*"
     r"|npm (ERR!|error) .*\.log)\s*$"
 )
+_PROPERTIES = re.compile(r"\s+at \S.* \{\s*$")
 _MILD = re.compile(
     r"(?<![A-Z]=)\b(INFO|DEBUG|TRACE|NOTICE)\b|^\s*\[?(info|debug|trace)\b|\blevel=\"?(info|debug|trace)\b"
     r"|\[(?i:info|debug|notice|note|system|inf|dbg|vrb)\]|^I(?:\d{4})? |\"s\":\s*\"[ID]\d?\""
@@ -21,6 +22,7 @@ _MILD = re.compile(
     r"|^\s*(?:INSERT INTO|SELECT|UPDATE|DELETE FROM) |\bSTATEMENT:  |^\s+--?[a-z]"
 )
 _OF_CLIENT = re.compile(
+    r"\bFAIL LOGIN\b|"
     r", client: \S+, (?:server|request)|\"c\":\s*\"(?:ACCESS|NETWORK)\"|TLS handshake error from"
     r"|\[(?!1\])\d+\] (?:ERROR: |FATAL:  (?:password|role|no pg_hba|database \"|sorry|remaining))"
     r"|\[(?:Note|Warning)\] .*(?:Access denied|Aborted connection|could not be resolved)"
@@ -28,11 +30,18 @@ _OF_CLIENT = re.compile(
     r"|\bfrom (?:client )?\[?(?:\d{1,3}\.){3}\d|\bremote error\b"
 )
 _WARNING = re.compile(
-    r"\b(WARN|WARNING|WRN)\b|^\s*\[?(warn|warning)\b|\blevel=\"?warn|\"level\":\s*(?:\"warn|40\b)|\"@l\":\s*\"warn"
+    r"\b(WARN|WARNING|WRN)\b|^\s*\[?(warn|warning)\b|\b(?:level|lvl)=\"?warn|\[W\] "
+    r"|\"level\":\s*(?:\"warn|40\b)|\"@l\":\s*\"warn"
     r"|\"s\":\s*\"W\"|\w+Warning: |^W\d{4} ",
     re.IGNORECASE,
 )
-_ERROR = re.compile(r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"error|50\b)|\blevel=\"?error\b|\[ERR\]")
+_ERROR = re.compile(
+    r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"error|50\b)|\b(?:level|lvl)=\"?(?:error|eror|crit|fatal)\b"
+    r"|\[ERR\]|\[E\] |^\s*\[?(?:error|fatal|err)\b[\]:]|^[EF]\d{4} "
+)
+_CLEANING = re.compile(
+    r"clos(?:e|ing)|destroy|releas|clean(?:ing|up)|error starting|to display|dispos", re.IGNORECASE
+)
 _REPEATED_WORK = re.compile(
     r"(?!error|fatal|failed|failure|could|cannot|unable|npm|warn|panic|line)[a-z]{3,}(?= )"
 )
@@ -83,6 +92,11 @@ def is_frame(line: str) -> bool:
     return _FRAME.match(line) is not None
 
 
+def opens_properties(line: str) -> bool:
+    """Is it the last frame of an error, after which its properties follow in braces?"""
+    return _PROPERTIES.match(line) is not None
+
+
 def is_mild(line: str) -> bool:
     """Was it written as information, or by a server about one of its clients?"""
     return bool(_MILD.search(line) or _OF_CLIENT.search(line))
@@ -96,6 +110,16 @@ def is_warning(line: str) -> bool:
 def is_error(line: str) -> bool:
     """Was it written as an error?"""
     return _ERROR.search(line) is not None and not _GENERIC_END.search(line)
+
+
+def is_information(line: str) -> bool:
+    """Was it written as information of a program that goes on?"""
+    return bool(_MILD.search(line)) and not (_GENERIC_END.search(line) or _CLEANING.search(line))
+
+
+def only_ends(line: str) -> bool:
+    """Does it say that the program ends, without a reason?"""
+    return bool(_GENERIC_END.search(line)) and not _OWN_END.search(line)
 
 
 def kind_of_work(line: str) -> str:

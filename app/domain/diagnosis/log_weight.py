@@ -22,10 +22,17 @@ _BY_SIGNAL = frozenset({130, 132, 136, 137, 138, 139, 143})
 
 
 def significant(lines: Sequence[str]) -> list[int]:
-    """The places of the lines that say something: no blank lines, frames of tracebacks or source code."""
+    """The places of the lines that say something.
+
+    Left out are blank lines, frames of tracebacks, source code, and the properties of an error that Node.js
+    prints in braces after the frames.
+    """
     places: list[int] = []
-    in_traceback = False
+    in_traceback = in_properties = False
     for place, line in enumerate(lines):
+        in_properties = line.rstrip() != "}" if in_properties else line_kinds.opens_properties(line)
+        if in_properties:
+            continue
         if line.startswith("Traceback ("):
             in_traceback = True
             continue
@@ -35,6 +42,12 @@ def significant(lines: Sequence[str]) -> list[int]:
         if line.strip() and not line_kinds.is_frame(line):
             places.append(place)
     return places
+
+
+def start_of_end(lines: Sequence[str]) -> int:
+    """The place of the last line that says more than that the program ends; what follows only ends it."""
+    places = significant(lines)
+    return next((one for one in reversed(places) if not line_kinds.only_ends(lines[one])), 0)
 
 
 def weight(evidence: Evidence, place: int, pattern: re.Pattern[str]) -> float:
@@ -68,7 +81,8 @@ def _by_place(lines: Sequence[str], place: int, pattern: re.Pattern[str]) -> flo
 def _went_on(line: str, others: Sequence[str]) -> bool:
     """Do the lines after it show progress, more work of the same kind, or, after a warning, an error?"""
     work, warned = line_kinds.kind_of_work(line), line_kinds.is_warning(line)
-    return any(
+    informed = next((at for at, one in enumerate(others) if line_kinds.is_information(one)), len(others))
+    return any(line_kinds.is_error(one) for one in others[informed:]) or any(
         line_kinds.shows_progress(one)
         or (bool(work) and line_kinds.kind_of_work(one) == work)
         or (warned and line_kinds.is_error(one))

@@ -19,7 +19,9 @@ _MESSAGE_KEYS = re.compile(
     r"|failure|fatal|stack\w*|trace\w*|textpayload|stderr|output|what|panic)$",
     re.IGNORECASE,
 )
-_OPENS_DETAIL = re.compile(r"(?:[(\[{,]|\bpanicked at|\bvalue:|\d|>>>|kind:|ERROR|[Ee]rror)\s*$")
+_OPENS_DETAIL = re.compile(
+    r"(?:[(\[{,]|\bpanicked at|\bvalue:|\d|>>>|kind:|ERROR|[Ee]rror|with (?:message|reason|status))\s*$"
+)
 _EXPLAINED_AFTER = re.compile(
     r"^[\"'”»`」)]*(?:\s+(?:means?|happens?|occurs?|errors?(?! code)|problems?|issues?)\b"
     r"|\s+is (?:shown|explained|due)\b|[,.;:]?\s+(?:please help|what|why|start the|check the|mount the)\b"
