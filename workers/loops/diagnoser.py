@@ -183,14 +183,18 @@ def _window(session: Session, request: DiagnosisRequest) -> str | None:
 def _combine(
     before: list[dict[str, Any]], causes: list[dict[str, Any]], *, added: bool
 ) -> list[dict[str, Any]]:
-    """The causes to keep. A known one is not given up for an unknown; what a stop shows is `added`."""
+    """The causes to keep.
+
+    A known one is not given up for an unknown. What a stop shows is `added`: it is no cause of a failure
+    before the stop, whether that has a known cause or not.
+    """
     causes_before = [one for one in before if one["cause"] != UNKNOWN_CAUSE]
     if causes[0]["cause"] == UNKNOWN_CAUSE:
-        return causes_before or causes
+        return before if causes_before else causes
     if not added:
         return causes
     new = {one["cause"] for one in causes}
-    return [*(one for one in causes_before if one["cause"] not in new), *causes]
+    return [*(one for one in before if one["cause"] not in new), *causes]
 
 
 def _fails(collected: Evidence) -> bool:

@@ -125,6 +125,29 @@ def test_a_slow_stop_is_added_to_what_is_known(
     assert causes(system, "forge") == ["missing-module", "signal-ignored"]
 
 
+def test_a_slow_stop_is_no_cause_of_the_failure_before_it(
+    context: WorkerContext, collected: Collected, system: System, tmp_path: Path
+) -> None:
+    loop = Diagnoser(context, tmp_path / "power.toml", threading.Event())
+    unhealthy = {"container.state": "running", "health.status": "unhealthy"}
+    killed = {"container.state": "exited", "container.exit_code": 137, "call.action": "stop"}
+    for fields, seconds in ((unhealthy, None), (killed | {"call.whole_grace": True}, 2.0)):
+        collected.by_service["forge"] = fields
+        loop.diagnose(DiagnosisRequest(StackId("studio"), "forge", stopped_in=seconds))
+
+    assert causes(system, "forge") == ["unknown", "signal-ignored"]
+
+
+def test_a_service_that_is_well_has_no_diagnosis(
+    context: WorkerContext, collected: Collected, system: System, tmp_path: Path
+) -> None:
+    collected.by_service["forge"] = {"container.state": "running", "health.status": "healthy"}
+    loop = Diagnoser(context, tmp_path / "power.toml", threading.Event())
+    loop.diagnose(DiagnosisRequest(StackId("studio"), "forge"))
+
+    assert causes(system, "forge") == []
+
+
 def test_rules_are_read_again_when_their_files_change(tmp_path: Path) -> None:
     files = RuleFiles(tmp_path / "power.toml")
     shipped = len(files.current().rules)
