@@ -144,11 +144,18 @@ def _judge_exited(spec: ServiceSpec, container: Container) -> ReadinessVerdict:
         return ReadinessVerdict(Power.DONE)
     how = "was killed for using too much memory" if container.oom_killed else "exited"
     detail = f"{how} with code {container.exit_code}"
-    if container.exit_code == 0 and spec.role is Role.ALLOWED:
+    if container.exit_code == 0 and spec.role is Role.ALLOWED and _was_brief(spec, container):
         detail += "; if its work ends there, set oneshot = true for it in power.toml"
     if container.restarts:
         detail += f" after {container.restarts} restarts"
     return ReadinessVerdict(Power.FAILING, f"{detail}: {container.error}" if container.error else detail)
+
+
+def _was_brief(spec: ServiceSpec, container: Container) -> bool:
+    """Did it end before it would have been ready? A service that ran for longer was stopped."""
+    if not container.started_at or not container.finished_at:
+        return True
+    return container.finished_at - container.started_at < timedelta(seconds=_patience(spec, container))
 
 
 def _restarting(spec: ServiceSpec, container: Container, now: datetime) -> ReadinessVerdict | None:

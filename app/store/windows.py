@@ -195,6 +195,17 @@ def live_leases(session: Session, stacks: Collection[StackId], now: datetime) ->
     ]
 
 
+def untried_since(session: Session, stack: StackId, now: datetime) -> dict[str, datetime]:
+    """By held service that no live window has tried to start: when the first of them was asked for."""
+    query = (
+        select(Lease.service, func.min(Window.created_at), func.count(Lease.tried_at))
+        .join(Window, Lease.window_id == Window.id)
+        .where(Window.stack == stack, Window.state.in_(_LIVE), Window.deadline > now)
+        .group_by(Lease.service)
+    )
+    return {service: since for service, since, tried in session.execute(query) if not tried}
+
+
 def is_wanted(session: Session, stack: StackId, service: str, now: datetime) -> bool:
     """Does any live lease hold this service?"""
     return leases.is_wanted(live_leases(session, [stack], now), service, now)

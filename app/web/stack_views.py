@@ -15,6 +15,7 @@ from app.domain.errors import UnknownStack
 from app.domain.leases import HeldLease
 from app.domain.stack_id import StackId
 from app.domain.stack_mode import ServiceStatus
+from app.domain.windows import LIVE
 from app.store import services, stacks, windows, workers
 from app.store.tables import Call, Service, Stack, Window, stamp
 from app.web import diagnosis_views, problems, row_views
@@ -76,6 +77,14 @@ class _StackView:
     def held(self) -> set[str]:
         return {lease.service for lease in self.live}
 
+    def awaited_by(self, service: Service) -> str:
+        """What a held service that is off waits for, or how it ended; empty where no window says so."""
+        if service.power != Power.OFF:
+            return ""
+        live = [window for window in self.moving if window.state in LIVE]
+        details = [one.detail for window in live for one in window.leases if one.service == service.name]
+        return next(filter(None, details), "")
+
     def status(self, name: str, role: Role) -> ServiceStatus:
         row = self.services.get(name)
         if row is None:
@@ -125,7 +134,7 @@ def _power(view: _StackView, row: Service | None) -> dict[str, Any]:
         return row_views.unknown_health(view.stack.node, view.away)
     if row is None:
         return {"power": Power.UNKNOWN, "ready": False, "detail": ""}
-    return {"power": row.power, "ready": row.ready, "detail": row.detail}
+    return {"power": row.power, "ready": row.ready, "detail": row.detail or view.awaited_by(row)}
 
 
 def _service(view: _StackView, name: str, role: Role) -> dict[str, Any]:

@@ -87,8 +87,9 @@ def _verdicts(
     context.unread(spec.name, "")
     for service in watched:
         context.concerned.note(spec.name, service.name, _of(service, containers))
+    wanted_since_death = wanted - _of_earlier_windows(context, spec, containers, wanted, at)
     verdicts = {
-        service.name: _verdict(context, spec, service, containers, wanted=service.name in wanted)
+        service.name: _verdict(context, spec, service, containers, wanted=service.name in wanted_since_death)
         for service in watched
     }
     for name in _back(spec, verdicts, before, wanted):
@@ -100,6 +101,39 @@ def _verdicts(
         except negotiation.Unable as error:
             verdicts[name] = _unknown_containers(error), None
     return verdicts
+
+
+def _of_earlier_windows(
+    context: WorkerContext, spec: StackSpec, containers: Iterable[Container], wanted: set[str], at: datetime
+) -> set[str]:
+    """Wanted services whose containers ended before a window wanted them, and that it has not started yet.
+
+    How such a container ended says nothing of the window that holds the service now: the service is off.
+    """
+    ends = _ends(one for one in containers if one.service in wanted and not _is_oneshot(spec, one.service))
+    if not ends:
+        return set()
+    with context.database.read() as session:
+        since = rows.untried_since(session, spec.name, at)
+    ahead = context.engine.now() - context.database.now()
+    return {name for name, ended in ends.items() if name in since and ended < since[name] + ahead}
+
+
+def _ends(containers: Iterable[Container]) -> dict[str, datetime]:
+    """By service whose containers have all ended: when the last of them did, by the engine's clock."""
+    last: dict[str, list[datetime | None]] = {}
+    for one in containers:
+        last.setdefault(one.service, []).append(None if one.alive else one.finished_at)
+    return {
+        name: max(ends)
+        for name, moments in last.items()
+        if len(ends := [*filter(None, moments)]) == len(moments)
+    }
+
+
+def _is_oneshot(spec: StackSpec, service: str) -> bool:
+    defined = spec.services.get(service)
+    return bool(defined and defined.oneshot)
 
 
 def _with_namespace_users(spec: StackSpec, only: Collection[str]) -> set[str]:

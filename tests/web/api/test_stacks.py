@@ -159,3 +159,11 @@ def test_a_stack_that_is_held_elsewhere_is_relocated_and_no_other(api: Caller, s
     assert system.facts("stack.relocated")["left"][0]["owing"] == ["forge"]
     for name in ("nowhere", "%00", "x" * 500):
         assert api.post(f"/stacks/{name}/relocate").status_code == 404
+
+
+def test_a_held_service_that_is_off_says_what_it_waits_for(api: Caller, system: System) -> None:
+    opened(api, "api")
+    system.work()
+
+    assert [service(api, name)["power"] for name in ("db", "api")] == ["starting", "off"]
+    assert service(api, "api")["detail"] == "waits for db to be healthy"

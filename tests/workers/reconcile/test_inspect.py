@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import update
 
 from app.domain.enums import Power, Role
 from app.domain.planning import StackSpec
 from app.domain.readiness import Container, ReadinessVerdict
 from app.store import services
 from app.store.database import Database
+from app.store.tables import Lease
 from tests.system import System
 from workers.reconcile.inspect import OUTPUT_DELAY, await_output, inspect_stack
 from workers.stacks.stack_reader import Served
@@ -114,3 +116,25 @@ def test_an_image_that_is_missing_is_noted_before_a_window_needs_it(
     assert system.row("forge").image_missing, "a poll looks up no image"
     inspect_stack(worker, spec.name, every_image)
     assert not system.row("forge").image_missing
+
+
+@pytest.mark.parametrize(
+    ("ended", "started_for_this_window", "power"),
+    [(-5.0, False, Power.OFF), (5.0, False, Power.FAILING), (-5.0, True, Power.FAILING)],
+    ids=["before the window", "under the window", "started and seen late"],
+)
+def test_how_a_container_ended_before_its_window_says_nothing_of_it(
+    database: Database, tmp_path: Path, ended: float, started_for_this_window: bool, power: Power
+) -> None:
+    system = System(database, now=database.now() - timedelta(seconds=60))
+    window, _new = system.ask("forge")
+    asked_at = system.window(window).created_at
+    if started_for_this_window:
+        with database.write() as session:
+            session.execute(update(Lease).values(tried_at=database.now()))
+    forge = Container("c", "forge", "exited", exit_code=1, finished_at=asked_at + timedelta(seconds=ended))
+    engine = Engine([system.containers["redis"], forge])
+
+    look(context(database, system.spec, engine, tmp_path), system.spec.name)
+
+    assert system.row("forge").power == power
