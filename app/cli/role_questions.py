@@ -12,6 +12,7 @@ from app.domain.enums import Role
 from power_windows.errors import PowerError
 
 _LETTERS = {"c": Role.CORE, "a": Role.ALLOWED, "n": Role.NONE}
+_ANSWERS = ("y", "yes", "n", "no", "e", "edit")
 _LETTER_OF = {role: letter for letter, role in _LETTERS.items()}
 
 
@@ -19,11 +20,14 @@ def ask(draft: StackDraft) -> StackDraft:
     """Ask until a draft is taken; return it. Raises click.Abort for `no` and at the end of the input."""
     while True:
         answer = click.prompt(
-            "\nWrite this? yes, no, or edit", type=click.Choice(["y", "n", "e"]), default="y"
+            "\nWrite this? yes, no, or edit (y, n, e)",
+            type=click.Choice(_ANSWERS),
+            default="y",
+            show_choices=False,
         )
-        if answer == "n":
+        if answer[0] == "n":
             raise click.Abort
-        if answer == "y":
+        if answer[0] == "y":
             return draft
         draft = _edit(draft)
         init_report.print_proposal(draft)

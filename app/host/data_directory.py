@@ -12,6 +12,8 @@ import shlex
 import stat
 from pathlib import Path
 
+from app.host import private_files
+
 _SECRETS = ("token", "broker.url", "power.db", "power.db-wal")
 ANOTHER = "choose another directory with --data-dir or POWER_DATA_DIR"
 """What to do about a directory that cannot be used."""
@@ -24,7 +26,7 @@ class UnusableDirectory(Exception):
 def claim(path: Path) -> list[str]:
     """Make the directory where it is missing, and check it; return warnings, a line each. Raises Unusable."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_files.make_directory(path)
     except OSError as error:
         raise UnusableDirectory(_cannot_be_made(path, error.strerror or str(error))) from error
     return check(path)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 from pathlib import Path
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and missing ones above it, which only their owner may enter. Raises OSError.
+
+    `Path.mkdir` gives the missing ones above it the ordinary mode.
+    """
+    missing = itertools.takewhile(lambda one: not one.exists(), path.parents)
+    for one in reversed([path, *missing]):
+        one.mkdir(mode=0o700, exist_ok=True)
 
 
 def replace(path: Path, content: str | bytes, *, sync: bool = False) -> None:
@@ -12,7 +23,7 @@ def replace(path: Path, content: str | bytes, *, sync: bool = False) -> None:
 
     `sync` waits until the content is on the disk. Missing directories are made. Raises OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_directory(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

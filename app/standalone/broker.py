@@ -85,7 +85,7 @@ def command(server: Path, broker: Broker) -> tuple[str, ...]:
 def prepare(data_dir: Path) -> Broker:
     """Make the directory of the broker; write its configuration and address for this user alone."""
     directory = data_dir / "broker"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_files.make_directory(directory)
     directory.chmod(0o700)
     broker = _broker_in(directory, _password(directory / "password"))
     private_files.replace_if_changed(broker.config_file, config(broker))

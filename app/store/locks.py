@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.host import private_files
+
 SHARED_LOCK = "~shared"
 """Guards what all services of a project share: its networks and volumes. No service can have this name."""
 
@@ -33,7 +35,7 @@ def hold_lock(directory: Path, project: str, service: str, *, wait: bool = False
 
 
 def _open(at: Path) -> int:
-    at.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_files.make_directory(at.parent)
     return os.open(at, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 

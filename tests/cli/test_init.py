@@ -183,7 +183,7 @@ def test_on_a_terminal_it_asks_and_takes_what_is_chosen(folder: Path) -> None:
         [*POWER, "init"], stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True
     )
     # The roles of db, web and x; db is needed by web.
-    os.write(ours, b"e\nn\na\nn\ny\n")
+    os.write(ours, b"edit\nn\na\nn\nyes\n")
 
     output, _ = process.communicate(timeout=60)
 

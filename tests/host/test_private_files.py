@@ -43,3 +43,17 @@ def test_a_file_with_the_same_text_is_written_again_only_where_others_can_read_i
     path.chmod(0o644)
     private_files.replace_if_changed(path, "one")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_directory_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+    before = tmp_path.stat().st_mode
+    private_files.make_directory(tmp_path / "state" / "power-windows" / "running")
+    private_files.make_directory(tmp_path / "state" / "power-windows" / "running")
+
+    made = ("state", "state/power-windows", "state/power-windows/running")
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in made] == [0o700] * 3
+    assert tmp_path.stat().st_mode == before
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError):
+        private_files.make_directory(tmp_path / "file")
