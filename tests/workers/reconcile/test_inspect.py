@@ -135,6 +135,6 @@ def test_how_a_container_ended_before_its_window_says_nothing_of_it(
     forge = Container("c", "forge", "exited", exit_code=1, finished_at=asked_at + timedelta(seconds=ended))
     engine = Engine([system.containers["redis"], forge])
 
-    look(context(database, system.spec, engine, tmp_path), system.spec.name)
+    inspect_stack(context(database, system.spec, engine, tmp_path), system.spec.name)
 
     assert system.row("forge").power == power
