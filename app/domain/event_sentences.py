@@ -152,7 +152,13 @@ def _describe_refusal(_: EventSentences, entry: AuditEntry) -> list[str]:
 
 
 def _describe_rejection(_: EventSentences, entry: AuditEntry) -> list[str]:
-    return [f"{entry['stack']} is rejected", *[str(fault) for fault in entry["facts"].get("faults", [])]]
+    facts = entry["facts"]
+    in_force = facts.get("in_force")
+    what = "a change is refused, the earlier definition stays in force" if in_force else "is rejected"
+    return [
+        f"{entry['stack']}{':' * bool(in_force)} {what}",
+        *[str(fault) for fault in facts.get("faults", [])],
+    ]
 
 
 def _describe_other(_: EventSentences, entry: AuditEntry) -> list[str]:

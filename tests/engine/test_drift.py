@@ -152,7 +152,7 @@ def test_drift_is_stopped_after_its_grace_where_the_stack_says_so(stack: Stack) 
     stack.begin()
     stack.by_hand("up", "-d", "forge")
     found(stack, "forge")
-    until(lambda: stack.entries(Event.DRIFT_STOPPED), "it is stopped", 90, stack)
+    until(lambda: stack.entries(Event.DRIFT_STOPPED), "it is stopped", 20, stack)
     assert stack.alive() == {"redis", "secret"}
     assert [(call.service, call.action) for call in stack.calls()] == [("forge", "stop")]
 

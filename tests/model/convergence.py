@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -25,11 +25,14 @@ class Convergence:
         self._database, self._expected, self._world = database, expected, world
 
     def check_nothing_stalled(self) -> None:
-        """Check that every opening and closing window waits for a service."""
+        """Check that every opening and closing window waits for a service, and every drift for its grace."""
         now = self._world.now
         with self._database.read() as session:
             running = set(session.scalars(select(Call.stack).where(Call.status == CallStatus.RUNNING)))
             services = {(row.stack, row.name): row for row in session.scalars(select(Service))}
+            for (stack, _name), service in services.items():
+                if stack not in running:
+                    self._waits_for_grace(service, now)
             for row in session.scalars(select(Window)):
                 if row.stack in running or (row.deadline <= now and row.state in LIVE):
                     continue
@@ -37,6 +40,14 @@ class Convergence:
                     self._waits_to_open(row, now)
                 elif row.state == State.CLOSING:
                     self._waits_to_close(row, services, now)
+
+    def _waits_for_grace(self, row: Service, now: datetime) -> None:
+        spec = self._expected.stacks[row.stack]
+        waits = row.drift_since is None or row.stop_pending or row.role != Role.ALLOWED or not row.alive
+        if spec.drift != "stop" or waits or row.drift_since is None:
+            return
+        late = now - row.drift_since - timedelta(seconds=spec.grace)
+        assert late <= SLACK, f"{row.stack}/{row.name} drifts {late} longer than its grace"
 
     def _waits_to_open(self, row: Window, now: datetime) -> None:
         spec = self._expected.stacks[row.stack]

@@ -152,7 +152,20 @@ def _close_shared(machine: Machine) -> None:
     machine.work_without_polls(0)
 
 
-WITHOUT_POLLS = {"joining": _join, "healing": _heal, "leaving": _close_first}
+def _drift_past_grace(machine: Machine) -> None:
+    """Start a service by hand in the stack whose drift is stopped, and let its grace end."""
+    machine.start_by_hand(("attic", "forge"))
+    machine.work_without_polls(0)
+    machine.world.advance(61.0)
+    machine.work_without_polls(0)
+
+
+WITHOUT_POLLS = {
+    "joining": _join,
+    "healing": _heal,
+    "leaving": _close_first,
+    "drifting past the grace": _drift_past_grace,
+}
 
 
 @pytest.mark.parametrize("scenario", WITHOUT_POLLS)
@@ -245,6 +258,11 @@ BROKEN: dict[str, Broken] = {
     ),
     "a closing window marks no service": Broken(
         _drop_trigger(Trigger.REQUEST), "is closing, and no stop is pending", do=_close_shared
+    ),
+    "the end of a drift's grace leads to no inspection": Broken(
+        lambda: mock.patch("workers.reconcile.inspect.drift.grace_ends", return_value={}),
+        "longer than its grace",
+        do=_drift_past_grace,
     ),
     "a start that may come late is forgotten": Broken(
         lambda: mock.patch.object(calls, "mark_service_changing", _forget_unsure),

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from app.domain import call_output, redaction, untrusted_text
 from app.domain.calls import SeenContainers
 from app.domain.enums import Power, Role
@@ -16,7 +18,7 @@ from app.domain.stack_id import StackId
 from app.store import services
 from app.store import windows as rows
 from app.store.tables import Service
-from app.usecases.reconciliation import observations
+from app.usecases.reconciliation import drift, observations
 from workers.engine import compose_program, negotiation, references, stack_secrets
 from workers.reconcile import diagnosis_requests, restart_policy, run_images
 from workers.reconcile.missing_images import asks_for_images, note_missing_images
@@ -42,15 +44,16 @@ def inspect_stack(
 ) -> dict[str, datetime]:
     """Inspect a stack, or only the services of `request`, and store the result.
 
-    Returns, by service, when its verdict may change without an event, by the engine's clock.
+    Returns, by service, when its verdict may change or its drift is to be stopped without an event, by
+    the engine's clock.
     """
-    served, services = context.stacks.get(stack), request.services if request else None
+    served, selected = context.stacks.get(stack), request.services if request else None
     if served is None:
         # It was taken out since this look was asked for.
         return {}
     with context.inspection_lock(stack):
         at = context.database.now()
-        verdicts = _verdicts(context, served.spec, at, services)
+        verdicts = _verdicts(context, served.spec, at, selected)
         seen = {name: seen for name, (seen, _again) in verdicts.items()}
         if asks_for_images(request):
             seen = note_missing_images(context.engine, served.spec, seen)
@@ -63,9 +66,26 @@ def inspect_stack(
             )
             diagnosis_requests.after_settling(context, session, stack, now)
             changes = before.changes(session, stack) if before else UnexplainedChanges()
+            graces = _rest_of_graces(session, served.spec, verdicts, now)
         if changes.description:
             context.repairs.record_repair(stack, changes, context.engine.now())
-    return {name: again for name, (_seen, again) in verdicts.items() if again}
+    return _next_looks(verdicts, graces, context.engine.now())
+
+
+def _rest_of_graces(
+    session: Session, spec: StackSpec, names: Collection[str], now: datetime
+) -> dict[str, timedelta]:
+    """How long the drifts of these services go on until they are to be stopped, by service."""
+    ends = drift.grace_ends(spec, services.of(session, spec.name), now)
+    return {name: end - now for name, end in ends.items() if name in names}
+
+
+def _next_looks(
+    verdicts: Mapping[str, JudgedService], graces: Mapping[str, timedelta], now: datetime
+) -> dict[str, datetime]:
+    """The earlier one of the moment that a verdict names and the end of a drift's grace, by service."""
+    moments = {name: again for name, (_seen, again) in verdicts.items() if again}
+    return moments | {name: min(now + rest, moments.get(name, now + rest)) for name, rest in graces.items()}
 
 
 def _verdicts(

@@ -78,6 +78,18 @@ def find(
             _end(session, row, standing, holds.now)
 
 
+def grace_ends(spec: StackSpec, seen: Mapping[str, Service], now: datetime) -> dict[str, datetime]:
+    """When the grace of each running drift ends, by service. No event says that it is to be stopped then."""
+    if spec.drift != "stop":
+        return {}
+    ends = {
+        name: row.drift_since + timedelta(seconds=spec.grace)
+        for name, row in seen.items()
+        if row.drift_since and row.alive and row.role == Role.ALLOWED and not row.stop_pending
+    }
+    return {name: end for name, end in ends.items() if end > now}
+
+
 def is_back(row: Service) -> bool:
     """Does it run though it was confirmed off, and may be stopped?"""
     return row.alive and not row.stop_pending and row.role == Role.ALLOWED

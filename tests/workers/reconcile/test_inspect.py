@@ -138,3 +138,21 @@ def test_how_a_container_ended_before_its_window_says_nothing_of_it(
     inspect_stack(context(database, system.spec, engine, tmp_path), system.spec.name)
 
     assert system.row("forge").power == power
+
+
+@pytest.mark.parametrize(("policy", "is_planned"), [("stop", True), ("report", False)])
+def test_the_end_of_a_drifts_grace_leads_to_an_inspection(
+    policy: str, is_planned: bool, database: Database, tmp_path: Path
+) -> None:
+    system = System(database, now=database.now() - timedelta(minutes=1))
+    spec = replace(system.spec, drift=policy, grace=5.0)
+    system.run_by_hand("forge")
+    engine = Engine(list(system.containers.values()))
+    with database.write() as session:
+        services.of(session, spec.name)["forge"].drift_since = database.now()
+
+    again = inspect_stack(context(database, spec, engine, tmp_path), spec.name)
+
+    assert ("forge" in again) == is_planned
+    if is_planned:
+        assert timedelta(seconds=3) < again["forge"] - engine.now() <= timedelta(seconds=5)
