@@ -60,7 +60,7 @@ def wrong_token(page: Page, url: str) -> None:
 
 def database_away(page: Page, url: str) -> None:
     """Any page of a signed-in user while the database does not answer."""
-    page.context.add_cookies([{"name": sessions.COOKIE, "value": "any", "url": url}])
+    page.context.add_cookies([{"name": sessions.COOKIE, "value": secrets.token_urlsafe(32), "url": url}])
     page.goto(url)
 
 
