@@ -104,7 +104,15 @@ def add_runs(database: Database, now: datetime) -> None:
                 "services": ["api", "model"],
                 "document": {},
             }
-            session.add(ScenarioRun(created_at=at, started_at=at, finished_at=ends, **about, **row))
+            session.add(
+                ScenarioRun(created_at=at, started_at=at, finished_at=ends, **(about | _subject(row) | row))
+            )
+
+
+def _subject(row: dict[str, Any]) -> dict[str, Any]:
+    """Stack and services of a run that has a report."""
+    run = row["report"]["run"] if row.get("report") else {}
+    return {name: run[name] for name in ("stack", "services") if run}
 
 
 def add_requests(database: Database, now: datetime) -> None:
