@@ -11,7 +11,8 @@ windows is not seen here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -86,18 +87,45 @@ class Saving:
     whole: float
 
 
-def savings_by_period(session: Session, bounds: Sequence[datetime]) -> dict[ServiceOfStack, list[Saving]]:
-    """The savings of each allowed service by period; `bounds` are their begins, and the end of the last."""
+HeldSeconds = Mapping[ServiceOfStack, Sequence[float]]
+"""How long each service was held in each of some periods; one that was not held is left out."""
+
+
+def held_seconds(session: Session, bounds: Sequence[datetime]) -> dict[ServiceOfStack, list[float]]:
+    """How long each service was held by period; `bounds` are their begins, and the end of the last.
+
+    For periods that have ended the answer no longer changes, unless an offline worker reports late.
+    """
+    if len(bounds) <= 1:
+        return {}
     holds = held_spans(session, bounds[0], bounds[-1])
+    return {key: _seconds_by_period(spans, bounds) for key, spans in holds.items()}
+
+
+def _seconds_by_period(spans: Iterable[Span], bounds: Sequence[datetime]) -> list[float]:
+    seconds = [0.0] * (len(bounds) - 1)
+    for began, ended in spans:
+        number = bisect_right(bounds, began) - 1
+        while number < len(seconds) and bounds[number] < ended:
+            within = min(ended, bounds[number + 1]) - max(began, bounds[number])
+            seconds[number] += within.total_seconds()
+            number += 1
+    return seconds
+
+
+def savings_by_period(
+    session: Session, bounds: Sequence[datetime], held: HeldSeconds
+) -> dict[ServiceOfStack, list[Saving]]:
+    """The savings of each allowed service by period; `held` is for the same periods."""
     savings: dict[ServiceOfStack, list[Saving]] = {}
     for stack in stacks.every(session):
         begun = known_since(session, stack)
+        lengths = [(until - max(since, begun)).total_seconds() for since, until in pairwise(bounds)]
         for name in stack.spec.allowed:
-            spans = holds.get((stack.name, name), ())
-            periods = [(max(since, begun), until) for since, until in pairwise(bounds)]
+            seconds = held.get((stack.name, name), [0.0] * len(lengths))
             savings[stack.name, name] = [
-                Saving(_off(spans, since, until), max(0.0, (until - since).total_seconds()))
-                for since, until in periods
+                Saving(max(0.0, whole - on), max(0.0, whole))
+                for whole, on in zip(lengths, seconds, strict=True)
             ]
     return savings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -74,3 +75,31 @@ def test_spans_that_touch_are_one() -> None:
         (hours[0], hours[2]),
         (hours[3], hours[4]),
     ]
+
+
+@pytest.mark.parametrize("days", [1, 10, 40])
+def test_seconds_by_period_are_those_of_each_period_alone(system: System, days: int) -> None:
+    """Windows end before, at and after the ends of periods, and one is still open."""
+    began = system.now
+    for number in range(4):
+        window = system.open("forge", ttl=1800.0)
+        system.work()
+        system.tick(1000 + 700 * number)
+        if number < 3:
+            system.close(window)
+            system.work()
+        system.tick(900)
+    bounds = [began + timedelta(seconds=step) for step in (0, 500, 1000, 2300, 2300 + days, 5000)]
+    bounds.append(system.now)
+    with system.database.read() as session:
+        held = savings.held_seconds(session, bounds)
+        spans = [savings.held_spans(session, *pair) for pair in pairwise(bounds)]
+        saved = savings.savings_by_period(session, bounds, held)
+    alone = [one.get((system.spec.name, "forge"), []) for one in spans]
+    expected = [sum((until - since).total_seconds() for since, until in one) for one in alone]
+    assert held[system.spec.name, "forge"] == pytest.approx(expected)
+    assert sum(expected) > 3000
+    whole = [(until - since).total_seconds() for since, until in pairwise(bounds)]
+    off = [one.off for one in saved[system.spec.name, "forge"]]
+    assert off == pytest.approx([length - on for length, on in zip(whole, expected, strict=True)])
+    assert [one.off for one in saved[system.spec.name, "mill"]] == pytest.approx(whole)

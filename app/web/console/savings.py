@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
+
+from flask import current_app
+from sqlalchemy.orm import Session
 
 from app.store import samples, stacks
 from app.store import savings as queries
@@ -13,8 +18,11 @@ from app.web.authentication import Caller
 from app.web.console.local_time import from_reader_zone, in_reader_zone, reader_zone, zone_label
 from app.web.console.pages import PageResponse, Pages, render_page
 from app.web.context import WebContext
+from app.web.viewing import current_viewer
 
 pages = Pages()
+PAST_KEPT = 600.0
+"""Seconds for which what was computed of past weeks is used again."""
 _MOST_WEEKS = 53
 _RECENT = 5
 """Weeks that have a column in the table."""
@@ -57,7 +65,8 @@ def saved_hours(context: WebContext, _caller: Caller) -> PageResponse:
     with context.database.read() as session:
         begins = [queries.known_since(session, stack) for stack in stacks.every(session)]
         bounds = _week_bounds(min(begins, default=now), now)
-        savings = queries.savings_by_period(session, bounds)
+        held = _held_seconds(session, bounds)
+        savings = queries.savings_by_period(session, bounds, held)
         means = samples.means(session)
     rows = [_row(key, periods, means.get(key)) for key, periods in sorted(savings.items())]
     weeks = _weeks(bounds, list(savings.values()))
@@ -70,6 +79,25 @@ def saved_hours(context: WebContext, _caller: Caller) -> PageResponse:
         since=max(min(begins, default=now), bounds[0]),
         zone=zone_label(now),
     )
+
+
+def _held_seconds(session: Session, bounds: Sequence[datetime]) -> queries.HeldSeconds:
+    """How long each service was held by week: of past weeks as last computed, of this week as of now."""
+    past = _past_weeks(session, bounds[:-1])
+    current = queries.held_seconds(session, bounds[-2:])
+    none = [0.0] * (len(bounds) - 2)
+    return {key: [*past.get(key, none), *current.get(key, [0.0])] for key in {*past, *current}}
+
+
+def _past_weeks(session: Session, bounds: Sequence[datetime]) -> queries.HeldSeconds:
+    """The same for past weeks, which is kept for `PAST_KEPT` seconds: a year has many windows."""
+    cache = current_app.extensions.setdefault("power-windows-past-weeks", {})
+    key, now = (current_viewer().namespace, *bounds), time.monotonic()
+    for other in [one for one, (until, _) in list(cache.items()) if until <= now]:
+        cache.pop(other, None)
+    if key not in cache:
+        cache[key] = (now + PAST_KEPT, queries.held_seconds(session, bounds))
+    return cast(queries.HeldSeconds, cache[key][1])
 
 
 def _week_bounds(begun: datetime, now: datetime) -> list[datetime]:
