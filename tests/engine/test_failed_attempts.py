@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from app.domain.enums import CallStatus, Event, Power, State
 from app.store import locks
 from app.usecases.reconciliation import calls
-from tests.databases import Databases
-from tests.engine.guarded import Door, door
-from tests.engine.stacks import Stack, running, standing, until
+from tests.engine.engine_proxy import EngineProxy
+from tests.engine.stacks import Stack, running, until
 
 
 @pytest.fixture(autouse=True)
@@ -23,21 +19,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses themselves are tested where the clock is a variable."""
     monkeypatch.setattr(calls, "RETRY_FIRST", timedelta(seconds=0.5))
     monkeypatch.setattr(calls, "RETRY_CAP", timedelta(seconds=2))
-
-
-@pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    with tempfile.TemporaryDirectory(prefix="pw-door-") as directory, door(Path(directory)) as guard:
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/door.sock")
-        yield guard
-
-
-@pytest.fixture
-def behind(silent: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack]:
-    with standing(tmp_path, databases.migrated("sqlite")) as stack:
-        yield stack
-        silent.refusals.clear()
-        silent.delays.clear()
 
 
 def outcomes(stack: Stack, service: str) -> list[tuple[str, str]]:
@@ -72,25 +53,25 @@ def test_a_lock_that_cannot_be_opened_is_a_failed_call_with_its_reason(stack: St
     assert not stack.closed(window).stuck
 
 
-def test_an_off_waits_for_an_engine_that_shows_nothing(behind: Stack, silent: Door) -> None:
+def test_an_off_waits_for_an_engine_that_shows_nothing(proxied: Stack, proxy: EngineProxy) -> None:
     """The start is held up on its way, the window ends, the stop finds nothing, and no look tells more."""
-    behind.write({"forge": running()}, tuned={"forge": {"up_timeout": "2s"}}).begin()
+    proxied.write({"forge": running()}, tuned={"forge": {"up_timeout": "2s"}}).begin()
     held_up = 12.0
-    silent.delays[r"POST /[^ ]*containers/[0-9a-f]+/start"] = held_up
+    proxy.delays[r"POST /[^ ]*containers/[0-9a-f]+/start"] = held_up
 
-    window = behind.open("forge")
-    until(lambda: behind.calls("forge"), "its start is on record", 30, behind)
+    window = proxied.open("forge")
+    until(lambda: proxied.calls("forge"), "its start is on record", 30, proxied)
     # Compose has to read, too, or its stop would not return 0.
-    silent.refusals[r"(?si)GET /[^ ]*containers/.*docker-sdk-python"] = 500, "cannot be read just now"
-    behind.settled(window, State.CLOSING, within=60)
+    proxy.refusals[r"(?si)GET /[^ ]*containers/.*docker-sdk-python"] = 500, "cannot be read just now"
+    proxied.settled(window, State.CLOSING, within=60)
 
-    until(lambda: ("stop", "ok") in outcomes(behind, "forge"), "its stop returned 0", 30, behind)
+    until(lambda: ("stop", "ok") in outcomes(proxied, "forge"), "its stop returned 0", 30, proxied)
     time.sleep(3)
-    row = behind.row("forge")
+    row = proxied.row("forge")
     assert row
-    assert (behind.window(window).state, row.power, row.stop_pending) == (State.CLOSING, Power.UNKNOWN, True)
+    assert (proxied.window(window).state, row.power, row.stop_pending) == (State.CLOSING, Power.UNKNOWN, True)
 
-    silent.refusals.clear()
-    behind.closed(window, within=60)
+    proxy.refusals.clear()
+    proxied.closed(window, within=60)
     time.sleep(held_up)
-    until(lambda: not behind.alive(), "what came up late is off", 60, behind)
+    until(lambda: not proxied.alive(), "what came up late is off", 60, proxied)

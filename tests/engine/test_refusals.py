@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +15,8 @@ from app.store import stacks as known
 from app.usecases import logs
 from app.usecases.windows import close as closing
 from tests.databases import Databases
-from tests.engine.guarded import Door, door
-from tests.engine.stacks import Stack, docker, running, standing, until
+from tests.engine.engine_proxy import EngineProxy
+from tests.engine.stacks import Stack, docker, running, until
 from tests.workers.engine.engine_server import Release, serving
 from workers.loops import deadline_clock, stack_files
 from workers.reconcile import logs as reading
@@ -28,55 +26,36 @@ PODMAN = Release("5.4.2", "1.24", "1.41", [{"Name": "Podman Engine"}])
 NEWER = Release("99.0", "1.90", "1.99")
 
 
-@pytest.fixture
-def guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    with (
-        tempfile.TemporaryDirectory(prefix="pw-door-") as directory,
-        door(Path(directory)) as guard_at_socket,
-    ):
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/door.sock")
-        yield guard_at_socket
-
-
-@pytest.fixture
-def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack]:
-    with standing(tmp_path, databases.migrated("sqlite")) as stack:
-        yield stack
-        guard.refusals.clear()
-        # The docker command may be older than the release that the door stands for.
-        guard.speaks = None
-
-
 # The API version.
 
 
-def test_an_engine_whose_lowest_version_is_1_44_is_served(guarded: Stack, guard: Door) -> None:
-    guard.speaks = ("1.44", "1.52")
-    guarded.write({"forge": running(network_mode="none")}).begin()
+def test_an_engine_whose_lowest_version_is_1_44_is_served(proxied: Stack, proxy: EngineProxy) -> None:
+    proxy.speaks = ("1.44", "1.52")
+    proxied.write({"forge": running(network_mode="none")}).begin()
 
-    window = guarded.open("forge")
+    window = proxied.open("forge")
 
-    assert guarded.opened(window).status == "ok"
-    agreed = guarded.engine.agreement()
+    assert proxied.opened(window).status == "ok"
+    agreed = proxied.engine.agreement()
     assert (tuple(map(int, agreed.api.split("."))) >= (1, 44), agreed.least) == (True, "1.44")
-    guarded.close(window)
-    guarded.closed(window)
-    assert guarded.alive() == set()
+    proxied.close(window)
+    proxied.closed(window)
+    assert proxied.alive() == set()
 
 
-def test_an_engine_that_is_upgraded_under_a_window_is_served_on(guarded: Stack, guard: Door) -> None:
-    guard.speaks = ("1.12", "1.41")
-    guarded.write({"forge": running(network_mode="none")}).begin()
-    window = guarded.open("forge")
-    guarded.opened(window)
-    assert guarded.engine.agreement().api == "1.41"
+def test_an_engine_that_is_upgraded_under_a_window_is_served_on(proxied: Stack, proxy: EngineProxy) -> None:
+    proxy.speaks = ("1.12", "1.41")
+    proxied.write({"forge": running(network_mode="none")}).begin()
+    window = proxied.open("forge")
+    proxied.opened(window)
+    assert proxied.engine.agreement().api == "1.41"
 
-    guard.speaks = ("1.44", "1.52")
+    proxy.speaks = ("1.44", "1.52")
 
-    guarded.close(window)
-    guarded.closed(window)
-    assert guarded.alive() == set()
-    assert guarded.engine.agreement().least == "1.44"
+    proxied.close(window)
+    proxied.closed(window)
+    assert proxied.alive() == set()
+    assert proxied.engine.agreement().least == "1.44"
 
 
 @pytest.mark.parametrize(("release", "words"), [(PODMAN, "is Podman 5.4.2"), (NEWER, "share none")])
@@ -115,42 +94,42 @@ def faults(stack: Stack) -> list[str]:
 # Everything, and one container.
 
 
-def test_a_refusal_is_shown_in_the_engines_own_words(guarded: Stack, guard: Door) -> None:
-    guarded.write({"forge": running(network_mode="none")}).begin()
-    window = guarded.open("forge")
-    guarded.opened(window)
+def test_a_refusal_is_shown_in_the_engines_own_words(proxied: Stack, proxy: EngineProxy) -> None:
+    proxied.write({"forge": running(network_mode="none")}).begin()
+    window = proxied.open("forge")
+    proxied.opened(window)
 
-    guard.refusals["GET /[^ ]*containers/json"] = 500, "the vault is shut"
-    guarded.watch.mark(StackId("studio"), None, Trigger.RESYNC)
+    proxy.refusals["GET /[^ ]*containers/json"] = 500, "the vault is shut"
+    proxied.watch.mark(StackId("studio"), None, Trigger.RESYNC)
 
-    until(lambda: shown(guarded, "forge")[0] == Power.UNKNOWN, "it is unknown", 20, guarded)
-    assert shown(guarded, "forge")[1] == "the engine refuses to tell: the vault is shut"
-    guard.refusals.clear()
-    guarded.close(window)
-    guarded.closed(window)
+    until(lambda: shown(proxied, "forge")[0] == Power.UNKNOWN, "it is unknown", 20, proxied)
+    assert shown(proxied, "forge")[1] == "the engine refuses to tell: the vault is shut"
+    proxy.refusals.clear()
+    proxied.close(window)
+    proxied.closed(window)
 
 
 @pytest.mark.parametrize("status", [400, 409, 500])
 def test_a_container_that_is_not_described_hides_no_other_and_is_turned_off(
-    guarded: Stack, guard: Door, status: int
+    proxied: Stack, proxy: EngineProxy, status: int
 ) -> None:
     names = {name: running(network_mode="none") for name in ("bad", "good")}
-    guarded.write(names).begin()
-    window = guarded.open("bad", "good")
-    guarded.opened(window)
-    (bad,) = guarded.ids("bad")
+    proxied.write(names).begin()
+    window = proxied.open("bad", "good")
+    proxied.opened(window)
+    (bad,) = proxied.ids("bad")
 
     # Compose inspects it too, in order to stop it; what it asks for is answered.
     worker = "(?s:.*)docker-sdk-python"
-    guard.refusals[rf"GET /v1\.\d+/containers/{bad}/json {worker}"] = status, "no such luck"
-    guarded.watch.mark(StackId("studio"), None, Trigger.RESYNC)
+    proxy.refusals[rf"GET /v1\.\d+/containers/{bad}/json {worker}"] = status, "no such luck"
+    proxied.watch.mark(StackId("studio"), None, Trigger.RESYNC)
 
-    until(lambda: shown(guarded, "bad")[0] == Power.UNKNOWN, "bad is unknown", 20, guarded)
-    assert shown(guarded, "bad")[1] == "the engine says of it: no such luck"
-    assert shown(guarded, "good")[0] == Power.ON
-    guarded.close(window)
-    guarded.closed(window)
-    assert (guarded.alive(), docker("ps", "-q", "--filter", f"id={bad}")) == (set(), "")
+    until(lambda: shown(proxied, "bad")[0] == Power.UNKNOWN, "bad is unknown", 20, proxied)
+    assert shown(proxied, "bad")[1] == "the engine says of it: no such luck"
+    assert shown(proxied, "good")[0] == Power.ON
+    proxied.close(window)
+    proxied.closed(window)
+    assert (proxied.alive(), docker("ps", "-q", "--filter", f"id={bad}")) == (set(), "")
 
 
 def shown(stack: Stack, service: str) -> tuple[str, str]:

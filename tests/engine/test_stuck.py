@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,28 +11,10 @@ from app.domain.enums import Action, CallStatus, Event, State
 from app.domain.stack_id import StackId
 from app.usecases.reconciliation import calls
 from app.usecases.windows import close as closing
-from tests.databases import Databases
-from tests.engine.guarded import Door, door
-from tests.engine.stacks import Stack, python, running, standing, until
+from tests.engine.engine_proxy import EngineProxy
+from tests.engine.stacks import Stack, python, running, until
 from workers.reconcile import converge
 from workers.stacks.service_durations import STOP_MARGIN
-
-
-@pytest.fixture
-def guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    with (
-        tempfile.TemporaryDirectory(prefix="pw-door-") as directory,
-        door(Path(directory)) as guard_at_socket,
-    ):
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/door.sock")
-        yield guard_at_socket
-
-
-@pytest.fixture
-def guarded(guard: Door, tmp_path: Path, databases: Databases) -> Iterator[Stack]:
-    with standing(tmp_path, databases.migrated("sqlite")) as stack:
-        yield stack
-        guard.guarded.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -49,67 +28,67 @@ def actions(stack: Stack, service: str) -> list[tuple[str, str]]:
     return [(str(call.action), str(call.status)) for call in stack.calls(service)]
 
 
-def test_from_the_first_failed_stop_to_the_last_that_works(guarded: Stack, guard: Door) -> None:
-    guarded.write({"forge": running(), "mill": running()}).begin()
-    window = guarded.open("forge", "mill")
-    guarded.opened(window)
-    guard.guarded.update(guarded.ids("forge"))
+def test_from_the_first_failed_stop_to_the_last_that_works(proxied: Stack, proxy: EngineProxy) -> None:
+    proxied.write({"forge": running(), "mill": running()}).begin()
+    window = proxied.open("forge", "mill")
+    proxied.opened(window)
+    proxy.guarded.update(proxied.ids("forge"))
 
-    guarded.close(window)
+    proxied.close(window)
 
-    until(lambda: guarded.window(window).stuck, "the window is stuck", 60, guarded)
-    assert guarded.alive() == {"forge"}
-    assert guarded.window(window).state == State.CLOSING
-    assert actions(guarded, "forge")[:4] == [
+    until(lambda: proxied.window(window).stuck, "the window is stuck", 60, proxied)
+    assert proxied.alive() == {"forge"}
+    assert proxied.window(window).state == State.CLOSING
+    assert actions(proxied, "forge")[:4] == [
         ("up", "ok"),
         ("stop", "fail"),
         ("kill", "fail"),
         ("kill", "fail"),
     ]
-    (stuck,) = guarded.entries(Event.WINDOW_STUCK)
+    (stuck,) = proxied.entries(Event.WINDOW_STUCK)
     facts = json.loads(stuck.facts)
     assert facts["failed_stops"] == {"forge": 3}
     assert "did not receive an exit event" in facts["last_errors"]["forge"]
-    row = guarded.row("forge")
+    row = proxied.row("forge")
     assert row
     assert row.retry_at
 
-    tries = guard.refused
-    until(lambda: guard.refused >= tries + 3, "it is tried further", 60, guarded)
-    assert len(guarded.entries(Event.WINDOW_STUCK)) == 1
+    tries = proxy.refused
+    until(lambda: proxy.refused >= tries + 3, "it is tried further", 60, proxied)
+    assert len(proxied.entries(Event.WINDOW_STUCK)) == 1
 
-    guard.guarded.clear()
-    closed = guarded.closed(window, within=60)
+    proxy.guarded.clear()
+    closed = proxied.closed(window, within=60)
     assert not closed.stuck
-    assert guarded.alive() == set()
+    assert proxied.alive() == set()
 
 
-def test_a_person_forces_it_and_the_off_is_still_owed(guarded: Stack, guard: Door) -> None:
-    guarded.write({"forge": running()}).begin()
-    window = guarded.open("forge")
-    guarded.opened(window)
-    guard.guarded.update(guarded.ids("forge"))
-    guarded.close(window)
-    until(lambda: guarded.window(window).stuck, "the window is stuck", 60, guarded)
+def test_a_person_forces_it_and_the_off_is_still_owed(proxied: Stack, proxy: EngineProxy) -> None:
+    proxied.write({"forge": running()}).begin()
+    window = proxied.open("forge")
+    proxied.opened(window)
+    proxy.guarded.update(proxied.ids("forge"))
+    proxied.close(window)
+    until(lambda: proxied.window(window).stuck, "the window is stuck", 60, proxied)
 
-    with guarded.database.write() as session:
-        closing.close(session, window, actor="grace", now=guarded.database.now(), force=True)
-    guarded.watch.close_soon(StackId("studio"))
+    with proxied.database.write() as session:
+        closing.close(session, window, actor="grace", now=proxied.database.now(), force=True)
+    proxied.watch.close_soon(StackId("studio"))
 
-    closed = guarded.closed(window, within=60)
+    closed = proxied.closed(window, within=60)
     assert closed.close_detail == "forced by grace; not confirmed off: forge"
     assert not closed.stuck
-    assert guarded.entries(Event.WINDOW_CLOSING)[-1].actor == "grace"
-    entries = until(lambda: guarded.entries(Event.DRIFT_FOUND), "it drifts", 20, guarded)
+    assert proxied.entries(Event.WINDOW_CLOSING)[-1].actor == "grace"
+    entries = until(lambda: proxied.entries(Event.DRIFT_FOUND), "it drifts", 20, proxied)
     assert json.loads(entries[0].facts)["why"] == "runs, though no window holds it, and would not stop"
-    tries = guard.refused
-    until(lambda: guard.refused >= tries + 3, "it is tried further", 60, guarded)
+    tries = proxy.refused
+    until(lambda: proxy.refused >= tries + 3, "it is tried further", 60, proxied)
 
-    guard.guarded.clear()
-    until(lambda: guarded.entries(Event.DRIFT_STOPPED), "it stops at last", 60, guarded)
-    assert guarded.alive() == set()
-    assert len(guarded.entries(Event.DRIFT_FOUND)) == 1
-    row = guarded.row("forge")
+    proxy.guarded.clear()
+    until(lambda: proxied.entries(Event.DRIFT_STOPPED), "it stops at last", 60, proxied)
+    assert proxied.alive() == set()
+    assert len(proxied.entries(Event.DRIFT_FOUND)) == 1
+    row = proxied.row("forge")
     assert row
     assert (row.stop_pending, row.failures, row.retry_at) == (False, 0, None)
 

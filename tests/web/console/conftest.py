@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,26 +61,11 @@ def _hidden(name: str, page: str) -> str:
 
 
 @pytest.fixture
-def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> System:
-    """All processes share one clock."""
-    system = System(database)
-    monkeypatch.setattr(database, "now", lambda: system.now)
-    return system
-
-
-@pytest.fixture
-def app(database: Database, system: System, tmp_path: Path) -> Iterator[Flask]:
-    url = database.url.render_as_string(hide_password=False)
-    settings = Settings(tmp_path, url, "memory://", "local", tmp_path / "power.toml")
-    application = create_app(settings, database, Remembering())
+def app(settings: Settings, database: Database, broker: Remembering, system: System) -> Iterator[Flask]:
+    """The console, in place of the API alone."""
+    application = create_app(settings, database, broker)
     yield application
     application.extensions["power-windows"].event_feed.stop()
-
-
-@pytest.fixture
-def token(system: System) -> str:
-    with system.database.write() as session:
-        return tokens.create(session, "ada", system.now)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A door in front of the engine: it refuses what a test says, such as what ends certain containers.
+"""A proxy in front of the engine: it refuses what a test names, such as stops of certain containers.
 
 It can also stand for a newer release, which turns older clients away as Docker 29 does.
 """
@@ -31,7 +31,7 @@ def _refusal(status: int, sentence: str) -> bytes:
     )
 
 
-class Door(socketserver.ThreadingUnixStreamServer):
+class EngineProxy(socketserver.ThreadingUnixStreamServer):
     """Lets one request a connection through to the engine, but for what would end a guarded container."""
 
     daemon_threads = True
@@ -48,6 +48,13 @@ class Door(socketserver.ThreadingUnixStreamServer):
         """Stand for a release with this lowest and highest API version; if None, for the engine behind."""
         self.refused = 0
         super().__init__(str(path), _Caller)
+
+    def pass_everything(self) -> None:
+        """Refuse and delay nothing any more, and stand for the engine behind."""
+        self.guarded.clear()
+        self.refusals.clear()
+        self.delays.clear()
+        self.speaks = None
 
     def refusal(self, head: bytes) -> bytes | None:
         """The answer to a request that does not reach the engine; None for one that does."""
@@ -88,7 +95,7 @@ class Door(socketserver.ThreadingUnixStreamServer):
 
 
 class _Caller(socketserver.BaseRequestHandler):
-    server: Door
+    server: EngineProxy
     request: socket.socket
 
     def handle(self) -> None:
@@ -135,13 +142,13 @@ def _copy(
 
 
 @contextmanager
-def door(directory: Path, engine: str | None = None) -> Iterator[Door]:
-    """A door in front of an engine's socket, by default that of the engine that the environment names."""
+def engine_proxy(directory: Path, engine: str | None = None) -> Iterator[EngineProxy]:
+    """A proxy in front of an engine's socket, by default that of the engine that the environment names."""
     engine = engine or os.environ.get("DOCKER_HOST", "/var/run/docker.sock").removeprefix("unix://")
-    with Door(directory / "door.sock", engine) as door:
-        thread = threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    with EngineProxy(directory / "proxy.sock", engine) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield door
+            yield proxy
         finally:
-            door.shutdown()
+            proxy.shutdown()
