@@ -81,7 +81,7 @@ def _append(session: Session, chain: str, notes: Iterable[Note]) -> None:
 
 
 def _to_the_millisecond(at: datetime) -> datetime:
-    """What an answer shows is all that is kept, so that a reader can check a hash by what was shown."""
+    """Cut to the milliseconds that an answer shows, so that a reader can check the hash by the answer."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 

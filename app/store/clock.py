@@ -109,7 +109,7 @@ class Clock:
         return answer.at, self._accept(answer.at, answer.closest_to(self._carried_source(answer.at)))
 
     def _quickest_answer(self) -> ClockAnswer:
-        """One answer; the quickest of a few where there is no earlier one to bound a slow one by."""
+        """One answer; without an earlier one, the quickest of a few tries where answers are slow."""
         answer = self._time_answer()
         for _ in range(0 if self._anchor else FIRST_TRIES - 1):
             if answer.took <= QUICK:
@@ -138,7 +138,7 @@ def _extrapolate(anchor: tuple[float, datetime], elapsed: float) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """What the database says of the time, at one moment."""
+    """One reading of the database's clock, with what is stored of the shared clock."""
 
     source: datetime
     """Its own clock; on SQLite the host's."""
@@ -181,7 +181,7 @@ class SharedClock(Clock):
         return expected
 
     def _expected_time(self, at: float, reading: ClockReading) -> datetime | None:
-        """What the shared clock should show, by all that is known; None where nothing is."""
+        """The time that the shared clock should show, by the stored values; None where nothing is stored."""
         if self._anchor:
             return _extrapolate(self._anchor, at)
         if reading.booted_at:

@@ -1,4 +1,4 @@
-"""What the database keeps of the shared clock: its offset, and when each host was booted."""
+"""The stored part of the shared clock: its offset, and the boot time of each host."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ _MOMENTS = (
 
 
 def nothing_after(session: Session, now: datetime) -> None:
-    """Let no time that counts lie in the future, and forget when hosts were booted."""
+    """Set stored times that lie in the future to now, and delete the boot times of hosts."""
     session.execute(delete(Boot))
     for moment in _MOMENTS:
         session.execute(update(moment.class_).where(moment > now).values({moment: now}))

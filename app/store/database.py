@@ -31,7 +31,7 @@ from app.store.clock import ClockReading, SharedClock
 log = logging.getLogger(__name__)
 
 OUTAGE_ERRORS = (OperationalError, InterfaceError, PoolTimeout)
-"""What is raised while the database does not answer."""
+"""The exceptions that are raised while the database does not answer."""
 
 SILENCE_SECONDS = 15.0
 """Seconds that a database may be silent, or another writer at work, before it counts as away."""
@@ -62,7 +62,7 @@ def is_outage(error: Exception) -> bool:
 
 
 class Database:
-    """One process's way to the database; share it between threads."""
+    """The database as one process uses it; its threads share it."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction: committed with its audit entries at the end, or nothing at all on an exception."""
+        """One transaction: committed with its audit entries at the end, or rolled back on an exception."""
         self._require_usable()
         with self._in_turn(), Session(self._writing, expire_on_commit=False) as session:
             # SQLite takes the write lock here, before anything is read.
@@ -158,7 +158,7 @@ class Database:
         return True
 
     def _damage(self, context: ExceptionContext) -> DatabaseUnusable | None:
-        """What to raise where SQLite calls the file damaged, which is not used any more from then on.
+        """The exception to raise where SQLite reports a damaged file, which is not used from then on.
 
         What is read from it may be wrong, and what is written to it makes it worse.
 
@@ -195,7 +195,7 @@ class Database:
         self.engine.dispose()
 
     def reading(self, session: Session) -> ClockReading:
-        """What the database says of the time, in the middle of a transaction."""
+        """The time by the database's own clock, read within a transaction."""
         return clock_offset.reading(session, self._source_now(session.connection()), self.boot)
 
     def _read_clock(self) -> ClockReading:

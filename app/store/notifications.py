@@ -34,7 +34,7 @@ _AT_ONCE = 200
 
 
 def behind(session: Session, node: str, sink: str, chains: Sequence[str]) -> list[str]:
-    """Those of these chains that have grown beyond a sink's place, or that it has no place in."""
+    """Those of these chains that have entries which this sink has not read, or that it has no place in."""
     places = {one.chain: one.seq for one in _places(session, node, sink)}
     heads = {
         one.chain: one.seq for one in session.scalars(select(ChainHead).where(ChainHead.chain.in_(chains)))
@@ -48,7 +48,7 @@ def _places(session: Session, node: str, sink: str) -> list[NoticePlace]:
 
 
 def next_entries(session: Session, node: str, sink: str, chain: str) -> list[Entry]:
-    """What a sink has not taken in yet of a chain; its place moves behind it. A new one begins at the end."""
+    """The entries of a chain after a sink's place, which moves behind them. A new sink begins at the end."""
     newest = session.scalar(select(ChainHead.seq).where(ChainHead.chain == chain)) or 0
     session.execute(insert_if_new(session, NoticePlace).values(node=node, sink=sink, chain=chain, seq=newest))
     key = {"node": node, "sink": sink, "chain": chain}

@@ -1,4 +1,4 @@
-"""What is old enough to leave the database, and its leaving, in short transactions.
+"""Find and delete what is old enough to be archived, in short transactions.
 
 Entries go from the beginning of a chain only, and the head remembers up to where and
 with which hash, so the rest still proves itself. The database refuses to let go of

@@ -1,4 +1,4 @@
-"""What is saved: how long services that may be powered were off, against leaving them always on.
+"""Savings: how long services that may be powered were off, compared with leaving them always on.
 
     saved(service) = time of the period - time in it that any window held the service
 

@@ -26,7 +26,7 @@ def get(session: Session, window: str) -> Window | None:
 
 
 def known_ids(session: Session, windows: Collection[str]) -> set[str]:
-    """Those of these ids that are here."""
+    """Those of these ids that have a window in the database."""
     return set(session.scalars(select(Window.id).where(Window.id.in_(windows))))
 
 

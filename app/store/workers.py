@@ -20,7 +20,7 @@ _CLAIMING = 0x70775F6E
 
 
 def lock_claims(session: Session) -> None:
-    """Let no other transaction claim anything before this one ends."""
+    """Lock the claims of nodes and stacks until this transaction ends."""
     # SQLite's write lock, which this transaction has, is as good.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(_CLAIMING)))

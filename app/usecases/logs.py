@@ -51,7 +51,7 @@ class LogRequest:
     """By container, the time of the last line that was read already."""
     tail: int
     details: Mapping[str, str] = field(default_factory=dict)
-    """What was kept of a service, for where its container is gone."""
+    """The stored last output of each service whose container is gone."""
 
 
 def ask(

@@ -28,7 +28,7 @@ SETTLE_BY = 1.0
 
 
 class Timekeeper:
-    """One per process that lives for long and may write."""
+    """Keeps the stored clock correct. A process has one if it is long-lived and may write."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -31,7 +31,7 @@ UNDER_WAY = "a request was under way"
 
 @dataclass(frozen=True, slots=True)
 class WakeBinding:
-    """What is known of a bound token: its route, its window if it has one, and for how long it opens."""
+    """A bound token: its route, its window if it has one, and the length of the windows that it opens."""
 
     stack: StackId
     service: str

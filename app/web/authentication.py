@@ -41,7 +41,7 @@ class Caller:
 
     @property
     def viewer(self) -> Viewer:
-        """What the caller sees: all that its token's namespace does."""
+        """The caller as a viewer: it sees what its token's namespace sees."""
         return Viewer(namespace_of(self.name))
 
     def stack_id(self, name: str) -> StackId:

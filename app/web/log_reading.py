@@ -71,7 +71,7 @@ def read_service(context: WebContext, caller: Caller, stack: str, service: str, 
 
 @contextmanager
 def _turn(context: WebContext) -> Iterator[None]:
-    """One of the readings that are made at a time; raises ApiError where there are too many."""
+    """Count one more reading during the block; raise ApiError where there are too many at a time."""
     with context.readers.hold() as acquired:
         if not acquired:
             limit = context.readers.limit

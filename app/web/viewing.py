@@ -26,13 +26,13 @@ def current_viewer() -> Viewer:
 
 
 def set_viewer(viewer: Viewer) -> None:
-    """From here to the end of the request, or of the enclosing `as_viewer`, see what this viewer sees."""
+    """Restrict reads to what this viewer sees, until the request or the enclosing `as_viewer` ends."""
     _VIEWER.set(viewer)
 
 
 @contextmanager
 def as_viewer(viewer: Viewer) -> Iterator[None]:
-    """Within, see what this viewer sees; afterwards what was seen before."""
+    """Restrict reads to what this viewer sees during the block."""
     before = _VIEWER.set(viewer)
     try:
         yield

@@ -4,7 +4,7 @@ Reading needs no database, so a worker serves what its files say as soon as it s
 result waits to be published until the database takes it. Files that change later are read
 again in the same way: the worker adopts them, or refuses them and keeps the last good version.
 
-    files ---> look ---> context.stacks ---> `workers.loops.stack_publisher` ---> database
+    files ---> read_changes ---> context.stacks ---> `workers.loops.stack_publisher` ---> database
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from app.store.tables.base import BigId, Table, stamp
 
 
 class Entry(Table):
-    """One line of the audit trail. It refers to nothing, so nothing that goes takes it along."""
+    """One entry of the audit trail. It has no foreign key, so no deletion of another row deletes it."""
 
     __tablename__ = "audit"
     __table_args__ = (

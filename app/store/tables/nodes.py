@@ -24,7 +24,7 @@ class Node(Table):
 
 
 class Worker(Table):
-    """One worker process, what it works with, and when it was last heard of."""
+    """One worker process, its node and engine, and the time of its last heartbeat."""
 
     __tablename__ = "workers"
     __table_args__ = (Index("workers_of_node", "node"),)

@@ -48,7 +48,7 @@ class Stack(Table):
 
 
 class Service(Table):
-    """What one service was last seen doing, and whether its stop is pending."""
+    """The state of one service at its last inspection, and whether its stop is pending."""
 
     __tablename__ = "services"
 
@@ -69,13 +69,13 @@ class Service(Table):
     fault: Mapped[str] = mapped_column(Text, default="")
     """Why its last `up` failed, until one succeeds or no lease wants it."""
     start_failed: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """That `up` did not end well, which a container that runs all the same does not undo."""
+    """True after an `up` that failed, even if a container runs."""
     severed: Mapped[bool] = mapped_column(default=False, server_default=false())
     """It has to be recreated: a network or namespace of it no longer exists, or its hook did not end."""
     outdated: Mapped[bool] = mapped_column(default=False, server_default=false())
     """It runs with another definition than the compose files have now."""
     image_missing: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """It had no container, and the engine lacked its image, when that was last looked up."""
+    """At the last check it had no container, and the engine lacked its image."""
     failures: Mapped[int] = mapped_column(default=0)
     """Stops that failed in a row."""
     retry_at: Mapped[datetime | None]

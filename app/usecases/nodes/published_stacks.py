@@ -104,7 +104,7 @@ def reject_stack(
 
 
 def forget_stack(session: Session, stack: Stack, fault: str, now: datetime) -> bool:
-    """Let go of a stack that its node no longer has; False while something of it still has to end."""
+    """Remove a stack that its node no longer has; False while a window or a stop of it is unfinished."""
     expiry.lose_stack(session, stack.name, now)
     rows_of = services.of(session, stack.name)
     pending_stops = any(row.stop_pending and row.role != Role.CORE for row in rows_of.values())

@@ -56,7 +56,7 @@ def complete(session: Session, stack: StackId, at: Location) -> None:
 
 
 def relocate(session: Session, name: StackId, *, actor: str, now: datetime) -> Stack:
-    """Let a stack's windows and offs count for wherever its worker serves it next.
+    """Move a stack's windows and pending stops to the location where its worker serves it next.
 
     What may still run in the old location is not turned off any more. Raises UnknownStack
     or NotDisplaced.

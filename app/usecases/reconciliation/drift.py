@@ -37,7 +37,7 @@ class Holds:
     now: datetime
 
     def standing(self, row: Service) -> ServiceStatus:
-        """What counts for drift: the service's role and power, and whether a window holds or awaits it."""
+        """The facts that decide about drift: role, power, and whether a window holds or awaits it."""
         return ServiceStatus(
             Role(row.role),
             Power(row.power),

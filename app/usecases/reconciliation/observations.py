@@ -1,4 +1,4 @@
-"""What workers report: calls that began and ended, and what the engine was seen doing.
+"""Store what workers observed on the engine, and what follows for services and windows.
 
 Everything that is learned goes through here, so that a window changes in the same
 transaction as the observation that changed it. `app.usecases.windows.settle` draws the conclusions.
@@ -136,7 +136,7 @@ def _update_service(
 
 
 def _end_disconnection(row: Service) -> None:
-    """What failed while the engine was away is tried again now, and says nothing against the service."""
+    """Forget the failures of a time in which the engine was away, so that the next attempt is due now."""
     row.retry_at = None
     if row.failures < STUCK_AFTER:
         row.failures = 0
@@ -145,7 +145,7 @@ def _end_disconnection(row: Service) -> None:
 def _judge_shown(
     row: Service, one: SeenContainers, spec: ServiceSpec | None, *, wanted: bool, calling: Action | None
 ) -> SeenContainers:
-    """What is seen, in the light of a call that is under way or has failed."""
+    """The observed power, corrected by a call that is under way or has failed."""
     if one.power is Power.UNKNOWN:
         return SeenContainers(one.power, one.detail, alive=row.alive)
     if one.power is Power.DONE and not row.unsure and row.role != Role.CORE:
@@ -171,7 +171,7 @@ def _after_hook(row: Service, one: SeenContainers, calling: Action | None) -> Se
 
 
 def is_start_unfinished(row: Service | None, spec: ServiceSpec | None, alive: bool) -> bool:
-    """It runs, and its `post_start` hook did not end well: only a container made anew runs it again."""
+    """Whether it runs and its `post_start` hook failed: only a new container runs the hook again."""
     return bool(row and row.start_failed and spec and spec.post_start and alive)
 
 

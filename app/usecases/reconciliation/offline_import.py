@@ -55,7 +55,7 @@ class OfflineRecord:
 
 @dataclass(frozen=True, slots=True)
 class JournalPage:
-    """Everything one worker has to tell."""
+    """Everything in the journal of one worker."""
 
     made: Sequence[OfflineCall] = field(default_factory=list)
     ended: Sequence[OfflineEnd] = field(default_factory=list)
@@ -112,7 +112,7 @@ def _explain(session: Session, call: Call) -> None:
 
 
 def _say(session: Session, node: str, blind: Sequence[OfflineRecord], now: datetime) -> None:
-    """One entry for one outage, however many workers went through it."""
+    """Write one audit entry for one outage, however many workers it affected."""
     untold = [one for one in blind if not audit.has_entry_with(session, Event.NODE_BLIND, one.id, one.since)]
     if not untold:
         return

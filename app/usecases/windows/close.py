@@ -95,7 +95,7 @@ def _away(session: Session, stack: Stack, pending_stops: Sequence[Service], now:
 
 
 def _hurry(session: Session, window: Window) -> None:
-    """Let the kill be tried at once, however often stopping has failed before."""
+    """Make the kill due at once, however often a stop has failed before."""
     for lease in window.leases:
         lease.killed = False
     services.retry_stops_now(session, window.stack, [lease.service for lease in window.leases])

@@ -135,7 +135,7 @@ def _stuck(session: Session, window: Window, left: list[Service], now: datetime)
 
 
 def _last_stop_output(call: Call | None) -> str:
-    """What the last stop of a service said, or how else it ended."""
+    """The output of a service's last stop or, without one, how it ended."""
     if call is None:
         return ""
     # A call whose end was not seen has printed its progress only.
@@ -185,7 +185,7 @@ def _health(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease:
 
 
 def _to_recreate(row: Service, lease: Lease) -> bool:
-    """It runs and is of no use, and this window has yet to make it anew."""
+    """Whether it runs and has to be recreated, and this window has not done so yet."""
     return row.severed and lease.tried_at is None
 
 
@@ -219,7 +219,7 @@ def _beginning(row: Service, lease: Lease, gate: Gate, plain: ServiceHealth) -> 
 
 
 def gate_of(spec: StackSpec, seen: Mapping[str, Service], window: Window, lease: Lease) -> Gate:
-    """What stands between a leased service and its start."""
+    """Whether a leased service may start by its dependencies and, if not, why."""
     if lease.service not in spec.services:
         return Gate(Way.SHUT, f"{lease.service} is no longer a service of {spec.name}")
     leases = {one.service: one for one in window.leases}
