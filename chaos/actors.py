@@ -119,7 +119,7 @@ class Actors:
     def _close(self, promise: Promise, act: Act) -> None:
         path, body = f"/windows/{promise.window}/close", {"force": act.kind == "force"}
         while not self._enough.is_set():
-            promise.let_go = min(promise.let_go, time.time())
+            promise.released_at = min(promise.released_at, time.time())
             reply = self.ask("POST", path, promise.plan.actor, json=body)
             status = reply.status_code if reply is not None else 0
             promise.acts.append({"at": time.time(), "kind": act.kind, "status": status})

@@ -45,7 +45,7 @@ class Promise:
     longest: float = 0.0
     changed: float = 0.0
     """When its deadline was last set."""
-    let_go: float = math.inf
+    released_at: float = math.inf
     """When its actor first asked for its end."""
     refused: str = ""
     acts: list[Json] = field(default_factory=list)
@@ -57,7 +57,7 @@ class Promise:
         return stacks.closure(self.plan.services)
 
     def surely_held(self, at: float) -> bool:
-        return self.accepted <= at < min(self.sure, self.let_go)
+        return self.accepted <= at < min(self.sure, self.released_at)
 
     def confirm(self, sent: float, deadline: float, ttl: float) -> None:
         """An answer names the deadline; by the actor's own clock it must lie where it was asked for."""

@@ -177,7 +177,7 @@ def _lateness(evidence: Evidence) -> tuple[list[float], list[float]]:
     undisturbed: list[float] = []
     trouble: list[float] = []
     for promise in evidence.opened:
-        for service in promise.holds if promise.sure < promise.let_go else ():
+        for service in promise.holds if promise.sure < promise.released_at else ():
             place = (promise.plan.stack, service)
             if (at := _first_stop(evidence, place, promise.sure, promise.window)) is not None:
                 disturbed = evidence.outages.meeting(promise.sure - 1, at)
@@ -188,7 +188,7 @@ def _lateness(evidence: Evidence) -> tuple[list[float], list[float]]:
 def _first_stop(evidence: Evidence, place: Place, deadline: float, window: str) -> float | None:
     """When the stop began that this deadline was the reason for; None where it was the reason for none."""
     others = [one for one in evidence.holders(place) if one.window != window and one.asked <= deadline]
-    if any(min(one.longest, one.let_go) > deadline for one in others) or not evidence.running_at(
+    if any(min(one.longest, one.released_at) > deadline for one in others) or not evidence.running_at(
         place, deadline
     ):
         return None

@@ -242,6 +242,6 @@ def test_answers_are_prompt_while_the_front_runs() -> None:
 def test_a_promise_is_sure_until_its_end_or_until_it_is_given_back() -> None:
     held = promise("store")
     assert [held.surely_held(at) for at in (9.9, 10.0, 99.9, 100.0)] == [False, True, True, False]
-    assert held.let_go == math.inf
-    held.let_go = 40.0
+    assert held.released_at == math.inf
+    held.released_at = 40.0
     assert not held.surely_held(40.0)

@@ -182,7 +182,7 @@ class Stack:
         self.watch.mark_all(Trigger.RESYNC)
         end = time.monotonic() + 4
         time.sleep(0.3)
-        while self.context.repairs.doubted and time.monotonic() < end:
+        while self.context.repairs.has_unconfirmed_changes and time.monotonic() < end:
             time.sleep(0.1)
 
     @property
@@ -207,13 +207,13 @@ class Stack:
         self.watch.open_soon(window)
         return window
 
-    def let_go(self, window: str) -> None:
+    def close_without_nudge(self, window: str) -> None:
         """Close a window whose nudge is lost."""
         with self.database.write() as session:
             closing.close(session, window, actor="ada", now=self.database.now())
 
     def close(self, window: str) -> None:
-        self.let_go(window)
+        self.close_without_nudge(window)
         self.watch.close_soon(StackId("studio"))
 
     def by_hand(self, *words: str) -> None:

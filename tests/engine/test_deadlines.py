@@ -39,7 +39,7 @@ def test_a_close_whose_nudge_is_lost_is_seen_to(stack: Stack) -> None:
     window = stack.open("forge")
     stack.opened(window)
 
-    stack.let_go(window)
+    stack.close_without_nudge(window)
 
     stack.closed(window)
     assert stack.alive() == set()
@@ -118,7 +118,7 @@ def test_a_worker_killed_in_the_middle_of_a_stop(stack: Stack) -> None:
     with _worker(stack) as worker:
         window = stack.ask("forge")
         stack.opened(window)
-        stack.let_go(window)
+        stack.close_without_nudge(window)
         until(lambda: _calling(stack, Action.STOP), "it is being stopped", 20, stack)
         worker.kill()
 

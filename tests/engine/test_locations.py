@@ -135,7 +135,7 @@ def test_what_came_due_while_the_project_changed_and_no_worker_ran_is_turned_off
     stack.write({"forge": running()}).begin()
     window = stack.open("forge")
     stack.opened(window)
-    stack.let_go(window)
+    stack.close_without_nudge(window)
     stack.end()
 
     projects.change_to(projects.second)
@@ -221,7 +221,7 @@ def test_a_worker_that_finds_another_engine_serves_nothing_until_that_is_given_u
     stop_pending = stack.row("forge")
     assert stop_pending
     assert (stop_pending.stop_pending, stop_pending.power) == (True, "unknown")
-    stack.let_go(window)
+    stack.close_without_nudge(window)
     with stack.database.write() as session:
         relocation.relocate(session, STUDIO, actor="ada", now=stack.database.now())
     # The engine is the same after all, so its containers are found and turned off.
@@ -241,7 +241,7 @@ def test_an_engine_that_is_replaced_under_a_worker_is_noticed(stack: Stack) -> N
     stack.watch.heartbeat.know_engine()
 
     until(lambda: row(stack).faults, "it is held back", PATIENCE, stack)
-    stack.let_go(window)
+    stack.close_without_nudge(window)
     until(lambda: stack.window(window).state == State.CLOSING, "it closes", PATIENCE, stack)
     assert stack.alive() == {"forge"}
     stack.engine.id = genuine  # type: ignore[method-assign]
@@ -262,7 +262,7 @@ def test_a_stack_removed_while_its_engine_was_another_is_turned_off_when_that_is
     before = stack.config.read_text()
     stack.config.write_text(before.replace("studio", "other").replace(stack.project, f"{stack.project}-c"))
     until(lambda: "other" in stack.context.claimed, "the other one is served", PATIENCE, stack)
-    stack.let_go(window)
+    stack.close_without_nudge(window)
     assert stack.alive() == {"forge"}
     stack.engine.id = genuine  # type: ignore[method-assign]
     stack.watch.heartbeat.know_engine()

@@ -28,7 +28,7 @@ def sink(name: str = "ops", public_url: str | None = URL, **more: Any) -> Sink:
     return Sink("local", name, toml, (StackId("studio"),), public_url, KEY)
 
 
-def take_in(system: System, one: Sink) -> list[Notice]:
+def collect(system: System, one: Sink) -> list[Notice]:
     with system.database.read() as session:
         has_new = notifications.has_new(session, one, system.now)
     if has_new:
@@ -40,11 +40,11 @@ def take_in(system: System, one: Sink) -> list[Notice]:
 
 
 def told(system: System, one: Sink) -> list[str]:
-    return [notice.event for notice in take_in(system, one)]
+    return [notice.event for notice in collect(system, one)]
 
 
 def link_of(system: System, one: Sink) -> str:
-    (ending,) = [notice for notice in take_in(system, one) if notice.event == "window.ending"]
+    (ending,) = [notice for notice in collect(system, one) if notice.event == "window.ending"]
     address = str(notifications.outgoing(ending, URL, KEY)["extend_url"])
     assert address.startswith(f"{URL}/extend/")
     return address.rpartition("/")[2]
@@ -68,7 +68,7 @@ def test_a_new_sink_gets_no_old_events_and_each_new_one_once(system: System) -> 
 
 def test_two_workers_at_once_note_a_thing_once(system: System) -> None:
     one = sink(events=["window.opening"])
-    take_in(system, one)
+    collect(system, one)
     system.open("forge")
 
     def act(_: int) -> None:
@@ -83,14 +83,14 @@ def test_another_stack_and_another_word_are_none_of_its_business(system: System)
     elsewhere = Sink("local", "elsewhere", sink(events=["window.opening"]).toml, ())
     stuck = sink("stuck", events=["window.stuck"])
     for one in (elsewhere, stuck):
-        take_in(system, one)
+        collect(system, one)
     system.open("forge")
     assert told(system, elsewhere) == told(system, stuck) == []
 
 
 def test_a_stuck_window_is_reported(system: System) -> None:
     one = sink()
-    take_in(system, one)
+    collect(system, one)
     system.will_not_stop.add("forge")
     system.close(system.open("forge"))
     for _ in range(3):
@@ -100,7 +100,7 @@ def test_a_stuck_window_is_reported(system: System) -> None:
 
 def test_an_end_is_reported_once_for_each_deadline(system: System) -> None:
     one = sink(before="2m")
-    take_in(system, one)
+    collect(system, one)
     window = system.open("forge", ttl=600)
     system.tick(470)
     assert told(system, one) == []
@@ -116,7 +116,7 @@ def test_an_end_is_reported_once_for_each_deadline(system: System) -> None:
 
 def test_the_end_of_a_visitors_window_is_reported_once_however_often_it_moves(system: System) -> None:
     one = sink(events=["window.ending"], before=600.0)
-    take_in(system, one)
+    collect(system, one)
     window = visited(system, ttl=100.0)
     system.tick(98.0)
     assert told(system, one) == ["window.ending"]
@@ -129,7 +129,7 @@ def test_the_end_of_a_visitors_window_is_reported_once_however_often_it_moves(sy
 
 def test_a_short_windows_end_is_reported_in_its_last_quarter(system: System) -> None:
     one = sink(before="10m")
-    take_in(system, one)
+    collect(system, one)
     system.open("forge", ttl=100)
     system.tick(70)
     assert told(system, one) == []
@@ -139,7 +139,7 @@ def test_a_short_windows_end_is_reported_in_its_last_quarter(system: System) -> 
 
 def test_a_link_extends_once_and_says_who_has(system: System) -> None:
     one = sink(before="1m")
-    take_in(system, one)
+    collect(system, one)
     window = system.open("forge", ttl=600)
     system.tick(590)
     link = link_of(system, one)
@@ -160,7 +160,7 @@ def test_a_link_extends_once_and_says_who_has(system: System) -> None:
 
 def test_a_double_tap_extends_once(system: System) -> None:
     one = sink(before="1m")
-    take_in(system, one)
+    collect(system, one)
     window = system.open("forge", ttl=600)
     system.tick(590)
     link, before = link_of(system, one), system.window(window).deadline
@@ -180,7 +180,7 @@ def test_a_link_goes_no_further_than_the_longest_and_then_there_is_none(
     system: System,
 ) -> None:
     one = sink(before="1m")
-    take_in(system, one)
+    collect(system, one)
     window = system.open("forge", ttl=3000)
     system.tick(2950)
     tap(system, link_of(system, one))
@@ -189,13 +189,13 @@ def test_a_link_goes_no_further_than_the_longest_and_then_there_is_none(
     assert row.deadline == row.opening_at + timedelta(seconds=3600)
 
     system.tick(630)
-    last = [notice for notice in take_in(system, one) if notice.event == "window.ending"][-1]
+    last = [notice for notice in collect(system, one) if notice.event == "window.ending"][-1]
     assert "extend_url" not in notifications.outgoing(last, URL, KEY)
 
 
 def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(system: System) -> None:
     one = sink(before="1m")
-    take_in(system, one)
+    collect(system, one)
     system.open("forge", ttl=600)
     system.tick(590)
     link = link_of(system, one)
@@ -212,18 +212,18 @@ def test_a_link_is_over_with_its_deadline_and_a_forged_one_is_none(system: Syste
 
 def test_without_an_address_there_is_no_link(system: System) -> None:
     one = sink(public_url=None, before="1m")
-    take_in(system, one)
+    collect(system, one)
     system.open("forge", ttl=600)
     system.tick(590)
-    (notice,) = take_in(system, one)
+    (notice,) = collect(system, one)
     assert "extend_url" not in notifications.outgoing(notice, one.public_url, KEY)
 
 
 def test_what_was_claimed_by_a_worker_that_died_is_due_again(system: System) -> None:
     one = sink(events=["window.opening"])
-    take_in(system, one)
+    collect(system, one)
     system.open("forge")
-    (noted,) = take_in(system, one)
+    (noted,) = collect(system, one)
 
     def claimed() -> list[str]:
         with system.database.write() as session:
@@ -237,9 +237,9 @@ def test_what_was_claimed_by_a_worker_that_died_is_due_again(system: System) -> 
 
 def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(system: System) -> None:
     one = sink(events=["window.opening"])
-    take_in(system, one)
+    collect(system, one)
     system.open("forge")
-    (noted,) = take_in(system, one)
+    (noted,) = collect(system, one)
     pauses = []
     while True:
         with system.database.write() as session:
@@ -258,4 +258,4 @@ def test_a_failed_delivery_is_tried_ever_later_and_given_up_after_a_day(system: 
         assert {one.said for one in session.scalars(select(Delivery))} == {"503 no"}
     with system.database.write() as session:
         rows.forget(session, system.now + timedelta(days=1))
-    assert take_in(system, one) == []
+    assert collect(system, one) == []

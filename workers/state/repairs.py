@@ -163,8 +163,8 @@ class Repairs:
                 self._report(f"stack {doubt.stack}: {doubt.changes.description}")
 
     @property
-    def doubted(self) -> bool:
-        """Is there a change that may still be excused?"""
+    def has_unconfirmed_changes(self) -> bool:
+        """Whether there is a change that an event may still explain."""
         return bool(self._doubts)
 
     def _report(self, what: str) -> None:

@@ -34,7 +34,7 @@ def made(system: System, id: str, begun: StartedCall, outcome: CallOutcome | Non
     return OfflineCall(id, begun, at, outcome, at + timedelta(seconds=1) if outcome else None)
 
 
-def take_in(system: System, *pages: JournalPage) -> None:
+def import_pages(system: System, *pages: JournalPage) -> None:
     system.now += timedelta(seconds=60)
     with system.database.write() as session:
         offline_import.import_journals(session, "local", pages, system.now)
@@ -57,8 +57,8 @@ def test_a_blind_stop_is_recorded_once_after_several_imports(system: System) -> 
     page = JournalPage([made(system, "one", stop("forge", window))], [], [outage])
     exits(system, "forge")
 
-    take_in(system, page)
-    take_in(system, page)
+    import_pages(system, page)
+    import_pages(system, page)
     system.tick(0)
 
     assert system.state(window) == State.CLOSED
@@ -80,7 +80,7 @@ def test_a_blind_stop_with_an_unseen_end_is_lost_and_inspected_again(system: Sys
     window = system.open("forge", ttl=60)
     system.now += timedelta(seconds=100)
 
-    take_in(system, JournalPage([made(system, "one", stop("forge", window), None)]))
+    import_pages(system, JournalPage([made(system, "one", stop("forge", window), None)]))
     system.tick(0)
 
     (lost,) = facts(system, Event.CALL_LOST)
@@ -96,7 +96,7 @@ def test_a_window_that_was_cut_short_is_named_and_says_why(system: System) -> No
     page = JournalPage([made(system, "one", stop("forge", window))])
     exits(system, "forge")
 
-    take_in(system, page)
+    import_pages(system, page)
     system.tick(0)
 
     (started,) = [one for one in facts(system, Event.CALL_STARTED) if one.get("blind")]
@@ -115,7 +115,7 @@ def test_what_was_started_since_is_not_thought_undone(system: System) -> None:
     second = system.open("forge", ttl=600)
     assert system.row("forge").unsure
 
-    take_in(system, page)
+    import_pages(system, page)
     system.tick(0)
 
     assert system.row("forge").unsure
@@ -127,7 +127,7 @@ def test_a_stop_that_failed_blind_is_a_failed_stop(system: System) -> None:
     system.now += timedelta(seconds=100)
     failed = CallOutcome(CallStatus.FAIL, 1, 20, stderr="cannot stop container")
 
-    take_in(system, JournalPage([made(system, "one", stop("forge", window), failed)]))
+    import_pages(system, JournalPage([made(system, "one", stop("forge", window), failed)]))
 
     assert system.row("forge").failures == 1
 
@@ -138,8 +138,8 @@ def test_the_end_of_a_call_is_reported_late_and_only_once(system: System) -> Non
         call = calls.start_call(session, stop("forge"), system.now)
     ended = JournalPage([], [OfflineEnd(call, DONE, system.now)])
 
-    take_in(system, ended)
-    take_in(system, ended)
+    import_pages(system, ended)
+    import_pages(system, ended)
 
     stops = [one for one in facts(system, Event.CALL_FINISHED) if one["action"] == "stop"]
     assert len(stops) == 1
@@ -156,7 +156,7 @@ def test_one_outage_that_two_workers_went_through_is_one_entry(system: System) -
         [made(system, "two", stop("forge"))], [], [OfflineRecord("b", "worker-9", since, since, 1)]
     )
 
-    take_in(system, dead, mine)
+    import_pages(system, dead, mine)
 
     (facts_of_outage,) = facts(system, Event.NODE_BLIND)
     assert (facts_of_outage["calls"], facts_of_outage["workers"]) == (2, ["worker-8", "worker-9"])

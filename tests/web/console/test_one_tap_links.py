@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.system import System
-from tests.usecases.test_notifications import link_of, sink, take_in
+from tests.usecases.test_notifications import collect, link_of, sink
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def visitor(app: Flask) -> FlaskClient:
 
 def test_looking_changes_nothing_and_the_button_extends_once(system: System, visitor: FlaskClient) -> None:
     one = sink(before="1m")
-    take_in(system, one)
+    collect(system, one)
     window = system.open("forge", ttl=600)
     system.tick(590)
     path, before = f"/extend/{link_of(system, one)}", system.window(window).deadline
@@ -40,7 +40,7 @@ def test_looking_changes_nothing_and_the_button_extends_once(system: System, vis
 
 def test_a_link_to_what_is_over_says_so(system: System, visitor: FlaskClient) -> None:
     one = sink(before="1m")
-    take_in(system, one)
+    collect(system, one)
     window = system.open("forge", ttl=600)
     system.tick(590)
     path = f"/extend/{link_of(system, one)}"

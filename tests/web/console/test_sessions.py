@@ -17,7 +17,7 @@ from app.store.tables import ConsoleSession, Table, Token
 from app.usecases import restore
 from app.web.console import sessions
 from tests.system import System
-from tests.usecases.test_notifications import link_of, sink, take_in
+from tests.usecases.test_notifications import collect, link_of, sink
 from tests.web.console.conftest import Browser
 
 
@@ -112,7 +112,7 @@ def test_nothing_in_the_database_signs_a_user_in(
     app: Flask, ada: Browser, system: System, token: str
 ) -> None:
     one = sink(before="1m")
-    take_in(system, one)
+    collect(system, one)
     system.open("forge", ttl=600)
     system.tick(590)
     link, copy = link_of(system, one), everything(system)
