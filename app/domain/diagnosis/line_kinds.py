@@ -6,13 +6,16 @@ The rules name causes; these patterns say how much a line that a rule matches ca
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _FRAME = re.compile(
     r"^\s*(at\s+\S+.*|File \".*|\.\.\. \d+ more|~*\^+~*|goroutine \d+ .*|\[signal .*|Node\.js v\d.*"
-    r"|\t/.*:\d+.*|main\.\S+\(.*\)|exit status \d+|requireStack: \[.*|- /.*|code: '.*|errno: -?\d+,?"
+    r"|\t/.*:\d+.*|[\w./-]+\.[\w.*()]+\(.*\)|created by .*|runtime stack:|\d+: 0x[0-9a-f]+ .*"
+    r"|exit status \d+|requireStack: \[.*|- /.*|code: '.*|errno: -?\d+,?"
     r"|syscall: '.*|\}|\]|\{|throw err;?|node:internal.*|npm (ERR!|error) A complete log.*"
     r"|npm (ERR!|error) .*\.log)\s*$"
 )
+_NUMBER = re.compile(r"\d+")
 _PROPERTIES = re.compile(r"\s+at \S.* \{\s*$")
 _MILD = re.compile(
     r"(?<![A-Z]=)\b(INFO|DEBUG|TRACE|NOTICE)\b|^\s*\[?(info|debug|trace)\b|\blevel=\"?(info|debug|trace)\b"
@@ -38,6 +41,13 @@ _WARNING = re.compile(
 _ERROR = re.compile(
     r"\b(?:ERROR|FATAL|CRITICAL)\b|\"level\":\s*(?:\"error|50\b)|\b(?:level|lvl)=\"?(?:error|eror|crit|fatal)\b"
     r"|\[ERR\]|\[E\] |^\s*\[?(?:error|fatal|err)\b[\]:]|^[EF]\d{4} "
+)
+_CONSEQUENCE = re.compile(
+    r"^\s|^[^\w\[\"]|^Tasks: TOP|\b(?:must|fail\w*|err\w*|\w*error\w*|can(?:no|')t|could(?: not|n't)|unable"
+    r"|not|no|never|none|invalid|denied"
+    r"|refused|missing|fatal|panic\w*|exception|kill\w*|timed?.?out|unreachable|note|hint|detail|context|tip|see|usage|for"
+    r"|warn\w*|you|your|this|please|run|try|code|caused|reason|cause|background|https?|trace|stack|thrown|from|at|in|by|than)\b",
+    re.IGNORECASE,
 )
 _CLEANING = re.compile(
     r"clos(?:e|ing)|destroy|releas|clean(?:ing|up)|error starting|to display|dispos", re.IGNORECASE
@@ -77,7 +87,8 @@ _GENERIC_END = re.compile(
     r"|(?:cannot|can't|could not|failed to|unable to) (?:start|initiali[sz]e|boot|launch|run)"
     r"|terminat|exit(?:ed)? (?:code|status|with)|(?:max(?:imum)?|too many) (?:retries|attempts)"
     r"|SystemExit|process exited|crash|child process|worker failed to boot|lifespan"
-    r"|Application (?:run|startup)|ELIFECYCLE|fatal error encountered|bailing|quitting|stopp(?:ed|ing)"
+    r"|Application (?:run|startup)|ELIFECYCLE|fatal error encountered|bailing|quitting|shut down"
+    r"|stopp(?:ed|ing)"
     r"|could not create any|create the Java Virtual Machine|fatal exception has occurred"
     r"|(?:RuntimeError|panic): (?:failed|could not|cannot|unable)",
     re.IGNORECASE,
@@ -120,6 +131,17 @@ def is_information(line: str) -> bool:
 def only_ends(line: str) -> bool:
     """Does it say that the program ends, without a reason?"""
     return bool(_GENERIC_END.search(line)) and not _OWN_END.search(line)
+
+
+def is_own_statement(line: str, earlier: Sequence[str]) -> bool:
+    """Is a last line about something else than a failure before it?
+
+    A line that was among `earlier` ones, but for its numbers, is the beginning of another run.
+    """
+    if _CONSEQUENCE.search(line) or _GENERIC_END.search(line):
+        return False
+    words = _NUMBER.sub("", line)
+    return all(_NUMBER.sub("", one) != words for one in earlier)
 
 
 def kind_of_work(line: str) -> str:

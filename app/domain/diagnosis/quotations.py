@@ -19,13 +19,15 @@ _MESSAGE_KEYS = re.compile(
     r"|failure|fatal|stack\w*|trace\w*|textpayload|stderr|output|what|panic)$",
     re.IGNORECASE,
 )
+_URL = re.compile(r"https?://\S+")
 _OPENS_DETAIL = re.compile(
-    r"(?:[(\[{,]|\bpanicked at|\bvalue:|\d|>>>|kind:|ERROR|[Ee]rror|with (?:message|reason|status))\s*$"
+    r"(?:[(\[{]|[(\[{].*,|\bpanicked at|\bvalue:|\d|>>>|kind:|ERROR|[Ee]rror"
+    r"|with (?:message|reason|status))\s*$"
 )
 _EXPLAINED_AFTER = re.compile(
     r"^[\"'”»`」)]*(?:\s+(?:means?|happens?|occurs?|errors?(?! code)|problems?|issues?)\b"
     r"|\s+is (?:shown|explained|due)\b|[,.;:]?\s+(?:please help|what|why|start the|check the|mount the)\b"
-    r"|\s*(?:->|→|=>)\s|\s*\.\.\.\s*(?:ok|passed)\b|\?\s*$)",
+    r"|\s*(?:->|→|=>)\s|\s*\.\.\.\s*(?:ok|passed)\b|\s*[=:]\s*\d+\s*(?:[,;]|$))",
     re.IGNORECASE,
 )
 _EXPLAINED_BEFORE = re.compile(
@@ -33,6 +35,8 @@ _EXPLAINED_BEFORE = re.compile(
     r"|(?:^|[\]:>.]\s)\s*(?:if|when|whenever|in case)\b[^:]*$|\bif (?:you|the|it|this)\b[^:]*$"
     r"|\b(?:says?|said|wrote|writes|asks?|asked|quot(?:es?|ed|ing)|titled|entitled|translat(?:e|ing))\b"
     r"|\b(?:expecting|simulat\w+|pretend\w*|mock(?:s|ed|ing))\b|\bhow to (?:fix|solve|avoid|cure)\b|\bwhy\b"
+    r"|\b(?:last|previous|earlier) (?:run|start|attempt)\b|(?:^|\s)(?:rescued|RESOLVED)\b"
+    r"|^\w[\w.-]*-\d+\s+\| "
     r"|\bthe (?:error|message|words?|phrase) [\"'`“«]",
     re.IGNORECASE,
 )
@@ -47,8 +51,13 @@ def is_quotation(line: str, begin: int, end: int) -> bool:
     before, after = line[:begin], line[end:]
     if _EXPLAINED_BEFORE.search(before) or _EXPLAINED_AFTER.search(after) or _CODE.search(line):
         return True
+    if any(one.start() < begin < one.end() for one in _URL.finditer(line)):
+        return True
+    is_structured = line.lstrip().startswith("{")
     return any(
-        one.start() <= begin and end <= one.end() and not _is_message(line, one)
+        one.start() <= begin < one.end()
+        and (is_structured or end <= one.end())
+        and not _is_message(line, one)
         for one in _QUOTED.finditer(line)
     )
 
