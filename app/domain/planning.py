@@ -48,6 +48,9 @@ class ServiceSpec:
     """Bytes that all its containers may use; 0 without a limit."""
     cpu_limit: float = 0.0
     """Cores that all its containers may use; 0 without a limit."""
+    hash_varies: bool = False
+    """Compose hashes its containers with ids of others where its definition names their services, so that the
+    hash never equals `config_hash`."""
     images: tuple[str, ...] = ()
     """Patterns of the images that a run of a scenario may have it run."""
 

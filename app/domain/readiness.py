@@ -227,7 +227,7 @@ def is_outdated(spec: ServiceSpec, container: Container, compose_version: str) -
     """
     return (
         container.alive
-        and not container.window
+        and not (container.window or spec.hash_varies)
         and "" not in {container.config_hash, spec.config_hash}
         and container.config_hash != spec.config_hash
         and container.compose_version == compose_version

@@ -101,6 +101,7 @@ def test_what_is_no_one_shot_and_exits_is_failing_even_with_nought() -> None:
 def test_a_container_of_another_definition_is_outdated(change: dict[str, str], outdated: bool) -> None:
     one = replace(container(config_hash="old", compose_version="5.6.1"), **change)  # type: ignore[arg-type]
     assert is_outdated(replace(PLAIN, config_hash="new"), one, "5.6.1") is outdated
+    assert not is_outdated(replace(PLAIN, config_hash="new", hash_varies=True), one, "5.6.1")
 
 
 def test_out_of_memory_is_said() -> None:

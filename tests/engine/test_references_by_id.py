@@ -136,6 +136,8 @@ def test_what_uses_a_namespace_of_one_that_was_restarted_is_failing(stack: Stack
     stack.write({"vpn": running(**owner), "dl": running(**{key: "service:vpn"})}).begin()
     window = stack.opened(stack.open("dl"))
     assert window.status == Status.OK
+    assert (row := stack.row("dl")) is not None
+    assert not row.outdated
 
     docker("restart", "-t", "0", *stack.ids("vpn"))
 

@@ -91,6 +91,11 @@ def namespace_owners(raw: ServiceConfig) -> Iterator[str]:
             yield name
 
 
+def names_containers(raw: ServiceConfig) -> bool:
+    """Does Compose replace names of services in its definition with ids of their containers?"""
+    return any(namespace_owners(raw)) or bool(raw.get("volumes_from"))
+
+
 def _references(raw: ServiceConfig) -> Iterator[str]:
     """The services whose containers this one cannot be created without."""
     yield from namespace_owners(raw)

@@ -275,6 +275,7 @@ def _service(
         replicas=_replicas(raw),
         image=raw.get("image", f"{stack.project}-{name}"),
         config_hash=config_hash,
+        hash_varies=service_files.names_containers(raw),
         up_timeout=tuned.up_timeout,
         stop_timeout=tuned.stop_timeout or grace_of(raw) + STOP_MARGIN,
         ready_timeout=tuned.ready_timeout or healthchecks.ready_timeout(healthcheck_of(raw)),
