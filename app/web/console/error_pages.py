@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Response, g, render_template, request
 from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.domain.errors import Refusal
@@ -41,7 +41,7 @@ def add_page_headers(response: Response) -> Response:
 
 
 def unknown_address_view(context: WebContext) -> Callable[[HTTPException], AnyResponse | HTTPException]:
-    """The answer where nothing is at an address: a page for a browser, problem details for a program."""
+    """The answer where no page is at an address: a page for a browser, problem details for a program."""
 
     def answer(error: HTTPException) -> AnyResponse | HTTPException:
         if request.blueprint == "console":
@@ -51,12 +51,22 @@ def unknown_address_view(context: WebContext) -> Callable[[HTTPException], AnyRe
         # The page has the navigation of a signed-in caller, where the database can tell.
         with suppress(*DATABASE_ERRORS):
             g.session = sessions.of(context, request)
-        detail = f"There is nothing at {request.path[:200]}. The address may be misspelt."
-        page = _error_page(HTTPStatus.NOT_FOUND, "Nothing is here", detail)
+        page = _no_page(error)
         assert isinstance(page, Response)
         return add_page_headers(page)
 
     return answer
+
+
+def _no_page(error: HTTPException) -> AnyResponse:
+    """What a browser shows for a misspelt address, or for one that only takes a form."""
+    if isinstance(error, MethodNotAllowed):
+        detail = "This address only takes what a button sends. Go back to the page that has the button."
+        page = _error_page(HTTPStatus.METHOD_NOT_ALLOWED, "Only a button leads here", detail)
+        page.headers["Allow"] = ", ".join(error.valid_methods or ())
+        return page
+    detail = f"There is nothing at {request.path[:200]}. The address may be misspelt."
+    return _error_page(HTTPStatus.NOT_FOUND, "Nothing is here", detail)
 
 
 def _prefers_page() -> bool:

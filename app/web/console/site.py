@@ -88,7 +88,8 @@ def mount_console(app: Flask) -> Flask:
     site.after_request(add_page_headers)
     for kind, answer in ERROR_PAGES:
         site.register_error_handler(kind, answer)
-    app.register_error_handler(HTTPStatus.NOT_FOUND, unknown_address_view(context))
+    for status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        app.register_error_handler(status, unknown_address_view(context))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.finalize = _harmless_value
     app.jinja_env.filters.update(formatting.FILTERS)

@@ -170,6 +170,16 @@ def test_of_several_stacks_each_has_its_own_services(ada: Browser, system: Syste
     assert "say which stack" in wrong.text
 
 
+def test_an_address_that_takes_a_form_only_is_a_page_in_a_browser(app: Flask) -> None:
+    page = app.test_client().get("/windows/0123456789abcdef/extend", headers=HTML)
+    assert (page.status_code, page.content_type.split(";")[0]) == (405, "text/html")
+    assert "Go back to the page that has the button" in page.text
+    assert "POST" in page.headers["Allow"]
+
+    plain = app.test_client().get("/windows/0123456789abcdef/extend")
+    assert plain.json["type"] == "/problems/no-such-method"
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/windows/a/b/c"])
 def test_nothing_is_a_page_for_a_browser_and_a_problem_for_a_program(ada: Browser, path: str) -> None:
     page = ada.get(path, headers=HTML)
