@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
+from typing import NoReturn, ParamSpec
 
 import click
 
@@ -14,10 +15,12 @@ from app.cli.home_bridge import HomeBridge
 from app.domain.home_assistant import HomeTopics
 from app.settings import ConfigError, read_power_toml
 from app.settings.mqtt_settings import MqttSettings, mqtt_settings
-from power_windows.errors import PowerError, Unreachable, WrongUsage
+from power_windows.errors import PowerError, Refused, Unreachable, WrongUsage
 from power_windows.rest import Api, connect
 
 _P = ParamSpec("_P")
+REFUSED_PAUSE = 30.0
+"""Seconds between two requests with a token that the server refuses."""
 
 
 @click.command()
@@ -54,7 +57,7 @@ def mqtt(config: Path | None) -> None:
         errors = ErrorNotes()
         handle = errors.wrap(bridge.handle)
         with connection.serving(handle, errors.wrap(bridge.announce)):
-            _follow(api, errors.wrap(bridge.refresh))
+            keep_current(api, errors.wrap(bridge.refresh), errors)
 
 
 def _read_settings(config: Path | None) -> MqttSettings:
@@ -72,12 +75,20 @@ def _read_settings(config: Path | None) -> MqttSettings:
     return settings
 
 
-def _follow(api: Api, refresh: Callable[[], None]) -> None:
-    """Refresh whenever something may have changed, and at intervals for the minutes left."""
-    with follow.Hints(api) as hints:
-        while True:
-            refresh()
-            hints.wait()
+def keep_current(api: Api, refresh: Callable[[], None], errors: ErrorNotes) -> NoReturn:
+    """Refresh whenever something may have changed, and at intervals for the minutes left.
+
+    A token that is refused is tried again only every REFUSED_PAUSE seconds: it may be made valid again.
+    """
+    while True:
+        refresh()
+        if errors.is_refused:
+            time.sleep(REFUSED_PAUSE)
+            continue
+        with follow.Hints(api) as hints:
+            while not errors.is_refused:
+                hints.wait()
+                refresh()
 
 
 class ErrorNotes:
@@ -85,6 +96,8 @@ class ErrorNotes:
 
     def __init__(self) -> None:
         self._last = ""
+        self.is_refused = False
+        """Whether the last action was refused, such as one with a token that was revoked."""
 
     def wrap(self, action: Callable[_P, None]) -> Callable[_P, None]:
         """The same action, which prints errors in place of raising them."""
@@ -92,8 +105,9 @@ class ErrorNotes:
         def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
             try:
                 action(*args, **kwargs)
-                self._last = ""
+                self._last, self.is_refused = "", False
             except PowerError as error:
+                self.is_refused = isinstance(error, Refused)
                 self._print(error)
 
         return run

@@ -20,7 +20,8 @@ POWERS: Mapping[StrEnum, str] = {
     Power.STARTING: "it is being started, or runs and is not ready yet",
     Power.ON: "it runs and is ready: healthy, or without a healthcheck steady for `stable_for`",
     Power.DONE: "a one-shot that has exited with 0",
-    Power.FAILING: "it should run and does not, keeps restarting, or is unhealthy; `power diagnose` says why",
+    Power.FAILING: "it should run and does not, is paused, keeps restarting, or is unhealthy; "
+    "`power diagnose` says why",
     Power.STOPPING: "it is being stopped",
     Power.UNKNOWN: "the engine does not answer about it, or its worker is away",
 }

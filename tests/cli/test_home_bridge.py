@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.cli.home_bridge import CLOSE_REASON, OPEN_REASON, HomeBridge
+from app.cli.mqtt import REFUSED_PAUSE, ErrorNotes, keep_current
 from app.domain.home_assistant import HomeTopics
 from power_windows.discovery import Target
 from power_windows.errors import Unreachable
@@ -167,3 +168,26 @@ def test_without_a_broker_the_command_says_where_to_name_one(power: Power) -> No
     result = power("mqtt")
 
     assert (result.exit_code, "POWER_MQTT_URL=mqtt://HOST" in result.stderr) == (2, True)
+
+
+def test_a_refused_token_is_tried_again_slowly_and_reported_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.cli.mqtt.time.sleep", sleep)
+    errors = ErrorNotes()
+
+    def refresh() -> None:
+        api.stacks()
+
+    with Api(Target(service.url, "revoked")) as api, pytest.raises(KeyboardInterrupt):
+        keep_current(api, errors.wrap(refresh), errors)
+    assert pauses == [REFUSED_PAUSE] * 3
+    assert len(service.asked) == 3
+    assert capsys.readouterr().err.count("no such token") == 1
