@@ -75,9 +75,9 @@ def _by_place(lines: Sequence[str], place: int, pattern: re.Pattern[str]) -> flo
     chained = any(line_kinds.is_chained(line) for line in lines[place:])
     other_end = not chained and any(line_kinds.states_end(line) for line in others)
     distance = next((most for at, most in ((3, 1.0), (8, 0.9), (14, 0.7)) if len(others) <= at), 0.4)
-    has_own_end = not chained and any(
-        line_kinds.is_own_statement(line, lines[:place]) for line in others[-1:]
-    )
+    # What ends a program on one of its outputs may be logged before earlier lines of the other output.
+    may_go_on = not (chained or line_kinds.states_end(lines[place]))
+    has_own_end = may_go_on and any(line_kinds.is_own_statement(line, lines[:place]) for line in others[-1:])
     return distance * (0.5 if other_end or has_own_end or _went_on(lines[place], others) else 1.0)
 
 
