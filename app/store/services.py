@@ -95,6 +95,12 @@ def last_calls(session: Session, stacks: Collection[StackId]) -> dict[tuple[Stac
     return {(row.stack, row.service): row for row in rows}
 
 
+def call_before(session: Session, stack: StackId, service: str, moment: datetime) -> Call | None:
+    """The newest call of a service that began at this moment or before."""
+    query = select(Call).where(Call.stack == stack, Call.service == service, Call.started_at <= moment)
+    return session.scalar(query.order_by(Call.id.desc()).limit(1))
+
+
 def cut_off_since(session: Session, stack: StackId, service: str, since: datetime) -> bool:
     """Has the last start of a service ended since then, and not well? The engine may go on with it."""
     starts = select(Call.status, Call.finished_at).where(Call.stack == stack, Call.service == service)

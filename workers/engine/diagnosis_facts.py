@@ -129,6 +129,8 @@ class InspectedContainer:
         text = test[1] if test[0] == "CMD-SHELL" and len(test) > 1 else shlex.join(test[1:])
         timeout, start = _seconds(check, "Timeout", _TIMEOUT), _seconds(check, "StartPeriod", 0.0)
         retries = parse_integer(check.get("Retries"), 0) or _RETRIES
+        allowed = round(start + retries * _seconds(check, "Interval", _INTERVAL), 2)
+        recovered = self._recovery_time(results) if health.get("Status") == "healthy" else None
         return HealthEvidence(
             status=str(health.get("Status") or ""),
             test=text,
@@ -136,21 +138,19 @@ class InspectedContainer:
             exit_code=parse_integer(failed.get("ExitCode"), 0) if failed else None,
             output=tuple(str(failed.get("Output") or "").splitlines()) if failed else (),
             start_period=start,
-            allowed_sec=round(start + retries * _seconds(check, "Interval", _INTERVAL), 2),
+            allowed_sec=allowed,
             timeout=timeout,
             port=_asked_port(text),
-            recovered_sec=self._recovery_time(results) if health.get("Status") == "healthy" else None,
+            # A check that fails within the allowed time does not make the container unhealthy.
+            recovered_sec=recovered if recovered is not None and recovered > allowed else None,
         )
 
     def _recovery_time(self, results: list[Raw]) -> float | None:
-        """Seconds from its start to the first good result after a bad one."""
+        """Seconds from its start to its first good result; None where no bad one is known before that."""
         started = moment(self._part("State").get("StartedAt"))
-        bad = False
-        for one in results:
-            if one.get("ExitCode") == 0 and bad and started and (at := moment(one.get("End"))):
-                return round((at - started).total_seconds(), 1)
-            bad = bad or one.get("ExitCode") != 0
-        return None
+        place = next((at for at, one in enumerate(results) if one.get("ExitCode") == 0), 0)
+        ended = moment(results[place].get("End")) if place else None
+        return round((ended - started).total_seconds(), 1) if started and ended else None
 
     def _part(self, name: str) -> Raw:
         part = self.raw.get(name)

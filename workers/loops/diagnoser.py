@@ -27,7 +27,7 @@ from app.store import diagnoses, services
 from app.store import windows as rows
 from workers.engine import stack_secrets
 from workers.engine.negotiation import Unable
-from workers.reconcile import blocked_evidence, diagnosis_requests
+from workers.reconcile import blocked_evidence, container_lives, diagnosis_requests
 from workers.reconcile import evidence as collecting
 from workers.stacks import patches
 from workers.stacks.stack_reader import Served
@@ -116,8 +116,12 @@ class Diagnoser:
             return
         elif request.blocked:
             collected = blocked_evidence.collect_blocked(self._context, served, request)
+        elif (recent := container_lives.of_this_window(self._context, request)) is None:
+            return
         else:
-            collected = collecting.collect_evidence(self._context, served, request)
+            collected = collecting.collect_evidence(self._context, served, recent)
+        if _is_well(collected):
+            return
         spoken = diagnose(Facts.of(collected), self._files.current().rules)
         if not spoken[0].is_known and not _fails(collected):
             return
@@ -195,6 +199,11 @@ def _combine(
         return causes
     new = {one["cause"] for one in causes}
     return [*(one for one in before if one["cause"] not in new), *causes]
+
+
+def _is_well(collected: Evidence) -> bool:
+    """Is the service healthy with no verdict against it, and was it ready in the time that it is given?"""
+    return collected.is_well and not collected.detail and collected.health.recovered_sec is None
 
 
 def _fails(collected: Evidence) -> bool:

@@ -79,9 +79,12 @@ def _dependency(
 
 
 def _own_cause(session: Session, spec: StackSpec, service: str, window: Window | None) -> Mapping[str, str]:
-    """The best cause of the dependency's own diagnosis, made since the window began; empty without one."""
-    row = diagnoses.newest(session, spec.name, [service]).get(service)
-    if row is None or (window and row.at < window.created_at and spec.services[service].role != Role.CORE):
+    """The best cause of the dependency's own diagnosis for this window; empty without one."""
+    if window is None or spec.services[service].role is Role.CORE:
+        row = diagnoses.newest(session, spec.name, [service]).get(service)
+    else:
+        row = diagnoses.of_windows(session, [window])[window.id].get(service)
+    if row is None:
         return {}
     best = row.causes[0] if row.causes else {}
     return {} if best.get("cause") == UNKNOWN_CAUSE else best

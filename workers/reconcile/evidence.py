@@ -36,7 +36,7 @@ from app.store import services
 from workers.engine import containers, diagnosis_facts, host_ports, stack_secrets
 from workers.engine.diagnosis_facts import InspectedContainer
 from workers.engine.negotiation import Unable
-from workers.reconcile import call_evidence, file_evidence
+from workers.reconcile import call_evidence, container_lives, file_evidence
 from workers.stacks.stack_reader import Served
 from workers.state.context import WorkerContext
 from workers.state.diagnosis_queue import DiagnosisRequest
@@ -62,7 +62,7 @@ def collect_evidence(context: WorkerContext, served: Served, request: DiagnosisR
     name, project = request.service, served.spec.project
     spec = served.spec.services.get(name) or ServiceSpec(name)
     clean = partial(_clean_lines, project)
-    seen = _failing(request.containers or context.engine.containers(project, [name]))
+    seen = _failing(request.containers or _containers(context, project, request))
     inspected = (
         _optional(lambda: diagnosis_facts.inspect_container(context.engine, seen.id)) if seen else None
     )
@@ -120,6 +120,12 @@ def _clean_lines(project: str, text: str) -> tuple[str, ...]:
         for line in lines
     ]
     return tuple(untrusted_text.harmless(line)[: log_weight.LONGEST_LINE] for line in short)
+
+
+def _containers(context: WorkerContext, project: str, request: DiagnosisRequest) -> list[Container]:
+    """The containers that a call was made for, without what ended before a start that failed."""
+    containers_now = context.engine.containers(project, [request.service])
+    return container_lives.since_failed_start(context, request, containers_now)
 
 
 def _failing(seen: Iterable[Container]) -> Container | None:

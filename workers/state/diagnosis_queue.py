@@ -102,8 +102,11 @@ class DiagnosisQueue:
         return current or any(request.stack == stack for request in self._waiting.values())
 
     def note_unhealthy(self, key: tuple[StackId, str], containers: Sequence[Container]) -> None:
-        """Remember which containers of a service were unhealthy, to notice their recovery."""
-        if ids := frozenset(one.id for one in containers if one.health == "unhealthy"):
+        """Remember which containers of a service run and are unhealthy, to notice their recovery.
+
+        The engine calls a stopped container unhealthy, too; its next start is no recovery.
+        """
+        if ids := frozenset(one.id for one in containers if one.alive and one.health == "unhealthy"):
             self._unhealthy[key] = ids
 
     def has_recovered(self, key: tuple[StackId, str], containers: Sequence[Container]) -> bool:

@@ -100,7 +100,7 @@ class HealthEvidence:
     port_open: bool | None = None
     """Does a process of the container listen there? None where that is not known."""
     recovered_sec: float | None = None
-    """Seconds from its start until it was healthy, after it had been unhealthy."""
+    """Seconds from its start until it was healthy, where that took longer than `allowed_sec`; else None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,3 +160,17 @@ def test_rules_are_read_again_when_their_files_change(tmp_path: Path) -> None:
     (folder / "a.toml").write_text("[[rule]]\n")
     assert len(files.current().rules) == shipped
     assert len(files.current().faults) == 1
+
+
+def test_a_healthy_service_is_not_diagnosed(
+    context: WorkerContext, collected: Collected, system: System, tmp_path: Path
+) -> None:
+    loop = Diagnoser(context, tmp_path / "power.toml", threading.Event())
+    log = "FATAL: could not open /etc/x.conf: No such file or directory\n" * 4
+    collected.by_service["forge"] = {"container.state": "running", "health.status": "healthy", "log": log}
+    loop.diagnose(DiagnosisRequest(StackId("studio"), "forge"))
+    assert causes(system, "forge") == []
+
+    collected.by_service["forge"] |= {"health.recovered_sec": 8.0, "health.allowed_sec": 3.0}
+    loop.diagnose(DiagnosisRequest(StackId("studio"), "forge"))
+    assert "start-period-too-short" in causes(system, "forge")

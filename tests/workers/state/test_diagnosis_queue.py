@@ -100,3 +100,12 @@ def test_a_stack_is_waited_for_until_its_last_diagnosis_is_finished() -> None:
     finishing.start()
     assert queue.await_finished(StackId("studio"), 10)
     finishing.join()
+
+
+def test_the_next_start_of_a_stopped_container_is_no_recovery() -> None:
+    queue, key = DiagnosisQueue(Clock()), (StackId("studio"), "forge")
+    queue.note_unhealthy(key, [container("exited", "unhealthy")])
+
+    assert not queue.has_recovered(key, [container("running", "healthy")])
+    queue.note_unhealthy(key, [container("running", "unhealthy")])
+    assert queue.has_recovered(key, [container("running", "healthy")])
