@@ -121,7 +121,9 @@ def _last_failed(api: Api, stack: str | None) -> list[Diagnosis]:
         if window["status"] not in {"fail", "partial"} or stack not in {None, window["stack"]}:
             continue
         if diagnoses := api.window_diagnosis(window["id"]):
-            output.note(f"nothing fails now; this is why window {window['id']} failed")
+            output.note(
+                f"nothing fails now; this is what failed in window {window['id']} ({window['status']})"
+            )
             return diagnoses
     return []
 
@@ -153,6 +155,8 @@ def _details(one: Diagnosis) -> Iterator[str | Text]:
     yield Text(f"{_subject(one)}: {best['title']}", "bold")
     yield from (Text(f"  | {line}", "dim") for line in best["evidence"])
     yield f"  {best['suggestion']}"
+    if one["window"] and one["at"]:
+        yield Text(f"  found in window {one['window']} at {one['at']}", "dim")
     if best["rule"]:
         yield Text(f"  rule {best['rule']} in {best['source']}", "dim")
     if best["patch"]:

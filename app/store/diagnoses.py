@@ -61,7 +61,10 @@ def newest(session: Session, stack: StackId, services: Collection[str]) -> dict[
 
 
 def of_windows(session: Session, windows: Sequence[Window]) -> dict[str, dict[str, Diagnosis]]:
-    """By window and service: the newest diagnosis that was made of it while the window held it."""
+    """By window and service: the newest diagnosis that was made of it while the window held it.
+
+    One that was made for another window counts where that window began later and shares the service.
+    """
     if not windows:
         return {}
     diagnoses: dict[str, dict[str, Diagnosis]] = {window.id: {} for window in windows}
@@ -72,16 +75,26 @@ def of_windows(session: Session, windows: Sequence[Window]) -> dict[str, dict[st
     by_stack: dict[str, list[Diagnosis]] = {}
     for row in session.scalars(query.order_by(Diagnosis.id)):
         by_stack.setdefault(row.stack, []).append(row)
+    began = _beginnings(session, [row for rows in by_stack.values() for row in rows])
     for window in windows:
         diagnoses[window.id] |= {
-            row.service: row for row in by_stack.get(window.stack, ()) if _belongs(row, window)
+            row.service: row for row in by_stack.get(window.stack, ()) if _belongs(row, window, began)
         }
     return diagnoses
 
 
-def _belongs(row: Diagnosis, window: Window) -> bool:
+def _beginnings(session: Session, rows: Sequence[Diagnosis]) -> dict[str, datetime]:
+    """When the windows of these diagnoses were asked for, by id."""
+    ids = {row.window_id for row in rows if row.window_id}
+    query = select(Window.id, Window.created_at).where(Window.id.in_(ids))
+    return {row.id: row.created_at for row in session.execute(query)} if ids else {}
+
+
+def _belongs(row: Diagnosis, window: Window, began: Mapping[str, datetime]) -> bool:
     if row.window_id == window.id:
         return True
+    if row.window_id and began.get(row.window_id, window.created_at) <= window.created_at:
+        return False
     named = row.stack == window.stack and row.service in {lease.service for lease in window.leases}
     return named and window.created_at <= row.at and (window.closed_at is None or row.at <= window.closed_at)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from app.domain.stack_id import StackId
@@ -104,3 +105,41 @@ def test_a_stack_without_faults_has_no_diagnosis(api: Caller, system: System) ->
     record(system, "")
 
     assert "diagnosis" not in stack(api)
+
+
+def test_a_diagnosis_of_an_older_window_says_nothing_of_this_one(api: Caller, system: System) -> None:
+    older = opened(api, "forge")["id"]
+    system.work()
+    system.finish("forge", 1)
+    record(system, "forge", older)
+    system.close(older)
+    assert api.get("/stacks/studio/services/forge/diagnosis").json["window"] == older
+
+    system.now += timedelta(seconds=60)
+    window = opened(api, "forge")["id"]
+    system.work()
+    system.finish("forge", 1)
+    system.now += timedelta(seconds=1)
+    record(system, "forge", older, cause="dependency-failed")
+
+    assert api.get("/stacks/studio/services/forge/diagnosis").json["causes"] == []
+    assert "diagnosis" not in service(api, "forge")
+    assert api.get(f"/windows/{window}/diagnosis").json["items"] == []
+    assert "diagnosis" not in api.get(f"/windows/{window}").json["health"]["forge"]
+    (one,) = api.get(f"/windows/{older}/diagnosis").json["items"]
+    assert (one["window"], one["causes"][0]["cause"]) == (older, "dependency-failed")
+
+
+def test_windows_that_share_a_service_share_its_diagnosis(api: Caller, system: System) -> None:
+    first = opened(api, "forge")["id"]
+    system.work()
+    system.now += timedelta(seconds=60)
+    second = opened(api, "forge")["id"]
+    system.work()
+    system.finish("forge", 1)
+    record(system, "forge", second)
+
+    for window in (first, second):
+        (one,) = api.get(f"/windows/{window}/diagnosis").json["items"]
+        assert one["window"] == second
+    assert service(api, "forge")["diagnosis"]["causes"] == [CAUSE]
