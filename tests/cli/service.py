@@ -36,6 +36,7 @@ class Service:
     """What the service knows, and what it was asked."""
 
     windows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    diagnoses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     stacks: list[dict[str, Any]] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
     opens_as: dict[str, Any] = field(default_factory=window)
@@ -130,6 +131,7 @@ def application(service: Service) -> Flask:
         return None
 
     _windows(app, service)
+    _diagnoses(app, service)
     _trail(app, service)
 
     @app.get("/api/v1/stacks")
@@ -155,6 +157,12 @@ def application(service: Service) -> Flask:
         return jsonify(next(one for one in service.stacks if one["name"] == name))
 
     return app
+
+
+def _diagnoses(app: Flask, service: Service) -> None:
+    @app.get("/api/v1/windows/<identifier>/diagnosis")
+    def diagnosis(identifier: str) -> Answer:
+        return jsonify({"items": service.diagnoses.get(identifier, [])}), 200
 
 
 def _windows(app: Flask, service: Service) -> None:

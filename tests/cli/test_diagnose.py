@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import patch_trial
+from app.cli import output, patch_trial
 from app.cli.patch_trial import TrialResult
 from power_windows import Diagnosis
 from tests.cli import api_bodies as spoken
@@ -66,6 +66,20 @@ def test_nothing_that_fails_is_no_error(power: Power, service: Service) -> None:
 
     assert (result.exit_code, result.stdout) == (0, "")
     assert "nothing that fails" in result.stderr
+
+
+def test_the_last_window_that_failed_is_named_with_its_status_and_time(
+    power: Power, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "live", lambda: True)
+    service.stacks = [spoken.stack(services=[spoken.service("hermes", "on")])]
+    service.add(spoken.window("77aa", state="open", status="partial"))
+    service.diagnoses["77aa"] = [diagnosis(cause()) | {"window": "77aa"}]
+
+    result = power("diagnose")
+
+    assert "this is what failed in window 77aa (partial)" in result.stderr
+    assert "found in window 77aa at 2026-03-01T10:00:00.000Z" in result.stdout
 
 
 @pytest.mark.usefixtures("failing")

@@ -34,7 +34,7 @@ def of_this_window(context: WorkerContext, request: DiagnosisRequest) -> Diagnos
     if not request.containers or request.stopped_in is not None:
         return request
     with context.database.read() as session:
-        begun = _begun(session, request)
+        begun = _first_opening(session, request)
         recent = tuple(one for one in request.containers if _is_recent(session, request, one, begun))
         call = services.last_calls(session, [request.stack]).get(request.key)
     if recent:
@@ -44,10 +44,18 @@ def of_this_window(context: WorkerContext, request: DiagnosisRequest) -> Diagnos
     return replace(request, containers=()) if start_failed and is_new else None
 
 
+def of_last_call(context: WorkerContext, project: str, request: DiagnosisRequest) -> list[Container]:
+    """The containers of the service without what ended before the last call, if that is a failed start.
+
+    Raises Away where the engine does not answer.
+    """
+    return since_failed_start(context, request, context.engine.containers(project, [request.service]))
+
+
 def since_failed_start(
     context: WorkerContext, request: DiagnosisRequest, containers: Iterable[Container]
 ) -> list[Container]:
-    """Those of the containers that did not end before the last call, where that is a start that failed."""
+    """Those of the containers that did not end before the last call, if that is a start that failed."""
     with context.database.read() as session:
         call = services.last_calls(session, [request.stack]).get(request.key)
     if call is None or call.action != Action.UP or call.status not in _FAILED:
@@ -85,7 +93,7 @@ def _is_recent(
     return not (call and ended_by(container, call))
 
 
-def _begun(session: Session, request: DiagnosisRequest) -> datetime | None:
+def _first_opening(session: Session, request: DiagnosisRequest) -> datetime | None:
     """Since when a window has held the service; None where none does, as for core."""
     moving = windows.moving_of(session, request.stack)
     held = [one for one in moving if request.service in {lease.service for lease in one.leases}]

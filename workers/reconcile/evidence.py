@@ -62,7 +62,7 @@ def collect_evidence(context: WorkerContext, served: Served, request: DiagnosisR
     name, project = request.service, served.spec.project
     spec = served.spec.services.get(name) or ServiceSpec(name)
     clean = partial(_clean_lines, project)
-    seen = _failing(request.containers or _containers(context, project, request))
+    seen = _failing(request.containers or container_lives.of_last_call(context, project, request))
     inspected = (
         _optional(lambda: diagnosis_facts.inspect_container(context.engine, seen.id)) if seen else None
     )
@@ -120,12 +120,6 @@ def _clean_lines(project: str, text: str) -> tuple[str, ...]:
         for line in lines
     ]
     return tuple(untrusted_text.harmless(line)[: log_weight.LONGEST_LINE] for line in short)
-
-
-def _containers(context: WorkerContext, project: str, request: DiagnosisRequest) -> list[Container]:
-    """The containers that a call was made for, without what ended before a start that failed."""
-    containers_now = context.engine.containers(project, [request.service])
-    return container_lives.since_failed_start(context, request, containers_now)
 
 
 def _failing(seen: Iterable[Container]) -> Container | None:

@@ -167,10 +167,12 @@ def test_a_healthy_service_is_not_diagnosed(
 ) -> None:
     loop = Diagnoser(context, tmp_path / "power.toml", threading.Event())
     log = "FATAL: could not open /etc/x.conf: No such file or directory\n" * 4
-    collected.by_service["forge"] = {"container.state": "running", "health.status": "healthy", "log": log}
+    well = {"container.state": "running", "health.status": "healthy", "log": log}
+    collected.by_service["forge"] = well
     loop.diagnose(DiagnosisRequest(StackId("studio"), "forge"))
     assert causes(system, "forge") == []
 
-    collected.by_service["forge"] |= {"health.recovered_sec": 8.0, "health.allowed_sec": 3.0}
+    late = {"health.recovered_sec": 8.0, "health.allowed_sec": 3.0}
+    collected.by_service["forge"] = {**well, **late}
     loop.diagnose(DiagnosisRequest(StackId("studio"), "forge"))
     assert "start-period-too-short" in causes(system, "forge")
