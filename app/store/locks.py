@@ -19,6 +19,20 @@ SHARED_LOCK = "~shared"
 """Guards what all services of a project share: its networks and volumes. No service can have this name."""
 
 
+WORKER = "worker"
+"""Stands for the project in the lock that a worker holds for as long as it lives."""
+DIRECTORY_ID = "id"
+"""The file of a lock directory that tells it from another."""
+
+
+def is_free(directory: Path, project: str, service: str) -> bool:
+    """Does no process hold this lock? A lock whose file is gone is free, and no file is made."""
+    if not path(directory, project, service).exists():
+        return True
+    with hold_lock(directory, project, service) as free:
+        return free is not None
+
+
 def path(directory: Path, project: str, service: str) -> Path:
     """The lock file of one service."""
     return directory / f"{project}.{service}.lock"

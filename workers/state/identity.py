@@ -18,8 +18,6 @@ from pathlib import Path
 from app.host import processes
 from app.store import locks
 
-_WORKER = "worker"
-_NAME = "id"
 _SIGNED = 512
 """Bytes of what `sign` writes, which is filled up with blanks."""
 
@@ -38,31 +36,27 @@ class Identity:
         """Be alive, for as long as this lasts. On a disk that takes no new file, others take us for dead."""
         with ExitStack() as sign_of_life:
             try:
-                sign_of_life.enter_context(locks.hold_lock(self._directory, _WORKER, self.name))
+                sign_of_life.enter_context(locks.hold_lock(self._directory, locks.WORKER, self.name))
             except OSError as error:
                 log.error("%s: no sign of life can be kept here: %s", self._directory, error.strerror)
             try:
                 yield
             finally:
-                locks.path(self._directory, _WORKER, self.name).unlink(missing_ok=True)
+                locks.path(self._directory, locks.WORKER, self.name).unlink(missing_ok=True)
 
     def dead(self, worker: str) -> bool:
         """Is the lock of that worker free, so that the worker is dead?"""
         if worker == self.name:
             return False
-        at = locks.path(self._directory, _WORKER, worker)
-        if not at.exists():
-            return True
-        with locks.hold_lock(self._directory, _WORKER, worker) as free:
-            return free is not None
+        return locks.is_free(self._directory, locks.WORKER, worker)
 
 
 def locks_id(directory: Path) -> str:
     """Return the id of a lock directory, the same for all workers that share it under any path."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    at = directory / _NAME
+    at = directory / locks.DIRECTORY_ID
     if not at.exists():
-        fresh = directory / f"{_NAME}.{os.getpid()}"
+        fresh = directory / f"{locks.DIRECTORY_ID}.{os.getpid()}"
         fresh.write_text(secrets.token_hex(16))
         # The first worker names the directory: a hard link does not replace an existing file.
         with suppress(FileExistsError):
