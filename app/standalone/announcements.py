@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.domain.enums import Mode
+from app.domain.enums import Mode, Power, Role
 from app.host import node_snapshot
 from app.settings import Settings
 from app.standalone import logs
@@ -17,6 +17,9 @@ from app.standalone.preparation import Prepared
 from app.standalone.supervisor import Supervisor
 from app.standalone.terminal import Terminal
 from app.standalone.web_client import NoAnswer, WebClient
+
+_INSPECTED_WITHIN = 3.0
+"""Seconds that the announcement of the stacks waits for their first inspection."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Announcements:
         """Print the time that the start took, and one line per stack."""
         self._terminal.good(f"ready in {time.monotonic() - self._began:.1f} s")
         try:
-            stacks = supervisor.supervise_during(front.stacks)
+            stacks = _read_inspected(supervisor, front)
         except NoAnswer as error:
             self._terminal.bad(f"the stacks cannot be listed: {error}")
             return
@@ -132,6 +135,25 @@ class Announcements:
             self._terminal.fault(f"  {fault}")
         for fault in stack.get("refused", []):
             self._terminal.fault(f"  an edit is not in force: {fault}")
+
+
+def _read_inspected(supervisor: Supervisor, front: WebClient) -> list[dict[str, Any]]:
+    """The stacks once each core service has been inspected, or after `_INSPECTED_WITHIN` seconds."""
+    deadline = time.monotonic() + _INSPECTED_WITHIN
+    while True:
+        stacks = supervisor.supervise_during(front.stacks)
+        if is_inspected(stacks) or time.monotonic() >= deadline:
+            return stacks
+        supervisor.wait(0.1)
+
+
+def is_inspected(stacks: Sequence[Mapping[str, Any]]) -> bool:
+    """Is the power of every core service known, so that the modes of these stacks hold?"""
+    return not any(
+        service["role"] == Role.CORE and service["power"] == Power.UNKNOWN
+        for stack in stacks
+        for service in stack["services"]
+    )
 
 
 def _stack_line(stack: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -150,7 +151,7 @@ def _service(view: _StackView, name: str, role: Role) -> dict[str, Any]:
         "last_call": row_views.call(call) if call else None,
         "outdated": bool(row and row.outdated),
         "missing_image": _missing_image(view, row),
-        "drift": _drift(row, view.status(name, role)),
+        "drift": _drift(view.stack.project, row, view.status(name, role)),
         "failed_stops": row.failures if row else 0,
         "retry_at": stamp(row.retry_at) if row and row.retry_at else None,
         **({"diagnosis": diagnosis} if (diagnosis := view.diagnoses.get(name)) else {}),
@@ -162,8 +163,12 @@ def _missing_image(view: _StackView, row: Service | None) -> str | None:
     return call_output.missing_image(spec.image, view.stack.project, spec.name) if spec else None
 
 
-def _drift(row: Service | None, service: ServiceStatus) -> dict[str, Any] | None:
+def _drift(project: str, row: Service | None, service: ServiceStatus) -> dict[str, Any] | None:
     """Why the power differs from the desired one with no window waiting for it, and since when."""
     if row is None or not stack_mode.strays(service):
         return None
-    return {"since": stamp(row.drift_since) if row.drift_since else None, "why": stack_mode.why(service)}
+    why = stack_mode.why(service)
+    if service.role is Role.CORE:
+        # Core is never started by this program, so a person has to.
+        why = f"{why} (start it: {shlex.join(['docker', 'compose', '-p', project, 'up', '-d', row.name])})"
+    return {"since": stamp(row.drift_since) if row.drift_since else None, "why": why}

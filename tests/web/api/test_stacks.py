@@ -53,7 +53,10 @@ def test_drift_says_why_and_since_when(api: Caller, system: System) -> None:
     drift = {"since": stamp(since), "why": "runs, though no window holds it"}
     assert service(api, "mill")["drift"] == drift
     system.finish("redis")
-    assert service(api, "redis")["drift"]["why"] == "core is down"
+    assert (
+        service(api, "redis")["drift"]["why"]
+        == "core is down (start it: docker compose -p studio up -d redis)"
+    )
 
 
 def test_what_a_person_stopped_under_an_open_window_is_drift(api: Caller, system: System) -> None:
