@@ -7,6 +7,7 @@ Every fault becomes one line that names the source, the step and the key, and sa
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def parse_scenario(document: Any, source: str) -> Scenario:
     try:
         read = ScenarioToml.model_validate(document)
     except ValidationError as error:
-        raise ConfigError([f"{source}: {_line(fault)}" for fault in error.errors()]) from error
+        lines = [*(_line(fault) for fault in error.errors()), *_unknown_steps(_written_needs(document))]
+        raise ConfigError([f"{source}: {line}" for line in lines]) from error
     except RecursionError as error:
         raise ConfigError([f"{source}: is nested too deeply"]) from error
     faults = _faults(read)
@@ -88,17 +90,36 @@ def _faults(read: ScenarioToml) -> list[str]:
         if len(kinds) != 1:
             has = f"has {' and '.join(kinds)}" if kinds else "has no check"
             faults.append(f"steps.{name}: {has}; write one of {', '.join(CheckKind)}")
-        faults += [
-            f"steps.{name}.depends_on: {other!r} is no step{scenarios.suggestion(other, read.steps)}"
-            for other in step.depends_on
-            if other not in read.steps
-        ]
         if step.every < scenarios.SHORTEST_PAUSE:
             faults.append(f"steps.{name}.every: is too short; at least {scenarios.SHORTEST_PAUSE:g} s")
+    faults += _unknown_steps({name: step.depends_on for name, step in read.steps.items()})
     cycle = scenarios.find_cycle({name: step.depends_on for name, step in read.steps.items()})
     if cycle:
         faults.append(f"steps.{cycle[0]}.depends_on: is a cycle: {' -> '.join(cycle)}")
     return faults
+
+
+def _unknown_steps(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """A fault for each step that another one, its key here, depends on and that is not there."""
+    return [
+        f"steps.{name}.depends_on: {other!r} is no step{scenarios.suggestion(other, needs)}"
+        for name, others in needs.items()
+        for other in others
+        if other not in needs
+    ]
+
+
+def _written_needs(document: Any) -> dict[str, list[str]]:
+    """The `depends_on` of each step of a document that may have any fault; what is no name is left out."""
+    steps = document.get("steps") if isinstance(document, dict) else None
+    needs = {
+        str(name): step.get("depends_on") if isinstance(step, dict) else None
+        for name, step in (steps.items() if isinstance(steps, dict) else ())
+    }
+    return {
+        name: [other for other in others if isinstance(other, str)] if isinstance(others, list) else []
+        for name, others in needs.items()
+    }
 
 
 def _kinds(step: StepToml) -> list[CheckKind]:

@@ -169,3 +169,12 @@ def test_a_certificate_is_read_from_beside_the_scenario(tmp_path: Path) -> None:
 def test_any_document_is_refused_in_words(document: Any) -> None:
     with pytest.raises(ConfigError):
         parse_scenario(document, "the scenario")
+
+
+def test_an_unknown_key_hides_no_unknown_step() -> None:
+    steps = {"page": {"tcp": {"port": 1}}, "next": {"tcp": {"port": 1}, "retrys": 1, "depends_on": ["pag"]}}
+    with pytest.raises(ConfigError) as caught:
+        parse_scenario({"name": "a", "services": ["web"], "steps": steps}, "s.toml")
+
+    assert caught.value.faults[1:] == ["s.toml: steps.next.depends_on: 'pag' is no step; did you mean page?"]
+    assert "steps.next.retrys: is not a key here" in caught.value.faults[0]
