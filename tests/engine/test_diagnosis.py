@@ -46,7 +46,7 @@ def test_the_cause_is_named(stack: Stack, name: str) -> None:
         stack.opened(window)
         stack.close(window)
 
-    until(lambda: causes(stack)[:1] == [case.cause], f"{case.cause} is found, not {causes(stack)}", 25, stack)
+    until(lambda: causes(stack)[:1] == [case.cause], f"{case.cause} is found, not {causes(stack)}", 60, stack)
     row = newest(stack)
     assert row
     best = row.causes[0]
