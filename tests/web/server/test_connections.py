@@ -17,8 +17,8 @@ __all__ = ["many_files", "served"]
 
 HEAD = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-PATIENCE = 15.0
-"""Seconds for an answer on a machine that runs many tests; a client that is held is let go after longer."""
+PATIENCE = 9.0
+"""Seconds for an answer on a machine that runs many tests; a held client is let go after 10 s."""
 
 KINDS = {
     "half headers": (720, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Half: "),
