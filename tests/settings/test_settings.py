@@ -264,7 +264,7 @@ def test_what_is_wrong_outside_of_the_stacks_rejects_the_file(tmp_path: Path) ->
         ("[notices.ops]\nurls = 'x'\n", "notices.ops.urls: is not a setting; did you mean url?"),
         (
             "[stacks.lab.services.web]\nx = 5\n",
-            "is not a setting; there is oneshot, ready_timeout, stable_for, stop_timeout, up_timeout",
+            "is not a setting; there is images, oneshot, ready_timeout, stable_for, stop_timeout, up_timeout",
         ),
     ],
 )
