@@ -65,6 +65,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["DOCKER_HOST"] = NO_ENGINE
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no folder without unit tests where only those run."""
+    folder = collection_path.relative_to(HERE).parts[:1] if collection_path.is_relative_to(HERE) else ()
+    return True if config.getoption("--unit") and folder and folder[0] not in UNIT else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--unit"):
         return

@@ -25,6 +25,8 @@ from app.web.console.sessions import COOKIE
 from tests.databases import Databases
 from tests.web.namespaces.worlds import KEY, World, make_world, numbered
 
+pytestmark = pytest.mark.integration
+
 ABSENT = "f" * 16
 
 

@@ -7,6 +7,7 @@ import re
 from itertools import islice
 from typing import Any
 
+import pytest
 from flask import Flask
 
 from app.domain.features import Features
@@ -17,6 +18,8 @@ from app.web.route_table import routes_of
 from tests.web.caller import Caller, Remembering
 from tests.web.console.conftest import Browser
 from tests.web.namespaces.worlds import Namespace
+
+pytestmark = pytest.mark.integration
 
 
 def refusal(answer: Any) -> tuple[int, str]:
