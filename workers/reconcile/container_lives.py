@@ -74,9 +74,11 @@ def ended_by(container: Container, call: Call) -> bool:
     ended, started = container.finished_at, container.started_at
     if container.alive or ended is None or call.action not in _ENDS:
         return False
-    if started is not None and started > call.started_at + _SLACK:
+    is_stop = call.action in _STOPS
+    # What a start has just started may end before the start does: it failed by itself.
+    if started is not None and started > call.started_at + (_SLACK if is_stop else -_SLACK):
         return False
-    after = _AFTER if call.action in _STOPS else timedelta()
+    after = _AFTER if is_stop else timedelta()
     in_time = call.finished_at is None or call.status == CallStatus.LOST or ended <= call.finished_at + after
     return call.started_at - _SLACK <= ended and in_time
 

@@ -110,3 +110,7 @@ def call(
 )
 def test_an_end_during_a_call_is_of_the_product(made: Call, *, of_product: bool) -> None:
     assert container_lives.ended_by(ended(10, 60), made) is of_product
+
+
+def test_a_program_that_fails_before_its_start_returns_failed_by_itself() -> None:
+    assert not container_lives.ended_by(ended(58.3, 58.4), call(Action.UP, 58, 58.5))
