@@ -19,7 +19,7 @@ from app import settings
 from workers import runtime
 context = runtime.begin(settings.load())
 names = {thread.name for thread in threading.enumerate()}
-print("intents" in names, sorted(context.stacks["studio"].spec.intents))
+print("request-loop" in names, sorted(context.stacks["studio"].spec.intents))
 runtime.end()
 """
 
