@@ -25,7 +25,9 @@ def signals_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def taken(context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HeartbeatLoop:
+def loop_without_node(
+    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> HeartbeatLoop:
     """The loop of a worker whose claim is refused."""
 
     def refuse(*_arguments: Any, **_named: Any) -> None:
@@ -45,14 +47,14 @@ def sigterm() -> Iterator[None]:
 
 @pytest.mark.usefixtures("system", "sigterm")
 def test_a_worker_without_its_node_ends_once_the_signal_is_handled(
-    taken: HeartbeatLoop, signals_sent: list[int]
+    loop_without_node: HeartbeatLoop, signals_sent: list[int]
 ) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    taken.beat()
-    assert (signals_sent, taken.refused) == ([], False)
+    loop_without_node.beat()
+    assert (signals_sent, loop_without_node.refused) == ([], False)
 
     signal.signal(signal.SIGTERM, lambda *_: None)
-    taken.beat()
-    taken.beat()
+    loop_without_node.beat()
+    loop_without_node.beat()
 
-    assert (signals_sent, taken.refused) == ([signal.SIGTERM], True)
+    assert (signals_sent, loop_without_node.refused) == ([signal.SIGTERM], True)

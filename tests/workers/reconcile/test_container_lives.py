@@ -37,7 +37,7 @@ def ended(began: float, end: float) -> Container:
     )
 
 
-def seen(context: WorkerContext, *containers: Container) -> tuple[Container, ...] | None:
+def containers_of_window(context: WorkerContext, *containers: Container) -> tuple[Container, ...] | None:
     request = DiagnosisRequest(StackId("studio"), "forge", "exited with code 0", containers)
     limited = container_lives.of_this_window(context, request)
     return limited.containers if limited else None
@@ -48,8 +48,8 @@ def test_what_ended_before_the_window_began_says_nothing(context: WorkerContext,
     system.ask("forge")
     old, new = ended(0, 50), ended(110, 111)
 
-    assert seen(context, old) is None
-    assert seen(context, old, new) == (new,)
+    assert containers_of_window(context, old) is None
+    assert containers_of_window(context, old, new) == (new,)
 
 
 def test_what_the_product_stopped_says_nothing(context: WorkerContext, system: System) -> None:
@@ -57,9 +57,9 @@ def test_what_the_product_stopped_says_nothing(context: WorkerContext, system: S
     system.now += timedelta(seconds=60)
     system.close(window)
 
-    assert seen(context, ended(0, 60)) is None
-    assert seen(context, ended(0, 30)) == (ended(0, 30),)
-    assert seen(context, ended(80, 90)) == (ended(80, 90),)
+    assert containers_of_window(context, ended(0, 60)) is None
+    assert containers_of_window(context, ended(0, 30)) == (ended(0, 30),)
+    assert containers_of_window(context, ended(80, 90)) == (ended(80, 90),)
 
 
 def test_a_start_that_failed_is_diagnosed_without_the_container_of_before(
@@ -70,7 +70,7 @@ def test_a_start_that_failed_is_diagnosed_without_the_container_of_before(
     with system.database.write() as session:
         session.add(call(Action.UP, 101, 102, CallStatus.FAIL, window))
 
-    assert seen(context, ended(0, 50)) == ()
+    assert containers_of_window(context, ended(0, 50)) == ()
     request = DiagnosisRequest(StackId("studio"), "forge")
     assert container_lives.since_failed_start(context, request, [ended(0, 50), ended(101, 102)]) == [
         ended(101, 102)
