@@ -28,7 +28,7 @@ run: install ## Run the service on 127.0.0.1:8420 with the example stack, until 
 	@.venv/bin/docker-compose -p vx11 -f examples/vx11/docker-compose.yml up -d madre tentaculo_link redis
 	@exec .venv/bin/power standalone --config examples/vx11/power.toml --port $(PORT)
 
-unit: venv ## Run the unit tests: no engine, browser or server, under a minute
+unit: venv ## Run the unit tests: no engine, browser or server, a minute
 	@PYTHONHASHSEED=$$RANDOM .venv/bin/python -m pytest --unit -q -n 2 --dist worksteal tests
 
 test: install ## Run every test, some at the same time; without a Docker engine they fail (TESTS=tests/web PROCESSES=3)

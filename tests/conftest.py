@@ -50,6 +50,8 @@ Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 HERE = Path(__file__).parent
 UNIT = ("client", "domain", "host", "settings", "store", "usecases", "web", "workers", "cli", "chaos")
 """Folders that have unit tests."""
+PAGES = ("web", "console")
+"""The folder of tests that render whole pages, which take too long for that tier."""
 SERVERS = ("postgres", "postgresql")
 """Parameters by which a test asks for a server."""
 NO_ENGINE = "unix:///nonexistent/docker.sock"
@@ -81,12 +83,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def is_unit(item: pytest.Item) -> bool:
     """Does this test need no engine, browser or server, and is it quick?"""
-    folder = item.path.relative_to(HERE).parts[0]
+    folder, *inner = item.path.relative_to(HERE).parts
     parameters = getattr(item, "callspec", None)
     asks_for_server = parameters is not None and any(
         str(value) in SERVERS for value in parameters.params.values()
     )
-    return folder in UNIT and not asks_for_server and item.get_closest_marker("integration") is None
+    renders_pages = (folder, *inner[:1]) == PAGES
+    return (
+        folder in UNIT
+        and not renders_pages
+        and not asks_for_server
+        and item.get_closest_marker("integration") is None
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
