@@ -80,7 +80,8 @@ def ended_by(container: Container, call: Call) -> bool:
         return False
     after = _AFTER if is_stop else timedelta()
     in_time = call.finished_at is None or call.status == CallStatus.LOST or ended <= call.finished_at + after
-    return call.started_at - _SLACK <= ended and in_time
+    # A program that failed by itself is often stopped a moment later, when its window closes.
+    return call.started_at <= ended and in_time
 
 
 def _is_recent(

@@ -57,7 +57,7 @@ def test_what_the_product_stopped_says_nothing(context: WorkerContext, system: S
     system.now += timedelta(seconds=60)
     system.close(window)
 
-    assert containers_of_window(context, ended(0, 60)) is None
+    assert containers_of_window(context, ended(0, 60.1)) is None
     assert containers_of_window(context, ended(0, 30)) == (ended(0, 30),)
     assert containers_of_window(context, ended(80, 90)) == (ended(80, 90),)
 
@@ -104,6 +104,7 @@ def call(
         (True, call(Action.UP, 58, 62)),
         (False, call(Action.UP, 50, 59)),
         (False, call(Action.STOP, 20, 30)),
+        (False, call(Action.STOP, 60.4, 61)),
         (False, call(Action.STOP, 70, 71)),
         (False, call(Action.SHARE, 58, 62)),
     ],
